@@ -1,0 +1,159 @@
+//! Asks the brokers. Knows no framework's layout and no Kubernetes: it sends [`Read`]s and brings [`Reply`]s back.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | the seam: [`Endpoint`], [`Address`] |
+//! | `url.rs` | broker URLs, parsed as kombu parses them (pure) |
+//! | `secret.rs` | text that no log, error or `Debug` shows |
+//! | `tls.rs`, `stream.rs` | TCP and TLS streams with deadlines and a byte cap |
+//! | `redis/` | commands, censuses, heartbeats and remote control on Redis |
+//! | `rabbitmq/` | passive declares, heartbeats and remote control on RabbitMQ |
+//! | `management.rs` | RabbitMQ's management API, totals form only |
+//! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
+
+mod secret;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+pub use secret::Secret;
+
+use crate::work::{Framework, Inspect, Inspection, Listen, Moment, Read, Reply, SampleError, Tally};
+
+/// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// Redis or RabbitMQ.
+    pub kind: Kind,
+    /// Host name or IP address (without brackets).
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User name, where there is one.
+    pub user: Option<String>,
+    /// Password, where there is one.
+    pub password: Option<Secret>,
+    /// TLS, if the connection is to be encrypted.
+    pub tls: Option<Tls>,
+    /// RabbitMQ's management API, where the pool configures it.
+    pub management: Option<Management>,
+}
+
+/// Which protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Redis and its kin, one database.
+    Redis {
+        /// The database number.
+        db: u32,
+    },
+    /// RabbitMQ, one virtual host.
+    RabbitMq {
+        /// The virtual host's name.
+        vhost: String,
+    },
+}
+
+/// How to verify the server and, perhaps, who we are. PEM texts, read from Secrets or ConfigMaps, never paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// Certificates to trust instead of the system's.
+    pub ca: Option<String>,
+    /// Our certificate chain and key.
+    pub identity: Option<(String, Secret)>,
+    /// The name that the server's certificate must carry, if not the host.
+    pub server_name: Option<String>,
+}
+
+/// RabbitMQ's management API.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Management {
+    /// `true`: https.
+    pub https: bool,
+    /// Host name or IP address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path prefix before `/api`, usually empty.
+    pub path: String,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// A connection to a broker that answers batches of reads. One per endpoint; it reconnects by itself.
+pub trait Endpoint: Send {
+    /// Asks all reads, in few round trips; one answer per read, in their order. Never hangs: every step has a deadline.
+    fn sample(
+        &mut self,
+        reads: &[Read],
+        moment: Moment,
+    ) -> impl Future<Output = Vec<Result<Reply, SampleError>>> + Send;
+
+    /// Listens to these from now on (more or fewer than before); subscriptions survive reconnects.
+    fn listen(&mut self, to: Vec<Listen>);
+
+    /// Waits for the next thing a worker says of itself. Never returns if nothing is listened to.
+    fn next_signal(&mut self) -> impl Future<Output = Signal> + Send;
+}
+
+/// Something a worker said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    /// A heartbeat.
+    Heartbeat {
+        /// Node name, `celery@<pod>`.
+        node: String,
+        /// Tasks it runs.
+        active: u32,
+        /// Tasks it has taken on since it started.
+        processed: u64,
+    },
+    /// It stops fetching and leaves.
+    Offline {
+        /// Node name.
+        node: String,
+    },
+    /// The answer to an inspection.
+    Inspected {
+        /// Node name.
+        node: String,
+        /// Which question.
+        method: Inspect,
+        /// The answer as counts.
+        answer: Inspection,
+    },
+}
+
+/// Names a pool to the sampler; the controller's own number.
+pub type SubscriberId = u64;
+
+/// What the controller tells an endpoint's sampler.
+#[derive(Debug)]
+pub enum Subscription {
+    /// Sample for this pool (again, if it was known: the framework and the period are replaced).
+    Add {
+        /// The pool.
+        id: SubscriberId,
+        /// What to ask and what it means.
+        framework: Box<dyn Framework>,
+        /// How often.
+        period: Duration,
+    },
+    /// Forget this pool.
+    Remove {
+        /// The pool.
+        id: SubscriberId,
+    },
+}
+
+/// What a sampler tells the controller: one pool's sample.
+#[derive(Clone, Debug)]
+pub struct Sampled {
+    /// The pool.
+    pub id: SubscriberId,
+    /// The count, or why there is none.
+    pub result: Result<Arc<Tally>, SampleError>,
+    /// When it was taken.
+    pub at: Moment,
+}

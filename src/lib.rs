@@ -1,0 +1,31 @@
+//! The TaskWorkerPool operator: scales the workers of a background-task system by the work that waits for them.
+//!
+//! Straight through, no way back; no module calls one to its left:
+//!
+//! ```text
+//!  api ──► controller::validate ──► Pool ────────────┐
+//!                                                    ▼
+//!  broker ──► Replies ──► work (tally) ──► Observation ──► scaling (decide) ──► Decision
+//!                                                    ▼
+//!  workers (which pods may go) ──► controller::{apply, publish} ──► the API server
+//! ```
+//!
+//! | module | kind | may use | never |
+//! |---|---|---|---|
+//! | [`api`] | data: the custom resource | serde, schemars, kube derive, k8s-openapi types | any other module |
+//! | [`work`] | pure: what counts as work, one folder a framework | std, jiff, serde | tokio, clients, clocks |
+//! | [`scaling`] | pure: how many workers, and why | std, jiff, `work` types | tokio, clients, clocks |
+//! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `work` types | kube, `api`, `scaling` |
+//! | [`workers`] | `victims` pure: which pods may go · shell: marks them | kube in the shell files only | a decision in the shell |
+//! | [`controller`] | shell: watches, observes, applies, publishes; `validate` and `status` are pure | all of the above | |
+//! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
+//!
+//! `tests/architecture.rs` enforces the table.
+
+pub mod api;
+pub mod broker;
+pub mod controller;
+pub mod scaling;
+pub mod telemetry;
+pub mod work;
+pub mod workers;

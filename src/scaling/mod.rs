@@ -1,0 +1,167 @@
+//! How many workers, and why. Pure and total: [`decide()`] takes values and returns values, for every input.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | the words: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
+//! | `demand.rs` | the backlog rule: how many workers the work asks for |
+//! | `damping.rs` | the two scale-down windows |
+//! | `behavior.rs` | the HPA's `behavior` field |
+//! | `decide.rs` | the order in which the rules apply |
+//! | `explain.rs` | the sentence |
+#![deny(clippy::disallowed_methods)]
+
+mod behavior;
+mod damping;
+mod decide;
+mod demand;
+mod explain;
+
+use std::time::Duration;
+
+pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
+pub use decide::decide;
+
+pub use crate::work::{Moment, SampleError, Work};
+
+/// What the pool wishes, in the core's own units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Never fewer replicas.
+    pub min: u32,
+    /// Never more replicas.
+    pub max: u32,
+    /// The backlog rule: outstanding tasks for each replica, at least 1.
+    pub backlog_per_replica: u32,
+    /// Tasks one replica runs at a time, at least 1.
+    pub slots: u32,
+    /// How long there must be no work before the last replicas go.
+    pub idle: Duration,
+    /// The HPA's `behavior`.
+    pub behavior: Behavior,
+    /// What to do when the broker cannot be read for long.
+    pub fallback: Option<Fallback>,
+    /// Hands off.
+    pub suspended: bool,
+    /// The sampling period the pool asked for; a reading older than three of them (at least 3 s) is stale.
+    pub period: Duration,
+}
+
+/// Replicas to run when the broker cannot be read; never fewer than now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// At least so many.
+    pub replicas: u32,
+    /// Once the broker could not be read for so long.
+    pub after: Duration,
+}
+
+/// The work with its freshness. Unknown is not zero; only `Fresh` may lower the number of replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Counted just now.
+    Fresh(Work),
+    /// Counted a while ago.
+    Stale {
+        /// What was counted then.
+        work: Work,
+        /// How long ago.
+        age: Duration,
+        /// Why there is nothing newer, where known.
+        why: Option<SampleError>,
+    },
+    /// Never counted, or not for long.
+    Unknown {
+        /// Why.
+        why: SampleError,
+    },
+}
+
+/// All that one decision may know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// The steady clock.
+    pub now: Moment,
+    /// The work.
+    pub reading: Reading,
+    /// The target's `spec.replicas`.
+    pub replicas: u32,
+    /// The target's ready replicas.
+    pub ready: u32,
+    /// The target is rolling out a new template: its pods go and come by themselves.
+    pub rollout: bool,
+    /// Live workers that run at least one task (from heartbeats): none of them may go.
+    pub busy_pods: u32,
+    /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
+    pub workers_heard: bool,
+    /// Tasks the workers have taken on so far, where they tell.
+    pub processed: Option<u64>,
+    /// How soon the next scheduled task comes due, where that can be seen.
+    pub next_due_in: Option<Duration>,
+}
+
+/// What the core remembers of one pool from decision to decision. Starts empty: after a restart nothing is scaled
+/// down until one trim window has been seen again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    pub(crate) first_seen: Option<Moment>,
+    pub(crate) last_fresh: Option<Moment>,
+    pub(crate) last_work: Option<Moment>,
+    pub(crate) quiet_samples: u32,
+    pub(crate) wishes: damping::Wishes,
+    pub(crate) changes: behavior::Changes,
+    pub(crate) progress: decide::Progress,
+}
+
+/// Which rule set the number. One word for metrics, conditions and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rule {
+    /// Outstanding work divided by the backlog per replica.
+    Backlog,
+    /// `minReplicas`.
+    Minimum,
+    /// `maxReplicas` (the work asks for more).
+    Maximum,
+    /// No work for `idleSeconds`: to `minReplicas`.
+    Idle,
+    /// No work, but not for `idleSeconds` yet.
+    CoolingDown,
+    /// More replicas than the work needs, kept until the scale-down window has passed.
+    Window,
+    /// Fewer are enough, but these pods run tasks.
+    RunningWork,
+    /// A scheduled task comes due soon, or lives in a worker's memory.
+    Scheduled,
+    /// The target rolls out: nothing goes down.
+    Rollout,
+    /// The operator started a short while ago: nothing goes down yet.
+    JustStarted,
+    /// `behavior` limits the step.
+    Behavior,
+    /// Work waits, nothing runs and nothing starts: more workers would not help.
+    BlockedQueue,
+    /// The reading is old: nothing goes down.
+    Stale,
+    /// The broker cannot be read: replicas are held.
+    Unknown,
+    /// The broker could not be read for long: `fallback`.
+    Fallback,
+    /// `suspend: true`.
+    Suspended,
+}
+
+/// What to do and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// So many replicas.
+    pub replicas: u32,
+    /// The rule that set the number.
+    pub rule: Rule,
+    /// The reason in one sentence for a person, numbers included.
+    pub sentence: String,
+    /// The work or `behavior` asked for another number than the limits allow.
+    pub limited: Option<Rule>,
+    /// What the work alone asks for, before windows and limits.
+    pub wanted: u32,
+    /// Even if nothing changes, decide again after this time.
+    pub look_again_in: Duration,
+}

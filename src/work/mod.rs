@@ -1,0 +1,298 @@
+//! What counts as work. Pure: values in, values out.
+//!
+//! A [`Framework`] says which [`Read`]s it needs and how the [`Reply`]s add up to a [`Tally`]. The `broker` module
+//! asks the questions and knows no framework; the `scaling` module decides from [`Work`] and knows no broker.
+//! To teach the operator a new framework, write one folder here and name it in `controller::validate`.
+#![deny(clippy::disallowed_methods)]
+
+pub mod celery;
+pub mod census;
+mod workers;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+pub use census::{Census, Digest, Entry};
+pub use workers::{Inspection, Worker, Workers};
+
+/// A point on the process's own steady clock: the time since it started. Ages and windows use it, never the wall clock.
+pub type Moment = Duration;
+
+/// The two clocks of one sample: the wall clock for times that others wrote (an `eta`), the steady one for ages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall-clock time, to compare with times found in messages.
+    pub wall: Timestamp,
+    /// Steady time, to compute ages.
+    pub moment: Moment,
+}
+
+/// How long before a scheduled task comes due its pool is woken: a typical pod start-up.
+pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
+
+/// One question to a broker. Equal reads of several pools on one endpoint are asked once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Read {
+    /// Redis `LLEN`: how long is the list? A missing key is an empty list.
+    ListLength {
+        /// The whole key, prefix included.
+        key: String,
+    },
+    /// Redis: what are the messages in this list (oldest first), as far as a bounded look tells?
+    ListCensus {
+        /// The whole key, prefix included.
+        key: String,
+        /// How to read one element.
+        digest: Digest,
+    },
+    /// Redis: what are the entries of this hash, whose tags are also the members of the sorted set `index`?
+    HashCensus {
+        /// The hash's whole key.
+        hash: String,
+        /// The sorted set that lists the hash's fields.
+        index: String,
+        /// How to read one value.
+        digest: Digest,
+    },
+    /// Redis `SMEMBERS`, bounded: the members of a set.
+    SetMembers {
+        /// The whole key.
+        key: String,
+    },
+    /// RabbitMQ passive `queue.declare`: messages ready and consumers, fresh.
+    QueueDepth {
+        /// The queue's name.
+        queue: String,
+    },
+    /// RabbitMQ management, totals form: messages ready and unacknowledged.
+    QueueTotals {
+        /// The queue's name.
+        queue: String,
+    },
+    /// Celery remote control: ask every worker of the endpoint; the answers appear in [`Workers`], not in the reply.
+    Inspect {
+        /// Which question.
+        method: Inspect,
+        /// Remote-control exchange, `celery` by default (`control_exchange`).
+        exchange: String,
+        /// Key prefix of the pub/sub channel and reply keys on Redis (`global_keyprefix`), else empty.
+        prefix: String,
+    },
+}
+
+/// The remote-control questions the operator asks (Celery's own names).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Inspect {
+    /// Running tasks, each with whether it is acknowledged already.
+    Active,
+    /// Prefetched tasks that do not run yet.
+    Reserved,
+    /// Tasks with an ETA or countdown that a worker holds in memory.
+    Scheduled,
+}
+
+impl Inspect {
+    /// Celery's name of the method on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Reserved => "reserved",
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
+/// Where a framework's workers announce themselves. Equal ones of several pools are listened to once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Listen {
+    /// Redis `PSUBSCRIBE` with exactly this pattern (Redis ACLs compare the pattern's text).
+    Pattern(String),
+    /// RabbitMQ: an exclusive queue bound to this topic exchange with `worker.#`.
+    TopicExchange(String),
+}
+
+/// A broker's bounded answer to one [`Read`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// A length or a count; a missing Redis key is 0.
+    Count(u64),
+    /// A RabbitMQ queue's ready messages and consumers.
+    Depth {
+        /// Messages that wait for a consumer.
+        ready: u64,
+        /// Consumers now.
+        consumers: u64,
+    },
+    /// A RabbitMQ queue's totals.
+    Totals {
+        /// Messages that wait for a consumer.
+        ready: u64,
+        /// Messages delivered and not acknowledged.
+        unacked: u64,
+    },
+    /// The queue does not exist (RabbitMQ says so; Redis cannot).
+    Missing,
+    /// What a list or a hash holds.
+    Census(Arc<Census>),
+    /// Members of a set.
+    Members(Vec<String>),
+    /// Nothing to say: the answer arrives elsewhere ([`Read::Inspect`]).
+    Asked,
+}
+
+/// Why a read failed: our own words, never the server's, and never anything of the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum SampleError {
+    /// The host name does not resolve.
+    #[error("the broker's host name does not resolve: check the host in the broker URL")]
+    Dns,
+    /// Nothing listens there.
+    #[error("the broker refuses the connection: check host and port in the broker URL")]
+    Refused,
+    /// No answer within the deadline.
+    #[error("the broker did not answer in time")]
+    Timeout,
+    /// The connection broke.
+    #[error("the connection to the broker broke")]
+    Disconnected,
+    /// TLS was spoken to a plain port, or the server's hello is not TLS.
+    #[error("the broker's port does not speak TLS: use redis:// or amqp:// or another port")]
+    TlsNotSpoken,
+    /// A plain connection to a port that wants TLS.
+    #[error("the broker's port seems to want TLS: use rediss:// or amqps://")]
+    TlsExpected,
+    /// The certificate was refused.
+    #[error("the broker's certificate is not trusted: check `spec.broker.tls` (caFrom, serverName)")]
+    TlsCertificate,
+    /// Wrong user or password.
+    #[error("the broker refuses the user or the password in the broker URL")]
+    Authentication,
+    /// The user may not read this key, queue, channel or vhost.
+    #[error("the broker's permissions refuse this read: see the README for the rights that are needed")]
+    Permission,
+    /// The vhost or database does not exist.
+    #[error("the virtual host or database number in the broker URL does not exist")]
+    NoSuchVhost,
+    /// A key is of another type than this framework writes.
+    #[error("a queue's key holds another type of value: check `queues` and `broker.keyPrefix`")]
+    WrongType,
+    /// The server is loading, read-only, in recovery or blocked.
+    #[error("the broker is not ready to answer")]
+    NotReady,
+    /// More bytes than a reply may have.
+    #[error("the broker's reply was larger than the operator accepts")]
+    TooLarge,
+    /// Not the protocol, or a value out of range.
+    #[error("the broker's reply was not understood")]
+    Protocol,
+    /// The management API is needed and not configured or not usable.
+    #[error("the management API did not give the queue's totals")]
+    Management,
+    /// Not believed: empty right after a reconnect; asked again.
+    #[error("the broker was just reconnected: its first empty answer is not believed yet")]
+    JustReconnected,
+    /// Not asked yet.
+    #[error("the broker has not been asked yet")]
+    NotYet,
+}
+
+impl SampleError {
+    /// A short, fixed label for metrics and condition reasons.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Dns => "HostNotFound",
+            Self::Refused => "ConnectionRefused",
+            Self::Timeout => "Timeout",
+            Self::Disconnected => "Disconnected",
+            Self::TlsNotSpoken => "TlsNotSpoken",
+            Self::TlsExpected => "TlsExpected",
+            Self::TlsCertificate => "CertificateNotTrusted",
+            Self::Authentication => "AuthenticationFailed",
+            Self::Permission => "PermissionDenied",
+            Self::NoSuchVhost => "NoSuchVirtualHost",
+            Self::WrongType => "WrongKeyType",
+            Self::NotReady => "BrokerNotReady",
+            Self::TooLarge => "ReplyTooLarge",
+            Self::Protocol => "ProtocolError",
+            Self::Management => "ManagementUnavailable",
+            Self::JustReconnected => "JustReconnected",
+            Self::NotYet => "NotSampledYet",
+        }
+    }
+}
+
+/// The work of one pool, counted at one moment. All of it: also what has left the list and is not done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Waits for a worker now: all queues, all priority keys, without tasks that are not due yet.
+    pub ready: u64,
+    /// Delivered and not finished: reserved and running, also running tasks that are in no key or queue any more.
+    pub in_flight: u64,
+    /// Of `in_flight`: known to run now (the workers say so).
+    pub running: u64,
+    /// Not due yet (ETA, countdown, retry).
+    pub scheduled: u64,
+    /// Of `scheduled`: due within [`WAKE_AHEAD`], so workers should start now.
+    pub due_soon: u64,
+    /// Scheduled tasks live in a worker's memory only and come back as ready if it stops (RabbitMQ): keep one worker.
+    pub scheduled_needs_worker: bool,
+    /// When the next scheduled task comes due, where that can be seen.
+    pub next_due: Option<Timestamp>,
+    /// For how long the oldest ready task has waited, where that can be seen.
+    pub oldest_wait: Option<Duration>,
+}
+
+impl Work {
+    /// Work that needs workers now: ready, in flight, and due within a start-up time.
+    pub fn outstanding(&self) -> u64 {
+        self.ready.saturating_add(self.in_flight).saturating_add(self.due_soon)
+    }
+}
+
+/// One queue's share of a tally.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueTally {
+    /// The queue's name as in `spec.queues`.
+    pub queue: String,
+    /// Ready messages in it.
+    pub ready: u64,
+    /// The broker says that it does not exist.
+    pub missing: bool,
+}
+
+/// What the replies of one sample add up to for one pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The sum.
+    pub work: Work,
+    /// Per queue, in the order of `spec.queues`.
+    pub queues: Vec<QueueTally>,
+    /// The pool's live workers by pod name, with the number of tasks each runs now.
+    pub busy: BTreeMap<String, u32>,
+    /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
+    pub processed: Option<u64>,
+    /// The workers announce themselves (heartbeats heard), so `busy` can be trusted.
+    pub workers_heard: bool,
+}
+
+/// What to ask and what it means. Pure. One implementation per framework.
+pub trait Framework: fmt::Debug + Send {
+    /// The reads this pool needs for its next sample. `last` is its previous tally.
+    fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read>;
+
+    /// Adds up. `replies` are in the order of the reads.
+    ///
+    /// # Errors
+    /// The first error among the replies that the sum cannot do without.
+    fn tally(
+        &self,
+        reads: &[Read],
+        replies: &[Result<Reply, SampleError>],
+        workers: &Workers,
+        now: Now,
+    ) -> Result<Tally, SampleError>;
+
+    /// Where this framework's workers announce themselves.
+    fn listen(&self) -> Option<Listen>;
+}

@@ -1,0 +1,75 @@
+//! Who works: what the workers of one endpoint say of themselves, by heartbeat and by inspection.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Inspect, Moment};
+
+/// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
+const SILENT: Duration = Duration::from_secs(12);
+
+/// The workers heard on one endpoint, by node name (Celery: `celery@<pod name>`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workers {
+    nodes: BTreeMap<String, Worker>,
+}
+
+/// One worker process's last words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worker {
+    /// When its last heartbeat came.
+    pub heard: Moment,
+    /// Tasks it ran then.
+    pub active: u32,
+    /// Tasks it has taken on since it started.
+    pub processed: u64,
+    /// Its last answer to each inspection, with the time it came.
+    pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
+}
+
+/// A worker's answer to one inspection, reduced to counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Tasks in the answer.
+    pub tasks: u32,
+    /// Of those: acknowledged already, hence in no queue and no key any more (early acknowledgement).
+    pub acknowledged: u32,
+}
+
+impl Workers {
+    /// Takes a heartbeat in.
+    pub fn heard(&mut self, node: &str, active: u32, processed: u64, at: Moment) {
+        let worker = self.nodes.entry(node.to_owned()).or_insert_with(|| Worker {
+            heard: at,
+            active,
+            processed,
+            inspections: BTreeMap::new(),
+        });
+        (worker.heard, worker.active, worker.processed) = (at, active, processed);
+    }
+
+    /// Takes a goodbye (`worker-offline`) in: the worker stops fetching, and says no more; what it still runs is not known.
+    pub fn left(&mut self, node: &str) {
+        self.nodes.remove(node);
+    }
+
+    /// Takes the answer to an inspection in; from a node that never beat it is dropped.
+    pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, at: Moment) {
+        if let Some(worker) = self.nodes.get_mut(node) {
+            worker.inspections.insert(method, (at, answer));
+        }
+    }
+
+    /// Forgets the workers that fell silent.
+    pub fn prune(&mut self, now: Moment) {
+        self.nodes
+            .retain(|_, worker| now.saturating_sub(worker.heard) <= SILENT);
+    }
+
+    /// The workers that beat lately, by node name.
+    pub fn live(&self, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
+        self.nodes
+            .iter()
+            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
+            .map(|(node, worker)| (node.as_str(), worker))
+    }
+}
