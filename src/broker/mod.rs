@@ -17,7 +17,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 pub use secret::Secret;
 
-use crate::work::{Framework, Inspect, Inspection, Listen, Moment, Read, Reply, SampleError, Tally};
+pub use crate::work::Signal;
+use crate::work::{Framework, Listen, Moment, Read, Reply, SampleError, Tally};
 
 /// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,34 +96,6 @@ pub trait Endpoint: Send {
 
     /// Waits for the next thing a worker says of itself. Never returns if nothing is listened to.
     fn next_signal(&mut self) -> impl Future<Output = Signal> + Send;
-}
-
-/// Something a worker said.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Signal {
-    /// A heartbeat.
-    Heartbeat {
-        /// Node name, `celery@<pod>`.
-        node: String,
-        /// Tasks it runs.
-        active: u32,
-        /// Tasks it has taken on since it started.
-        processed: u64,
-    },
-    /// It stops fetching and leaves.
-    Offline {
-        /// Node name.
-        node: String,
-    },
-    /// The answer to an inspection.
-    Inspected {
-        /// Node name.
-        node: String,
-        /// Which question.
-        method: Inspect,
-        /// The answer as counts.
-        answer: Inspection,
-    },
 }
 
 /// Names a pool to the sampler; the controller's own number.

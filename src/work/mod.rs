@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 pub use census::{Census, Digest, Entry};
-pub use workers::{Inspection, Worker, Workers};
+pub use workers::{Inspection, Signal, Worker, Workers};
 
 /// A point on the process's own steady clock: the time since it started. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;

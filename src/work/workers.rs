@@ -73,3 +73,46 @@ impl Workers {
             .map(|(node, worker)| (node.as_str(), worker))
     }
 }
+
+/// Something a worker said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    /// A heartbeat.
+    Heartbeat {
+        /// Node name, `celery@<pod>`.
+        node: String,
+        /// Tasks it runs.
+        active: u32,
+        /// Tasks it has taken on since it started.
+        processed: u64,
+    },
+    /// It stops fetching and leaves.
+    Offline {
+        /// Node name.
+        node: String,
+    },
+    /// The answer to an inspection.
+    Inspected {
+        /// Node name.
+        node: String,
+        /// Which question.
+        method: Inspect,
+        /// The answer as counts.
+        answer: Inspection,
+    },
+}
+
+impl Workers {
+    /// Takes a signal in.
+    pub fn take(&mut self, signal: &Signal, at: Moment) {
+        match signal {
+            Signal::Heartbeat {
+                node,
+                active,
+                processed,
+            } => self.heard(node, *active, *processed, at),
+            Signal::Offline { node } => self.left(node),
+            Signal::Inspected { node, method, answer } => self.inspected(node, *method, *answer, at),
+        }
+    }
+}
