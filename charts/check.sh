@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# Checks the chart and what is derived from it. Needs python3 and helm 3 or 4 (TWP_HELM names it if it is not in the PATH).
+set -u
+cd "$(dirname "$0")/.."
+helm=${TWP_HELM:-helm}
+chart=charts/twp-operator
+crd=crds/taskworkerpools.taskworkerpool.dev.yaml
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+passed=0
+failed=0
+
+command -v "$helm" >/dev/null || { echo "charts/check.sh: no helm at '$helm'; set TWP_HELM"; exit 2; }
+command -v python3 >/dev/null || { echo "charts/check.sh: python3 is missing"; exit 2; }
+
+# check WHAT COMMAND...: counts one check, prints the command's output only if it fails.
+check() {
+    local what=$1
+    shift
+    if "$@" >"$out/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $what"
+        sed 's/^/     /' "$out/log" | head -n 20
+    fi
+}
+render() { "$helm" template twp-operator "$chart" --namespace twp-system "${@:2}" >"$out/$1.yaml"; }
+has() { grep -qE -- "$2" "$out/$1.yaml" || { echo "not in $1: $2"; return 1; }; }
+count() { # NAME PATTERN N
+    local n
+    n=$(grep -cE -- "$2" "$out/$1.yaml") || true
+    [ "$n" = "$3" ] || { echo "$1: $n times, not $3: $2"; return 1; }
+}
+refuses() { # REASON ARGS...: helm must fail and say why
+    local reason=$1
+    shift
+    if render refused "$@" 2>"$out/why"; then echo "accepted: $*"; return 1; fi
+    grep -qiE -- "$reason" "$out/why" || { echo "refused $*, but not for '$reason':"; cat "$out/why"; return 1; }
+}
+same() { cmp "$1" "$2" || { echo "run charts/render.sh"; return 1; }; }
+
+check "lint" "$helm" lint --strict "$chart"
+check "package" "$helm" package "$chart" --destination "$out"
+
+check "default renders" render default
+check "  one ClusterRole and its two aggregated ones" count default '^kind: ClusterRole$' 3
+check "  one ClusterRoleBinding" count default '^kind: ClusterRoleBinding$' 1
+check "  only the lease's Role" count default '^kind: Role$' 1
+check "  two replicas" has default '^  replicas: 2$'
+check "  a disruption budget" count default '^kind: PodDisruptionBudget$' 1
+check "  the CRD, kept" has default '^    helm.sh/resource-policy: keep$'
+check "  the chart's image" has default 'image: "twp-operator:0\.1\.0"$'
+check "  watches everything" bash -c "grep -A1 TWP_WATCH_NAMESPACES '$out/default.yaml' | grep -q 'value: \"\"'"
+check "  no wildcard" count default "verbs:.*\*|resources:.*\*|apiGroups:.*\*|^ *- ['\"]?\*" 0
+check "  Secrets only by name" bash -c "! grep -A1 'secrets' '$out/default.yaml' | grep -E 'list|watch'"
+check "  no user id" count default 'runAsUser' 0
+
+check "watchNamespaces renders" render namespaced --set 'watchNamespaces={a,b}'
+check "  no ClusterRole, no ClusterRoleBinding" count namespaced '^ *kind: ClusterRole' 0
+check "  a Role per namespace and the lease's" count namespaced '^kind: Role$' 3
+check "  a RoleBinding for each" count namespaced '^kind: RoleBinding$' 3
+check "  both namespaces" has namespaced 'value: "a,b"$'
+check "  the same rights as in the ClusterRole" python3 - "$out" <<'PY'
+import re, sys
+def rules(name, kind):
+    docs = open(f"{sys.argv[1]}/{name}.yaml").read().split("\n---\n")
+    return [d.split("\nrules:\n")[1].strip() for d in docs if f"\nkind: {kind}\n" in d and re.search(r"^  name: twp-operator$", d, re.M)]
+everywhere, by_namespace = rules("default", "ClusterRole"), rules("namespaced", "Role")
+sys.exit(not (len(everywhere) == 1 and by_namespace == everywhere * 2))
+PY
+
+check "crds.enabled=false renders" render without_crd --set crds.enabled=false
+check "  no CRD" count without_crd 'CustomResourceDefinition' 0
+check "crds.keep=false renders" render bare_crd --set crds.keep=false
+check "  the CRD's own bytes" python3 - "$out/bare_crd.yaml" "$chart/files/taskworkerpools.yaml" <<'PY'
+import sys
+rendered, crd = (open(f).read() for f in sys.argv[1:])
+sys.exit(crd.removeprefix("---\n").strip() not in rendered)
+PY
+check "crds.annotations renders" render crd_note --set crds.annotations.owner=me
+check "  both annotations" bash -c "grep -A2 '^  annotations:$' '$out/crd_note.yaml' | grep -q 'owner: me'"
+
+check "digest renders" render digest --set image.tag=v9 --set "image.digest=sha256:$(printf '0%.0s' {1..64})"
+check "  the digest wins" has digest 'image: "twp-operator@sha256:0{64}"$'
+check "one replica renders" render single --set replicaCount=1
+check "  no disruption budget" count single 'PodDisruptionBudget' 0
+check "one replica without leader election renders" render alone --set replicaCount=1 --set leaderElection.enabled=false
+check "  no right on leases" count alone 'leases' 0
+check "rbac.aggregate=false renders" render plain --set rbac.aggregate=false
+check "  one ClusterRole" count plain '^kind: ClusterRole$' 1
+check "rbac.create=false renders" render no_rbac --set rbac.create=false
+check "  no role" count no_rbac 'rbac.authorization' 0
+check "another release name renders" "$helm" template x "$chart" --namespace y
+check "IPv6 renders" render ipv6 --set 'http.address=[::]' --set http.port=9090
+check "  the address" has ipv6 'value: "\[::\]:9090"$'
+
+cat >"$out/all.values" <<'YAML'
+commonLabels: {team: a}
+podLabels: {app.kubernetes.io/name: not-mine, color: blue}
+podAnnotations: {note: b}
+imagePullSecrets: [{name: pull}]
+priorityClassName: system-cluster-critical
+nodeSelector: {kubernetes.io/os: linux}
+tolerations: [{operator: Exists}]
+affinity: {nodeAffinity: {}}
+extraEnv: [{name: HTTPS_PROXY, value: "http://proxy"}]
+extraArgs: [--verbose]
+extraVolumes: [{name: ca, configMap: {name: ca}}]
+extraVolumeMounts: [{name: ca, mountPath: /ca}]
+extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: one}}, "{apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-two'}}"]
+serviceAccount: {annotations: {role: r}}
+podMonitor: {enabled: true, labels: {release: prometheus}}
+networkPolicy: {enabled: true, brokerPeers: [{ipBlock: {cidr: 10.0.0.0/8}}]}
+global: {from: parent}
+YAML
+check "every optional value renders" render all --values "$out/all.values"
+check "  reaches its place" python3 - "$out/all.yaml" <<'PY'
+import sys
+text = open(sys.argv[1]).read()
+wanted = ["team: a", "color: blue", "note: b", "name: pull", "priorityClassName: system-cluster-critical", "kubernetes.io/os: linux",
+          "operator: Exists", "nodeAffinity: {}", "name: HTTPS_PROXY", "- --verbose", "mountPath: /ca", "name: one", "twp-operator-two",
+          "role: r", "release: prometheus", "kind: PodMonitor", "kind: NetworkPolicy", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}"]
+missing = [w for w in wanted if w not in text]
+print(missing, "not-mine" in text)
+sys.exit(bool(missing) or "not-mine" in text)
+PY
+
+unknown='additional properties?|not allowed'
+check "refuses a misspelt value" refuses "$unknown" --set replicaCuont=1
+check "refuses a misspelt value one level down" refuses "$unknown" --set image.tga=1
+check "refuses a misspelt value in each group" python3 - "$helm" "$chart" <<'PY'
+import json, subprocess, sys
+helm, chart = sys.argv[1:]
+groups = [k for k, v in json.load(open(f"{chart}/values.schema.json"))["properties"].items() if v.get("additionalProperties") is False]
+assert len(groups) > 8, groups
+accepted = [g for g in groups if subprocess.run([helm, "template", "x", chart, "--set", f"{g}.typo=true"], capture_output=True).returncode == 0]
+sys.exit(f"accepted: {accepted}" if accepted else 0)
+PY
+check "refuses a number as text" refuses 'replicaCount' --set-string replicaCount=2
+check "refuses a short digest" refuses 'digest' --set image.digest=sha256:abc
+check "refuses an unknown log format" refuses 'format' --set log.format=xml
+check "refuses a namespace that is none" refuses 'watchNamespaces' --set 'watchNamespaces={Not_One}'
+check "refuses a namespace twice" refuses 'watchNamespaces' --set 'watchNamespaces={a,a}'
+check "refuses two replicas without leader election" refuses 'needs leaderElection' --set leaderElection.enabled=false
+check "refuses an environment variable of its own" refuses 'set by the chart' --set 'extraEnv[0].name=RUST_LOG'
+
+check "values, comments and schema agree" python3 - "$chart" <<'PY'
+import json, re, sys
+schema = json.load(open(f"{sys.argv[1]}/values.schema.json"))
+not_ours = {"global", "enabled"}
+problems, path, previous, keys = [], [], "", set()
+for line in open(f"{sys.argv[1]}/values.yaml").read().splitlines():
+    m = re.match(r"( *)([A-Za-z]+):(.*)", line)
+    if m:
+        depth = len(m[1]) // 2
+        path = path[:depth] + [m[2]]
+        keys.add(tuple(path))
+        group = not m[3].strip()
+        if not group and not previous.lstrip().startswith("#") and path[0] != "resources":
+            problems.append(f"no comment above {'.'.join(path)}")
+    previous = line
+def walk(node, at):
+    for name, child in node.get("properties", {}).items():
+        if at or name not in not_ours:
+            if (*at, name) not in keys and at != ("resources",) and at[:1] != ("imagePullSecrets",):
+                problems.append(f"in the schema only: {'.'.join((*at, name))}")
+        walk(child, (*at, name))
+    if "properties" in node and node.get("additionalProperties") is not False:
+        problems.append(f"open: {at}")
+walk(schema, ())
+print("\n".join(problems))
+sys.exit(bool(problems))
+PY
+
+check "the chart's CRD is the generated one" same "$crd" "$chart/files/taskworkerpools.yaml"
+check "install.yaml renders" bash -c "TWP_HELM='$helm' charts/render.sh --stdout >'$out/install.yaml'"
+check "deploy/install.yaml is what the chart renders" same deploy/install.yaml "$out/install.yaml"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
