@@ -52,9 +52,6 @@ check "  a disruption budget" count default '^kind: PodDisruptionBudget$' 1
 check "  the CRD, kept" has default '^    helm.sh/resource-policy: keep$'
 check "  the chart's image" has default 'image: "twp-operator:0\.1\.0"$'
 check "  watches everything" bash -c "grep -A1 TWP_WATCH_NAMESPACES '$out/default.yaml' | grep -q 'value: \"\"'"
-check "  no wildcard" count default "verbs:.*\*|resources:.*\*|apiGroups:.*\*|^ *- ['\"]?\*" 0
-check "  Secrets only by name" bash -c "! grep -A1 'secrets' '$out/default.yaml' | grep -E 'list|watch'"
-check "  no user id" count default 'runAsUser' 0
 
 check "watchNamespaces renders" render namespaced --set 'watchNamespaces={a,b}'
 check "  no ClusterRole, no ClusterRoleBinding" count namespaced '^ *kind: ClusterRole' 0
@@ -72,6 +69,9 @@ PY
 
 check "crds.enabled=false renders" render without_crd --set crds.enabled=false
 check "  no CRD" count without_crd 'CustomResourceDefinition' 0
+check "  no wildcard" count without_crd "verbs:.*\*|resources:.*\*|apiGroups:.*\*|^ *- ['\"]?\*" 0
+check "  Secrets only by name" bash -c "! grep -A1 'secrets' '$out/without_crd.yaml' | grep -E 'list|watch'"
+check "  no user id" count without_crd 'runAsUser' 0
 check "crds.keep=false renders" render bare_crd --set crds.keep=false
 check "  the CRD's own bytes" python3 - "$out/bare_crd.yaml" "$chart/files/taskworkerpools.yaml" <<'PY'
 import sys
