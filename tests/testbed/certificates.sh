@@ -28,7 +28,7 @@ YAML
 # Runs in a subshell: it changes the directory.
 make_certificates() (
   mkdir -p "$PKI"
-  cd "$PKI"
+  cd "$PKI" || exit
   private_key ca
   openssl req -x509 -new -key ca.key -subj /CN=twp-ca -days 3650 -out ca.crt \
     -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign

@@ -22,11 +22,25 @@ logged() {
 }
 isolated() { unshare --mount --pid --fork --kill-child "$@"; }
 
+# keep_three PATH-WITHOUT-KEY [SUFFIX] : a changed input makes a new layer or archive each time; only the three used last stay.
+keep_three() {
+  local old
+  # shellcheck disable=SC2012  # our own names
+  ls -dt "$1"-????????????????"${2:-}" 2>/dev/null | tail -n +4 | while read -r old; do rm -rf "$old" "$old.tar" "$old.tar.sha256"; done
+}
+# finish_layer PART : the finished part becomes the layer
+finish_layer() {
+  mv "$1" "$LAYER"
+  keep_three "${LAYER%-*}"
+}
+# is_cached PATH : and marks it as used
+is_cached() { [ -e "$1" ] && touch -c "$1"; }
+
 # root_layer NAME SUITE EXTRA-PACKAGES : a minimal Debian. Sets LAYER.
 root_layer() {
   local name=$1 suite=$2 include=$3 part
   LAYER=$LAYERS/$name-$(key "$suite" "$include" "$HERE/images/trim.sh")
-  [ -d "$LAYER" ] && return
+  ! is_cached "$LAYER" || return 0
   need_root
   progress "layer $name: debootstrap $suite"
   part=$LAYERS/.part-$name
@@ -35,7 +49,7 @@ root_layer() {
   # In namespaces of its own: debootstrap mounts /proc and a broken one must not stay mounted.
   logged "$LAYERS/$name.log" isolated debootstrap --variant=minbase --include="$include" "$suite" "$part" "$(debian_mirror)"
   logged "$LAYERS/$name.log" chroot "$part" sh -eu <"$HERE/images/trim.sh"
-  mv "$part" "$LAYER"
+  finish_layer "$part"
 }
 
 # layer NAME RECIPE INPUT LOWER... : a layer over others (top one first). RECIPE: names of files in images/, run one after another. Sets LAYER.
@@ -46,14 +60,14 @@ layer() {
   for file in $recipes; do parts+=("$HERE/images/$file"); done
   [ "$input" = - ] || parts+=("$(tree_key "$input")")
   LAYER=$LAYERS/$name-$(key "${parts[@]}")
-  [ -d "$LAYER" ] && return
+  ! is_cached "$LAYER" || return 0
   need_root
   progress "layer $name"
   part=$LAYERS/.part-$name
   (for file in $recipes; do cat "$HERE/images/$file"; done) >"$LAYERS/.recipe-$name"
   logged "$LAYERS/$name.log" isolated bash "$HERE/layer.sh" "$part" "$LAYERS/.recipe-$name" "$input" "$@"
   rm -f "$LAYERS/.recipe-$name"
-  mv "$part" "$LAYER"
+  finish_layer "$part"
 }
 
 # files_layer NAME SOURCE TARGET ... : a layer that holds just these files. Sets LAYER.
@@ -61,29 +75,30 @@ files_layer() {
   local name=$1 part
   shift
   LAYER=$LAYERS/$name-$(key "$@")
-  [ -d "$LAYER" ] && return
+  ! is_cached "$LAYER" || return 0
   part=$LAYERS/.part-$name
   rm -rf "$part"
   while [ $# -gt 0 ]; do
     install -D --mode="$(stat -Lc %a "$1")" "$1" "$part/$2"
     shift 2
   done
-  mv "$part" "$LAYER"
+  finish_layer "$part"
 }
 
 # image NAME:TAG MKIMG-OPTIONS... -- LAYER... : an archive; its short name links to it.
 image() {
-  local name=$1 archive option
+  local name=$1 archive
   local -a options=()
   shift
   while [ "$1" != -- ]; do options+=("$1"); shift; done
   shift
   archive=$ARCHIVES/${name/:/-}-$(key "$HERE/mkimg.py" "$name" "${options[@]}" "${@##*/}").tar
-  if [ ! -f "$archive" ]; then
+  if ! is_cached "$archive"; then
     progress "image localhost/$name"
     mkdir -p "$ARCHIVES"
     python3 "$HERE/mkimg.py" --out "$archive.part" --name "localhost/$name" "${options[@]}" "$@"
     mv "$archive.part" "$archive"
+    keep_three "$ARCHIVES/${name/:/-}" .tar
   fi
   ln -sfn "${archive##*/}" "$ARCHIVES/${name/:/-}.tar"
 }
@@ -96,7 +111,7 @@ app_requirements() {
 app_packages() {
   local part=$LAYERS/.part-pip
   PACKAGES=$LAYERS/pip-$(key "$(app_requirements)" "$IMAGE_PYTHON" "$HERE/images/check-requirements.py")
-  [ -d "$PACKAGES" ] && return
+  ! is_cached "$PACKAGES" || return 0
   progress "Python packages of the example application"
   rm -rf "$part"
   mkdir -p "$part"
@@ -106,6 +121,7 @@ app_packages() {
   rm "$part/requirements.txt"
   cp "$HERE/images/check-requirements.py" "$part/"
   mv "$part" "$PACKAGES"
+  keep_three "$LAYERS/pip"
 }
 
 # The example's own files, at /app. Sets APP.

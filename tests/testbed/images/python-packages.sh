@@ -1,4 +1,4 @@
-# /opt/python was filled by the machine's pip. Make its scripts run here, check it with THIS Python, compile it.
+# The directory /opt/python was filled by the machine's pip. Make its scripts run here, check it with THIS Python, compile it.
 useradd --uid 10001 --home-dir /tmp --no-create-home app
 mkdir -p /app
 chown -R 0:0 /opt/python
