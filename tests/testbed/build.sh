@@ -17,7 +17,7 @@ is_built() { [ -d "$KUBERNETES_BIN" ] && [ -d "$COREDNS_BIN" ]; }
 
 # go_build DIRECTORY OUT WHAT ARGUMENTS... : shows that it lives every 30 s, and the log's end when it fails.
 go_build() {
-  local directory=$1 out=$2 what=$3 log build
+  local directory=$1 out=$2 what=$3 log build seconds=0
   shift 3
   mkdir -p "$CACHE/bin"
   log=$CACHE/bin/$what.log
@@ -28,8 +28,8 @@ go_build() {
   build=$!
   while kill -0 $build 2>/dev/null; do
     sleep 1
-    SECONDS_SHOWN=$((${SECONDS_SHOWN:-0} + 1))
-    [ $((SECONDS_SHOWN % 30)) -ne 0 ] || progress "  still building $what"
+    seconds=$((seconds + 1))
+    [ $((seconds % 30)) -ne 0 ] || progress "  still building $what"
   done
   wait $build || { tail -n 25 "$log" >&2; die "building $what failed (whole log: $log)" "Go needs its module proxy (go env GOPROXY), 2 GB of memory and 8 GB of disk."; }
 }

@@ -4,11 +4,20 @@ LAYERS=$CACHE/layers
 ARCHIVES=$CACHE/images
 APP_SOURCE=$REPO/deploy/examples/django-celery
 
+apt_mirror() {
+  command -v apt-get >/dev/null || return 0
+  # shellcheck disable=SC2016  # apt fills these in
+  apt-get indextargets --format '$(LABEL) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+    awk '$1 == "Debian" && $2 !~ /-(updates|backports|security)/ && !found {print $3; found = 1}'
+}
 # The mirror of the machine's own apt sources, so that a configured mirror is used.
 debian_mirror() {
   local mirror
-  mirror=${TWP_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(LABEL) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-    awk '$1 == "Debian" && $2 !~ /-(updates|backports|security)/ {print $3; exit}')}
+  mirror=${TWP_DEBIAN_MIRROR:-$(apt_mirror)}
+  if [ -z "$mirror" ] && command -v apt-get >/dev/null; then # the lists were never fetched, or were cleaned
+    apt-get -qq update
+    mirror=$(apt_mirror)
+  fi
   [ -n "$mirror" ] || die "no Debian mirror in /etc/apt/sources.list*" "Set TWP_DEBIAN_MIRROR to the address of one."
   echo "$mirror"
 }
@@ -104,7 +113,7 @@ image() {
 }
 
 app_requirements() {
-  if [ -f "$APP_SOURCE/requirements.txt" ]; then cat "$APP_SOURCE/requirements.txt"; else printf '%s\n' $APP_REQUIREMENTS; fi
+  if [ -f "$APP_SOURCE/requirements.txt" ]; then cat "$APP_SOURCE/requirements.txt"; else tr ' ' '\n' <<<"$APP_REQUIREMENTS"; fi
 }
 
 # The example's Python packages, fetched by the machine's pip for the image's Python. Sets PACKAGES.
@@ -184,7 +193,7 @@ build_coredns_image() {
 # The operator under test: a static binary and the certificate authorities, nothing else.
 build_operator_image() {
   local binary=$1 base
-  [ -x "$binary" ] || die "no executable at $binary" "Make it by: cargo build --release --target x86_64-unknown-linux-musl --bin twp-operator"
+  [ -x "$binary" ] || die "no executable at $binary" "Make it by: rustup target add x86_64-unknown-linux-musl; cargo build --release --target x86_64-unknown-linux-musl --bin twp-operator"
   root_layer base "$DEBIAN_SUITE" python3,ca-certificates; base=$LAYER
   files_layer operator "$binary" /twp-operator "$base/etc/ssl/certs/ca-certificates.crt" /etc/ssl/certs/ca-certificates.crt
   image "$IMAGE_OPERATOR" --entrypoint '["/twp-operator"]' --user 65532:65532 -- "$LAYER"

@@ -63,6 +63,7 @@ up() {
   local was_up='' archives
   if is_up; then
     was_up=1
+    [ ! -s "$RUN/exited" ] || die "the bed runs, but these ended by themselves: $(tr '\n' ' ' <"$RUN/exited")" "Logs: $LOGS. Then: $HERE/bed down && $HERE/bed up"
     [ "$(cat "$RUN/binaries")" = "$KUBERNETES_BIN" ] || die "the running bed has other binaries than this checkout pins" "$HERE/bed down && $HERE/bed up"
   else
     down_quietly # what a crash may have left
@@ -103,9 +104,9 @@ down_quietly() {
   if [ -n "$init" ]; then
     kill -9 "$init"
     while [ -d "/proc/$init" ]; do sleep 0.02; done
-    remove_cgroups
   fi
   if [ -f "$RUN/init" ]; then
+    remove_cgroups
     rm -f "$RUN/init"
     ip link del "$HOST_LINK" 2>/dev/null || true # its routes go with it
   fi

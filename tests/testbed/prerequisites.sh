@@ -12,7 +12,7 @@ is_present() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; es
 missing_packages() {
   local item
   for item in $PREREQUISITES; do is_present "${item%%:*}" || echo "${item##*:}"; done
-  python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
+  python3 -c 'import sys, importlib.util as u; sys.exit(not u.find_spec("pip"))' 2>/dev/null || echo python3-pip
 }
 
 # containerd's package would start and enable a daemon of the machine. policy-rc.d (exit 101) forbids the start
