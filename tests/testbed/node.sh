@@ -99,11 +99,13 @@ remove_cgroups() {
 }
 
 down_quietly() {
-  local init directory
+  local init holder directory
   init=$(bed_init) || true
   if [ -n "$init" ]; then
+    holder=$(ps -o ppid= -p "$init" | tr -d ' ')
     kill -9 "$init"
-    while [ -d "/proc/$init" ]; do sleep 0.02; done
+    # its parent, `unshare`, sits in the network namespace as well and ends by itself
+    while [ -d "/proc/$init" ] || [ "$(cat "/proc/$holder/comm" 2>/dev/null)" = unshare ]; do sleep 0.02; done
   fi
   if [ -f "$RUN/init" ]; then
     remove_cgroups
