@@ -1,3 +1,146 @@
-//! The two scale-down windows.
+//! The scale-down windows: fewer replicas only when no recent wish asked for more.
+//!
+//! A clear surplus (at least 20 % and at least 2 replicas) goes after [`SURPLUS_WINDOW`], about one pod start-up: the
+//! break-even between keeping a pod and starting another. A small one, which may be noise, waits [`TRIM_WINDOW`].
+#![deny(clippy::disallowed_methods)]
+use super::{Behavior, Moment, Rules, history::History};
+use std::time::Duration;
+
+/// How long a clear surplus is kept.
+pub const SURPLUS_WINDOW: Duration = Duration::from_secs(30);
+/// How long a small surplus is kept, and how long nothing goes down after a start or a gap in the readings.
+pub const TRIM_WINDOW: Duration = Duration::from_secs(60);
+
+/// The wishes (what the work asks for, within the limits) of the last windows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Wishes;
+pub(crate) struct Wishes {
+    /// Maxima, for the way down.
+    highs: History,
+    /// Minima for `behavior.scaleUp.stabilizationWindowSeconds`, kept as maxima of the complement.
+    lows: History,
+}
+
+/// What the windows leave of a wish to go down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// So many replicas at least.
+    pub(crate) floor: u32,
+    /// The window that decided.
+    pub(crate) window: Duration,
+    /// When time alone may change the floor.
+    pub(crate) next_change: Option<Duration>,
+}
+
+impl Wishes {
+    /// Takes a wish in.
+    pub(crate) fn record(&mut self, wish: u32, now: Moment, behavior: &Behavior) {
+        self.highs.record_peak(wish, now, guard(behavior));
+        match window(behavior.up.as_ref()) {
+            Some(window) => self.lows.record_peak(!wish, now, window),
+            None => self.lows = History::default(),
+        }
+    }
+
+    /// The smallest wish of the window for the way up, and when time alone may change it.
+    pub(crate) fn lowest(&self, now: Moment, behavior: &Behavior) -> (u32, Option<Duration>) {
+        let window = window(behavior.up.as_ref()).unwrap_or_default();
+        let lowest = self.lows.at(window, now).map_or(u32::MAX, |complement| !complement);
+        (lowest, self.lows.next_change(window, now))
+    }
+
+    /// How far the wishes let `replicas` go down: by the user's own window if there is one, else by ours.
+    pub(crate) fn settled(&self, replicas: u32, now: Moment, behavior: &Behavior) -> Settled {
+        let by = |window| Settled {
+            floor: self.highs.at(window, now).unwrap_or(replicas),
+            window,
+            next_change: self.highs.next_change(window, now),
+        };
+        if let Some(window) = window(behavior.down.as_ref()) {
+            return by(window);
+        }
+        let (surplus, trim) = (by(SURPLUS_WINDOW), by(TRIM_WINDOW));
+        let next_change = surplus.next_change.into_iter().chain(trim.next_change).min();
+        let chosen = if clear_surplus(replicas, surplus.floor) {
+            surplus
+        } else {
+            trim
+        };
+        Settled { next_change, ..chosen }
+    }
+}
+
+/// The window that a step from `replicas` down to `wish` waits for.
+pub(crate) fn window_for(replicas: u32, wish: u32, behavior: &Behavior) -> Duration {
+    let ours = if clear_surplus(replicas, wish) {
+        SURPLUS_WINDOW
+    } else {
+        TRIM_WINDOW
+    };
+    window(behavior.down.as_ref()).unwrap_or(ours)
+}
+
+/// How long fresh readings must have been seen before anything goes down: then every window is full.
+pub(crate) fn guard(behavior: &Behavior) -> Duration {
+    window(behavior.down.as_ref()).unwrap_or_default().max(TRIM_WINDOW)
+}
+
+fn window(rules: Option<&Rules>) -> Option<Duration> {
+    rules.and_then(|rules| rules.window)
+}
+
+fn clear_surplus(replicas: u32, wish: u32) -> bool {
+    replicas.saturating_sub(wish) >= replicas.div_ceil(5).max(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_surplus_is_clear_from_20_percent_and_two_replicas_on() {
+        for (replicas, wish, clear) in [
+            (10, 8, true),
+            (10, 9, false),
+            (11, 9, false),
+            (11, 8, true),
+            (3, 1, true),
+            (2, 1, false),
+            (2, 0, true),
+            (1, 0, false),
+            (100, 81, false),
+            (100, 80, true),
+            (5, 9, false),
+            (u32::MAX, 0, true),
+        ] {
+            assert_eq!(clear_surplus(replicas, wish), clear, "{replicas} -> {wish}");
+        }
+    }
+
+    #[test]
+    fn a_small_surplus_waits_longer_than_a_clear_one() {
+        let mut wishes = Wishes::default();
+        let none = Behavior::default();
+        wishes.record(10, s(0), &none);
+        wishes.record(9, s(100), &none);
+        assert_eq!(
+            wishes.settled(10, s(135), &none).floor,
+            10,
+            "one of ten: the trim window"
+        );
+        assert_eq!(wishes.settled(10, s(160), &none).floor, 9);
+        wishes.record(5, s(200), &none);
+        assert_eq!(wishes.settled(10, s(229), &none).floor, 9);
+        assert_eq!(wishes.settled(10, s(230), &none).floor, 5, "half: the surplus window");
+    }
+
+    #[test]
+    fn without_a_window_of_its_own_the_way_up_is_free() {
+        let mut wishes = Wishes::default();
+        wishes.record(3, s(0), &Behavior::default());
+        assert_eq!(wishes.lowest(s(0), &Behavior::default()), (u32::MAX, None));
+    }
+}

@@ -1,18 +1,276 @@
 //! The order in which the rules apply.
-use super::{Decision, Memory, Observation, Policy, Rule};
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Progress;
-/// Decides.
-pub fn decide(policy: &Policy, memory: Memory, seen: &Observation) -> (Memory, Decision) {
-    (
-        memory,
-        Decision {
-            replicas: seen.replicas.max(policy.min),
-            rule: Rule::Minimum,
-            sentence: String::new(),
-            limited: None,
-            wanted: 0,
-            look_again_in: std::time::Duration::from_secs(1),
+#![deny(clippy::disallowed_methods)]
+use super::{
+    Decision, Memory, Observation, Policy, Reading, Rule, Work,
+    damping::Settled,
+    demand::Demand,
+    explain::{Case, explain},
+    memory::LONGEST_LOOK,
+};
+use crate::work::WAKE_AHEAD;
+use std::time::Duration;
+
+/// When nothing is pending.
+const USUAL_LOOK: Duration = Duration::from_secs(30);
+/// Time-driven changes are met to this precision.
+const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+
+/// Decides how many replicas the target should have, and says why.
+///
+/// Total: every input gives a decision. Only a fresh reading lowers the number, and never below the running work.
+/// A caller may skip observations that say nothing new (`now`, ages and `next_due_in` count down by themselves), as
+/// long as it decides again after [`Decision::look_again_in`]: what time alone changes is met then.
+pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memory, Decision) {
+    let limits = Limits::of(policy);
+    let demand = match &seen.reading {
+        Reading::Fresh(work) | Reading::Stale { work, .. } => Demand::of(work, policy, seen),
+        Reading::Unknown { .. } => Demand {
+            wanted: seen.replicas,
+            rule: Rule::Unknown,
         },
-    )
+    };
+    let wish = demand.wanted.clamp(limits.min, limits.max);
+    memory.take(policy, seen, demand, wish);
+
+    let chooser = Chooser {
+        policy,
+        memory: &memory,
+        seen,
+        demand,
+        limits,
+        wish,
+    };
+    let choice = chooser.choose();
+    let decision = Decision {
+        replicas: choice.replicas,
+        rule: choice.rule,
+        sentence: explain(&Case {
+            policy,
+            seen,
+            demand,
+            wish,
+            replicas: choice.replicas,
+            rule: choice.rule,
+        }),
+        limited: chooser.limited(choice),
+        wanted: demand.wanted,
+        look_again_in: choice.pending.unwrap_or(USUAL_LOOK).clamp(SHORTEST_LOOK, LONGEST_LOOK),
+    };
+    (memory, decision)
 }
+
+/// The replica limits; where they contradict each other the maximum counts.
+#[derive(Clone, Copy)]
+struct Limits {
+    min: u32,
+    max: u32,
+}
+
+impl Limits {
+    fn of(policy: &Policy) -> Self {
+        Self {
+            min: policy.min.min(policy.max),
+            max: policy.max,
+        }
+    }
+}
+
+/// A number, the rule that set it, and when time alone may change it.
+#[derive(Clone, Copy)]
+struct Choice {
+    replicas: u32,
+    rule: Rule,
+    pending: Option<Duration>,
+}
+
+/// All that the rules look at; they change nothing.
+struct Chooser<'a> {
+    policy: &'a Policy,
+    memory: &'a Memory,
+    seen: &'a Observation,
+    demand: Demand,
+    limits: Limits,
+    /// What is wanted, within the limits.
+    wish: u32,
+}
+
+impl Chooser<'_> {
+    fn choose(&self) -> Choice {
+        let current = self.seen.replicas;
+        match &self.seen.reading {
+            _ if self.policy.suspended => Choice {
+                replicas: current,
+                rule: Rule::Suspended,
+                pending: None,
+            },
+            Reading::Unknown { .. } => self.unread(Rule::Unknown),
+            Reading::Stale { .. } => self.unread(Rule::Stale),
+            Reading::Fresh(work) => {
+                let choice = if self.wish > current {
+                    self.rise()
+                } else if self.wish < current {
+                    self.fall(work)
+                } else {
+                    Choice {
+                        replicas: current,
+                        rule: self.demand_rule(),
+                        pending: None,
+                    }
+                };
+                let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(WAKE_AHEAD));
+                Choice {
+                    pending: soonest([choice.pending, wake]),
+                    ..choice
+                }
+            }
+        }
+    }
+
+    /// Without a fresh reading: never fewer; the minimum and, after its time, the fallback.
+    fn unread(&self, rule: Rule) -> Choice {
+        let current = self.seen.replicas;
+        let held = current.max(self.limits.min);
+        let rule = if held > current { Rule::Minimum } else { rule };
+        let unread_for = self.memory.unread_for(self.seen.now);
+        match self.policy.fallback {
+            Some(fallback) if unread_for >= fallback.after => Choice {
+                replicas: held.max(fallback.replicas.min(self.limits.max)),
+                rule: Rule::Fallback,
+                pending: None,
+            },
+            fallback => Choice {
+                replicas: held,
+                rule,
+                pending: fallback.map(|fallback| fallback.after.saturating_sub(unread_for)),
+            },
+        }
+    }
+
+    /// Up: at once and straight to the wish, unless nothing starts or the user slowed it down.
+    fn rise(&self) -> Choice {
+        let now = self.seen.now;
+        // The minimum is the user's word; no rule delays it.
+        let least = self.seen.replicas.max(self.limits.min);
+        if self.memory.progress.blocked(now) && self.wish > least {
+            return Choice {
+                replicas: least,
+                rule: Rule::BlockedQueue,
+                pending: None,
+            };
+        }
+        let behavior = &self.policy.behavior;
+        let (lowest, window_change) = self.memory.wishes.lowest(now, behavior);
+        let replicas = &self.memory.replicas;
+        let up = behavior.up.as_ref();
+        let ceiling = up.map_or(u32::MAX, |rules| rules.ceiling(self.seen.replicas, replicas, now));
+        let allowed = self.wish.min(lowest).min(ceiling).max(least);
+        Choice {
+            replicas: allowed,
+            rule: if allowed < self.wish {
+                Rule::Behavior
+            } else {
+                self.demand_rule()
+            },
+            pending: soonest([
+                window_change,
+                up.and_then(|rules| rules.next_change(replicas, now)),
+                self.memory.progress.remaining(now),
+            ]),
+        }
+    }
+
+    /// Down: the highest of the floors that apply now; of equal ones the first names the rule.
+    fn fall(&self, work: &Work) -> Choice {
+        let now = self.seen.now;
+        let current = self.seen.replicas;
+        let starting_for = self.memory.starting_for(self.policy, now);
+        let idle_in = self.memory.idle_in(self.policy, now);
+        let settled = self.settled(idle_in);
+        let floors = [
+            (self.seen.rollout, current, Rule::Rollout),
+            (!starting_for.is_zero(), current, Rule::JustStarted),
+            (true, protected(work, self.policy, self.seen), Rule::RunningWork),
+            (idle_in.is_some_and(|left| !left.is_zero()), 1, Rule::CoolingDown),
+            (true, settled.floor.min(self.limits.max), Rule::Window),
+        ];
+        let (mut replicas, mut rule) = (self.wish, self.demand_rule());
+        for (applies, floor, of) in floors {
+            if applies && floor.min(current) > replicas {
+                (replicas, rule) = (floor.min(current), of);
+            }
+        }
+        let down = self.policy.behavior.down.as_ref();
+        let slowed = down.map_or(0, |rules| rules.floor(current, &self.memory.replicas, now));
+        // The maximum is the user's word; no policy delays it.
+        if slowed.min(self.limits.max) > replicas {
+            (replicas, rule) = (slowed.min(self.limits.max), Rule::Behavior);
+        }
+        Choice {
+            replicas,
+            rule,
+            pending: soonest([
+                Some(starting_for).filter(|left| !left.is_zero()),
+                idle_in.filter(|left| !left.is_zero()),
+                settled.next_change,
+                down.and_then(|rules| rules.next_change(&self.memory.replicas, now)),
+            ]),
+        }
+    }
+
+    /// The windows' floor. When there has been no work for the idle time it is the only delay; a window that the
+    /// user set is the user's word too.
+    fn settled(&self, idle_in: Option<Duration>) -> Settled {
+        let behavior = &self.policy.behavior;
+        let settled = self.memory.wishes.settled(self.seen.replicas, self.seen.now, behavior);
+        let users = behavior.down.as_ref().is_some_and(|rules| rules.window.is_some());
+        match idle_in {
+            Some(Duration::ZERO) if !users => Settled { floor: 0, ..settled },
+            _ => settled,
+        }
+    }
+
+    /// The rule when no other than demand and limits sets the number.
+    fn demand_rule(&self) -> Rule {
+        let idle_step =
+            self.seen.replicas > self.wish && self.memory.idle_in(self.policy, self.seen.now) == Some(Duration::ZERO);
+        if self.demand.wanted > self.limits.max {
+            Rule::Maximum
+        } else if self.demand.wanted < self.limits.min && !idle_step {
+            Rule::Minimum
+        } else {
+            self.demand.rule
+        }
+    }
+
+    /// Which limit, if any, keeps the number from what the work asks for.
+    fn limited(&self, choice: Choice) -> Option<Rule> {
+        match choice.rule {
+            Rule::Behavior => Some(Rule::Behavior),
+            Rule::Suspended | Rule::Unknown | Rule::Stale | Rule::Fallback | Rule::BlockedQueue => None,
+            _ if self.demand.wanted > self.limits.max => Some(Rule::Maximum),
+            _ if self.demand.wanted < self.limits.min && choice.replicas == self.limits.min => Some(Rule::Minimum),
+            _ => None,
+        }
+    }
+}
+
+/// The replicas that running work needs: the busy pods where the workers tell, else all that is in flight.
+fn protected(work: &Work, policy: &Policy, seen: &Observation) -> u32 {
+    let slots = u64::from(policy.slots.max(1));
+    let carriers = |tasks: u64| u32::try_from(tasks.div_ceil(slots)).unwrap_or(u32::MAX);
+    if seen.workers_heard {
+        seen.busy_pods.max(carriers(work.running))
+    } else {
+        carriers(work.in_flight)
+    }
+}
+
+fn soonest<const N: usize>(times: [Option<Duration>; N]) -> Option<Duration> {
+    times.into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+#[rustfmt::skip] // a table: one row a line
+mod tests;

@@ -1,1 +1,61 @@
-//! The backlog rule.
+//! The backlog rule: how many workers the work asks for.
+#![deny(clippy::disallowed_methods)]
+use super::{Observation, Policy, Rule, Work};
+use crate::work::WAKE_AHEAD;
+
+/// What the work asks for, before windows and limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// So many replicas.
+    pub(crate) wanted: u32,
+    /// [`Rule::Backlog`], [`Rule::Scheduled`] or, if there is nothing to do, [`Rule::Idle`].
+    pub(crate) rule: Rule,
+}
+
+impl Demand {
+    /// `wanted = ceil(outstanding / backlog_per_replica)`, and at least one worker for what comes due within
+    /// [`WAKE_AHEAD`] or lives in a worker's memory.
+    pub(crate) fn of(work: &Work, policy: &Policy, seen: &Observation) -> Self {
+        let each = u64::from(policy.backlog_per_replica.max(1));
+        let running = running_that_counts(work, policy, seen);
+        let reserved = work.in_flight.saturating_sub(work.running);
+        let counted = work.ready.saturating_add(work.due_soon).saturating_add(reserved);
+        let backlog = counted.saturating_add(running).div_ceil(each);
+        let rule = if work.ready > 0 || work.in_flight > 0 {
+            Rule::Backlog
+        } else if work.due_soon > 0 || lives_in_a_worker(work) || comes_due(work, seen) {
+            Rule::Scheduled
+        } else {
+            Rule::Idle
+        };
+        let wanted = u32::try_from(backlog).unwrap_or(u32::MAX);
+        Self {
+            wanted: wanted.max(u32::from(rule != Rule::Idle)),
+            rule,
+        }
+    }
+
+    /// There is something to do.
+    pub(crate) fn has_work(self) -> bool {
+        self.rule != Rule::Idle
+    }
+}
+
+/// Running tasks never ask for more workers than they run on: another worker could not take them over.
+pub(crate) fn running_that_counts(work: &Work, policy: &Policy, seen: &Observation) -> u64 {
+    let slots = u64::from(policy.slots.max(1));
+    let each = u64::from(policy.backlog_per_replica.max(1));
+    let carriers = work.running.div_ceil(slots).max(u64::from(seen.busy_pods));
+    let carriers = carriers.min(u64::from(seen.replicas));
+    work.running.min(work.in_flight).min(carriers.saturating_mul(each))
+}
+
+/// Scheduled tasks that come back as ready if their worker stops.
+pub(crate) fn lives_in_a_worker(work: &Work) -> bool {
+    work.scheduled_needs_worker && work.scheduled > 0
+}
+
+/// The next scheduled task is due within a start-up time, even if the count of those (a dearer read) is older.
+fn comes_due(work: &Work, seen: &Observation) -> bool {
+    work.scheduled > 0 && seen.next_due_in.is_some_and(|due| due <= WAKE_AHEAD)
+}

@@ -1,1 +1,222 @@
-//! The sentence.
+//! The sentence: the reason for a person, with the numbers.
+//!
+//! It changes only when its facts change: no ages and no countdowns, which would make every look a new status.
+#![deny(clippy::disallowed_methods)]
+use super::{
+    Observation, Policy, Reading, Rule, Select, Work,
+    damping::{guard, window_for},
+    demand::{Demand, lives_in_a_worker, running_that_counts},
+};
+use crate::work::WAKE_AHEAD;
+use std::time::Duration;
+
+/// What there is to explain.
+pub(crate) struct Case<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) seen: &'a Observation,
+    pub(crate) demand: Demand,
+    /// What is wanted, within the limits.
+    pub(crate) wish: u32,
+    pub(crate) replicas: u32,
+    pub(crate) rule: Rule,
+}
+
+/// One sentence.
+pub(crate) fn explain(case: &Case) -> String {
+    let Case {
+        policy, seen, replicas, ..
+    } = case;
+    if case.rule == Rule::Suspended {
+        return format!("Suspended: hands off {}.", count(*replicas, "replica"));
+    }
+    let work = match &seen.reading {
+        Reading::Fresh(work) => work,
+        Reading::Stale { .. } | Reading::Unknown { .. } => return unread(case),
+    };
+    match case.rule {
+        Rule::Maximum => format!("{}; the maximum is {}.", need(case, work), policy.max),
+        Rule::Minimum => format!("{}; the minimum is {}.", need(case, work), policy.min.min(policy.max)),
+        Rule::Idle if seen.replicas > *replicas => idle(&format!("No work for {}", seconds(policy.idle)), work),
+        Rule::Idle => idle("No work", work),
+        Rule::CoolingDown => kept(case, &format!("no work, but not for {} yet", seconds(policy.idle))),
+        Rule::Window => {
+            let window = window_for(seen.replicas, case.wish, &policy.behavior);
+            kept_though(case, &format!("a {} window has not passed", seconds(window)))
+        }
+        Rule::RunningWork => kept_though(case, &protects(case, work)),
+        Rule::Rollout => kept_though(case, "the target is rolling out"),
+        Rule::JustStarted => {
+            let guard = seconds(guard(&policy.behavior));
+            kept_though(case, &format!("the work has been watched for less than {guard}"))
+        }
+        Rule::Behavior => behavior(case),
+        Rule::BlockedQueue => format!(
+            "{} kept: {} and the workers start none of them, so more workers would not help.",
+            count(*replicas, "replica"),
+            verb(work.ready, "task", "waits", "wait"),
+        ),
+        _ => format!("{}.", need(case, work)),
+    }
+}
+
+/// The broker cannot be read.
+fn unread(case: &Case) -> String {
+    let (what, why) = match &case.seen.reading {
+        Reading::Stale { why, .. } => {
+            let age = seconds(case.policy.stale_after());
+            (format!("the last count is older than {age}"), *why)
+        }
+        Reading::Fresh(_) => ("the broker cannot be read".to_owned(), None),
+        Reading::Unknown { why } => ("the broker cannot be read".to_owned(), Some(*why)),
+    };
+    let why = why.map_or_else(String::new, |why| format!(" ({})", why.label()));
+    match (case.rule, case.policy.fallback) {
+        (Rule::Fallback, Some(fallback)) => format!(
+            "The broker could not be read for {}{why}: at least {}, as the fallback says.",
+            seconds(fallback.after),
+            count(case.replicas.min(fallback.replicas), "replica"),
+        ),
+        (Rule::Minimum, _) => format!("The minimum is {}; {what}{why}.", count(case.replicas, "replica")),
+        _ => format!(
+            "Holding {}: {what}{why}; nothing is scaled down.",
+            count(case.replicas, "replica")
+        ),
+    }
+}
+
+/// What the work asks for, without the full stop.
+fn need(case: &Case, work: &Work) -> String {
+    let replicas = count(case.demand.wanted, "replica");
+    let needs = |tasks: u64| if tasks == 1 { "needs" } else { "need" };
+    let each = case.policy.backlog_per_replica.max(1);
+    match case.demand.rule {
+        Rule::Backlog => {
+            let on_theirs = running_that_counts(work, case.policy, case.seen) < work.running;
+            let stay = if on_theirs && case.rule == Rule::Backlog {
+                ", running ones only theirs"
+            } else {
+                ""
+            };
+            let tasks = work.outstanding();
+            let outstanding = count(tasks, "task");
+            let verb = needs(tasks);
+            format!(
+                "{outstanding} outstanding ({}) {verb} {replicas} at {each} each{stay}",
+                parts(work)
+            )
+        }
+        Rule::Scheduled if work.due_soon > 0 => {
+            let due = verb(work.due_soon, "scheduled task", "comes", "come");
+            let verb = needs(work.due_soon);
+            format!(
+                "{due} due within {} and {verb} {replicas} at {each} each",
+                seconds(WAKE_AHEAD)
+            )
+        }
+        Rule::Scheduled if lives_in_a_worker(work) => {
+            let live = verb(work.scheduled, "scheduled task", "lives", "live");
+            format!("{live} in a worker's memory and {} {replicas}", needs(work.scheduled))
+        }
+        Rule::Scheduled => format!(
+            "A scheduled task comes due within {} and needs {replicas}",
+            seconds(WAKE_AHEAD)
+        ),
+        _ => "No work".to_owned(),
+    }
+}
+
+/// `400 waiting, 12 running`: the parts that are not zero.
+fn parts(work: &Work) -> String {
+    let reserved = work.in_flight.saturating_sub(work.running);
+    let parts = [
+        (work.ready, "waiting"),
+        (work.in_flight.min(work.running), "running"),
+        (reserved, "in flight"),
+        (work.due_soon, "due soon"),
+    ];
+    let parts = parts.iter().filter(|(tasks, _)| *tasks > 0);
+    let parts: Vec<_> = parts.map(|(tasks, state)| format!("{tasks} {state}")).collect();
+    parts.join(", ")
+}
+
+fn idle(no_work: &str, work: &Work) -> String {
+    match work.scheduled {
+        0 => format!("{no_work}."),
+        1 => format!("{no_work}; 1 scheduled task is not due yet."),
+        tasks => format!("{no_work}; {tasks} scheduled tasks are not due yet."),
+    }
+}
+
+fn behavior(case: &Case) -> String {
+    let rules = &case.policy.behavior;
+    let up = case.wish > case.seen.replicas;
+    let (direction, rules, than) = if up {
+        ("scaleUp", &rules.up, "more")
+    } else {
+        ("scaleDown", &rules.down, "fewer")
+    };
+    let verdict = match rules.as_ref().map(|rules| rules.select) {
+        Some(Select::Disabled) => "is disabled".to_owned(),
+        _ => format!("allows no {than} for now"),
+    };
+    let wish = if up { needed(case.wish) } else { enough(case.wish) };
+    format!(
+        "{}: {wish}, but behavior.{direction} {verdict}.",
+        count(case.replicas, "replica")
+    )
+}
+
+/// Who would be interrupted.
+fn protects(case: &Case, work: &Work) -> String {
+    match (case.seen.workers_heard, case.replicas) {
+        (true, 1) => "1 runs tasks".to_owned(),
+        (true, busy) => format!("{busy} run tasks"),
+        (false, _) => format!("{} in flight may run on any of them", count(work.in_flight, "task")),
+    }
+}
+
+/// `7 replicas kept: <why>.`
+fn kept(case: &Case, why: &str) -> String {
+    format!("{} kept: {why}.", count(case.replicas, "replica"))
+}
+
+/// `7 replicas kept: 3 are enough, but <why>.`
+fn kept_though(case: &Case, why: &str) -> String {
+    kept(case, &format!("{}, but {why}", enough(case.wish)))
+}
+
+fn enough(replicas: u32) -> String {
+    match replicas {
+        0 => "none is needed".to_owned(),
+        1 => "1 is enough".to_owned(),
+        more => format!("{more} are enough"),
+    }
+}
+
+fn needed(replicas: u32) -> String {
+    match replicas {
+        1 => "1 is needed".to_owned(),
+        more => format!("{more} are needed"),
+    }
+}
+
+/// `1 task`, `3 tasks`.
+fn count(number: impl Into<u64>, one: &str) -> String {
+    match number.into() {
+        1 => format!("1 {one}"),
+        many => format!("{many} {one}s"),
+    }
+}
+
+/// `1 task waits`, `3 tasks wait`.
+fn verb(number: u64, noun: &str, one: &str, many: &str) -> String {
+    format!("{} {}", count(number, noun), if number == 1 { one } else { many })
+}
+
+/// `60 s`, `1.5 s`.
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,13 @@
 //! | file | concept |
 //! |---|---|
 //! | `mod.rs` | the words: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
+//! | `decide.rs` | the order in which the rules apply |
 //! | `demand.rs` | the backlog rule: how many workers the work asks for |
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
-//! | `decide.rs` | the order in which the rules apply |
+//! | `progress.rs` | the blocked queue: work waits and nothing starts |
+//! | `memory.rs` | what is remembered from decision to decision |
+//! | `history.rs` | a number over time, bounded |
 //! | `explain.rs` | the sentence |
 #![deny(clippy::disallowed_methods)]
 
@@ -15,10 +18,16 @@ mod damping;
 mod decide;
 mod demand;
 mod explain;
+#[cfg(test)]
+mod fixture;
+mod history;
+mod memory;
+mod progress;
 
 use std::time::Duration;
 
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
+pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use decide::decide;
 
 pub use crate::work::{Moment, SampleError, Work};
@@ -103,13 +112,18 @@ pub struct Observation {
 /// down until one trim window has been seen again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    pub(crate) first_seen: Option<Moment>,
-    pub(crate) last_fresh: Option<Moment>,
-    pub(crate) last_work: Option<Moment>,
-    pub(crate) quiet_samples: u32,
-    pub(crate) wishes: damping::Wishes,
-    pub(crate) changes: behavior::Changes,
-    pub(crate) progress: decide::Progress,
+    /// The first observation.
+    first_seen: Option<Moment>,
+    /// The last count of the work that is known of.
+    last_fresh: Option<Moment>,
+    /// Since when readings have been fresh without a gap.
+    fresh_since: Option<Moment>,
+    /// Since when every fresh reading has shown no work.
+    quiet_since: Option<Moment>,
+    wishes: damping::Wishes,
+    /// The target's replicas, as far back as the policies of `behavior` look.
+    replicas: history::History,
+    progress: progress::Progress,
 }
 
 /// Which rule set the number. One word for metrics, conditions and logs.
@@ -133,7 +147,7 @@ pub enum Rule {
     Scheduled,
     /// The target rolls out: nothing goes down.
     Rollout,
-    /// The operator started a short while ago: nothing goes down yet.
+    /// The operator started, or read the broker again, a short while ago: nothing goes down yet.
     JustStarted,
     /// `behavior` limits the step.
     Behavior,
@@ -149,6 +163,30 @@ pub enum Rule {
     Suspended,
 }
 
+impl Rule {
+    /// The rule as a condition reason and metric label.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Backlog => "Backlog",
+            Self::Minimum => "Minimum",
+            Self::Maximum => "Maximum",
+            Self::Idle => "Idle",
+            Self::CoolingDown => "CoolingDown",
+            Self::Window => "Window",
+            Self::RunningWork => "RunningWork",
+            Self::Scheduled => "Scheduled",
+            Self::Rollout => "Rollout",
+            Self::JustStarted => "JustStarted",
+            Self::Behavior => "Behavior",
+            Self::BlockedQueue => "BlockedQueue",
+            Self::Stale => "Stale",
+            Self::Unknown => "Unknown",
+            Self::Fallback => "Fallback",
+            Self::Suspended => "Suspended",
+        }
+    }
+}
+
 /// What to do and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -158,7 +196,7 @@ pub struct Decision {
     pub rule: Rule,
     /// The reason in one sentence for a person, numbers included.
     pub sentence: String,
-    /// The work or `behavior` asked for another number than the limits allow.
+    /// What keeps the number from what the work asks for: [`Rule::Maximum`], [`Rule::Minimum`] or [`Rule::Behavior`].
     pub limited: Option<Rule>,
     /// What the work alone asks for, before windows and limits.
     pub wanted: u32,

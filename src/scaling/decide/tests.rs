@@ -1,0 +1,272 @@
+//! The table: a pool, what is seen and when, and what must come out, in the shape of the HPA's own tests.
+use super::super::{PolicyType::*, Rule::*, Select::*, fixture::*, *};
+
+/// Expects this number and rule from the last observation of the series.
+#[track_caller]
+fn row(what: &str, policy: Policy, series: &[Observation], replicas: u32, rule: Rule) {
+    let decision = last_of(&policy, series);
+    let told = (decision.replicas, decision.rule);
+    assert_eq!(told, (replicas, rule), "{what}: {}", decision.sentence);
+}
+
+/// Expects that time alone changes the decision after so many seconds.
+#[track_caller]
+fn looks_again(what: &str, policy: Policy, series: &[Observation], seconds: f64) {
+    assert_eq!(last_of(&policy, series).look_again_in, s(seconds), "{what}");
+}
+
+#[test]
+fn backlog() {
+    let p = || pool(0, 20, 10);
+    row("one task is one worker", p(), &[at(0., 0).waiting(1)], 1, Backlog);
+    row("from zero straight to N", p(), &[at(0., 0).waiting(95)], 10, Backlog);
+    row("exactly full", p(), &[at(0., 0).waiting(100)], 10, Backlog);
+    row("one more", p(), &[at(0., 0).waiting(101)], 11, Backlog);
+    row("up at once, however recent the start", p(), &[at(0., 3).waiting(60)], 6, Backlog);
+    row("in flight counts", p(), &[at(0., 1).waiting(9).reserved(2)], 2, Backlog);
+    row("enough already", p(), &[at(0., 2).waiting(15)], 2, Backlog);
+    row("more than the maximum", p(), &[at(0., 2).waiting(900)], 20, Maximum);
+    row("less than the minimum", pool(3, 20, 10), &[at(0., 0).waiting(5)], 3, Minimum);
+    row("no work, minimum", pool(2, 20, 10), &[at(0., 0)], 2, Minimum);
+    row("contradicting limits: the maximum counts", pool(9, 4, 10), &[at(0., 0)], 4, Minimum);
+    row("a maximum of 0", pool(0, 0, 10), &[at(0., 0).waiting(5)], 0, Maximum);
+    row("0 for each is 1 for each", pool(0, 20, 0), &[at(0., 0).waiting(5)], 5, Backlog);
+    row("running tasks need only their own", pool(0, 20, 1), &[at(0., 1).running(4, 1)], 1, Backlog);
+    row("and the others come on top", pool(0, 20, 1), &[at(0., 1).running(4, 1).waiting(4)], 5, Backlog);
+    row("no third step", pool(0, 20, 1), &[at(0., 5).running(4, 1).waiting(4)], 5, Backlog);
+    row("up during a rollout", p(), &[at(0., 1).waiting(50).rollout()], 5, Backlog);
+}
+
+#[test]
+fn limited_only_when_a_limit_binds() {
+    for (policy, series, limited) in [
+        (pool(0, 20, 10), at(0., 2).waiting(900), Some(Maximum)),
+        (pool(0, 20, 10), at(0., 20).waiting(200), None),
+        (pool(2, 20, 10), at(0., 2), Some(Minimum)),
+        (pool(2, 20, 10), at(0., 5), None),
+        (pool(0, 20, 10), at(0., 25).waiting(900), Some(Maximum)),
+        (pool(0, 20, 10), at(0., 3).unknown(), None),
+    ] {
+        assert_eq!(last_of(&policy, std::slice::from_ref(&series)).limited, limited, "{series:?}");
+    }
+}
+
+#[test]
+fn windows() {
+    let p = || pool(1, 20, 10);
+    let full = |t| at(t, 10).waiting(95);
+    row("nothing goes down at once", p(), &[full(0.), full(100.), at(101., 10).waiting(30)], 10, Window);
+    row("a clear surplus: 29 s", p(), &[full(0.), at(101., 10).waiting(30), at(130.9, 10).waiting(30)], 10, Window);
+    row("a clear surplus: 30 s", p(), &[full(0.), at(101., 10).waiting(30), at(131., 10).waiting(30)], 3, Backlog);
+    row("a small one: 59 s", p(), &[full(0.), at(101., 10).waiting(85), at(160.9, 10).waiting(85)], 10, Window);
+    row("a small one: 60 s", p(), &[full(0.), at(101., 10).waiting(85), at(161., 10).waiting(85)], 9, Backlog);
+    let dip = [full(0.), at(100., 10).waiting(30), at(110., 10).waiting(70), at(115., 10).waiting(30)];
+    let then = |t| [&dip[..], &[at(t, 10).waiting(30)]].concat();
+    row("down to the highest of 30 s", p(), &then(130.), 7, Window);
+    row("the peak held until 115 s", p(), &then(145.), 3, Backlog);
+    row(
+        "one sample in 60 s is enough, if it held",
+        p().period(60.),
+        &[full(0.), full(60.), at(120., 10).waiting(30), at(180., 10).waiting(30)],
+        3,
+        Backlog,
+    );
+    row("a lowered maximum counts at once", pool(1, 4, 10), &[full(0.), full(30.), full(60.)], 4, Maximum);
+    row("never during a rollout", p(), &[full(0.), at(61., 10), at(200., 10).rollout()], 10, Rollout);
+    looks_again("at the end of the window", p(), &[full(0.), full(100.), at(101., 10).waiting(30)], 30.);
+    looks_again("nothing pending", p(), &[full(0.), full(100.), full(101.)], 30.);
+}
+
+#[test]
+fn after_a_start_or_a_gap_nothing_goes_down_for_a_window() {
+    let p = || pool(0, 20, 10);
+    row("started", p(), &[at(0., 10)], 10, JustStarted);
+    row("59 s of readings", p(), &[at(0., 10), at(59.9, 10)], 10, JustStarted);
+    row("60 s of readings and of no work", p(), &[at(0., 10), at(60., 10)], 0, Idle);
+    let gap = [at(0., 10), at(100., 10).unknown(), at(101., 10)];
+    row("a gap", p(), &gap, 10, JustStarted);
+    row("after it", p(), &[&gap[..], &[at(160.9, 10)]].concat(), 10, JustStarted);
+    row("a window after it", p(), &[&gap[..], &[at(161., 10)]].concat(), 0, Idle);
+    row("stale is a gap too", p(), &[at(0., 10), at(90., 10).stale(4.), at(91., 10)], 10, JustStarted);
+    let (memory, _) = decide(&p(), Memory::default(), &at(0., 10));
+    let (_, decision) = decide(&p(), memory, &at(64., 10));
+    assert_eq!(decision.rule, JustStarted, "silence for more than a minute");
+    looks_again("when the window ends", p().idle(5.), &[at(0., 10), at(20., 10)], 40.);
+}
+
+#[test]
+fn to_the_minimum_when_idle() {
+    let p = || pool(0, 20, 10);
+    let work = |t, n| at(t, n).waiting(5);
+    row("no work, but not for long", p(), &[work(0., 1), work(100., 1), at(101., 1)], 1, CoolingDown);
+    row("59 s", p(), &[work(0., 1), at(101., 1), at(160.9, 1)], 1, CoolingDown);
+    row("60 s", p(), &[work(0., 1), at(101., 1), at(161., 1)], 0, Idle);
+    row("a task in between", p(), &[work(0., 1), at(101., 1), work(150., 1), at(170., 1)], 1, CoolingDown);
+    row("no window after the idle time", p().idle(5.), &[work(0., 9), at(101., 9), at(106., 9)], 0, Idle);
+    row("many wait for their window", p(), &[work(0., 9).waiting(90), at(101., 9), at(120., 9)], 9, Window);
+    row("the last one for its idle time", p().idle(300.), &[work(0., 9), at(101., 9), at(140., 9)], 1, CoolingDown);
+    row("0 s idle, one reading", p().idle(0.), &[work(0., 1), work(99., 1), at(100., 1)], 1, CoolingDown);
+    row("0 s idle, two readings", p().idle(0.), &[work(0., 1), at(100., 1), at(101., 1)], 0, Idle);
+    row("idle to a minimum of 2", pool(2, 20, 10), &[work(0., 9), at(101., 9), at(161., 9)], 2, Idle);
+    row("already there", pool(2, 20, 10), &[work(0., 2), at(101., 2), at(161., 2)], 2, Minimum);
+    row("asleep", p(), &[at(0., 0)], 0, Idle);
+    looks_again("when idle", p().idle(55.), &[work(0., 1), at(101., 1), at(150., 1)], 6.);
+}
+
+#[test]
+fn running_work_is_never_interrupted() {
+    let p = || pool(0, 20, 10);
+    let full = |t| at(t, 10).waiting(95);
+    let later = |seen: Observation| [full(0.), Observation { now: s(101.), ..seen.clone() }, seen];
+    row("busy pods stay", p(), &later(at(200., 10).running(7, 7)), 7, RunningWork);
+    row("running tasks need slots", p(), &later(at(200., 10).running(9, 1)), 3, RunningWork);
+    row("unheard: all in flight", p(), &later(at(200., 10).reserved(9).unheard()), 3, RunningWork);
+    row("busy pods are not trusted then", p(), &later(at(200., 10).running(1, 9).unheard()), 1, Backlog);
+    row("never more than there are", p(), &later(at(200., 3).reserved(90).unheard()), 9, Backlog);
+    row("above the maximum", pool(0, 4, 10), &later(at(200., 10).running(7, 7)), 7, RunningWork);
+    row("idle, yet a pod is busy", p(), &later(Observation { busy_pods: 2, ..at(200., 10) }), 2, RunningWork);
+    row("0 slots are 1", Policy { slots: 0, ..p() }, &later(at(200., 10).running(3, 1)), 3, RunningWork);
+}
+
+#[test]
+fn unread() {
+    let p = || pool(0, 20, 10);
+    let f = || p().fallback(3, 30.);
+    row("never read", p(), &[at(0., 5).unknown()], 5, Unknown);
+    row("held for ever", p(), &[at(0., 5), at(9999., 5).unknown()], 5, Unknown);
+    row("at least the minimum", pool(2, 20, 10), &[at(0., 0).unknown()], 2, Minimum);
+    row("above the maximum", p(), &[at(0., 25).unknown()], 25, Unknown);
+    row("stale work does not raise", p(), &[at(9., 1).waiting(90).stale(5.)], 1, Stale);
+    row("stale quiet does not lower", p(), &[at(0., 9), at(99., 9), at(199., 9).stale(5.)], 9, Stale);
+    row("not yet", f(), &[at(0., 0).unknown(), at(29., 0).unknown()], 0, Unknown);
+    row("fallback, from zero too", f(), &[at(0., 0).unknown(), at(30., 0).unknown()], 3, Fallback);
+    row("since the last fresh one", f(), &[at(0., 1), at(2., 1).unknown(), at(29., 1).unknown()], 1, Unknown);
+    row("for 30 s", f(), &[at(0., 1), at(2., 1).unknown(), at(30., 1).unknown()], 3, Fallback);
+    row("stale, by its age", f(), &[at(99., 0).stale(30.)], 3, Fallback);
+    row("never fewer", f(), &[at(0., 7).unknown(), at(30., 7).unknown()], 7, Fallback);
+    row("never above the maximum", pool(0, 2, 10).fallback(3, 0.), &[at(0., 1).unknown()], 2, Fallback);
+    row("nor below the present number", pool(0, 2, 10).fallback(3, 0.), &[at(0., 5).unknown()], 5, Fallback);
+    row("it ends with a reading", f(), &[at(0., 3).unknown(), at(30., 3).unknown(), at(31., 3)], 3, JustStarted);
+    row("suspended", f().suspended(), &[at(0., 7), at(99., 7).waiting(500)], 7, Suspended);
+    row("suspended below the minimum", pool(2, 4, 1).suspended(), &[at(0., 0)], 0, Suspended);
+    looks_again("when the fallback is due", f(), &[at(0., 0).unknown(), at(12., 0).unknown()], 18.);
+}
+
+#[test]
+fn scheduled() {
+    let p = || pool(0, 20, 10);
+    row("due soon", p(), &[at(0., 0).due_soon(25)], 3, Scheduled);
+    row("due later", p(), &[at(0., 0).scheduled(25).due_in(31.)], 0, Idle);
+    row("due by now", p(), &[at(0., 0).scheduled(25).due_in(30.)], 1, Scheduled);
+    row("in a worker's memory", p(), &[at(0., 1).scheduled_in_memory(2)], 1, Scheduled);
+    let memory = |t| at(t, 5).scheduled_in_memory(2);
+    row("one keeps them", p(), &[memory(0.), memory(60.), memory(600.)], 1, Scheduled);
+    row("work besides", p(), &[at(0., 1).scheduled_in_memory(2).waiting(30)], 3, Backlog);
+    looks_again("when it is to be woken", p(), &[at(0., 0).scheduled(1).due_in(50.)], 20.);
+    looks_again("at most a minute", p(), &[at(0., 0).scheduled(1).due_in(5000.)], 60.);
+}
+
+#[test]
+fn blocked_queue() {
+    let p = || pool(0, 20, 10);
+    let stuck = |t, waiting| at(t, 2).waiting(waiting).processed(7);
+    row("14 s: not yet", p(), &[stuck(0., 20), stuck(14., 50)], 5, Backlog);
+    row("15 s", p(), &[stuck(0., 20), stuck(15., 50)], 2, BlockedQueue);
+    row("it moves", p(), &[stuck(0., 20), stuck(15., 20), stuck(16., 50).processed(8)], 5, Backlog);
+    row(
+        "it moved in between",
+        p(),
+        &[stuck(0., 20), stuck(9., 20).processed(8), stuck(16., 50).processed(8)],
+        5,
+        Backlog,
+    );
+    row(
+        "a fall is no progress",
+        p(),
+        &[stuck(0., 20), stuck(9., 20).processed(3), stuck(16., 50).processed(3)],
+        2,
+        BlockedQueue,
+    );
+    row(
+        "a rise after a fall is",
+        p(),
+        &[stuck(0., 20), stuck(9., 20).processed(3), stuck(16., 50).processed(4)],
+        5,
+        Backlog,
+    );
+    row("something runs", p(), &[stuck(0., 20), stuck(16., 50).running(1, 1)], 6, Backlog);
+    row("nobody tells", p(), &[at(0., 2).waiting(20), at(16., 2).waiting(50)], 5, Backlog);
+    row("not heard", p(), &[stuck(0., 20).unheard(), stuck(16., 50).unheard()], 5, Backlog);
+    row("heard for 10 s", p(), &[stuck(0., 20).unheard(), stuck(6., 20), stuck(16., 50)], 5, Backlog);
+    row("ready for 10 s", p(), &[stuck(0., 20).ready_pods(0), stuck(6., 20), stuck(16., 50)], 5, Backlog);
+    let fewer = Observation { replicas: 1, ..stuck(0., 20) };
+    row("new replicas get their time", p(), &[fewer, stuck(6., 20), stuck(16., 50)], 5, Backlog);
+    row("the minimum all the same", pool(3, 20, 10), &[stuck(0., 20), stuck(15., 50)], 3, BlockedQueue);
+}
+
+#[test]
+fn behavior_up() {
+    let p = |select, window, policies: &[BehaviorPolicy]| pool(0, 100, 1).up(rules(select, window, policies));
+    let hpa = [allows(Percent, 100, 15.), allows(Pods, 4, 15.)];
+    let want = |t, n| at(t, n).waiting(50);
+    row("the larger", p(Max, None, &hpa), &[want(0., 1)], 5, Behavior);
+    row("the smaller", p(Min, None, &hpa), &[want(0., 10)], 14, Behavior);
+    row("used up", p(Max, None, &hpa), &[want(0., 1), want(1., 5)], 5, Behavior);
+    row("next period", p(Max, None, &hpa), &[want(0., 1), want(1., 5), want(16., 5)], 10, Behavior);
+    row("asking again gives the same", p(Max, None, &hpa), &[want(0., 1), want(1., 1)], 5, Behavior);
+    row("percent from zero", p(Max, None, &hpa[..1]), &[want(0., 0)], 1, Behavior);
+    row("disabled", p(Disabled, None, &[]), &[want(0., 1)], 1, Behavior);
+    row("no policies: no limit", p(Max, None, &[]), &[want(0., 1)], 50, Backlog);
+    row("not needed", p(Max, None, &hpa), &[at(0., 1).waiting(3)], 3, Backlog);
+    row("the minimum at once", Policy { min: 8, ..p(Max, None, &hpa) }, &[want(0., 1)], 8, Behavior);
+    let small = |t| at(t, 5).waiting(5);
+    row("window", p(Max, Some(30.), &[]), &[small(0.), want(10., 5), want(39.9, 5)], 5, Behavior);
+    row(
+        "its smallest wish",
+        p(Max, Some(30.), &[]),
+        &[small(0.), want(10., 5), want(20., 5).waiting(9), want(45., 5)],
+        9,
+        Behavior,
+    );
+    row("window over", p(Max, Some(30.), &[]), &[small(0.), want(10., 5), want(40., 5)], 50, Backlog);
+    assert_eq!(last_of(&p(Max, None, &hpa), &[want(0., 1)]).limited, Some(Behavior));
+    looks_again("when the period ends", p(Max, None, &hpa), &[want(0., 1), want(1., 5)], 15.);
+}
+
+#[test]
+fn behavior_down() {
+    let p = |select, window, policies: &[BehaviorPolicy]| pool(0, 100, 1).down(rules(select, window, policies));
+    let seen = |t, n, waiting| at(t, n).waiting(waiting);
+    let fall = |n| [seen(0., 20, 20), seen(100., 20, 5), seen(170., n, 5)];
+    row("no policies", p(Max, None, &[]), &fall(20), 5, Backlog);
+    row("pods", p(Max, None, &[allows(Pods, 4, 60.)]), &fall(20), 16, Behavior);
+    row("used up", p(Max, None, &[allows(Pods, 4, 60.)]), &fall(16), 16, Behavior);
+    row("percent, rounded down", p(Max, None, &[allows(Percent, 12, 60.)]), &fall(20), 17, Behavior);
+    row("the larger", p(Max, None, &[allows(Pods, 4, 60.), allows(Percent, 10, 60.)]), &fall(20), 16, Behavior);
+    row("the smaller", p(Min, None, &[allows(Pods, 4, 60.), allows(Percent, 10, 60.)]), &fall(20), 18, Behavior);
+    row("disabled", p(Disabled, None, &[]), &fall(20), 20, Behavior);
+    row(
+        "its own window",
+        p(Max, Some(300.), &[]),
+        &[seen(0., 20, 20), seen(301., 20, 5), seen(399., 20, 5)],
+        20,
+        Window,
+    );
+    row("a window of 0", p(Max, Some(0.), &[]), &[seen(0., 20, 20), seen(70., 20, 20), seen(71., 20, 5)], 5, Backlog);
+    row("but not right after a start", p(Max, Some(0.), &[]), &[seen(0., 20, 20), seen(9., 20, 5)], 20, JustStarted);
+    row(
+        "its window before idle",
+        p(Max, Some(300.), &[]),
+        &[seen(0., 2, 2), seen(301., 2, 0), seen(399., 2, 0)],
+        2,
+        Window,
+    );
+    row(
+        "idle by policies",
+        p(Max, None, &[allows(Pods, 1, 60.)]),
+        &[seen(0., 3, 3), seen(99., 3, 0), seen(200., 3, 0)],
+        2,
+        Behavior,
+    );
+    row("a lowered maximum at once", Policy { max: 8, ..p(Disabled, None, &[]) }, &fall(20), 8, Behavior);
+}

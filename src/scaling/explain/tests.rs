@@ -1,0 +1,200 @@
+use super::super::{PolicyType, Rule, Select, fixture::*, *};
+
+#[track_caller]
+fn says(policy: Policy, series: &[Observation], sentence: &str) {
+    assert_eq!(last_of(&policy, series).sentence, sentence);
+}
+
+#[test]
+fn the_work() {
+    let p = || pool(0, 20, 10);
+    let mixed = at(0., 5).waiting(400).running(12, 5);
+    says(
+        p(),
+        &[mixed],
+        "412 tasks outstanding (400 waiting, 12 running) need 42 replicas at 10 each; the maximum is 20.",
+    );
+    let all = at(0., 5).waiting(40).running(12, 5).reserved(3).due_soon(1);
+    says(
+        p(),
+        &[all],
+        "56 tasks outstanding (40 waiting, 12 running, 3 in flight, 1 due soon) need 6 replicas at 10 each.",
+    );
+    says(
+        p(),
+        &[at(0., 0).waiting(1)],
+        "1 task outstanding (1 waiting) needs 1 replica at 10 each.",
+    );
+    says(
+        pool(2, 20, 10),
+        &[at(0., 0).waiting(1)],
+        "1 task outstanding (1 waiting) needs 1 replica at 10 each; the minimum is 2.",
+    );
+    says(
+        pool(0, 20, 1),
+        &[at(0., 1).waiting(4).running(4, 1)],
+        "8 tasks outstanding (4 waiting, 4 running) need 5 replicas at 1 each, running ones only theirs.",
+    );
+}
+
+#[test]
+fn no_work() {
+    let p = || pool(0, 20, 10);
+    says(p(), &[at(0., 0)], "No work.");
+    says(p(), &[at(0., 0), at(99., 0)], "No work.");
+    says(p(), &[at(0., 1), at(60., 1)], "No work for 60 s.");
+    says(
+        p(),
+        &[at(0., 0).scheduled(4)],
+        "No work; 4 scheduled tasks are not due yet.",
+    );
+    says(
+        p(),
+        &[at(0., 0).scheduled(1)],
+        "No work; 1 scheduled task is not due yet.",
+    );
+    says(pool(2, 20, 10), &[at(0., 0)], "No work; the minimum is 2.");
+    says(
+        p().idle(1.5),
+        &[at(0., 1).waiting(1), at(60., 1).waiting(1), at(61., 1)],
+        "1 replica kept: no work, but not for 1.5 s yet.",
+    );
+}
+
+#[test]
+fn scheduled_work() {
+    let p = || pool(0, 20, 10);
+    says(
+        p(),
+        &[at(0., 0).due_soon(25)],
+        "25 scheduled tasks come due within 30 s and need 3 replicas at 10 each.",
+    );
+    says(
+        p(),
+        &[at(0., 0).due_soon(1)],
+        "1 scheduled task comes due within 30 s and needs 1 replica at 10 each.",
+    );
+    says(
+        p(),
+        &[at(0., 1).scheduled_in_memory(4)],
+        "4 scheduled tasks live in a worker's memory and need 1 replica.",
+    );
+    says(
+        p(),
+        &[at(0., 0).scheduled(4).due_in(9.)],
+        "A scheduled task comes due within 30 s and needs 1 replica.",
+    );
+}
+
+#[test]
+fn what_holds_replicas_back() {
+    let p = || pool(0, 20, 10);
+    let full = |t| at(t, 7).waiting(70);
+    let down = |seen: Observation| [full(0.), full(100.), seen];
+    says(
+        p(),
+        &down(at(101., 7).waiting(30)),
+        "7 replicas kept: 3 are enough, but a 30 s window has not passed.",
+    );
+    says(
+        p(),
+        &down(at(101., 7).waiting(60)),
+        "7 replicas kept: 6 are enough, but a 60 s window has not passed.",
+    );
+    says(
+        p(),
+        &down(at(101., 7).waiting(9).rollout()),
+        "7 replicas kept: 1 is enough, but the target is rolling out.",
+    );
+    says(
+        p(),
+        &[full(0.), at(101., 7), at(200., 7).running(5, 5)],
+        "5 replicas kept: 1 is enough, but 5 run tasks.",
+    );
+    says(
+        p(),
+        &[full(0.), at(101., 7), at(200., 7).reserved(9).unheard()],
+        "3 replicas kept: 1 is enough, but 9 tasks in flight may run on any of them.",
+    );
+    says(
+        p(),
+        &[at(0., 7)],
+        "7 replicas kept: none is needed, but the work has been watched for less than 60 s.",
+    );
+    let stuck = |t, tasks| at(t, 2).waiting(tasks).processed(0);
+    says(
+        p(),
+        &[stuck(0., 20), stuck(15., 400)],
+        "2 replicas kept: 400 tasks wait and the workers start none of them, so more workers would not help.",
+    );
+    says(p().suspended(), &[at(0., 1)], "Suspended: hands off 1 replica.");
+}
+
+#[test]
+fn behavior() {
+    let up = |select| pool(0, 20, 10).up(rules(select, None, &[allows(PolicyType::Pods, 2, 60.)]));
+    says(
+        up(Select::Max),
+        &[at(0., 0).waiting(50)],
+        "2 replicas: 5 are needed, but behavior.scaleUp allows no more for now.",
+    );
+    says(
+        up(Select::Disabled),
+        &[at(0., 1).waiting(50)],
+        "1 replica: 5 are needed, but behavior.scaleUp is disabled.",
+    );
+    let down = pool(0, 20, 10).down(rules(Select::Max, None, &[allows(PolicyType::Pods, 2, 60.)]));
+    says(
+        down,
+        &[at(0., 7), at(60., 7)],
+        "5 replicas: none is needed, but behavior.scaleDown allows no fewer for now.",
+    );
+}
+
+#[test]
+fn no_reading() {
+    let p = || pool(0, 20, 10);
+    says(
+        p(),
+        &[at(0., 5).unknown()],
+        "Holding 5 replicas: the broker cannot be read (Timeout); nothing is scaled down.",
+    );
+    says(
+        p(),
+        &[at(9., 1).stale(5.)],
+        "Holding 1 replica: the last count is older than 3 s (Timeout); nothing is scaled down.",
+    );
+    says(
+        pool(2, 20, 10),
+        &[at(0., 0).unknown()],
+        "The minimum is 2 replicas; the broker cannot be read (Timeout).",
+    );
+    says(
+        p().fallback(3, 30.),
+        &[at(0., 0).unknown(), at(30., 0).unknown()],
+        "The broker could not be read for 30 s (Timeout): at least 3 replicas, as the fallback says.",
+    );
+}
+
+#[test]
+fn a_countdown_changes_no_sentence() {
+    let policy = pool(0, 20, 10).fallback(3, 30.);
+    let full = |t| at(t, 7).waiting(70);
+    for waiting in [
+        [full(0.), at(101., 7).waiting(30), at(105., 7).waiting(30)],
+        [full(0.), at(101., 7).unknown(), at(105., 7).unknown()],
+        [full(0.), at(101., 7).stale(4.), at(105., 7).stale(8.)],
+        [full(0.), at(1., 7), at(5., 7)],
+    ] {
+        let [.., before, _] = &waiting;
+        let earlier = last_of(&policy, &[waiting[0].clone(), before.clone()]).sentence;
+        assert_eq!(last_of(&policy, &waiting).sentence, earlier);
+    }
+}
+
+#[test]
+fn reasons_are_the_rules_names() {
+    for rule in [Rule::Backlog, Rule::CoolingDown, Rule::BlockedQueue, Rule::Suspended] {
+        assert_eq!(rule.reason(), format!("{rule:?}"));
+    }
+}

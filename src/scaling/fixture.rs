@@ -1,0 +1,202 @@
+//! Short words for the tests: pools, observations and series of them.
+use super::*;
+
+/// A pool with `minReplicas`, `maxReplicas` and a backlog per replica; 4 slots, 60 s idle, sampled every second.
+pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
+    Policy {
+        min,
+        max,
+        backlog_per_replica,
+        slots: 4,
+        idle: s(60.0),
+        behavior: Behavior::default(),
+        fallback: None,
+        suspended: false,
+        period: s(1.0),
+    }
+}
+
+/// A fresh reading of no work at so many seconds; the workers are ready and heard.
+pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
+    Observation {
+        now: s(seconds),
+        reading: Reading::Fresh(Work::default()),
+        replicas,
+        ready: replicas,
+        rollout: false,
+        busy_pods: 0,
+        workers_heard: true,
+        processed: None,
+        next_due_in: None,
+    }
+}
+
+pub(crate) fn s(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// One policy of `behavior`.
+pub(crate) fn allows(kind: PolicyType, value: u32, period: f64) -> BehaviorPolicy {
+    BehaviorPolicy {
+        kind,
+        value,
+        period: s(period),
+    }
+}
+
+/// Rules of one direction.
+pub(crate) fn rules(select: Select, window: Option<f64>, policies: &[BehaviorPolicy]) -> Option<Rules> {
+    Some(Rules {
+        window: window.map(s),
+        select,
+        policies: policies.to_vec(),
+    })
+}
+
+impl Policy {
+    pub(crate) fn idle(self, seconds: f64) -> Self {
+        Self {
+            idle: s(seconds),
+            ..self
+        }
+    }
+
+    pub(crate) fn period(self, seconds: f64) -> Self {
+        Self {
+            period: s(seconds),
+            ..self
+        }
+    }
+
+    pub(crate) fn fallback(self, replicas: u32, after: f64) -> Self {
+        let after = s(after);
+        Self {
+            fallback: Some(Fallback { replicas, after }),
+            ..self
+        }
+    }
+
+    pub(crate) fn suspended(self) -> Self {
+        Self {
+            suspended: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn up(mut self, rules: Option<Rules>) -> Self {
+        self.behavior.up = rules;
+        self
+    }
+
+    pub(crate) fn down(mut self, rules: Option<Rules>) -> Self {
+        self.behavior.down = rules;
+        self
+    }
+}
+
+impl Observation {
+    fn work(mut self, change: impl FnOnce(&mut Work)) -> Self {
+        if let Reading::Fresh(work) = &mut self.reading {
+            change(work);
+        }
+        self
+    }
+
+    pub(crate) fn waiting(self, tasks: u64) -> Self {
+        self.work(|work| work.ready = tasks)
+    }
+
+    /// Running on so many pods.
+    pub(crate) fn running(mut self, tasks: u64, pods: u32) -> Self {
+        self.busy_pods = pods;
+        self.work(|work| (work.running, work.in_flight) = (tasks, work.in_flight + tasks))
+    }
+
+    pub(crate) fn reserved(self, tasks: u64) -> Self {
+        self.work(|work| work.in_flight += tasks)
+    }
+
+    pub(crate) fn due_soon(self, tasks: u64) -> Self {
+        self.work(|work| (work.due_soon, work.scheduled) = (tasks, work.scheduled.max(tasks)))
+    }
+
+    pub(crate) fn scheduled(self, tasks: u64) -> Self {
+        self.work(|work| work.scheduled = tasks)
+    }
+
+    pub(crate) fn scheduled_in_memory(self, tasks: u64) -> Self {
+        self.work(|work| (work.scheduled, work.scheduled_needs_worker) = (tasks, true))
+    }
+
+    pub(crate) fn due_in(mut self, seconds: f64) -> Self {
+        self.next_due_in = Some(s(seconds));
+        self
+    }
+
+    pub(crate) fn processed(mut self, tasks: u64) -> Self {
+        self.processed = Some(tasks);
+        self
+    }
+
+    pub(crate) fn ready_pods(mut self, pods: u32) -> Self {
+        self.ready = pods;
+        self
+    }
+
+    pub(crate) fn unheard(mut self) -> Self {
+        self.workers_heard = false;
+        self
+    }
+
+    pub(crate) fn rollout(mut self) -> Self {
+        self.rollout = true;
+        self
+    }
+
+    pub(crate) fn stale(mut self, seconds: f64) -> Self {
+        if let Reading::Fresh(work) = self.reading {
+            self.reading = Reading::Stale {
+                work,
+                age: s(seconds),
+                why: Some(SampleError::Timeout),
+            };
+        }
+        self
+    }
+
+    pub(crate) fn unknown(mut self) -> Self {
+        self.reading = Reading::Unknown {
+            why: SampleError::Timeout,
+        };
+        self
+    }
+}
+
+/// The decision on the last of a series of observations; between two of them nothing happens but time.
+pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
+    let mut memory = Memory::default();
+    let mut last: Option<(Decision, Observation)> = None;
+    for seen in series {
+        while let Some((decision, before)) = &last
+            && before.now + decision.look_again_in < seen.now
+        {
+            let again = later(before, before.now + decision.look_again_in);
+            let (next, decision) = decide(policy, memory, &again);
+            (memory, last) = (next, Some((decision, again)));
+        }
+        let (next, decision) = decide(policy, memory, seen);
+        (memory, last) = (next, Some((decision, seen.clone())));
+    }
+    last.unwrap().0
+}
+
+/// The same observation at another time: ages and times left have moved on.
+pub(crate) fn later(seen: &Observation, now: Moment) -> Observation {
+    let passed = now - seen.now;
+    let mut seen = Observation { now, ..seen.clone() };
+    seen.next_due_in = seen.next_due_in.map(|due| due.saturating_sub(passed));
+    if let Reading::Stale { age, .. } = &mut seen.reading {
+        *age += passed;
+    }
+    seen
+}

@@ -1,0 +1,96 @@
+//! What is remembered from decision to decision.
+#![deny(clippy::disallowed_methods)]
+use super::{
+    Memory, Observation, Policy, Reading, Work,
+    damping::{Wishes, guard},
+    demand::Demand,
+    progress::Progress,
+};
+use crate::work::Moment;
+use std::time::Duration;
+
+/// A decision never asks to be repeated later than this.
+pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(60);
+
+/// No reading is younger than this when it counts as stale, however short the sampling period.
+const STALE_AT_LEAST: Duration = Duration::from_secs(3);
+
+impl Policy {
+    /// How old a reading may be and still be [`Reading::Fresh`]: three sampling periods, at least 3 s.
+    pub fn stale_after(&self) -> Duration {
+        self.period.saturating_mul(3).max(STALE_AT_LEAST)
+    }
+}
+
+impl Memory {
+    /// Takes an observation in; `wish` is what its work asks for, within the limits.
+    pub(super) fn take(&mut self, policy: &Policy, seen: &Observation, demand: Demand, wish: u32) {
+        self.first_seen.get_or_insert(seen.now);
+        let keep = policy.behavior.longest_period();
+        self.replicas.record(seen.replicas, seen.now, keep);
+        match &seen.reading {
+            Reading::Fresh(work) => self.take_fresh(policy, seen, work, demand, wish),
+            Reading::Stale { age, .. } => {
+                self.last_fresh = Some(seen.now.saturating_sub(*age));
+                self.lose_sight();
+            }
+            Reading::Unknown { .. } => {
+                // A reading ceases to be fresh at that age. A caller that skipped fresh readings which said nothing
+                // new does not bring the fallback forward by that.
+                if self.fresh_since.is_some() {
+                    let counted = seen.now.saturating_sub(policy.stale_after());
+                    self.last_fresh = self.last_fresh.max(Some(counted));
+                }
+                self.lose_sight();
+            }
+        }
+    }
+
+    fn take_fresh(&mut self, policy: &Policy, seen: &Observation, work: &Work, demand: Demand, wish: u32) {
+        if self.fresh_since.is_none() || self.was_away(policy, seen.now) {
+            self.fresh_since = Some(seen.now);
+            self.wishes = Wishes::default();
+        }
+        self.last_fresh = Some(seen.now);
+        self.quiet_since = match demand.has_work() {
+            true => None,
+            false => self.quiet_since.or(Some(seen.now)),
+        };
+        self.wishes.record(wish, seen.now, &policy.behavior);
+        self.progress.take(work, seen);
+    }
+
+    /// Without fresh readings the windows start again. The quiet time goes on: it is confirmed anew by the windows.
+    fn lose_sight(&mut self) {
+        self.fresh_since = None;
+        self.progress = Progress::default();
+    }
+
+    /// A gap without a word: callers may skip readings that say nothing new, but never longer than
+    /// [`LONGEST_LOOK`].
+    fn was_away(&self, policy: &Policy, now: Moment) -> bool {
+        let longest = LONGEST_LOOK.saturating_add(policy.stale_after());
+        self.last_fresh.is_some_and(|last| now.saturating_sub(last) > longest)
+    }
+
+    /// How long until enough fresh readings have been seen for a step down; zero: enough.
+    pub(super) fn starting_for(&self, policy: &Policy, now: Moment) -> Duration {
+        let seen_for = self
+            .fresh_since
+            .map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        guard(&policy.behavior).saturating_sub(seen_for)
+    }
+
+    /// How long until "no work" has lasted for the idle time; `None`: there is work. At least a sampling period, so
+    /// that no single reading, however wrong, stops the last worker.
+    pub(super) fn idle_in(&self, policy: &Policy, now: Moment) -> Option<Duration> {
+        let quiet = now.saturating_sub(self.quiet_since?);
+        Some(policy.idle.max(policy.period).saturating_sub(quiet))
+    }
+
+    /// How long there has been no fresh reading.
+    pub(super) fn unread_for(&self, now: Moment) -> Duration {
+        let since = self.last_fresh.or(self.first_seen).unwrap_or(now);
+        now.saturating_sub(since)
+    }
+}
