@@ -74,8 +74,9 @@ pub(super) fn tally(
             }
             (Read::HashCensus { .. }, Ok(Reply::Census(census))) => held = Some(census),
             (Read::SetMembers { key }, Ok(Reply::Members(members))) => {
-                let exchange = key.strip_prefix(&binding_key(config, ""));
-                exchange.map(|exchange| bindings.insert(exchange, unacked::bindings(members, &config.separator)));
+                if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
+                    bindings.insert(exchange, unacked::bindings(members, &config.separator));
+                }
             }
             (Read::SetMembers { .. } | Read::Inspect { .. }, Err(error)) => degraded = degraded.or(Some(*error)),
             (Read::Inspect { .. }, Ok(_)) => {}

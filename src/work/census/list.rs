@@ -57,9 +57,10 @@ impl ListCensus {
     pub fn absorb(&mut self, length: u64, range: (i64, i64), elements: Vec<Vec<u8>>, digest: Digest) -> Census {
         self.too_large = None;
         self.pace.took(elements.len(), elements.iter().map(Vec::len).sum());
+        let first_turn = !self.pace.open();
         let progress = match range {
             _ if elements.is_empty() => self.forget(),
-            (_, -1) => self.look_at_tail(&elements, digest),
+            (_, -1) => self.look_at_tail(&elements, digest) || first_turn,
             _ => self.look_deeper(&elements, digest),
         };
         let gone = self.known.len().saturating_sub(as_usize(length));
@@ -102,40 +103,31 @@ impl ListCensus {
         false
     }
 
-    /// `elements` end with the oldest one. It is known: those before it are gone. It is not: all are.
+    /// `elements` end with the oldest one. It is known: those before it are gone. It is not: all are. Did we learn of
+    /// any element?
     fn look_at_tail(&mut self, elements: &[Vec<u8>], digest: Digest) -> bool {
         let oldest = elements.last().map(|element| fingerprint(element));
-        match self.known.iter().position(|(hash, _)| Some(*hash) == oldest) {
-            Some(gone) => {
-                self.moves = gone > 0;
-                self.known.drain(..gone);
-            }
-            None => {
-                self.moves = !self.known.is_empty();
-                self.known.clear();
-                self.remember(elements.iter().rev(), digest);
-            }
-        }
-        true
+        let found = self.known.iter().position(|(hash, _)| Some(*hash) == oldest);
+        self.moves = found.map_or(!self.known.is_empty(), |gone| gone > 0);
+        self.known.drain(..found.unwrap_or(self.known.len()));
+        self.remember(elements.iter().rev().skip(self.known.len()), digest)
     }
 
-    /// `elements` end with the deepest known one, unless the list has moved since: then the next sample finds out.
+    /// `elements` end with the deepest known one, unless the list has moved since: then the next sample finds out. Did
+    /// we learn of any element?
     fn look_deeper(&mut self, elements: &[Vec<u8>], digest: Digest) -> bool {
         let mut from_oldest = elements.iter().rev();
         let anchor = from_oldest.next().map(|element| fingerprint(element));
-        if self.known.back().map(|(hash, _)| *hash) != anchor {
-            return false;
-        }
-        let before = self.known.len();
-        self.remember(from_oldest, digest);
-        self.known.len() > before
+        self.known.back().map(|(hash, _)| *hash) == anchor && self.remember(from_oldest, digest)
     }
 
-    fn remember<'a>(&mut self, from_oldest: impl Iterator<Item = &'a Vec<u8>>, digest: Digest) {
-        for element in from_oldest.take(MAX_LOOK.saturating_sub(self.known.len())) {
+    fn remember<'a>(&mut self, from_oldest: impl Iterator<Item = &'a Vec<u8>>, digest: Digest) -> bool {
+        let before = self.known.len();
+        for element in from_oldest.take(MAX_LOOK.saturating_sub(before)) {
             let seen = self.names.keep(digest.read(element));
             self.known.push_back((fingerprint(element), seen));
         }
+        self.known.len() > before
     }
 }
 
