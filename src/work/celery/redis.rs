@@ -87,13 +87,8 @@ pub(super) fn tally(
 
     let held = held.ok_or(SampleError::NotYet)?;
     let share = unacked::share(held, wall, |exchange, routing_key| {
-        let bound = bindings.get(binding_key(config, exchange).as_str());
-        unacked::owner(
-            exchange,
-            routing_key,
-            &config.queues,
-            bound.map_or(&[][..], Vec::as_slice),
-        )
+        let bound = bindings.get(exchange).map_or(&[][..], Vec::as_slice);
+        unacked::owner(exchange, routing_key, &config.queues, bound)
     });
     later.join(&share.later);
     let work = Work {

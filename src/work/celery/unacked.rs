@@ -134,8 +134,8 @@ impl Binding {
     }
 }
 
-/// Kombu's topic patterns, which differ from AMQP's: the word `#` stands for any text, the word `*` for any text that
-/// is not empty and does not end in a dot (kombu: `.*?` and `.*?[^\.]`). Time: pattern × key, whatever they are.
+/// Topic patterns as kombu matches them: the word `*` stands for one word that is not empty, the word `#` for any text
+/// (kombu: `[^\.]+` and `.*?`; its dots stay, unlike AMQP's). Time: pattern × key, whatever they are.
 fn topic_matches(pattern: &str, key: &str) -> bool {
     let key = key.as_bytes();
     // Which prefixes of the key the pattern read so far can match, by length.
@@ -145,22 +145,36 @@ fn topic_matches(pattern: &str, key: &str) -> bool {
         if n > 0 {
             reached = after_text(&reached, key, b".");
         }
-        let first = reached.iter().position(|reached| *reached).unwrap_or(reached.len());
-        match word {
-            "#" => reached.iter_mut().skip(first).for_each(|end| *end = true),
-            "*" => {
-                let ends = std::iter::once(None).chain(key.iter().map(Some)).enumerate();
-                reached = ends
-                    .map(|(end, last)| end > first && last.is_some_and(|byte| *byte != b'.'))
-                    .collect();
-            }
-            text => reached = after_text(&reached, key, text.as_bytes()),
-        }
+        reached = match word {
+            "#" => after_anything(&reached),
+            "*" => after_word(&reached, key),
+            text => after_text(&reached, key, text.as_bytes()),
+        };
     }
     reached.last().is_some_and(|whole| *whole)
 }
 
-/// The prefixes that are reached by this text after one of those reached before.
+/// The prefixes that are reached by any text after one of those reached before.
+fn after_anything(reached: &[bool]) -> Vec<bool> {
+    let mut any = false;
+    let ends = reached.iter().map(|start| {
+        any |= start;
+        any
+    });
+    ends.collect()
+}
+
+/// ... by one word.
+fn after_word(reached: &[bool], key: &[u8]) -> Vec<bool> {
+    let mut inside = false;
+    let ends = reached.iter().zip(key).map(|(start, byte)| {
+        inside = (inside || *start) && *byte != b'.';
+        inside
+    });
+    std::iter::once(false).chain(ends).collect()
+}
+
+/// ... by this text.
 fn after_text(reached: &[bool], key: &[u8], text: &[u8]) -> Vec<bool> {
     let start = |end: usize| end.checked_sub(text.len());
     (0..reached.len())

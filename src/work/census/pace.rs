@@ -10,7 +10,7 @@ pub const MAX_LOOK: usize = 2_000;
 /// One sample takes no further turn after so many bytes.
 const BYTES_A_SAMPLE: usize = 4 * BYTES_A_TURN;
 /// Messages of the very first turn, when nothing is known of their size.
-const FIRST: usize = 16;
+const FIRST: usize = 4;
 /// A turn reads at most so many times the messages of the one before: sizes learned from few messages may mislead.
 const GROWTH: usize = 8;
 

@@ -121,12 +121,12 @@ fn large_messages_are_read_one_by_one_and_not_all() {
     let list: List = (0..200).map(|tag| message(tag, true, 600_000)).collect();
     let mut census = ListCensus::default();
     let (_, turns) = sample(&mut census, &list);
-    // Nothing is known of their size in the very first turn.
+    // Nothing is known of their size in the very first turn; then one comes at a time, with the one that overlaps.
     assert!(turns.iter().skip(1).all(|(_, bytes)| *bytes <= 2 << 20), "{turns:?}");
-    assert_eq!(turns.len(), 1);
+    let bytes = |turns: &[(usize, usize)]| turns.iter().map(|(_, bytes)| bytes).sum::<usize>();
+    assert!(bytes(&turns) <= 6 << 20, "{turns:?}");
     let (_, turns) = sample(&mut census, &list);
-    let bytes: usize = turns.iter().map(|(_, bytes)| bytes).sum();
-    assert!(bytes <= 6 << 20, "{bytes}");
+    assert!(bytes(&turns) <= 6 << 20, "{turns:?}");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn too_large_a_reply_is_asked_for_in_smaller_parts_and_given_up_at_one() {
         Some(range)
     })
     .collect();
-    assert_eq!(ranges, [(-9, -1), (-2, -1), (-1, -1)]);
+    assert_eq!(ranges, [(-4, -1), (-1, -1)]);
     assert_eq!(census.plan(10), Some((-1, -1)), "another length is another list");
     assert!(!census.wants_more());
 }
@@ -164,8 +164,8 @@ fn too_large_a_reply_is_asked_for_in_smaller_parts_and_given_up_at_one() {
 fn ranges_are_sane_for_any_length() {
     let mut census = ListCensus::default();
     assert_eq!(census.plan(0), None);
-    assert_eq!(census.plan(u64::MAX), Some((-16, -1)));
-    let found = census.absorb(u64::MAX, (-16, -1), vec![b"\xff".to_vec(); 3], Digest::CeleryMessage);
+    assert_eq!(census.plan(u64::MAX), Some((-4, -1)));
+    let found = census.absorb(u64::MAX, (-4, -1), vec![b"\xff".to_vec(); 3], Digest::CeleryMessage);
     assert_eq!((found.total, looked(&found)), (u64::MAX, 3));
     assert_eq!(
         census.absorb(0, (-1, -1), vec![], Digest::CeleryMessage),
@@ -203,6 +203,8 @@ fn apply(list: &mut List, step: &Move, tag: &mut usize) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_list_census_is_a_full_scan_wherever_tasks_may_not_be_due(
         rounds in prop::collection::vec(prop::collection::vec(moves(), 0..4), 1..25)
@@ -319,7 +321,7 @@ fn a_value_that_is_too_large_counts_as_unknown() {
     let mut census = HashCensus::default();
     let tags: Vec<_> = (0..20).map(|tag| tag.to_string()).collect();
     let mut asked = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..2 {
         asked = census.missing(&tags);
         census.refused(&asked);
     }
