@@ -164,7 +164,7 @@ fn after_anything(reached: &[bool]) -> Vec<bool> {
     ends.collect()
 }
 
-/// ... by one word.
+/// Those that are reached by one word.
 fn after_word(reached: &[bool], key: &[u8]) -> Vec<bool> {
     let mut inside = false;
     let ends = reached.iter().zip(key).map(|(start, byte)| {
@@ -174,7 +174,7 @@ fn after_word(reached: &[bool], key: &[u8]) -> Vec<bool> {
     std::iter::once(false).chain(ends).collect()
 }
 
-/// ... by this text.
+/// Those that are reached by this text.
 fn after_text(reached: &[bool], key: &[u8], text: &[u8]) -> Vec<bool> {
     let start = |end: usize| end.checked_sub(text.len());
     (0..reached.len())
