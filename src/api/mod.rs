@@ -1,1 +1,32 @@
-//! api
+//! The custom resource, as users write and read it. Data only: no rule of the operator is decided here.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `spec.rs` | what the user wishes: [`TaskWorkerPool`] and its parts |
+//! | `broker.rs` | where the broker is: [`Broker`] and the references to Secrets and ConfigMaps |
+//! | `behavior.rs` | the HPA v2 `behavior` field, with bounds |
+//! | `status.rs` | what the operator reports: [`Status`] |
+//! | `target.rs` | the part of a Deployment that the operator reads: [`Target`] |
+//!
+//! The CRD in `crds/` is generated from these types (`twp-operator crd`); `tests/crd.rs` compares the bytes and checks
+//! that every field is described and bounded.
+
+mod behavior;
+mod broker;
+mod spec;
+mod status;
+mod target;
+
+pub use behavior::{Behavior, PolicyType, ScalingPolicy, ScalingRules, SelectPolicy};
+pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
+pub use spec::{
+    CeleryOptions, Fallback, FrameworkName, Mode, ScaleDown, TargetKind, TargetRef, TargetRule, TaskWorkerPool,
+    TaskWorkerPoolSpec, Worker,
+};
+pub use status::{Condition, ConditionStatus, DecisionStatus, LastScale, Status, WorkStatus};
+pub use target::{Target, TargetSpec, TargetStatus};
+
+/// The API group.
+pub const GROUP: &str = "taskworkerpool.dev";
+/// The CRD's name.
+pub const CRD_NAME: &str = "taskworkerpools.taskworkerpool.dev";

@@ -1,0 +1,288 @@
+//! What the user wishes.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Behavior, Broker, Status};
+
+/// TaskWorkerPool scales one Deployment of background workers by the work that waits for it in a broker.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[kube(
+    group = "taskworkerpool.dev",
+    version = "v1alpha1",
+    kind = "TaskWorkerPool",
+    plural = "taskworkerpools",
+    shortname = "twp",
+    category = "autoscaling",
+    category = "twp",
+    namespaced,
+    status = "Status",
+    doc = "TaskWorkerPool scales one Deployment of background workers by the work that waits for it in a broker.",
+    selectable = ".spec.targetRef.name",
+    printcolumn(json_path = ".spec.targetRef.name", name = "Target", type_ = "string"),
+    printcolumn(json_path = ".spec.minReplicas", name = "Min", type_ = "integer"),
+    printcolumn(json_path = ".spec.maxReplicas", name = "Max", type_ = "integer"),
+    printcolumn(json_path = ".status.replicas", name = "Replicas", type_ = "integer"),
+    printcolumn(json_path = ".status.desiredReplicas", name = "Desired", type_ = "integer"),
+    printcolumn(json_path = ".status.work.ready", name = "Waiting", type_ = "integer"),
+    printcolumn(json_path = ".status.work.inFlight", name = "Running", type_ = "integer"),
+    printcolumn(
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        name = "Ready",
+        type_ = "string"
+    ),
+    printcolumn(json_path = ".status.decision.message", name = "Why", type_ = "string"),
+    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
+    printcolumn(
+        json_path = ".status.conditions[?(@.type==\"SourceAvailable\")].reason",
+        name = "Source",
+        type_ = "string",
+        priority = 1
+    ),
+    printcolumn(
+        json_path = ".status.lastScale.message",
+        name = "Last-Scale",
+        type_ = "string",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.minReplicas <= self.maxReplicas")
+        .message("`minReplicas` must be at most `maxReplicas`").field_path(".minReplicas"),
+    validation = Rule::new("!has(self.fallback) || self.fallback.replicas <= self.maxReplicas")
+        .message("`fallback.replicas` must be at most `maxReplicas`").field_path(".fallback.replicas"),
+    validation = Rule::new("self.queues.all(q, self.queues.exists_one(p, p == q))")
+        .message("`queues` must not name a queue twice").field_path(".queues"),
+    validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
+        .message("`broker.management` must not be set with Redis: it is RabbitMQ's management API").field_path(".broker.management"),
+    validation = Rule::new("!has(self.broker.keyPrefix) || self.broker.keyPrefix == '' || !has(self.broker.url) || self.broker.url.startsWith('redis')")
+        .message("`broker.keyPrefix` must not be set with RabbitMQ: it is a prefix of Redis keys").field_path(".broker.keyPrefix")
+)]
+pub struct TaskWorkerPoolSpec {
+    /// The workers to scale. Must be in the pool's own namespace.
+    pub target_ref: TargetRef,
+
+    /// The broker that holds the queues.
+    pub broker: Broker,
+
+    /// The task framework, which says how work lies in the broker. Default: Celery.
+    #[serde(default)]
+    pub framework: FrameworkName,
+
+    /// Exact names of the queues that the target's workers consume, 1 to 64 of them. Default: `[celery]`,
+    /// Celery's own default. Example: `[mail, reports]`.
+    #[serde(default = "default_queues")]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 255), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))
+    )]
+    pub queues: Vec<String>,
+
+    /// Options of the Celery application that the broker URL cannot carry. Needed only where the application changes
+    /// Celery's defaults (`broker_transport_options`, `control_exchange`, `event_exchange`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub celery: Option<CeleryOptions>,
+
+    /// Never fewer replicas, 0 to 10000. With 0 the pool goes to zero when there is no work. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 10000))]
+    pub min_replicas: i32,
+
+    /// Never more replicas, 1 to 10000. Default: 10.
+    #[serde(default = "default_max")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_replicas: i32,
+
+    /// How the number of replicas follows from the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetRule>,
+
+    /// What one replica can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Worker>,
+
+    /// When the last replicas may go.
+    #[serde(default)]
+    pub scale_down: ScaleDown,
+
+    /// Limits on the speed of scaling: the `behavior` of a HorizontalPodAutoscaler, with the same meaning. Default:
+    /// none; up goes straight to the number that the work needs, down after two short windows (30 s, 60 s).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<Behavior>,
+
+    /// Replicas to run when the broker cannot be read for long. Without it the replicas are held as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+
+    /// `true`: hands off; nothing is counted and nothing is written to the target. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// `Act` writes the replicas; `Observe` only reports what it would do, for a shadow run beside another
+    /// autoscaler. Default: Act.
+    #[serde(default)]
+    pub mode: Mode,
+
+    /// How often the work is counted, in milliseconds, 100 to 60000. The operator slows itself where a sample is
+    /// expensive, so that sampling takes at most 5 % of its time. Default: 500.
+    #[serde(default = "default_sample")]
+    #[schemars(range(min = 100, max = 60000))]
+    pub sample_milliseconds: i32,
+}
+
+fn default_queues() -> Vec<String> {
+    vec!["celery".into()]
+}
+
+fn default_max() -> i32 {
+    10
+}
+
+fn default_sample() -> i32 {
+    500
+}
+
+/// The workers to scale.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub struct TargetRef {
+    /// Kind of the target. Default: Deployment.
+    #[serde(default)]
+    pub kind: TargetKind,
+
+    /// Name of the target in the pool's namespace. Example: `mail-worker`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// Kinds of targets: `Deployment`.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A Deployment of apps/v1.
+    #[default]
+    Deployment,
+}
+
+/// Task frameworks: `Celery`.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+pub enum FrameworkName {
+    /// Celery 5 with Redis or RabbitMQ.
+    #[default]
+    Celery,
+}
+
+/// What the operator does with its decision: `Act` or `Observe`.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+pub enum Mode {
+    /// Writes the replicas.
+    #[default]
+    Act,
+    /// Decides and reports, writes nothing.
+    Observe,
+}
+
+/// Options of the Celery application that the broker URL cannot carry.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CeleryOptions {
+    /// The transport option `priority_steps` (Redis), 1 to 256 steps of 0 to 255. Default: `[0, 3, 6, 9]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), inner(range(min = 0, max = 255)))]
+    pub priority_steps: Option<Vec<i32>>,
+
+    /// The transport option `sep` (Redis) between a queue's name and a priority step, 1 to 16 characters. Default: the
+    /// two control characters U+0006 U+0016. Example: `":"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub separator: Option<String>,
+
+    /// The transport option `unacked_key` (Redis). Default: `unacked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub unacked_key: Option<String>,
+
+    /// The transport option `unacked_index_key` (Redis). Default: `unacked_index`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub unacked_index_key: Option<String>,
+
+    /// The setting `control_exchange`, 1 to 200 characters: where workers answer remote control. Default: `celery`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub control_exchange: Option<String>,
+
+    /// The setting `event_exchange`, 1 to 200 characters: where workers send their heartbeats. Default: `celeryev`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub event_exchange: Option<String>,
+
+    /// The pattern to subscribe to for heartbeats (Redis), 1 to 255 characters. Needed where a Redis ACL names another
+    /// pattern, for it compares the text. Default: `/{db}.celeryev/*`, with the key prefix in front.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub heartbeat_channel: Option<String>,
+}
+
+/// How the number of replicas follows from the work.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetRule {
+    /// Outstanding tasks (waiting, running, due within 30 s) for each replica, 1 to 1000000; rounded up. Default:
+    /// `worker.concurrency`, or 4 where that is not set either. Example: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000000))]
+    pub backlog_per_replica: Option<i32>,
+}
+
+/// What one replica can do.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Worker {
+    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: unknown; then a
+    /// replica is taken to run 1 task when running work is protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub concurrency: Option<i32>,
+}
+
+/// When the last replicas may go.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleDown {
+    /// For how long there must have been no work before the pool goes to `minReplicas`, in seconds, 0 to 86400.
+    /// Default: 60.
+    #[serde(default = "default_idle")]
+    #[schemars(range(min = 0, max = 86400))]
+    pub idle_seconds: i32,
+}
+
+fn default_idle() -> i32 {
+    60
+}
+
+impl Default for ScaleDown {
+    fn default() -> Self {
+        Self {
+            idle_seconds: default_idle(),
+        }
+    }
+}
+
+/// Replicas to run when the broker cannot be read; never fewer than run already.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Fallback {
+    /// At least so many replicas, 0 to 10000. Example: 3.
+    #[schemars(range(min = 0, max = 10000))]
+    pub replicas: i32,
+
+    /// Once the broker could not be read for so many seconds, 1 to 86400. Default: 120.
+    #[serde(default = "default_after")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub after_seconds: i32,
+}
+
+fn default_after() -> i32 {
+    120
+}

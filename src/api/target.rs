@@ -1,0 +1,56 @@
+//! The part of a Deployment that the operator reads: what is not named here is never kept in memory.
+
+use k8s_openapi::{
+    api::apps::v1::Deployment,
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
+};
+use kube::Resource;
+use serde::{Deserialize, Serialize};
+
+/// A Deployment, slim.
+#[derive(Resource, Clone, Debug, Default, Deserialize, Serialize)]
+#[resource(inherit = Deployment)]
+pub struct Target {
+    /// Name, UID, generation, managed fields.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// What is wished.
+    #[serde(default)]
+    pub spec: TargetSpec,
+    /// What is.
+    #[serde(default)]
+    pub status: TargetStatus,
+}
+
+/// What is wished of the Deployment.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetSpec {
+    /// Replicas; the API server fills 1 in where none is given.
+    #[serde(default)]
+    pub replicas: Option<i32>,
+    /// Which pods are its own.
+    #[serde(default)]
+    pub selector: LabelSelector,
+    /// A paused Deployment rolls nothing out.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// What is of the Deployment.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// The generation that this status speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Pods, terminating ones left out.
+    #[serde(default)]
+    pub replicas: Option<i32>,
+    /// Pods of the current template.
+    #[serde(default)]
+    pub updated_replicas: Option<i32>,
+    /// Ready pods.
+    #[serde(default)]
+    pub ready_replicas: Option<i32>,
+}
