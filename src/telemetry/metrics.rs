@@ -1,0 +1,244 @@
+//! Prometheus metrics. Labels are names of objects, queues or words of a fixed set, so their number is bounded.
+
+mod pools;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64},
+    },
+};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+pub use pools::PoolNumbers;
+use pools::Pools;
+
+/// The content type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// One label with a word of a fixed set.
+type One = [(&'static str, &'static str); 1];
+/// Two labels with words of a fixed set.
+type Two = [(&'static str, &'static str); 2];
+/// A counter that many tasks may add to.
+type Count = Counter<u64, AtomicU64>;
+/// A gauge of small numbers.
+type Small = Gauge<u32, AtomicU32>;
+
+/// Up or down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// More replicas.
+    Up,
+    /// Fewer replicas.
+    Down,
+}
+
+impl Direction {
+    /// The label.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// All metrics of the process; clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    pools: Pools,
+    source_errors: Family<One, Count>,
+    scale_events: Family<Two, Count>,
+    decisions_held: Family<One, Count>,
+    target_overwrites: Family<One, Count>,
+    watch_errors: Family<One, Count>,
+    status_writes: Count,
+    scale_writes: Count,
+    leader: Family<[(&'static str, String); 1], Small>,
+}
+
+impl Metrics {
+    /// No pools, nothing counted yet. `version` is the operator's.
+    pub fn new(version: &str) -> Self {
+        let mut registry = Registry::default();
+        let build = Family::<[(&'static str, String); 1], Small>::default();
+        build.get_or_create(&[("version", version.to_owned())]).set(1);
+        registry.register("twp_build_info", "1, with the version of the operator", build);
+        let pools = Pools::default();
+        registry.register_collector(Box::new(pools.clone()));
+        let mut metrics = Self {
+            registry: Arc::default(),
+            pools,
+            source_errors: Family::default(),
+            scale_events: Family::default(),
+            decisions_held: Family::default(),
+            target_overwrites: Family::default(),
+            watch_errors: Family::default(),
+            status_writes: Counter::default(),
+            scale_writes: Counter::default(),
+            leader: Family::default(),
+        };
+        metrics.register(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    /// Gives every metric its name and help (a full stop is added to the help, `_total` to a counter's name).
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "twp_source_errors",
+            "Samples that failed, by kind of error",
+            self.source_errors.clone(),
+        );
+        registry.register(
+            "twp_scale_events",
+            "Changes of a target's replicas",
+            self.scale_events.clone(),
+        );
+        registry.register(
+            "twp_decisions_held",
+            "Decisions that kept the replicas although the work asks for others",
+            self.decisions_held.clone(),
+        );
+        registry.register(
+            "twp_target_overwrites",
+            "Times that another manager changed a target's replicas",
+            self.target_overwrites.clone(),
+        );
+        registry.register(
+            "twp_watch_errors",
+            "Failures of watches, by kind",
+            self.watch_errors.clone(),
+        );
+        registry.register(
+            "twp_status_writes",
+            "Writes of a pool's status",
+            self.status_writes.clone(),
+        );
+        registry.register(
+            "twp_scale_writes",
+            "Writes of a target's scale",
+            self.scale_writes.clone(),
+        );
+        registry.register(
+            "leader_election_master_status",
+            "1 if this process holds the lease of this name",
+            self.leader.clone(),
+        );
+    }
+
+    /// Replaces all numbers of a pool.
+    pub fn pool(&self, namespace: &str, name: &str, numbers: PoolNumbers) {
+        self.pools.set(namespace, name, numbers);
+    }
+
+    /// Lets all series of a pool vanish.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.pools.forget(namespace, name);
+    }
+
+    /// A sample failed; `kind` is the error's label.
+    pub fn source_failed(&self, kind: &'static str) {
+        self.source_errors.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// A target got another number of replicas; `reason` is the rule that set it.
+    pub fn scaled(&self, direction: Direction, reason: &'static str) {
+        let labels = [("direction", direction.label()), ("reason", reason)];
+        self.scale_events.get_or_create(&labels).inc();
+    }
+
+    /// The replicas were kept although the work asks for others; `reason` is the rule that kept them.
+    pub fn held(&self, reason: &'static str) {
+        self.decisions_held.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Someone else changed a target's replicas; `manager` is the name in `managedFields`.
+    pub fn overwritten(&self, manager: &str) {
+        let labels = [("manager", known_manager(manager))];
+        self.target_overwrites.get_or_create(&labels).inc();
+    }
+
+    /// A watch failed; `kind` is the resource.
+    pub fn watch_failed(&self, kind: &'static str) {
+        self.watch_errors.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// A status was written.
+    pub fn status_written(&self) {
+        self.status_writes.inc();
+    }
+
+    /// A scale was written.
+    pub fn scale_written(&self) {
+        self.scale_writes.inc();
+    }
+
+    /// This process holds the lease of this name, or not.
+    pub fn leads(&self, lease: &str, leads: bool) {
+        let labels = [("name", lease.to_owned())];
+        self.leader.get_or_create(&labels).set(u32::from(leads));
+    }
+
+    /// All series in Prometheus' text format 0.0.4, which every scraper reads.
+    ///
+    /// # Errors
+    /// None in practice: writing to a string does not fail.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode_registry(&mut text, &self.registry)?;
+        Ok(plain(&text))
+    }
+}
+
+/// A field manager's name as a label: bounded to those one meets, else `other`.
+fn known_manager(manager: &str) -> &'static str {
+    const KNOWN: [&str; 8] = [
+        "kubectl-client-side-apply",
+        "kubectl",
+        "helm",
+        "argocd-controller",
+        "kustomize-controller",
+        "flux",
+        "keda",
+        // Also the HorizontalPodAutoscaler's.
+        "kube-controller-manager",
+    ];
+    // `kubectl-edit`, `keda-operator` … count as their first word.
+    let known = KNOWN.into_iter().find(|known| {
+        let rest = manager.strip_prefix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    });
+    known.unwrap_or("other")
+}
+
+/// OpenMetrics to Prometheus' older text format: there, a counter's HELP and TYPE also end in `_total`.
+fn plain(open: &str) -> String {
+    let counters: Vec<&str> = open
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what), Some(name), Some(rest)) if counters.contains(&name) => {
+                text.extend(["# ", what, " ", name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn numbers() -> PoolNumbers {
+    PoolNumbers {
+        desired: 7,
+        current: 3,
+        max: 20,
+        queues: vec![("mail".into(), 412), ("a\"b\\c\n".into(), 1)],
+        in_flight: Some(12),
+        scheduled: Some(0),
+        source_up: true,
+        conditions: vec![("Ready", "True"), ("Degraded", "False")],
+        ..PoolNumbers::default()
+    }
+}
+
+/// Everything counted once.
+fn busy() -> Metrics {
+    let metrics = Metrics::new("0.1.0");
+    metrics.pool("shop", "mail", numbers());
+    metrics.source_failed("Timeout");
+    metrics.scaled(Direction::Up, "Backlog");
+    metrics.scaled(Direction::Down, "Idle");
+    metrics.held("Window");
+    metrics.overwritten("kubectl-edit");
+    metrics.watch_failed("Deployment");
+    metrics.status_written();
+    metrics.scale_written();
+    metrics.leads("twp-operator", true);
+    metrics
+}
+
+#[test]
+fn each_number_has_its_series() {
+    let text = busy().text().unwrap();
+    for line in [
+        "twp_build_info{version=\"0.1.0\"} 1",
+        "twp_pool_desired_replicas{namespace=\"shop\",name=\"mail\"} 7",
+        "twp_pool_current_replicas{namespace=\"shop\",name=\"mail\"} 3",
+        "twp_pool_min_replicas{namespace=\"shop\",name=\"mail\"} 0",
+        "twp_pool_max_replicas{namespace=\"shop\",name=\"mail\"} 20",
+        "twp_pool_in_flight_tasks{namespace=\"shop\",name=\"mail\"} 12",
+        "twp_pool_scheduled_tasks{namespace=\"shop\",name=\"mail\"} 0",
+        "twp_queue_backlog{namespace=\"shop\",name=\"mail\",queue=\"mail\"} 412",
+        "twp_queue_backlog{namespace=\"shop\",name=\"mail\",queue=\"a\\\"b\\\\c\\n\"} 1",
+        "twp_source_up{namespace=\"shop\",name=\"mail\"} 1",
+        "twp_fallback_active{namespace=\"shop\",name=\"mail\"} 0",
+        "twp_pool_condition{namespace=\"shop\",name=\"mail\",type=\"Ready\",status=\"True\"} 1",
+        "twp_source_errors_total{kind=\"Timeout\"} 1",
+        "twp_scale_events_total{direction=\"up\",reason=\"Backlog\"} 1",
+        "twp_decisions_held_total{reason=\"Window\"} 1",
+        "twp_target_overwrites_total{manager=\"kubectl\"} 1",
+        "twp_watch_errors_total{kind=\"Deployment\"} 1",
+        "twp_status_writes_total 1",
+        "twp_scale_writes_total 1",
+        "leader_election_master_status{name=\"twp-operator\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_forgotten_pool_leaves_no_series() {
+    let metrics = busy();
+    metrics.pool("shop", "other", numbers());
+    metrics.forget("shop", "mail");
+    let text = metrics.text().unwrap();
+    assert!(!text.contains("name=\"mail\""), "{text}");
+    assert!(text.contains("name=\"other\""), "{text}");
+}
+
+#[test]
+fn what_is_unknown_has_no_series() {
+    let metrics = busy();
+    metrics.pool("shop", "mail", PoolNumbers::default());
+    let text = metrics.text().unwrap();
+    assert!(!text.contains("twp_queue_backlog{"), "{text}");
+    assert!(!text.contains("twp_pool_in_flight_tasks{"), "{text}");
+    assert!(text.contains("twp_source_up{namespace=\"shop\",name=\"mail\"} 0"));
+}
+
+/// What `promtool check metrics` looks at: HELP and TYPE before a metric's series, each once, counters end in `_total`.
+#[test]
+fn every_metric_is_described_once() {
+    let text = busy().text().unwrap();
+    let (mut described, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, help) = help.split_once(' ').unwrap();
+            assert!(help.ends_with('.') && !help.ends_with(".."), "{line}");
+            assert!(described.insert(name), "{name} is described twice");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(described.contains(name), "{name} has no help");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+        } else {
+            let series = line.split([' ', '{']).next().unwrap();
+            assert!(described.contains(series), "{series} is not described");
+            assert!(seen.insert(line.rsplit_once(' ').unwrap().0), "{line} occurs twice");
+        }
+    }
+    assert!(!described.is_empty());
+}
+
+#[test]
+fn managers_are_a_bounded_set() {
+    for (manager, label) in [
+        ("kubectl", "kubectl"),
+        ("kubectl-edit", "kubectl"),
+        ("kubectl-client-side-apply", "kubectl-client-side-apply"),
+        ("keda-operator", "keda"),
+        ("kube-controller-manager", "kube-controller-manager"),
+        ("kubectlx", "other"),
+        ("", "other"),
+    ] {
+        assert_eq!(known_manager(manager), label, "{manager}");
+    }
+}
