@@ -12,6 +12,8 @@
 //! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
 
 mod secret;
+mod stream;
+mod tls;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
