@@ -11,12 +11,14 @@
 //! | `management.rs` | RabbitMQ's management API, totals form only |
 //! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
 
+mod sampler;
 mod secret;
 mod stream;
 mod tls;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
 pub use crate::work::Signal;
