@@ -9,7 +9,12 @@ pub mod celery;
 pub mod census;
 mod workers;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -34,19 +39,16 @@ pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
 /// One question to a broker. Equal reads of several pools on one endpoint are asked once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Read {
-    /// Redis `LLEN`: how long is the list? A missing key is an empty list.
-    ListLength {
-        /// The whole key, prefix included.
-        key: String,
-    },
-    /// Redis: what are the messages in this list (oldest first), as far as a bounded look tells?
+    /// Redis: what are the messages in this list (oldest first), as far as a bounded look tells? A missing key is an
+    /// empty list, and an empty list costs one `LLEN`.
     ListCensus {
         /// The whole key, prefix included.
         key: String,
         /// How to read one element.
         digest: Digest,
     },
-    /// Redis: what are the entries of this hash, whose tags are also the members of the sorted set `index`?
+    /// Redis: what are the entries of this hash, whose tags are also the members of the sorted set `index`? An empty
+    /// hash costs one `HLEN`.
     HashCensus {
         /// The hash's whole key.
         hash: String,
@@ -115,8 +117,6 @@ pub enum Listen {
 /// A broker's bounded answer to one [`Read`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// A length or a count; a missing Redis key is 0.
-    Count(u64),
     /// A RabbitMQ queue's ready messages and consumers.
     Depth {
         /// Messages that wait for a consumer.
@@ -278,6 +278,10 @@ pub struct Tally {
     pub processed: Option<u64>,
     /// The workers announce themselves (heartbeats heard), so `busy` can be trusted.
     pub workers_heard: bool,
+    /// Named exchanges met in this sample, whose bindings the next one asks for (Celery on Redis); few.
+    pub exchanges: BTreeSet<String>,
+    /// A read failed that the sum can do without, at the price of counting too much rather than too little.
+    pub degraded: Option<SampleError>,
 }
 
 /// What to ask and what it means. Pure. One implementation per framework.

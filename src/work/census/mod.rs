@@ -2,9 +2,17 @@
 //! read once and never more than a bounded number of bytes at a time.
 #![deny(clippy::disallowed_methods)]
 
+mod hash;
+mod list;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+
+pub use hash::{HashCensus, MAX_FETCH, MAX_TAGS};
+pub use list::{BYTES_A_TURN, ListCensus, MAX_ELEMENTS, MAX_LOOK};
+
+use super::celery::message;
 
 /// How one message is read: which queue it belongs to and when it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +21,16 @@ pub enum Digest {
     CeleryMessage,
     /// A value of kombu's `unacked` hash: `[message, exchange, routing_key]`.
     CeleryUnacked,
+}
+
+impl Digest {
+    /// Reads one message. Bytes that are no such message give the default entry (routing key `""`: unknown).
+    pub fn read(self, bytes: &[u8]) -> Entry {
+        match self {
+            Self::CeleryMessage => message::queued(bytes),
+            Self::CeleryUnacked => message::unacked(bytes),
+        }
+    }
 }
 
 /// What matters of one message.
