@@ -15,6 +15,7 @@ mod sampler;
 mod secret;
 mod stream;
 mod tls;
+pub mod url;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
