@@ -11,6 +11,8 @@
 //! | `management.rs` | RabbitMQ's management API, totals form only |
 //! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
 
+mod management;
+mod rabbitmq;
 mod sampler;
 mod secret;
 mod stream;
@@ -19,6 +21,7 @@ pub mod url;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+pub use rabbitmq::RabbitMqEndpoint;
 pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 

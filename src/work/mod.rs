@@ -121,8 +121,8 @@ pub enum Reply {
     Depth {
         /// Messages that wait for a consumer.
         ready: u64,
-        /// Consumers now.
-        consumers: u64,
+        /// Consumers now; `None`: the broker was asked in a way that does not tell.
+        consumers: Option<u64>,
     },
     /// A RabbitMQ queue's totals.
     Totals {

@@ -12,7 +12,7 @@ struct Seen {
     listens: Vec<Vec<Listen>>,
 }
 
-/// Answers `ListLength` with a fixed number, except for the keys that fail.
+/// Every queue has 7 messages, except for the one that fails.
 struct Fake {
     seen: Arc<Mutex<Seen>>,
     takes: Duration,
@@ -25,8 +25,11 @@ impl Endpoint for Fake {
         self.seen.lock().unwrap().calls.push((moment, reads.to_vec()));
         tokio::time::sleep(self.takes).await;
         let reply = |read: &Read| match read {
-            Read::ListLength { key } if key == self.fails => Err(SampleError::WrongType),
-            _ => Ok(Reply::Count(7)),
+            Read::QueueDepth { queue } if queue == self.fails => Err(SampleError::WrongType),
+            _ => Ok(Reply::Depth {
+                ready: 7,
+                consumers: None,
+            }),
         };
         reads.iter().map(reply).collect()
     }
@@ -43,13 +46,13 @@ impl Endpoint for Fake {
     }
 }
 
-/// Counts lists.
+/// Counts queues.
 #[derive(Debug)]
-struct Lists(Vec<&'static str>);
+struct Queues(Vec<&'static str>);
 
-impl Framework for Lists {
+impl Framework for Queues {
     fn reads(&self, _: &Workers, _: Option<&Tally>, _: Now) -> Vec<Read> {
-        let read = |key: &&str| Read::ListLength { key: (*key).into() };
+        let read = |key: &&str| Read::QueueDepth { queue: (*key).into() };
         self.0.iter().map(read).collect()
     }
 
@@ -62,8 +65,8 @@ impl Framework for Lists {
     ) -> Result<Tally, SampleError> {
         let mut tally = Tally::default();
         for reply in replies {
-            if let Reply::Count(count) = reply.clone()? {
-                tally.work.ready += count;
+            if let Reply::Depth { ready, .. } = reply.clone()? {
+                tally.work.ready += ready;
             }
         }
         tally.workers_heard = workers.live(now.moment).next().is_some();
@@ -104,7 +107,7 @@ impl Bench {
     fn add(&self, id: SubscriberId, keys: &[&'static str], period: u64) {
         self.handle.send(Subscription::Add {
             id,
-            framework: Box::new(Lists(keys.to_vec())),
+            framework: Box::new(Queues(keys.to_vec())),
             period: Duration::from_millis(period),
         });
     }
