@@ -265,6 +265,17 @@ pub struct QueueTally {
     pub missing: bool,
 }
 
+impl QueueTally {
+    /// Nothing in this queue.
+    pub fn none(queue: impl Into<String>) -> Self {
+        Self {
+            queue: queue.into(),
+            ready: 0,
+            missing: false,
+        }
+    }
+}
+
 /// What the replies of one sample add up to for one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

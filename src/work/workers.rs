@@ -7,10 +7,22 @@ use super::{Inspect, Moment};
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
+/// More workers on one endpoint are not remembered: whoever may publish could make up names without end.
+const MAX_NODES: usize = 20_000;
+
 /// The workers heard on one endpoint, by node name (Celery: `celery@<pod name>`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workers {
-    nodes: BTreeMap<String, Worker>,
+    /// Ordered by host (what follows the first `@`), so that a pool finds its pods without a look at all others.
+    nodes: BTreeMap<NodeName, Worker>,
+}
+
+/// A node's host and its full name.
+type NodeName = (String, String);
+
+fn node_name(node: &str) -> NodeName {
+    let host = node.split_once('@').map_or(node, |(_, host)| host);
+    (host.to_owned(), node.to_owned())
 }
 
 /// One worker process's last words.
@@ -24,6 +36,8 @@ pub struct Worker {
     pub processed: u64,
     /// Its last answer to each inspection, with the time it came.
     pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
+    /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
+    pub acknowledging: Option<(Moment, Inspection)>,
 }
 
 /// A worker's answer to one inspection, reduced to counts.
@@ -38,23 +52,31 @@ pub struct Inspection {
 impl Workers {
     /// Takes a heartbeat in.
     pub fn heard(&mut self, node: &str, active: u32, processed: u64, at: Moment) {
-        let worker = self.nodes.entry(node.to_owned()).or_insert_with(|| Worker {
+        let name = node_name(node);
+        if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
+            return;
+        }
+        let worker = self.nodes.entry(name).or_insert_with(|| Worker {
             heard: at,
             active,
             processed,
             inspections: BTreeMap::new(),
+            acknowledging: None,
         });
         (worker.heard, worker.active, worker.processed) = (at, active, processed);
     }
 
     /// Takes a goodbye (`worker-offline`) in: the worker stops fetching, and says no more; what it still runs is not known.
     pub fn left(&mut self, node: &str) {
-        self.nodes.remove(node);
+        self.nodes.remove(&node_name(node));
     }
 
     /// Takes the answer to an inspection in; from a node that never beat it is dropped.
     pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, at: Moment) {
-        if let Some(worker) = self.nodes.get_mut(node) {
+        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+            if method == Inspect::Active && answer.tasks > 0 {
+                worker.acknowledging = Some((at, answer));
+            }
             worker.inspections.insert(method, (at, answer));
         }
     }
@@ -70,7 +92,16 @@ impl Workers {
         self.nodes
             .iter()
             .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
-            .map(|(node, worker)| (node.as_str(), worker))
+            .map(|((_, node), worker)| (node.as_str(), worker))
+    }
+
+    /// Of [`Workers::live`] those whose host's name begins so.
+    pub fn live_on(&self, host_prefix: &str, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
+        self.nodes
+            .range((host_prefix.to_owned(), String::new())..)
+            .take_while(move |((host, _), _)| host.starts_with(host_prefix))
+            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
+            .map(|((_, node), worker)| (node.as_str(), worker))
     }
 }
 

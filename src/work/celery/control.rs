@@ -1,6 +1,24 @@
-//! Remote control.
-use super::events::Wire;
-use crate::work::{Inspect, Signal};
+//! Remote control: asking workers what they hold (kombu's pidbox).
+//!
+//! Redis: `SADD` the [`reply_binding`], `PUBLISH` the [`request`] on the [`channel`], `BRPOP` (or `RPOP`) the
+//! [`reply_list`], one element for each worker; at the end `SREM` and `DEL`. RabbitMQ: an own exclusive queue, bound to
+//! the exchange `reply.<exchange>.pidbox` with the key `oid`; publish the [`request`] to the exchange
+//! `<exchange>.pidbox` with an empty routing key, `content_type` `application/json`, `content_encoding` `utf-8` and the
+//! header `clock` = 1 (an integer); an `expires` header is optional (Unix seconds), and the `ticket` is in the body.
+//! Workers create both exchanges; while there are none, there is nobody to ask.
+//!
+//! The ticket of a request is the method's name: so answers need no memory of what was asked.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
+use serde_json::json;
+
+use super::wire::{self, Wire};
+use crate::work::{Inspect, Inspection, Signal};
 
 /// Where the workers' answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,26 +28,112 @@ pub struct ReplyTo {
 }
 
 /// The bytes to publish: on Redis to [`channel`], on AMQP to the exchange `<exchange>.pidbox` with an empty routing key.
-pub fn request(_method: Inspect, _reply: &ReplyTo, _wire: Wire, _exchange: &str) -> Vec<u8> {
-    Vec::new()
+/// Every worker answers. `exchange`: Celery's `control_exchange`.
+pub fn request(method: Inspect, reply: &ReplyTo, wire: Wire, exchange: &str) -> Vec<u8> {
+    let body = json!({
+        "method": method.name(),
+        "arguments": {},
+        "destination": null,
+        "pattern": null,
+        "matcher": null,
+        "ticket": method.name(),
+        "reply_to": {"exchange": format!("reply.{exchange}.pidbox"), "routing_key": reply.oid},
+    })
+    .to_string()
+    .into_bytes();
+    match wire {
+        Wire::Plain => body,
+        Wire::Kombu => {
+            let tag = format!("{}.{}", reply.oid, method.name());
+            wire::envelope(&body, &format!("{exchange}.pidbox"), &tag)
+        }
+    }
 }
 
 /// Redis: the channel that the workers listen to.
-pub fn channel(_prefix: &str, _db: u32, _exchange: &str) -> String {
-    String::new()
+pub fn channel(prefix: &str, db: u32, exchange: &str) -> String {
+    format!("{prefix}/{db}.{exchange}.pidbox")
 }
 
-/// Redis: the set (key) and the member that bind the list of answers.
-pub fn reply_binding(_prefix: &str, _exchange: &str, _oid: &str) -> (String, String) {
-    (String::new(), String::new())
+/// Redis: the set (its key) and the member of it that bind the list of answers. Without it workers drop their answers.
+pub fn reply_binding(prefix: &str, exchange: &str, oid: &str) -> (String, String) {
+    (
+        format!("{prefix}_kombu.binding.reply.{exchange}.pidbox"),
+        format!("{oid}\x06\x16\x06\x16{oid}.reply.{exchange}.pidbox"),
+    )
 }
 
 /// Redis: the list into which the answers are pushed.
-pub fn reply_list(_prefix: &str, _exchange: &str, _oid: &str) -> String {
-    String::new()
+pub fn reply_list(prefix: &str, exchange: &str, oid: &str) -> String {
+    format!("{prefix}{oid}.reply.{exchange}.pidbox")
 }
 
-/// What an answer says. `ticket`: the AMQP message's header of that name (`None` on Redis: it is in the envelope).
-pub fn answer(_payload: &[u8], _ticket: Option<&str>, _wire: Wire) -> Vec<Signal> {
-    Vec::new()
+/// What an answer says, as counts; nothing, if the payload is anything else. `ticket`: the AMQP message's header of that
+/// name (`None` on Redis, where the envelope carries it).
+pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Vec<Signal> {
+    signals(payload, ticket, wire).unwrap_or_default()
 }
+
+fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signal>> {
+    let unwrapped = wire::unwrap(payload, wire)?;
+    let ticket = unwrapped.ticket.as_deref().or(ticket)?;
+    let method = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
+        .into_iter()
+        .find(|method| method.name() == ticket)?;
+    let answers: BTreeMap<Cow<str>, Answer> = serde_json::from_slice(&unwrapped.body).ok()?;
+    let known = answers.into_iter().filter_map(|(node, answer)| {
+        let signal = |answer| Signal::Inspected {
+            node: node.clone().into_owned(),
+            method,
+            answer,
+        };
+        wire::is_node_name(&node).then_some(answer.0)?.map(signal)
+    });
+    Some(known.collect())
+}
+
+/// A list of tasks as counts, or something else (an error is an object): nothing.
+struct Answer(Option<Inspection>);
+
+#[derive(Deserialize)]
+struct Task {
+    #[serde(default)]
+    acknowledged: bool,
+}
+
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnswerVisitor)
+    }
+}
+
+struct AnswerVisitor;
+
+impl<'de> de::Visitor<'de> for AnswerVisitor {
+    type Value = Answer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of tasks, or an object")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<Answer, A::Error> {
+        let mut counts = Inspection::default();
+        while let Some(task) = tasks.next_element::<Task>()? {
+            counts.tasks = counts.tasks.saturating_add(1);
+            counts.acknowledged = counts.acknowledged.saturating_add(task.acknowledged.into());
+        }
+        Ok(Answer(Some(counts)))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Answer(None))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Answer, E> {
+        Ok(Answer(None))
+    }
+}
+
+#[cfg(test)]
+mod tests;

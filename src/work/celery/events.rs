@@ -1,16 +1,90 @@
-//! Events.
+//! Worker events: `worker-heartbeat` every 2 s by default, `worker-online`, `worker-offline`.
+//!
+//! On Redis they are published on `/{db}.celeryev/worker.*`, on RabbitMQ to the topic exchange `celeryev` with routing
+//! keys `worker.*`. Task events (`-E`) share the exchange, partly as arrays (`task.multi`): they are not looked at.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::wire;
+pub use super::wire::Wire;
 use crate::work::Signal;
 
-/// How a payload is wrapped on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    /// Redis: kombu's JSON envelope with a base64 body.
-    Kombu,
-    /// AMQP: the body itself.
-    Plain,
+/// No worker runs more tasks at a time: a larger number is a forgery or a mistake.
+const MAX_ACTIVE: u64 = 10_000;
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    hostname: Cow<'a, str>,
+    #[serde(default)]
+    active: Amount,
+    #[serde(default)]
+    processed: Amount,
 }
 
-/// What a worker event says.
-pub fn read(_payload: &[u8], _wire: Wire) -> Vec<Signal> {
-    Vec::new()
+/// What a worker event says; nothing, if the payload is anything else.
+pub fn read(payload: &[u8], wire: Wire) -> Vec<Signal> {
+    event(payload, wire).into_iter().collect()
 }
+
+fn event(payload: &[u8], wire: Wire) -> Option<Signal> {
+    let body = wire::unwrap(payload, wire)?.body;
+    let event: Event = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
+    if !wire::is_node_name(&event.hostname) {
+        return None;
+    }
+    let node = event.hostname.into_owned();
+    match &*event.kind {
+        "worker-heartbeat" | "worker-online" => Some(Signal::Heartbeat {
+            node,
+            active: u32::try_from(event.active.0.min(MAX_ACTIVE)).unwrap_or(u32::MAX),
+            processed: event.processed.0,
+        }),
+        "worker-offline" => Some(Signal::Offline { node }),
+        _ => None,
+    }
+}
+
+/// A JSON number as a count: negative ones are 0, fractions are cut off, what is too large is the largest.
+#[derive(Clone, Copy, Default)]
+struct Amount(u64);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl de::Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Amount, E> {
+        Ok(Amount(n))
+    }
+
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Amount, E> {
+        Ok(Amount(u64::try_from(n).unwrap_or(0)))
+    }
+
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Amount, E> {
+        // A float converts saturating, NaN to 0.
+        Ok(Amount(n as u64))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Amount, E> {
+        Ok(Amount(0))
+    }
+}
+
+#[cfg(test)]
+mod tests;

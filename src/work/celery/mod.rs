@@ -1,12 +1,32 @@
-//! Celery.
+//! Celery: what it keeps in Redis and RabbitMQ, and how that adds up.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | [`Celery`], the framework, and [`CeleryConfig`], what a pool says of its application |
+//! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
+//! | `rabbitmq.rs` | the count on RabbitMQ |
+//! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
+//! | `message.rs` | queue and due time of a task message |
+//! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
+//! | `pods.rs` | which pod a worker is |
+//!
+//! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
+//! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
 #![deny(clippy::disallowed_methods)]
 
 pub mod control;
 pub mod events;
-pub(crate) mod message;
+pub(super) mod message;
+mod own;
 pub mod pods;
+mod rabbitmq;
+mod redis;
+mod unacked;
+mod wire;
 
-use super::{Framework, Listen, Now, Read, Reply, SampleError, Tally, Workers};
+use own::Own;
+
+use super::{Framework, Inspect, Listen, Now, Read, Reply, SampleError, Tally, Workers};
 
 /// Which broker the pool's Celery application uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,22 +102,53 @@ impl Celery {
     }
 }
 
+impl CeleryConfig {
+    fn inspect(&self, method: Inspect) -> Read {
+        Read::Inspect {
+            method,
+            exchange: self.control_exchange.clone(),
+            prefix: match self.broker {
+                BrokerKind::Redis { .. } => self.key_prefix.clone(),
+                BrokerKind::RabbitMq { .. } => String::new(),
+            },
+        }
+    }
+}
+
 impl Framework for Celery {
-    fn reads(&self, _workers: &Workers, _last: Option<&Tally>, _now: Now) -> Vec<Read> {
-        Vec::new()
+    fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
+        let own = Own::among(workers, &self.config.target, now.moment);
+        match self.config.broker {
+            BrokerKind::Redis { .. } => redis::reads(&self.config, &own, last),
+            BrokerKind::RabbitMq { management } => rabbitmq::reads(&self.config, management, &own, last),
+        }
     }
 
     fn tally(
         &self,
-        _reads: &[Read],
-        _replies: &[Result<Reply, SampleError>],
-        _workers: &Workers,
-        _now: Now,
+        reads: &[Read],
+        replies: &[Result<Reply, SampleError>],
+        workers: &Workers,
+        now: Now,
     ) -> Result<Tally, SampleError> {
-        Ok(Tally::default())
+        let own = Own::among(workers, &self.config.target, now.moment);
+        match self.config.broker {
+            BrokerKind::Redis { .. } => redis::tally(&self.config, reads, replies, &own, now.wall),
+            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
+        }
     }
 
     fn listen(&self) -> Option<Listen> {
-        Some(Listen::TopicExchange(self.config.event_exchange.clone()))
+        let config = &self.config;
+        Some(match config.broker {
+            BrokerKind::Redis { db } => {
+                let usual = || format!("{}/{db}.{}/*", config.key_prefix, config.event_exchange);
+                Listen::Pattern(config.heartbeat_channel.clone().unwrap_or_else(usual))
+            }
+            BrokerKind::RabbitMq { .. } => Listen::TopicExchange(config.event_exchange.clone()),
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

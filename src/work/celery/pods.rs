@@ -1,6 +1,103 @@
-//! Pods.
+//! Which pod a worker is.
+//!
+//! Celery names a node `celery@%h` by default, and in a pod `%h` is the pod's name. A Deployment's pods are named
+//! `<deployment>-<template hash>-<random>`; the API server cuts `<deployment>-<template hash>-` to 58 characters before
+//! it appends 5 random ones (`generateName`, at most 63 in all).
 
-/// The pod that runs this node, if it is one of the Deployment's.
-pub fn pod_of<'a>(_node: &'a str, _deployment: &str) -> Option<&'a str> {
-    None
+/// Characters of `generateName` that the API server keeps.
+const MAX_BASE: usize = 58;
+/// Random characters that the API server appends.
+const RANDOM: usize = 5;
+/// The template hash has at most so many characters (a 32-bit number in decimal digits, each replaced).
+const MAX_HASH: usize = 10;
+
+/// The pod that runs this node, if it is one of the Deployment's: what follows the first `@`.
+pub fn pod_of<'a>(node: &'a str, deployment: &str) -> Option<&'a str> {
+    let (_, pod) = node.split_once('@')?;
+    (is_whole(pod, deployment) || is_cut(pod, deployment)).then_some(pod)
+}
+
+/// What every pod's name of this Deployment begins with.
+pub(super) fn common_prefix(deployment: &str) -> &str {
+    deployment.get(..MAX_BASE).unwrap_or(deployment)
+}
+
+fn is_whole(pod: &str, deployment: &str) -> bool {
+    let parts = pod
+        .strip_prefix(deployment)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .and_then(|rest| rest.split_once('-'));
+    parts.is_some_and(|(hash, random)| {
+        (1..=MAX_HASH).contains(&hash.len()) && is_plain(hash) && random.len() == RANDOM && is_plain(random)
+    })
+}
+
+/// The base filled all 58 characters: the hash, the dash or even the Deployment's own name lost their ends.
+fn is_cut(pod: &str, deployment: &str) -> bool {
+    let Some((base, random)) = pod.split_at_checked(MAX_BASE) else {
+        return false;
+    };
+    let whole = format!("{deployment}-");
+    let hash = match base.strip_prefix(&whole) {
+        Some(hash) => hash,
+        None if whole.starts_with(base) => "",
+        None => return false,
+    };
+    random.len() == RANDOM && is_plain(random) && hash.len() <= MAX_HASH && is_plain(hash)
+}
+
+fn is_plain(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_pod(pod: &str, deployment: &str) -> bool {
+        pod_of(&format!("celery@{pod}"), deployment) == Some(pod)
+    }
+
+    #[test]
+    fn the_pods_of_a_deployment_and_no_others() {
+        assert!(is_pod("worker-6d5f7c9b8-abcde", "worker"));
+        assert!(is_pod("mail-x-6d5f7c9b8-abcde", "mail-x"));
+        for (pod, deployment) in [
+            ("mail-x-6d5f7c9b8-abcde", "mail"),
+            ("mail-6d5f7c9b8-abcde", "mail-6d5f7c9b8"),
+            ("mail-6d5f7c9b8-abcde", "mai"),
+            ("mail-6d5f7c9b8-abcd", "mail"),
+            ("mail--abcde", "mail"),
+            ("mail-0", "mail"),
+            ("mail", "mail"),
+            ("", "mail"),
+            ("mail-6d5f7c9b8-abcde", ""),
+            ("mail-6D5F7C9B8-abcde", "mail"),
+        ] {
+            assert!(!is_pod(pod, deployment), "{pod} {deployment}");
+        }
+    }
+
+    #[test]
+    fn the_first_at_sign_counts() {
+        assert_eq!(pod_of("w1@mail-6d5f7c9b8-abcde", "mail"), Some("mail-6d5f7c9b8-abcde"));
+        assert_eq!(pod_of("mail-6d5f7c9b8-abcde", "mail"), None);
+        assert_eq!(pod_of("a@b@mail-6d5f7c9b8-abcde", "mail"), None);
+    }
+
+    #[test]
+    fn long_names_are_cut_by_the_api_server() {
+        for length in 40..=70 {
+            let deployment = "d".repeat(length);
+            let base = format!("{deployment}-6d5f7c9b8-");
+            let base = base.get(..MAX_BASE).unwrap_or(&base);
+            let pod = format!("{base}x7k2p");
+            assert!(is_pod(&pod, &deployment), "{length}");
+            assert!(pod.starts_with(common_prefix(&deployment)));
+        }
+        let deployment = "d".repeat(50);
+        assert!(!is_pod(&format!("{deployment}-other-wx7k2p"), &deployment));
+        assert!(!is_pod(&"é".repeat(40), &deployment));
+    }
 }

@@ -1,16 +1,31 @@
 //! A census: what a list or a hash in the broker holds, taken bit by bit and remembered, so that each message is
 //! read once and never more than a bounded number of bytes at a time.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | the words: [`Digest`], [`Entry`], [`Census`]; what is remembered of a message |
+//! | `hash.rs` | a hash with an index of its tags (kombu's `unacked`) |
+//! | `list.rs` | a list that is pushed at the left and popped at the right (a Celery queue) |
+//! | `pace.rs` | how much to read at a time |
+//!
+//! A *turn* is one read of messages; a *sample* may take several turns (`wants_more`), of at most 2,000 messages or
+//! 4 MiB together. What was not looked at counts in [`Census::total`] and in no kind.
 #![deny(clippy::disallowed_methods)]
 
 mod hash;
 mod list;
+mod pace;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
 pub use hash::{HashCensus, MAX_FETCH, MAX_TAGS};
-pub use list::{BYTES_A_TURN, ListCensus, MAX_ELEMENTS, MAX_LOOK};
+pub use list::ListCensus;
+pub use pace::{BYTES_A_TURN, MAX_ELEMENTS, MAX_LOOK};
 
 use super::celery::message;
 
@@ -61,3 +76,70 @@ pub struct Kind {
     /// The due times among them, ascending.
     pub etas: Vec<Timestamp>,
 }
+
+/// Exchange and routing key: what tells kinds apart.
+type Name = (String, String);
+
+/// What is remembered of one message: a few bytes, the names shared by all of its kind.
+#[derive(Clone, Debug)]
+struct Seen {
+    name: Arc<Name>,
+    eta: Option<Timestamp>,
+}
+
+/// The names in use, each held once.
+#[derive(Clone, Debug, Default)]
+struct Names(HashSet<Arc<Name>>);
+
+impl Names {
+    /// Unused names are tolerated up to this number, so that a steady set of queues costs no search.
+    const SLACK: usize = 1_000;
+
+    /// Makes an entry small.
+    fn keep(&mut self, entry: Entry) -> Seen {
+        let name = Arc::new((entry.exchange, entry.routing_key));
+        let name = match self.0.get(&name) {
+            Some(known) => Arc::clone(known),
+            None => {
+                self.0.insert(Arc::clone(&name));
+                name
+            }
+        };
+        Seen { name, eta: entry.eta }
+    }
+
+    /// Forgets names that no message has any more, once they are many.
+    fn tidy(&mut self) {
+        if self.0.len() > Self::SLACK {
+            self.0.retain(|name| Arc::strong_count(name) > 1);
+        }
+    }
+}
+
+impl Census {
+    /// Counts what was seen. A message seen is there, so the total is never less than that.
+    fn of<'a>(total: u64, seen: impl Iterator<Item = &'a Seen>) -> Self {
+        // By address: one comparison of numbers for each message, of names only for each kind.
+        let mut kinds: HashMap<*const Name, (&Name, Kind)> = HashMap::new();
+        let mut looked = 0;
+        for one in seen {
+            let (_, kind) = kinds
+                .entry(Arc::as_ptr(&one.name))
+                .or_insert_with(|| (&one.name, Kind::default()));
+            kind.count += 1;
+            kind.etas.extend(one.eta);
+            looked += 1;
+        }
+        let kinds = kinds.into_values().map(|(name, mut kind)| {
+            kind.etas.sort_unstable();
+            (name.clone(), kind)
+        });
+        Self {
+            total: total.max(looked),
+            kinds: kinds.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

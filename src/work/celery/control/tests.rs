@@ -1,0 +1,120 @@
+use base64::{Engine, engine::general_purpose::STANDARD};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+fn reply_to() -> ReplyTo {
+    ReplyTo { oid: "twp-1234".into() }
+}
+
+fn parse(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+#[test]
+fn a_request_is_what_celery_sends() {
+    let body = parse(&request(Inspect::Active, &reply_to(), Wire::Plain, "celery"));
+    let truth = json!({"method": "active", "arguments": {}, "destination": null, "pattern": null, "matcher": null,
+        "ticket": "active", "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "twp-1234"}});
+    assert_eq!(body, truth);
+
+    let envelope = parse(&request(Inspect::Active, &reply_to(), Wire::Kombu, "celery"));
+    let inner = STANDARD.decode(envelope["body"].as_str().unwrap()).unwrap();
+    assert_eq!(parse(&inner), truth);
+    assert_eq!(envelope["properties"]["body_encoding"], "base64");
+    let info = json!({"exchange": "celery.pidbox", "routing_key": ""});
+    assert_eq!(envelope["properties"]["delivery_info"], info);
+    assert!(envelope["properties"]["delivery_tag"].is_string());
+}
+
+#[test]
+fn names_on_redis() {
+    assert_eq!(channel("", 0, "celery"), "/0.celery.pidbox");
+    assert_eq!(channel("myapp:", 3, "myctl"), "myapp:/3.myctl.pidbox");
+    assert_eq!(
+        reply_binding("myapp:", "celery", "o"),
+        (
+            "myapp:_kombu.binding.reply.celery.pidbox".into(),
+            "o\u{6}\u{16}\u{6}\u{16}o.reply.celery.pidbox".into()
+        )
+    );
+    assert_eq!(reply_list("myapp:", "celery", "o"), "myapp:o.reply.celery.pidbox");
+}
+
+/// An answer to `active` of a worker with one early and one late acknowledging task.
+const ACTIVE: &str = r#"{"w1@vm":[
+ {"id":"a","name":"capp.sleep","args":[20.0,"0"],"kwargs":{},"type":"capp.sleep","hostname":"w1@vm","time_start":1795343146.6,
+  "acknowledged":true,"delivery_info":{"exchange":"","routing_key":"celery","priority":0,"redelivered":false},"worker_pid":27102},
+ {"id":"b","name":"capp.late","args":[],"kwargs":{},"hostname":"w1@vm","time_start":1795343146.6,"acknowledged":false,"worker_pid":27103}]}"#;
+
+fn inspected(method: Inspect, tasks: u32, acknowledged: u32) -> Vec<Signal> {
+    vec![Signal::Inspected {
+        node: "w1@vm".into(),
+        method,
+        answer: Inspection { tasks, acknowledged },
+    }]
+}
+
+fn on_redis(body: &str, ticket: &str) -> Vec<u8> {
+    format!(
+        r#"{{"body":"{}","content-encoding":"utf-8","content-type":"application/json","headers":{{"ticket":"{ticket}","clock":3}},
+        "properties":{{"delivery_info":{{"exchange":"reply.celery.pidbox","routing_key":"twp-1234"}},"body_encoding":"base64"}}}}"#,
+        STANDARD.encode(body)
+    )
+    .into_bytes()
+}
+
+#[test]
+fn answers_become_counts() {
+    assert_eq!(
+        answer(&on_redis(ACTIVE, "active"), None, Wire::Kombu),
+        inspected(Inspect::Active, 2, 1)
+    );
+    assert_eq!(
+        answer(ACTIVE.as_bytes(), Some("active"), Wire::Plain),
+        inspected(Inspect::Active, 2, 1)
+    );
+    let scheduled =
+        r#"{"w1@vm":[{"eta":"2026-11-23T10:00:00+00:00","priority":6,"request":{"id":"x","acknowledged":false}}]}"#;
+    assert_eq!(
+        answer(scheduled.as_bytes(), Some("scheduled"), Wire::Plain),
+        inspected(Inspect::Scheduled, 1, 0)
+    );
+    assert_eq!(
+        answer(br#"{"w1@vm":[]}"#, Some("reserved"), Wire::Plain),
+        inspected(Inspect::Reserved, 0, 0)
+    );
+}
+
+#[test]
+fn anything_else_says_nothing() {
+    for (payload, ticket) in [
+        (ACTIVE, None),
+        (ACTIVE, Some("ping")),
+        (r#"{"w1@vm":{"error":"KeyError('nosuch')"}}"#, Some("active")),
+        (r#"{"w1@vm":{"ok":"pong"}}"#, Some("active")),
+        (r#"{"w1@vm":null}"#, Some("active")),
+        (r#"{"w1@vm":[1]}"#, Some("active")),
+        (r#"{"w1@vm":[{"acknowledged":"yes"}]}"#, Some("active")),
+        (r#"{"w\n1":[]}"#, Some("active")),
+        (r#"{"":[]}"#, Some("active")),
+        ("[]", Some("active")),
+        ("", Some("active")),
+    ] {
+        assert_eq!(answer(payload.as_bytes(), ticket, Wire::Plain), vec![], "{payload}");
+    }
+    assert_eq!(answer(&on_redis(ACTIVE, "other"), Some("active"), Wire::Kombu), vec![]);
+    assert_eq!(
+        answer("[".repeat(100_000).as_bytes(), Some("active"), Wire::Plain),
+        vec![]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert_eq!(answer(&bytes, Some("active"), Wire::Plain), vec![]);
+        prop_assert_eq!(answer(&bytes, None, Wire::Kombu), vec![]);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the pool's own workers say: running tasks, and how many of those are acknowledged already.
+//!
+//! With early acknowledgement (Celery's default) a running task is in no key and no queue; with late acknowledgement it
+//! stays among the unacknowledged messages until it is done. Which of both holds is asked for ([`Inspect::Active`]).
+//! Until an answer comes every running task is taken for an early one and counted on top: too many for a moment rather
+//! than too few.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::pods;
+use crate::work::{Inspect, Inspection, Moment, Tally, Work, Worker, Workers};
+
+/// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
+const ANSWER_HOLDS: Duration = Duration::from_secs(30);
+/// How long the way of acknowledging is believed: it belongs to the tasks' code and seldom changes.
+const SHARE_HOLDS: Duration = Duration::from_secs(60);
+/// A busy worker is asked again for its way of acknowledging after this time, well before the old answer expires.
+const SHARE_AGES: Duration = Duration::from_secs(20);
+
+/// The pool's live workers, with their pods' names.
+pub(super) struct Own<'a> {
+    workers: Vec<(&'a str, &'a Worker)>,
+    now: Moment,
+}
+
+impl<'a> Own<'a> {
+    /// Those among all workers of the endpoint that run in the target's pods.
+    pub(super) fn among(workers: &'a Workers, target: &str, now: Moment) -> Self {
+        let workers = workers
+            .live_on(pods::common_prefix(target), now)
+            .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, worker)))
+            .collect();
+        Self { workers, now }
+    }
+
+    /// There are any.
+    pub(super) fn any(&self) -> bool {
+        !self.workers.is_empty()
+    }
+
+    /// Tasks they run now.
+    pub(super) fn running(&self) -> u64 {
+        self.each().map(|worker| u64::from(worker.active)).sum()
+    }
+
+    /// Of the running tasks: those in no key and no queue. `unacked`: the pool's unacknowledged messages that are due;
+    /// what runs beyond those can only be acknowledged.
+    pub(super) fn running_acknowledged(&self, unacked: u64) -> u64 {
+        let of_all = self
+            .each()
+            .filter_map(|worker| self.acknowledging(worker, SHARE_HOLDS))
+            .reduce(|a, b| Inspection {
+                tasks: a.tasks.saturating_add(b.tasks),
+                acknowledged: a.acknowledged.saturating_add(b.acknowledged),
+            });
+        let of_each = self.each().map(|worker| {
+            let active = u64::from(worker.active);
+            match self.acknowledging(worker, SHARE_HOLDS).or(of_all) {
+                Some(answer) => (active * u64::from(answer.acknowledged)).div_ceil(u64::from(answer.tasks).max(1)),
+                None => active,
+            }
+        });
+        of_each.sum::<u64>().max(self.running().saturating_sub(unacked))
+    }
+
+    /// Tasks in the latest answers to this question.
+    pub(super) fn answered(&self, method: Inspect) -> u64 {
+        let fresh = |worker: &&Worker| {
+            let (at, answer) = worker.inspections.get(&method)?;
+            (self.now.saturating_sub(*at) <= ANSWER_HOLDS).then_some(u64::from(answer.tasks))
+        };
+        self.each().filter_map(|worker| fresh(&worker)).sum()
+    }
+
+    /// A busy worker's way of acknowledging is to be asked for, because it matters: there are unacknowledged messages
+    /// beside the running tasks, or running ones among them.
+    pub(super) fn acknowledging_unclear(&self, last: Option<&Tally>) -> bool {
+        let mixed = last.is_none_or(|tally| tally.work.in_flight > tally.work.running);
+        let late = self.each().any(|worker| {
+            worker
+                .acknowledging
+                .is_some_and(|(_, answer)| answer.acknowledged < answer.tasks)
+        });
+        (mixed || late)
+            && self
+                .each()
+                .any(|worker| worker.active > 0 && self.acknowledging(worker, SHARE_AGES).is_none())
+    }
+
+    /// A tally of this work and what the workers say.
+    pub(super) fn tally(&self, work: Work) -> Tally {
+        let mut busy = BTreeMap::<String, u32>::new();
+        for (pod, worker) in &self.workers {
+            // Several nodes may share a pod.
+            let active = busy.entry((*pod).to_owned()).or_default();
+            *active = active.saturating_add(worker.active);
+        }
+        Tally {
+            work,
+            busy,
+            processed: self.any().then(|| {
+                self.each()
+                    .fold(0_u64, |sum, worker| sum.saturating_add(worker.processed))
+            }),
+            workers_heard: self.any(),
+            ..Tally::default()
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &'a Worker> {
+        self.workers.iter().map(|(_, worker)| *worker)
+    }
+
+    fn acknowledging(&self, worker: &Worker, holds: Duration) -> Option<Inspection> {
+        let (at, answer) = worker.acknowledging?;
+        (self.now.saturating_sub(at) <= holds).then_some(answer)
+    }
+}

@@ -1,0 +1,112 @@
+//! Celery on RabbitMQ.
+//!
+//! * *ready* = Σ of the queues' ready messages by passive declare (the freshest source), by the management API only
+//!   where the user may not declare.
+//! * *in flight*, with the management API: Σ unacknowledged − ETA tasks that workers hold in memory (late
+//!   acknowledgement keeps those in their queue's unacknowledged messages) + running tasks acknowledged already.
+//!   Without it: running tasks (heartbeats) + prefetched ones (remote control `reserved`, which lists neither running
+//!   nor ETA tasks).
+//! * *scheduled* = ETA tasks in the workers' memory (remote control `scheduled`). When the worker stops they return to
+//!   their queue as ready messages, so one worker has to stay for them. Quorum queues with native delayed delivery need
+//!   none of this: their tasks become ready by themselves.
+
+use super::{CeleryConfig, own::Own};
+use crate::work::{Inspect, QueueTally, Read, Reply, SampleError, Tally, Work};
+
+/// Depth and totals queue by queue, then remote control if there is anyone to ask.
+pub(super) fn reads(config: &CeleryConfig, management: bool, own: &Own, last: Option<&Tally>) -> Vec<Read> {
+    let queues = config.queues.iter().flat_map(|queue| {
+        let totals = management.then(|| Read::QueueTotals { queue: queue.clone() });
+        [Read::QueueDepth { queue: queue.clone() }].into_iter().chain(totals)
+    });
+    // ETA tasks may be held by a worker that runs nothing: asked for as long as there is one.
+    let scheduled = own.any().then_some(Inspect::Scheduled);
+    let counts_by_workers = !management || last.is_some_and(|tally| tally.degraded.is_some());
+    let reserved = (own.any() && counts_by_workers).then_some(Inspect::Reserved);
+    let active = (management && own.acknowledging_unclear(last)).then_some(Inspect::Active);
+    let inspect = scheduled.into_iter().chain(reserved).chain(active);
+    queues.chain(inspect.map(|method| config.inspect(method))).collect()
+}
+
+/// Adds up.
+pub(super) fn tally(
+    config: &CeleryConfig,
+    reads: &[Read],
+    replies: &[Result<Reply, SampleError>],
+    own: &Own,
+) -> Result<Tally, SampleError> {
+    let answer = |wanted: &Read| {
+        let n = reads.iter().position(|read| read == wanted)?;
+        Some(replies.get(n).cloned().unwrap_or(Err(SampleError::NotYet)))
+    };
+    let mut queues = Vec::with_capacity(config.queues.len());
+    let mut unacked = Some(0_u64);
+    let mut degraded = None;
+    for queue in &config.queues {
+        let totals = answer(&Read::QueueTotals { queue: queue.clone() });
+        let depth = answer(&Read::QueueDepth { queue: queue.clone() }).unwrap_or(Err(SampleError::NotYet));
+        let tally = depth_of(queue, depth, totals.as_ref())?;
+        let held = match totals {
+            _ if tally.missing => Some(0),
+            Some(Ok(Reply::Totals { unacked, .. })) => Some(unacked),
+            Some(Ok(Reply::Missing)) => Some(0),
+            Some(Ok(_)) => return Err(SampleError::Protocol),
+            Some(Err(error)) => {
+                degraded = degraded.or(Some(error));
+                None
+            }
+            None => None,
+        };
+        unacked = unacked.zip(held).map(|(sum, held)| sum.saturating_add(held));
+        queues.push(tally);
+    }
+    let refused = reads.iter().zip(replies).find_map(|(read, reply)| match (read, reply) {
+        (Read::Inspect { .. }, Err(error)) => Some(*error),
+        _ => None,
+    });
+
+    let scheduled = own.answered(Inspect::Scheduled);
+    let in_flight = match unacked {
+        Some(unacked) => {
+            let due = unacked.saturating_sub(scheduled);
+            due.saturating_add(own.running_acknowledged(due))
+        }
+        None => own.running().saturating_add(own.answered(Inspect::Reserved)),
+    };
+    let work = Work {
+        ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
+        in_flight,
+        running: own.running(),
+        scheduled,
+        scheduled_needs_worker: scheduled > 0,
+        ..Work::default()
+    };
+    Ok(Tally {
+        queues,
+        degraded: degraded.or(refused),
+        ..own.tally(work)
+    })
+}
+
+/// One queue's ready messages.
+fn depth_of(
+    queue: &str,
+    depth: Result<Reply, SampleError>,
+    totals: Option<&Result<Reply, SampleError>>,
+) -> Result<QueueTally, SampleError> {
+    let (ready, missing) = match (depth, totals) {
+        (Ok(Reply::Depth { ready, .. }), _) => (ready, false),
+        (Ok(Reply::Missing), _) | (Err(SampleError::Permission), Some(Ok(Reply::Missing))) => (0, true),
+        (Err(SampleError::Permission), Some(Ok(Reply::Totals { ready, .. }))) => (*ready, false),
+        (Err(error), _) => return Err(error),
+        (Ok(_), _) => return Err(SampleError::Protocol),
+    };
+    Ok(QueueTally {
+        ready,
+        missing,
+        ..QueueTally::none(queue)
+    })
+}
+
+#[cfg(test)]
+mod tests;

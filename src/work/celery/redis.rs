@@ -1,0 +1,181 @@
+//! Celery on Redis.
+//!
+//! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet).
+//! * *in flight* = the pool's entries of `unacked` that are due + its running tasks that are acknowledged already.
+//! * *scheduled* = the tasks in both places that are not due yet.
+//!
+//! `unacked` is shared by all queues and applications of the database (or prefix): see [`super::unacked`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
+
+use jiff::Timestamp;
+
+use super::{CeleryConfig, own::Own, unacked};
+use crate::work::{Census, Digest, Inspect, QueueTally, Read, Reply, SampleError, Tally, WAKE_AHEAD, Work};
+
+/// So many exchanges' bindings are asked for at most.
+const MAX_EXCHANGES: usize = 16;
+
+/// The lists' censuses queue by queue, the census of `unacked`, bindings and remote control as needed.
+pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>) -> Vec<Read> {
+    let prefix = &config.key_prefix;
+    let lists = config.queues.iter().flat_map(|queue| {
+        steps(config).into_iter().map(move |step| Read::ListCensus {
+            key: list_key(config, queue, step),
+            digest: Digest::CeleryMessage,
+        })
+    });
+    let unacked = Read::HashCensus {
+        hash: format!("{prefix}{}", config.unacked_key),
+        index: format!("{prefix}{}", config.unacked_index_key),
+        digest: Digest::CeleryUnacked,
+    };
+    let exchanges = last.into_iter().flat_map(|tally| &tally.exchanges);
+    let bindings = exchanges.map(|exchange| Read::SetMembers {
+        key: binding_key(config, exchange),
+    });
+    let inspect = own.acknowledging_unclear(last).then(|| config.inspect(Inspect::Active));
+    lists.chain([unacked]).chain(bindings).chain(inspect).collect()
+}
+
+/// Adds up.
+pub(super) fn tally(
+    config: &CeleryConfig,
+    reads: &[Read],
+    replies: &[Result<Reply, SampleError>],
+    own: &Own,
+    wall: Timestamp,
+) -> Result<Tally, SampleError> {
+    let mut queues: Vec<QueueTally> = config.queues.iter().map(QueueTally::none).collect();
+    let lists: BTreeMap<String, usize> = (config.queues.iter().enumerate())
+        .flat_map(|(n, queue)| {
+            steps(config)
+                .into_iter()
+                .map(move |step| (list_key(config, queue, step), n))
+        })
+        .collect();
+    let mut later = Later::default();
+    let mut held: Option<&Census> = None;
+    let mut bindings = BTreeMap::new();
+    let mut degraded = None;
+
+    for (n, read) in reads.iter().enumerate() {
+        match (read, replies.get(n).unwrap_or(&Err(SampleError::NotYet))) {
+            (Read::ListCensus { key, .. }, Ok(Reply::Census(census))) => {
+                let mut not_due = Later::default();
+                census.kinds.values().for_each(|kind| not_due.add(&kind.etas, wall));
+                if let Some(queue) = lists.get(key).and_then(|n| queues.get_mut(*n)) {
+                    queue.ready = queue.ready.saturating_add(census.total.saturating_sub(not_due.count));
+                    later.join(&not_due);
+                }
+            }
+            (Read::HashCensus { .. }, Ok(Reply::Census(census))) => held = Some(census),
+            (Read::SetMembers { key }, Ok(Reply::Members(members))) => {
+                if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
+                    bindings.insert(exchange, unacked::bindings(members, &config.separator));
+                }
+            }
+            (Read::SetMembers { .. } | Read::Inspect { .. }, Err(error)) => degraded = degraded.or(Some(*error)),
+            (Read::Inspect { .. }, Ok(_)) => {}
+            (_, Err(error)) => return Err(*error),
+            (_, Ok(_)) => return Err(SampleError::Protocol),
+        }
+    }
+
+    let held = held.ok_or(SampleError::NotYet)?;
+    let share = unacked::share(held, wall, |exchange, routing_key| {
+        let bound = bindings.get(exchange).map_or(&[][..], Vec::as_slice);
+        unacked::owner(exchange, routing_key, &config.queues, bound)
+    });
+    later.join(&share.later);
+    let work = Work {
+        ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
+        in_flight: share.due.saturating_add(own.running_acknowledged(share.due)),
+        running: own.running(),
+        scheduled: later.count,
+        due_soon: later.soon,
+        next_due: later.next,
+        ..Work::default()
+    };
+    Ok(Tally {
+        queues,
+        exchanges: exchanges(held),
+        degraded,
+        ..own.tally(work)
+    })
+}
+
+/// Tasks that are not due yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Later {
+    /// How many.
+    pub(super) count: u64,
+    /// Of those: due within [`WAKE_AHEAD`].
+    pub(super) soon: u64,
+    /// The first due time.
+    pub(super) next: Option<Timestamp>,
+}
+
+impl Later {
+    /// Adds those of these due times (ascending) that are still to come.
+    pub(super) fn add(&mut self, etas: &[Timestamp], wall: Timestamp) {
+        let soon = wall.checked_add(WAKE_AHEAD).unwrap_or(Timestamp::MAX);
+        let etas = etas.get(etas.partition_point(|eta| *eta <= wall)..).unwrap_or_default();
+        self.join(&Self {
+            count: etas.len() as u64,
+            soon: etas.partition_point(|eta| *eta <= soon) as u64,
+            next: etas.first().copied(),
+        });
+    }
+
+    /// Adds others.
+    pub(super) fn join(&mut self, others: &Self) {
+        self.count = self.count.saturating_add(others.count);
+        self.soon = self.soon.saturating_add(others.soon);
+        self.next = self.next.into_iter().chain(others.next).min();
+    }
+}
+
+/// The priority steps; without any there is one list for each queue.
+fn steps(config: &CeleryConfig) -> BTreeSet<u8> {
+    match config.priority_steps.as_slice() {
+        [] => BTreeSet::from([0]),
+        steps => steps.iter().copied().collect(),
+    }
+}
+
+/// The list of a queue's messages of one priority step: step 0 has the queue's own name.
+fn list_key(config: &CeleryConfig, queue: &str, step: u8) -> String {
+    let (prefix, separator) = (&config.key_prefix, &config.separator);
+    match step {
+        0 => format!("{prefix}{queue}"),
+        step => format!("{prefix}{queue}{separator}{step}"),
+    }
+}
+
+/// The set of an exchange's bindings.
+fn binding_key(config: &CeleryConfig, exchange: &str) -> String {
+    format!("{}_kombu.binding.{exchange}", config.key_prefix)
+}
+
+/// The named exchanges among these entries.
+fn exchanges(held: &Census) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut previous = "";
+    // Kinds are ordered by exchange: one look at each name is enough.
+    for (exchange, _) in held.kinds.keys() {
+        if mem::replace(&mut previous, exchange) != exchange {
+            names.insert(exchange.clone());
+        }
+        if names.len() == MAX_EXCHANGES {
+            break;
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What several test files need, and the framework as a whole.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::work::{Inspection, Signal, Work};
+
+pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
+
+/// The time of all tests: 100 s after the start of the process.
+pub(super) fn now() -> Now {
+    Now {
+        wall: wall(0),
+        moment: Duration::from_secs(100),
+    }
+}
+
+/// So many seconds from now.
+pub(super) fn wall(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_343_146 + seconds).unwrap()
+}
+
+/// The node of the pool's nth worker.
+pub(super) fn node(n: usize) -> String {
+    format!("celery@{MAIL}aaaa{n}")
+}
+
+/// Workers of the pool `mail` that run so many tasks each.
+pub(super) fn workers(active: &[u32]) -> Workers {
+    let mut workers = Workers::default();
+    for (n, active) in active.iter().enumerate() {
+        workers.heard(&node(n), *active, 100 + u64::from(*active), now().moment);
+    }
+    workers
+}
+
+/// The nth worker answers.
+pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u32, acknowledged: u32) {
+    let answer = Inspection { tasks, acknowledged };
+    let node = node(n);
+    workers.take(&Signal::Inspected { node, method, answer }, now().moment);
+}
+
+/// A pool `mail` with these queues.
+pub(super) fn config(broker: BrokerKind, queues: &[&str]) -> CeleryConfig {
+    CeleryConfig {
+        broker,
+        queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
+        target: "mail".into(),
+        ..CeleryConfig::default()
+    }
+}
+
+/// (ready, in flight, running, scheduled)
+pub(super) fn counts(work: &Work) -> (u64, u64, u64, u64) {
+    (work.ready, work.in_flight, work.running, work.scheduled)
+}
+
+#[test]
+fn where_workers_are_heard() {
+    let listen = |config| Celery::new(config).listen();
+    let redis = config(BrokerKind::Redis { db: 3 }, &["celery"]);
+    assert_eq!(listen(redis.clone()), Some(Listen::Pattern("/3.celeryev/*".into())));
+    let prefixed = CeleryConfig {
+        key_prefix: "shop:".into(),
+        event_exchange: "ev".into(),
+        ..redis.clone()
+    };
+    assert_eq!(listen(prefixed), Some(Listen::Pattern("shop:/3.ev/*".into())));
+    let exact = CeleryConfig {
+        heartbeat_channel: Some("/3.celeryev/worker.*".into()),
+        ..redis
+    };
+    assert_eq!(listen(exact), Some(Listen::Pattern("/3.celeryev/worker.*".into())));
+    let rabbit = config(BrokerKind::RabbitMq { management: true }, &["celery"]);
+    assert_eq!(listen(rabbit), Some(Listen::TopicExchange("celeryev".into())));
+}
+
+#[test]
+fn only_live_workers_in_the_targets_pods_are_the_pools() {
+    let mut all = workers(&[1, 0]);
+    all.heard(&format!("second@{MAIL}aaaa0"), 2, 7, now().moment);
+    all.heard("celery@mail-x-6d5f7c9b8-aaaaa", 5, 5, now().moment);
+    all.heard("celery@mail", 5, 5, now().moment);
+    all.heard("celery@laptop", 5, 5, now().moment);
+    all.heard(&node(9), 5, 5, now().moment.saturating_sub(Duration::from_secs(13)));
+    let own = Own::among(&all, "mail", now().moment);
+    let tally = own.tally(Work::default());
+    let busy: Vec<_> = tally.busy.iter().map(|(pod, active)| (&**pod, *active)).collect();
+    assert_eq!(busy, [("mail-6d5f7c9b8-aaaa0", 3), ("mail-6d5f7c9b8-aaaa1", 0)]);
+    assert_eq!(tally.processed, Some(101 + 100 + 7));
+    assert!(tally.workers_heard);
+
+    let nobody = Own::among(&all, "web", now().moment).tally(Work::default());
+    assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
+}
+
+#[test]
+fn the_way_of_acknowledging_is_learned_from_answers_with_tasks() {
+    let mut all = workers(&[4, 4]);
+    let early = |all: &Workers, unacked| Own::among(all, "mail", now().moment).running_acknowledged(unacked);
+    assert_eq!(early(&all, 100), 8, "unknown: all on top");
+    answers(&mut all, 0, Inspect::Active, 4, 0);
+    assert_eq!(early(&all, 100), 0, "late, and the other worker is as this one");
+    assert_eq!(early(&all, 5), 3, "what no message stands for is acknowledged");
+    answers(&mut all, 1, Inspect::Active, 2, 2);
+    assert_eq!(early(&all, 100), 4, "each its own way");
+    answers(&mut all, 1, Inspect::Active, 0, 0);
+    assert_eq!(early(&all, 100), 4, "an idle moment teaches nothing");
+    answers(&mut all, 1, Inspect::Active, 3, 1);
+    assert_eq!(early(&all, 100), 2, "rounded up");
+}
+
+#[test]
+fn a_busy_worker_is_asked_now_and_then_while_it_matters() {
+    let unclear = |all: &Workers, last: Option<&Tally>, later: u64| {
+        let moment = now().moment + Duration::from_secs(later);
+        Own::among(all, "mail", moment).acknowledging_unclear(last)
+    };
+    let tally = |in_flight, running| Tally {
+        work: Work {
+            in_flight,
+            running,
+            ..Work::default()
+        },
+        ..Tally::default()
+    };
+    let mut all = workers(&[2]);
+    assert!(unclear(&all, None, 0));
+    assert!(unclear(&all, Some(&tally(8, 2)), 0));
+    assert!(
+        !unclear(&all, Some(&tally(2, 2)), 0),
+        "nothing is unacknowledged: early"
+    );
+    assert!(
+        !unclear(&workers(&[0]), Some(&tally(8, 2)), 0),
+        "an idle one cannot tell"
+    );
+    answers(&mut all, 0, Inspect::Active, 2, 0);
+    assert!(!unclear(&all, Some(&tally(8, 2)), 10));
+    all.heard(&node(0), 2, 0, now().moment + Duration::from_secs(21));
+    assert!(
+        unclear(&all, Some(&tally(2, 2)), 21),
+        "late: the answer must not expire"
+    );
+}
