@@ -11,10 +11,18 @@
 //! | `management.rs` | RabbitMQ's management API, totals form only |
 //! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
 
+mod management;
+mod rabbitmq;
+mod sampler;
 mod secret;
+mod stream;
+mod tls;
+pub mod url;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+pub use rabbitmq::RabbitMqEndpoint;
+pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
 pub use crate::work::Signal;

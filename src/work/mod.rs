@@ -121,8 +121,8 @@ pub enum Reply {
     Depth {
         /// Messages that wait for a consumer.
         ready: u64,
-        /// Consumers now.
-        consumers: u64,
+        /// Consumers now; `None`: the broker was asked in a way that does not tell.
+        consumers: Option<u64>,
     },
     /// A RabbitMQ queue's totals.
     Totals {
@@ -165,6 +165,9 @@ pub enum SampleError {
     /// The certificate was refused.
     #[error("the broker's certificate is not trusted: check `spec.broker.tls` (caFrom, serverName)")]
     TlsCertificate,
+    /// The server wants a client certificate, or refuses ours.
+    #[error("the broker refuses the client certificate: check `spec.broker.tls` (clientCertFrom, clientKeyFrom)")]
+    TlsIdentity,
     /// Wrong user or password.
     #[error("the broker refuses the user or the password in the broker URL")]
     Authentication,
@@ -208,6 +211,7 @@ impl SampleError {
             Self::TlsNotSpoken => "TlsNotSpoken",
             Self::TlsExpected => "TlsExpected",
             Self::TlsCertificate => "CertificateNotTrusted",
+            Self::TlsIdentity => "ClientCertificateRefused",
             Self::Authentication => "AuthenticationFailed",
             Self::Permission => "PermissionDenied",
             Self::NoSuchVhost => "NoSuchVirtualHost",

@@ -11,7 +11,7 @@ type Answer = Result<Reply, SampleError>;
 const DEPTH_0: Answer = depth(0);
 
 const fn depth(ready: u64) -> Answer {
-    Ok(Reply::Depth { ready, consumers: 0 })
+    Ok(Reply::Depth { ready, consumers: None })
 }
 
 const fn totals(ready: u64, unacked: u64) -> Answer {

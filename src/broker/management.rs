@@ -1,0 +1,122 @@
+//! RabbitMQ's management API, in the only form that is fresh and always there: the totals
+//! (`disable_stats=true&enable_queue_totals=true`). The default statistics are up to 10 s old, say 0 for new queues, and
+//! are gone where metrics collection is off.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `management.rs` | the client: which form is asked, page by page |
+//! | `http.rs` | one kept-alive connection, bounded in bytes and headers |
+//! | `page.rs` | paths and bodies (pure) |
+
+mod http;
+mod page;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::timeout;
+
+use self::{
+    http::Http,
+    page::{Body, Item, Page, Paths},
+};
+use super::{Management, Tls};
+use crate::work::{Reply, SampleError};
+
+/// For all requests of one sample.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Up to so many queues are asked one by one, if the server can.
+const FEW: usize = 10;
+
+/// Pages at most; a virtual host with more queues than fit on them cannot be sampled this way.
+const PAGES: u64 = 64;
+
+/// One answer for each queue.
+type Answers = Vec<Result<Reply, SampleError>>;
+
+/// Asks one virtual host's management API.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: Http,
+    paths: Paths,
+    /// The server is older than 4.0: it leaves the totals out of the form for a single queue.
+    old: bool,
+}
+
+impl Client {
+    /// Connects when it is first asked, with `tls` if the API is https.
+    pub(super) fn new(management: Management, vhost: &str, tls: Tls) -> Self {
+        Self {
+            paths: Paths::new(&management.path, vhost),
+            http: Http::new(management, tls),
+            old: false,
+        }
+    }
+
+    /// Ready and unacknowledged messages of each queue, in the order asked.
+    ///
+    /// # Errors
+    /// There is no answer for any of them.
+    pub(super) async fn totals(&mut self, queues: &[&str]) -> Result<Answers, SampleError> {
+        match timeout(DEADLINE, self.ask(queues)).await {
+            Ok(answers) => answers,
+            Err(_) => {
+                self.http.disconnect();
+                Err(SampleError::Timeout)
+            }
+        }
+    }
+
+    async fn ask(&mut self, queues: &[&str]) -> Result<Answers, SampleError> {
+        if !self.old
+            && queues.len() <= FEW
+            && let Some(answers) = self.one_by_one(queues).await?
+        {
+            return Ok(answers);
+        }
+        let found = self.list(queues).await?;
+        let answer = |queue: &&str| match found.get(*queue) {
+            Some(item) => item.totals(),
+            None => Ok(Reply::Missing),
+        };
+        Ok(queues.iter().map(answer).collect())
+    }
+
+    /// The form for a single queue; `None`: only the list can tell. That is so on servers before 4.0, and when a queue
+    /// is not found: the queue may be missing, or the virtual host hidden from us.
+    async fn one_by_one(&mut self, queues: &[&str]) -> Result<Option<Answers>, SampleError> {
+        let mut answers = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let Body::Found(body) = self.http.get(&self.paths.queue(queue)).await? else {
+                return Ok(None);
+            };
+            let item = page::queue(&body)?;
+            if item.has_no_totals() {
+                self.old = true;
+                return Ok(None);
+            }
+            answers.push(item.totals());
+        }
+        Ok(Some(answers))
+    }
+
+    /// The list form, until all of `queues` are found or the pages end.
+    async fn list(&mut self, queues: &[&str]) -> Result<BTreeMap<String, Item>, SampleError> {
+        let mut found = BTreeMap::new();
+        for number in 1..=PAGES {
+            let Body::Found(body) = self.http.get(&self.paths.page(queues, number)).await? else {
+                return Err(SampleError::Management);
+            };
+            let Page { items, page_count } = page::list(&body)?;
+            let wanted = items.into_iter().filter(|item| queues.contains(&item.name.as_str()));
+            found.extend(wanted.map(|item| (item.name.clone(), item)));
+            if number >= page_count || queues.iter().all(|queue| found.contains_key(*queue)) {
+                return Ok(found);
+            }
+        }
+        Err(SampleError::TooLarge)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! The AMQP side of an endpoint: keeps one connection, asks for depths over it, and runs the feeds on it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    connection::{Link, Live, connect},
+    control::Inspector,
+    depths::Depths,
+    feed::{Ends, Task},
+    heartbeats::heartbeats,
+    memory::{Answer, Memory, Plan},
+};
+use crate::{
+    broker::{Address, Signal},
+    work::{Inspect, Moment, Reply, SampleError},
+};
+
+/// Doubtful queues probed in one sample.
+const PROBES: usize = 64;
+
+/// The same inspection is asked this often at most.
+const INSPECT_EVERY: Duration = Duration::from_secs(2);
+
+/// An exchange whose workers nobody asked about for this long is left alone.
+const INSPECT_ENDS: Duration = Duration::from_secs(120);
+
+/// The pause after the first failed attempt to connect; it doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// One virtual host by AMQP.
+#[derive(Debug)]
+pub(super) struct Amqp {
+    address: Address,
+    vhost: String,
+    link: Option<Link>,
+    attempts: Attempts,
+    depths: Depths,
+    memory: Memory,
+    /// Tells the feeds of the connection.
+    live: watch::Sender<Option<Live>>,
+    ends: Ends,
+    /// By topic exchange.
+    heartbeats: BTreeMap<String, Task>,
+    /// By control exchange.
+    inspectors: BTreeMap<String, Inspector>,
+    /// When each question was last asked.
+    inspected: BTreeMap<(Inspect, String), Moment>,
+}
+
+impl Amqp {
+    /// Connects when it is first asked. Signals go to `signals`.
+    pub(super) fn new(address: Address, vhost: String, signals: mpsc::Sender<Signal>) -> Self {
+        let (live, watching) = watch::channel(None);
+        Self {
+            address,
+            vhost,
+            link: None,
+            attempts: Attempts::default(),
+            depths: Depths::default(),
+            memory: Memory::default(),
+            live,
+            ends: Ends {
+                live: watching,
+                signals,
+            },
+            heartbeats: BTreeMap::new(),
+            inspectors: BTreeMap::new(),
+            inspected: BTreeMap::new(),
+        }
+    }
+
+    /// Listens to the workers on these topic exchanges.
+    pub(super) fn listen(&mut self, exchanges: BTreeSet<String>) {
+        self.heartbeats.retain(|exchange, _| exchanges.contains(exchange));
+        for exchange in exchanges {
+            let ends = self.ends.clone();
+            let task = || Task::spawn(heartbeats(exchange.clone(), ends));
+            self.heartbeats.entry(exchange.clone()).or_insert_with(task);
+        }
+    }
+
+    /// Asks the workers what is due, and the broker for the depth of `queues`: one answer each, in their order.
+    pub(super) async fn ask(&mut self, queues: &[&str], inspections: &[(Inspect, &str)], now: Moment) -> Vec<Answer> {
+        if queues.is_empty() && inspections.is_empty() && self.heartbeats.is_empty() {
+            return Vec::new();
+        }
+        let live = match self.connected(now).await {
+            Ok(live) => live,
+            Err(error) => return vec![Err(error); queues.len()],
+        };
+        self.inspect(inspections, now);
+        self.ask_depths(&live, queues, now).await
+    }
+
+    /// The connection, made anew if it broke.
+    ///
+    /// # Errors
+    /// Why there is none; that of the last attempt while it is too early for the next.
+    async fn connected(&mut self, now: Moment) -> Result<Live, SampleError> {
+        if let Some(link) = self.link.as_ref().filter(|link| link.is_alive()) {
+            return Ok(link.live());
+        }
+        self.disconnect();
+        self.attempts.may_try(now)?;
+        match connect(&self.address, &self.vhost).await {
+            Ok(link) => {
+                if self.attempts.succeeded() {
+                    self.memory.reconnected(now);
+                }
+                let live = link.live();
+                self.link = Some(link);
+                self.live.send_replace(Some(live.clone()));
+                Ok(live)
+            }
+            Err(error) => Err(self.attempts.failed(error, now)),
+        }
+    }
+
+    /// Lets go of the connection.
+    fn disconnect(&mut self) {
+        self.link = None;
+        self.depths.reset();
+        self.live.send_replace(None);
+    }
+
+    /// Depths: from the broker, or remembered where the last answer was no count and is young.
+    async fn ask_depths(&mut self, live: &Live, queues: &[&str], now: Moment) -> Vec<Answer> {
+        let (mut asked, mut probed) = (Vec::new(), Vec::new());
+        let mut answers = Vec::with_capacity(queues.len());
+        for (place, queue) in queues.iter().enumerate() {
+            answers.push(match self.memory.plan(queue, now) {
+                Plan::Ask => {
+                    asked.push((place, *queue));
+                    Err(SampleError::NotYet)
+                }
+                Plan::Probe(last) => {
+                    if probed.len() < PROBES {
+                        probed.push((place, *queue));
+                    }
+                    last
+                }
+                Plan::Repeat(last) => last,
+            });
+        }
+        let (names, doubtful) = (super::names(&asked), super::names(&probed));
+        if names.is_empty() && doubtful.is_empty() {
+            return answers;
+        }
+        let fresh = self.depths.ask(live, &names, &doubtful).await;
+        if let Some(error) = dead(&fresh, self.link.as_ref()) {
+            self.disconnect();
+            return vec![Err(error); queues.len()];
+        }
+        for ((place, queue), answer) in asked.into_iter().chain(probed).zip(fresh) {
+            super::put(&mut answers, place, self.memory.learn(queue, answer, now));
+        }
+        answers
+    }
+
+    /// Passes questions on that were not asked a moment ago.
+    fn inspect(&mut self, inspections: &[(Inspect, &str)], now: Moment) {
+        for (method, exchange) in inspections {
+            let question = (*method, (*exchange).to_owned());
+            let last = self.inspected.get(&question);
+            if last.is_some_and(|last| now.saturating_sub(*last) < INSPECT_EVERY) {
+                continue;
+            }
+            let ends = self.ends.clone();
+            let start = || Inspector::start(question.1.clone(), ends);
+            self.inspectors
+                .entry(question.1.clone())
+                .or_insert_with(start)
+                .ask(*method);
+            self.inspected.insert(question, now);
+        }
+        self.inspected
+            .retain(|_, last| now.saturating_sub(*last) < INSPECT_ENDS);
+        let inspected = &self.inspected;
+        self.inspectors
+            .retain(|exchange, _| inspected.keys().any(|(_, asked)| asked == exchange));
+    }
+}
+
+/// Why the connection must be given up: it broke, or nobody answered in time.
+fn dead(answers: &[Answer], link: Option<&Link>) -> Option<SampleError> {
+    let counts = |answer: &Answer| matches!(answer, Ok(Reply::Depth { .. } | Reply::Missing));
+    let silent = !answers.iter().any(counts) && answers.contains(&Err(SampleError::Timeout));
+    if silent {
+        return Some(SampleError::Timeout);
+    }
+    let broke = !link.is_some_and(Link::is_alive);
+    let reason = |answer: &Answer| answer.as_ref().err().copied();
+    broke.then(|| answers.iter().find_map(reason).unwrap_or(SampleError::Disconnected))
+}
+
+/// The attempts to connect since the last success.
+#[derive(Debug, Default)]
+struct Attempts {
+    failed: u32,
+    /// Why the last one failed, and when the next may start.
+    last: Option<(SampleError, Moment)>,
+    /// There was a connection once.
+    connected_once: bool,
+}
+
+impl Attempts {
+    /// Whether it is time for the next attempt.
+    ///
+    /// # Errors
+    /// Not yet: the last attempt's error.
+    fn may_try(&self, now: Moment) -> Result<(), SampleError> {
+        match self.last {
+            Some((error, next)) if now < next => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits the longer the more attempts failed, from a half to the whole of the pause, so that endpoints scatter.
+    fn failed(&mut self, error: SampleError, now: Moment) -> SampleError {
+        let pause = PAUSE.saturating_mul(1 << self.failed.min(16)).min(PAUSE_MAX);
+        self.failed = self.failed.saturating_add(1);
+        let scatter = u32::try_from(RandomState::new().hash_one(self.failed) % 128).unwrap_or(0);
+        self.last = Some((error, now.saturating_add(pause / 2 + pause / 256 * scatter)));
+        error
+    }
+
+    /// Starts afresh; `true`: it was a reconnect.
+    fn succeeded(&mut self) -> bool {
+        (self.failed, self.last) = (0, None);
+        std::mem::replace(&mut self.connected_once, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_come_in_growing_scattered_pauses() {
+        let mut attempts = Attempts::default();
+        let mut now = Moment::ZERO;
+        for pause in [100, 200, 400, 800, 1600, 3200, 5000, 5000] {
+            assert_eq!(attempts.may_try(now), Ok(()));
+            assert_eq!(attempts.failed(SampleError::Refused, now), SampleError::Refused);
+            let half = now + Duration::from_millis(pause / 2) - Duration::from_millis(1);
+            assert_eq!(attempts.may_try(half), Err(SampleError::Refused));
+            now += Duration::from_millis(pause);
+        }
+        assert_eq!(attempts.may_try(now), Ok(()));
+        assert!(!attempts.succeeded());
+        assert!(attempts.succeeded());
+    }
+}

@@ -1,0 +1,196 @@
+//! One AMQP connection: made within a deadline, never recovered behind our back, ended with its [`Link`].
+
+use std::{
+    convert::Infallible,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use lapin::{
+    AsyncTcpStream, Connection, ConnectionProperties, ErrorKind,
+    types::ShortString,
+    uri::{AMQPAuthority, AMQPQueryString, AMQPUri, AMQPUserInfo},
+};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::transport::{FRAME_MAX, Guarded, Undigested, runtime};
+use crate::{
+    broker::{
+        Address,
+        stream::{self, Stream},
+    },
+    work::SampleError,
+};
+
+/// How we appear in the broker's list of connections.
+const NAME: &str = "twp-operator";
+
+/// To be connected and logged in.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Seconds between the heartbeats of an idle connection; a peer that misses two is dead.
+const HEARTBEAT: u16 = 30;
+
+/// Channels we may open: the lanes of the depths and one for each exchange that is listened to.
+const CHANNELS_MAX: u16 = 255;
+
+/// For the goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A connection that others may use as long as its [`Link`] lives.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    /// The connection.
+    pub(super) connection: Arc<Connection>,
+    /// To be told what was digested of that which arrived.
+    pub(super) undigested: Undigested,
+}
+
+/// Owns a connection: dropping it says goodbye and closes, whatever the broker does.
+#[derive(Debug)]
+pub(super) struct Link {
+    live: Live,
+    owner: Option<oneshot::Sender<Infallible>>,
+}
+
+impl Link {
+    /// The connection, to give away.
+    pub(super) fn live(&self) -> Live {
+        self.live.clone()
+    }
+
+    /// Neither side has closed it, as far as we know.
+    pub(super) fn is_alive(&self) -> bool {
+        self.live.connection.status().connected()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let (connection, owner) = (Arc::clone(&self.live.connection), self.owner.take());
+        // Without a runtime the process ends, and the connection with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _told_or_not = timeout(FAREWELL, connection.close(200, "bye".into())).await;
+                drop(owner);
+            });
+        }
+    }
+}
+
+/// Connects and logs in, all within three seconds.
+///
+/// # Errors
+/// What keeps us out, in our own words.
+pub(super) async fn connect(address: &Address, vhost: &str) -> Result<Link, SampleError> {
+    short(vhost).ok_or(SampleError::NoSuchVhost)?;
+    let connecting = async {
+        let stream = stream::connect(&address.host, address.port, address.tls.as_ref(), CONNECT).await?;
+        log_in(stream, address, vhost).await
+    };
+    timeout(CONNECT, connecting).await.unwrap_or(Err(SampleError::Timeout))
+}
+
+/// The AMQP handshake.
+async fn log_in(stream: Stream, address: &Address, vhost: &str) -> Result<Link, SampleError> {
+    let undigested = Undigested::default();
+    let (owner, owned) = oneshot::channel();
+    let stream = Mutex::new(Some(Guarded::new(stream, undigested.clone(), owned)));
+    // `lapin` asks again only to reconnect by itself, which it must not.
+    let connector = async move |_, _| {
+        let stream = stream.lock().ok().and_then(|mut stream| stream.take());
+        let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+        Ok(AsyncTcpStream::Plain(stream))
+    };
+    let properties = ConnectionProperties::default().with_connection_name(NAME.into());
+    let connection = Connection::connector(uri(address, vhost), runtime(), connector, properties).await;
+    Ok(Link {
+        live: Live {
+            connection: Arc::new(connection.map_err(|error| refused(&error))?),
+            undigested,
+        },
+        owner: Some(owner),
+    })
+}
+
+/// What `lapin` needs to know; where to connect to is decided already.
+fn uri(address: &Address, vhost: &str) -> AMQPUri {
+    let password = address.password.as_ref().map_or("", |password| password.expose());
+    AMQPUri {
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo {
+                username: address.user.clone().unwrap_or_default(),
+                password: password.to_owned(),
+            },
+            ..AMQPAuthority::default()
+        },
+        vhost: vhost.to_owned(),
+        query: AMQPQueryString {
+            frame_max: Some(FRAME_MAX),
+            channel_max: Some(CHANNELS_MAX),
+            heartbeat: Some(HEARTBEAT),
+            ..AMQPQueryString::default()
+        },
+        ..AMQPUri::default()
+    }
+}
+
+/// A name in the protocol; `None`: it has more than 255 bytes, so nothing of that name can exist.
+pub(super) fn short(name: &str) -> Option<ShortString> {
+    ShortString::try_new(name).ok()
+}
+
+/// Reply codes of AMQP 0-9-1 (1.1) as RabbitMQ uses them.
+mod code {
+    pub(super) const CONNECTION_FORCED: u16 = 320;
+    pub(super) const INVALID_PATH: u16 = 402;
+    pub(super) const ACCESS_REFUSED: u16 = 403;
+    pub(super) const NOT_FOUND: u16 = 404;
+    pub(super) const RESOURCE_LOCKED: u16 = 405;
+    pub(super) const RESOURCE_ERROR: u16 = 506;
+    pub(super) const NOT_ALLOWED: u16 = 530;
+    pub(super) const INTERNAL_ERROR: u16 = 541;
+}
+
+/// What it means that the broker does not let us in. The text is looked at because RabbitMQ gives a missing virtual
+/// host, a forbidden and a stopped one the same code; it is never shown.
+fn refused(error: &lapin::Error) -> SampleError {
+    let ErrorKind::ProtocolError(amqp) = error.kind() else {
+        return broken(error);
+    };
+    let says = |word: &str| amqp.get_message().as_str().contains(word);
+    match amqp.get_id() {
+        code::ACCESS_REFUSED => SampleError::Authentication,
+        code::INVALID_PATH => SampleError::NoSuchVhost,
+        code::NOT_ALLOWED if says("not found") => SampleError::NoSuchVhost,
+        code::NOT_ALLOWED if says("refused") => SampleError::Permission,
+        code::NOT_ALLOWED => SampleError::NotReady,
+        _ => broken(error),
+    }
+}
+
+/// What an error on an open connection or one of its channels means.
+pub(super) fn broken(error: &lapin::Error) -> SampleError {
+    match error.kind() {
+        ErrorKind::IOError(io) => stream::classify(io),
+        ErrorKind::ProtocolError(amqp) => match amqp.get_id() {
+            code::ACCESS_REFUSED => SampleError::Permission,
+            code::CONNECTION_FORCED | code::RESOURCE_LOCKED | code::RESOURCE_ERROR | code::INTERNAL_ERROR => {
+                SampleError::NotReady
+            }
+            _ => SampleError::Protocol,
+        },
+        ErrorKind::ParsingError(_) | ErrorKind::SerialisationError(_) | ErrorKind::InvalidProtocolVersion(_) => {
+            SampleError::Protocol
+        }
+        ErrorKind::ChannelsLimitReached => SampleError::NotReady,
+        ErrorKind::MissingHeartbeatError => SampleError::Timeout,
+        _ => SampleError::Disconnected,
+    }
+}
+
+/// The channel was closed because what it was asked for does not exist.
+pub(super) fn is_missing(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(amqp) if amqp.get_id() == code::NOT_FOUND)
+}

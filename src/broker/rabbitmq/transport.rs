@@ -1,0 +1,256 @@
+//! Our [`Stream`] as `lapin` wants it, with the guards that a hostile broker needs: no frame larger than agreed, no more
+//! bytes than we digest, and an end even if the broker never answers.
+//!
+//! `lapin` buffers whatever arrives, parses a frame before it looks at its size, and keeps the thread of a connection
+//! whose handshake hangs. So all three are cut off here, below it.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use async_rs::{Runtime, Tokio, traits::Reactor, util::RuntimeParts};
+use futures::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    sync::oneshot,
+};
+
+use crate::{broker::stream::Stream, work::SampleError};
+
+/// The largest frame we accept, in bytes: the smallest limit that RabbitMQ 4.1 and later agree to. Larger messages come
+/// in several frames. `lapin` keeps two buffers of 32 frames for each connection.
+pub(super) const FRAME_MAX: u32 = 8192;
+
+/// Type, channel, size before a frame's payload, and the end octet after it.
+const FRAME_OVERHEAD: u32 = 8;
+
+/// Bytes that may have arrived and not have been digested: more is a flood.
+const UNDIGESTED_MAX: u64 = 16 << 20;
+
+/// The runtime that `lapin` gets: tokio's, over our streams.
+pub(super) type Kit = RuntimeParts<Tokio, Streams>;
+
+/// The current tokio runtime as `lapin` wants it.
+pub(super) fn runtime() -> Runtime<Kit> {
+    Runtime::new(RuntimeParts::new(Tokio::current(), Streams(Tokio::current())))
+}
+
+/// What arrived less what was digested. Clones share one account.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Undigested(Arc<AtomicU64>);
+
+impl Undigested {
+    /// Bytes that arrived and are done with.
+    pub(super) fn digested(&self, bytes: usize) {
+        let take = |owed: u64| Some(owed.saturating_sub(bytes as u64));
+        // The update always yields a value, so it cannot fail.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+    }
+
+    fn arrived(&self, bytes: usize) -> io::Result<()> {
+        let before = self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        match before.saturating_add(bytes as u64) <= UNDIGESTED_MAX {
+            true => Ok(()),
+            false => Err(io::Error::other(SampleError::TooLarge)),
+        }
+    }
+}
+
+/// Follows the frames in the bytes that arrive (AMQP 0-9-1, 4.2.3: type, channel, size, payload, end octet).
+#[derive(Debug, Default)]
+struct Frames {
+    /// The bytes of a header seen so far.
+    header: [u8; 7],
+    have: usize,
+    /// Bytes of payload and end octet still to come.
+    rest: usize,
+}
+
+impl Frames {
+    /// Lets bytes pass.
+    ///
+    /// # Errors
+    /// [`SampleError::Protocol`]: not AMQP frames; [`SampleError::TooLarge`]: a frame beyond [`FRAME_MAX`].
+    fn pass(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while let Some((first, others)) = bytes.split_first() {
+            if self.rest > 0 {
+                let skip = self.rest.min(bytes.len());
+                self.rest -= skip;
+                bytes = bytes.get(skip..).unwrap_or_default();
+                continue;
+            }
+            if let Some(place) = self.header.get_mut(self.have) {
+                *place = *first;
+                self.have += 1;
+            }
+            bytes = others;
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the header as far as it is there. Types: 1 method, 2 header, 3 body, 8 heartbeat.
+    fn look(&mut self) -> io::Result<()> {
+        let [kind, _, _, size @ ..] = self.header;
+        if !matches!(kind, 1 | 2 | 3 | 8) {
+            return Err(io::Error::other(SampleError::Protocol));
+        }
+        if self.have == self.header.len() {
+            let size = u32::from_be_bytes(size);
+            if size > FRAME_MAX - FRAME_OVERHEAD {
+                return Err(io::Error::other(SampleError::TooLarge));
+            }
+            self.rest = size as usize + 1;
+            self.have = 0;
+        }
+        Ok(())
+    }
+}
+
+/// A guarded [`Stream`].
+pub(super) struct Guarded {
+    stream: Stream,
+    frames: Frames,
+    undigested: Undigested,
+    /// Fails when the owner of the connection lets go of it.
+    owner: oneshot::Receiver<Infallible>,
+    ended: bool,
+}
+
+impl Guarded {
+    /// Guards `stream`, which ends when `owner`'s other half is dropped.
+    pub(super) fn new(stream: Stream, undigested: Undigested, owner: oneshot::Receiver<Infallible>) -> Self {
+        // The account of undigested bytes takes the place of the stream's own budget.
+        stream.budget().arm(u64::MAX);
+        Self {
+            stream,
+            frames: Frames::default(),
+            undigested,
+            owner,
+            ended: false,
+        }
+    }
+
+    /// An error once the owner has let go.
+    fn owned(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.ended = self.ended || Pin::new(&mut self.owner).poll(cx).is_ready();
+        match self.ended {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.owned(cx)?;
+        let mut buf = ReadBuf::new(buf);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        let bytes = buf.filled();
+        self.frames.pass(bytes)?;
+        self.undigested.arrived(bytes.len())?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The part of the runtime that makes streams. Ours are made beforehand, so it only keeps time.
+#[derive(Clone, Debug)]
+pub(super) struct Streams(Tokio);
+
+impl Reactor for Streams {
+    type TcpStream = Guarded;
+    type Sleep = tokio::time::Sleep;
+
+    fn register<H: Send + 'static>(&self, _: H) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        Err::<Guarded, _>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.0.sleep(duration)
+    }
+
+    fn interval(&self, duration: Duration) -> impl futures::Stream<Item = std::time::Instant> + Send + 'static {
+        self.0.interval(duration)
+    }
+
+    fn tcp_connect_addr(&self, _: SocketAddr) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
+        std::future::ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(bytes: &[&[u8]]) -> Option<SampleError> {
+        let mut frames = Frames::default();
+        let failed = bytes.iter().find_map(|bytes| frames.pass(bytes).err())?;
+        Some(crate::broker::stream::classify(&failed))
+    }
+
+    const HEARTBEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, 0xCE];
+
+    #[test]
+    fn whole_and_split_frames_pass() {
+        assert_eq!(error(&[HEARTBEAT, HEARTBEAT]), None);
+        let method = [&[1, 0, 1, 0, 0, 0, 3, 9, 9, 9, 0xCE][..], HEARTBEAT].concat();
+        assert_eq!(error(&[&method]), None);
+        let bytes: Vec<&[u8]> = method.chunks(1).collect();
+        assert_eq!(error(&bytes), None);
+    }
+
+    #[test]
+    fn a_frame_beyond_the_limit_never_reaches_the_parser() {
+        let size = |size: u32| [&[1, 0, 0][..], &size.to_be_bytes()].concat();
+        assert_eq!(error(&[&size(FRAME_MAX - FRAME_OVERHEAD)]), None);
+        assert_eq!(error(&[&size(FRAME_MAX)]), Some(SampleError::TooLarge));
+        assert_eq!(error(&[&size(u32::MAX)]), Some(SampleError::TooLarge));
+    }
+
+    #[test]
+    fn other_protocols_are_told_apart() {
+        for other in [
+            "HTTP/1.1 400 Bad Request\r\n",
+            "AMQP\0\0\t\u{1}",
+            "-ERR unknown\r\n",
+            "\0",
+        ] {
+            assert_eq!(error(&[other.as_bytes()]), Some(SampleError::Protocol), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn undigested_bytes_are_bounded() {
+        let account = Undigested::default();
+        assert!(account.arrived(10 << 20).is_ok());
+        account.digested(5 << 20);
+        assert!(account.arrived(10 << 20).is_ok());
+        assert!(account.arrived(10 << 20).is_err());
+        account.digested(usize::MAX);
+        assert!(account.arrived(10 << 20).is_ok());
+    }
+}

@@ -1,0 +1,307 @@
+//! One task per endpoint: batches the reads of the due pools, adds up, and slows itself where a sample is dear.
+//!
+//! A tick is one call of [`Endpoint::sample`], however many pools are due. The endpoint spends at most
+//! 1/[`REST`] of its time in samples, and a pool whose sample failed is asked again after a second at the earliest.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{Endpoint, Sampled, SubscriberId, Subscription};
+use crate::work::{Framework, Listen, Moment, Now, Read, Reply, SampleError, Tally, Workers};
+
+/// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The next tick comes no sooner than this many sample durations after the last one: 5 % of the time at most.
+const REST: u32 = 20;
+
+/// A pool whose last sample failed waits at least so long.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// The process's two clocks. Moments count from [`Clock::start`], so those who compare moments share one clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    /// Starts at moment zero.
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+
+    /// Both clocks now.
+    pub fn now(&self) -> Now {
+        Now {
+            wall: jiff::Timestamp::now(),
+            moment: self.started.elapsed(),
+        }
+    }
+
+    /// The moment as the runtime's timer wants it.
+    fn instant(&self, moment: Moment) -> Option<Instant> {
+        self.started.checked_add(moment)
+    }
+}
+
+/// Controls one endpoint's sampler. Dropping it ends the task and with it the connection.
+#[derive(Debug)]
+pub struct SamplerHandle {
+    wishes: mpsc::UnboundedSender<Subscription>,
+}
+
+impl SamplerHandle {
+    /// Adds, replaces or removes a pool. A new pool is sampled at once.
+    pub fn send(&self, subscription: Subscription) {
+        // The task ends only when this handle or the receiver of the samples goes: then nobody waits for samples.
+        let _ended = self.wishes.send(subscription);
+    }
+}
+
+/// Starts the task that samples `endpoint` and sends every pool's samples to `out` until the handle is dropped or `out`
+/// is closed. Must be called inside the runtime.
+///
+/// A pool's consecutive equal tallies are the same `Arc`: compare with [`Arc::ptr_eq`] to skip what has not changed.
+pub fn spawn<E: Endpoint + 'static>(endpoint: E, clock: Clock, out: mpsc::Sender<Sampled>) -> SamplerHandle {
+    let (wishes, subscriptions) = mpsc::unbounded_channel();
+    let sampler = Sampler {
+        endpoint,
+        clock,
+        out,
+        workers: Workers::default(),
+        pools: BTreeMap::new(),
+        listening: BTreeSet::new(),
+        pace: Pace::default(),
+        next_tick: None,
+    };
+    tokio::spawn(sampler.run(subscriptions));
+    SamplerHandle { wishes }
+}
+
+/// The task's state.
+struct Sampler<E> {
+    endpoint: E,
+    clock: Clock,
+    out: mpsc::Sender<Sampled>,
+    workers: Workers,
+    pools: BTreeMap<SubscriberId, Pool>,
+    /// What the endpoint was last told to listen to.
+    listening: BTreeSet<Listen>,
+    pace: Pace,
+    next_tick: Option<Moment>,
+}
+
+/// One pool on this endpoint.
+struct Pool {
+    framework: Box<dyn Framework>,
+    period: Duration,
+    /// When it is to be sampled next; `None`: at once, for the first time.
+    due: Option<Moment>,
+    /// Its last good tally.
+    last: Option<Arc<Tally>>,
+}
+
+/// How dear samples are here.
+#[derive(Default)]
+struct Pace {
+    /// Smoothed duration of a sample.
+    cost: Duration,
+    /// No scheduled tick before this.
+    not_before: Moment,
+}
+
+impl Pace {
+    /// Takes one sample's duration in; smoothed so that one slow answer does not slow the endpoint for long.
+    fn took(&mut self, started: Moment, duration: Duration) {
+        self.cost = if self.cost.is_zero() {
+            duration
+        } else {
+            (self.cost.saturating_mul(3).saturating_add(duration)) / 4
+        };
+        self.not_before = started.saturating_add(self.cost.saturating_mul(REST));
+    }
+}
+
+impl Pool {
+    /// Due now, or so soon that it joins the batch: within a quarter of its period.
+    fn joins(&self, now: Moment) -> bool {
+        self.due.is_none_or(|due| due <= now.saturating_add(self.period / 4))
+    }
+
+    /// Takes one result in; an equal tally keeps its `Arc`.
+    fn sampled(&mut self, result: Result<Tally, SampleError>, started: Moment) -> Result<Arc<Tally>, SampleError> {
+        let pause = match &result {
+            Ok(_) => self.period,
+            Err(_) => self.period.max(AFTER_ERROR),
+        };
+        self.due = Some(started.saturating_add(pause));
+        let tally = result?;
+        let tally = match &self.last {
+            Some(last) if **last == tally => Arc::clone(last),
+            _ => Arc::new(tally),
+        };
+        self.last = Some(Arc::clone(&tally));
+        Ok(tally)
+    }
+}
+
+impl<E: Endpoint> Sampler<E> {
+    /// Until nobody wants samples any more.
+    async fn run(mut self, mut subscriptions: mpsc::UnboundedReceiver<Subscription>) {
+        loop {
+            let tick = self.next_tick.and_then(|moment| self.clock.instant(moment));
+            tokio::select! {
+                subscription = subscriptions.recv() => {
+                    let Some(subscription) = subscription else { return };
+                    self.subscribe(subscription);
+                    // A burst of pools (a restart) becomes one batch.
+                    while let Ok(subscription) = subscriptions.try_recv() {
+                        self.subscribe(subscription);
+                    }
+                    self.listen();
+                    self.plan();
+                }
+                () = at(tick) => {
+                    if self.tick().await.is_err() {
+                        return;
+                    }
+                    self.plan();
+                }
+                signal = self.endpoint.next_signal() => self.workers.take(&signal, self.clock.now().moment),
+                () = self.out.closed() => return,
+            }
+        }
+    }
+
+    /// Takes a wish in.
+    fn subscribe(&mut self, subscription: Subscription) {
+        match subscription {
+            Subscription::Add { id, framework, period } => {
+                let pool = Pool {
+                    framework,
+                    period,
+                    due: None,
+                    last: None,
+                };
+                self.pools.insert(id, pool);
+            }
+            Subscription::Remove { id } => {
+                self.pools.remove(&id);
+            }
+        }
+    }
+
+    /// Tells the endpoint what to listen to, if that changed.
+    fn listen(&mut self) {
+        let wanted: BTreeSet<Listen> = self.pools.values().filter_map(|pool| pool.framework.listen()).collect();
+        if wanted != self.listening {
+            self.endpoint.listen(wanted.iter().cloned().collect());
+            self.listening = wanted;
+        }
+    }
+
+    /// Sets the next tick: at once for a pool that was never sampled, else when the first is due and the pace allows.
+    fn plan(&mut self) {
+        self.next_tick = self
+            .pools
+            .values()
+            .map(|pool| pool.due.map_or(Moment::ZERO, |due| due.max(self.pace.not_before)))
+            .min();
+    }
+
+    /// Samples the due pools in one batch.
+    ///
+    /// # Errors
+    /// Nobody receives the samples any more.
+    async fn tick(&mut self) -> Result<(), mpsc::error::SendError<Sampled>> {
+        let started = self.clock.now();
+        self.workers.prune(started.moment);
+        let batch = self.gather(started);
+        let replies = match timeout(DEADLINE, self.endpoint.sample(&batch.reads, started.moment)).await {
+            Ok(replies) => replies,
+            Err(_) => vec![Err(SampleError::Timeout); batch.reads.len()],
+        };
+        let now = self.clock.now();
+        // A failure says nothing about what a sample costs the broker; it waits for its own reason.
+        if replies.iter().any(Result::is_ok) {
+            let duration = now.moment.saturating_sub(started.moment);
+            self.pace.took(started.moment, duration);
+        }
+        for share in batch.shares {
+            let Some(pool) = self.pools.get_mut(&share.id) else {
+                continue;
+            };
+            let own = share.replies(&replies);
+            let result = pool.framework.tally(&share.reads, &own, &self.workers, now);
+            let result = pool.sampled(result, started.moment);
+            let (id, at) = (share.id, started.moment);
+            self.out.send(Sampled { id, result, at }).await?;
+        }
+        Ok(())
+    }
+
+    /// The due pools with their reads.
+    fn gather(&self, now: Now) -> Batch {
+        let mut batch = Batch::default();
+        let mut places: BTreeMap<Read, usize> = BTreeMap::new();
+        for (id, pool) in self.pools.iter().filter(|(_, pool)| pool.joins(now.moment)) {
+            let reads = pool.framework.reads(&self.workers, pool.last.as_deref(), now);
+            let place = |read: &Read| {
+                *places.entry(read.clone()).or_insert_with(|| {
+                    batch.reads.push(read.clone());
+                    batch.reads.len() - 1
+                })
+            };
+            let places = reads.iter().map(place).collect();
+            batch.shares.push(Share { id: *id, reads, places });
+        }
+        batch
+    }
+}
+
+/// One tick's reads: each asked once, whoever wants it.
+#[derive(Default)]
+struct Batch {
+    /// What the endpoint is asked.
+    reads: Vec<Read>,
+    /// Which pool wants which of them.
+    shares: Vec<Share>,
+}
+
+/// One pool's share of a batch.
+struct Share {
+    id: SubscriberId,
+    /// The pool's reads in its own order.
+    reads: Vec<Read>,
+    /// For each of them its place in the batch.
+    places: Vec<usize>,
+}
+
+impl Share {
+    /// The pool's own replies. An endpoint that answers too little has not understood something.
+    fn replies(&self, all: &[Result<Reply, SampleError>]) -> Vec<Result<Reply, SampleError>> {
+        let reply = |place: &usize| all.get(*place).cloned().unwrap_or(Err(SampleError::Protocol));
+        self.places.iter().map(reply).collect()
+    }
+}
+
+/// Waits until then, or for ever.
+async fn at(tick: Option<Instant>) {
+    match tick {
+        Some(tick) => sleep_until(tick).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::work::Signal;
+
+/// What the fake endpoint saw.
+#[derive(Default)]
+struct Seen {
+    /// Every call of `sample`: when, and what was asked.
+    calls: Vec<(Moment, Vec<Read>)>,
+    /// Every call of `listen`.
+    listens: Vec<Vec<Listen>>,
+}
+
+/// Every queue has 7 messages, except for the one that fails.
+struct Fake {
+    seen: Arc<Mutex<Seen>>,
+    takes: Duration,
+    fails: &'static str,
+    signals: mpsc::Receiver<Signal>,
+}
+
+impl Endpoint for Fake {
+    async fn sample(&mut self, reads: &[Read], moment: Moment) -> Vec<Result<Reply, SampleError>> {
+        self.seen.lock().unwrap().calls.push((moment, reads.to_vec()));
+        tokio::time::sleep(self.takes).await;
+        let reply = |read: &Read| match read {
+            Read::QueueDepth { queue } if queue == self.fails => Err(SampleError::WrongType),
+            _ => Ok(Reply::Depth {
+                ready: 7,
+                consumers: None,
+            }),
+        };
+        reads.iter().map(reply).collect()
+    }
+
+    fn listen(&mut self, to: Vec<Listen>) {
+        self.seen.lock().unwrap().listens.push(to);
+    }
+
+    async fn next_signal(&mut self) -> Signal {
+        match self.signals.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Counts queues.
+#[derive(Debug)]
+struct Queues(Vec<&'static str>);
+
+impl Framework for Queues {
+    fn reads(&self, _: &Workers, _: Option<&Tally>, _: Now) -> Vec<Read> {
+        let read = |key: &&str| Read::QueueDepth { queue: (*key).into() };
+        self.0.iter().map(read).collect()
+    }
+
+    fn tally(
+        &self,
+        _: &[Read],
+        replies: &[Result<Reply, SampleError>],
+        workers: &Workers,
+        now: Now,
+    ) -> Result<Tally, SampleError> {
+        let mut tally = Tally::default();
+        for reply in replies {
+            if let Reply::Depth { ready, .. } = reply.clone()? {
+                tally.work.ready += ready;
+            }
+        }
+        tally.workers_heard = workers.live(now.moment).next().is_some();
+        Ok(tally)
+    }
+
+    fn listen(&self) -> Option<Listen> {
+        self.0.first().map(|key| Listen::Pattern((*key).into()))
+    }
+}
+
+struct Bench {
+    handle: SamplerHandle,
+    out: mpsc::Receiver<Sampled>,
+    seen: Arc<Mutex<Seen>>,
+    signals: mpsc::Sender<Signal>,
+}
+
+impl Bench {
+    fn new(takes: Duration, fails: &'static str) -> Self {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let (signals, heard) = mpsc::channel(8);
+        let (out, samples) = mpsc::channel(4096);
+        let endpoint = Fake {
+            seen: Arc::clone(&seen),
+            takes,
+            fails,
+            signals: heard,
+        };
+        Self {
+            handle: spawn(endpoint, Clock::start(), out),
+            out: samples,
+            seen,
+            signals,
+        }
+    }
+
+    fn add(&self, id: SubscriberId, keys: &[&'static str], period: u64) {
+        self.handle.send(Subscription::Add {
+            id,
+            framework: Box::new(Queues(keys.to_vec())),
+            period: Duration::from_millis(period),
+        });
+    }
+
+    async fn next(&mut self) -> Sampled {
+        self.out.recv().await.unwrap()
+    }
+
+    fn calls(&self) -> Vec<(u128, usize)> {
+        let seen = self.seen.lock().unwrap();
+        seen.calls
+            .iter()
+            .map(|(at, reads)| (at.as_millis(), reads.len()))
+            .collect()
+    }
+}
+
+const FAST: Duration = Duration::from_millis(1);
+
+async fn pass(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+fn ready(sampled: &Sampled) -> Result<u64, SampleError> {
+    sampled
+        .result
+        .as_ref()
+        .map(|tally| tally.work.ready)
+        .map_err(|error| *error)
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_reads_are_asked_once_and_every_pool_gets_its_own_replies() {
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["a", "b"], 500);
+    bench.add(2, &["b", "b", "c"], 500);
+    assert_eq!(ready(&bench.next().await), Ok(14));
+    assert_eq!(ready(&bench.next().await), Ok(21));
+    assert_eq!(bench.calls(), [(0, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_queue_spoils_no_other_pool_and_its_own_pool_waits_a_second() {
+    let mut bench = Bench::new(FAST, "bad");
+    bench.add(1, &["bad"], 500);
+    bench.add(2, &["good"], 500);
+    assert_eq!(ready(&bench.next().await), Err(SampleError::WrongType));
+    assert_eq!(ready(&bench.next().await), Ok(7));
+    pass(1300).await;
+    assert_eq!(bench.calls(), [(0, 2), (500, 1), (1000, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_sample_comes_at_once_and_neighbours_join_the_batch() {
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["a"], 1000);
+    bench.next().await;
+    pass(150).await;
+    bench.add(2, &["b"], 1000);
+    assert_eq!(bench.next().await.id, 2);
+    assert_eq!(bench.calls(), [(0, 1), (151, 1)]);
+    // 151 ms apart is less than a quarter of the period: from now on they share a tick.
+    pass(2000).await;
+    assert_eq!(bench.calls(), [(0, 1), (151, 1), (1000, 2), (2000, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dear_endpoint_is_sampled_one_twentieth_of_the_time() {
+    let bench = Bench::new(Duration::from_millis(200), "");
+    bench.add(1, &["a"], 500);
+    pass(8300).await;
+    assert_eq!(bench.calls(), [(0, 1), (4000, 1), (8000, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_hangs_is_given_up_and_asked_again() {
+    let mut bench = Bench::new(Duration::from_secs(3600), "");
+    bench.add(1, &["a"], 500);
+    let sampled = bench.next().await;
+    assert_eq!(ready(&sampled), Err(SampleError::Timeout));
+    pass(100).await;
+    assert_eq!(bench.calls(), [(0, 1), (5000, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_pool_is_not_sampled_and_a_replaced_one_at_once() {
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["a"], 500);
+    bench.next().await;
+    bench.add(1, &["b", "c"], 500);
+    assert_eq!(ready(&bench.next().await), Ok(14));
+    bench.handle.send(Subscription::Remove { id: 1 });
+    pass(5000).await;
+    assert_eq!(bench.calls(), [(0, 1), (1, 2)]);
+    let wishes = |keys: &[&str]| -> Vec<Listen> { keys.iter().map(|key| Listen::Pattern((*key).into())).collect() };
+    assert_eq!(
+        bench.seen.lock().unwrap().listens,
+        [wishes(&["a"]), wishes(&["b"]), wishes(&[])]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_pools_are_one_call_a_tick() {
+    let bench = Bench::new(FAST, "");
+    for id in 0..1000 {
+        bench.add(id, &[Box::leak(format!("q{id}").into_boxed_str())], 500);
+    }
+    pass(1100).await;
+    assert_eq!(bench.calls(), [(0, 1000), (500, 1000), (1000, 1000)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_equal_tally_is_the_same_allocation() {
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["a"], 500);
+    let (first, second) = (bench.next().await.result.unwrap(), bench.next().await.result.unwrap());
+    assert!(Arc::ptr_eq(&first, &second));
+    let heartbeat = Signal::Heartbeat {
+        node: "celery@a".into(),
+        active: 0,
+        processed: 1,
+    };
+    bench.signals.send(heartbeat).await.unwrap();
+    let third = bench.next().await.result.unwrap();
+    assert!(third.workers_heard && !Arc::ptr_eq(&second, &third));
+    // The worker falls silent and is forgotten.
+    pass(20_000).await;
+    while let Ok(sampled) = bench.out.try_recv() {
+        assert!(sampled.result.is_ok());
+    }
+    assert!(!bench.next().await.result.unwrap().workers_heard);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_its_handle_and_with_its_listener() {
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["a"], 500);
+    bench.next().await;
+    drop(bench.handle);
+    assert!(bench.out.recv().await.is_none());
+    assert!(bench.signals.is_closed());
+
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["a"], 500);
+    bench.next().await;
+    drop(bench.out);
+    pass(1000).await;
+    assert!(bench.signals.is_closed());
+}

@@ -1,0 +1,228 @@
+//! One connection to a broker, plain or TLS: made within a deadline, and never reading more bytes than it was allowed.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use rustls::{AlertDescription, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{Tls, tls::client_config};
+use crate::work::SampleError;
+
+/// Bytes a fresh connection may read before its budget is armed: room for any broker's greeting.
+const GREETING: u64 = 256 << 10;
+
+/// The first bytes of a TLS alert: what a TLS port answers to a client that does not speak TLS.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+
+/// Connects to `host`, which may be a name or an IP address; the whole, with the TLS handshake, takes `deadline` at
+/// most.
+///
+/// # Errors
+/// What keeps the connection from being made: [`SampleError::Dns`], `Refused`, `Timeout`, `Disconnected` or one of
+/// the TLS errors.
+pub async fn connect(host: &str, port: u16, tls: Option<&Tls>, deadline: Duration) -> Result<Stream, SampleError> {
+    let connecting = async {
+        let tcp = connect_tcp(host, port).await?;
+        Ok(Stream::new(match tls {
+            Some(tls) => Transport::Tls(Box::new(handshake(tcp, host, tls).await?)),
+            None => Transport::Plain(tcp),
+        }))
+    };
+    timeout(deadline, connecting).await.unwrap_or(Err(SampleError::Timeout))
+}
+
+/// Tries the host's addresses in turn; the last one's error counts.
+async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, SampleError> {
+    let addresses = tokio::net::lookup_host((host, port)).await;
+    let addresses: Vec<SocketAddr> = addresses.map_err(|_| SampleError::Dns)?.collect();
+    let mut failed = SampleError::Dns;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(tcp) => {
+                // Small questions that must not wait for each other; without it they are slower, not wrong.
+                let _ = tcp.set_nodelay(true);
+                return Ok(tcp);
+            }
+            Err(error) => failed = classify(&error),
+        }
+    }
+    Err(failed)
+}
+
+/// Speaks TLS and verifies the server under `tls.server_name`, else under `host`.
+async fn handshake(tcp: TcpStream, host: &str, tls: &Tls) -> Result<TlsStream<TcpStream>, SampleError> {
+    let config = client_config(tls)?;
+    let name = tls.server_name.as_deref().unwrap_or(host);
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| SampleError::TlsCertificate)?;
+    let connected = TlsConnector::from(config).connect(name, tcp).await;
+    connected.map_err(|error| classify(&error))
+}
+
+/// What an IO error of a [`Stream`] means in our own words.
+pub fn classify(error: &io::Error) -> SampleError {
+    if let Some(inner) = error.get_ref() {
+        if let Some(ours) = inner.downcast_ref::<SampleError>() {
+            return *ours;
+        }
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return classify_tls(tls);
+        }
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => SampleError::Refused,
+        io::ErrorKind::TimedOut => SampleError::Timeout,
+        _ => SampleError::Disconnected,
+    }
+}
+
+/// What a TLS error means: whose certificate was refused, or that the other side speaks something else.
+fn classify_tls(error: &rustls::Error) -> SampleError {
+    match error {
+        rustls::Error::InvalidMessage(_) => SampleError::TlsNotSpoken,
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::UnsupportedNameType => SampleError::TlsCertificate,
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied,
+        ) => SampleError::TlsIdentity,
+        _ => SampleError::Protocol,
+    }
+}
+
+/// How many bytes a [`Stream`] may still read. Clones share one account.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<AtomicU64>);
+
+impl Budget {
+    /// Allows `bytes` from now on, whatever was left.
+    pub fn arm(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes `bytes` off; an error if there were fewer.
+    fn spend(&self, bytes: u64) -> io::Result<()> {
+        let take = |left: u64| Some(left.saturating_sub(bytes));
+        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(left) if left >= bytes => Ok(()),
+            _ => Err(io::Error::other(SampleError::TooLarge)),
+        }
+    }
+}
+
+/// A connection. Reading beyond its [`Budget`] fails with an error that [`classify`] knows as
+/// [`SampleError::TooLarge`].
+pub struct Stream {
+    transport: Transport,
+    budget: Budget,
+    /// Nothing was read yet.
+    fresh: bool,
+}
+
+/// What carries the bytes.
+enum Transport {
+    /// TCP.
+    Plain(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn new(transport: Transport) -> Self {
+        Self {
+            transport,
+            budget: Budget(Arc::new(AtomicU64::new(GREETING))),
+            fresh: true,
+        }
+    }
+
+    /// The handle that allows more bytes, also after the stream itself was given away.
+    pub fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+
+    /// Accounts for what one read brought; looks at the first bytes of a plain connection for a TLS alert.
+    fn account(&mut self, read: &[u8]) -> io::Result<()> {
+        let first = std::mem::take(&mut self.fresh);
+        if first && matches!(self.transport, Transport::Plain(_)) && read.starts_with(&TLS_ALERT) {
+            return Err(io::Error::other(SampleError::TlsExpected));
+        }
+        self.budget.spend(read.len() as u64)
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.transport {
+            Transport::Plain(_) => "Stream(plain)",
+            Transport::Tls(_) => "Stream(tls)",
+        })
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        })?;
+        let accounted = self.account(buf.filled().get(before..).unwrap_or_default());
+        if accounted.is_err() {
+            // A reader that fails must not have filled anything.
+            buf.set_filled(before);
+        }
+        Poll::Ready(accounted)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Transport::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Transport::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
