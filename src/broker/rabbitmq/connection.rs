@@ -14,7 +14,10 @@ use lapin::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::transport::{FRAME_MAX, Guarded, Undigested, runtime};
+use super::{
+    frames::FRAME_MAX,
+    transport::{Guarded, Undigested, runtime},
+};
 use crate::{
     broker::{
         Address,

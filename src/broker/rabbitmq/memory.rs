@@ -34,8 +34,8 @@ struct Known {
     seen: Moment,
     /// Its answer, if that was no count, with the time it came.
     doubtful: Option<(Moment, Answer)>,
-    /// It held messages when last counted.
-    had_work: bool,
+    /// When it was counted last, if it held messages then.
+    had_work: Option<Moment>,
 }
 
 /// What to do about a queue in this sample.
@@ -85,12 +85,15 @@ impl Memory {
             Ok(Reply::Missing) => false,
             _ => return answer,
         };
-        let disbelief = |at: Moment| now.saturating_sub(at) < DISBELIEF;
-        if known.had_work && !has_work && self.reconnected.is_some_and(disbelief) {
+        if !has_work
+            && known
+                .had_work
+                .is_some_and(|counted| disbelieved(counted, self.reconnected, now))
+        {
             known.doubtful = None;
             return Err(SampleError::JustReconnected);
         }
-        known.had_work = has_work;
+        known.had_work = has_work.then_some(now);
         answer
     }
 
@@ -101,6 +104,11 @@ impl Memory {
             self.queues.retain(|_, known| now.saturating_sub(known.seen) < FORGET);
         }
     }
+}
+
+/// Work that was counted before the connection broke is not believed to be gone so soon after.
+fn disbelieved(counted: Moment, reconnected: Option<Moment>, now: Moment) -> bool {
+    reconnected.is_some_and(|reconnected| counted < reconnected && now.saturating_sub(reconnected) < DISBELIEF)
 }
 
 #[cfg(test)]
@@ -167,6 +175,7 @@ mod tests {
         assert_eq!(memory.learn("q", depth(3), at(0)), depth(3));
         memory.reconnected(at(1000));
         assert_eq!(memory.learn("q", depth(2), at(1500)), depth(2));
+        assert_eq!(memory.learn("q", depth(0), at(2000)), depth(0));
     }
 
     #[test]

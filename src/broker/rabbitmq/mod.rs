@@ -5,7 +5,7 @@
 //! | `mod.rs` | the endpoint: which read goes which way |
 //! | `amqp.rs` | the AMQP side: the connection kept, the feeds on it |
 //! | `connection.rs` | connect, log in, say goodbye; errors in our words |
-//! | `transport.rs` | what lies under the client library and guards it |
+//! | `transport.rs`, `frames.rs` | what lies under the client library and guards it |
 //! | `depths.rs` | passive declares |
 //! | `memory.rs` | queues that gave no count, and zeros not believed yet (pure) |
 //! | `feed.rs`, `heartbeats.rs`, `control.rs` | what workers say |
@@ -15,6 +15,7 @@ mod connection;
 mod control;
 mod depths;
 mod feed;
+mod frames;
 mod heartbeats;
 mod memory;
 mod transport;

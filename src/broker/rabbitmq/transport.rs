@@ -25,14 +25,8 @@ use tokio::{
     sync::oneshot,
 };
 
+use super::frames::Frames;
 use crate::{broker::stream::Stream, work::SampleError};
-
-/// The largest frame we accept, in bytes: the smallest limit that RabbitMQ 4.1 and later agree to. Larger messages come
-/// in several frames. `lapin` keeps two buffers of 32 frames for each connection.
-pub(super) const FRAME_MAX: u32 = 8192;
-
-/// Type, channel, size before a frame's payload, and the end octet after it.
-const FRAME_OVERHEAD: u32 = 8;
 
 /// Bytes that may have arrived and not have been digested: more is a flood.
 const UNDIGESTED_MAX: u64 = 16 << 20;
@@ -63,57 +57,6 @@ impl Undigested {
             true => Ok(()),
             false => Err(io::Error::other(SampleError::TooLarge)),
         }
-    }
-}
-
-/// Follows the frames in the bytes that arrive (AMQP 0-9-1, 4.2.3: type, channel, size, payload, end octet).
-#[derive(Debug, Default)]
-struct Frames {
-    /// The bytes of a header seen so far.
-    header: [u8; 7],
-    have: usize,
-    /// Bytes of payload and end octet still to come.
-    rest: usize,
-}
-
-impl Frames {
-    /// Lets bytes pass.
-    ///
-    /// # Errors
-    /// [`SampleError::Protocol`]: not AMQP frames; [`SampleError::TooLarge`]: a frame beyond [`FRAME_MAX`].
-    fn pass(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while let Some((first, others)) = bytes.split_first() {
-            if self.rest > 0 {
-                let skip = self.rest.min(bytes.len());
-                self.rest -= skip;
-                bytes = bytes.get(skip..).unwrap_or_default();
-                continue;
-            }
-            if let Some(place) = self.header.get_mut(self.have) {
-                *place = *first;
-                self.have += 1;
-            }
-            bytes = others;
-            self.look()?;
-        }
-        Ok(())
-    }
-
-    /// Looks at the header as far as it is there. Types: 1 method, 2 header, 3 body, 8 heartbeat.
-    fn look(&mut self) -> io::Result<()> {
-        let [kind, _, _, size @ ..] = self.header;
-        if !matches!(kind, 1 | 2 | 3 | 8) {
-            return Err(io::Error::other(SampleError::Protocol));
-        }
-        if self.have == self.header.len() {
-            let size = u32::from_be_bytes(size);
-            if size > FRAME_MAX - FRAME_OVERHEAD {
-                return Err(io::Error::other(SampleError::TooLarge));
-            }
-            self.rest = size as usize + 1;
-            self.have = 0;
-        }
-        Ok(())
     }
 }
 
@@ -157,7 +100,7 @@ impl AsyncRead for Guarded {
         let mut buf = ReadBuf::new(buf);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
         let bytes = buf.filled();
-        self.frames.pass(bytes)?;
+        self.frames.pass(bytes).map_err(io::Error::other)?;
         self.undigested.arrived(bytes.len())?;
         Poll::Ready(Ok(bytes.len()))
     }
@@ -205,43 +148,6 @@ impl Reactor for Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn error(bytes: &[&[u8]]) -> Option<SampleError> {
-        let mut frames = Frames::default();
-        let failed = bytes.iter().find_map(|bytes| frames.pass(bytes).err())?;
-        Some(crate::broker::stream::classify(&failed))
-    }
-
-    const HEARTBEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, 0xCE];
-
-    #[test]
-    fn whole_and_split_frames_pass() {
-        assert_eq!(error(&[HEARTBEAT, HEARTBEAT]), None);
-        let method = [&[1, 0, 1, 0, 0, 0, 3, 9, 9, 9, 0xCE][..], HEARTBEAT].concat();
-        assert_eq!(error(&[&method]), None);
-        let bytes: Vec<&[u8]> = method.chunks(1).collect();
-        assert_eq!(error(&bytes), None);
-    }
-
-    #[test]
-    fn a_frame_beyond_the_limit_never_reaches_the_parser() {
-        let size = |size: u32| [&[1, 0, 0][..], &size.to_be_bytes()].concat();
-        assert_eq!(error(&[&size(FRAME_MAX - FRAME_OVERHEAD)]), None);
-        assert_eq!(error(&[&size(FRAME_MAX)]), Some(SampleError::TooLarge));
-        assert_eq!(error(&[&size(u32::MAX)]), Some(SampleError::TooLarge));
-    }
-
-    #[test]
-    fn other_protocols_are_told_apart() {
-        for other in [
-            "HTTP/1.1 400 Bad Request\r\n",
-            "AMQP\0\0\t\u{1}",
-            "-ERR unknown\r\n",
-            "\0",
-        ] {
-            assert_eq!(error(&[other.as_bytes()]), Some(SampleError::Protocol), "{other:?}");
-        }
-    }
 
     #[test]
     fn undigested_bytes_are_bounded() {
