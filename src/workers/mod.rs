@@ -14,5 +14,5 @@ mod call;
 pub mod costs;
 pub mod victims;
 
-pub use call::{CallError, within};
+pub use call::{CallError, DEADLINE, within};
 pub use victims::{Pod, RemovalPlan, plan, plan_ordered};

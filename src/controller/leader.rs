@@ -1,0 +1,252 @@
+//! Leader election by a Lease: of several replicas one acts. The rule is client-go's (`tools/leaderelection`).
+//!
+//! * Every write carries the `resourceVersion` it was computed from: a lost race is a 409.
+//! * No clocks are compared. A lease is expired if *this* process has seen it unchanged for the lease's own duration.
+//! * Who cannot renew within the renew deadline, which is shorter, has lost it; the process must end then.
+//!
+//! Rights needed: `create` leases; `get` and `update` the one named lease.
+
+mod step;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client, api::PostParams};
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    work::Now,
+    workers::{CallError, DEADLINE, within},
+};
+use step::{Seen, Step, release, step};
+
+/// To give the lease back at the end may take so long.
+const RELEASE: Duration = Duration::from_secs(1);
+
+/// Which lease, for whom, and the times (client-go's defaults by [`Config::new`]).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The lease's namespace: the operator's own.
+    pub namespace: String,
+    /// The lease's name.
+    pub name: String,
+    /// This process: the pod's name. Two processes of one identity would both lead.
+    pub identity: String,
+    /// Others take the lease when they saw it unchanged for so long; whole seconds, at least 1.
+    pub lease: Duration,
+    /// The lease is lost if it could not be renewed for so long; shorter than `lease`.
+    pub renew_deadline: Duration,
+    /// How often to renew, or to look whether the lease is free.
+    pub retry: Duration,
+}
+
+impl Config {
+    /// Lease 15 s, renew deadline 10 s, retry 2 s.
+    pub fn new(namespace: &str, name: &str, identity: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+            lease: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+        }
+    }
+}
+
+/// This process leads. Renewed by a task of its own, so a busy main loop does not lose it.
+#[derive(Debug)]
+pub struct Leadership {
+    lost: watch::Receiver<()>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Leadership {
+    /// Resolves when leadership is lost, or the task that renews it died: stop acting and end the process. May be
+    /// cancelled and called again.
+    pub async fn lost(&mut self) {
+        // Nothing is ever sent: the task's end closes the channel.
+        let _ = self.lost.changed().await;
+    }
+
+    /// Gives the lease back, so that another replica takes it at its next look. Call it when nothing acts any more; takes
+    /// at most 1 s, and is no failure if it does not succeed (then the lease expires).
+    pub async fn release(self) {
+        let Self { mut lost, stop } = self;
+        if stop.send(()).is_ok() {
+            let _ = timeout(RELEASE, lost.changed()).await;
+        }
+    }
+}
+
+/// Resolves when this process has become the leader. Errors are retried for ever; one is logged when it differs from the
+/// one before.
+pub async fn lead(client: Client, config: Config) -> Leadership {
+    let mut election = Election::new(client, config);
+    let held = election.gain().await;
+    tracing::info!(
+        lease = election.config.name,
+        identity = election.config.identity,
+        "leading"
+    );
+    let (stop, stopped) = oneshot::channel();
+    let (end, lost) = watch::channel(());
+    tokio::spawn(async move {
+        election.keep(held, stopped).await;
+        drop(end);
+    });
+    Leadership { lost, stop }
+}
+
+/// The lease as last written by us, and when that write was begun.
+struct Held {
+    lease: Lease,
+    since: Instant,
+}
+
+/// One candidate.
+struct Election {
+    api: Api<Lease>,
+    config: Config,
+    seen: Seen,
+    started: Instant,
+    trouble: Option<CallError>,
+}
+
+impl Election {
+    fn new(client: Client, config: Config) -> Self {
+        Self {
+            api: Api::namespaced(client, &config.namespace),
+            config,
+            seen: Seen::default(),
+            started: Instant::now(),
+            trouble: None,
+        }
+    }
+
+    /// Both clocks.
+    fn now(&self) -> Now {
+        Now {
+            wall: Timestamp::now(),
+            moment: self.started.elapsed(),
+        }
+    }
+
+    /// Looks until the lease is ours.
+    async fn gain(&mut self) -> Held {
+        loop {
+            let deadline = Instant::now() + self.config.renew_deadline;
+            let wait = match self.attempt(deadline).await {
+                Ok(Attempt::Held(held)) => return *held,
+                Ok(Attempt::Wait(until_expiry)) => until_expiry.min(self.config.retry),
+                Err(_) => self.config.retry,
+            };
+            sleep(wait).await;
+        }
+    }
+
+    /// Renews until that fails for too long, someone else holds the lease, or we are told to stop.
+    async fn keep(&mut self, mut held: Held, mut stopped: oneshot::Receiver<()>) {
+        let mut known = true;
+        let why = loop {
+            let deadline = held.since + self.config.renew_deadline;
+            tokio::select! {
+                told = &mut stopped => {
+                    if told.is_ok() {
+                        self.give_back(&held.lease).await;
+                    }
+                    return;
+                }
+                () = sleep(self.config.retry.min(left(deadline))) => {}
+            }
+            if left(deadline).is_zero() {
+                break "it could not be renewed in time";
+            }
+            // The lease as we wrote it saves a read. After a failure nobody knows: look again.
+            let attempt = match known {
+                true => self.write(Some(&held.lease), deadline).await,
+                false => self.attempt(deadline).await,
+            };
+            known = attempt.is_ok();
+            match attempt {
+                Ok(Attempt::Held(renewed)) => held = *renewed,
+                Ok(Attempt::Wait(_)) => break "someone else holds it",
+                Err(_) => {}
+            }
+        };
+        tracing::error!(lease = self.config.name, why, "the lease is lost");
+    }
+
+    /// Looks at the lease and, if it may be ours, writes it.
+    async fn attempt(&mut self, deadline: Instant) -> Result<Attempt, CallError> {
+        let found = within(time(deadline), self.api.get_opt(&self.config.name)).await;
+        let lease = self.told(found)?;
+        self.seen.look(lease.as_ref(), self.started.elapsed());
+        self.write(lease.as_ref(), deadline).await
+    }
+
+    /// Does the next step after this lease.
+    async fn write(&mut self, lease: Option<&Lease>, deadline: Instant) -> Result<Attempt, CallError> {
+        let since = Instant::now();
+        let (name, post) = (&self.config.name, PostParams::default());
+        let written = match step(lease, &self.seen, &self.config, self.now()) {
+            Step::Create(lease) => within(time(deadline), self.api.create(&post, &lease)).await,
+            Step::Claim(lease) | Step::Renew(lease) => {
+                within(time(deadline), self.api.replace(name, &post, &lease)).await
+            }
+            Step::Wait(until_expiry) => return Ok(Attempt::Wait(until_expiry)),
+        };
+        let lease = self.told(written)?;
+        Ok(Attempt::Held(Box::new(Held { lease, since })))
+    }
+
+    /// Passes a result on and logs an error that is news. Losing a race (409) is none.
+    fn told<T>(&mut self, result: Result<T, CallError>) -> Result<T, CallError> {
+        let trouble = result.as_ref().err().copied().filter(|error| !error.is_conflict());
+        if let Some(error) = trouble
+            && self.trouble != trouble
+        {
+            tracing::warn!(lease = self.config.name, %error, "the lease could not be read or written");
+        }
+        self.trouble = trouble;
+        result
+    }
+
+    /// Frees the lease, if it is still as we wrote it.
+    async fn give_back(&self, lease: &Lease) {
+        let free = release(lease, self.now());
+        let written = within(
+            RELEASE,
+            self.api.replace(&self.config.name, &PostParams::default(), &free),
+        )
+        .await;
+        if let Err(error) = written {
+            tracing::debug!(lease = self.config.name, %error, "the lease was not given back and will expire");
+        }
+    }
+}
+
+/// How an attempt ended, if it did not fail.
+enum Attempt {
+    /// The lease is ours.
+    Held(Box<Held>),
+    /// Someone else's; it expires in this time unless renewed.
+    Wait(Duration),
+}
+
+/// The time until then.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// The time for one call.
+fn time(deadline: Instant) -> Duration {
+    DEADLINE.min(left(deadline))
+}
+
+#[cfg(test)]
+mod tests;
