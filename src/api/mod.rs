@@ -24,7 +24,7 @@ pub use spec::{
     TaskWorkerPoolSpec, Worker,
 };
 pub use status::{Condition, ConditionStatus, DecisionStatus, LastScale, Status, WorkStatus};
-pub use target::{Target, TargetSpec, TargetStatus};
+pub use target::{Target, TargetCondition, TargetSpec, TargetStatus};
 
 /// The API group.
 pub const GROUP: &str = "taskworkerpool.dev";

@@ -53,4 +53,18 @@ pub struct TargetStatus {
     /// Ready pods.
     #[serde(default)]
     pub ready_replicas: Option<i32>,
+    /// Its conditions.
+    #[serde(default)]
+    pub conditions: Vec<TargetCondition>,
+}
+
+/// What the Deployment controller says of a rollout.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+pub struct TargetCondition {
+    /// `Progressing`, `Available` or `ReplicaFailure`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
 }

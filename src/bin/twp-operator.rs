@@ -44,7 +44,11 @@ fn run(settings: controller::Settings) -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail("a TLS provider is installed already");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the async runtime does not start: {error}")),
     };

@@ -81,6 +81,24 @@ pub fn parse(text: &str) -> Result<Address, UrlError> {
 /// A [`UrlError`] if it is no such URL, or if it names no user and password.
 pub fn management(text: &str) -> Result<Management, UrlError> {
     let text = clean(text);
+    let (https, parts) = management_parts(&text)?;
+    match (parts.user.clone(), parts.password.clone()) {
+        (Some(user), Some(password)) => management_at(https, parts, user, Secret::new(password)),
+        _ => Err(UrlError::NoCredentials),
+    }
+}
+
+/// The same for a URL without credentials: these are used.
+///
+/// # Errors
+/// A [`UrlError`] if it is no such URL.
+pub fn management_as(text: &str, user: String, password: Secret) -> Result<Management, UrlError> {
+    let text = clean(text);
+    let (https, parts) = management_parts(&text)?;
+    management_at(https, parts, user, password)
+}
+
+fn management_parts(text: &str) -> Result<(bool, Parts<'_>), UrlError> {
     let (scheme, rest) = text.split_once("://").ok_or(UrlError::Management)?;
     let https = match scheme.to_ascii_lowercase().as_str() {
         "http" => false,
@@ -88,12 +106,14 @@ pub fn management(text: &str) -> Result<Management, UrlError> {
         _ => return Err(UrlError::Management),
     };
     let parts = Parts::of(rest)?;
-    if !parts.query.is_empty() {
-        return Err(UrlError::Management);
+    if parts.query.is_empty() {
+        Ok((https, parts))
+    } else {
+        Err(UrlError::Management)
     }
-    let (Some(user), Some(password)) = (parts.user, parts.password) else {
-        return Err(UrlError::NoCredentials);
-    };
+}
+
+fn management_at(https: bool, parts: Parts<'_>, user: String, password: Secret) -> Result<Management, UrlError> {
     let path = parts.raw_path.trim_end_matches('/');
     Ok(Management {
         https,
@@ -101,7 +121,7 @@ pub fn management(text: &str) -> Result<Management, UrlError> {
         port: parts.port.unwrap_or(if https { 15671 } else { 15672 }),
         path: path.strip_suffix("/api").unwrap_or(path).to_owned(),
         user,
-        password: Secret::new(password),
+        password,
     })
 }
 

@@ -1,3 +1,190 @@
-//! controller
+//! The shell around the core: watches pools and Deployments, has the brokers sampled, and makes a short pass over a pool
+//! whenever something about it changed.
+//!
+//! | file | kind | concept |
+//! |---|---|---|
+//! | `mod.rs` | shell | [`Settings`] and [`run()`]: what starts and ends with the process |
+//! | `pool.rs` | data | one validated pool |
+//! | `validate.rs` | pure | from the object as written to a pool, and to its broker's address |
+//! | `target.rs` | pure | what a decision needs to know of a Deployment |
+//! | `watch.rs`, `news.rs` | shell, data | the watches; all that can change a decision |
+//! | `registry.rs`, `entry.rs` | data | the books: pools, targets, endpoints; one pool's state |
+//! | `desk.rs`, `pass.rs` | shell | the one task that takes the news; the pass: look → decide → apply → publish |
+//! | `resolve.rs` | shell | Secrets and ConfigMaps, by name |
+//! | `apply.rs` | shell | pods to spare, then `/scale` |
+//! | `status.rs` | pure | the status a pool ought to have |
+//! | `publish.rs`, `report.rs` | shell | the status written when it says something new; log lines, Events, metrics |
+//! | `leader.rs` | shell | one of several replicas acts |
 
-pub mod leader;
+mod apply;
+mod desk;
+mod entry;
+mod leader;
+mod news;
+mod pass;
+pub mod pool;
+mod publish;
+mod registry;
+mod report;
+mod resolve;
+pub mod status;
+mod target;
+pub mod validate;
+mod watch;
+
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+
+use clap::Args;
+use kube::{Client, client::ClientBuilder};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot},
+};
+use tower::timeout::TimeoutLayer;
+
+use crate::{
+    broker::Clock,
+    telemetry::{Events, Health, LogFormat, Metrics, health},
+};
+
+/// No answer of the API server may take longer to begin.
+const HEADERS: Duration = Duration::from_secs(10);
+/// News of a watch that wait for the desk.
+const WATCHED: usize = 256;
+/// Samples that wait for the desk; a sampler waits when they do.
+const SAMPLES: usize = 4096;
+
+/// The operator's flags; each has an environment variable.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Namespaces to watch, separated by commas; all where none is given.
+    #[arg(long, env = "TWP_WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+    /// Address that serves /metrics, /livez and /readyz.
+    #[arg(long, env = "TWP_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Log format: json or text. RUST_LOG sets the level.
+    #[arg(long, env = "TWP_LOG_FORMAT", default_value_t)]
+    pub log_format: LogFormat,
+    /// Act only while holding the Lease; for more than one replica.
+    #[arg(long, env = "TWP_LEADER_ELECTION", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub leader_election: bool,
+    /// Name of the Lease.
+    #[arg(long, env = "TWP_LEASE_NAME", default_value = "twp-operator")]
+    pub lease_name: String,
+    /// Name of this pod: who holds the Lease, and the reporter of Events.
+    #[arg(long, env = "POD_NAME", default_value = "twp-operator")]
+    pub pod_name: String,
+    /// Namespace of the Lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    pub pod_namespace: String,
+}
+
+/// Why the process ends other than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No way to the API server.
+    #[error("no API server is configured: run in a cluster, or set KUBECONFIG ({0})")]
+    Config(#[from] kube::config::InferConfigError),
+    /// The client cannot be made of the configuration.
+    #[error("the API server's configuration cannot be used")]
+    Client,
+    /// The address is taken.
+    #[error("cannot listen on {0}: is it in use? ({1})")]
+    Listen(SocketAddr, std::io::Error),
+    /// No signals.
+    #[error("signals cannot be caught: {0}")]
+    Signal(std::io::Error),
+    /// Another replica has the Lease, or it could not be renewed.
+    #[error("the Lease was lost: another replica may act now")]
+    LostLease,
+    /// A task that must live ended.
+    #[error("the main loop ended")]
+    Ended,
+}
+
+/// Runs until SIGTERM or SIGINT, then returns within a second or two.
+///
+/// # Errors
+/// [`RunError`]: the process must end, and be started again.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let mut term = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| RunError::Listen(settings.listen, error))?;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let health = Health::default();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(health::serve(listener, metrics.clone(), health.clone(), async move {
+        let _stopped = stopped.await;
+    }));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %settings.listen, "started");
+    let result = tokio::select! {
+        result = act(&settings, &metrics, &health) => result,
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+    };
+    let _gone = stop.send(());
+    server.abort();
+    tracing::info!("ended");
+    result
+}
+
+/// Waits for the leadership, then works.
+async fn act(settings: &Settings, metrics: &Metrics, health: &Health) -> Result<(), RunError> {
+    let client = client().await?;
+    if !settings.leader_election {
+        work(settings, client, metrics.clone(), health.clone()).await;
+        return Err(RunError::Ended);
+    }
+    let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
+    metrics.leads(&settings.lease_name, false);
+    let mut leadership = leader::lead(client.clone(), config).await;
+    metrics.leads(&settings.lease_name, true);
+    tracing::info!(lease = settings.lease_name, "leads");
+    tokio::select! {
+        () = work(settings, client, metrics.clone(), health.clone()) => Err(RunError::Ended),
+        () = leadership.lost() => Err(RunError::LostLease),
+    }
+}
+
+async fn client() -> Result<Client, RunError> {
+    let mut config = kube::Config::infer().await?;
+    // kube's own retries would hide refusals for minutes; every call here has a deadline and its own way to try again.
+    config.default_retry = false;
+    let builder = ClientBuilder::try_from(config).map_err(|_| RunError::Client)?;
+    Ok(builder.with_layer(&TimeoutLayer::new(HEADERS)).build())
+}
+
+/// Starts the watches and the desk.
+async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Health) {
+    let (watched, news) = mpsc::channel(WATCHED);
+    let (inbox, own) = mpsc::unbounded_channel();
+    let (out, samples) = mpsc::channel(SAMPLES);
+    health.waiting(desk::CRD);
+    for scope in scopes(&settings.watch_namespaces) {
+        tokio::spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
+        tokio::spawn(watch::pools(client.clone(), scope, watched.clone()));
+    }
+    drop(watched);
+    let events = Events::new(client.clone(), settings.pod_name.clone());
+    desk::Desk::new(client, Clock::start(), metrics, events, health, inbox, out)
+        .run(news, own, samples)
+        .await;
+}
+
+/// One scope for each namespace, or one for all.
+fn scopes(namespaces: &[String]) -> Vec<news::Scope> {
+    let named: BTreeSet<_> = namespaces
+        .iter()
+        .map(|name| name.trim())
+        .filter(|name| !name.is_empty())
+        .collect();
+    if named.is_empty() {
+        vec![None]
+    } else {
+        named.into_iter().map(|name| Some(name.to_owned())).collect()
+    }
+}

@@ -256,12 +256,12 @@ impl Chooser<'_> {
 
 /// The replicas that running work needs: the busy pods where the workers tell, else all that is in flight.
 fn protected(work: &Work, policy: &Policy, seen: &Observation) -> u32 {
-    let slots = u64::from(policy.slots.max(1));
-    let carriers = |tasks: u64| u32::try_from(tasks.div_ceil(slots)).unwrap_or(u32::MAX);
+    let carriers = |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
     if seen.workers_heard {
-        seen.busy_pods.max(carriers(work.running))
+        seen.busy_pods
+            .max(policy.slots.map_or(0, |slots| carriers(work.running, slots)))
     } else {
-        carriers(work.in_flight)
+        carriers(work.in_flight, policy.slots.unwrap_or(1))
     }
 }
 

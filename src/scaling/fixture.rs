@@ -7,7 +7,7 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
         min,
         max,
         backlog_per_replica,
-        slots: 4,
+        slots: Some(4),
         idle: s(60.0),
         behavior: Behavior::default(),
         fallback: None,

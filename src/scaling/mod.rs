@@ -41,8 +41,8 @@ pub struct Policy {
     pub max: u32,
     /// The backlog rule: outstanding tasks for each replica, at least 1.
     pub backlog_per_replica: u32,
-    /// Tasks one replica runs at a time, at least 1.
-    pub slots: u32,
+    /// Tasks one replica runs at a time, where the user says; unknown counts as 1 where no worker tells what it runs.
+    pub slots: Option<u32>,
     /// How long there must be no work before the last replicas go.
     pub idle: Duration,
     /// The HPA's `behavior`.

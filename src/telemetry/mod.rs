@@ -17,4 +17,5 @@ pub mod metrics;
 pub use events::{Events, PoolEvent};
 pub use health::Health;
 pub use logs::LogFormat;
+pub use logs::init;
 pub use metrics::{Direction, Metrics, PoolNumbers};

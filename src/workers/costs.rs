@@ -91,7 +91,10 @@ pub async fn list(client: &Client, namespace: &str, selector: &str) -> Result<Ve
 /// the replicas must stay.
 pub async fn mark(client: &Client, namespace: &str, costs: &[(String, i32)]) -> Result<(), CallError> {
     let api = Api::<Slim>::namespaced(client.clone(), namespace);
-    let writes = costs.iter().map(|(name, cost)| write(&api, name, *cost));
+    let writes: Vec<_> = costs
+        .iter()
+        .map(|(name, cost)| write(api.clone(), name.clone(), *cost))
+        .collect();
     stream::iter(writes)
         .buffer_unordered(WRITES)
         .fold(Ok(()), |all, one| async move { all.and(one) })
@@ -99,14 +102,14 @@ pub async fn mark(client: &Client, namespace: &str, costs: &[(String, i32)]) -> 
 }
 
 /// Writes one pod's cost.
-async fn write(api: &Api<Slim>, name: &str, cost: i32) -> Result<(), CallError> {
+async fn write(api: Api<Slim>, name: String, cost: i32) -> Result<(), CallError> {
     let value = if cost == 0 {
         Value::Null
     } else {
         json!(cost.to_string())
     };
     let patch = Patch::Merge(json!({"metadata": {"annotations": {COST: value}}}));
-    match within(DEADLINE, api.patch_metadata(name, &PatchParams::default(), &patch)).await {
+    match within(DEADLINE, api.patch_metadata(&name, &PatchParams::default(), &patch)).await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }

@@ -1,0 +1,250 @@
+//! All that the controller keeps of one pool between two passes.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::{
+    pool::{Identity, Key, Pool, Problem},
+    target::Target,
+};
+use crate::{
+    api::{LastScale, Status},
+    broker::{Address, SubscriberId},
+    scaling::{Decision, Memory, Observation, Reading},
+    work::{Moment, Now, SampleError, Tally},
+};
+
+/// A pool's state. Owned by the one task that makes passes, so there are no locks and never two passes at once.
+pub struct Entry {
+    /// Our own number for it, new for each UID.
+    pub id: SubscriberId,
+    /// Which object it is.
+    pub identity: Identity,
+    /// The validated spec, or what is wrong with it.
+    pub pool: Result<Pool, Problem>,
+    /// The object's status as last seen or written.
+    pub stored: Option<Status>,
+    /// How far it is with its broker.
+    pub link: Link,
+    /// What the broker said last.
+    pub samples: Samples,
+    /// The core's memory.
+    pub memory: Memory,
+    /// The last decision, and what it was made from.
+    pub decision: Option<(Observation, Decision)>,
+    /// What the operator has done to the target.
+    pub hold: Hold,
+    /// The last change of replicas.
+    pub last_scale: Option<LastScale>,
+    /// Work that runs in a task of its own; at most one of each kind.
+    pub tasks: Tasks,
+    /// When the status was last written.
+    pub published: Option<Moment>,
+    /// When the next pass is due even if nothing happens.
+    pub wake: Moment,
+}
+
+/// How far a pool is with its broker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Link {
+    /// The references have not been read yet.
+    None,
+    /// Sampled at this address.
+    Linked(Arc<Address>),
+    /// They lead to no address.
+    Failed(Problem),
+}
+
+/// What the broker said last.
+#[derive(Debug)]
+pub struct Samples {
+    /// The last count, and when it was taken.
+    pub last: Option<(Arc<Tally>, Now)>,
+    /// The last sample failed: why, and since when all have.
+    pub failing: Option<(SampleError, Moment)>,
+    /// The newest count for a task that writes: it looks again before it lowers.
+    pub newest: watch::Sender<Arc<Tally>>,
+}
+
+/// What the operator has done to its target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hold {
+    /// The UID of the target that this speaks of.
+    pub uid: String,
+    /// The number written last.
+    pub intended: Option<u32>,
+    /// The resource version that the last write led to; what is seen of an older one is not news.
+    pub version: u64,
+    /// Someone else took the replicas: their field manager and the number found.
+    pub overwritten: Option<(String, u32)>,
+    /// When others took the replicas, lately.
+    pub fights: VecDeque<(Moment, String)>,
+    /// So many replicas were kept above the decision, because their pods may run tasks.
+    pub kept: Option<u32>,
+    /// Why the last write failed.
+    pub failed: Option<String>,
+    /// No write before this moment (failed ones back off).
+    pub not_before: Moment,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+/// Tasks under way, and when to try again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tasks {
+    /// The references are being read.
+    pub resolving: bool,
+    /// Not to be read again before this moment.
+    pub resolve_not_before: Moment,
+    /// Readings in a row that did not help.
+    pub resolve_failures: u32,
+    /// The target is being written.
+    pub writing: bool,
+    /// The status is being written.
+    pub publishing: bool,
+}
+
+/// Three changes by others within this time are a conflict.
+const FIGHT_WINDOW: Duration = Duration::from_secs(600);
+const FIGHTS: usize = 3;
+
+impl Entry {
+    /// A pool just met.
+    pub fn new(id: SubscriberId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
+        Self {
+            id,
+            identity,
+            pool,
+            stored,
+            link: Link::None,
+            samples: Samples {
+                last: None,
+                failing: None,
+                newest: watch::Sender::new(Arc::default()),
+            },
+            memory: Memory::default(),
+            decision: None,
+            hold: Hold::default(),
+            last_scale: None,
+            tasks: Tasks::default(),
+            published: None,
+            wake: Moment::ZERO,
+        }
+    }
+
+    /// The target that a valid spec names.
+    pub fn target(&self) -> Option<Key> {
+        let pool = self.pool.as_ref().ok()?;
+        Some(Key {
+            namespace: self.identity.key.namespace.clone(),
+            name: pool.target.clone(),
+        })
+    }
+
+    /// The work with its freshness.
+    pub fn reading(&self, pool: &Pool, now: Moment) -> Reading {
+        let failing = self.samples.failing.map(|(why, _)| why);
+        match &self.samples.last {
+            None => Reading::Unknown {
+                why: failing.unwrap_or(SampleError::NotYet),
+            },
+            Some((tally, at)) => {
+                let age = now.saturating_sub(at.moment);
+                if age <= pool.policy.stale_after() {
+                    Reading::Fresh(tally.work.clone())
+                } else {
+                    Reading::Stale {
+                        work: tally.work.clone(),
+                        age,
+                        why: failing,
+                    }
+                }
+            }
+        }
+    }
+
+    /// All that a decision may know.
+    pub fn observe(&self, pool: &Pool, target: &Target, now: Now) -> Observation {
+        let tally = self.samples.last.as_ref().map(|(tally, _)| tally);
+        let work = tally.map(|tally| &tally.work);
+        let busy = tally.map_or(0, |tally| tally.busy.values().filter(|tasks| **tasks > 0).count());
+        Observation {
+            now: now.moment,
+            reading: self.reading(pool, now.moment),
+            replicas: self.replicas(target),
+            ready: target.ready,
+            rollout: target.rollout,
+            busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
+            workers_heard: tally.is_some_and(|tally| tally.workers_heard),
+            processed: tally.and_then(|tally| tally.processed),
+            next_due_in: work
+                .and_then(|work| work.next_due)
+                .map(|due| Duration::try_from(due.duration_since(now.wall)).unwrap_or_default()),
+        }
+    }
+
+    /// The number of replicas that counts as the present one: what we wrote, even if someone else wrote over it or the
+    /// watch has not shown it yet; otherwise what is there.
+    pub fn replicas(&self, target: &Target) -> u32 {
+        self.hold
+            .intended
+            .filter(|_| self.hold.uid == target.uid)
+            .unwrap_or(target.replicas)
+    }
+
+    /// Looks at the target after a change of it, or of the pool's will to act.
+    pub fn look(&mut self, target: &Target, acts: bool, now: Moment) {
+        if !acts || self.hold.uid != target.uid {
+            self.hold = Hold {
+                uid: target.uid.clone(),
+                ..Hold::default()
+            };
+        }
+        if !acts || target.version < self.hold.version {
+            return;
+        }
+        if target.is_ours() {
+            self.hold.intended = Some(target.replicas);
+            self.hold.overwritten = None;
+        } else if self.hold.intended.is_some() && self.hold.overwritten.is_none() {
+            let manager = target.other_owner().unwrap_or("unknown").to_owned();
+            self.hold.fights.push_back((now, manager.clone()));
+            self.hold.overwritten = Some((manager, target.replicas));
+        }
+    }
+
+    /// The replicas must be written: they are not ours yet, not ours any more, or not the number decided on.
+    pub fn must_write(&self, decided: u32) -> bool {
+        self.hold.overwritten.is_some() || self.hold.intended != Some(decided)
+    }
+
+    /// Who keeps changing the replicas.
+    pub fn fought_by(&mut self, now: Moment) -> Option<String> {
+        let fights = &mut self.hold.fights;
+        while fights
+            .front()
+            .is_some_and(|(at, _)| now.saturating_sub(*at) > FIGHT_WINDOW)
+            || fights.len() > 16
+        {
+            fights.pop_front();
+        }
+        (fights.len() >= FIGHTS)
+            .then(|| fights.back().map(|(_, manager)| manager.clone()))
+            .flatten()
+    }
+
+    /// When the last count was taken, by the wall clock.
+    pub fn counted(&self) -> Option<(&Tally, Timestamp)> {
+        self.samples.last.as_ref().map(|(tally, at)| (tally.as_ref(), at.wall))
+    }
+}
+
+/// How long to wait after so many failures in a row: doubling from `first` to `most`, spread by up to a quarter so that
+/// those who failed together do not come back together.
+pub fn backoff(failures: u32, first: Duration, most: Duration, id: SubscriberId) -> Duration {
+    let wait = first.saturating_mul(1 << failures.min(12)).min(most);
+    let spread = u32::try_from(id.wrapping_mul(2_654_435_761) % 256).unwrap_or(0);
+    wait + wait.mul_f64(f64::from(spread) / 1024.0)
+}

@@ -1,0 +1,264 @@
+//! The pass over one pool: look → decide → apply → publish. Short, and the only place where they meet.
+
+use std::time::Duration;
+
+use super::{
+    apply::Job,
+    desk::{Desk, acts, reference},
+    entry::{Entry, Link},
+    news::News,
+    pool::{Key, Pool, Problem},
+    publish,
+    registry::Listing,
+    report,
+    status::{self, Facts, Source},
+    target::Target,
+};
+use crate::{
+    api::Mode,
+    broker::SubscriberId,
+    scaling::{self, Decision, Reading},
+    work::{Moment, Now, SampleError},
+};
+
+/// A quiet pool is looked at again at least this often.
+const AT_LEAST: Duration = Duration::from_secs(60);
+
+impl Desk {
+    /// Makes a pass over one pool.
+    pub(super) fn pass(&mut self, id: SubscriberId) {
+        let now = self.clock.now();
+        let Some(entry) = self.pools.get(id) else { return };
+        let target = entry
+            .target()
+            .and_then(|key| Some((self.targets.get(&key)?.clone(), key)));
+        let problem = self.problem(entry, target.is_some());
+        let Some(problem) = problem else {
+            // The list of Deployments is not complete: nothing can be said yet.
+            return;
+        };
+        let pool = entry.pool.clone();
+        let mut next = AT_LEAST;
+        if let Ok(pool) = &pool {
+            next = next.min(self.connect(id, pool, now.moment));
+            // A pool that only waits for its Secret still decides: it holds, and it falls back.
+            let blocked = problem
+                .as_ref()
+                .is_some_and(|problem| problem.reason == CONFLICT || problem.reason == NO_TARGET);
+            if let Some((target, key)) = target.as_ref().filter(|_| !blocked) {
+                next = next.min(self.decide(id, pool, target, now));
+                self.act(id, pool, target, key, now.moment);
+            }
+        }
+        let target = target.map(|(target, _)| target);
+        next = next.min(self.publish(id, problem.as_ref(), pool.as_ref().ok(), target.as_ref(), now));
+        self.pools.wake_at(id, now.moment + next.max(Duration::from_millis(20)));
+    }
+
+    /// What keeps the pool from working; the outer `None`: not known yet.
+    fn problem(&self, entry: &Entry, has_target: bool) -> Option<Option<Problem>> {
+        let pool = match &entry.pool {
+            Ok(pool) => pool,
+            Err(problem) => return Some(Some(problem.clone())),
+        };
+        if let Some(elder) = self.pools.elder(entry) {
+            return Some(Some(Problem {
+                reason: CONFLICT,
+                message: format!(
+                    "The older pool `{}` scales the same target: delete one of the two, or change `targetRef`.",
+                    elder.identity.key.name
+                ),
+                wait: false,
+            }));
+        }
+        if !has_target {
+            let missing = match self.targets.listed(&entry.identity.key.namespace) {
+                Listing::Under => return None,
+                Listing::Refused(code) => {
+                    format!("Deployments cannot be listed (status {code}): check the operator's rights.")
+                }
+                Listing::Done => format!("There is no Deployment `{}` in this namespace: create it.", pool.target),
+            };
+            return Some(Some(Problem::waiting(NO_TARGET, missing)));
+        }
+        match &entry.link {
+            Link::Failed(problem) if !pool.policy.suspended => Some(Some(problem.clone())),
+            _ => Some(None),
+        }
+    }
+
+    /// Sees to it that the pool is sampled, or, while suspended, that it is not. Says when to look again.
+    fn connect(&mut self, id: SubscriberId, pool: &Pool, now: Moment) -> Duration {
+        let Some(entry) = self.pools.get(id) else {
+            return AT_LEAST;
+        };
+        match (&entry.link, pool.policy.suspended) {
+            (Link::None | Link::Failed(_), false) => {
+                let wait = entry.tasks.resolve_not_before.saturating_sub(now);
+                self.resolve(id);
+                wait
+            }
+            (Link::Linked(_), true) => {
+                if let Some(mut entry) = self.pools.remove(id) {
+                    self.unlink(&mut entry);
+                    self.pools.insert(entry);
+                }
+                AT_LEAST
+            }
+            _ => AT_LEAST,
+        }
+        .max(Duration::from_millis(100))
+    }
+
+    fn decide(&mut self, id: SubscriberId, pool: &Pool, target: &Target, now: Now) -> Duration {
+        let Some(entry) = self.pools.get_mut(id) else {
+            return AT_LEAST;
+        };
+        entry.look(target, acts(pool), now.moment);
+        let seen = entry.observe(pool, target, now);
+        let fresh = matches!(seen.reading, Reading::Fresh(_));
+        let memory = std::mem::take(&mut entry.memory);
+        let (memory, decision) = scaling::decide(&pool.policy, memory, &seen);
+        entry.memory = memory;
+        let before = entry.decision.take().map(|(_, decision)| decision);
+        let look_again = decision.look_again_in;
+        // A fresh reading goes stale by time alone.
+        let stale = if fresh {
+            let age = entry
+                .samples
+                .last
+                .as_ref()
+                .map_or(Moment::ZERO, |(_, at)| now.moment.saturating_sub(at.moment));
+            pool.policy.stale_after().saturating_sub(age) + Duration::from_millis(10)
+        } else {
+            AT_LEAST
+        };
+        let events = report::decision(&entry.identity, before.as_ref(), &decision, &self.metrics);
+        entry.decision = Some((seen, decision));
+        let about = reference(entry);
+        self.tell(&about, events);
+        look_again.min(stale)
+    }
+
+    /// Starts the write that the decision asks for, unless one is under way or it is too early to try again.
+    fn act(&mut self, id: SubscriberId, pool: &Pool, target: &Target, key: &Key, now: Moment) {
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        let Some((seen, decision)) = entry.decision.as_ref().filter(|_| acts(pool)) else {
+            return;
+        };
+        // The first word of a broker that has not spoken yet is awaited: one write from zero to N, not two.
+        let not_yet = matches!(
+            seen.reading,
+            Reading::Unknown {
+                why: SampleError::NotYet
+            }
+        );
+        if not_yet || !entry.must_write(decision.replicas) {
+            if entry.hold.intended == Some(decision.replicas) {
+                entry.hold.kept = None;
+            }
+            return;
+        }
+        let urgent = decision.replicas > target.replicas;
+        if entry.tasks.writing || (now < entry.hold.not_before && !(urgent && entry.hold.failures == 0)) {
+            return;
+        }
+        let job = Job {
+            target: key.clone(),
+            uid: target.uid.clone(),
+            selector: target.selector.clone(),
+            from: entry
+                .hold
+                .overwritten
+                .as_ref()
+                .map_or(seen.replicas, |_| target.replicas),
+            to: decision.replicas,
+            newest: entry.samples.newest.subscribe(),
+        };
+        self.write(id, job);
+    }
+
+    /// Writes the status if it says something new and it is time; says when to look again.
+    fn publish(
+        &mut self,
+        id: SubscriberId,
+        problem: Option<&Problem>,
+        pool: Option<&Pool>,
+        target: Option<&Target>,
+        now: Now,
+    ) -> Duration {
+        let Some(entry) = self.pools.get_mut(id) else {
+            return AT_LEAST;
+        };
+        let fought_by = entry.fought_by(now.moment);
+        let facts = Facts {
+            generation: entry.identity.generation,
+            problem,
+            suspended: pool.is_some_and(|pool| pool.policy.suspended),
+            mode: pool.map_or(Mode::Act, |pool| pool.mode),
+            target: target.map(|target| (entry.replicas(target), target.ready)),
+            source: pool.map_or(Source::NotYet, |pool| source(entry, pool, now)),
+            decision: entry.decision.as_ref().map(|(_, decision)| decision),
+            kept: entry.hold.kept,
+            fought_by: fought_by.as_deref(),
+            write_failed: entry.hold.failed.as_deref(),
+            last_scale: entry.last_scale.as_ref(),
+            now: now.wall,
+        };
+        let new = status::status(&facts, entry.stored.as_ref());
+        report::numbers(entry, pool, target, &new, &self.metrics);
+        let events = report::conditions(entry.stored.as_ref(), &new);
+        let Some(after) = publish::due_after(entry.stored.as_ref(), &new) else {
+            return AT_LEAST;
+        };
+        let wait = entry
+            .published
+            .map_or(Duration::ZERO, |at| (at + after).saturating_sub(now.moment));
+        if entry.tasks.publishing || !wait.is_zero() {
+            return wait.max(Duration::from_millis(100));
+        }
+        entry.tasks.publishing = true;
+        let about = reference(entry);
+        let (client, inbox, identity) = (self.client.clone(), self.inbox.clone(), entry.identity.clone());
+        tokio::spawn(async move {
+            let result = publish::write(&client, &identity, &new).await.map(|()| Box::new(new));
+            let _gone = inbox.send(News::Published(id, result));
+        });
+        self.tell(&about, events);
+        AT_LEAST
+    }
+}
+
+/// Another pool scales the same target.
+const CONFLICT: &str = "TargetTaken";
+/// There is nothing to scale.
+const NO_TARGET: &str = "TargetMissing";
+
+fn source<'a>(entry: &'a Entry, pool: &Pool, now: Now) -> Source<'a> {
+    let failing = entry.samples.failing;
+    match (entry.reading(pool, now.moment), entry.counted()) {
+        (Reading::Fresh(_), Some((tally, at))) => Source::Read { tally, at },
+        (Reading::Stale { age, why, .. }, last) => Source::Lost {
+            why: why.unwrap_or(SampleError::Timeout),
+            age,
+            last,
+        },
+        (
+            Reading::Unknown {
+                why: SampleError::NotYet,
+            },
+            _,
+        ) => Source::NotYet,
+        (Reading::Unknown { why }, last) => Source::Lost {
+            why,
+            age: failing.map_or(Duration::ZERO, |(_, since)| now.moment.saturating_sub(since)),
+            last,
+        },
+        (Reading::Fresh(_), None) => Source::NotYet,
+    }
+}
+
+/// A decision that leaves everything as it is, and for an unremarkable reason, is not worth a log line.
+pub(super) fn same(before: &Decision, after: &Decision) -> bool {
+    before.replicas == after.replicas && before.rule == after.rule
+}

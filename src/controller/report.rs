@@ -1,0 +1,131 @@
+//! What a pass tells: one log line for each changed decision, the Events that go with a change, the pool's metrics.
+
+use super::{
+    entry::Entry,
+    pass::same,
+    pool::{Identity, Pool},
+    target::Target,
+};
+use crate::{
+    api::{ConditionStatus, Status},
+    scaling::{Decision, Rule},
+    telemetry::{Metrics, PoolEvent, PoolNumbers},
+};
+
+/// Logs a changed decision and says which Events it is worth.
+pub fn decision(identity: &Identity, before: Option<&Decision>, after: &Decision, metrics: &Metrics) -> Vec<PoolEvent> {
+    if before.is_some_and(|before| same(before, after)) {
+        return Vec::new();
+    }
+    let key = &identity.key;
+    tracing::info!(
+        namespace = key.namespace,
+        name = key.name,
+        replicas = after.replicas,
+        rule = after.rule.reason(),
+        why = after.sentence,
+        "decided"
+    );
+    if matches!(
+        after.rule,
+        Rule::Stale | Rule::Unknown | Rule::Rollout | Rule::JustStarted | Rule::BlockedQueue
+    ) {
+        metrics.held(after.rule.reason());
+    }
+    let fell_back = before.is_some_and(|before| before.rule == Rule::Fallback);
+    match after.rule {
+        Rule::Fallback if !fell_back => {
+            vec![PoolEvent::FallbackStarted {
+                replicas: after.replicas,
+                why: after.sentence.clone(),
+            }]
+        }
+        Rule::Fallback | Rule::Stale | Rule::Unknown => Vec::new(),
+        _ if fell_back => vec![PoolEvent::FallbackEnded],
+        _ => Vec::new(),
+    }
+}
+
+/// The Events that changed conditions are worth: those that a person must know of.
+pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
+    let Some(before) = before else { return Vec::new() };
+    let told = ["Ready", "SourceAvailable", "QueueBlocked", "TargetConflict"];
+    after
+        .conditions
+        .iter()
+        .filter(|condition| told.contains(&condition.kind.as_str()) && condition.status != ConditionStatus::Unknown)
+        .filter(|condition| {
+            let old = before.conditions.iter().find(|old| old.kind == condition.kind);
+            old.is_none_or(|old| old.status != condition.status)
+        })
+        .map(|condition| {
+            let good = matches!(condition.kind.as_str(), "Ready" | "SourceAvailable");
+            PoolEvent::ConditionChanged {
+                reason: condition.reason.clone(),
+                kind: condition.kind.clone(),
+                status: word(condition.status).to_owned(),
+                message: condition.message.clone(),
+                warns: good != (condition.status == ConditionStatus::True),
+            }
+        })
+        .collect()
+}
+
+/// Sets the pool's metrics.
+pub fn numbers(entry: &Entry, pool: Option<&Pool>, target: Option<&Target>, status: &Status, metrics: &Metrics) {
+    let key = &entry.identity.key;
+    let tally = entry.samples.last.as_ref().map(|(tally, _)| tally);
+    let decision = entry.decision.as_ref().map(|(_, decision)| decision);
+    let replicas = target.map_or(0, |target| target.replicas);
+    metrics.pool(
+        &key.namespace,
+        &key.name,
+        PoolNumbers {
+            desired: decision.map_or(replicas, |decision| decision.replicas),
+            current: replicas,
+            min: pool.map_or(0, |pool| pool.policy.min),
+            max: pool.map_or(0, |pool| pool.policy.max),
+            queues: tally
+                .into_iter()
+                .flat_map(|tally| &tally.queues)
+                .map(|queue| (queue.queue.clone(), queue.ready))
+                .collect(),
+            in_flight: tally.map(|tally| tally.work.in_flight),
+            scheduled: tally.map(|tally| tally.work.scheduled),
+            source_up: entry.samples.failing.is_none() && tally.is_some(),
+            fallback: decision.is_some_and(|decision| decision.rule == Rule::Fallback),
+            conditions: status
+                .conditions
+                .iter()
+                .filter_map(|condition| Some((fixed(&condition.kind)?, word(condition.status))))
+                .collect(),
+        },
+    );
+}
+
+/// The condition types that are metrics labels.
+fn fixed(kind: &str) -> Option<&'static str> {
+    [
+        "Ready",
+        "SourceAvailable",
+        "ScalingActive",
+        "ScalingLimited",
+        "Degraded",
+        "QueuesFound",
+        "QueueBlocked",
+        "Fallback",
+        "TargetConflict",
+        "Reconciling",
+        "Stalled",
+    ]
+    .into_iter()
+    .find(|fixed| *fixed == kind)
+}
+
+fn word(status: ConditionStatus) -> &'static str {
+    match status {
+        ConditionStatus::True => "True",
+        ConditionStatus::False => "False",
+        ConditionStatus::Unknown => "Unknown",
+    }
+}

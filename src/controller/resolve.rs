@@ -1,0 +1,120 @@
+//! Reads the Secrets and ConfigMaps that a pool names, by name and nothing more, and makes the broker's address of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret as KubeSecret};
+use kube::{Api, Client};
+
+use super::{
+    pool::{Pool, Problem, Text},
+    validate::{self, Texts},
+};
+use crate::{
+    api::{KeyRef, ValueFrom},
+    broker::{Address, Secret},
+    workers::{CallError, DEADLINE, within},
+};
+
+/// The address of the pool's broker.
+///
+/// # Errors
+/// A [`Problem`] that names the object, the key or the field; never a value.
+pub async fn address(client: &Client, namespace: &str, pool: &Pool) -> Result<Arc<Address>, Problem> {
+    let reader = Reader { client, namespace };
+    let source = &pool.source;
+    let texts = Texts {
+        url: reader.text("broker.urlFrom", &source.url).await?,
+        ca: match &source.ca {
+            Some(from) => Some(reader.value("broker.tls.caFrom", from).await?),
+            None => None,
+        },
+        identity: match &source.identity {
+            Some((cert, key)) => Some((
+                reader.value("broker.tls.clientCertFrom", cert).await?,
+                Secret::new(reader.value("broker.tls.clientKeyFrom", key).await?),
+            )),
+            None => None,
+        },
+        management: match &source.management {
+            Some(text) => Some(reader.text("broker.management.urlFrom", text).await?),
+            None => None,
+        },
+    };
+    validate::address(pool, texts).map(Arc::new)
+}
+
+struct Reader<'a> {
+    client: &'a Client,
+    namespace: &'a str,
+}
+
+impl Reader<'_> {
+    async fn text(&self, field: &str, text: &Text) -> Result<Secret, Problem> {
+        match text {
+            Text::Plain(text) => Ok(Secret::new(text.clone())),
+            Text::From(from) => Ok(Secret::new(self.value(field, from).await?)),
+        }
+    }
+
+    async fn value(&self, field: &str, from: &ValueFrom) -> Result<String, Problem> {
+        let value = match (&from.secret_key_ref, &from.config_map_key_ref) {
+            (Some(at), None) => self.secret(at).await,
+            (None, Some(at)) => self.config_map(at).await,
+            _ => {
+                return Err(Problem::invalid(format!(
+                    "`{field}` must set exactly one of `secretKeyRef` and `configMapKeyRef`"
+                )));
+            }
+        };
+        value.map_err(|failure| failure.problem(field, from))
+    }
+
+    async fn secret(&self, at: &KeyRef) -> Result<String, Failure> {
+        let api: Api<KubeSecret> = Api::namespaced(self.client.clone(), self.namespace);
+        let secret = within(DEADLINE, api.get(&at.name)).await?;
+        let value = secret.data.unwrap_or_default().remove(&at.key).ok_or(Failure::NoKey)?;
+        String::from_utf8(value.0).map_err(|_| Failure::NotText)
+    }
+
+    async fn config_map(&self, at: &KeyRef) -> Result<String, Failure> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), self.namespace);
+        let map = within(DEADLINE, api.get(&at.name)).await?;
+        let mut data: BTreeMap<String, String> = map.data.unwrap_or_default();
+        data.remove(&at.key).ok_or(Failure::NoKey)
+    }
+}
+
+/// Why a key could not be read.
+enum Failure {
+    Call(CallError),
+    NoKey,
+    NotText,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl Failure {
+    fn problem(&self, field: &str, from: &ValueFrom) -> Problem {
+        let what = validate::describe(from);
+        match self {
+            Self::Call(error) if error.is_not_found() => Problem::waiting(
+                "ReferenceMissing",
+                format!("`{field}`: {what} does not exist: create it in the pool's namespace"),
+            ),
+            Self::Call(CallError::Refused { code: 403 }) => Problem::waiting(
+                "ReferenceForbidden",
+                format!("`{field}`: the operator may not read {what}: check its Role"),
+            ),
+            Self::Call(error) => Problem::waiting(
+                "ReferenceUnreadable",
+                format!("`{field}`: {what} could not be read: {error}"),
+            ),
+            Self::NoKey => Problem::waiting("ReferenceMissing", format!("`{field}`: there is no {what}: add it")),
+            Self::NotText => Problem::waiting("ReferenceUnreadable", format!("`{field}`: {what} is not UTF-8 text")),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! The status a pool ought to have: a pure function of what is known of it. Conditions are computed afresh each time, so
+//! none is left behind; only `lastTransitionTime` is taken from the status before.
+//!
+//! `Ready` speaks of the spec alone (it works, the target is there, the credentials can be read) and never of transient
+//! state: whoever waits for `Ready` in a pipeline must not wait for a broker's restart to end.
+#![deny(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::pool::{DEGRADED_AFTER, Problem};
+use crate::{
+    api::{
+        Condition,
+        ConditionStatus::{self, False, True, Unknown},
+        DecisionStatus, LastScale, Mode, Status, WorkStatus,
+    },
+    scaling::{Decision, Rule},
+    work::{SampleError, Tally},
+};
+
+/// The API server accepts longer texts; nobody reads them.
+const MESSAGE: usize = 1000;
+
+/// What is known of a pool.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The generation of the spec.
+    pub generation: i64,
+    /// What keeps the pool from working.
+    pub problem: Option<&'a Problem>,
+    /// `spec.suspend`.
+    pub suspended: bool,
+    /// `spec.mode`.
+    pub mode: Mode,
+    /// The target's `spec.replicas` and ready replicas.
+    pub target: Option<(u32, u32)>,
+    /// The broker.
+    pub source: Source<'a>,
+    /// The last decision.
+    pub decision: Option<&'a Decision>,
+    /// Fewer replicas were decided on than could be reached, because so many pods run tasks or are not known to be idle.
+    pub kept: Option<u32>,
+    /// Others changed the target's replicas three times in ten minutes: the last one's field manager.
+    pub fought_by: Option<&'a str>,
+    /// The last write to the target failed: why.
+    pub write_failed: Option<&'a str>,
+    /// The last change the operator made.
+    pub last_scale: Option<&'a LastScale>,
+    /// The wall clock, for transition times.
+    pub now: Timestamp,
+}
+
+/// What is known of the broker.
+#[derive(Clone, Debug)]
+pub enum Source<'a> {
+    /// Not asked yet.
+    NotYet,
+    /// Read lately.
+    Read {
+        /// The last count.
+        tally: &'a Tally,
+        /// When it was taken.
+        at: Timestamp,
+    },
+    /// Cannot be read.
+    Lost {
+        /// Why.
+        why: SampleError,
+        /// For how long.
+        age: Duration,
+        /// The last count, if there was one, and when it was taken.
+        last: Option<(&'a Tally, Timestamp)>,
+    },
+}
+
+/// The status that the facts give; `before` is the object's present one.
+pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
+    let counted = match &facts.source {
+        Source::NotYet => None,
+        Source::Read { tally, at } => Some((*tally, *at)),
+        Source::Lost { last, .. } => *last,
+    };
+    let usable = facts.problem.is_none();
+    let decision = facts.decision.filter(|_| usable);
+    Status {
+        observed_generation: Some(facts.generation),
+        replicas: facts.target.map(|(replicas, _)| count(replicas)),
+        ready_replicas: facts.target.map(|(_, ready)| count(ready)),
+        desired_replicas: decision.map(|decision| count(decision.replicas)),
+        work: counted.filter(|_| usable).map(|(tally, at)| work(tally, at)),
+        decision: decision.map(|decision| DecisionStatus {
+            replicas: count(decision.replicas),
+            rule: decision.rule.reason().to_owned(),
+            message: sentence(facts, decision),
+        }),
+        last_scale: facts
+            .last_scale
+            .cloned()
+            .or_else(|| before.and_then(|before| before.last_scale.clone())),
+        conditions: conditions(facts, before),
+    }
+}
+
+fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
+    WorkStatus {
+        ready: wide(tally.work.ready),
+        in_flight: wide(tally.work.in_flight),
+        scheduled: wide(tally.work.scheduled),
+        oldest_wait_seconds: tally.work.oldest_wait.map(|wait| wide(wait.as_secs())),
+        sampled_at: Some(Time(whole_second(at))),
+    }
+}
+
+/// The decision's sentence, with what the deed had to leave undone.
+pub fn sentence(facts: &Facts, decision: &Decision) -> String {
+    let mut text = decision.sentence.clone();
+    if let Some(kept) = facts.kept {
+        text = format!("{text} {kept} kept: their pods run tasks or have not said that they do not.");
+    }
+    if facts.mode == Mode::Observe {
+        text = format!("{text} (Observe: nothing is written.)");
+    }
+    cut(text)
+}
+
+/// One condition before it gets its times.
+struct Wish {
+    kind: &'static str,
+    status: ConditionStatus,
+    reason: &'static str,
+    message: String,
+}
+
+fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
+    let mut wishes = vec![
+        ready(facts),
+        source(facts),
+        active(facts),
+        limited(facts),
+        degraded(facts),
+    ];
+    wishes.extend(
+        [
+            queues_found(facts),
+            blocked(facts),
+            fallback(facts),
+            conflict(facts),
+            reconciling(facts),
+            stalled(facts),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    wishes.into_iter().map(|wish| dated(wish, facts, before)).collect()
+}
+
+/// `lastTransitionTime` moves only when the status does.
+fn dated(wish: Wish, facts: &Facts, before: Option<&Status>) -> Condition {
+    let same = before
+        .and_then(|before| before.conditions.iter().find(|condition| condition.kind == wish.kind))
+        .filter(|condition| condition.status == wish.status);
+    Condition {
+        kind: wish.kind.to_owned(),
+        status: wish.status,
+        observed_generation: Some(facts.generation),
+        last_transition_time: same.map_or_else(
+            || Time(whole_second(facts.now)),
+            |condition| condition.last_transition_time.clone(),
+        ),
+        reason: wish.reason.to_owned(),
+        message: cut(wish.message),
+    }
+}
+
+fn wish(kind: &'static str, status: ConditionStatus, reason: &'static str, message: impl Into<String>) -> Wish {
+    Wish {
+        kind,
+        status,
+        reason,
+        message: message.into(),
+    }
+}
+
+fn ready(facts: &Facts) -> Wish {
+    match facts.problem {
+        Some(problem) => wish("Ready", False, problem.reason, problem.message.clone()),
+        None if facts.suspended => wish("Ready", True, "Suspended", "`suspend` is true: hands off."),
+        None if matches!(facts.source, Source::NotYet) => {
+            wish("Ready", Unknown, "Starting", "The broker has not been asked yet.")
+        }
+        None => wish("Ready", True, "Working", "The spec works."),
+    }
+}
+
+fn source(facts: &Facts) -> Wish {
+    let kind = "SourceAvailable";
+    match &facts.source {
+        _ if facts.problem.is_some() || facts.suspended => wish(kind, Unknown, "NotAsked", "The broker is not asked."),
+        Source::NotYet => wish(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        Source::Read { tally, .. } => match tally.degraded {
+            None => wish(kind, True, "Sampled", "The broker answers."),
+            Some(why) => wish(
+                kind,
+                True,
+                why.label(),
+                format!("The broker answers, but {why}; what cannot be told apart is counted as work."),
+            ),
+        },
+        Source::Lost { why, .. } => wish(kind, False, why.label(), format!("The broker cannot be read: {why}.")),
+    }
+}
+
+fn active(facts: &Facts) -> Wish {
+    let kind = "ScalingActive";
+    if facts.problem.is_some() {
+        return wish(kind, False, "NotReady", "The pool is not ready.");
+    }
+    if facts.suspended {
+        return wish(kind, False, "Suspended", "`suspend` is true: hands off.");
+    }
+    if facts.mode == Mode::Observe {
+        return wish(kind, False, "Observing", "`mode` is Observe: nothing is written.");
+    }
+    if let Some(why) = facts.write_failed {
+        return wish(
+            kind,
+            False,
+            "WriteFailed",
+            format!("The replicas could not be written: {why}."),
+        );
+    }
+    match &facts.source {
+        Source::NotYet => wish(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        Source::Read { .. } => wish(kind, True, "Scaling", "The replicas follow the work."),
+        Source::Lost { age, .. } if *age < DEGRADED_AFTER => wish(
+            kind,
+            Unknown,
+            "SourceLost",
+            "The broker cannot be read; the replicas are held.",
+        ),
+        Source::Lost { .. } => wish(
+            kind,
+            False,
+            "SourceLost",
+            "The broker cannot be read; nothing is scaled down.",
+        ),
+    }
+}
+
+fn limited(facts: &Facts) -> Wish {
+    let kind = "ScalingLimited";
+    match facts
+        .decision
+        .filter(|_| facts.problem.is_none())
+        .and_then(|decision| Some((decision, decision.limited?)))
+    {
+        Some((decision, Rule::Maximum)) => wish(
+            kind,
+            True,
+            "Maximum",
+            format!(
+                "The work asks for {} replicas, more than `maxReplicas`.",
+                decision.wanted
+            ),
+        ),
+        Some((_, Rule::Minimum)) => wish(
+            kind,
+            True,
+            "Minimum",
+            "The work asks for fewer replicas than `minReplicas`.",
+        ),
+        Some((_, rule)) => wish(kind, True, rule.reason(), "`behavior` limits the step."),
+        None => wish(kind, False, "WithinLimits", "No limit holds the replicas back."),
+    }
+}
+
+fn degraded(facts: &Facts) -> Wish {
+    let kind = "Degraded";
+    if let Some(problem) = facts.problem {
+        return wish(kind, True, problem.reason, problem.message.clone());
+    }
+    match &facts.source {
+        Source::Lost { why, age, .. } if !facts.suspended && *age >= DEGRADED_AFTER => {
+            wish(kind, True, "SourceLost", format!("The broker cannot be read: {why}."))
+        }
+        _ => wish(kind, False, "AsExpected", "Nothing is broken."),
+    }
+}
+
+/// Only a broker that can say so (RabbitMQ) names missing queues; a Redis list that is empty does not exist.
+fn queues_found(facts: &Facts) -> Option<Wish> {
+    let Source::Read { tally, .. } = &facts.source else {
+        return None;
+    };
+    let missing: Vec<_> = tally
+        .queues
+        .iter()
+        .filter(|queue| queue.missing)
+        .map(|queue| queue.queue.as_str())
+        .collect();
+    (!missing.is_empty() && facts.problem.is_none() && !facts.suspended).then(|| {
+        let names = missing.join("`, `");
+        wish(
+            "QueuesFound",
+            False,
+            "QueueMissing",
+            format!("The broker knows no queue `{names}`: counted as empty until it is declared."),
+        )
+    })
+}
+
+fn blocked(facts: &Facts) -> Option<Wish> {
+    let decision = facts.decision.filter(|decision| decision.rule == Rule::BlockedQueue)?;
+    let Source::Read { tally, .. } = &facts.source else {
+        return None;
+    };
+    let names: Vec<_> = tally
+        .queues
+        .iter()
+        .filter(|queue| queue.ready > 0)
+        .map(|queue| queue.queue.as_str())
+        .collect();
+    facts.problem.is_none().then(|| {
+        wish(
+            "QueueBlocked",
+            True,
+            "NothingStarts",
+            format!(
+                "Tasks wait in `{}`, workers are there, and nothing starts (a task with an ETA at the head, or stuck \
+                 consumers): {} More workers would not help.",
+                names.join("`, `"),
+                decision.sentence
+            ),
+        )
+    })
+}
+
+fn fallback(facts: &Facts) -> Option<Wish> {
+    let decision = facts
+        .decision
+        .filter(|decision| decision.rule == Rule::Fallback && facts.problem.is_none())?;
+    Some(wish("Fallback", True, "SourceLost", decision.sentence.clone()))
+}
+
+fn conflict(facts: &Facts) -> Option<Wish> {
+    let manager = facts.fought_by?;
+    Some(wish(
+        "TargetConflict",
+        True,
+        "ReplicasOverwritten",
+        format!(
+            "`{manager}` keeps changing the target's replicas: remove `spec.replicas` from the Deployment's manifest, \
+             and any other autoscaler."
+        ),
+    ))
+}
+
+fn reconciling(facts: &Facts) -> Option<Wish> {
+    match facts.problem {
+        Some(problem) if problem.wait => Some(wish("Reconciling", True, problem.reason, problem.message.clone())),
+        None if !facts.suspended && matches!(facts.source, Source::NotYet) => Some(wish(
+            "Reconciling",
+            True,
+            "Starting",
+            "The broker has not been asked yet.",
+        )),
+        _ => None,
+    }
+}
+
+fn stalled(facts: &Facts) -> Option<Wish> {
+    let problem = facts.problem.filter(|problem| !problem.wait)?;
+    Some(wish("Stalled", True, problem.reason, problem.message.clone()))
+}
+
+fn count(replicas: u32) -> i32 {
+    i32::try_from(replicas).unwrap_or(i32::MAX)
+}
+
+fn wide(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Kubernetes times have whole seconds.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// At most so long, at a character's boundary.
+fn cut(mut text: String) -> String {
+    if text.len() > MESSAGE {
+        let end = (0..=MESSAGE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

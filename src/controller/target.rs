@@ -1,0 +1,99 @@
+//! What a decision needs to know of a Deployment, taken from the watched object. Pure.
+#![deny(clippy::disallowed_methods)]
+
+use kube::core::Selector;
+
+use super::pool::Key;
+use crate::api;
+
+/// The operator's field manager.
+pub const MANAGER: &str = "twp-operator";
+
+/// A Deployment as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The UID.
+    pub uid: String,
+    /// The resource version as a number; those of one object rise.
+    pub version: u64,
+    /// `spec.replicas`.
+    pub replicas: u32,
+    /// Ready pods.
+    pub ready: u32,
+    /// A new template is being rolled out, and it makes progress.
+    pub rollout: bool,
+    /// The field managers that own `spec.replicas`.
+    pub owners: Vec<String>,
+    /// The label selector of its pods, as text; empty if it cannot be written as one.
+    pub selector: String,
+}
+
+impl Target {
+    /// Reads the watched object. `None` for one without name, namespace or UID, which no API server serves.
+    pub fn read(object: &api::Target) -> Option<(Key, Self)> {
+        let meta = &object.metadata;
+        let key = Key {
+            namespace: meta.namespace.clone()?,
+            name: meta.name.clone()?,
+        };
+        let target = Self {
+            uid: meta.uid.clone()?,
+            version: version(meta.resource_version.as_deref()),
+            replicas: object.spec.replicas.map_or(1, natural),
+            ready: object.status.ready_replicas.map_or(0, natural),
+            rollout: rollout(object),
+            owners: owners(object),
+            selector: Selector::try_from(object.spec.selector.clone())
+                .map(|selector| selector.to_string())
+                .unwrap_or_default(),
+        };
+        Some((key, target))
+    }
+
+    /// The operator owns the replicas.
+    pub fn is_ours(&self) -> bool {
+        self.owners.iter().any(|owner| owner == MANAGER)
+    }
+
+    /// Who else owns the replicas; the first name, where there is one.
+    pub fn other_owner(&self) -> Option<&str> {
+        self.owners.iter().map(String::as_str).find(|owner| *owner != MANAGER)
+    }
+}
+
+/// A resource version as a number; Kubernetes 1.35 made official what etcd always did. 0 if it is none.
+pub fn version(text: Option<&str>) -> u64 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn natural(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// As `kubectl rollout status` sees it; one that has exceeded its progress deadline makes no progress.
+fn rollout(object: &api::Target) -> bool {
+    let status = &object.status;
+    let stuck = status.conditions.iter().any(|condition| {
+        condition.kind == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+    });
+    let observed = status.observed_generation.unwrap_or(0) >= object.metadata.generation.unwrap_or(0);
+    let pods = status.replicas.unwrap_or(0);
+    let updated = status.updated_replicas.unwrap_or(0);
+    observed && !stuck && !object.spec.paused && updated < pods
+}
+
+fn owners(object: &api::Target) -> Vec<String> {
+    let fields = object.metadata.managed_fields.iter().flatten();
+    fields
+        .filter(|entry| {
+            entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| fields.0.pointer("/f:spec/f:replicas").is_some())
+        })
+        .filter_map(|entry| entry.manager.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

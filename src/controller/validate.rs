@@ -1,0 +1,335 @@
+//! From the object as written to a [`Pool`] that can work, once; and from the texts of its Secrets to an [`Address`].
+//! Pure. The schema refuses most of this at the API server already; stored objects may be older than the schema.
+#![deny(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::pool::{Identity, Key, Pool, Problem, Source, Text};
+use crate::{
+    api::{self, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
+    broker::{self, Address, Kind, Secret, url},
+    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Rules, Select},
+    work::{
+        Framework,
+        celery::{BrokerKind, Celery, CeleryConfig},
+    },
+};
+
+/// Outstanding tasks for each replica where neither the target nor the concurrency is given.
+const BACKLOG_PER_REPLICA: u32 = 4;
+
+/// RabbitMQ's short strings are at most so many bytes.
+const NAME_BYTES: usize = 255;
+
+/// Who this object is. `None` for an object without a name or UID, which no API server serves.
+pub fn identity(meta: &kube::api::ObjectMeta) -> Option<Identity> {
+    Some(Identity {
+        key: Key {
+            namespace: meta.namespace.clone()?,
+            name: meta.name.clone()?,
+        },
+        uid: meta.uid.clone()?,
+        generation: meta.generation.unwrap_or(0),
+        created: meta
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+    })
+}
+
+/// Validates a spec.
+///
+/// # Errors
+/// A [`Problem`] that names the field and the fix.
+pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
+    let spec = &object.spec;
+    queues(&spec.queues)?;
+    if spec.min_replicas > spec.max_replicas {
+        return Err(Problem::invalid("`minReplicas` must be at most `maxReplicas`"));
+    }
+    Ok(Pool {
+        target: spec.target_ref.name.clone(),
+        source: source(&spec.broker)?,
+        celery: celery(spec)?,
+        policy: policy(spec)?,
+        mode: spec.mode,
+    })
+}
+
+fn queues(names: &[String]) -> Result<(), Problem> {
+    if names.is_empty() || names.len() > 64 {
+        return Err(Problem::invalid("`queues` must name 1 to 64 queues"));
+    }
+    for (at, name) in names.iter().enumerate() {
+        if name.is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
+            return Err(Problem::invalid(format!(
+                "`queues[{at}]` must be 1 to {NAME_BYTES} bytes long, without control characters"
+            )));
+        }
+        if names.iter().take(at).any(|other| other == name) {
+            return Err(Problem::invalid(format!(
+                "`queues[{at}]` must not repeat an earlier queue"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn source(broker: &api::Broker) -> Result<Source, Problem> {
+    let tls = broker.tls.clone().unwrap_or_default();
+    let identity = match (tls.client_cert_from, tls.client_key_from) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        _ => {
+            return Err(Problem::invalid(
+                "`broker.tls.clientCertFrom` and `clientKeyFrom` must be set together",
+            ));
+        }
+    };
+    let management = broker
+        .management
+        .as_ref()
+        .map(|management| {
+            text(
+                "broker.management",
+                management.url.as_ref(),
+                management.url_from.as_ref(),
+            )
+        })
+        .transpose()?;
+    Ok(Source {
+        url: text("broker", broker.url.as_ref(), broker.url_from.as_ref())?,
+        ca: tls.ca_from,
+        identity,
+        server_name: tls.server_name,
+        management,
+    })
+}
+
+fn text(field: &str, plain: Option<&String>, from: Option<&api::ValueFrom>) -> Result<Text, Problem> {
+    match (plain, from) {
+        (Some(url), None) if url::has_password(url) => Err(Problem::invalid(format!(
+            "`{field}.url` must not carry a password: put the URL in a Secret and use `{field}.urlFrom`"
+        ))),
+        (Some(url), None) => Ok(Text::Plain(url.clone())),
+        (None, Some(from)) => Ok(Text::From(from.clone())),
+        _ => Err(Problem::invalid(format!(
+            "`{field}` must set exactly one of `url` and `urlFrom`"
+        ))),
+    }
+}
+
+fn celery(spec: &TaskWorkerPoolSpec) -> Result<CeleryConfig, Problem> {
+    let usual = CeleryConfig::default();
+    let options = spec.celery.clone().unwrap_or_default();
+    let priority_steps = match options.priority_steps {
+        None => usual.priority_steps,
+        Some(steps) => steps
+            .iter()
+            .map(|step| u8::try_from(*step))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Problem::invalid("`celery.prioritySteps` must be numbers from 0 to 255"))?,
+    };
+    Ok(CeleryConfig {
+        broker: usual.broker,
+        queues: spec.queues.clone(),
+        key_prefix: spec.broker.key_prefix.clone().unwrap_or_default(),
+        priority_steps,
+        separator: options.separator.unwrap_or(usual.separator),
+        unacked_key: options.unacked_key.unwrap_or(usual.unacked_key),
+        unacked_index_key: options.unacked_index_key.unwrap_or(usual.unacked_index_key),
+        control_exchange: options.control_exchange.unwrap_or(usual.control_exchange),
+        event_exchange: options.event_exchange.unwrap_or(usual.event_exchange),
+        heartbeat_channel: options.heartbeat_channel,
+        target: spec.target_ref.name.clone(),
+    })
+}
+
+fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
+    let concurrency = spec.worker.as_ref().and_then(|worker| worker.concurrency);
+    let backlog = spec
+        .target
+        .as_ref()
+        .and_then(|target| target.backlog_per_replica)
+        .or(concurrency);
+    let behavior = spec.behavior.clone().unwrap_or_default();
+    Ok(Policy {
+        min: number("minReplicas", spec.min_replicas)?,
+        max: number("maxReplicas", spec.max_replicas)?,
+        backlog_per_replica: backlog
+            .map_or(Ok(BACKLOG_PER_REPLICA), |backlog| {
+                number("target.backlogPerReplica", backlog)
+            })?
+            .max(1),
+        slots: concurrency
+            .map(|slots| number("worker.concurrency", slots))
+            .transpose()?,
+        idle: seconds("scaleDown.idleSeconds", spec.scale_down.idle_seconds)?,
+        behavior: Behavior {
+            up: rules(behavior.scale_up)?,
+            down: rules(behavior.scale_down)?,
+        },
+        fallback: spec
+            .fallback
+            .as_ref()
+            .map(|fallback| {
+                Ok(Fallback {
+                    replicas: number("fallback.replicas", fallback.replicas)?,
+                    after: seconds("fallback.afterSeconds", fallback.after_seconds)?,
+                })
+            })
+            .transpose()?,
+        suspended: spec.suspend,
+        period: Duration::from_millis(u64::from(
+            number("sampleMilliseconds", spec.sample_milliseconds)?.max(100),
+        )),
+    })
+}
+
+fn rules(rules: Option<ScalingRules>) -> Result<Option<Rules>, Problem> {
+    let Some(rules) = rules else { return Ok(None) };
+    let policies = rules
+        .policies
+        .iter()
+        .map(|policy| {
+            Ok(BehaviorPolicy {
+                kind: match policy.kind {
+                    api::PolicyType::Pods => PolicyType::Pods,
+                    api::PolicyType::Percent => PolicyType::Percent,
+                },
+                value: number("behavior.policies.value", policy.value)?,
+                period: seconds("behavior.policies.periodSeconds", policy.period_seconds)?,
+            })
+        })
+        .collect::<Result<_, Problem>>()?;
+    Ok(Some(Rules {
+        window: rules
+            .stabilization_window_seconds
+            .map(|window| seconds("behavior.stabilizationWindowSeconds", window))
+            .transpose()?,
+        select: match rules.select_policy {
+            api::SelectPolicy::Max => Select::Max,
+            api::SelectPolicy::Min => Select::Min,
+            api::SelectPolicy::Disabled => Select::Disabled,
+        },
+        policies,
+    }))
+}
+
+fn number(field: &str, value: i32) -> Result<u32, Problem> {
+    u32::try_from(value).map_err(|_| Problem::invalid(format!("`{field}` must not be negative")))
+}
+
+fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
+    Ok(Duration::from_secs(u64::from(number(field, value)?)))
+}
+
+/// The texts that a pool's references led to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Texts {
+    /// The broker URL.
+    pub url: Secret,
+    /// Certificates to trust, PEM.
+    pub ca: Option<String>,
+    /// Our certificate chain and key, PEM.
+    pub identity: Option<(String, Secret)>,
+    /// The management URL.
+    pub management: Option<Secret>,
+}
+
+/// The address of a pool's broker.
+///
+/// # Errors
+/// A [`Problem`] that names the field and the fix, and no part of a URL.
+pub fn address(pool: &Pool, texts: Texts) -> Result<Address, Problem> {
+    let mut address = url::parse(texts.url.expose())
+        .map_err(|error| Problem::invalid(format!("{}: {error}", field(&pool.source.url))))?;
+    let wants_tls = texts.ca.is_some() || texts.identity.is_some() || pool.source.server_name.is_some();
+    match &mut address.tls {
+        Some(tls) => {
+            *tls = broker::Tls {
+                ca: texts.ca,
+                identity: texts.identity,
+                server_name: pool.source.server_name.clone(),
+            };
+        }
+        None if wants_tls => {
+            return Err(Problem::invalid(
+                "`broker.tls` must not be set with a URL that is not encrypted: use rediss:// or amqps://",
+            ));
+        }
+        None => {}
+    }
+    if matches!(address.kind, Kind::Redis { .. }) && texts.management.is_some() {
+        return Err(Problem::invalid(
+            "`broker.management` must not be set with Redis: it is RabbitMQ's management API",
+        ));
+    }
+    if matches!(address.kind, Kind::RabbitMq { .. }) && !pool.celery.key_prefix.is_empty() {
+        return Err(Problem::invalid(
+            "`broker.keyPrefix` must not be set with RabbitMQ: it is a prefix of Redis keys",
+        ));
+    }
+    if let Some(text) = texts.management {
+        address.management = Some(management(pool, &address, &text)?);
+    }
+    Ok(address)
+}
+
+/// A management URL with its own credentials, or a plain one that gets the broker's: those go to the broker's host only.
+fn management(pool: &Pool, address: &Address, text: &Secret) -> Result<broker::Management, Problem> {
+    let problem = |why: String| Problem::invalid(format!("`broker.management`: {why}"));
+    match &pool.source.management {
+        Some(Text::Plain(_)) => {
+            let user = address.user.clone().unwrap_or_else(|| "guest".into());
+            let password = address.password.clone().unwrap_or_else(|| Secret::new("guest"));
+            let management =
+                url::management_as(text.expose(), user, password).map_err(|error| problem(error.to_string()))?;
+            if management.host != address.host {
+                return Err(problem(
+                    "the broker's password goes to the broker's host only: put a URL with its own user and password in \
+                     a Secret and use `urlFrom`"
+                        .into(),
+                ));
+            }
+            Ok(management)
+        }
+        _ => url::management(text.expose()).map_err(|error| problem(error.to_string())),
+    }
+}
+
+/// How a message names the text.
+fn field(text: &Text) -> String {
+    match text {
+        Text::Plain(_) => "`broker.url`".into(),
+        Text::From(from) => format!("the value that `broker.urlFrom` names ({})", describe(from)),
+    }
+}
+
+/// A reference for a person.
+pub fn describe(from: &api::ValueFrom) -> String {
+    match (&from.secret_key_ref, &from.config_map_key_ref) {
+        (Some(secret), _) => format!("key `{}` of Secret `{}`", secret.key, secret.name),
+        (None, Some(map)) => format!("key `{}` of ConfigMap `{}`", map.key, map.name),
+        (None, None) => "no key".into(),
+    }
+}
+
+/// The framework that counts this pool's work at this address.
+pub fn framework(pool: &Pool, address: &Address) -> Box<dyn Framework> {
+    let broker = match address.kind {
+        Kind::Redis { db } => BrokerKind::Redis { db },
+        Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
+            management: address.management.is_some(),
+        },
+    };
+    Box::new(Celery::new(CeleryConfig {
+        broker,
+        ..pool.celery.clone()
+    }))
+}
+
+#[cfg(test)]
+mod tests;

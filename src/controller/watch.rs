@@ -1,0 +1,118 @@
+//! The watches: pools and Deployments, each scope in a task of its own, so that one that is refused slows no other.
+
+use futures::{StreamExt, pin_mut};
+use kube::{
+    Api, Client, Resource,
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use super::{
+    news::{News, PoolSeen, Scope, Watched},
+    pool::{Key, Problem},
+    target::Target,
+    validate,
+};
+use crate::{
+    api::{self, TaskWorkerPool},
+    workers::CallError,
+};
+
+/// Watches the pools of one scope until the receiver goes.
+pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<News>) {
+    // The guard: one object that does not fit the schema must not stop the watch of all others.
+    watch::<DeserializeGuard<TaskWorkerPool>>(client, Watched::Pools, scope, out, |object| {
+        let identity = validate::identity(object.meta())?;
+        let key = identity.key.clone();
+        let (pool, status) = match object.0 {
+            Ok(object) => (validate::pool(&object), object.status),
+            // The parser's words may quote the object; they are not repeated.
+            Err(_) => (
+                Err(Problem::invalid(
+                    "the object does not fit the schema of this version: correct it and apply it again",
+                )),
+                None,
+            ),
+        };
+        Some((key, News::Pool(Box::new(PoolSeen { identity, pool, status }))))
+    })
+    .await;
+}
+
+/// Watches the Deployments of one scope until the receiver goes.
+pub async fn targets(client: Client, scope: Scope, out: mpsc::Sender<News>) {
+    watch::<api::Target>(client, Watched::Targets, scope, out, |object| {
+        let (key, target) = Target::read(&object)?;
+        Some((key.clone(), News::Target(key, Box::new(target))))
+    })
+    .await;
+}
+
+async fn watch<K>(
+    client: Client,
+    watched: Watched,
+    scope: Scope,
+    out: mpsc::Sender<News>,
+    read: impl Fn(K) -> Option<(Key, News)>,
+) where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    let api: Api<K> = match &scope {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    // Load balancers drop silent connections after 240 s; a shorter watch recovers sooner.
+    let stream = watcher(api, watcher::Config::default().timeout(200)).default_backoff();
+    pin_mut!(stream);
+    let mut listed = Vec::new();
+    while let Some(event) = stream.next().await {
+        let news = match event {
+            Ok(Event::Init) => {
+                listed.clear();
+                None
+            }
+            Ok(Event::InitApply(object)) => read(object).map(|(key, news)| {
+                listed.push(key);
+                news
+            }),
+            Ok(Event::InitDone) => {
+                let keys = std::mem::take(&mut listed);
+                Some(match watched {
+                    Watched::Pools => News::PoolsListed(scope.clone(), keys),
+                    Watched::Targets => News::TargetsListed(scope.clone(), keys),
+                })
+            }
+            Ok(Event::Apply(object)) => read(object).map(|(_, news)| news),
+            Ok(Event::Delete(object)) => read(object).map(|(key, _)| match watched {
+                Watched::Pools => News::PoolGone(key),
+                Watched::Targets => News::TargetGone(key),
+            }),
+            Err(error) => Some(News::WatchFailed(watched, scope.clone(), call_error(error))),
+        };
+        if let Some(news) = news
+            && out.send(news).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn call_error(error: watcher::Error) -> CallError {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => error.into(),
+        watcher::Error::WatchError(status) => CallError::Refused { code: status.code },
+        watcher::Error::NoResourceVersion => CallError::NotUnderstood,
+    }
+}
