@@ -38,7 +38,7 @@ use clap::Args;
 use kube::{Client, client::ClientBuilder};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
 };
 use tower::timeout::TimeoutLayer;
@@ -109,8 +109,7 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`]: the process must end, and be started again.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let mut term = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+    let signals = Signals::new()?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| RunError::Listen(settings.listen, error))?;
@@ -121,33 +120,65 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         let _stopped = stopped.await;
     }));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %settings.listen, "started");
-    let result = tokio::select! {
-        result = act(&settings, &metrics, &health) => result,
-        _ = term.recv() => Ok(()),
-        _ = int.recv() => Ok(()),
-    };
+    let result = act(&settings, &metrics, &health, signals).await;
     let _gone = stop.send(());
     server.abort();
     tracing::info!("ended");
     result
 }
 
-/// Waits for the leadership, then works.
-async fn act(settings: &Settings, metrics: &Metrics, health: &Health) -> Result<(), RunError> {
+/// SIGTERM and SIGINT.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, RunError> {
+        let catch = |kind| signal(kind).map_err(RunError::Signal);
+        Ok(Self {
+            term: catch(SignalKind::terminate())?,
+            int: catch(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the first of them.
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
+
+/// Waits for the leadership, then works until a signal comes; then gives the leadership back, so that a standby need not
+/// wait for the Lease to expire.
+async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
     let client = client().await?;
+    let work = || work(settings, client.clone(), metrics.clone(), health.clone());
     if !settings.leader_election {
-        work(settings, client, metrics.clone(), health.clone()).await;
-        return Err(RunError::Ended);
+        return tokio::select! {
+            () = work() => Err(RunError::Ended),
+            () = signals.received() => Ok(()),
+        };
     }
     let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
     metrics.leads(&settings.lease_name, false);
-    let mut leadership = leader::lead(client.clone(), config).await;
+    let mut leadership = tokio::select! {
+        leadership = leader::lead(client.clone(), config) => leadership,
+        () = signals.received() => return Ok(()),
+    };
     metrics.leads(&settings.lease_name, true);
     tracing::info!(lease = settings.lease_name, "leads");
-    tokio::select! {
-        () = work(settings, client, metrics.clone(), health.clone()) => Err(RunError::Ended),
+    let result = tokio::select! {
+        () = work() => Err(RunError::Ended),
         () = leadership.lost() => Err(RunError::LostLease),
+        () = signals.received() => Ok(()),
+    };
+    if result.is_ok() {
+        leadership.release().await;
     }
+    result
 }
 
 async fn client() -> Result<Client, RunError> {
