@@ -113,13 +113,16 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| RunError::Listen(settings.listen, error))?;
+    let listen = listener
+        .local_addr()
+        .map_err(|error| RunError::Listen(settings.listen, error))?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let health = Health::default();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(health::serve(listener, metrics.clone(), health.clone(), async move {
         let _stopped = stopped.await;
     }));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %settings.listen, "started");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, "started");
     let result = act(&settings, &metrics, &health, signals).await;
     let _gone = stop.send(());
     server.abort();

@@ -6,7 +6,8 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry, util:
 
 /// What is logged unless `RUST_LOG` says otherwise: the operator's own decisions, only the troubles of its libraries.
 /// Each word also covers the crates whose names begin with it (`kube_client`, `hyper_util`).
-const DEFAULT: &str = "info,lapin=off,async_rs=off,amq_protocol=off,kube=warn,hyper=warn,redis=warn,rustls=warn,tower=warn";
+const DEFAULT: &str =
+    "info,lapin=off,async_rs=off,amq_protocol=off,kube=warn,hyper=warn,redis=warn,rustls=warn,tower=warn";
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
