@@ -13,6 +13,7 @@
 
 mod management;
 mod rabbitmq;
+mod redis;
 mod sampler;
 mod secret;
 mod stream;
@@ -22,6 +23,7 @@ pub mod url;
 use std::{future::Future, sync::Arc, time::Duration};
 
 pub use rabbitmq::RabbitMqEndpoint;
+pub use redis::RedisEndpoint;
 pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 

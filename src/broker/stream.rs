@@ -125,6 +125,11 @@ impl Budget {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
+    /// What is left.
+    pub fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Takes `bytes` off; an error if there were fewer.
     fn spend(&self, bytes: u64) -> io::Result<()> {
         let take = |left: u64| Some(left.saturating_sub(bytes));

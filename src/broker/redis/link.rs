@@ -1,0 +1,176 @@
+//! One connection to Redis: commands in, replies out, in one round trip with a deadline and a byte budget.
+//!
+//! RESP2, no `HELLO`, no `CLIENT`, no `MULTI`: what an ACL user needs is the commands themselves.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    time::timeout,
+};
+
+use super::resp::{Commands, LINE, Value};
+use crate::{
+    broker::{
+        Address, Tls,
+        stream::{self, Stream, classify},
+    },
+    work::SampleError,
+};
+
+/// A connection must be there, TLS included, within this time.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// All replies to one batch of commands must be there within this time.
+const ROUND_TRIP: Duration = Duration::from_secs(1);
+
+/// An open, authenticated connection. After an error it is of no use: its replies are out of step.
+#[derive(Debug)]
+pub(super) struct Link {
+    stream: BufReader<Stream>,
+    read: u64,
+}
+
+impl Link {
+    /// Connects, authenticates if the address has a user or a password, and selects the database if it is not 0.
+    ///
+    /// # Errors
+    /// Those of [`stream::connect`]; [`SampleError::TlsNotSpoken`] and [`SampleError::TlsExpected`] where TLS is on one
+    /// side only; [`SampleError::Authentication`]; [`SampleError::NoSuchVhost`] if there is no such database.
+    pub(super) async fn open(address: &Address, db: u32) -> Result<Self, SampleError> {
+        match Self::greet(address).await {
+            Ok(mut link) => {
+                link.select(db).await?;
+                Ok(link)
+            }
+            Err(error) => Err(explain(address, error).await),
+        }
+    }
+
+    /// Connects and says the first word: `AUTH`, or `PING` where there is nothing to say.
+    async fn greet(address: &Address) -> Result<Self, SampleError> {
+        let mut link = Self::connect(address, address.tls.as_ref()).await?;
+        if address.user.is_none() && address.password.is_none() {
+            link.ask(&Commands::one(&[b"PING"]), LINE).await?;
+            return Ok(link);
+        }
+        let password = address.password.as_ref().map_or("", |password| password.expose());
+        let auth = match &address.user {
+            Some(user) => Commands::one(&[b"AUTH", user.as_bytes(), password.as_bytes()]),
+            None => Commands::one(&[b"AUTH", password.as_bytes()]),
+        };
+        match link.order(&auth).await {
+            Err(SampleError::Protocol | SampleError::Permission) => Err(SampleError::Authentication),
+            other => other.map(|()| link),
+        }
+    }
+
+    async fn connect(address: &Address, tls: Option<&Tls>) -> Result<Self, SampleError> {
+        let stream = stream::connect(&address.host, address.port, tls, CONNECT).await?;
+        let stream = BufReader::new(stream);
+        Ok(Self { stream, read: 0 })
+    }
+
+    async fn select(&mut self, db: u32) -> Result<(), SampleError> {
+        if db == 0 {
+            return Ok(());
+        }
+        match self
+            .order(&Commands::one(&[b"SELECT", db.to_string().as_bytes()]))
+            .await
+        {
+            Err(SampleError::Protocol) => Err(SampleError::NoSuchVhost),
+            other => other,
+        }
+    }
+
+    /// A command whose reply is `+OK` or an error.
+    async fn order(&mut self, command: &Commands) -> Result<(), SampleError> {
+        match self.ask(command, LINE).await?.first() {
+            Some(Value::Done) => Ok(()),
+            Some(Value::Refused(error)) => Err(*error),
+            _ => Err(SampleError::Protocol),
+        }
+    }
+
+    /// Sends all commands and reads as many replies, `bytes` at most. A command that the server refuses is a
+    /// [`Value::Refused`] in its place.
+    ///
+    /// # Errors
+    /// What breaks the connection; [`SampleError::Timeout`], [`SampleError::TooLarge`]; [`SampleError::Protocol`] if
+    /// the replies are not understood or too many.
+    pub(super) async fn ask(&mut self, commands: &Commands, bytes: u64) -> Result<Vec<Value>, SampleError> {
+        if commands.count() == 0 {
+            return Ok(Vec::new());
+        }
+        let budget = self.stream.get_ref().budget();
+        budget.arm(bytes);
+        let replies = timeout(ROUND_TRIP, self.exchange(commands)).await;
+        self.read += bytes.saturating_sub(budget.left());
+        replies.unwrap_or(Err(SampleError::Timeout))
+    }
+
+    async fn exchange(&mut self, commands: &Commands) -> Result<Vec<Value>, SampleError> {
+        self.send(commands).await?;
+        let mut values = Vec::with_capacity(commands.count());
+        while values.len() < commands.count() {
+            values.push(Value::read(&mut self.stream).await?);
+        }
+        // Bytes that nobody asked for would be taken for the next answer.
+        if self.stream.buffer().is_empty() {
+            Ok(values)
+        } else {
+            Err(SampleError::Protocol)
+        }
+    }
+
+    /// Sends commands; their replies come with [`Link::next`].
+    pub(super) async fn send(&mut self, commands: &Commands) -> Result<(), SampleError> {
+        let sent = self.stream.write_all(commands.bytes()).await;
+        sent.map_err(|error| classify(&error))
+    }
+
+    /// Waits for a reply that comes when it comes, for `patience` at most, and reads it, `bytes` at most. `None`:
+    /// nothing came.
+    ///
+    /// # Errors
+    /// As [`Link::ask`]; [`SampleError::Timeout`] if a reply began and did not end.
+    pub(super) async fn next(&mut self, patience: Duration, bytes: u64) -> Result<Option<Value>, SampleError> {
+        self.stream.get_ref().budget().arm(bytes);
+        match timeout(patience, self.stream.fill_buf()).await {
+            Err(_) => return Ok(None),
+            Ok(began) => began.map_err(|error| classify(&error))?,
+        };
+        let value = timeout(ROUND_TRIP, Value::read(&mut self.stream)).await;
+        value.unwrap_or(Err(SampleError::Timeout)).map(Some)
+    }
+
+    /// Bytes of all replies so far.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+}
+
+/// Tells TLS on one side only from a server that is dead. A plain Redis is silent to a TLS handshake, and one that
+/// wants TLS hangs up on anything else, so a second attempt the other way, without any credentials, makes sure.
+async fn explain(address: &Address, error: SampleError) -> SampleError {
+    match error {
+        SampleError::Timeout if address.tls.is_some() && speaks_plainly(address).await => SampleError::TlsNotSpoken,
+        SampleError::Disconnected if address.tls.is_none() && speaks_tls(address).await => SampleError::TlsExpected,
+        _ => error,
+    }
+}
+
+async fn speaks_plainly(address: &Address) -> bool {
+    match Link::connect(address, None).await {
+        Ok(mut link) => link.ask(&Commands::one(&[b"PING"]), LINE).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+async fn speaks_tls(address: &Address) -> bool {
+    matches!(
+        Link::connect(address, Some(&Tls::default())).await,
+        Ok(_) | Err(SampleError::TlsCertificate | SampleError::TlsIdentity)
+    )
+}

@@ -1,0 +1,167 @@
+//! What is remembered from sample to sample: censuses, and which keys held something before the connection broke.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::work::{
+    Census, Moment, Read, SampleError,
+    census::{HashCensus, ListCensus},
+};
+
+/// What has not been read for so long is forgotten.
+const FORGET: Duration = Duration::from_secs(120);
+
+/// For so long after a reconnect, a key that held something before and is empty now is not believed: a restarted old
+/// master says "master, empty" for 10 s before it becomes a replica.
+const DOUBT: Duration = Duration::from_secs(10);
+
+/// The memory of one endpoint, by read.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    now: Moment,
+    pub(super) lists: HashMap<Read, Kept<ListCensus>>,
+    pub(super) hashes: HashMap<Read, Kept<HashCensus>>,
+    /// The reads whose last believed count was not 0, and when.
+    filled: HashMap<Read, Moment>,
+    doubt_until: Moment,
+}
+
+/// A census in progress.
+#[derive(Debug, Default)]
+pub(super) struct Kept<C> {
+    pub(super) census: C,
+    /// Its last result.
+    pub(super) last: Arc<Census>,
+    used: Moment,
+}
+
+impl<C> Kept<C> {
+    /// The census at this total without another look: as it was, if that can still be.
+    pub(super) fn unseen(&self, total: u64) -> Arc<Census> {
+        let looked_at: u64 = self.last.kinds.values().map(|kind| kind.count).sum();
+        if self.last.total == total {
+            return Arc::clone(&self.last);
+        }
+        let kinds = if looked_at <= total {
+            self.last.kinds.clone()
+        } else {
+            BTreeMap::new()
+        };
+        Arc::new(Census { total, kinds })
+    }
+}
+
+impl Memory {
+    /// A sample begins.
+    pub(super) fn begin(&mut self, now: Moment) {
+        self.now = now;
+        let recent = |used: Moment| now.saturating_sub(used) < FORGET;
+        self.lists.retain(|_, kept| recent(kept.used));
+        self.hashes.retain(|_, kept| recent(kept.used));
+        self.filled.retain(|_, at| recent(*at));
+    }
+
+    /// The connection is a new one.
+    pub(super) fn reconnected(&mut self) {
+        self.doubt_until = self.now.saturating_add(DOUBT);
+    }
+
+    /// Takes a count in.
+    ///
+    /// # Errors
+    /// [`SampleError::JustReconnected`] if it fell to 0 with the connection.
+    pub(super) fn believe(&mut self, read: &Read, count: u64) -> Result<(), SampleError> {
+        if count > 0 {
+            match self.filled.get_mut(read) {
+                Some(at) => *at = self.now,
+                None => drop(self.filled.insert(read.clone(), self.now)),
+            }
+        } else if self.filled.contains_key(read) {
+            if self.now < self.doubt_until {
+                return Err(SampleError::JustReconnected);
+            }
+            self.filled.remove(read);
+        }
+        Ok(())
+    }
+
+    /// The census of this list.
+    pub(super) fn list(&mut self, read: &Read) -> &mut Kept<ListCensus> {
+        keep(&mut self.lists, read, self.now)
+    }
+
+    /// The census of this hash.
+    pub(super) fn hash(&mut self, read: &Read) -> &mut Kept<HashCensus> {
+        keep(&mut self.hashes, read, self.now)
+    }
+
+    /// The key is empty: there is nothing to remember of it.
+    pub(super) fn emptied(&mut self, read: &Read) {
+        self.lists.remove(read);
+        self.hashes.remove(read);
+    }
+}
+
+fn keep<'a, C: Default>(kept: &'a mut HashMap<Read, Kept<C>>, read: &Read, now: Moment) -> &'a mut Kept<C> {
+    let kept = kept.entry(read.clone()).or_default();
+    kept.used = now;
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::Digest;
+
+    fn seconds(seconds: u64) -> Moment {
+        Duration::from_secs(seconds)
+    }
+
+    fn list(key: &str) -> Read {
+        Read::ListCensus {
+            key: key.to_owned(),
+            digest: Digest::CeleryMessage,
+        }
+    }
+
+    #[test]
+    fn a_fall_to_zero_with_the_connection_is_doubted_for_ten_seconds() {
+        let (busy, idle, drained) = (list("busy"), list("idle"), list("drained"));
+        let mut memory = Memory::default();
+        memory.begin(seconds(100));
+        for (read, count) in [(&busy, 5), (&idle, 0), (&drained, 1), (&drained, 0)] {
+            assert_eq!(memory.believe(read, count), Ok(()), "no doubt on the first connection");
+        }
+        memory.reconnected();
+        for (at, expected) in [
+            (100, Err(SampleError::JustReconnected)),
+            (109, Err(SampleError::JustReconnected)),
+            (110, Ok(())),
+            (111, Ok(())),
+        ] {
+            memory.begin(seconds(at));
+            assert_eq!(memory.believe(&busy, 0), expected, "{at}");
+            assert_eq!(memory.believe(&idle, 0), Ok(()));
+            assert_eq!(memory.believe(&drained, 0), Ok(()));
+        }
+        memory.reconnected();
+        assert_eq!(memory.believe(&busy, 0), Ok(()), "the empty count was believed");
+    }
+
+    #[test]
+    fn what_is_not_read_is_forgotten() {
+        let mut memory = Memory::default();
+        memory.begin(seconds(0));
+        memory.list(&list("a"));
+        memory.begin(seconds(100));
+        memory.list(&list("b"));
+        memory.begin(seconds(130));
+        assert!(!memory.lists.contains_key(&list("a")));
+        assert!(memory.lists.contains_key(&list("b")));
+        memory.emptied(&list("b"));
+        assert!(memory.lists.is_empty());
+    }
+}

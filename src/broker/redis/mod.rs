@@ -1,0 +1,271 @@
+//! Asks Redis (or Valkey): at most two connections, one for commands and one for heartbeats.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | [`RedisEndpoint`]: samples, reconnects, keeps its memory |
+//! | `link.rs` | one connection: round trips with a deadline and a byte budget |
+//! | `resp.rs` | the protocol: commands, replies, and what errors mean |
+//! | `question.rs` | one read's way through the round trips of a sample |
+//! | `memory.rs` | censuses, and zeros that are not believed yet |
+//! | `inspections.rs` | remote control: questions to workers and their answers |
+//! | `heartbeats.rs` | the pub/sub connection |
+//! | `backoff.rs` | pauses between attempts to connect |
+//!
+//! A sample's first round trips count everything (`LLEN`, `HLEN`, `SCARD`, about a thousand at a time); an idle endpoint
+//! needs no others. Then come bounded looks at what is not empty. Commands an ACL must allow: these, `LRANGE`,
+//! `ZRANGE`, `HSTRLEN`, `HMGET`, `SMEMBERS`; for heartbeats `PSUBSCRIBE` and `PING`; for remote control `SADD`, `SREM`,
+//! `PUBLISH`, `RPOP`, `DEL`.
+
+mod backoff;
+mod heartbeats;
+mod inspections;
+mod link;
+mod memory;
+mod question;
+mod resp;
+
+use std::{collections::VecDeque, future, time::Duration};
+
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
+
+use self::{
+    backoff::Backoff,
+    heartbeats::Heartbeats,
+    inspections::Inspections,
+    link::Link,
+    memory::Memory,
+    question::Question,
+    resp::{Commands, LINE, Value},
+};
+use super::{Address, Endpoint, Kind};
+use crate::work::{Listen, Moment, Read, Reply, SampleError, Signal};
+
+/// A whole sample, connecting included, takes no longer.
+const SAMPLE: Duration = Duration::from_secs(4);
+
+/// No command joins a batch of so many.
+const BATCH_COMMANDS: usize = 1_000;
+
+/// No command joins a batch whose replies may have so many bytes.
+const BATCH_BYTES: u64 = 4 << 20;
+
+/// After so many bytes a sample looks into no further key.
+const SAMPLE_BYTES: u64 = 8 << 20;
+
+/// What workers say waits here for [`Endpoint::next_signal`]; more is dropped.
+const SIGNALS: usize = 4_096;
+
+/// One Redis database.
+#[derive(Debug)]
+pub struct RedisEndpoint {
+    address: Address,
+    db: u32,
+    /// Taken out while it is in use: a sample that is dropped half-way leaves none, and the next one connects.
+    link: Option<Link>,
+    /// A connection broke or was given up: the next one is another one.
+    lost: bool,
+    /// No attempt to connect before this moment, and why.
+    pause: Option<(Moment, SampleError)>,
+    backoff: Backoff,
+    memory: Memory,
+    inspections: Inspections,
+    heartbeats: Option<Heartbeats>,
+    listening: Vec<String>,
+    signals: (mpsc::Sender<Signal>, mpsc::Receiver<Signal>),
+}
+
+impl RedisEndpoint {
+    /// Connects at the first sample. The address must be one of Redis.
+    pub fn new(address: Address) -> Self {
+        let db = match address.kind {
+            Kind::Redis { db } => db,
+            Kind::RabbitMq { .. } => 0,
+        };
+        Self {
+            address,
+            db,
+            link: None,
+            lost: false,
+            pause: None,
+            backoff: Backoff::default(),
+            memory: Memory::default(),
+            inspections: Inspections::new(db),
+            heartbeats: None,
+            listening: Vec::new(),
+            signals: mpsc::channel(SIGNALS),
+        }
+    }
+
+    /// The connection, a new one if need be.
+    async fn connect(&mut self) -> Result<Link, SampleError> {
+        if let Some(link) = self.link.take() {
+            return Ok(link);
+        }
+        let link = Link::open(&self.address, self.db).await?;
+        if self.lost {
+            self.memory.reconnected();
+        }
+        self.lost = true;
+        Ok(link)
+    }
+
+    /// Everything that needs the connection.
+    async fn converse(
+        &mut self,
+        questions: &mut [Question<'_>],
+        reads: &[Read],
+        now: Moment,
+    ) -> Result<(), SampleError> {
+        let mut link = self.connect().await?;
+        answer_all(&mut link, questions, &mut self.memory).await?;
+        for signal in self.inspections.round(&mut link, reads, now).await? {
+            let _full = self.signals.0.try_send(signal);
+        }
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// Gives the connection up and waits a little before the next one.
+    fn give_up(&mut self, error: SampleError, now: Moment) {
+        // One key was too large: the others are not to be told so while they wait.
+        let why = match error {
+            SampleError::TooLarge => SampleError::Disconnected,
+            error => error,
+        };
+        self.link = None;
+        self.pause = Some((now.saturating_add(self.backoff.failed(error)), why));
+    }
+}
+
+impl Drop for RedisEndpoint {
+    /// Takes back what workers would push their answers by, as well as that can still be done.
+    fn drop(&mut self) {
+        let commands = self.inspections.unbind(|_| true);
+        if let (1.., Some(mut link), Ok(runtime)) = (commands.count(), self.link.take(), Handle::try_current()) {
+            runtime.spawn(async move { link.ask(&commands, LINE * commands.count() as u64).await });
+        }
+    }
+}
+
+/// Asks in batches until every question is done.
+async fn answer_all(link: &mut Link, questions: &mut [Question<'_>], memory: &mut Memory) -> Result<(), SampleError> {
+    let before = link.read();
+    loop {
+        let mut open = open(questions);
+        if open.is_empty() {
+            return Ok(());
+        }
+        while !open.is_empty() {
+            let exhausted = link.read() - before >= SAMPLE_BYTES;
+            let batch = Batch::of(&mut open, exhausted, memory);
+            let replies = link.ask(&batch.commands, batch.bytes).await;
+            batch.take(replies, memory)?;
+        }
+    }
+}
+
+/// The questions that are not done.
+fn open<'q, 'a>(questions: &'q mut [Question<'a>]) -> VecDeque<&'q mut Question<'a>> {
+    questions.iter_mut().filter(|question| !question.is_done()).collect()
+}
+
+/// The commands of one round trip.
+struct Batch<'q, 'a> {
+    commands: Commands,
+    bytes: u64,
+    /// Who asked, with its number of commands.
+    askers: Vec<(&'q mut Question<'a>, usize)>,
+}
+
+impl<'q, 'a> Batch<'q, 'a> {
+    /// The next ones of the open questions; an exhausted sample looks no further into keys.
+    fn of(open: &mut VecDeque<&'q mut Question<'a>>, exhausted: bool, memory: &mut Memory) -> Self {
+        let mut batch = Self {
+            commands: Commands::default(),
+            bytes: 0,
+            askers: Vec::new(),
+        };
+        while batch.commands.count() < BATCH_COMMANDS
+            && batch.bytes < BATCH_BYTES
+            && let Some(question) = open.pop_front()
+        {
+            if exhausted && question.is_look() {
+                question.leave_unseen(memory);
+                continue;
+            }
+            let first = batch.commands.count();
+            batch.bytes += question.ask(&mut batch.commands);
+            batch.askers.push((question, batch.commands.count() - first));
+        }
+        batch
+    }
+
+    /// Hands the replies out.
+    fn take(self, replies: Result<Vec<Value>, SampleError>, memory: &mut Memory) -> Result<(), SampleError> {
+        if replies == Err(SampleError::TooLarge) {
+            self.askers
+                .into_iter()
+                .for_each(|(question, _)| question.refused(memory));
+            return Err(SampleError::TooLarge);
+        }
+        let mut replies = replies?.into_iter();
+        for (question, commands) in self.askers {
+            question.take(replies.by_ref().take(commands).collect(), memory);
+        }
+        Ok(())
+    }
+}
+
+impl Endpoint for RedisEndpoint {
+    async fn sample(&mut self, reads: &[Read], moment: Moment) -> Vec<Result<Reply, SampleError>> {
+        if let Some((until, error)) = self.pause
+            && moment < until
+        {
+            return vec![Err(error); reads.len()];
+        }
+        self.pause = None;
+        self.memory.begin(moment);
+        let mut questions: Vec<_> = reads.iter().map(Question::new).collect();
+        let conversation = timeout(SAMPLE, self.converse(&mut questions, reads, moment)).await;
+        let broken = conversation.unwrap_or(Err(SampleError::Timeout)).err();
+        if let Some(error) = broken {
+            for question in &mut questions {
+                question.fail(error, &mut self.memory);
+            }
+        }
+        let answers: Vec<_> = questions.into_iter().map(Question::answer).collect();
+        // Without credentials every command is refused, one by one, on a connection that is well.
+        let locked_out = Err(SampleError::Authentication);
+        match broken.or_else(|| answers.contains(&locked_out).then_some(SampleError::Authentication)) {
+            Some(error) => self.give_up(error, moment),
+            None => self.backoff.succeeded(),
+        }
+        answers
+    }
+
+    fn listen(&mut self, to: Vec<Listen>) {
+        let patterns = to.into_iter().filter_map(|listen| match listen {
+            Listen::Pattern(pattern) => Some(pattern),
+            Listen::TopicExchange(_) => None,
+        });
+        let mut patterns: Vec<_> = patterns.collect();
+        patterns.sort();
+        patterns.dedup();
+        if patterns != self.listening {
+            self.listening.clone_from(&patterns);
+            self.heartbeats = (!patterns.is_empty())
+                .then(|| Heartbeats::listen(self.address.clone(), patterns, self.signals.0.clone()));
+        }
+    }
+
+    async fn next_signal(&mut self) -> Signal {
+        match self.signals.1.recv().await {
+            Some(signal) => signal,
+            // Never: this endpoint holds a sender itself.
+            None => future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

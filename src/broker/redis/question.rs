@@ -1,0 +1,319 @@
+//! One read's way through the round trips of a sample: its size first, then, only if there is something to see, a
+//! bounded look at it.
+
+use std::{mem, sync::Arc};
+
+use super::{
+    memory::Memory,
+    resp::{Commands, LINE, Value},
+};
+use crate::work::{
+    Census, Digest, Read, Reply, SampleError,
+    census::{BYTES_A_TURN, MAX_TAGS},
+};
+
+/// A set with more members is not read.
+const MAX_MEMBERS: u64 = 1_000;
+
+/// The members of a set have at most so many bytes together.
+const MEMBERS_BYTES: u64 = 256 << 10;
+
+/// The tags of an index have at most so many bytes together: twice what 10,000 UUIDs need.
+const TAGS_BYTES: u64 = 1 << 20;
+
+/// The elements of a list that one look brings. Their sizes cannot be asked for, so this is more than a look plans.
+const LIST_BYTES: u64 = 2 * BYTES_A_TURN as u64;
+
+/// A larger value of a hash is not fetched: it counts as a message of unknown kind.
+const MAX_VALUE: u64 = 256 << 10;
+
+/// Sizes of the values that one round trip fetches from a hash.
+const VALUES_BYTES: u64 = BYTES_A_TURN as u64;
+
+/// A read and how far it got.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    read: &'a Read,
+    next: Next,
+}
+
+/// What to ask next.
+#[derive(Debug)]
+enum Next {
+    /// How many are there? `LLEN`, `HLEN`, `SCARD`.
+    Size,
+    /// `SMEMBERS`.
+    Members,
+    /// Some elements of the list: `LRANGE`.
+    Elements { length: u64, range: (i64, i64) },
+    /// The hash's tags: `ZRANGE` of its index.
+    Tags { total: u64 },
+    /// How large are the values of these tags? `HSTRLEN` each.
+    Sizes { hash: Hash, missing: Vec<String> },
+    /// The values of these tags: `HMGET`. `unread` are too large.
+    Values {
+        hash: Hash,
+        asked: Vec<String>,
+        unread: Vec<String>,
+    },
+    /// Nothing.
+    Done(Result<Reply, SampleError>),
+}
+
+/// A hash as this sample found it.
+#[derive(Debug)]
+struct Hash {
+    total: u64,
+    tags: Vec<String>,
+}
+
+impl<'a> Question<'a> {
+    /// Asks for nothing yet. Reads that are no business of Redis are done at once.
+    pub(super) fn new(read: &'a Read) -> Self {
+        let next = match read {
+            Read::ListCensus { .. } | Read::HashCensus { .. } | Read::SetMembers { .. } => Next::Size,
+            Read::Inspect { .. } => Next::Done(Ok(Reply::Asked)),
+            Read::QueueDepth { .. } | Read::QueueTotals { .. } => Next::Done(Err(SampleError::Protocol)),
+        };
+        Self { read, next }
+    }
+
+    /// There is an answer.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.next, Next::Done(_))
+    }
+
+    /// Asks for the contents, not only for their number: may be left out.
+    pub(super) fn is_look(&self) -> bool {
+        !matches!(self.next, Next::Size | Next::Members | Next::Done(_))
+    }
+
+    /// Adds the commands to ask next; returns how many bytes their replies may have.
+    pub(super) fn ask(&self, commands: &mut Commands) -> u64 {
+        let (size, key, index) = match self.read {
+            Read::ListCensus { key, .. } => ("LLEN", key, key),
+            Read::HashCensus { hash, index, .. } => ("HLEN", hash, index),
+            Read::SetMembers { key } => ("SCARD", key, key),
+            _ => return 0,
+        };
+        let key = key.as_bytes();
+        match &self.next {
+            Next::Size => {
+                commands.add(&[size.as_bytes(), key]);
+                LINE
+            }
+            Next::Members => {
+                commands.add(&[b"SMEMBERS", key]);
+                MEMBERS_BYTES
+            }
+            Next::Elements {
+                range: (start, stop), ..
+            } => {
+                commands.add(&[
+                    b"LRANGE",
+                    key,
+                    start.to_string().as_bytes(),
+                    stop.to_string().as_bytes(),
+                ]);
+                LIST_BYTES
+            }
+            Next::Tags { .. } => {
+                commands.add(&[b"ZRANGE", index.as_bytes(), b"0", (MAX_TAGS - 1).to_string().as_bytes()]);
+                TAGS_BYTES
+            }
+            Next::Sizes { missing, .. } => {
+                for tag in missing {
+                    commands.add(&[b"HSTRLEN", key, tag.as_bytes()]);
+                }
+                LINE * missing.len() as u64
+            }
+            Next::Values { asked, .. } => {
+                let tags = asked.iter().map(String::as_bytes);
+                commands.add(&[b"HMGET", key].into_iter().chain(tags).collect::<Vec<_>>());
+                VALUES_BYTES + LINE + 32 * asked.len() as u64
+            }
+            Next::Done(_) => 0,
+        }
+    }
+
+    /// Takes the replies to [`Question::ask`] in, in their order.
+    pub(super) fn take(&mut self, replies: Vec<Value>, memory: &mut Memory) {
+        let next = mem::replace(&mut self.next, Next::Done(Err(SampleError::Protocol)));
+        self.next = self
+            .follow(next, replies, memory)
+            .unwrap_or_else(|error| Next::Done(Err(error)));
+    }
+
+    fn follow(&self, next: Next, replies: Vec<Value>, memory: &mut Memory) -> Result<Next, SampleError> {
+        match next {
+            Next::Sizes { hash, missing } => {
+                let sizes: Result<Vec<u64>, _> = replies.iter().map(Value::count).collect();
+                let (asked, unread) = choose(missing, &sizes?);
+                Ok(if asked.is_empty() {
+                    self.absorb(hash, unknown(unread).collect(), memory)
+                } else {
+                    Next::Values { hash, asked, unread }
+                })
+            }
+            done @ Next::Done(_) => Ok(done),
+            next => {
+                let reply = replies.into_iter().next().ok_or(SampleError::Protocol)?;
+                self.follow_one(next, reply, memory)
+            }
+        }
+    }
+
+    /// The steps that are one command.
+    fn follow_one(&self, next: Next, reply: Value, memory: &mut Memory) -> Result<Next, SampleError> {
+        match next {
+            Next::Size => {
+                let size = reply.count()?;
+                memory.believe(self.read, size)?;
+                self.sized(size, memory)
+            }
+            Next::Members => Ok(Next::Done(Ok(Reply::Members(as_strings(reply.texts()?))))),
+            Next::Elements { length, range } => {
+                let kept = memory.list(self.read);
+                let census = kept.census.absorb(length, range, reply.texts()?, self.digest());
+                kept.last = Arc::new(census);
+                let more = kept.census.wants_more().then(|| kept.census.plan(length)).flatten();
+                Ok(match more {
+                    Some(range) => Next::Elements { length, range },
+                    None => answered(&kept.last),
+                })
+            }
+            Next::Tags { total } => {
+                let tags = as_strings(reply.texts()?);
+                Ok(self.turn(Hash { total, tags }, memory))
+            }
+            Next::Values { hash, asked, unread } => {
+                let values = reply.optional_texts()?;
+                if values.len() != asked.len() {
+                    return Err(SampleError::Protocol);
+                }
+                let fetched = asked.into_iter().zip(values).chain(unknown(unread)).collect();
+                Ok(self.absorb(hash, fetched, memory))
+            }
+            next @ (Next::Sizes { .. } | Next::Done(_)) => Ok(next),
+        }
+    }
+
+    /// The size is known: is there anything to look at?
+    fn sized(&self, size: u64, memory: &mut Memory) -> Result<Next, SampleError> {
+        if size == 0 {
+            memory.emptied(self.read);
+        }
+        match self.read {
+            Read::SetMembers { .. } if size > MAX_MEMBERS => Err(SampleError::TooLarge),
+            Read::SetMembers { .. } if size > 0 => Ok(Next::Members),
+            Read::SetMembers { .. } => Ok(Next::Done(Ok(Reply::Members(Vec::new())))),
+            _ if size == 0 => Ok(answered(&Arc::default())),
+            Read::HashCensus { .. } => Ok(Next::Tags { total: size }),
+            _ => {
+                let kept = memory.list(self.read);
+                Ok(match kept.census.plan(size) {
+                    Some(range) => Next::Elements { length: size, range },
+                    None => answered(&kept.unseen(size)),
+                })
+            }
+        }
+    }
+
+    /// Asks for the values that the census misses, if any.
+    fn turn(&self, hash: Hash, memory: &mut Memory) -> Next {
+        let missing = memory.hash(self.read).census.missing(&hash.tags);
+        if missing.is_empty() {
+            self.absorb(hash, Vec::new(), memory)
+        } else {
+            Next::Sizes { hash, missing }
+        }
+    }
+
+    /// Ends a turn of the hash's census; perhaps another one follows.
+    fn absorb(&self, hash: Hash, fetched: Vec<(String, Option<Vec<u8>>)>, memory: &mut Memory) -> Next {
+        let kept = memory.hash(self.read);
+        let nothing_new = fetched.is_empty();
+        let census = kept.census.absorb(&hash.tags, hash.total, fetched, self.digest());
+        kept.last = Arc::new(census);
+        if nothing_new || !kept.census.wants_more() {
+            return answered(&kept.last);
+        }
+        self.turn(hash, memory)
+    }
+
+    /// The replies of a round trip were too large, perhaps not because of this question: it looks at less next time.
+    pub(super) fn refused(&mut self, memory: &mut Memory) {
+        match &self.next {
+            Next::Elements { length, .. } => memory.list(self.read).census.refused(*length),
+            Next::Values { asked, .. } => memory.hash(self.read).census.refused(asked),
+            _ => {}
+        }
+    }
+
+    /// There will be no more round trips. Where a look was too large, the number is an answer still.
+    pub(super) fn fail(&mut self, error: SampleError, memory: &mut Memory) {
+        if error == SampleError::TooLarge {
+            self.leave_unseen(memory);
+        }
+        if !self.is_done() {
+            self.next = Next::Done(Err(error));
+        }
+    }
+
+    /// Leaves the contents out: of a look, the number and what was seen before are the answer.
+    pub(super) fn leave_unseen(&mut self, memory: &mut Memory) {
+        let census = match &self.next {
+            Next::Elements { length, .. } => memory.list(self.read).unseen(*length),
+            Next::Tags { total } => memory.hash(self.read).unseen(*total),
+            Next::Sizes { hash, .. } | Next::Values { hash, .. } => memory.hash(self.read).unseen(hash.total),
+            Next::Size | Next::Members | Next::Done(_) => return,
+        };
+        self.next = answered(&census);
+    }
+
+    /// The answer; an unfinished question has none.
+    pub(super) fn answer(self) -> Result<Reply, SampleError> {
+        match self.next {
+            Next::Done(answer) => answer,
+            _ => Err(SampleError::Timeout),
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        match self.read {
+            Read::HashCensus { digest, .. } | Read::ListCensus { digest, .. } => *digest,
+            _ => Digest::CeleryMessage,
+        }
+    }
+}
+
+/// Of the missing tags, those whose values fit into one round trip, and those whose values are too large for any.
+fn choose(missing: Vec<String>, sizes: &[u64]) -> (Vec<String>, Vec<String>) {
+    let (mut asked, mut unread, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (tag, size) in missing.into_iter().zip(sizes) {
+        if *size > MAX_VALUE {
+            unread.push(tag);
+        } else if bytes + size <= VALUES_BYTES {
+            bytes += size;
+            asked.push(tag);
+        }
+    }
+    (asked, unread)
+}
+
+/// Tags whose values are not read: to a census, no bytes are a message of unknown kind.
+fn unknown(tags: Vec<String>) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
+    tags.into_iter().map(|tag| (tag, Some(Vec::new())))
+}
+
+fn answered(census: &Arc<Census>) -> Next {
+    Next::Done(Ok(Reply::Census(Arc::clone(census))))
+}
+
+/// Names that are no UTF-8 are none of kombu's.
+fn as_strings(texts: Vec<Vec<u8>>) -> Vec<String> {
+    texts
+        .into_iter()
+        .filter_map(|text| String::from_utf8(text).ok())
+        .collect()
+}
