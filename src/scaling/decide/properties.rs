@@ -34,7 +34,7 @@ fn rules() -> impl Strategy<Value = Option<Rules>> {
 fn policies() -> impl Strategy<Value = Policy> {
     let fallback = option::of((number(), time()).prop_map(|(replicas, after)| Fallback { replicas, after }));
     let behavior = (rules(), rules()).prop_map(|(up, down)| Behavior { up, down });
-    let numbers = (number(), number(), number(), number());
+    let numbers = (number(), number(), number(), option::of(number()));
     (numbers, time(), time(), behavior, fallback, prop::bool::weighted(0.05)).prop_map(
         |((min, max, backlog_per_replica, slots), idle, period, behavior, fallback, suspended)| Policy {
             min,
@@ -114,8 +114,9 @@ proptest! {
         prop_assert!(policy.suspended || replicas >= policy.min.min(policy.max));
         if let Reading::Fresh(work) = &seen.reading && replicas < current {
             prop_assert!(!seen.rollout);
-            let slots = u64::from(policy.slots.max(1));
-            let protected = if seen.workers_heard { work.running } else { work.in_flight };
+            // Without a word on slots the workers' own words protect them, or each pod is taken to run one task.
+            let protected = if seen.workers_heard { policy.slots.map_or(0, |_| work.running) } else { work.in_flight };
+            let slots = u64::from(policy.slots.unwrap_or(1).max(1));
             prop_assert!(u64::from(replicas) >= protected.div_ceil(slots).min(u64::from(current)));
             prop_assert!(!seen.workers_heard || replicas >= seen.busy_pods.min(current));
         } else {

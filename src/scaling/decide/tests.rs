@@ -125,7 +125,8 @@ fn running_work_is_never_interrupted() {
     row("never more than there are", p(), &later(at(200., 3).reserved(90).unheard()), 9, Backlog);
     row("above the maximum", pool(0, 4, 10), &later(at(200., 10).running(7, 7)), 7, RunningWork);
     row("idle, yet a pod is busy", p(), &later(Observation { busy_pods: 2, ..at(200., 10) }), 2, RunningWork);
-    row("0 slots are 1", Policy { slots: 0, ..p() }, &later(at(200., 10).running(3, 1)), 3, RunningWork);
+    row("0 slots are 1", Policy { slots: Some(0), ..p() }, &later(at(200., 10).running(3, 1)), 3, RunningWork);
+    row("unknown slots: the workers' word counts", Policy { slots: None, ..p() }, &later(at(200., 10).running(9, 2)), 2, RunningWork);
 }
 
 #[test]
