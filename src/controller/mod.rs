@@ -172,7 +172,6 @@ async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signal
         () = signals.received() => return Ok(()),
     };
     metrics.leads(&settings.lease_name, true);
-    tracing::info!(lease = settings.lease_name, "leads");
     let result = tokio::select! {
         () = work() => Err(RunError::Ended),
         () = leadership.lost() => Err(RunError::LostLease),

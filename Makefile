@@ -1,0 +1,72 @@
+# Two commands: `make demo` shows the main job on a real cluster, `make test` proves everything.
+# Both build what they need on the first run (about half an hour on two cores) and keep it in the cache.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CACHE := $(or $(TWP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/twp)
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+BED := tests/testbed/bed
+MUSL := x86_64-unknown-linux-musl
+OPERATOR := $(CARGO_TARGET_DIR)/$(MUSL)/release/twp-operator
+say = @printf '\033[1m== %s\033[0m\n'
+
+.PHONY: help demo test lint unit bed image brokers cluster install crd down
+
+help:
+	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
+	@echo "make test      everything: lint, unit, brokers, cluster, install"
+	@echo "make lint | unit | brokers | cluster | install    one part of it"
+	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
+	@echo "make down      stops the test bed"
+	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"
+
+demo: image
+	tests/demo.sh
+
+# The bed goes down again, whatever happens, unless it was up before.
+test: lint unit
+	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
+	code=0; $(MAKE) --no-print-directory brokers cluster install || code=$$?; \
+	[ $$was = up ] || $(BED) down; exit $$code
+
+lint:
+	$(say) "format and lints"
+	@command -v cargo >/dev/null || { echo "missing: cargo 1.89 or newer (rustup.rs)" >&2; exit 1; }
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items
+
+unit:
+	$(say) "unit tests"
+	cargo test --locked
+
+bed:
+	$(say) "the test bed"
+	$(BED) up
+
+image: bed
+	$(say) "the operator's image"
+	rustup target add $(MUSL)
+	cargo build --locked --release --target $(MUSL) --bin twp-operator
+	$(BED) image-operator $(OPERATOR)
+
+brokers: bed
+	$(say) "counts, against real brokers and real Celery workers"
+	eval "$$($(BED) env)"; cargo test --locked --test brokers -- --test-threads=4
+
+cluster: bed
+	$(say) "the operator on a real cluster"
+	eval "$$($(BED) env)"; cargo test --locked --test cluster -- --test-threads=4
+
+install: image
+	$(say) "the chart, installed"
+	eval "$$($(BED) env)"; TWP_HELM=$$TWP_HELM charts/check.sh
+	eval "$$($(BED) env)"; cargo test --locked --test install -- --test-threads=1
+
+crd:
+	cargo run --locked --quiet -- crd > crds/taskworkerpools.taskworkerpool.dev.yaml
+	$(BED) build
+	eval "$$($(BED) env)"; charts/render.sh
+
+down:
+	$(BED) down
