@@ -99,6 +99,10 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         last_scale: facts
             .last_scale
             .cloned()
+            .map(|scale| LastScale {
+                message: cut(scale.message),
+                ..scale
+            })
             .or_else(|| before.and_then(|before| before.last_scale.clone())),
         conditions: conditions(facts, before),
     }
@@ -380,8 +384,9 @@ fn count(replicas: u32) -> i32 {
     i32::try_from(replicas).unwrap_or(i32::MAX)
 }
 
+/// The schema ends where JSON numbers stop being exact.
 fn wide(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    i64::try_from(number.min((1 << 53) - 1)).unwrap_or(0)
 }
 
 /// Kubernetes times have whole seconds.
