@@ -56,7 +56,7 @@ install_operator() {
   heading "the operator, by Helm"
   $bed helm upgrade --install twp-operator charts/twp-operator --namespace $system --create-namespace \
     --set image.repository="${TWP_IMAGE_OPERATOR%:*}" --set image.tag="${TWP_IMAGE_OPERATOR##*:}" \
-    --set podAnnotations.demo="$(now_ms)" --wait --timeout 120s >/dev/null
+    --set-string podAnnotations.startedAt="$(now_ms)" --take-ownership --wait --timeout 120s >/dev/null
   kubectl -n $system get pods
 }
 
@@ -68,14 +68,16 @@ manifests() {
 start_shop() { # BROKER NAMESPACE
   local broker=$1 ns=$2
   heading "the shop with $broker"
-  kubectl create namespace "$ns" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
-  manifests "deploy/examples/$broker/broker.yaml" "deploy/examples/$broker/app.yaml" | kubectl -n "$ns" apply -f - >/dev/null
+  kubectl get namespace "$ns" >/dev/null 2>&1 || kubectl create namespace "$ns" >/dev/null
+  for part in broker app; do
+    manifests "deploy/examples/$broker/$part.yaml" | kubectl -n "$ns" apply -f - >/dev/null
+  done
   for deployment in "$broker" web sink; do
     kubectl -n "$ns" rollout status "deployment/$deployment" --timeout=120s >/dev/null || fail "$deployment does not start"
   done
   cat "deploy/examples/$broker/pool.yaml"
   kubectl -n "$ns" apply -f "deploy/examples/$broker/pool.yaml" >/dev/null
-  kubectl -n "$ns" wait twp/mail --for=condition=Ready --timeout=60s >/dev/null || {
+  kubectl -n "$ns" wait twp/mail --for=condition=Ready --for=condition=SourceAvailable --timeout=60s >/dev/null || {
     kubectl -n "$ns" describe twp mail
     fail "the pool does not become Ready"
   }

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct Broker {
     /// The broker URL, as Celery's `broker_url`: schemes `redis`, `rediss`, `amqp`, `amqps`, `pyamqp`; without a
-    /// password (put a URL with a password in a Secret and use `urlFrom`). Up to 2048 characters.
-    /// Example: `redis://redis:6379/0`.
+    /// password (put a URL with a password in a Secret and use `urlFrom`). A host name of one word is a Service in the
+    /// pool's namespace. Up to 2048 characters. Example: `redis://redis:6379/0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub url: Option<String>,

@@ -37,7 +37,7 @@ const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 /// the TLS errors.
 pub async fn connect(host: &str, port: u16, tls: Option<&Tls>, deadline: Duration) -> Result<Stream, SampleError> {
     let connecting = async {
-        let tcp = connect_tcp(host, port).await?;
+        let tcp = connect_tcp(host, port, deadline.mul_f32(0.8)).await?;
         Ok(Stream::new(match tls {
             Some(tls) => Transport::Tls(Box::new(handshake(tcp, host, tls).await?)),
             None => Transport::Plain(tcp),
@@ -46,10 +46,14 @@ pub async fn connect(host: &str, port: u16, tls: Option<&Tls>, deadline: Duratio
     timeout(deadline, connecting).await.unwrap_or(Err(SampleError::Timeout))
 }
 
-/// Tries the host's addresses in turn; the last one's error counts.
-async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, SampleError> {
-    let addresses = tokio::net::lookup_host((host, port)).await;
-    let addresses: Vec<SocketAddr> = addresses.map_err(|_| SampleError::Dns)?.collect();
+/// Tries the host's addresses in turn; the last one's error counts. A name server that is silent about a name (many are,
+/// about names outside the cluster) is told from a broker that is.
+async fn connect_tcp(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, SampleError> {
+    let addresses = timeout(deadline, tokio::net::lookup_host((host, port))).await;
+    let addresses: Vec<SocketAddr> = match addresses {
+        Ok(Ok(addresses)) => addresses.collect(),
+        _ => return Err(SampleError::Dns),
+    };
     let mut failed = SampleError::Dns;
     for address in addresses {
         match TcpStream::connect(address).await {

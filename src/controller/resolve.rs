@@ -40,7 +40,7 @@ pub async fn address(client: &Client, namespace: &str, pool: &Pool) -> Result<Ar
             None => None,
         },
     };
-    validate::address(pool, texts).map(Arc::new)
+    validate::address(pool, namespace, texts).map(Arc::new)
 }
 
 struct Reader<'a> {

@@ -239,11 +239,11 @@ pub struct Texts {
     pub management: Option<Secret>,
 }
 
-/// The address of a pool's broker.
+/// The address of a pool's broker, seen from the pool's namespace.
 ///
 /// # Errors
 /// A [`Problem`] that names the field and the fix, and no part of a URL.
-pub fn address(pool: &Pool, texts: Texts) -> Result<Address, Problem> {
+pub fn address(pool: &Pool, namespace: &str, texts: Texts) -> Result<Address, Problem> {
     let mut address = url::parse(texts.url.expose())
         .map_err(|error| Problem::invalid(format!("{}: {error}", field(&pool.source.url))))?;
     let wants_tls = texts.ca.is_some() || texts.identity.is_some() || pool.source.server_name.is_some();
@@ -273,9 +273,27 @@ pub fn address(pool: &Pool, texts: Texts) -> Result<Address, Problem> {
         ));
     }
     if let Some(text) = texts.management {
-        address.management = Some(management(pool, &address, &text)?);
+        let mut management = management(pool, &address, &text)?;
+        if let Some(host) = service(&management.host, namespace) {
+            management.host = host;
+        }
+        address.management = Some(management);
+    }
+    if let Some(host) = service(&address.host, namespace) {
+        if let Some(tls) = &mut address.tls {
+            // The certificate carries the name that the application uses.
+            tls.server_name.get_or_insert_with(|| address.host.clone());
+        }
+        address.host = host;
     }
     Ok(address)
+}
+
+/// A host name of one word is a Service in the pool's namespace, as it is for the application's own pods; the operator's
+/// pod is in another namespace.
+fn service(host: &str, namespace: &str) -> Option<String> {
+    let word = !host.contains(['.', ':']) && host != "localhost";
+    word.then(|| format!("{host}.{namespace}.svc"))
 }
 
 /// A management URL with its own credentials, or a plain one that gets the broker's: those go to the broker's host only.
