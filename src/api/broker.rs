@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = Rule::new("has(self.url) != has(self.urlFrom)")
         .message("must set exactly one of `url` and `urlFrom`"),
+    // On the object, not on the field: a refused field is quoted with its value.
+    validation = Rule::new("!has(self.url) || !self.url.matches('(?s)://[^:]*:.+@')")
+        .message("must not carry a password: put the URL in a Secret and use `urlFrom`").field_path(".url"),
     validation = Rule::new("!has(self.tls) || !has(self.tls.clientCertFrom) || has(self.tls.clientKeyFrom)")
         .message("`tls.clientKeyFrom` must be set with `tls.clientCertFrom`").field_path(".tls"),
     validation = Rule::new("!has(self.tls) || !has(self.tls.clientKeyFrom) || has(self.tls.clientCertFrom)")
@@ -20,8 +23,6 @@ pub struct Broker {
     /// pool's namespace. Up to 2048 characters. Example: `redis://redis:6379/0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("!self.matches('://[^/]*:[^/]*@')")
-        .message("must not carry a password: put the URL in a Secret and use `urlFrom`"))]
     pub url: Option<String>,
 
     /// The Secret or ConfigMap key that holds the broker URL: the application's own, read again when it changes the
@@ -40,7 +41,8 @@ pub struct Broker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
-    /// RabbitMQ's management API, optional: with it delivered and unfinished tasks are counted by the broker itself.
+    /// RabbitMQ's management API: with it delivered and unfinished tasks are counted by the broker itself. Default: not
+    /// used. Example: `{url: "http://rabbitmq:15672"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management: Option<Management>,
 }
@@ -54,12 +56,12 @@ pub struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_from: Option<ValueFrom>,
 
-    /// The key that holds our certificate chain, PEM; goes with `clientKeyFrom`. Example:
+    /// The key that holds our certificate chain, PEM; goes with `clientKeyFrom`. Default: none. Example:
     /// `{secretKeyRef: {name: client, key: tls.crt}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_cert_from: Option<ValueFrom>,
 
-    /// The key that holds our private key, PEM; goes with `clientCertFrom`. Example:
+    /// The key that holds our private key, PEM; goes with `clientCertFrom`. Default: none. Example:
     /// `{secretKeyRef: {name: client, key: tls.key}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_key_from: Option<ValueFrom>,
@@ -73,15 +75,17 @@ pub struct Tls {
 /// RabbitMQ's management API: exactly one of `url` and `urlFrom`.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.url) != has(self.urlFrom)")
-    .message("must set exactly one of `url` and `urlFrom`"))]
+#[x_kube(
+    validation = Rule::new("has(self.url) != has(self.urlFrom)")
+        .message("must set exactly one of `url` and `urlFrom`"),
+    validation = Rule::new("!has(self.url) || !self.url.matches('(?s)://[^:]*:.+@')")
+        .message("must not carry a password: put the URL in a Secret and use `urlFrom`").field_path(".url")
+)]
 pub struct Management {
     /// The management URL without a password, up to 2048 characters; the broker URL's user and password are used, and
     /// only if the host is the same. Example: `http://rabbitmq:15672`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("!self.matches('://[^/]*:[^/]*@')")
-        .message("must not carry a password: put the URL in a Secret and use `urlFrom`"))]
     pub url: Option<String>,
 
     /// The Secret or ConfigMap key that holds the management URL with its own user and password. Example:

@@ -6,6 +6,7 @@
 //! | `broker.rs` | where the broker is: [`Broker`] and the references to Secrets and ConfigMaps |
 //! | `behavior.rs` | the HPA v2 `behavior` field, with bounds |
 //! | `status.rs` | what the operator reports: [`Status`] |
+//! | `crd.rs` | the CustomResourceDefinition as it is published: [`crd()`] |
 //! | `target.rs` | the part of a Deployment that the operator reads: [`Target`] |
 //!
 //! The CRD in `crds/` is generated from these types (`twp-operator crd`); `tests/crd.rs` compares the bytes and checks
@@ -13,12 +14,14 @@
 
 mod behavior;
 mod broker;
+mod crd;
 mod spec;
 mod status;
 mod target;
 
 pub use behavior::{Behavior, PolicyType, ScalingPolicy, ScalingRules, SelectPolicy};
 pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
+pub use crd::crd;
 pub use spec::{
     CeleryOptions, Fallback, FrameworkName, Mode, ScaleDown, TargetKind, TargetRef, TargetRule, TaskWorkerPool,
     TaskWorkerPoolSpec, Worker,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Behavior, Broker, Status};
 
-/// TaskWorkerPool scales one Deployment of background workers by the work that waits for it in a broker.
+/// What the pool is to do: which workers, which broker and queues, and between which limits. `targetRef` and `broker` are
+/// enough; every other field has a default.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "taskworkerpool.dev",
@@ -61,10 +62,10 @@ use super::{Behavior, Broker, Status};
         .message("`broker.keyPrefix` must not be set with RabbitMQ: it is a prefix of Redis keys").field_path(".broker.keyPrefix")
 )]
 pub struct TaskWorkerPoolSpec {
-    /// The workers to scale. Must be in the pool's own namespace.
+    /// The workers to scale, in the pool's own namespace. Example: `{name: mail-worker}`.
     pub target_ref: TargetRef,
 
-    /// The broker that holds the queues.
+    /// The broker that holds the queues: exactly one of `url` and `urlFrom`. Example: `{url: "redis://redis:6379/0"}`.
     pub broker: Broker,
 
     /// The task framework, which says how work lies in the broker. Default: Celery.
@@ -81,7 +82,8 @@ pub struct TaskWorkerPoolSpec {
     pub queues: Vec<String>,
 
     /// Options of the Celery application that the broker URL cannot carry. Needed only where the application changes
-    /// Celery's defaults (`broker_transport_options`, `control_exchange`, `event_exchange`).
+    /// Celery's defaults (`broker_transport_options`, `control_exchange`, `event_exchange`). Default: Celery's.
+    /// Example: `{separator: ":"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub celery: Option<CeleryOptions>,
 
@@ -95,15 +97,16 @@ pub struct TaskWorkerPoolSpec {
     #[schemars(range(min = 1, max = 10000))]
     pub max_replicas: i32,
 
-    /// How the number of replicas follows from the work.
+    /// How the number of replicas follows from the work. Default: one replica for each `worker.concurrency` tasks, or
+    /// for each 4. Example: `{backlogPerReplica: 10}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRule>,
 
-    /// What one replica can do.
+    /// What one replica can do. Default: nothing is known of it. Example: `{concurrency: 4}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<Worker>,
 
-    /// When the last replicas may go.
+    /// When the last replicas may go. Default: after 60 s without work. Example: `{idleSeconds: 300}`.
     #[serde(default)]
     pub scale_down: ScaleDown,
 
@@ -112,7 +115,8 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
 
-    /// Replicas to run when the broker cannot be read for long. Without it the replicas are held as they are.
+    /// Replicas to run when the broker cannot be read for long. Default: none, the replicas are held as they are.
+    /// Example: `{replicas: 3, afterSeconds: 120}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
 

@@ -12,22 +12,22 @@ use serde::{Deserialize, Serialize};
 pub struct Status {
     /// The `metadata.generation` of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub observed_generation: Option<i64>,
 
     /// The target's `spec.replicas`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2147483647))]
     pub replicas: Option<i32>,
 
     /// The target's replicas that are ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2147483647))]
     pub ready_replicas: Option<i32>,
 
     /// The replicas that the operator decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2147483647))]
     pub desired_replicas: Option<i32>,
 
     /// The work as last counted.
@@ -56,20 +56,20 @@ pub struct Status {
 #[serde(rename_all = "camelCase")]
 pub struct WorkStatus {
     /// Tasks that wait for a worker now.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub ready: i64,
 
     /// Tasks that are delivered and not finished: reserved and running.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub in_flight: i64,
 
     /// Tasks that are not due yet (ETA, countdown, retry), as far as the broker lets them be seen.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub scheduled: i64,
 
     /// For how many seconds the oldest waiting task has waited, where that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub oldest_wait_seconds: Option<i64>,
 
     /// When it was counted.
@@ -83,7 +83,7 @@ pub struct WorkStatus {
 #[serde(rename_all = "camelCase")]
 pub struct DecisionStatus {
     /// So many replicas.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2147483647))]
     pub replicas: i32,
 
     /// The rule that set the number, one word. Example: `Backlog`.
@@ -100,11 +100,11 @@ pub struct DecisionStatus {
 #[serde(rename_all = "camelCase")]
 pub struct LastScale {
     /// Replicas before.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2147483647))]
     pub from: i32,
 
     /// Replicas after.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2147483647))]
     pub to: i32,
 
     /// When.
@@ -130,7 +130,7 @@ pub struct Condition {
 
     /// The `metadata.generation` of the spec that the condition speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub observed_generation: Option<i64>,
 
     /// When `status` last changed.

@@ -6,8 +6,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kube::CustomResourceExt;
-use taskworkerpool::{api::TaskWorkerPool, controller, telemetry};
+use taskworkerpool::{api, controller, telemetry};
 
 /// Scales background workers by the work that waits for them.
 #[derive(Parser)]
@@ -28,13 +27,20 @@ enum Command {
 fn main() -> ExitCode {
     match Args::parse().command {
         Command::Run(settings) => run(settings),
-        Command::Crd => match serde_saphyr::to_string(&TaskWorkerPool::crd()) {
-            Ok(yaml) => {
-                print!("{yaml}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error.to_string()),
-        },
+        Command::Crd => crd(),
+    }
+}
+
+fn crd() -> ExitCode {
+    let yaml = api::crd()
+        .map_err(|error| error.to_string())
+        .and_then(|crd| serde_saphyr::to_string(&crd).map_err(|error| error.to_string()));
+    match yaml {
+        Ok(yaml) => {
+            print!("{yaml}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => fail(&why),
     }
 }
 

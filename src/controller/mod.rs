@@ -10,6 +10,7 @@
 //! | `watch.rs`, `news.rs` | shell, data | the watches; all that can change a decision |
 //! | `registry.rs`, `entry.rs` | data | the books: pools, targets, endpoints; one pool's state |
 //! | `desk.rs`, `pass.rs` | shell | the one task that takes the news; the pass: look → decide → apply → publish |
+//! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
 //! | `resolve.rs` | shell | Secrets and ConfigMaps, by name |
 //! | `apply.rs` | shell | pods to spare, then `/scale` |
 //! | `status.rs` | pure | the status a pool ought to have |
@@ -17,6 +18,7 @@
 //! | `leader.rs` | shell | one of several replicas acts |
 
 mod apply;
+mod deeds;
 mod desk;
 mod entry;
 mod leader;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     apply::Job,
-    desk::{Desk, acts, reference},
+    deeds::reference,
+    desk::{Desk, acts},
     entry::{Entry, Link},
     news::News,
     pool::{Key, Pool, Problem},

@@ -1,4 +1,5 @@
 //! One validated pool: what the rest of the house sees of a TaskWorkerPool. Data only.
+#![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
 

@@ -5,12 +5,14 @@
 //! state: whoever waits for `Ready` in a pipeline must not wait for a broker's restart to end.
 #![deny(clippy::disallowed_methods)]
 
-use std::time::Duration;
+mod facts;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::pool::{DEGRADED_AFTER, Problem};
+pub use facts::{Facts, Source};
+
+use super::pool::DEGRADED_AFTER;
 use crate::{
     api::{
         Condition,
@@ -18,63 +20,11 @@ use crate::{
         DecisionStatus, LastScale, Mode, Status, WorkStatus,
     },
     scaling::{Decision, Rule},
-    work::{SampleError, Tally},
+    work::Tally,
 };
 
 /// The API server accepts longer texts; nobody reads them.
 const MESSAGE: usize = 1000;
-
-/// What is known of a pool.
-#[derive(Clone, Debug)]
-pub struct Facts<'a> {
-    /// The generation of the spec.
-    pub generation: i64,
-    /// What keeps the pool from working.
-    pub problem: Option<&'a Problem>,
-    /// `spec.suspend`.
-    pub suspended: bool,
-    /// `spec.mode`.
-    pub mode: Mode,
-    /// The target's `spec.replicas` and ready replicas.
-    pub target: Option<(u32, u32)>,
-    /// The broker.
-    pub source: Source<'a>,
-    /// The last decision.
-    pub decision: Option<&'a Decision>,
-    /// Fewer replicas were decided on than could be reached, because so many pods run tasks or are not known to be idle.
-    pub kept: Option<u32>,
-    /// Others changed the target's replicas three times in ten minutes: the last one's field manager.
-    pub fought_by: Option<&'a str>,
-    /// The last write to the target failed: why.
-    pub write_failed: Option<&'a str>,
-    /// The last change the operator made.
-    pub last_scale: Option<&'a LastScale>,
-    /// The wall clock, for transition times.
-    pub now: Timestamp,
-}
-
-/// What is known of the broker.
-#[derive(Clone, Debug)]
-pub enum Source<'a> {
-    /// Not asked yet.
-    NotYet,
-    /// Read lately.
-    Read {
-        /// The last count.
-        tally: &'a Tally,
-        /// When it was taken.
-        at: Timestamp,
-    },
-    /// Cannot be read.
-    Lost {
-        /// Why.
-        why: SampleError,
-        /// For how long.
-        age: Duration,
-        /// The last count, if there was one, and when it was taken.
-        last: Option<(&'a Tally, Timestamp)>,
-    },
-}
 
 /// The status that the facts give; `before` is the object's present one.
 pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
@@ -99,6 +49,10 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         last_scale: facts
             .last_scale
             .cloned()
+            .map(|scale| LastScale {
+                message: cut(scale.message),
+                ..scale
+            })
             .or_else(|| before.and_then(|before| before.last_scale.clone())),
         conditions: conditions(facts, before),
     }
@@ -380,8 +334,9 @@ fn count(replicas: u32) -> i32 {
     i32::try_from(replicas).unwrap_or(i32::MAX)
 }
 
+/// The schema ends where JSON numbers stop being exact.
 fn wide(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    i64::try_from(number.min((1 << 53) - 1)).unwrap_or(0)
 }
 
 /// Kubernetes times have whole seconds.

@@ -15,4 +15,4 @@ pub mod costs;
 pub mod victims;
 
 pub use call::{CallError, DEADLINE, within};
-pub use victims::{Pod, RemovalPlan, plan, plan_ordered};
+pub use victims::{Pod, RemovalPlan, plan};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// The annotation that orders a ReplicaSet's ready pods; absent means 0.
 pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
-/// The cost of a pod that must stay, plus one for each task it runs, so that the busiest would go last.
+/// The cost of a pod that must stay. The same for all, however much they run: no pod is written anew with each task.
 const KEEP: i32 = 100;
 
 /// A pod of the target that has not ended.
@@ -34,43 +34,15 @@ pub struct RemovalPlan {
     /// The lowest number of replicas that removes only pods that run nothing, once the costs are written; within
     /// `to..=from` of the call.
     pub allowed: u32,
-    /// Ready pods of which no worker was heard (it starts, or is too busy to say a word): they are kept like busy ones.
-    pub unheard: u32,
 }
 
-/// What a pod does, as far as anybody knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doing {
-    /// It runs no task.
-    Nothing,
-    /// It runs so many tasks.
-    Tasks(u32),
-    /// Ready and silent: it may run something.
-    Unknown,
+/// Whether a pod must stay: it runs a task, or is ready and silent (it starts, or is too busy to say a word). A pod that
+/// is not ready and was never heard is taken for one that starts or cannot start.
+fn must_stay(pod: &Pod, busy: &BTreeMap<String, u32>) -> bool {
+    busy.get(&pod.name).map_or(pod.ready, |tasks| *tasks > 0)
 }
 
-impl Doing {
-    /// A pod that is not ready and was never heard is taken for one that starts or cannot start.
-    fn of(pod: &Pod, busy: &BTreeMap<String, u32>) -> Self {
-        match busy.get(&pod.name) {
-            Some(0) => Self::Nothing,
-            Some(tasks) => Self::Tasks(*tasks),
-            None if pod.ready => Self::Unknown,
-            None => Self::Nothing,
-        }
-    }
-
-    /// The deletion cost it should have.
-    fn cost(self) -> i32 {
-        match self {
-            Self::Nothing => 0,
-            Self::Tasks(tasks) => KEEP.saturating_add(i32::try_from(tasks).unwrap_or(i32::MAX)),
-            Self::Unknown => KEEP,
-        }
-    }
-}
-
-/// Plans the way from `from` replicas down to `to`, for a Deployment.
+/// Plans the way from `from` replicas down to `to`.
 ///
 /// `busy` tells the tasks each heard worker runs, by pod name. If the workers do not announce themselves
 /// (`workers_heard` is false), nothing is known about pods: no costs, and `to` is allowed (the decision does not go below
@@ -85,58 +57,18 @@ pub fn plan(pods: &[Pod], busy: &BTreeMap<String, u32>, workers_heard: bool, fro
             ..RemovalPlan::default()
         };
     }
-    let (mut costs, mut keep, mut unheard, mut exposed) = (Vec::new(), 0_u32, 0_u32, false);
+    let (mut costs, mut keep, mut exposed) = (Vec::new(), 0_u32, false);
     for pod in pods.iter().filter(|pod| !pod.terminating) {
-        let doing = Doing::of(pod, busy);
-        let cost = doing.cost();
+        let stays = must_stay(pod, busy);
+        let cost = if stays { KEEP } else { 0 };
         if pod.cost.unwrap_or(0) != cost {
             costs.push((pod.name.clone(), cost));
         }
-        keep = keep.saturating_add(u32::from(doing != Doing::Nothing));
-        unheard = unheard.saturating_add(u32::from(doing == Doing::Unknown));
-        exposed |= doing != Doing::Nothing && !pod.ready;
+        keep = keep.saturating_add(u32::from(stays));
+        exposed |= stays && !pod.ready;
     }
     let allowed = if exposed { from } else { keep.clamp(to, from) };
-    RemovalPlan {
-        costs,
-        allowed,
-        unheard,
-    }
-}
-
-/// Plans the same for a StatefulSet, which removes the pod with the highest ordinal first, whatever its state or cost.
-pub fn plan_ordered(
-    pods: &[Pod],
-    busy: &BTreeMap<String, u32>,
-    workers_heard: bool,
-    from: u32,
-    to: u32,
-) -> RemovalPlan {
-    if !workers_heard || to >= from {
-        return RemovalPlan {
-            allowed: to,
-            ..RemovalPlan::default()
-        };
-    }
-    let (mut allowed, mut unheard) = (to, 0_u32);
-    for pod in pods.iter().filter(|pod| !pod.terminating) {
-        let doing = Doing::of(pod, busy);
-        unheard = unheard.saturating_add(u32::from(doing == Doing::Unknown));
-        if doing != Doing::Nothing {
-            // Where `spec.ordinals.start` is not 0 fewer would do; a name without ordinal is none of the set's.
-            allowed = allowed.max(ordinal(&pod.name).map_or(from, |ordinal| ordinal.saturating_add(1)));
-        }
-    }
-    RemovalPlan {
-        costs: Vec::new(),
-        allowed: allowed.min(from),
-        unheard,
-    }
-}
-
-/// The number at the end of a StatefulSet pod's name.
-fn ordinal(name: &str) -> Option<u32> {
-    name.rsplit_once('-')?.1.parse().ok()
+    RemovalPlan { costs, allowed }
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Framework for Celery {
     fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
         let own = Own::among(workers, &self.config.target, now.moment);
         match self.config.broker {
-            BrokerKind::Redis { .. } => redis::reads(&self.config, &own, last),
+            BrokerKind::Redis { .. } => self::redis::reads(&self.config, &own, last),
             BrokerKind::RabbitMq { management } => rabbitmq::reads(&self.config, management, &own, last),
         }
     }
@@ -133,7 +133,7 @@ impl Framework for Celery {
     ) -> Result<Tally, SampleError> {
         let own = Own::among(workers, &self.config.target, now.moment);
         match self.config.broker {
-            BrokerKind::Redis { .. } => redis::tally(&self.config, reads, replies, &own, now.wall),
+            BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now.wall),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
         }
     }

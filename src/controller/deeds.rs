@@ -1,0 +1,201 @@
+//! What the desk has done in tasks of their own, and what it makes of their results: references read, targets written,
+//! Events published.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
+
+use super::{
+    apply::{self, Job, Outcome},
+    desk::{Desk, MOST},
+    entry::{Entry, Link, backoff},
+    news::News,
+    pool::{Pool, Problem},
+    resolve, validate,
+};
+use crate::{
+    api::{LastScale, TaskWorkerPool},
+    broker::{Address, SubscriberId, Subscription},
+    telemetry::{Direction, PoolEvent},
+};
+
+/// The first wait between attempts to read references, and between failed writes.
+const FIRST: Duration = Duration::from_secs(1);
+/// How soon a scale-down that busy pods held up is tried again.
+const KEPT_AGAIN: Duration = Duration::from_secs(2);
+
+impl Desk {
+    /// Reads the pool's references in a task of its own, unless that is under way or was a short while ago.
+    pub(super) fn resolve(&mut self, id: SubscriberId) {
+        let now = self.clock.now().moment;
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        let Ok(pool) = &entry.pool else { return };
+        if entry.tasks.resolving || now < entry.tasks.resolve_not_before {
+            return;
+        }
+        entry.tasks.resolving = true;
+        let (client, inbox, pool) = (self.client.clone(), self.inbox.clone(), pool.clone());
+        let namespace = entry.identity.key.namespace.clone();
+        tokio::spawn(async move {
+            let result = resolve::address(&client, &namespace, &pool).await;
+            // Fails only if the desk is gone.
+            let _gone = inbox.send(News::Resolved(id, result));
+        });
+    }
+
+    pub(super) fn resolved(&mut self, id: SubscriberId, result: Result<Arc<Address>, Problem>) {
+        let now = self.clock.now().moment;
+        let Some(mut entry) = self.pools.remove(id) else { return };
+        let tasks = &mut entry.tasks;
+        tasks.resolving = false;
+        tasks.resolve_not_before = now + backoff(tasks.resolve_failures, FIRST, MOST, id);
+        tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
+        match (result, entry.pool.clone()) {
+            // Also a source that could be read, and was believed, is given up when its Secret goes.
+            (Err(problem), _) => {
+                if !matches!(entry.link, Link::Linked(_)) {
+                    entry.link = Link::Failed(problem);
+                }
+            }
+            (Ok(address), Ok(pool)) if entry.link != Link::Linked(address.clone()) => {
+                self.unlink(&mut entry);
+                entry.tasks.resolve_not_before = now + FIRST;
+                self.link(&mut entry, &pool, address);
+            }
+            _ => {}
+        }
+        self.pools.insert(entry);
+        self.pass(id);
+    }
+
+    fn link(&mut self, entry: &mut Entry, pool: &Pool, address: Arc<Address>) {
+        let subscription = Subscription::Add {
+            id: entry.id,
+            framework: validate::framework(pool, &address),
+            period: pool.policy.period,
+        };
+        self.endpoints.join(&address, entry.id, subscription);
+        entry.link = Link::Linked(address);
+    }
+
+    /// Writes the target in a task of its own.
+    pub(super) fn write(&mut self, id: SubscriberId, job: Job) {
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        entry.tasks.writing = true;
+        let (client, inbox) = (self.client.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            let outcome = apply::carry_out(&client, job).await;
+            let _gone = inbox.send(News::Wrote(id, outcome));
+        });
+    }
+
+    pub(super) fn wrote(&mut self, id: SubscriberId, outcome: Outcome) {
+        let now = self.clock.now();
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        entry.tasks.writing = false;
+        let key = entry.identity.key.clone();
+        let sentence = entry
+            .decision
+            .as_ref()
+            .map(|(_, decision)| decision.sentence.clone())
+            .unwrap_or_default();
+        let reason = entry
+            .decision
+            .as_ref()
+            .map_or("Unknown", |(_, decision)| decision.rule.reason());
+        let about = reference(entry);
+        let mut events = Vec::new();
+        let hold = &mut entry.hold;
+        match outcome {
+            Outcome::Written {
+                from,
+                to,
+                kept,
+                version,
+            } => {
+                self.metrics.scale_written();
+                if let Some((manager, found)) = hold.overwritten.take() {
+                    self.metrics.overwritten(&manager);
+                    tracing::warn!(
+                        namespace = key.namespace,
+                        name = key.name,
+                        manager,
+                        found,
+                        restored = to,
+                        "replicas overwritten"
+                    );
+                    events.push(PoolEvent::ReplicasOverwritten {
+                        manager,
+                        found,
+                        restored: to,
+                    });
+                }
+                (hold.intended, hold.version) = (Some(to), version.max(hold.version));
+                (hold.failed, hold.failures) = (None, 0);
+                hold.kept = (kept > 0).then_some(kept);
+                hold.not_before = if kept > 0 { now.moment + KEPT_AGAIN } else { now.moment };
+                if from != to {
+                    let direction = if to > from { Direction::Up } else { Direction::Down };
+                    self.metrics.scaled(direction, reason);
+                    tracing::info!(
+                        namespace = key.namespace,
+                        name = key.name,
+                        from,
+                        to,
+                        rule = reason,
+                        why = sentence,
+                        "scaled"
+                    );
+                    entry.last_scale = Some(LastScale {
+                        from: i32::try_from(from).unwrap_or(i32::MAX),
+                        to: i32::try_from(to).unwrap_or(i32::MAX),
+                        at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+                            jiff::Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall),
+                        ),
+                        message: sentence.clone(),
+                    });
+                    events.push(PoolEvent::Scaled { from, to, sentence });
+                }
+            }
+            Outcome::Kept { kept } => {
+                hold.kept = Some(kept);
+                hold.not_before = now.moment + KEPT_AGAIN;
+                (hold.failed, hold.failures) = (None, 0);
+            }
+            Outcome::Failed(error) => {
+                tracing::warn!(namespace = key.namespace, name = key.name, why = %error, "the target could not be written");
+                hold.not_before = now.moment + backoff(hold.failures, FIRST, MOST, id);
+                hold.failures = hold.failures.saturating_add(1);
+                hold.failed = Some(error.to_string());
+            }
+        }
+        self.tell(&about, events);
+        self.pass(id);
+    }
+
+    /// Publishes Events in a task of its own.
+    pub(super) fn tell(&self, about: &ObjectReference, events: Vec<PoolEvent>) {
+        if events.is_empty() {
+            return;
+        }
+        let (publisher, about) = (self.events.clone(), about.clone());
+        tokio::spawn(async move {
+            for event in events {
+                publisher.publish(&about, event).await;
+            }
+        });
+    }
+}
+
+/// What an Event about this pool points to.
+pub(super) fn reference(entry: &Entry) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(TaskWorkerPool::api_version(&()).into_owned()),
+        kind: Some(TaskWorkerPool::kind(&()).into_owned()),
+        namespace: Some(entry.identity.key.namespace.clone()),
+        name: Some(entry.identity.key.name.clone()),
+        uid: Some(entry.identity.uid.clone()),
+        ..ObjectReference::default()
+    }
+}
