@@ -248,3 +248,6 @@ pub fn backoff(failures: u32, first: Duration, most: Duration, id: SubscriberId)
     let spread = u32::try_from(id.wrapping_mul(2_654_435_761) % 256).unwrap_or(0);
     wait + wait.mul_f64(f64::from(spread) / 1024.0)
 }
+
+#[cfg(test)]
+pub mod tests;

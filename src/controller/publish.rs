@@ -76,3 +76,6 @@ pub async fn write(client: &Client, identity: &Identity, status: &Status) -> Res
         .await
         .map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,3 +230,6 @@ impl Endpoints {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,6 @@ fn word(status: ConditionStatus) -> &'static str {
         ConditionStatus::Unknown => "Unknown",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,508 @@
+use std::time::Duration;
 
+use super::*;
+use crate::{
+    controller::pool::Problem,
+    scaling::Decision,
+    work::{QueueTally, SampleError, Work},
+};
+
+const GENERATION: i64 = 7;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn tally() -> Tally {
+    Tally {
+        work: Work {
+            ready: 12,
+            in_flight: 3,
+            scheduled: 1,
+            oldest_wait: Some(Duration::from_secs(4)),
+            ..Work::default()
+        },
+        ..Tally::default()
+    }
+}
+
+fn decision(rule: Rule) -> Decision {
+    Decision {
+        replicas: 4,
+        rule,
+        sentence: "15 outstanding at 4 each need 4.".into(),
+        limited: None,
+        wanted: 4,
+        look_again_in: Duration::from_secs(1),
+    }
+}
+
+/// A pool that works, at second 100.
+fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a> {
+    Facts {
+        generation: GENERATION,
+        problem: None,
+        suspended: false,
+        mode: Mode::Act,
+        target: Some((4, 3)),
+        source: Source::Read { tally, at: at(99) },
+        decision: Some(decision),
+        kept: None,
+        fought_by: None,
+        write_failed: None,
+        last_scale: None,
+        now: at(100),
+    }
+}
+
+fn lost(age: u64) -> Source<'static> {
+    Source::Lost {
+        why: SampleError::Refused,
+        age: Duration::from_secs(age),
+        last: None,
+    }
+}
+
+/// The conditions as `Type=Status/Reason`, in one line.
+fn line(status: &Status) -> String {
+    let one = |c: &Condition| format!("{}={:?}/{}", c.kind, c.status, c.reason);
+    status.conditions.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn message(status: &Status, kind: &str) -> String {
+    let found = status.conditions.iter().find(|condition| condition.kind == kind);
+    found
+        .unwrap_or_else(|| panic!("no {kind} in {}", line(status)))
+        .message
+        .clone()
+}
+
+/// The table of the status contract: what stands in each situation.
+#[test]
+fn each_situation_has_its_conditions() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let missing = Problem::waiting("SecretNotFound", "Secret `a` does not exist.");
+    let invalid = Problem::invalid("`queues` must name 1 to 64 queues");
+    let works = || working(&tally, &backlog);
+    let table = [
+        (
+            "just created",
+            Facts {
+                source: Source::NotYet,
+                decision: None,
+                ..works()
+            },
+            "Ready=Unknown/Starting SourceAvailable=Unknown/NotSampledYet ScalingActive=Unknown/NotSampledYet \
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected Reconciling=True/Starting",
+        ),
+        (
+            "working",
+            works(),
+            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
+             Degraded=False/AsExpected",
+        ),
+        (
+            "broker lost a moment ago",
+            Facts {
+                source: lost(29),
+                ..works()
+            },
+            "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=Unknown/SourceLost \
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+        ),
+        (
+            "broker lost for long",
+            Facts {
+                source: lost(30),
+                ..works()
+            },
+            "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=False/SourceLost \
+             ScalingLimited=False/WithinLimits Degraded=True/SourceLost",
+        ),
+        (
+            "a Secret is missing",
+            Facts {
+                problem: Some(&missing),
+                ..works()
+            },
+            "Ready=False/SecretNotFound SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
+             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound Reconciling=True/SecretNotFound",
+        ),
+        (
+            "the spec cannot work",
+            Facts {
+                problem: Some(&invalid),
+                ..works()
+            },
+            "Ready=False/InvalidSpec SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
+             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec Stalled=True/InvalidSpec",
+        ),
+        (
+            "suspended",
+            Facts {
+                suspended: true,
+                ..works()
+            },
+            "Ready=True/Suspended SourceAvailable=Unknown/NotAsked ScalingActive=False/Suspended \
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+        ),
+        (
+            "observing",
+            Facts {
+                mode: Mode::Observe,
+                ..works()
+            },
+            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/Observing \
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+        ),
+        (
+            "the write is refused",
+            Facts {
+                write_failed: Some("no rights"),
+                ..works()
+            },
+            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/WriteFailed \
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+        ),
+        (
+            "others write, too",
+            Facts {
+                fought_by: Some("argocd"),
+                ..works()
+            },
+            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
+             Degraded=False/AsExpected TargetConflict=True/ReplicasOverwritten",
+        ),
+    ];
+    for (situation, facts, expected) in table {
+        assert_eq!(line(&status(&facts, None)), expected, "{situation}");
+    }
+}
+
+#[test]
+fn a_limit_is_named() {
+    let tally = tally();
+    for (limit, reason) in [
+        (Rule::Maximum, "Maximum"),
+        (Rule::Minimum, "Minimum"),
+        (Rule::Behavior, "Behavior"),
+    ] {
+        let decision = Decision {
+            limited: Some(limit),
+            wanted: 99,
+            ..decision(limit)
+        };
+        let status = status(&working(&tally, &decision), None);
+        assert!(
+            line(&status).contains(&format!("ScalingLimited=True/{reason}")),
+            "{}",
+            line(&status)
+        );
+        assert!(line(&status).contains("Ready=True/Working"));
+    }
+}
+
+#[test]
+fn fallback_and_a_blocked_queue_are_conditions_while_they_last() {
+    let tally = Tally {
+        queues: vec![
+            QueueTally {
+                ready: 5,
+                ..QueueTally::none("mail")
+            },
+            QueueTally::none("reports"),
+        ],
+        ..tally()
+    };
+    let (fallback, blocked) = (decision(Rule::Fallback), decision(Rule::BlockedQueue));
+    let facts = Facts {
+        source: lost(300),
+        ..working(&tally, &fallback)
+    };
+    assert!(line(&status(&facts, None)).contains("Fallback=True/SourceLost"));
+    let stuck = status(&working(&tally, &blocked), None);
+    let said = message(&stuck, "QueueBlocked");
+    assert!(said.contains("`mail`") && !said.contains("reports"), "{said}");
+    let backlog = decision(Rule::Backlog);
+    let after = line(&status(&working(&tally, &backlog), Some(&stuck)));
+    assert!(
+        !after.contains("QueueBlocked") && !after.contains("Fallback"),
+        "nothing stale is left: {after}"
+    );
+}
+
+#[test]
+fn missing_queues_are_named() {
+    let tally = Tally {
+        queues: vec![
+            QueueTally {
+                missing: true,
+                ..QueueTally::none("a")
+            },
+            QueueTally::none("b"),
+            QueueTally {
+                missing: true,
+                ..QueueTally::none("c")
+            },
+        ],
+        ..tally()
+    };
+    let backlog = decision(Rule::Backlog);
+    let status = status(&working(&tally, &backlog), None);
+    assert!(
+        message(&status, "QueuesFound").contains("no queue `a`, `c`"),
+        "{status:?}"
+    );
+    assert!(line(&status).contains("QueuesFound=False/QueueMissing"));
+}
+
+#[test]
+fn a_count_that_lacks_something_says_so_and_stays_available() {
+    let tally = Tally {
+        degraded: Some(SampleError::Permission),
+        ..tally()
+    };
+    let backlog = decision(Rule::Backlog);
+    let status = status(&working(&tally, &backlog), None);
+    assert!(line(&status).contains("SourceAvailable=True/PermissionDenied"));
+}
+
+#[test]
+fn the_transition_time_moves_only_with_the_status() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let time = |status: &Status, kind: &str| {
+        let found = status
+            .conditions
+            .iter()
+            .find(|condition| condition.kind == kind)
+            .unwrap();
+        found.last_transition_time.0.as_second()
+    };
+    let first = status(&working(&tally, &backlog), None);
+    let second = status(
+        &Facts {
+            now: at(200),
+            source: lost(1),
+            ..working(&tally, &backlog)
+        },
+        Some(&first),
+    );
+    assert_eq!((time(&second, "Ready"), time(&second, "SourceAvailable")), (100, 200));
+    // Another reason and message, the same status: no transition.
+    let other = Source::Lost {
+        why: SampleError::Timeout,
+        age: Duration::from_secs(2),
+        last: None,
+    };
+    let third = status(
+        &Facts {
+            now: at(300),
+            source: other,
+            ..working(&tally, &backlog)
+        },
+        Some(&second),
+    );
+    assert_eq!((time(&third, "SourceAvailable"), time(&third, "Ready")), (200, 100));
+    assert!(line(&third).contains("SourceAvailable=False/Timeout"));
+    let again = status(
+        &Facts {
+            now: at(400),
+            ..working(&tally, &backlog)
+        },
+        Some(&third),
+    );
+    assert_eq!(time(&again, "SourceAvailable"), 400);
+}
+
+#[test]
+fn whatever_is_known_the_conditions_are_well_formed() {
+    let (tally, backlog, fallback, blocked) = (
+        tally(),
+        decision(Rule::Backlog),
+        decision(Rule::Fallback),
+        decision(Rule::BlockedQueue),
+    );
+    let problems = [
+        None,
+        Some(Problem::invalid("no")),
+        Some(Problem::waiting("Missing", "wait")),
+    ];
+    let sources = [
+        Source::NotYet,
+        Source::Read {
+            tally: &tally,
+            at: at(1),
+        },
+        lost(1),
+        lost(100),
+    ];
+    let mut seen = 0;
+    for problem in &problems {
+        for source in &sources {
+            for (decision, suspended) in [(&backlog, false), (&fallback, false), (&blocked, true)] {
+                for mode in [Mode::Act, Mode::Observe] {
+                    let (problem, source) = (problem.as_ref(), source.clone());
+                    let facts = Facts {
+                        problem,
+                        source,
+                        suspended,
+                        mode,
+                        ..working(&tally, decision)
+                    };
+                    well_formed(&status(&facts, None), problem);
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(seen, 72);
+}
+
+fn well_formed(status: &Status, problem: Option<&Problem>) {
+    let line = line(status);
+    let mut kinds: Vec<_> = status.conditions.iter().map(|condition| &condition.kind).collect();
+    let all = kinds.len();
+    kinds.sort();
+    kinds.dedup();
+    assert_eq!(kinds.len(), all, "each once: {line}");
+    for condition in &status.conditions {
+        assert!(!condition.reason.is_empty() && !condition.message.is_empty(), "{line}");
+        assert!(condition.reason.chars().all(char::is_alphanumeric), "{line}");
+        assert_eq!(condition.observed_generation, Some(GENERATION));
+        let only_true = ["Reconciling", "Stalled"].contains(&condition.kind.as_str());
+        assert!(!only_true || condition.status == True, "{line}");
+    }
+    assert!(!(line.contains("Stalled") && line.contains("Reconciling")), "{line}");
+    assert_eq!(
+        line.contains("Ready=False"),
+        problem.is_some(),
+        "Ready speaks of the spec alone: {line}"
+    );
+    assert_eq!(status.observed_generation, Some(GENERATION));
+}
+
+#[test]
+fn a_pool_with_a_problem_shows_no_old_numbers() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let problem = Problem::invalid("no");
+    let status = status(
+        &Facts {
+            problem: Some(&problem),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    assert_eq!(
+        (status.desired_replicas, status.work, status.decision),
+        (None, None, None)
+    );
+    assert_eq!((status.replicas, status.ready_replicas), (Some(4), Some(3)));
+}
+
+#[test]
+fn the_numbers_are_those_of_the_count_and_the_decision() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let status = status(&working(&tally, &backlog), None);
+    let work = status.work.unwrap();
+    assert_eq!(
+        (work.ready, work.in_flight, work.scheduled, work.oldest_wait_seconds),
+        (12, 3, 1, Some(4))
+    );
+    assert_eq!(work.sampled_at.unwrap().0, at(99));
+    assert_eq!(
+        (status.desired_replicas, status.decision.unwrap().rule),
+        (Some(4), "Backlog".into())
+    );
+}
+
+#[test]
+fn numbers_beyond_the_schema_end_at_its_bounds() {
+    let tally = Tally {
+        work: Work {
+            ready: u64::MAX,
+            ..Work::default()
+        },
+        ..Tally::default()
+    };
+    let backlog = decision(Rule::Backlog);
+    let facts = Facts {
+        target: Some((u32::MAX, 0)),
+        ..working(&tally, &backlog)
+    };
+    let status = status(&facts, None);
+    assert_eq!(status.work.unwrap().ready, 9_007_199_254_740_991);
+    assert_eq!(status.replicas, Some(i32::MAX));
+}
+
+#[test]
+fn the_sentence_says_what_was_left_undone() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let kept = Facts {
+        kept: Some(2),
+        mode: Mode::Observe,
+        ..working(&tally, &backlog)
+    };
+    let said = sentence(&kept, &backlog);
+    assert!(said.starts_with("15 outstanding at 4 each need 4. 2 kept:"), "{said}");
+    assert!(said.ends_with("(Observe: nothing is written.)"), "{said}");
+}
+
+#[test]
+fn the_last_change_is_kept_over_a_restart() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let scale = LastScale {
+        from: 1,
+        to: 4,
+        at: Time(at(50)),
+        message: "why".into(),
+    };
+    let before = status(
+        &Facts {
+            last_scale: Some(&scale),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    let after = status(&working(&tally, &backlog), Some(&before));
+    assert_eq!(after.last_scale, Some(scale));
+}
+
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let long = "ä".repeat(2000);
+    let (tally, backlog) = (
+        tally(),
+        Decision {
+            sentence: format!("x{long}"),
+            ..decision(Rule::Backlog)
+        },
+    );
+    let scale = LastScale {
+        from: 1,
+        to: 4,
+        at: Time(at(50)),
+        message: format!("x{long}"),
+    };
+    let problem = Problem::invalid(long.clone());
+    let broken = status(
+        &Facts {
+            problem: Some(&problem),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    let works = status(
+        &Facts {
+            last_scale: Some(&scale),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    for text in [
+        message(&broken, "Ready"),
+        works.decision.unwrap().message,
+        works.last_scale.unwrap().message,
+    ] {
+        assert!((MESSAGE - 1..=MESSAGE).contains(&text.len()), "{} bytes", text.len());
+    }
+}

@@ -1,1 +1,101 @@
+use serde_json::{Value, json};
 
+use super::*;
+
+fn read(spec: Value, status: Value) -> Target {
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "mail-worker", "namespace": "shop", "uid": "u-1", "generation": 5, "resourceVersion": "42"},
+        "spec": spec, "status": status,
+    });
+    let (key, target) = Target::read(&serde_json::from_value(object).unwrap()).unwrap();
+    assert_eq!((&*key.namespace, &*key.name), ("shop", "mail-worker"));
+    target
+}
+
+/// A Deployment whose `metadata.managedFields` are these: manager, subresource, whether it owns the replicas.
+fn owned(fields: &[(&str, &str, bool)]) -> Target {
+    let entries: Vec<_> = fields
+        .iter()
+        .map(|(manager, subresource, replicas)| {
+            let owns = if *replicas {
+                json!({"f:spec": {"f:replicas": {}}})
+            } else {
+                json!({"f:spec": {"f:template": {}}})
+            };
+            json!({"manager": manager, "operation": "Apply", "subresource": subresource, "fieldsV1": owns})
+        })
+        .collect();
+    let object = json!({"metadata": {"name": "w", "namespace": "s", "uid": "u", "managedFields": entries}});
+    Target::read(&serde_json::from_value(object).unwrap()).unwrap().1
+}
+
+#[test]
+fn a_deployment_is_read() {
+    let selector = json!({"matchLabels": {"app": "mail"}, "matchExpressions": [{"key": "tier", "operator": "In", "values": ["a", "b"]}]});
+    let target = read(
+        json!({"replicas": 3, "selector": selector}),
+        json!({"readyReplicas": 2}),
+    );
+    assert_eq!(
+        (&*target.uid, target.version, target.replicas, target.ready),
+        ("u-1", 42, 3, 2)
+    );
+    assert!(
+        target.selector.contains("app=mail") && target.selector.contains("tier in (a,b)"),
+        "{}",
+        target.selector
+    );
+}
+
+#[test]
+fn replicas_that_are_not_told_are_one() {
+    assert_eq!(read(json!({}), json!({})).replicas, 1);
+    assert_eq!(read(json!({"replicas": 0}), json!({})).replicas, 0);
+    assert_eq!(read(json!({"replicas": -3}), json!({})).replicas, 0);
+}
+
+#[test]
+fn an_object_without_a_name_is_none() {
+    assert_eq!(Target::read(&api::Target::default()), None);
+}
+
+#[test]
+fn a_rollout_is_seen_while_it_makes_progress() {
+    let stuck = json!([{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]);
+    let moves = json!([{"type": "Progressing", "reason": "ReplicaSetUpdated"}]);
+    let at = |observed: i64, replicas: i32, updated: i32, conditions: &Value| json!({"observedGeneration": observed, "replicas": replicas, "updatedReplicas": updated, "conditions": conditions});
+    for (what, spec, status, rollout) in [
+        ("old pods are left", json!({}), at(5, 4, 1, &moves), true),
+        ("all are new", json!({}), at(5, 4, 4, &moves), false),
+        ("nothing runs", json!({}), at(5, 0, 0, &moves), false),
+        ("the deadline is over", json!({}), at(5, 4, 1, &stuck), false),
+        ("it is paused", json!({"paused": true}), at(5, 4, 1, &moves), false),
+        ("the status is of before", json!({}), at(4, 4, 1, &moves), false),
+        ("there is no status", json!({}), json!({}), false),
+    ] {
+        assert_eq!(read(spec, status).rollout, rollout, "{what}");
+    }
+}
+
+#[test]
+fn the_owners_of_the_replicas_are_found_also_through_scale() {
+    let ours = owned(&[("kubectl", "", false), (MANAGER, "scale", true)]);
+    assert!(ours.is_ours());
+    assert_eq!(
+        (ours.owners.as_slice(), ours.other_owner()),
+        (&[MANAGER.to_owned()][..], None)
+    );
+    let shared = owned(&[("flux", "", true), (MANAGER, "scale", true)]);
+    assert!(shared.is_ours());
+    assert_eq!(shared.other_owner(), Some("flux"));
+    let lost = owned(&[("kubectl", "scale", true), (MANAGER, "", false)]);
+    assert!(!lost.is_ours());
+    assert_eq!(lost.other_owner(), Some("kubectl"));
+    assert_eq!(owned(&[]).owners, Vec::<String>::new());
+}
+
+#[test]
+fn a_resource_version_is_a_number() {
+    assert_eq!([version(Some("17")), version(Some("x")), version(None)], [17, 0, 0]);
+}

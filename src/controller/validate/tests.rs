@@ -1,1 +1,385 @@
+use serde_json::{Value, json};
 
+use super::*;
+use crate::api::Mode;
+
+/// A password with every character that URLs, shells and YAML trip over.
+const CANARY: &str = "ca/na:ry@%#pw";
+const CANARY_ENCODED: &str = "ca%2Fna%3Ary%40%25%23pw";
+
+fn object(spec: Value) -> TaskWorkerPool {
+    serde_json::from_value(json!({
+        "apiVersion": "taskworkerpool.dev/v1alpha1",
+        "kind": "TaskWorkerPool",
+        "metadata": {"name": "mail", "namespace": "shop", "uid": "u-1", "generation": 3, "creationTimestamp": "2026-01-02T03:04:05Z"},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+/// The smallest spec with these fields added or changed.
+fn with(changes: Value) -> TaskWorkerPool {
+    let mut spec = json!({"targetRef": {"name": "mail-worker"}, "broker": {"url": "redis://redis:6379/0"}});
+    for (name, value) in changes.as_object().unwrap() {
+        spec[name] = value.clone();
+    }
+    object(spec)
+}
+
+fn good(changes: Value) -> Pool {
+    pool(&with(changes)).unwrap()
+}
+
+fn said(changes: Value) -> String {
+    let problem = pool(&with(changes)).unwrap_err();
+    assert_eq!((problem.reason, problem.wait), ("InvalidSpec", false));
+    problem.message
+}
+
+fn secret() -> Value {
+    json!({"secretKeyRef": {"name": "django-env", "key": "CELERY_BROKER_URL"}})
+}
+
+fn texts(url: &str) -> Texts {
+    Texts {
+        url: Secret::new(url),
+        ca: None,
+        identity: None,
+        management: None,
+    }
+}
+
+#[test]
+fn the_smallest_pool_gets_the_defaults() {
+    let pool = good(json!({}));
+    assert_eq!(pool.target, "mail-worker");
+    assert_eq!(pool.source.url, Text::Plain("redis://redis:6379/0".into()));
+    assert_eq!(pool.celery.queues, ["celery"]);
+    assert_eq!(pool.celery.priority_steps, [0, 3, 6, 9]);
+    assert_eq!(pool.celery.separator, "\u{6}\u{16}");
+    assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
+    assert_eq!((pool.policy.backlog_per_replica, pool.policy.slots), (4, None));
+    assert_eq!(pool.policy.idle, Duration::from_secs(60));
+    assert_eq!(pool.policy.period, Duration::from_millis(500));
+    assert_eq!(pool.policy.fallback, None);
+    assert!(!pool.policy.suspended);
+    assert_eq!(pool.mode, Mode::Act);
+}
+
+#[test]
+fn every_field_arrives() {
+    let pool = good(json!({
+        "broker": {"urlFrom": secret(), "keyPrefix": "shop:", "tls": {"caFrom": secret(), "clientCertFrom": secret(), "clientKeyFrom": secret(), "serverName": "r"}},
+        "framework": "Celery", "queues": ["mail", "reports"],
+        "celery": {"prioritySteps": [0, 255], "separator": ":", "unackedKey": "u", "unackedIndexKey": "i", "controlExchange": "c", "eventExchange": "e", "heartbeatChannel": "h"},
+        "minReplicas": 1, "maxReplicas": 20, "target": {"backlogPerReplica": 7}, "worker": {"concurrency": 3},
+        "scaleDown": {"idleSeconds": 9}, "fallback": {"replicas": 5, "afterSeconds": 6}, "suspend": true, "mode": "Observe", "sampleMilliseconds": 250,
+        "behavior": {"scaleUp": {"stabilizationWindowSeconds": 8, "selectPolicy": "Min", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]},
+                     "scaleDown": {"selectPolicy": "Disabled"}},
+    }));
+    assert!(matches!(pool.source.url, Text::From(_)));
+    assert!(pool.source.ca.is_some() && pool.source.identity.is_some());
+    assert_eq!(pool.source.server_name.as_deref(), Some("r"));
+    let celery = &pool.celery;
+    assert_eq!(
+        (&*celery.key_prefix, &*celery.separator, &*celery.unacked_key),
+        ("shop:", ":", "u")
+    );
+    assert_eq!(
+        (
+            &*celery.unacked_index_key,
+            &*celery.control_exchange,
+            &*celery.event_exchange
+        ),
+        ("i", "c", "e")
+    );
+    assert_eq!(
+        (celery.heartbeat_channel.as_deref(), &*celery.target),
+        (Some("h"), "mail-worker")
+    );
+    assert_eq!((celery.queues.len(), &*celery.priority_steps), (2, &[0, 255][..]));
+    let policy = &pool.policy;
+    assert_eq!(
+        (policy.min, policy.max, policy.backlog_per_replica, policy.slots),
+        (1, 20, 7, Some(3))
+    );
+    assert_eq!((policy.idle.as_secs(), policy.period.as_millis()), (9, 250));
+    let fallback = policy.fallback.as_ref().unwrap();
+    assert_eq!((fallback.replicas, fallback.after.as_secs()), (5, 6));
+    let up = policy.behavior.up.as_ref().unwrap();
+    assert_eq!((up.window, up.select), (Some(Duration::from_secs(8)), Select::Min));
+    assert_eq!((up.policies[0].kind, up.policies[0].value), (PolicyType::Percent, 100));
+    assert_eq!(policy.behavior.down.as_ref().unwrap().select, Select::Disabled);
+    assert!(policy.suspended);
+    assert_eq!(pool.mode, Mode::Observe);
+}
+
+#[test]
+fn the_backlog_per_replica_is_the_concurrency_where_it_is_not_told() {
+    assert_eq!(
+        good(json!({"worker": {"concurrency": 8}})).policy.backlog_per_replica,
+        8
+    );
+}
+
+#[test]
+fn what_cannot_work_names_the_field_and_the_fix() {
+    let both = json!({"url": "redis://redis", "urlFrom": secret()});
+    for (changes, part) in [
+        (json!({"queues": []}), "`queues` must name 1 to 64 queues"),
+        (json!({"queues": vec!["q"; 65]}), "`queues` must name 1 to 64 queues"),
+        (json!({"queues": ["a", ""]}), "`queues[1]` must be 1 to 255 bytes long"),
+        (
+            json!({"queues": ["ä".repeat(128)]}),
+            "`queues[0]` must be 1 to 255 bytes long",
+        ),
+        (json!({"queues": ["a\nb"]}), "without control characters"),
+        (json!({"queues": ["a", "b", "a"]}), "`queues[2]` must not repeat"),
+        (
+            json!({"minReplicas": 11}),
+            "`minReplicas` must be at most `maxReplicas`",
+        ),
+        (json!({"minReplicas": -1}), "`minReplicas` must not be negative"),
+        (
+            json!({"broker": {}}),
+            "`broker` must set exactly one of `url` and `urlFrom`",
+        ),
+        (
+            json!({"broker": both}),
+            "`broker` must set exactly one of `url` and `urlFrom`",
+        ),
+        (
+            json!({"broker": {"url": "redis://:pw@redis"}}),
+            "`broker.url` must not carry a password",
+        ),
+        (
+            json!({"broker": {"url": "amqp://r//", "management": {"url": "http://a:b@r:15672"}}}),
+            "`broker.management.url` must not carry a password",
+        ),
+        (
+            json!({"broker": {"url": "amqp://r//", "management": {}}}),
+            "`broker.management` must set exactly one of `url` and `urlFrom`",
+        ),
+        (
+            json!({"broker": {"url": "rediss://r", "tls": {"clientCertFrom": secret()}}}),
+            "`broker.tls.clientCertFrom` and `clientKeyFrom` must be set together",
+        ),
+        (
+            json!({"celery": {"prioritySteps": [256]}}),
+            "`celery.prioritySteps` must be numbers from 0 to 255",
+        ),
+        (
+            json!({"scaleDown": {"idleSeconds": -1}}),
+            "`scaleDown.idleSeconds` must not be negative",
+        ),
+        (
+            json!({"fallback": {"replicas": -1}}),
+            "`fallback.replicas` must not be negative",
+        ),
+        (
+            json!({"worker": {"concurrency": -1}, "target": {"backlogPerReplica": 1}}),
+            "`worker.concurrency` must not",
+        ),
+        (
+            json!({"behavior": {"scaleUp": {"stabilizationWindowSeconds": -1}}}),
+            "`behavior.stabilizationWindowSeconds` must not be negative",
+        ),
+    ] {
+        let said = said(changes.clone());
+        assert!(said.contains(part), "{changes}: {said}");
+    }
+}
+
+#[test]
+fn an_object_is_known_by_its_uid() {
+    let known = identity(&object(json!({"targetRef": {"name": "w"}, "broker": {}})).metadata).unwrap();
+    assert_eq!(
+        (&*known.key.namespace, &*known.key.name, &*known.uid),
+        ("shop", "mail", "u-1")
+    );
+    assert_eq!(
+        (known.generation, known.created.to_string()),
+        (3, "2026-01-02T03:04:05Z".into())
+    );
+    assert_eq!(identity(&kube::api::ObjectMeta::default()), None);
+}
+
+#[test]
+fn a_url_leads_to_an_address() {
+    let pool = good(json!({"broker": {"urlFrom": secret()}}));
+    let address = address(&pool, "shop", texts("redis://user:pw@redis.example:6380/2")).unwrap();
+    assert_eq!(
+        (address.kind, &*address.host, address.port),
+        (Kind::Redis { db: 2 }, "redis.example", 6380)
+    );
+    assert_eq!(address.password, Some(Secret::new("pw")));
+    assert_eq!((address.tls, address.management), (None, None));
+}
+
+#[test]
+fn a_host_of_one_word_is_a_service_beside_the_pool() {
+    let pool = good(json!({"broker": {"urlFrom": secret()}}));
+    for (url, host) in [
+        ("redis://redis", "redis.shop.svc"),
+        ("redis://redis.other", "redis.other"),
+        ("redis://localhost", "localhost"),
+        ("redis://10.0.0.1", "10.0.0.1"),
+        ("redis://[::1]", "::1"),
+    ] {
+        assert_eq!(address(&pool, "shop", texts(url)).unwrap().host, host, "{url}");
+    }
+    let encrypted = address(&pool, "shop", texts("rediss://redis")).unwrap();
+    assert_eq!(
+        encrypted.tls.unwrap().server_name.as_deref(),
+        Some("redis"),
+        "the certificate's name stays"
+    );
+}
+
+#[test]
+fn the_tls_fields_reach_an_encrypted_address_only() {
+    let pool = good(json!({"broker": {"urlFrom": secret(), "tls": {"serverName": "r"}}}));
+    let with = |url: &str| Texts {
+        ca: Some("CA".into()),
+        identity: Some(("CERT".into(), Secret::new("KEY"))),
+        ..texts(url)
+    };
+    let tls = address(&pool, "shop", with("rediss://redis")).unwrap().tls.unwrap();
+    assert_eq!((tls.ca.as_deref(), tls.server_name.as_deref()), (Some("CA"), Some("r")));
+    assert!(tls.identity.is_some());
+    let problem = address(&pool, "shop", with("redis://redis")).unwrap_err();
+    assert!(
+        problem
+            .message
+            .contains("`broker.tls` must not be set with a URL that is not encrypted")
+    );
+}
+
+#[test]
+fn the_brokers_password_goes_to_the_brokers_host_only() {
+    let with = |broker_url: &str, management: &str| {
+        let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"url": management}}}));
+        let management = Some(Secret::new(management));
+        address(
+            &pool,
+            "shop",
+            Texts {
+                management,
+                ..texts(broker_url)
+            },
+        )
+    };
+    let same = with("amqp://u:pw@rabbitmq//", "http://rabbitmq:15672")
+        .unwrap()
+        .management
+        .unwrap();
+    assert_eq!(
+        (&*same.user, same.password, &*same.host),
+        ("u", Secret::new("pw"), "rabbitmq.shop.svc")
+    );
+    let other = with("amqp://u:pw@rabbitmq//", "http://elsewhere:15672").unwrap_err();
+    assert!(
+        other.message.contains("goes to the broker's host only"),
+        "{}",
+        other.message
+    );
+}
+
+#[test]
+fn a_management_url_from_a_secret_brings_its_own_password_to_any_host() {
+    let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"urlFrom": secret()}}}));
+    let with = |url: &str| Texts {
+        management: Some(Secret::new(url)),
+        ..texts("amqp://u:pw@rabbitmq//")
+    };
+    let management = address(&pool, "shop", with("https://m:n@elsewhere.example:443"))
+        .unwrap()
+        .management
+        .unwrap();
+    assert_eq!((&*management.user, management.password), ("m", Secret::new("n")));
+    let without = address(&pool, "shop", with("https://elsewhere.example")).unwrap_err();
+    assert!(
+        without.message.contains("needs a user and a password"),
+        "{}",
+        without.message
+    );
+}
+
+#[test]
+fn what_belongs_to_the_other_broker_is_refused() {
+    let pool = good(json!({"broker": {"urlFrom": secret(), "keyPrefix": "shop:"}}));
+    let problem = address(&pool, "shop", texts("amqp://rabbitmq//")).unwrap_err();
+    assert!(
+        problem
+            .message
+            .contains("`broker.keyPrefix` must not be set with RabbitMQ")
+    );
+    let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"urlFrom": secret()}}}));
+    let management = Some(Secret::new("http://a:b@c"));
+    let problem = address(
+        &pool,
+        "shop",
+        Texts {
+            management,
+            ..texts("redis://redis")
+        },
+    )
+    .unwrap_err();
+    assert!(
+        problem
+            .message
+            .contains("`broker.management` must not be set with Redis")
+    );
+}
+
+#[test]
+fn the_framework_follows_from_the_address() {
+    let pool = good(json!({"broker": {"urlFrom": secret()}}));
+    for (url, kind) in [
+        ("redis://redis/5", "Redis { db: 5 }"),
+        ("amqp://rabbitmq//", "RabbitMq { management: false }"),
+    ] {
+        let framework = framework(&pool, &address(&pool, "shop", texts(url)).unwrap());
+        assert!(format!("{framework:?}").contains(kind), "{framework:?}");
+    }
+}
+
+#[test]
+fn no_message_quotes_a_url_or_a_password() {
+    let plain = |url: String| pool(&with(json!({"broker": {"url": url}}))).unwrap_err().message;
+    let referred = |url: String, management: Option<String>| {
+        let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"urlFrom": secret()}}}));
+        let management = management.map(Secret::new);
+        address(
+            &pool,
+            "shop",
+            Texts {
+                management,
+                ..texts(&url)
+            },
+        )
+        .map_or_else(|problem| problem.message, |address| format!("{address:?}"))
+    };
+    let mut messages = vec![
+        plain(format!("redis://:{CANARY}@secret-host:6379/0")),
+        plain(format!("amqp://user:{CANARY_ENCODED}@secret-host//")),
+    ];
+    for scheme in ["redis", "rediss", "amqp", "sentinel", "sqs", "what"] {
+        for password in [CANARY, CANARY_ENCODED] {
+            messages.push(referred(format!("{scheme}://user:{password}@host:port/0"), None));
+            messages.push(referred(
+                format!("{scheme}://user:{password}@host:1/x?y={password}"),
+                None,
+            ));
+            messages.push(referred(
+                format!("amqp://u:{password}@host//"),
+                Some(format!("{scheme}://m:{password}@host")),
+            ));
+        }
+    }
+    for message in messages {
+        for part in ["na:ry", "ca/na", "ca%2F", "%23pw", "#pw", "secret-host"] {
+            assert!(!message.contains(part), "{part} is in: {message}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use super::*;
+use crate::controller::entry::tests::entry;
+
+fn key(namespace: &str, name: &str) -> Key {
+    Key {
+        namespace: namespace.into(),
+        name: name.into(),
+    }
+}
+
+fn target(version: u64) -> Target {
+    Target {
+        uid: "u".into(),
+        version,
+        replicas: 1,
+        ready: 1,
+        rollout: false,
+        owners: vec![],
+        selector: String::new(),
+    }
+}
+
+/// Three pools; `old` and `young` are on one target.
+fn pools() -> Pools {
+    let mut pools = Pools::default();
+    for entry in [
+        entry(1, "young", "w", 20),
+        entry(2, "old", "w", 10),
+        entry(3, "alone", "v", 30),
+    ] {
+        pools.insert(entry);
+    }
+    pools
+}
+
+#[test]
+fn a_pool_is_found_by_number_name_and_target() {
+    let pools = pools();
+    assert_eq!(pools.ids(), [1, 2, 3]);
+    assert_eq!(
+        (pools.id(&key("shop", "old")), pools.id(&key("other", "old"))),
+        (Some(2), None)
+    );
+    assert_eq!(pools.get(3).unwrap().identity.key.name, "alone");
+    assert_eq!(
+        (pools.on_target(&key("shop", "w")), pools.on_target(&key("other", "w"))),
+        (vec![1, 2], vec![])
+    );
+}
+
+#[test]
+fn numbers_are_given_once() {
+    let mut pools = Pools::default();
+    assert_eq!([pools.next_id(), pools.next_id()], [1, 2]);
+}
+
+#[test]
+fn the_older_of_two_pools_on_a_target_wins() {
+    let mut pools = pools();
+    let elder = |pools: &Pools, id| pools.elder(pools.get(id).unwrap()).map(|elder| elder.id);
+    assert_eq!(
+        [elder(&pools, 1), elder(&pools, 2), elder(&pools, 3)],
+        [Some(2), None, None]
+    );
+    pools.remove(2);
+    assert_eq!(elder(&pools, 1), None, "its elder has gone");
+    pools.insert(entry(4, "twin", "w", 20));
+    assert_eq!(
+        [elder(&pools, 1), elder(&pools, 4)],
+        [Some(4), None],
+        "of the same age: the lower UID"
+    );
+}
+
+#[test]
+fn a_removed_pool_leaves_nothing_behind() {
+    let mut pools = pools();
+    for id in 1..=3 {
+        assert_eq!(pools.remove(id).unwrap().id, id);
+    }
+    assert!(pools.remove(1).is_none());
+    assert_eq!((pools.ids(), pools.next_wake()), (vec![], None));
+    assert_eq!(pools.on_target(&key("shop", "w")), Vec::<SubscriberId>::new());
+    assert!(pools.by_key.is_empty() && pools.by_target.is_empty());
+}
+
+#[test]
+fn pools_are_woken_in_the_order_of_their_moments() {
+    let mut pools = pools();
+    let second = Duration::from_secs;
+    for (id, at) in [(1, 30), (2, 10), (3, 20), (1, 15)] {
+        pools.wake_at(id, second(at));
+    }
+    assert_eq!((pools.next_wake(), pools.due(second(9))), (Some(second(10)), None));
+    assert_eq!(pools.due(second(10)), Some(2));
+    pools.wake_at(2, second(99));
+    assert_eq!(pools.due(second(50)), Some(1), "woken anew, it is not woken twice");
+    pools.remove(1);
+    assert_eq!(pools.due(second(50)), Some(3));
+    pools.wake_at(77, second(0));
+    assert_eq!(
+        pools.next_wake(),
+        Some(second(20)),
+        "one that is not there is not woken"
+    );
+}
+
+#[test]
+fn what_a_list_does_not_name_is_gone_within_its_scope_only() {
+    let pools = pools();
+    let listed = [key("shop", "old")];
+    let gone = [key("shop", "alone"), key("shop", "young")];
+    assert_eq!(pools.others(&None, &listed), gone);
+    assert_eq!(pools.others(&Some("shop".into()), &listed), gone);
+    assert_eq!(pools.others(&Some("other".into()), &[]), []);
+}
+
+#[test]
+fn a_target_is_news_only_if_it_differs() {
+    let mut targets = Targets::default();
+    assert!(targets.insert(key("shop", "w"), target(1)));
+    assert!(!targets.insert(key("shop", "w"), target(1)));
+    assert!(targets.insert(key("shop", "w"), target(2)));
+    assert_eq!(targets.get(&key("shop", "w")).unwrap().version, 2);
+    assert_eq!(targets.others(&None, &[]), [key("shop", "w")]);
+    targets.remove(&key("shop", "w"));
+    assert_eq!(targets.get(&key("shop", "w")), None);
+}
+
+#[test]
+fn a_list_is_under_way_refused_or_done_and_done_stays() {
+    let mut targets = Targets::default();
+    assert_eq!(targets.listed("shop"), Listing::Under);
+    targets.listing(Some("shop".into()), Listing::Refused(403));
+    assert_eq!(
+        (targets.listed("shop"), targets.listed("other")),
+        (Listing::Refused(403), Listing::Under)
+    );
+    targets.listing(Some("shop".into()), Listing::Done);
+    targets.listing(Some("shop".into()), Listing::Refused(403));
+    assert_eq!(targets.listed("shop"), Listing::Done);
+    targets.listing(None, Listing::Done);
+    assert_eq!(
+        targets.listed("other"),
+        Listing::Done,
+        "the list of all namespaces counts for each"
+    );
+}

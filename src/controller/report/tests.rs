@@ -1,0 +1,108 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+use crate::{
+    api::Condition,
+    controller::entry::tests::entry,
+    scaling::Rule::{Backlog, Fallback, Unknown},
+};
+
+fn made(rule: Rule, replicas: u32) -> Decision {
+    Decision {
+        replicas,
+        rule,
+        sentence: "because".into(),
+        limited: None,
+        wanted: replicas,
+        look_again_in: std::time::Duration::from_secs(1),
+    }
+}
+
+fn told(before: Option<&Decision>, after: &Decision) -> Vec<PoolEvent> {
+    decision(&entry(1, "mail", "w", 0).identity, before, after, &Metrics::new("0"))
+}
+
+fn with(kind: &str, status: ConditionStatus) -> Status {
+    Status {
+        conditions: vec![Condition {
+            kind: kind.into(),
+            status,
+            observed_generation: None,
+            last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+            reason: "Why".into(),
+            message: "why".into(),
+        }],
+        ..Status::default()
+    }
+}
+
+/// Whether each Event of a change is a warning.
+fn warnings(before: &Status, after: &Status) -> Vec<bool> {
+    conditions(Some(before), after)
+        .into_iter()
+        .map(|event| matches!(event, PoolEvent::ConditionChanged { warns: true, .. }))
+        .collect()
+}
+
+#[test]
+fn the_beginning_and_the_end_of_a_fallback_are_events_and_nothing_else_is() {
+    let (backlog, fallback, unknown) = (made(Backlog, 2), made(Fallback, 3), made(Unknown, 2));
+    assert!(matches!(
+        told(Some(&unknown), &fallback)[..],
+        [PoolEvent::FallbackStarted { replicas: 3, .. }]
+    ));
+    assert!(matches!(
+        told(Some(&fallback), &backlog)[..],
+        [PoolEvent::FallbackEnded]
+    ));
+    let none = [
+        (Some(&fallback), made(Fallback, 4)),
+        (Some(&fallback), made(Fallback, 3)),
+        (Some(&backlog), made(Backlog, 5)),
+        (Some(&fallback), made(Unknown, 3)),
+        (None, made(Backlog, 1)),
+    ];
+    for (before, after) in none {
+        assert!(told(before, &after).is_empty(), "{before:?} to {after:?}");
+    }
+}
+
+#[test]
+fn a_condition_that_changes_its_status_is_an_event() {
+    use ConditionStatus::{False, True, Unknown};
+    for (kind, before, after, warns) in [
+        ("Ready", True, False, vec![true]),
+        ("Ready", False, True, vec![false]),
+        ("SourceAvailable", True, False, vec![true]),
+        ("TargetConflict", False, True, vec![true]),
+        ("Ready", True, True, vec![]),
+        ("Ready", True, Unknown, vec![]),
+        ("ScalingLimited", False, True, vec![]),
+    ] {
+        assert_eq!(
+            warnings(&with(kind, before), &with(kind, after)),
+            warns,
+            "{kind} {before:?} to {after:?}"
+        );
+    }
+    assert_eq!(warnings(&Status::default(), &with("QueueBlocked", True)), [true]);
+    assert!(
+        conditions(None, &with("Ready", False)).is_empty(),
+        "nothing was known before"
+    );
+}
+
+#[test]
+fn every_condition_has_a_metric() {
+    for condition in [
+        "Ready",
+        "SourceAvailable",
+        "Degraded",
+        "Stalled",
+        "Reconciling",
+        "TargetConflict",
+    ] {
+        assert_eq!(fixed(condition), Some(condition));
+    }
+    assert_eq!(fixed("Anything"), None);
+}
