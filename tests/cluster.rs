@@ -3,6 +3,8 @@
 //! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test cluster -- --test-threads=4`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "cluster/api_server.rs"]
+mod api_server;
 #[path = "cluster/broker_down.rs"]
 mod broker_down;
 #[path = "cluster/crowd.rs"]
