@@ -1,1 +1,22 @@
-//! Filled in a moment.
+//! The operator on a real cluster, with real brokers and workers: what it must do, and what it must survive.
+//!
+//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test cluster -- --test-threads=4`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "cluster/broker_down.rs"]
+mod broker_down;
+#[path = "cluster/crowd.rs"]
+mod crowd;
+#[path = "cluster/hands.rs"]
+mod hands;
+#[path = "cluster/process.rs"]
+mod process;
+#[path = "cluster/references.rs"]
+mod references;
+#[path = "cluster/running.rs"]
+mod running;
+#[path = "cluster/spikes.rs"]
+mod spikes;
+#[path = "cluster/stage.rs"]
+mod stage;
+mod support;

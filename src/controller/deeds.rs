@@ -79,6 +79,7 @@ impl Desk {
     pub(super) fn write(&mut self, id: SubscriberId, job: Job) {
         let Some(entry) = self.pools.get_mut(id) else { return };
         entry.tasks.writing = true;
+        entry.hold.restoring = entry.hold.overwritten.clone();
         let (client, inbox) = (self.client.clone(), self.inbox.clone());
         tokio::spawn(async move {
             let outcome = apply::carry_out(&client, job).await;
@@ -103,6 +104,9 @@ impl Desk {
         let about = reference(entry);
         let mut events = Vec::new();
         let hold = &mut entry.hold;
+        if !matches!(outcome, Outcome::Written { .. }) {
+            hold.restoring = None;
+        }
         match outcome {
             Outcome::Written {
                 from,
@@ -111,7 +115,8 @@ impl Desk {
                 version,
             } => {
                 self.metrics.scale_written();
-                if let Some((manager, found)) = hold.overwritten.take() {
+                if let Some((manager, found)) = hold.restoring.take() {
+                    hold.overwritten = None;
                     self.metrics.overwritten(&manager);
                     tracing::warn!(
                         namespace = key.namespace,

@@ -79,6 +79,8 @@ pub struct Hold {
     pub version: u64,
     /// Someone else took the replicas: their field manager and the number found.
     pub overwritten: Option<(String, u32)>,
+    /// The write under way puts back what they took. Its own, for the watch may show the result before the write returns.
+    pub restoring: Option<(String, u32)>,
     /// When others took the replicas, lately.
     pub fights: VecDeque<(Moment, String)>,
     /// So many replicas were kept above the decision, because their pods may run tasks.

@@ -83,10 +83,10 @@ impl Pools {
         self.by_target.get(target).into_iter().flatten().copied().collect()
     }
 
-    /// The oldest pool on the same target, if that is another one: by creation time, then UID. It wins.
+    /// The oldest pool on the same target, if that is another one: by creation time (whole seconds), then name. It wins.
     pub fn elder(&self, entry: &Entry) -> Option<&Entry> {
         let target = entry.target()?;
-        let age = |entry: &Entry| (entry.identity.created, entry.identity.uid.clone());
+        let age = |entry: &Entry| (entry.identity.created, entry.identity.key.name.clone());
         self.by_target
             .get(&target)?
             .iter()

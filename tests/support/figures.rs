@@ -48,9 +48,5 @@ pub fn spread(mut values: Vec<u64>) -> Value {
 }
 
 fn file() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"),
-        PathBuf::from,
-    );
-    target.join("figures/main-job.json")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/figures/main-job.json")
 }

@@ -114,7 +114,7 @@ impl PoolEvent {
     /// How often it may be said.
     pub(super) fn limit(&self) -> Limit {
         match self {
-            Self::Scaled { .. } => Limit::WORK,
+            Self::Scaled { .. } | Self::ReplicasOverwritten { .. } => Limit::WORK,
             _ => Limit::NEWS,
         }
     }

@@ -1,0 +1,263 @@
+//! Running work: real Celery workers in pods, and nothing that they run is ever interrupted by the operator.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+
+use crate::{
+    stage::{broker, pool},
+    support::{
+        bed::{Namespace, eventually, image, throughout},
+        figures,
+        operator::Operator,
+    },
+};
+
+const NAP: &str = include_str!("nap.py");
+/// Workers have to start, tasks to run, windows to pass.
+const LONG: Duration = Duration::from_secs(300);
+
+/// A namespace with a broker, a Redis for records, and the Celery application `nap`.
+struct Shop {
+    ns: Namespace,
+    url: String,
+    records: String,
+}
+
+impl Shop {
+    async fn new(name: &str, kind: &str) -> Self {
+        let ns = Namespace::new(name).await;
+        let (kind_image, port, args): (_, _, &[&str]) = match kind {
+            "redis" => (
+                image("REDIS"),
+                6379,
+                &["redis-server", "--protected-mode", "no", "--save", ""],
+            ),
+            _ => (image("RABBITMQ"), 5672, &[]),
+        };
+        ns.apply(broker(&kind_image, port, args)).await;
+        let records = broker(
+            &image("REDIS"),
+            6379,
+            &["redis-server", "--protected-mode", "no", "--save", ""],
+        );
+        ns.apply(records.replace("\"broker\"", "\"records\"")).await;
+        ns.wait_ready("broker").await;
+        ns.wait_ready("records").await;
+        let (host, records) = (ns.cluster_ip("broker").await, ns.cluster_ip("records").await);
+        let url = match kind {
+            "redis" => format!("redis://{host}:6379/0"),
+            _ => format!("amqp://guest:guest@{host}:5672//"),
+        };
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": url},
+        });
+        let code = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"}, "data": {"nap.py": NAP},
+        });
+        ns.apply(format!("{secret}\n---\n{code}\n")).await;
+        let shop = Self {
+            ns,
+            url,
+            records: format!("redis://{records}:6379/0"),
+        };
+        shop.ns
+            .apply(shop.deployment("client", 1, &["sleep", "infinity"], 0).to_string())
+            .await;
+        shop.ns.wait_ready("client").await;
+        shop
+    }
+
+    fn deployment(&self, name: &str, replicas: i32, command: &[&str], grace: i32) -> Value {
+        let labels = json!({"app": name});
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "terminationGracePeriodSeconds": grace, "automountServiceAccountToken": false, "enableServiceLinks": false,
+                    "containers": [{
+                        "name": name, "image": image("APP"), "imagePullPolicy": "IfNotPresent", "command": command,
+                        "workingDir": "/nap",
+                        "env": [
+                            {"name": "BROKER", "value": self.url}, {"name": "RECORDS", "value": self.records},
+                            {"name": "ACKS_LATE", "value": "1"},
+                        ],
+                        "volumeMounts": [{"name": "nap", "mountPath": "/nap"}],
+                    }],
+                    "volumes": [{"name": "nap", "configMap": {"name": "nap"}}],
+                },
+            }},
+        })
+    }
+
+    async fn workers(&self, concurrency: &str, grace: i32) {
+        let command = [
+            "python3",
+            "-m",
+            "celery",
+            "-A",
+            "nap",
+            "worker",
+            "-l",
+            "info",
+            "-c",
+            concurrency,
+        ];
+        self.ns
+            .apply(self.deployment("mail", 0, &command, grace).to_string())
+            .await;
+    }
+
+    /// Publishes naps with the real client library: number and seconds of each.
+    async fn publish(&self, naps: &str) {
+        let code = format!("import nap\nfor number, seconds in {naps}: nap.nap.delay(number, seconds)");
+        self.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+    }
+
+    async fn list(&self, name: &str) -> Vec<String> {
+        let text = self
+            .ns
+            .exec("deploy/records", &["redis-cli", "lrange", name, "0", "-1"])
+            .await;
+        text.lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    async fn ended(&self) -> BTreeSet<String> {
+        self.list("ended").await.into_iter().collect()
+    }
+
+    async fn wait_ended(&self, tasks: usize) {
+        eventually(&format!("{tasks} tasks have ended"), LONG, async || {
+            let ended = self.ended().await.len();
+            if ended >= tasks {
+                Ok(())
+            } else {
+                Err(format!("{ended} have"))
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn of_ten_workers_only_idle_ones_are_removed() {
+    let shop = Shop::new("mixed", "redis").await;
+    // A busy pod that is removed would be killed after 2 s: with late acknowledgement its task would start twice.
+    shop.workers("1", 2).await;
+    shop.ns
+        .apply(
+            pool(
+                "mail",
+                json!({"maxReplicas": 10, "worker": {"concurrency": 1}, "target": null}),
+            )
+            .to_string(),
+        )
+        .await;
+    let operator = Operator::start(&shop.ns.name).await;
+    shop.publish("[(n, 5) for n in range(6)] + [(n, 150) for n in range(6, 10)]")
+        .await;
+    shop.ns.wait_replicas("mail", 10).await;
+    shop.wait_ended(6).await;
+    // 4 long ones run on.
+    shop.ns.wait_replicas("mail", 4).await;
+    assert_eq!(
+        shop.ended().await.len(),
+        6,
+        "the long tasks still run when 6 workers have gone\n{}",
+        operator.log()
+    );
+    shop.wait_ended(10).await;
+    shop.ns.wait_replicas("mail", 0).await;
+    let started = shop.list("started").await;
+    let killed = started.len() - shop.list("ended").await.len();
+    figures::record("killed", u64::try_from(killed).unwrap());
+    assert_eq!(killed, 0, "{started:?}\n{}", operator.log());
+}
+
+#[tokio::test]
+async fn five_hundred_tasks_survive_a_killed_worker() {
+    const TASKS: usize = 500;
+    let shop = Shop::new("killed", "rabbitmq").await;
+    shop.workers("2", 30).await;
+    shop.ns
+        .apply(pool("mail", json!({"worker": {"concurrency": 2}})).to_string())
+        .await;
+    let operator = Operator::start(&shop.ns.name).await;
+    shop.publish("[(n, 0.5) for n in range(500)]").await;
+    shop.ns.wait_replicas("mail", 5).await;
+    shop.wait_ended(100).await;
+    let pods = shop.ns.pods("app=mail").await;
+    let victim = pods.iter().find(|pod| {
+        pod.status
+            .as_ref()
+            .is_some_and(|status| status.phase.as_deref() == Some("Running"))
+    });
+    let victim = victim
+        .and_then(|pod| pod.metadata.name.clone())
+        .expect("a running worker");
+    let now = DeleteParams::default().grace_period(0);
+    shop.ns
+        .api::<Pod>()
+        .delete(&victim, &now)
+        .await
+        .expect("the worker is killed");
+    // At most 10 tasks can run, on 5 workers: as long as more than that are unfinished no worker may go.
+    let mut ended = 0;
+    while ended < TASKS {
+        let replicas = shop
+            .ns
+            .api::<Deployment>()
+            .get("mail")
+            .await
+            .expect("the workers")
+            .spec
+            .and_then(|spec| spec.replicas);
+        ended = shop.ended().await.len();
+        assert!(
+            TASKS - ended <= 10 || replicas == Some(5),
+            "{replicas:?} replicas, {ended} ended\n{}",
+            operator.log()
+        );
+    }
+    shop.ns.wait_replicas("mail", 0).await;
+    assert_eq!(shop.ended().await.len(), TASKS);
+}
+
+#[tokio::test]
+async fn a_pool_does_not_reach_zero_while_killed_work_is_unacknowledged() {
+    let shop = Shop::new("unacked", "redis").await;
+    shop.workers("1", 0).await;
+    shop.ns
+        .apply(pool("mail", json!({"worker": {"concurrency": 1}, "maxReplicas": 2})).to_string())
+        .await;
+    let operator = Operator::start(&shop.ns.name).await;
+    shop.publish("[(1, 600)]").await;
+    eventually("the task runs", LONG, async || match shop.list("started").await.len() {
+        1 => Ok(()),
+        seen => Err(format!("{seen} started")),
+    })
+    .await;
+    shop.ns
+        .kubectl(&["delete", "pod", "-l", "app=mail", "--grace-period=0", "--force"])
+        .await;
+    // Redis gives the task back after the visibility timeout, an hour; until then only `unacked` knows of it.
+    throughout(
+        "a worker stays for the unacknowledged task",
+        Duration::from_secs(75),
+        async || match shop.ns.replicas("mail").await? {
+            0 => Err(operator.log()),
+            _ => Ok(()),
+        },
+    )
+    .await;
+    shop.ns
+        .exec("deploy/broker", &["redis-cli", "del", "unacked", "unacked_index"])
+        .await;
+    shop.ns.wait_replicas("mail", 0).await;
+}
