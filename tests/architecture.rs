@@ -1,5 +1,6 @@
 //! The dependency table of `src/lib.rs`, kept true: who may use whom, which files are pure, how long a file may be, and
 //! what is in the tree of crates.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)] // It serves other tests, too.
 #[path = "support/figures.rs"]

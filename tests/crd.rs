@@ -1,5 +1,6 @@
 //! The published CustomResourceDefinition: it is the one the types give, small enough for a plain `kubectl apply`, and
 //! every field of it is described and bounded.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)] // It serves other tests, too.
 #[path = "support/figures.rs"]

@@ -1,4 +1,8 @@
 //! What the user wishes.
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "two columns of a table may have the same type"
+)]
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

@@ -52,12 +52,8 @@ impl Desk {
         tasks.resolve_not_before = now + backoff(tasks.resolve_failures, FIRST, MOST, id);
         tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
         match (result, entry.pool.clone()) {
-            // Also a source that could be read, and was believed, is given up when its Secret goes.
-            (Err(problem), _) => {
-                if !matches!(entry.link, Link::Linked(_)) {
-                    entry.link = Link::Failed(problem);
-                }
-            }
+            // An address that is in use is not given up because its Secret has gone or cannot be read just now.
+            (Err(problem), _) if !matches!(entry.link, Link::Linked(_)) => entry.link = Link::Failed(problem),
             (Ok(address), Ok(pool)) if entry.link != Link::Linked(address.clone()) => {
                 self.unlink(&mut entry);
                 entry.tasks.resolve_not_before = now + FIRST;
