@@ -1,9 +1,11 @@
 //! RESP2, as far as a sampler needs it: numbers, one-line replies, texts and flat lists of them.
 //!
-//! Read by hand because a general parser keeps about 90 bytes for each byte of a hostile reply (measured: 95 MB for a
-//! 1 MiB list of lists of numbers). Here a reply takes about as much memory as it has bytes, which the stream's budget
-//! bounds, and a text of the server goes nowhere.
+//! The `redis` crate packs the commands and parses the replies. In front of its parser stands a guard that takes one
+//! reply at a time off the stream and lets through what has this shape and size only: alone the parser keeps about 90
+//! bytes for each byte of a hostile reply (measured: 95 MB for a 1 MiB list of lists of numbers). A text of the server
+//! goes nowhere.
 
+use redis::ServerError;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 use crate::{broker::stream::classify, work::SampleError};
@@ -27,12 +29,11 @@ pub(super) struct Commands {
 impl Commands {
     /// Adds one.
     pub(super) fn add(&mut self, words: &[&[u8]]) {
-        self.bytes.extend(format!("*{}\r\n", words.len()).as_bytes());
+        let mut command = redis::Cmd::new();
         for word in words {
-            self.bytes.extend(format!("${}\r\n", word.len()).as_bytes());
-            self.bytes.extend(*word);
-            self.bytes.extend(b"\r\n");
+            command.arg(*word);
         }
+        self.bytes.extend(command.get_packed_command());
         self.count += 1;
     }
 
@@ -85,21 +86,27 @@ impl Value {
     /// What the stream says; [`SampleError::Protocol`] if it is none of these; [`SampleError::TooLarge`] for a longer
     /// line or list than is accepted.
     pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Self, SampleError> {
-        // Anything else may never come to the end of a line.
-        let begun = from.fill_buf().await.map_err(|error| classify(&error))?;
-        if begun.first().is_some_and(|first| !b"+-:$*".contains(first)) {
-            return Err(SampleError::Protocol);
+        let frame = frame(from).await?;
+        match redis::parse_redis_value(&frame) {
+            // No list is an empty one.
+            Ok(redis::Value::Nil) if frame.starts_with(b"*") => Ok(Self::List(Vec::new())),
+            Ok(value) => Self::of(value),
+            // An error without a word.
+            Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::Protocol)),
+            Err(_) => Err(SampleError::Protocol),
         }
-        let line = line(from).await?;
-        match line.split_first() {
-            Some((b'+', _)) => Ok(Self::Done),
-            Some((b'-', error)) => Ok(Self::Refused(refusal(error))),
-            Some((b'*', length)) => list(length, from).await,
-            _ => Ok(match item(&line, from).await? {
+    }
+
+    fn of(value: redis::Value) -> Result<Self, SampleError> {
+        Ok(match value {
+            redis::Value::Okay | redis::Value::SimpleString(_) => Self::Done,
+            redis::Value::ServerError(error) => Self::Refused(refusal(&error)),
+            redis::Value::Array(items) => Self::List(items.into_iter().map(Item::of).collect::<Result<_, _>>()?),
+            item => match Item::of(item)? {
                 Item::Number(number) => Self::Number(number),
                 Item::Text(text) => Self::Text(text),
-            }),
-        }
+            },
+        })
     }
 
     /// The reply is a count.
@@ -132,56 +139,77 @@ impl Value {
     }
 }
 
-/// What follows `*`.
-async fn list(length: &[u8], from: &mut (impl AsyncBufRead + Unpin)) -> Result<Value, SampleError> {
-    let Some(length) = size(length)? else {
-        return Ok(Value::List(Vec::new()));
-    };
-    if length > MAX_ITEMS {
-        return Err(SampleError::TooLarge);
+impl Item {
+    fn of(value: redis::Value) -> Result<Self, SampleError> {
+        match value {
+            redis::Value::Int(number) => Ok(Self::Number(number)),
+            redis::Value::BulkString(text) => Ok(Self::Text(Some(text))),
+            redis::Value::Nil => Ok(Self::Text(None)),
+            _ => Err(SampleError::Protocol),
+        }
     }
-    let mut items = Vec::new();
-    for _ in 0..length {
-        let line = line(from).await?;
-        items.push(item(&line, from).await?);
-    }
-    Ok(Value::List(items))
 }
 
-/// A number, or a text whose length the line tells.
-async fn item(line: &[u8], from: &mut (impl AsyncBufRead + Unpin)) -> Result<Item, SampleError> {
+/// The guard: the bytes of one reply, which is a line, a number, a text, or a flat list of numbers and texts.
+async fn frame(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, SampleError> {
+    // Anything else may never come to the end of a line.
+    let begun = from.fill_buf().await.map_err(|error| classify(&error))?;
+    if begun.first().is_some_and(|first| !b"+-:$*".contains(first)) {
+        return Err(SampleError::Protocol);
+    }
+    let mut frame = Vec::new();
+    let line = line(from, &mut frame).await?;
     match line.split_first() {
-        Some((b':', digits)) => Ok(Item::Number(number(digits)?)),
-        Some((b'$', length)) => Ok(Item::Text(match size(length)? {
-            Some(length) => Some(text(length, from).await?),
-            None => None,
-        })),
+        Some((b'+' | b'-', _)) => {}
+        Some((b'*', length)) => {
+            let length = size(length)?.unwrap_or(0);
+            if length > MAX_ITEMS {
+                return Err(SampleError::TooLarge);
+            }
+            for _ in 0..length {
+                let line = self::line(from, &mut frame).await?;
+                item(&line, from, &mut frame).await?;
+            }
+        }
+        _ => item(&line, from, &mut frame).await?,
+    }
+    Ok(frame)
+}
+
+/// What belongs to a line that is a number, or the length of a text.
+async fn item(line: &[u8], from: &mut (impl AsyncBufRead + Unpin), frame: &mut Vec<u8>) -> Result<(), SampleError> {
+    match line.split_first() {
+        Some((b':', digits)) => number(digits).map(drop),
+        Some((b'$', length)) => match size(length)? {
+            Some(length) => text(length, from, frame).await,
+            None => Ok(()),
+        },
         _ => Err(SampleError::Protocol),
     }
 }
 
-/// A text of so many bytes. It grows as the bytes come: the length is only a promise.
-async fn text(length: u64, from: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, SampleError> {
-    let mut text = Vec::new();
+/// A text of so many bytes. The frame grows as they come: the length is only a promise.
+async fn text(length: u64, from: &mut (impl AsyncBufRead + Unpin), frame: &mut Vec<u8>) -> Result<(), SampleError> {
     let with_end = length.saturating_add(2);
-    let read = from.take(with_end).read_to_end(&mut text).await;
+    let read = from.take(with_end).read_to_end(frame).await;
     let read = read.map_err(|error| classify(&error))?;
     if (read as u64) < with_end {
         return Err(SampleError::Disconnected);
     }
-    if !text.ends_with(b"\r\n") {
-        return Err(SampleError::Protocol);
+    if frame.ends_with(b"\r\n") {
+        Ok(())
+    } else {
+        Err(SampleError::Protocol)
     }
-    text.truncate(read - 2);
-    Ok(text)
 }
 
-/// One line without its end.
-async fn line(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, SampleError> {
+/// One line, into the frame; returned without its end.
+async fn line(from: &mut (impl AsyncBufRead + Unpin), frame: &mut Vec<u8>) -> Result<Vec<u8>, SampleError> {
     let mut line = Vec::new();
     let read = from.take(LINE).read_until(b'\n', &mut line).await;
     let read = read.map_err(|error| classify(&error))?;
     if line.ends_with(b"\r\n") {
+        frame.extend(&line);
         line.truncate(read - 2);
         return Ok(line);
     }
@@ -208,18 +236,23 @@ fn number(digits: &[u8]) -> Result<i64, SampleError> {
         .ok_or(SampleError::Protocol)
 }
 
-/// What an error reply means, by its first word.
-fn refusal(error: &[u8]) -> SampleError {
-    let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
-    match code {
+/// What an error reply means, by its code.
+fn refusal(error: &ServerError) -> SampleError {
+    match error.code() {
         // DENIED: protected mode, where only loopback may connect without a password.
-        b"NOPERM" | b"DENIED" => SampleError::Permission,
-        b"WRONGTYPE" => SampleError::WrongType,
-        b"NOAUTH" | b"WRONGPASS" => SampleError::Authentication,
-        b"LOADING" | b"READONLY" | b"MASTERDOWN" | b"CLUSTERDOWN" | b"TRYAGAIN" | b"BUSY" | b"MISCONF" => {
+        "NOPERM" | "DENIED" => SampleError::Permission,
+        "WRONGTYPE" => SampleError::WrongType,
+        "NOAUTH" | "WRONGPASS" => SampleError::Authentication,
+        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "MISCONF" => {
             SampleError::NotReady
         }
-        b"ERR" if error.starts_with(b"ERR max number of clients") => SampleError::NotReady,
+        "ERR"
+            if error
+                .details()
+                .is_some_and(|details| details.starts_with("max number of clients")) =>
+        {
+            SampleError::NotReady
+        }
         _ => SampleError::Protocol,
     }
 }
