@@ -1,0 +1,358 @@
+//! The cluster: a namespace for each test, gone with it, and waiting for what ought to become true.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Pod, Service},
+    },
+};
+use kube::{
+    Api, Client, Config, Resource,
+    api::{ListParams, Patch, PatchParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use taskworkerpool::api::TaskWorkerPool;
+use tokio::{io::AsyncWriteExt, time::Instant};
+
+/// Long enough for everything that a slow machine does.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The script that runs the test bed.
+fn script() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testbed/bed")
+}
+
+/// The kubeconfig of the cluster: `KUBECONFIG`, or the bed's.
+pub fn kubeconfig() -> String {
+    std::env::var("KUBECONFIG").unwrap_or_else(|_| {
+        let said = Command::new(script())
+            .arg("kubeconfig")
+            .output()
+            .expect("the test bed's script");
+        String::from_utf8(said.stdout).expect("a path").trim().to_owned()
+    })
+}
+
+/// A client with the administrator's rights, of the runtime that it is made in.
+pub async fn client() -> Client {
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let file = Kubeconfig::read_from(kubeconfig()).expect("the kubeconfig: is the test bed up? `tests/testbed/bed up`");
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+        .await
+        .expect("a usable kubeconfig");
+    Client::try_from(config).expect("a client")
+}
+
+/// An image by the bed's name for it, such as `REDIS`.
+pub fn image(name: &str) -> String {
+    let usual = match name {
+        "OPERATOR" => "localhost/twp-operator:dev",
+        "APP" => "localhost/django-celery:1",
+        "REDIS" => "localhost/redis:8",
+        "RABBITMQ" => "localhost/rabbitmq:4",
+        "RABBITMQ3" => "localhost/rabbitmq:3",
+        other => panic!("no image is called {other}"),
+    };
+    std::env::var(format!("TWP_IMAGE_{name}")).unwrap_or_else(|_| usual.to_owned())
+}
+
+/// Tries until it works. `attempt` gives the result, or (an `Err`) what it saw instead.
+///
+/// # Panics
+/// At the deadline, with what was awaited and what was seen last.
+pub async fn eventually<T>(what: &str, deadline: Duration, mut attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + deadline;
+    loop {
+        // One attempt must not outlive the deadline either.
+        let seen = match tokio::time::timeout(Duration::from_secs(30), attempt()).await {
+            Ok(Ok(value)) => return value,
+            Ok(Err(seen)) => seen,
+            Err(_) => "no answer in 30 s".to_owned(),
+        };
+        assert!(
+            Instant::now() < end,
+            "awaited for {deadline:?}: {what}; seen last: {seen}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Looks again and again for a while: `holds` says what is wrong as soon as something is.
+pub async fn throughout(what: &str, time: Duration, mut holds: impl AsyncFnMut() -> Result<(), String>) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        if let Err(seen) = holds().await {
+            panic!("for {time:?} it had to hold that {what}; seen: {seen}");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A suffix that no other test has.
+pub fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}{:x}{count:x}", std::process::id(), now.subsec_micros())
+}
+
+/// A namespace of a test's own; deleted when it goes out of scope, also when the test fails.
+pub struct Namespace {
+    pub name: String,
+    pub client: Client,
+}
+
+impl Namespace {
+    /// A new one whose name begins with this.
+    pub async fn new(name: &str) -> Self {
+        let client = client().await;
+        let name = format!("{name}-{}", unique());
+        kubectl(&["create", "namespace", &name], "").await.expect("a namespace");
+        Self { name, client }
+    }
+
+    /// The objects of one kind.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// kubectl in this namespace, with this on its standard input.
+    pub async fn try_kubectl(&self, args: &[&str], input: &str) -> Result<String, String> {
+        let mut all = vec!["-n", self.name.as_str()];
+        all.extend(args);
+        kubectl(&all, input).await
+    }
+
+    /// kubectl in this namespace; it must succeed.
+    pub async fn kubectl(&self, args: &[&str]) -> String {
+        self.try_kubectl(args, "")
+            .await
+            .unwrap_or_else(|said| panic!("kubectl {args:?}: {said}"))
+    }
+
+    /// `kubectl apply`, client-side, as people do.
+    pub async fn apply(&self, yaml: impl AsRef<str>) {
+        let yaml = yaml.as_ref();
+        self.try_kubectl(&["apply", "-f", "-"], yaml)
+            .await
+            .unwrap_or_else(|said| panic!("kubectl apply: {said}\n{yaml}"));
+    }
+
+    /// Deletes objects by `kind/name` and waits until they are gone.
+    pub async fn delete(&self, what: &str) {
+        self.kubectl(&["delete", what, "--wait=true"]).await;
+    }
+
+    /// Waits until all replicas of a Deployment are ready.
+    pub async fn wait_ready(&self, deployment: &str) {
+        eventually(&format!("Deployment {deployment} is ready"), PATIENCE, async || {
+            let found = self.deployment(deployment).await?;
+            let wished = found.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+            let status = found.status.unwrap_or_default();
+            let seen = (
+                status.observed_generation,
+                status.updated_replicas,
+                status.ready_replicas,
+            );
+            let ready = status.observed_generation >= found.metadata.generation
+                && status.updated_replicas.unwrap_or(0) == wished
+                && status.ready_replicas.unwrap_or(0) == wished;
+            if ready {
+                Ok(())
+            } else {
+                Err(format!("{seen:?} of {wished}"))
+            }
+        })
+        .await;
+    }
+
+    /// A Deployment as it is now.
+    pub async fn deployment(&self, name: &str) -> Result<Deployment, String> {
+        self.api::<Deployment>()
+            .get(name)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    /// `spec.replicas` of a Deployment.
+    pub async fn replicas(&self, deployment: &str) -> Result<i32, String> {
+        let found = self.deployment(deployment).await?;
+        Ok(found.spec.and_then(|spec| spec.replicas).unwrap_or(1))
+    }
+
+    /// Waits until a Deployment has so many replicas wished.
+    pub async fn wait_replicas(&self, deployment: &str, wished: i32) {
+        eventually(
+            &format!("Deployment {deployment} has {wished} replicas"),
+            PATIENCE,
+            async || {
+                let seen = self.replicas(deployment).await?;
+                let pools = self.pools_in_short().await;
+                if seen == wished {
+                    Ok(())
+                } else {
+                    Err(format!("{seen} replicas; {pools}"))
+                }
+            },
+        )
+        .await;
+    }
+
+    /// A Service's ClusterIP, which the machine reaches.
+    pub async fn cluster_ip(&self, service: &str) -> String {
+        let found = self.api::<Service>().get(service).await.expect("the Service");
+        found.spec.and_then(|spec| spec.cluster_ip).expect("its ClusterIP")
+    }
+
+    /// Runs a command in a pod (`name`, or `deploy/name`): what it printed.
+    pub async fn exec(&self, pod: &str, command: &[&str]) -> String {
+        let mut args = vec!["exec", pod, "--"];
+        args.extend(command);
+        self.kubectl(&args).await
+    }
+
+    /// The pods with this label selector.
+    pub async fn pods(&self, selector: &str) -> Vec<Pod> {
+        let parameters = ListParams::default().labels(selector);
+        self.api::<Pod>().list(&parameters).await.expect("the pods").items
+    }
+
+    /// A pool as it is now.
+    pub async fn pool(&self, name: &str) -> Result<TaskWorkerPool, String> {
+        self.api::<TaskWorkerPool>()
+            .get(name)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    /// Changes a pool's spec by a merge patch.
+    pub async fn change_pool(&self, name: &str, spec: serde_json::Value) {
+        let patch = Patch::Merge(serde_json::json!({ "spec": spec }));
+        self.api::<TaskWorkerPool>()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .expect("the pool changed");
+    }
+
+    /// Waits for a condition of a pool, by status (`True`) and reason; returns its message.
+    pub async fn wait_condition(&self, pool: &str, kind: &str, status: &str, reason: &str) -> String {
+        let what = format!("pool {pool} has {kind}={status} ({reason})");
+        eventually(&what, PATIENCE, async || {
+            let conditions = self.pool(pool).await?.status.unwrap_or_default().conditions;
+            let found = conditions.iter().find(|condition| condition.kind == kind);
+            match found {
+                Some(found) if format!("{:?}", found.status) == status && found.reason == reason => {
+                    Ok(found.message.clone())
+                }
+                _ => Err(self.pools_in_short().await),
+            }
+        })
+        .await
+    }
+
+    /// Waits until a pool's status speaks of its present spec and the broker has been read.
+    pub async fn wait_working(&self, pool: &str) {
+        self.wait_condition(pool, "Ready", "True", "Working").await;
+    }
+
+    /// All Events of the namespace: `reason: note` of each.
+    pub async fn events(&self) -> Vec<String> {
+        let format = "jsonpath={range .items[*]}{.reason}: {.message}{\"\\n\"}{end}";
+        let text = self.kubectl(&["get", "events", "-o", format]).await;
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits for an Event whose `reason: note` contains all of these.
+    pub async fn wait_event(&self, parts: &[&str]) -> String {
+        eventually(&format!("an Event with {parts:?}"), PATIENCE, async || {
+            let events = self.events().await;
+            let found = events
+                .iter()
+                .find(|event| parts.iter().all(|part| event.contains(part)));
+            found.cloned().ok_or_else(|| format!("{events:#?}"))
+        })
+        .await
+    }
+
+    /// What the pools say, for messages.
+    async fn pools_in_short(&self) -> String {
+        let Ok(pools) = self.api::<TaskWorkerPool>().list(&ListParams::default()).await else {
+            return "the pools cannot be listed".to_owned();
+        };
+        let short = pools.items.iter().take(4).map(|pool| {
+            let status = pool.status.clone().unwrap_or_default();
+            let name = pool.metadata.name.as_deref().unwrap_or_default();
+            let why = status.decision.map(|decision| decision.message);
+            let conditions: Vec<_> = status
+                .conditions
+                .iter()
+                .map(|condition| {
+                    format!(
+                        "{}={:?} ({}: {})",
+                        condition.kind, condition.status, condition.reason, condition.message
+                    )
+                })
+                .collect();
+            format!("{name}: {why:?} {conditions:?}")
+        });
+        short.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if std::env::var_os("TWP_KEEP").is_some() {
+            eprintln!("namespace {} stays (TWP_KEEP)", self.name);
+            return;
+        }
+        // Workers may take their grace period: nobody waits for the end.
+        let _ended = Command::new(script())
+            .args(["kubectl", "delete", "namespace", &self.name, "--wait=false"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+/// kubectl with the administrator's rights: what it printed, or what it complained of.
+pub async fn kubectl(args: &[&str], input: &str) -> Result<String, String> {
+    let mut command = match std::env::var_os("TWP_KUBECTL") {
+        Some(program) => tokio::process::Command::new(program),
+        None => {
+            let mut command = tokio::process::Command::new(script());
+            command.arg("kubectl");
+            command
+        }
+    };
+    let mut child = command
+        .args(args)
+        .env("KUBECONFIG", kubeconfig())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("kubectl");
+    let mut stdin = child.stdin.take().expect("its input");
+    let _closed = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let said = child.wait_with_output().await.expect("its end");
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    if said.status.success() {
+        Ok(text(&said.stdout))
+    } else {
+        Err(text(&said.stderr))
+    }
+}

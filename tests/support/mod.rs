@@ -1,0 +1,6 @@
+//! What the tests on the test bed share. Each target uses its part.
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod bed;
+pub mod figures;
+pub mod operator;
