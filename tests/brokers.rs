@@ -1,1 +1,13 @@
-//! Filled in a moment.
+//! The counts against the truth: real servers, real Celery workers in pods, the library's own endpoints.
+//!
+//! | file | proves |
+//! |---|---|
+//! | `counts.rs` | the table of acceptance: what others see, what we count, what is so |
+//! | `keys.rs` | pools that share a database, prefixes, priorities, separators, users with few rights |
+//! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
+//! | `trouble.rs` | killed workers, a broker restarted empty, blocked heads, RabbitMQ 3 |
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "brokers/counts.rs"]
+mod counts;
+mod support;

@@ -2,5 +2,6 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod bed;
+pub mod celery;
 pub mod figures;
 pub mod operator;

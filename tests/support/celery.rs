@@ -1,0 +1,420 @@
+//! Real brokers and real Celery workers in pods, and a sampler of our own that counts what they hold.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use taskworkerpool::{
+    broker::{Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn},
+    work::{
+        SampleError, Tally,
+        celery::{BrokerKind, Celery, CeleryConfig},
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{Notify, mpsc},
+    time::{Instant, timeout},
+};
+
+use super::bed::{Namespace, PATIENCE, eventually, image};
+
+/// A count must be right within this time of the last change.
+const SETTLES: Duration = Duration::from_secs(60);
+/// So many equal samples in a row are no accident …
+const IN_A_ROW: usize = 4;
+/// … and so many more must follow.
+const STAYS: usize = 8;
+
+const PROGRAM: &str = include_str!("../workload/load.py");
+
+/// A namespace with a recording Redis (also a broker) and a pod that publishes.
+pub struct Bench {
+    pub space: Namespace,
+    pub redis: String,
+}
+
+impl Bench {
+    /// Everything that each test needs.
+    pub async fn new(name: &str) -> Self {
+        let space = Namespace::new(name).await;
+        let program = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "load"}, "data": {"load.py": PROGRAM},
+        });
+        space.apply(program.to_string()).await;
+        space
+            .apply(pod("client", &image("APP"), &["sleep", "infinity"], 1, json!({}), 0))
+            .await;
+        let redis = server(&space, "redis", &image("REDIS"), &REDIS, 6379).await;
+        space.wait_ready("client").await;
+        Self { space, redis }
+    }
+
+    /// Another Redis with these arguments: its address.
+    pub async fn redis_with(&self, name: &str, more: &[&str]) -> String {
+        let mut command = REDIS.to_vec();
+        command.extend(more);
+        server(&self.space, name, &image("REDIS"), &command, 6379).await
+    }
+
+    /// A RabbitMQ by its image's name, with these settings: its address.
+    pub async fn rabbitmq(&self, name: &str, of: &str, settings: &str) -> String {
+        let settings = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"50-test.conf": settings},
+        });
+        self.space.apply(settings.to_string()).await;
+        server(&self.space, name, &image(of), &[], 5672).await
+    }
+
+    /// A command to the first Redis, from where nothing is counted.
+    pub async fn redis_cli(&self, args: &[&str]) -> String {
+        let mut all = vec!["redis-cli", "--raw"];
+        all.extend(args);
+        self.space.exec("deploy/redis", &all).await.trim().to_owned()
+    }
+
+    /// Starts so many workers (or changes their number).
+    pub async fn workers(&self, app: &App, replicas: u32) {
+        let command = [
+            "python3", "-m", "celery", "-A", "load", "worker", "-l", "info", "-c", "2",
+        ];
+        self.space
+            .apply(pod(
+                &app.name,
+                &image("APP"),
+                &command,
+                replicas,
+                json!({"LOAD": app.load(self)}),
+                app.grace,
+            ))
+            .await;
+    }
+
+    /// SIGTERM and, two seconds later, SIGKILL to every worker; no new ones.
+    pub async fn kill(&self, app: &App) {
+        let replicas = "--replicas=0";
+        self.space
+            .kubectl(&["scale", &format!("deployment/{}", app.name), replicas])
+            .await;
+        let selector = format!("app={}", app.name);
+        let now = ["--grace-period=0", "--force", "--wait=true", "--ignore-not-found"];
+        let mut args = vec!["delete", "pods", "-l", &selector];
+        args.extend(now);
+        self.space.kubectl(&args).await;
+    }
+
+    /// Publishes with the real client library.
+    pub async fn publish(&self, app: &App, what: Value) {
+        let load = format!("LOAD={}", app.load(self));
+        let command = ["env", &load, "python3", "/load/load.py", &what.to_string()];
+        self.space.exec("deploy/client", &command).await;
+    }
+
+    /// Waits until so many tasks of an application have started, by the tasks' own record.
+    pub async fn wait_started(&self, app: &App, number: u64) {
+        let what = format!("{} started {number} tasks", app.name);
+        eventually(&what, PATIENCE, async || {
+            let key = format!("started:{}", app.name);
+            let seen = self.redis_cli(&["-n", "15", "llen", &key]).await;
+            if seen == number.to_string() { Ok(()) } else { Err(seen) }
+        })
+        .await;
+    }
+
+    /// A request to RabbitMQ's management API as guest: the answer.
+    pub async fn manage(&self, server: &str, method: &str, path: &str, body: &str) -> String {
+        eventually("RabbitMQ's management API answers", PATIENCE, async || {
+            let ask = async {
+                let mut stream = TcpStream::connect((server, 15672)).await?;
+                let length = body.len();
+                let request = format!(
+                    "{method} /api{path} HTTP/1.1\r\nHost: rabbitmq\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\
+                     Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+                stream.write_all(request.as_bytes()).await?;
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await?;
+                std::io::Result::Ok(answer)
+            };
+            let answer = ask.await.map_err(|error| error.to_string())?;
+            if answer.starts_with("HTTP/1.1 20") {
+                Ok(answer)
+            } else {
+                Err(answer)
+            }
+        })
+        .await
+    }
+}
+
+/// No file, room for many databases.
+const REDIS: [&str; 5] = ["redis-server", "--save", "", "--databases", "64"];
+
+/// A Celery application: its broker, its queue, its way of acknowledging.
+#[derive(Clone)]
+pub struct App {
+    /// Also the worker Deployment's.
+    pub name: String,
+    pub broker: String,
+    pub queue: String,
+    pub late: bool,
+    pub quorum: bool,
+    pub options: Value,
+    pub grace: u32,
+}
+
+impl App {
+    /// With early acknowledgement and a classic queue of its own name.
+    pub fn new(name: &str, broker: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            broker: broker.to_owned(),
+            queue: format!("q-{name}"),
+            late: false,
+            quorum: false,
+            options: json!({}),
+            grace: 5,
+        }
+    }
+
+    fn load(&self, bench: &Bench) -> String {
+        json!({
+            "name": self.name, "broker": self.broker, "queue": self.queue, "late": self.late, "options": self.options,
+            "kind": if self.quorum { "quorum" } else { "classic" }, "record": format!("redis://{}/15", bench.redis),
+        })
+        .to_string()
+    }
+
+    /// What a pool says of it.
+    pub fn config(&self) -> CeleryConfig {
+        CeleryConfig {
+            queues: vec![self.queue.clone()],
+            target: self.name.clone(),
+            ..CeleryConfig::default()
+        }
+    }
+
+    /// A sampler of its broker URL, and of RabbitMQ's management API if one is given.
+    pub fn watch(&self, management: Option<&str>) -> Watch {
+        Watch::new(address(&self.broker, management), self.config())
+    }
+}
+
+/// A broker URL as the operator reads it.
+pub fn address(broker: &str, management: Option<&str>) -> Address {
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let mut address = taskworkerpool::broker::url::parse(broker).expect("a broker URL");
+    address.management = management.map(|url| taskworkerpool::broker::url::management(url).expect("its URL"));
+    address
+}
+
+/// One pool's sampler, as the controller runs it, and everything it said.
+pub struct Watch {
+    samples: Arc<Mutex<Vec<Sampled>>>,
+    news: Arc<Notify>,
+    _sampler: SamplerHandle,
+}
+
+impl Watch {
+    /// Samples from now on, every 500 ms.
+    pub fn new(address: Address, mut config: CeleryConfig) -> Self {
+        let (out, mut incoming) = mpsc::channel(16);
+        let clock = Clock::start();
+        config.broker = match address.kind {
+            Kind::Redis { db } => BrokerKind::Redis { db },
+            Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
+                management: address.management.is_some(),
+            },
+        };
+        let sampler = match address.kind {
+            Kind::Redis { .. } => spawn(RedisEndpoint::new(address), clock, out),
+            Kind::RabbitMq { .. } => spawn(RabbitMqEndpoint::new(address), clock, out),
+        };
+        sampler.send(Subscription::Add {
+            id: 1,
+            framework: Box::new(Celery::new(config)),
+            period: Duration::from_millis(500),
+        });
+        let samples = Arc::new(Mutex::new(Vec::new()));
+        let news = Arc::new(Notify::new());
+        let (into, tell) = (samples.clone(), news.clone());
+        tokio::spawn(async move {
+            while let Some(sample) = incoming.recv().await {
+                into.lock().expect("the samples").push(sample);
+                tell.notify_one();
+            }
+        });
+        Self {
+            samples,
+            news,
+            _sampler: sampler,
+        }
+    }
+
+    /// Everything it said so far.
+    pub fn history(&self) -> Vec<Sampled> {
+        self.samples.lock().expect("the samples").clone()
+    }
+
+    /// Waits until its samples hold what is expected, several times in a row; then they must go on so.
+    pub async fn settles(&self, what: &str, holds: impl Fn(&Tally) -> bool) -> Arc<Tally> {
+        let (mut seen, mut in_a_row) = (self.history().len(), 0);
+        let end = Instant::now() + SETTLES;
+        while in_a_row < IN_A_ROW + STAYS {
+            let sample = self.after(seen, end).await;
+            seen += 1;
+            let right = matches!(&sample, Some(Sampled { result: Ok(tally), .. }) if holds(tally));
+            assert!(
+                right || in_a_row < IN_A_ROW,
+                "{what}: it was so and then no more: {sample:#?}"
+            );
+            in_a_row = if right { in_a_row + 1 } else { 0 };
+            assert!(
+                right || Instant::now() < end,
+                "{what}: awaited for {SETTLES:?}; seen last: {sample:#?}"
+            );
+        }
+        let last = self.history().pop().expect("a sample");
+        last.result.expect("a tally")
+    }
+
+    /// Waits for a sample that fails, and says why.
+    pub async fn fails(&self) -> SampleError {
+        let seen = self.fails_as(|_| true).await;
+        seen.expect("an error")
+    }
+
+    /// Waits for a sample that fails in one of these ways.
+    pub async fn fails_as(&self, way: impl Fn(SampleError) -> bool) -> Option<SampleError> {
+        let end = Instant::now() + SETTLES;
+        let mut seen = 0;
+        while let Some(sample) = self.after(seen, end).await {
+            seen += 1;
+            match sample.result {
+                Err(error) if way(error) => return Some(error),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The sample with this number, as soon as it is there.
+    async fn after(&self, number: usize, end: Instant) -> Option<Sampled> {
+        loop {
+            let news = self.news.notified();
+            if let Some(sample) = self.samples.lock().expect("the samples").get(number) {
+                return Some(sample.clone());
+            }
+            if timeout(
+                end.saturating_duration_since(Instant::now()) + Duration::from_secs(5),
+                news,
+            )
+            .await
+            .is_err()
+            {
+                return None;
+            }
+        }
+    }
+}
+
+/// One line of the table.
+pub struct Row {
+    pub number: &'static str,
+    pub setup: String,
+    pub naive: String,
+    pub ours: u64,
+    pub truth: u64,
+}
+
+/// Prints the table: how many rows are right, of how many.
+pub fn print_table(rows: &[Row]) -> (usize, usize) {
+    println!("| row | setup | naive | ours | truth |\n|---|---|---|---|---|");
+    for row in rows {
+        println!(
+            "| {} | {} | {} | {} | {} |",
+            row.number, row.setup, row.naive, row.ours, row.truth
+        );
+    }
+    let right = rows.iter().filter(|row| row.ours == row.truth).count();
+    (right, rows.len())
+}
+
+/// The names in a list, once each.
+pub fn names(of: &[&str]) -> BTreeSet<String> {
+    of.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A broker with a Service: its address, as soon as it takes connections.
+async fn server(space: &Namespace, name: &str, image: &str, command: &[&str], port: u16) -> String {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"selector": {"app": name}, "ports": [
+            {"name": "broker", "port": port}, {"name": "tls", "port": port - 1}, {"name": "management", "port": 15672},
+        ]},
+    });
+    space.apply(service.to_string()).await;
+    space.apply(pod(name, image, command, 1, json!({}), 0)).await;
+    space.wait_ready(name).await;
+    let ip = space.cluster_ip(name).await;
+    eventually(&format!("{name} takes connections"), PATIENCE, async || {
+        TcpStream::connect((ip.as_str(), port))
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    })
+    .await;
+    ip
+}
+
+/// A Deployment of one container, with the program mounted at /load and, if there is one, the Secret `tls` at /tls.
+fn pod(name: &str, image: &str, command: &[&str], replicas: u32, env: Value, grace: u32) -> String {
+    let env: Vec<Value> = env.as_object().map_or_else(Vec::new, |all| {
+        all.iter()
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect()
+    });
+    let mut container = json!({
+        "name": "main", "image": image, "imagePullPolicy": "IfNotPresent", "workingDir": "/tmp", "env": env,
+        "volumeMounts": [
+            {"name": "load", "mountPath": "/load"}, {"name": "tls", "mountPath": "/tls"},
+        ],
+    });
+    if image.contains("rabbitmq") {
+        container["env"] = json!([
+            {"name": "HOME", "value": "/var/lib/rabbitmq"}, {"name": "RABBITMQ_LOGS", "value": "-"},
+            {"name": "ERL_MAX_PORTS", "value": "65536"},
+        ]);
+        container["volumeMounts"] = json!([
+            {"name": "tls", "mountPath": "/tls"},
+            {"name": "settings", "mountPath": "/etc/rabbitmq/conf.d/50-test.conf", "subPath": "50-test.conf"},
+        ]);
+        container.as_object_mut().expect("a container").remove("workingDir");
+    } else {
+        container["command"] = json!(command);
+        container["workingDir"] = json!(if command.contains(&"celery") { "/load" } else { "/tmp" });
+    }
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas, "selector": {"matchLabels": {"app": name}}, "strategy": {"type": "Recreate"},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "terminationGracePeriodSeconds": grace.max(1), "automountServiceAccountToken": false,
+                    "enableServiceLinks": false, "containers": [container],
+                    "volumes": [
+                        {"name": "load", "configMap": {"name": "load"}},
+                        {"name": "tls", "secret": {"secretName": "tls", "optional": true}},
+                        {"name": "settings", "configMap": {"name": name, "optional": true}},
+                    ],
+                },
+            },
+        },
+    })
+    .to_string()
+}
