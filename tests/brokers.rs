@@ -5,9 +5,15 @@
 //! | `counts.rs` | the table of acceptance: what others see, what we count, what is so |
 //! | `keys.rs` | pools that share a database, prefixes, priorities, separators, users with few rights |
 //! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
-//! | `trouble.rs` | killed workers, a broker restarted empty, blocked heads, RabbitMQ 3 |
+//! | `trouble.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "brokers/counts.rs"]
 mod counts;
+#[path = "brokers/doors.rs"]
+mod doors;
+#[path = "brokers/keys.rs"]
+mod keys;
 mod support;
+#[path = "brokers/trouble.rs"]
+mod trouble;

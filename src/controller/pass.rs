@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::Mode,
     broker::SubscriberId,
-    scaling::{self, Decision, Reading},
+    scaling::{self, Reading},
     work::{Moment, Now, SampleError},
 };
 
@@ -257,9 +257,4 @@ fn source<'a>(entry: &'a Entry, pool: &Pool, now: Now) -> Source<'a> {
         },
         (Reading::Fresh(_), None) => Source::NotYet,
     }
-}
-
-/// A decision that leaves everything as it is, and for an unremarkable reason, is not worth a log line.
-pub(super) fn same(before: &Decision, after: &Decision) -> bool {
-    before.replicas == after.replicas && before.rule == after.rule
 }

@@ -2,7 +2,6 @@
 
 use super::{
     entry::Entry,
-    pass::same,
     pool::{Identity, Pool},
     target::Target,
 };
@@ -44,6 +43,11 @@ pub fn decision(identity: &Identity, before: Option<&Decision>, after: &Decision
         _ if fell_back => vec![PoolEvent::FallbackEnded],
         _ => Vec::new(),
     }
+}
+
+/// A decision that leaves everything as it is, for the same reason, is not worth a line.
+fn same(before: &Decision, after: &Decision) -> bool {
+    before.replicas == after.replicas && before.rule == after.rule
 }
 
 /// The Events that changed conditions are worth: those that a person must know of.

@@ -1,7 +1,6 @@
 //! Real brokers and real Celery workers in pods, and a sampler of our own that counts what they hold.
 
 use std::{
-    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -152,7 +151,15 @@ impl Bench {
 }
 
 /// No file, room for many databases.
-const REDIS: [&str; 5] = ["redis-server", "--save", "", "--databases", "64"];
+const REDIS: [&str; 7] = [
+    "redis-server",
+    "--save",
+    "",
+    "--databases",
+    "64",
+    "--protected-mode",
+    "no",
+];
 
 /// A Celery application: its broker, its queue, its way of acknowledging.
 #[derive(Clone)]
@@ -262,30 +269,37 @@ impl Watch {
 
     /// Waits until its samples hold what is expected, several times in a row; then they must go on so.
     pub async fn settles(&self, what: &str, holds: impl Fn(&Tally) -> bool) -> Arc<Tally> {
+        match self.settled(holds).await {
+            (true, Some(Sampled { result: Ok(tally), .. })) => tally,
+            (_, seen) => panic!("{what}: awaited for {SETTLES:?}, or it did not stay so; seen last: {seen:#?}"),
+        }
+    }
+
+    /// The same as a verdict, with the sample that spoke last.
+    pub async fn settled(&self, holds: impl Fn(&Tally) -> bool) -> (bool, Option<Sampled>) {
         let (mut seen, mut in_a_row) = (self.history().len(), 0);
         let end = Instant::now() + SETTLES;
-        while in_a_row < IN_A_ROW + STAYS {
+        loop {
             let sample = self.after(seen, end).await;
             seen += 1;
             let right = matches!(&sample, Some(Sampled { result: Ok(tally), .. }) if holds(tally));
-            assert!(
-                right || in_a_row < IN_A_ROW,
-                "{what}: it was so and then no more: {sample:#?}"
-            );
-            in_a_row = if right { in_a_row + 1 } else { 0 };
-            assert!(
-                right || Instant::now() < end,
-                "{what}: awaited for {SETTLES:?}; seen last: {sample:#?}"
-            );
+            if right {
+                in_a_row += 1;
+            } else if in_a_row >= IN_A_ROW || Instant::now() >= end {
+                return (false, sample);
+            } else {
+                in_a_row = 0;
+            }
+            if in_a_row == IN_A_ROW + STAYS {
+                return (true, sample);
+            }
         }
-        let last = self.history().pop().expect("a sample");
-        last.result.expect("a tally")
     }
 
-    /// Waits for a sample that fails, and says why.
+    /// Waits for a sample that fails in a way that lasts, and says why.
     pub async fn fails(&self) -> SampleError {
-        let seen = self.fails_as(|_| true).await;
-        seen.expect("an error")
+        let lasting = |error| !matches!(error, SampleError::NotYet);
+        self.fails_as(lasting).await.expect("a sample that fails")
     }
 
     /// Waits for a sample that fails in one of these ways.
@@ -322,31 +336,24 @@ impl Watch {
     }
 }
 
-/// One line of the table.
-pub struct Row {
-    pub number: &'static str,
-    pub setup: String,
-    pub naive: String,
-    pub ours: u64,
-    pub truth: u64,
-}
-
-/// Prints the table: how many rows are right, of how many.
-pub fn print_table(rows: &[Row]) -> (usize, usize) {
-    println!("| row | setup | naive | ours | truth |\n|---|---|---|---|---|");
-    for row in rows {
-        println!(
-            "| {} | {} | {} | {} | {} |",
-            row.number, row.setup, row.naive, row.ours, row.truth
-        );
-    }
-    let right = rows.iter().filter(|row| row.ours == row.truth).count();
-    (right, rows.len())
-}
-
-/// The names in a list, once each.
-pub fn names(of: &[&str]) -> BTreeSet<String> {
-    of.iter().map(|name| (*name).to_owned()).collect()
+/// The messages that a queue of the vhost `/` has ready, by a passive declare: what a scaler sees over AMQP.
+pub async fn passive_count(rabbitmq: &str, queue: &str) -> u32 {
+    let url = format!("amqp://guest:guest@{rabbitmq}:5672/%2f");
+    let connection = lapin::Connection::connect(&url, lapin::ConnectionProperties::default())
+        .await
+        .expect("a connection");
+    let channel = connection.create_channel().await.expect("a channel");
+    let passive = lapin::options::QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let found = channel
+        .queue_declare(queue.into(), passive, Default::default())
+        .await
+        .expect("the queue");
+    let count = found.message_count();
+    let _closed = connection.close(200, "done".into()).await;
+    count
 }
 
 /// A broker with a Service: its address, as soon as it takes connections.

@@ -1,0 +1,110 @@
+//! Redis: pools that share a database, prefixes, priorities, separators, passwords, users with few rights.
+
+use serde_json::json;
+use taskworkerpool::work::{SampleError, celery::CeleryConfig};
+
+use crate::support::celery::{App, Bench, Watch, address};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_queues_of_one_database_are_counted_apart() {
+    let bench = Bench::new("shared").await;
+    let broker = format!("redis://{}/0", bench.redis);
+    let early = App::new("one", &broker);
+    let late = App {
+        late: true,
+        ..App::new("two", &broker)
+    };
+    let watches = [early.watch(None), late.watch(None)];
+    for (app, count) in [(&early, 7), (&late, 5)] {
+        bench.workers(app, 1).await;
+        bench.publish(app, json!({"count": count})).await;
+    }
+    bench.wait_started(&early, 2).await;
+    bench.wait_started(&late, 2).await;
+    for (watch, count) in watches.iter().zip([7, 5]) {
+        let what = format!("{count} outstanding, 2 of them running, in one of two queues");
+        let mine = watch
+            .settles(&what, |tally| {
+                (tally.work.outstanding(), tally.work.running) == (count, 2)
+            })
+            .await;
+        assert_eq!(mine.busy.values().sum::<u32>(), 2, "its own workers only: {mine:?}");
+    }
+    let both = bench.redis_cli(&["hlen", "unacked"]).await;
+    assert_eq!(both, "10", "unacked really is shared");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_ten_priorities_and_another_separator() {
+    let bench = Bench::new("prefix").await;
+    let steps: Vec<u8> = (0..10).collect();
+    let options = json!({"global_keyprefix": "shop:", "priority_steps": steps, "sep": ":"});
+    let app = App {
+        options,
+        ..App::new("prefix", &format!("redis://{}/3", bench.redis))
+    };
+    let config = CeleryConfig {
+        key_prefix: "shop:".into(),
+        priority_steps: steps.clone(),
+        separator: ":".into(),
+        ..app.config()
+    };
+    let watch = Watch::new(address(&app.broker, None), config);
+    bench.publish(&app, json!({"count": 2, "priorities": steps})).await;
+    watch.settles("20 ready", |tally| tally.work.ready == 20).await;
+    assert_eq!(bench.redis_cli(&["-n", "3", "llen", "shop:q-prefix:9"]).await, "2");
+    bench.workers(&app, 1).await;
+    bench.wait_started(&app, 2).await;
+    watch
+        .settles("20 outstanding, 2 of them running", |tally| {
+            (tally.work.outstanding(), tally.work.running) == (20, 2) && tally.work.in_flight > 2
+        })
+        .await;
+}
+
+/// The rights that the README lists.
+const RIGHTS: &str = "resetchannels &/7.celeryev/* &/7.celery.pidbox +select \
+    +ping +llen +lrange +hlen +hstrlen +hmget +zrange +scard +smembers +psubscribe +publish +sadd +srem +rpop +del \
+    %R~q-few %R~q-few\x06\x16* %R~unacked %R~unacked_index %R~_kombu.binding.* \
+    %W~_kombu.binding.reply.celery.pidbox %RW~twp-operator-*.reply.celery.pidbox";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty_queue() {
+    let bench = Bench::new("rights").await;
+    let password = "p/:@%#w";
+    let mut rule = vec!["acl", "setuser", "twp", "reset", "on", ">p/:@%#w"];
+    rule.extend(RIGHTS.split_ascii_whitespace());
+    assert_eq!(bench.redis_cli(&rule).await, "OK");
+    let app = App {
+        late: true,
+        ..App::new("few", &format!("redis://{}/7", bench.redis))
+    };
+    let url = format!("redis://twp:p%2F%3A%40%25%23w@{}/7", bench.redis);
+    let watch = Watch::new(address(&url, None), app.config());
+    bench.workers(&app, 1).await;
+    bench.publish(&app, json!({"count": 9})).await;
+    bench.wait_started(&app, 2).await;
+    watch
+        .settles("9 outstanding, 2 of them running, nothing refused", |tally| {
+            (tally.work.outstanding(), tally.work.running) == (9, 2) && tally.degraded.is_none()
+        })
+        .await;
+    let refused = Watch::new(address(&url, None), CeleryConfig::default());
+    assert_eq!(refused.fails().await, SampleError::Permission);
+    let never = refused.history().iter().all(|sample| sample.result.is_err());
+    assert!(never, "a refused queue is never a count: {:?}", refused.history());
+    assert!(!format!("{:?}", refused.history()).contains(password));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_and_no_user() {
+    let bench = Bench::new("password").await;
+    let locked = bench.redis_with("locked", &["--requirepass", "open:sesame"]).await;
+    let app = App::new("locked-app", &format!("redis://:open%3Asesame@{locked}/5"));
+    bench.publish(&app, json!({"count": 3})).await;
+    app.watch(None).settles("3 ready", |tally| tally.work.ready == 3).await;
+    for wrong in [format!("redis://:shut@{locked}/5"), format!("redis://{locked}/5")] {
+        let watch = Watch::new(address(&wrong, None), app.config());
+        assert_eq!(watch.fails().await, SampleError::Authentication);
+    }
+}
