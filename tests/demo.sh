@@ -83,6 +83,16 @@ start_shop() { # BROKER NAMESPACE
   }
 }
 
+# The same file that the tests record their figures in.
+record() { # BROKER RECEIVED DUPLICATES
+  local file=target/figures/main-job.json
+  mkdir -p "${file%/*}"
+  [ -s $file ] || echo '{}' >$file
+  jq --arg broker "$1" --argjson sent $mails --argjson received "$2" --argjson duplicates "$3" \
+    '.[$broker] += {$sent, $received, $duplicates}' $file >$file.new
+  mv $file.new $file
+}
+
 show() { # BROKER
   local broker=$1 ns=shop-$1 writes sent_at begun first peak=0 received=0 duplicates=0 replicas=0 ready why numbers deadline
   start_shop "$broker" "$ns"
@@ -112,6 +122,7 @@ show() { # BROKER
   peak=$(awk '$2 > max {max = $2} END {print max + 0}' "$writes")
   first=$(awk -v t="$begun" '$1 >= t && $2 > 0 {print $1 - t; exit}' "$writes")
   duplicates=$(sink "$ns" | jq .duplicates)
+  record "$broker" "$received" "$duplicates"
   summary+=("$(printf '%-9s %5s sent  %5s received  %2s twice   first replica write %5s ms after the request (which took %s ms)   peak %s   now %s' \
     "$broker" $mails "$received" "$duplicates" "$first" $((sent_at - begun)) "$peak" "$replicas")")
   [ "$received" = $mails ] && [ "$duplicates" = 0 ] || fail "$broker: $received of $mails mails arrived, $duplicates twice"
