@@ -52,7 +52,7 @@ image: bed
 
 brokers: bed
 	$(say) "counts, against real brokers and real Celery workers"
-	eval "$$($(BED) env)"; cargo test --locked --test brokers -- --test-threads=4
+	eval "$$($(BED) env)"; cargo test --locked --test brokers -- --test-threads=3
 
 cluster: bed
 	$(say) "the operator on a real cluster"

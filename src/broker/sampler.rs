@@ -23,6 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The next tick comes no sooner than this many sample durations after the last one: 5 % of the time at most.
 const REST: u32 = 20;
 
+/// However long samples take, the next one comes after this time at the latest: a pool must not be left alone.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
 /// A pool whose last sample failed waits at least so long.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -114,21 +117,22 @@ struct Pool {
 /// How dear samples are here.
 #[derive(Default)]
 struct Pace {
-    /// Smoothed duration of a sample.
-    cost: Duration,
+    /// How long the last sample took.
+    last: Option<Duration>,
     /// No scheduled tick before this.
     not_before: Moment,
 }
 
 impl Pace {
-    /// Takes one sample's duration in; smoothed so that one slow answer does not slow the endpoint for long.
+    /// Takes one sample's duration in. The shorter of two in a row counts: the first one, which connects, and a single
+    /// slow answer must not silence an endpoint for a minute.
     fn took(&mut self, started: Moment, duration: Duration) {
-        self.cost = if self.cost.is_zero() {
-            duration
-        } else {
-            (self.cost.saturating_mul(3).saturating_add(duration)) / 4
-        };
-        self.not_before = started.saturating_add(self.cost.saturating_mul(REST));
+        let cost = self
+            .last
+            .replace(duration)
+            .map_or(Duration::ZERO, |last| last.min(duration));
+        let rest = cost.saturating_mul(REST).min(LONGEST_REST);
+        self.not_before = started.saturating_add(rest);
     }
 }
 

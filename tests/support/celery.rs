@@ -23,7 +23,7 @@ use tokio::{
 use super::bed::{Namespace, PATIENCE, eventually, image};
 
 /// A count must be right within this time of the last change.
-const SETTLES: Duration = Duration::from_secs(60);
+const SETTLES: Duration = Duration::from_secs(180);
 /// So many equal samples in a row are no accident …
 const IN_A_ROW: usize = 4;
 /// … and so many more must follow.
@@ -280,7 +280,11 @@ impl Watch {
         let (mut seen, mut in_a_row) = (self.history().len(), 0);
         let end = Instant::now() + SETTLES;
         loop {
-            let sample = self.after(seen, end).await;
+            let Some(sample) = self.after(seen, end).await else {
+                // Nothing new at the end: what was said last tells more than that.
+                return (false, self.history().pop());
+            };
+            let sample = Some(sample);
             seen += 1;
             let right = matches!(&sample, Some(Sampled { result: Ok(tally), .. }) if holds(tally));
             if right {
