@@ -98,7 +98,7 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
         .filter(|line| line.contains("addr=") && !line.contains("addr=127.0.0.1:"))
         .count();
     println!(
-        "300 pools (debug build): {} MiB resident, {:.1} % of a core, {connections} connections, {idle} writes in {QUIET:?}",
+        "300 pools: {} MiB resident, {:.1} % of a core, {connections} connections, {idle} writes in {QUIET:?}",
         rss / 1024,
         (cpu_after - cpu) as f64 / QUIET.as_secs_f64()
     );

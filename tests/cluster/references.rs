@@ -1,11 +1,14 @@
 //! What a pool names and is not there, or is wrong: it is said in a condition, no other pool is held up, and once it is
 //! mended the pool works by itself.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    stage::{CANARY, ENCODED, Stage},
-    support::operator::{Operator, Options},
+    stage::{CANARY, ENCODED, Stage, broker, message},
+    support::{
+        bed::image,
+        operator::{Operator, Options},
+    },
 };
 
 /// Everything the operator and its libraries would ever log.
@@ -115,6 +118,72 @@ async fn set_acl(stage: &Stage, command: &[String]) {
     let mut set = redis::Cmd::new();
     set.arg(command);
     let () = set.query_async(&mut connection).await.expect("ACL SETUSER");
+}
+
+#[tokio::test]
+async fn a_port_that_wants_tls_is_said_and_read_once_the_pool_speaks_it() {
+    let stage = Stage::redis("sealed").await;
+    let url = format!("redis://:{ENCODED}@{}:6379/0", sealed(&stage).await);
+    stage.secret("sealed", &url).await;
+    stage.workers("mail", 2).await;
+    let from = json!({"secretKeyRef": {"name": "sealed", "key": "url"}});
+    stage.pool("mail", json!({"broker": {"urlFrom": from}})).await;
+    let operator = Operator::start(&stage.ns.name).await;
+
+    stage
+        .ns
+        .wait_condition("mail", "SourceAvailable", "False", "TlsExpected")
+        .await;
+    assert_eq!(stage.ns.replicas("mail").await, Ok(2), "unknown is not zero");
+
+    stage.secret("sealed", &url.replace("redis://", "rediss://")).await;
+    stage
+        .ns
+        .wait_condition("mail", "SourceAvailable", "False", "CertificateNotTrusted")
+        .await;
+    let trust = json!({"caFrom": {"secretKeyRef": {"name": "tls", "key": "ca.pem"}}, "serverName": "broker.test"});
+    stage.ns.change_pool("mail", json!({"broker": {"tls": trust}})).await;
+    stage.ns.wait_replicas("mail", 3).await;
+    stage
+        .ns
+        .wait_condition("mail", "SourceAvailable", "True", "Sampled")
+        .await;
+    stage.assert_discreet(&operator).await;
+}
+
+/// A second Redis, behind TLS only, with 30 tasks in it: its address.
+async fn sealed(stage: &Stage) -> String {
+    let tls = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tls"}, "stringData": {
+        "ca.pem": include_str!("../../src/broker/testdata/ca.pem"),
+        "server.pem": include_str!("../../src/broker/testdata/server.pem"),
+        "server.key": include_str!("../../src/broker/testdata/server.key"),
+    }});
+    let command = [
+        "redis-server --port 0 --tls-port 6379 --tls-auth-clients no --tls-ca-cert-file /tls/ca.pem",
+        "--tls-cert-file /tls/server.pem --tls-key-file /tls/server.key --requirepass",
+    ];
+    let mut command: Vec<&str> = command.iter().flat_map(|part| part.split(' ')).collect();
+    command.push(CANARY);
+    let objects = broker(&image("REDIS"), 6379, &command).replace("\"broker\"", "\"sealed\"");
+    let (deployment, service) = objects.split_once("\n---\n").expect("two objects");
+    let mut deployment: Value = serde_json::from_str(deployment).expect("JSON");
+    let pod = &mut deployment["spec"]["template"]["spec"];
+    pod["volumes"] = json!([{"name": "tls", "secret": {"secretName": "tls"}}]);
+    pod["containers"][0]["volumeMounts"] = json!([{"name": "tls", "mountPath": "/tls"}]);
+    stage
+        .ns
+        .apply(format!("{tls}\n---\n{deployment}\n---\n{service}"))
+        .await;
+    stage.ns.wait_ready("sealed").await;
+
+    let tasks: Vec<String> = (0..30).map(|_| message("celery").to_string()).collect();
+    let mut push = "redis-cli --tls --insecure --no-auth-warning -a"
+        .split(' ')
+        .collect::<Vec<_>>();
+    push.extend([CANARY, "lpush", "celery"]);
+    push.extend(tasks.iter().map(String::as_str));
+    assert_eq!(stage.ns.exec("deploy/sealed", &push).await.trim(), "30");
+    stage.ns.cluster_ip("sealed").await
 }
 
 #[tokio::test]

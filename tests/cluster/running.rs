@@ -1,6 +1,9 @@
 //! Running work: real Celery workers in pods, and nothing that they run is ever interrupted by the operator.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::api::DeleteParams;
@@ -209,7 +212,13 @@ async fn five_hundred_tasks_survive_a_killed_worker() {
         .expect("the worker is killed");
     // At most 10 tasks can run, on 5 workers: as long as more than that are unfinished no worker may go.
     let mut ended = 0;
+    let end = Instant::now() + LONG;
     while ended < TASKS {
+        assert!(
+            Instant::now() < end,
+            "awaited for {LONG:?}: {TASKS} tasks have ended; {ended} have\n{}",
+            operator.log()
+        );
         let replicas = shop
             .ns
             .api::<Deployment>()

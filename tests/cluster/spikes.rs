@@ -73,8 +73,10 @@ async fn spikes(ns: &Namespace, broker: &str, spike: impl AsyncFn(), purge: impl
             0,
             "spike {round} on {broker}: one write to 0"
         );
-        // Not in step with the samples.
-        tokio::time::sleep(Duration::from_millis(37 * u64::try_from(round % 13).unwrap())).await;
+        // The write to zero follows a sample: the next spike comes at another point between two samples each time, so
+        // that the rounds cover the 500 ms evenly.
+        let point = 500 * (round * 7 % SPIKES) / SPIKES;
+        tokio::time::sleep(Duration::from_millis(u64::try_from(point).unwrap())).await;
     }
     figures::record(&format!("{broker}.first_write_ms"), figures::spread(times));
     figures::record(&format!("{broker}.writes_to_peak"), most);
