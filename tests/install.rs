@@ -123,7 +123,7 @@ impl Drop for Install<'_> {
 
 /// A pool with 30 tasks waiting and workers that cost nothing.
 async fn shop(name: &str) -> Stage {
-    let stage = Stage::redis(name).await;
+    let stage = Stage::redis_in(Namespace::new(name).await).await;
     stage.workers("mail", 0).await;
     stage.publish(30).await;
     stage.pool("mail", json!({})).await;

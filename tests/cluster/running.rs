@@ -31,7 +31,7 @@ struct Shop {
 
 impl Shop {
     async fn new(name: &str, kind: &str) -> Self {
-        let ns = Namespace::new(name).await;
+        let ns = Namespace::with_pools(name).await;
         let (kind_image, port, args): (_, _, &[&str]) = match kind {
             "redis" => (
                 image("REDIS"),

@@ -103,7 +103,7 @@ async fn from_zero_on_redis_every_spike_is_one_write() {
 
 #[tokio::test]
 async fn from_zero_on_rabbitmq_every_spike_is_one_write() {
-    let ns = Namespace::new("rabbit").await;
+    let ns = Namespace::with_pools("rabbit").await;
     ns.apply(broker(&image("RABBITMQ"), 5672, &[])).await;
     ns.wait_ready("broker").await;
     let url = format!("amqp://guest:guest@{}:5672//", ns.cluster_ip("broker").await);

@@ -22,9 +22,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Redis with the canary for a password.
+    /// Redis with the canary for a password, in a cluster that knows pools.
     pub async fn redis(name: &str) -> Self {
-        let ns = Namespace::new(name).await;
+        Self::redis_in(Namespace::with_pools(name).await).await
+    }
+
+    /// The same in this namespace.
+    pub async fn redis_in(ns: Namespace) -> Self {
         ns.apply(broker(
             &image("REDIS"),
             6379,

@@ -20,7 +20,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use taskworkerpool::api::TaskWorkerPool;
-use tokio::{io::AsyncWriteExt, time::Instant};
+use tokio::{io::AsyncWriteExt, sync::OnceCell, time::Instant};
 
 /// Long enough for everything that a slow machine does.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -117,6 +117,13 @@ impl Namespace {
         let name = format!("{name}-{}", unique());
         kubectl(&["create", "namespace", &name], "").await.expect("a namespace");
         Self { name, client }
+    }
+
+    /// The same, in a cluster that knows pools: the CRD is installed as people do it.
+    pub async fn with_pools(name: &str) -> Self {
+        static INSTALLED: OnceCell<()> = OnceCell::const_new();
+        INSTALLED.get_or_init(install_crd).await;
+        Self::new(name).await
     }
 
     /// The objects of one kind.
@@ -324,6 +331,13 @@ impl Drop for Namespace {
             .stderr(Stdio::null())
             .status();
     }
+}
+
+async fn install_crd() {
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+    kubectl(&["apply", "-f", files], "").await.expect("the CRD");
+    let established = ["wait", "--for=condition=Established", "--timeout=60s", "-f", files];
+    kubectl(&established, "").await.expect("the CRD is served");
 }
 
 /// kubectl with the administrator's rights: what it printed, or what it complained of.
