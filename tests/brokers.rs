@@ -3,7 +3,8 @@
 //! | file | proves |
 //! |---|---|
 //! | `counts.rs` | the table of acceptance: what others see, what we count, what is so |
-//! | `keys.rs` | pools that share a database, prefixes, priorities, separators, users with few rights |
+//! | `keys.rs` | pools that share a database, prefixes, priorities, separators |
+//! | `rights.rs` | users with no more rights than the README lists |
 //! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
 //! | `trouble.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -14,6 +15,8 @@ mod counts;
 mod doors;
 #[path = "brokers/keys.rs"]
 mod keys;
+#[path = "brokers/rights.rs"]
+mod rights;
 mod support;
 #[path = "brokers/trouble.rs"]
 mod trouble;

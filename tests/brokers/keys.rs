@@ -1,4 +1,4 @@
-//! Redis: pools that share a database, prefixes, priorities, separators, passwords, users with few rights.
+//! Redis: pools that share a database, prefixes, priorities, separators, passwords.
 
 use serde_json::json;
 use taskworkerpool::work::{SampleError, celery::CeleryConfig};
@@ -60,40 +60,6 @@ async fn a_prefix_ten_priorities_and_another_separator() {
             (tally.work.outstanding(), tally.work.running) == (20, 2) && tally.work.in_flight > 2
         })
         .await;
-}
-
-/// The rights that the README lists.
-const RIGHTS: &str = "resetchannels &/7.celeryev/* &/7.celery.pidbox +select \
-    +ping +llen +lrange +hlen +hstrlen +hmget +zrange +scard +smembers +psubscribe +publish +sadd +srem +rpop +del \
-    %R~q-few %R~q-few\x06\x16* %R~unacked %R~unacked_index %R~_kombu.binding.* \
-    %W~_kombu.binding.reply.celery.pidbox %RW~twp-operator-*.reply.celery.pidbox";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty_queue() {
-    let bench = Bench::new("rights").await;
-    let password = "p/:@%#w";
-    let mut rule = vec!["acl", "setuser", "twp", "reset", "on", ">p/:@%#w"];
-    rule.extend(RIGHTS.split_ascii_whitespace());
-    assert_eq!(bench.redis_cli(&rule).await, "OK");
-    let app = App {
-        late: true,
-        ..App::new("few", &format!("redis://{}/7", bench.redis))
-    };
-    let url = format!("redis://twp:p%2F%3A%40%25%23w@{}/7", bench.redis);
-    let watch = Watch::new(address(&url, None), app.config());
-    bench.workers(&app, 1).await;
-    bench.publish(&app, json!({"count": 9})).await;
-    bench.wait_started(&app, 2).await;
-    watch
-        .settles("9 outstanding, 2 of them running, nothing refused", |tally| {
-            (tally.work.outstanding(), tally.work.running) == (9, 2) && tally.degraded.is_none()
-        })
-        .await;
-    let refused = Watch::new(address(&url, None), CeleryConfig::default());
-    assert_eq!(refused.fails().await, SampleError::Permission);
-    let never = refused.history().iter().all(|sample| sample.result.is_err());
-    assert!(never, "a refused queue is never a count: {:?}", refused.history());
-    assert!(!format!("{:?}", refused.history()).contains(password));
 }
 
 #[tokio::test(flavor = "multi_thread")]

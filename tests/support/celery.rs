@@ -314,6 +314,7 @@ impl Watch {
             seen += 1;
             match sample.result {
                 Err(error) if way(error) => return Some(error),
+                _ if Instant::now() >= end => return None,
                 _ => {}
             }
         }
