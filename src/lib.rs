@@ -26,6 +26,7 @@ pub mod api;
 pub mod broker;
 pub mod controller;
 pub mod scaling;
+pub mod sim;
 pub mod telemetry;
 pub mod work;
 pub mod workers;

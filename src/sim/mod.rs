@@ -1,0 +1,157 @@
+//! The simulator: how a policy would have scaled a workload, task by task.
+//!
+//! Pure and deterministic: the same workload, world, scaler and seed give the same run. Ours ([`scalers::Ours`]) calls
+//! the same [`decide`](crate::scaling::decide) as the controller; the peers are plain functions in [`peers`].
+#![deny(clippy::disallowed_methods)]
+
+/// Seconds since the start of the workload, or a span of them.
+pub type Seconds = f64;
+
+/// One task of a workload.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Task {
+    /// When it is published.
+    pub arrival: Seconds,
+    /// How long it runs.
+    pub duration: Seconds,
+}
+
+/// Tasks over time, and what is wished of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// A short name, such as `S1`.
+    pub name: String,
+    /// The wait target T: tasks should start within this.
+    pub wait_target: Seconds,
+    /// Task slots of each worker.
+    pub slots: u32,
+    /// In the order of their arrival.
+    pub tasks: Vec<Task>,
+}
+
+/// What a scaler may know at a tick. All figures are of this moment, unless the world lets them lag.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Now.
+    pub now: Seconds,
+    /// Tasks published and not delivered to a worker (Q).
+    pub waiting: u64,
+    /// Tasks delivered and not finished (F), also on pods that leave.
+    pub in_flight: u64,
+    /// Of those: on pods that do not leave.
+    pub in_flight_live: u64,
+    /// Of the tasks in flight on pods that do not leave: running, not prefetched.
+    pub running: u64,
+    /// Tasks published so far.
+    pub arrived: u64,
+    /// Tasks finished so far, as the workers count; falls when the world resets the counter.
+    pub completed: u64,
+    /// Pods that start or are ready (R).
+    pub replicas: u32,
+    /// Pods that are ready.
+    pub ready: u32,
+    /// Ready pods that run nothing.
+    pub idle: u32,
+    /// How long ago each pod that still starts was created, longest first.
+    pub starting: Vec<Seconds>,
+    /// Start-up times of pods that became ready since the last tick.
+    pub started: Vec<Seconds>,
+    /// Pods that leave.
+    pub terminating: u32,
+    /// How long the head of the queue has waited; 0 if nothing waits.
+    pub oldest_wait: Seconds,
+    /// The broker cannot be read: of the figures above only those on pods are known.
+    pub broker_down: bool,
+}
+
+/// Which pods go first when the number falls. Starting pods always go before ready ones, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victims {
+    /// As Kubernetes does it without a hint: the pod that became ready last.
+    Newest,
+    /// By deletion cost: fewest running tasks first, then the pod that became ready last.
+    LeastBusy,
+    /// As [`Victims::LeastBusy`], and a pod that runs something stays (the number falls by less).
+    IdleOnly,
+}
+
+/// A policy under test.
+pub trait Scaler {
+    /// Its name in tables, parameters included.
+    fn name(&self) -> String;
+    /// How often it looks.
+    fn period(&self) -> Seconds;
+    /// When it looks first.
+    fn phase(&self) -> Seconds {
+        0.0
+    }
+    /// Who goes when it scales down.
+    fn victims(&self) -> Victims {
+        Victims::Newest
+    }
+    /// One look: the replicas it wants from now on; `None`: no change.
+    fn tick(&mut self, seen: &Seen) -> Option<u32>;
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// Tasks that finished.
+    pub tasks: u64,
+    /// How long tasks waited for their (last) start.
+    pub waits: Waits,
+    /// Pod-hours from creation to death.
+    pub pod_hours: f64,
+    /// Ticks that changed the number.
+    pub actions: u32,
+    /// Ups within 300 s after a down.
+    pub oscillations: u32,
+    /// Reversals of either kind within 120 s.
+    pub flaps: u32,
+    /// Pods created.
+    pub starts: u32,
+    /// Pods that died without having run a task.
+    pub unused: u32,
+    /// Tasks interrupted by scaling down.
+    pub killed: u64,
+    /// Hours of work that was lost by that.
+    pub wasted_hours: f64,
+    /// Tasks delivered more than once.
+    pub redelivered: u64,
+    /// The most tasks that waited at a time.
+    pub max_backlog: u64,
+    /// The run over time, if it was asked for.
+    pub series: Vec<Point>,
+}
+
+/// The distribution of waits, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waits {
+    /// Median.
+    pub p50: Seconds,
+    /// 95th percentile.
+    pub p95: Seconds,
+    /// 99th percentile.
+    pub p99: Seconds,
+    /// Longest.
+    pub max: Seconds,
+    /// Share of tasks that waited longer than the target, 0 to 1.
+    pub late: f64,
+}
+
+/// One moment of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// When.
+    pub at: Seconds,
+    /// Tasks waiting.
+    pub waiting: u64,
+    /// Tasks in flight.
+    pub in_flight: u64,
+    /// Replicas wanted.
+    pub replicas: u32,
+    /// Pods ready.
+    pub ready: u32,
+    /// How long the head of the queue has waited.
+    pub oldest_wait: Seconds,
+}
