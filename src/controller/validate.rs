@@ -158,7 +158,7 @@ fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
     Ok(Policy {
         min: number("minReplicas", spec.min_replicas)?,
         max: number("maxReplicas", spec.max_replicas)?,
-        backlog_per_replica: backlog
+        target: Target::Backlog(backlog
             .map_or(Ok(BACKLOG_PER_REPLICA), |backlog| {
                 number("target.backlogPerReplica", backlog)
             })?

@@ -22,11 +22,13 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// long as it decides again after [`Decision::look_again_in`]: what time alone changes is met then.
 pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memory, Decision) {
     let limits = Limits::of(policy);
+    memory.learn(policy, seen);
     let demand = match &seen.reading {
-        Reading::Fresh(work) | Reading::Stale { work, .. } => Demand::of(work, policy, seen),
+        Reading::Fresh(work) | Reading::Stale { work, .. } => Demand::of(work, policy, seen, &mut memory.waiting),
         Reading::Unknown { .. } => Demand {
             wanted: seen.replicas,
             rule: Rule::Unknown,
+            answer: None,
         },
     };
     let wish = demand.wanted.clamp(limits.min, limits.max);
@@ -221,7 +223,7 @@ impl Chooser<'_> {
     /// user set is the user's word too.
     fn settled(&self, idle_in: Option<Duration>) -> Settled {
         let behavior = &self.policy.behavior;
-        let settled = self.memory.wishes.settled(self.seen.replicas, self.seen.now, behavior);
+        let settled = self.memory.wishes.settled(self.seen.replicas, self.seen.now, self.policy);
         let users = behavior.down.as_ref().is_some_and(|rules| rules.window.is_some());
         match idle_in {
             Some(Duration::ZERO) if !users => Settled { floor: 0, ..settled },

@@ -4,7 +4,6 @@
 #![deny(clippy::disallowed_methods)]
 use super::{
     Observation, Policy, Reading, Rule, Select, Work,
-    damping::{guard, window_for},
     demand::{Demand, lives_in_a_worker, running_that_counts},
 };
 use crate::work::WAKE_AHEAD;
@@ -40,13 +39,13 @@ pub(crate) fn explain(case: &Case) -> String {
         Rule::Idle => idle("No work", work),
         Rule::CoolingDown => kept(case, &format!("no work, but not for {} yet", seconds(policy.idle))),
         Rule::Window => {
-            let window = window_for(seen.replicas, case.wish, &policy.behavior);
+            let window = policy.window_for(seen.replicas, case.wish);
             kept_though(case, &format!("a {} window has not passed", seconds(window)))
         }
         Rule::RunningWork => kept_though(case, &protects(case, work)),
         Rule::Rollout => kept_though(case, "the target is rolling out"),
         Rule::JustStarted => {
-            let guard = seconds(guard(&policy.behavior));
+            let guard = seconds(policy.guard());
             kept_though(case, &format!("the work has been watched for less than {guard}"))
         }
         Rule::Behavior => behavior(case),
@@ -88,7 +87,7 @@ fn unread(case: &Case) -> String {
 fn need(case: &Case, work: &Work) -> String {
     let replicas = count(case.demand.wanted, "replica");
     let needs = |tasks: u64| if tasks == 1 { "needs" } else { "need" };
-    let each = case.policy.backlog_per_replica.max(1);
+    let each = case.policy.backlog_per_replica();
     match case.demand.rule {
         Rule::Backlog => {
             let on_theirs = running_that_counts(work, case.policy, case.seen) < work.running;

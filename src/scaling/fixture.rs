@@ -6,7 +6,7 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
     Policy {
         min,
         max,
-        backlog_per_replica,
+        target: Target::Backlog(backlog_per_replica),
         slots: Some(4),
         idle: s(60.0),
         behavior: Behavior::default(),

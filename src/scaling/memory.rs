@@ -1,8 +1,8 @@
 //! What is remembered from decision to decision.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Memory, Observation, Policy, Reading, Work,
-    damping::{Wishes, guard},
+    Memory, Observation, Policy, Reading, Target, Work,
+    damping::Wishes,
     demand::Demand,
     progress::Progress,
 };
@@ -23,6 +23,15 @@ impl Policy {
 }
 
 impl Memory {
+    /// Takes in what the wait rule learns from; first, because the demand depends on it.
+    pub(super) fn learn(&mut self, policy: &Policy, seen: &Observation) {
+        let Target::Wait(wait) = &policy.target else { return };
+        self.waiting.look(seen);
+        if let Reading::Fresh(work) = &seen.reading {
+            self.waiting.count(policy, work, seen, wait.within.as_secs_f64());
+        }
+    }
+
     /// Takes an observation in; `wish` is what its work asks for, within the limits.
     pub(super) fn take(&mut self, policy: &Policy, seen: &Observation, demand: Demand, wish: u32) {
         self.first_seen.get_or_insert(seen.now);
@@ -56,7 +65,7 @@ impl Memory {
             true => None,
             false => self.quiet_since.or(Some(seen.now)),
         };
-        self.wishes.record(wish, seen.now, &policy.behavior);
+        self.wishes.record(wish, seen.now, policy);
         self.progress.take(work, seen);
     }
 
@@ -78,7 +87,7 @@ impl Memory {
         let seen_for = self
             .fresh_since
             .map_or(Duration::ZERO, |since| now.saturating_sub(since));
-        guard(&policy.behavior).saturating_sub(seen_for)
+        policy.guard().saturating_sub(seen_for)
     }
 
     /// How long until "no work" has lasted for the idle time; `None`: there is work. At least a sampling period, so

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `mod.rs` | the words: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
 //! | `decide.rs` | the order in which the rules apply |
-//! | `demand.rs` | the backlog rule: how many workers the work asks for |
+//! | `demand.rs` | how many workers the work asks for; the backlog rule |
+//! | `wait.rs` | the wait rule: `flow.rs` (arrivals, starts, service time), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs` |
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
@@ -15,19 +16,26 @@
 
 mod behavior;
 mod damping;
+mod deadline;
 mod decide;
 mod demand;
 mod explain;
 #[cfg(test)]
 mod fixture;
+mod flow;
 mod history;
 mod memory;
 mod progress;
+mod rate;
+mod startup;
+mod supply;
+mod wait;
 
 use std::time::Duration;
 
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
 pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
+pub use wait::Tuning;
 pub use decide::decide;
 
 pub use crate::work::{Moment, SampleError, Work};
@@ -39,8 +47,8 @@ pub struct Policy {
     pub min: u32,
     /// Never more replicas.
     pub max: u32,
-    /// The backlog rule: outstanding tasks for each replica, at least 1.
-    pub backlog_per_replica: u32,
+    /// What decides.
+    pub target: Target,
     /// Tasks one replica runs at a time, where the user says; unknown counts as 1 where no worker tells what it runs.
     pub slots: Option<u32>,
     /// How long there must be no work before the last replicas go.
@@ -53,6 +61,44 @@ pub struct Policy {
     pub suspended: bool,
     /// The sampling period the pool asked for; a reading older than three of them (at least 3 s) is stale.
     pub period: Duration,
+}
+
+/// What the number of workers follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// The backlog rule: so many outstanding tasks for each replica, at least 1.
+    Backlog(u32),
+    /// The wait rule.
+    Wait(Wait),
+}
+
+/// The wait rule's wishes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wait {
+    /// Tasks start within this.
+    pub within: Duration,
+    /// How long a task takes, as the user says: a guess until it is known.
+    pub hint: Option<Duration>,
+    /// How lean.
+    pub tuning: Tuning,
+}
+
+impl Policy {
+    /// How long a task takes, in seconds, as the user says.
+    pub(crate) fn hint(&self) -> Option<f64> {
+        match self.target {
+            Target::Wait(Wait { hint, .. }) => hint.map(|hint| hint.as_secs_f64().max(1e-3)),
+            Target::Backlog(_) => None,
+        }
+    }
+
+    /// The backlog rule's number; one task for each replica under any other rule.
+    pub(crate) fn backlog_per_replica(&self) -> u32 {
+        match self.target {
+            Target::Backlog(each) => each.max(1),
+            Target::Wait(_) => 1,
+        }
+    }
 }
 
 /// Replicas to run when the broker cannot be read; never fewer than now.
@@ -124,6 +170,7 @@ pub struct Memory {
     /// The target's replicas, as far back as the policies of `behavior` look.
     replicas: history::History,
     progress: progress::Progress,
+    waiting: wait::Waiting,
 }
 
 /// Which rule set the number. One word for metrics, conditions and logs.
@@ -131,6 +178,12 @@ pub struct Memory {
 pub enum Rule {
     /// Outstanding work divided by the backlog per replica.
     Backlog,
+    /// Waiting tasks and their deadlines.
+    Deadline,
+    /// The rate at which tasks arrive.
+    Rate,
+    /// A reserve, because the target is shorter than a pod's start-up.
+    Reserve,
     /// `minReplicas`.
     Minimum,
     /// `maxReplicas` (the work asks for more).
@@ -168,6 +221,9 @@ impl Rule {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Backlog => "Backlog",
+            Self::Deadline => "Deadline",
+            Self::Rate => "Rate",
+            Self::Reserve => "Reserve",
             Self::Minimum => "Minimum",
             Self::Maximum => "Maximum",
             Self::Idle => "Idle",

@@ -39,7 +39,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         |((min, max, backlog_per_replica, slots), idle, period, behavior, fallback, suspended)| Policy {
             min,
             max,
-            backlog_per_replica,
+            target: Target::Backlog(backlog_per_replica),
             slots,
             idle,
             behavior,

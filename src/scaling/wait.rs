@@ -1,0 +1,210 @@
+//! The wait target: every task starts within the time that the user asked for, with the fewest workers.
+//!
+//! Whichever of three asks for most: the deadlines of the tasks that wait ([`super::deadline`]), the rate at which
+//! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
+#![deny(clippy::disallowed_methods)]
+use super::{
+    Moment, Observation, Policy, Rule, Work,
+    deadline::{self, Deadlines, Need},
+    flow::Flow,
+    history::History,
+    rate,
+    startup::Startup,
+    supply::Supply,
+};
+use std::time::Duration;
+
+/// What the wait rule may be told to do differently.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuning {
+    /// Tasks are to start within this share of the target.
+    pub phi: f64,
+    /// Workers beyond what the rate of arrivals needs, as a share of it; may be negative.
+    pub headroom: f64,
+    /// A rise of the rate's need must have lasted so long.
+    pub confirm: Duration,
+    /// Busy slots, as a share of all, from which the rate may order more although nothing waits.
+    pub gate: f64,
+    /// How long a clear surplus is kept.
+    pub surplus: Duration,
+    /// How long a small surplus is kept.
+    pub trim: Duration,
+    /// Pods kept for what may arrive during a start-up, at most.
+    pub reserve_max: f64,
+}
+
+impl Tuning {
+    /// Where it starts.
+    pub const START: Self = Self {
+        phi: 0.9,
+        headroom: 0.0,
+        confirm: Duration::from_secs(10),
+        gate: 0.85,
+        surplus: Duration::from_secs(5),
+        trim: Duration::from_secs(60),
+        reserve_max: 3.0,
+    };
+}
+
+/// The reserve may fail for this share of the tasks.
+const RESERVE_MISS: f64 = 0.03;
+/// The reserve is worked out anew after so long.
+const RESERVE_EVERY: Duration = Duration::from_secs(30);
+/// A need of less than this above a whole pod does not ask for another.
+const ROUNDING: f64 = 0.05;
+/// An offered load of less slots is none.
+const NO_LOAD: f64 = 0.02;
+
+/// What the wait rule remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Waiting {
+    pub(crate) flow: Flow,
+    pub(crate) startup: Startup,
+    /// The highest number of tasks one pod was seen to run.
+    busiest: u32,
+    /// What the rate asked for lately, as complements: their maximum is its minimum.
+    rate_lows: History,
+    reserve: (Option<Moment>, f64),
+}
+
+/// The rule's answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) pods: u32,
+    pub(crate) rule: Rule,
+    pub(crate) need: Need,
+    pub(crate) rate: f64,
+    pub(crate) service: f64,
+}
+
+impl Waiting {
+    /// Takes the target's numbers in; every observation has them.
+    pub(crate) fn look(&mut self, seen: &Observation) {
+        self.startup.take(seen.replicas, seen.ready, seen.rollout, seen.now);
+    }
+
+    /// Takes a fresh count in.
+    pub(crate) fn count(&mut self, policy: &Policy, work: &Work, seen: &Observation, target: f64) {
+        if work.running > 0 && seen.busy_pods > 0 {
+            let each = work.running.div_ceil(u64::from(seen.busy_pods));
+            self.busiest = self.busiest.max(u32::try_from(each).unwrap_or(u32::MAX));
+        }
+        let keep = Duration::from_secs_f64((target * 1.5).clamp(30.0, 86_400.0));
+        let running = self.running(policy, work, seen);
+        let taken = seen.processed.filter(|_| seen.workers_heard);
+        self.flow.take(work, running, taken, policy.hint(), keep, seen.now);
+    }
+
+    /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.
+    fn running(&self, policy: &Policy, work: &Work, seen: &Observation) -> u64 {
+        match seen.workers_heard {
+            true => work.running.min(work.in_flight),
+            false => work.in_flight.min(u64::from(self.slots(policy)) * u64::from(seen.ready)),
+        }
+    }
+
+    /// Task slots of a pod: as the user says, or the most that were seen in use.
+    pub(crate) fn slots(&self, policy: &Policy) -> u32 {
+        policy.slots.unwrap_or(self.busiest).max(1)
+    }
+
+    /// How many pods, and why. Changes only what saves work later.
+    pub(crate) fn answer(&mut self, policy: &Policy, tuning: &Tuning, seen: &Observation, target: f64) -> Answer {
+        let now = seen.now;
+        let slots = f64::from(self.slots(policy));
+        let service = self.flow.service(policy.hint());
+        let rate = rate::per_second(&self.flow, service, now);
+        let period = policy.period.as_secs_f64();
+        let supply = Supply {
+            slots,
+            ready: f64::from(seen.ready.min(seen.replicas)),
+            running: self.flow.running(),
+            service,
+            startup: self.startup.seconds(),
+            arriving: self.startup.arriving(now),
+        };
+        let deadlines = Deadlines { target, within: (tuning.phi * target).max(1e-3), rate, period };
+        let need = deadline::need(&self.flow, &supply, &deadlines, now);
+        let urgent = whole(need.pods);
+        let by_rate = self.by_rate(policy, tuning, seen, &supply, rate, target);
+        let mut answer = Answer { pods: urgent, rule: Rule::Deadline, need, rate, service };
+        if by_rate > answer.pods {
+            (answer.pods, answer.rule) = (by_rate, Rule::Rate);
+        }
+        let blind = supply.startup + period - deadlines.within;
+        if blind > 0.0 && tuning.reserve_max > 0.0 {
+            let more = self.reserve(blind, now);
+            let kept = supply.needed(self.flow.waiting() + more, deadlines.within + blind);
+            let most = f64::from(urgent.max(whole(rate * service / slots))) + tuning.reserve_max;
+            let kept = whole(kept.min(most));
+            if kept > answer.pods {
+                (answer.pods, answer.rule) = (kept, Rule::Reserve);
+            }
+        }
+        answer
+    }
+
+    /// The load that the present rate leads to, once what is there now has been worked off: λ·s for short tasks, what
+    /// is there for long ones (the M/G/∞ queue on its way to its mean).
+    fn by_rate(
+        &mut self,
+        policy: &Policy,
+        tuning: &Tuning,
+        seen: &Observation,
+        supply: &Supply,
+        rate: f64,
+        target: f64,
+    ) -> u32 {
+        let Supply { slots, service, running, ready, .. } = *supply;
+        let there = running + self.flow.waiting();
+        let stays = (-(supply.startup + target) / service).exp();
+        let load = there * stays + rate * service * (1.0 - stays);
+        let mut pods = match load > NO_LOAD {
+            true => whole(load * (1.0 + tuning.headroom) / slots - ROUNDING),
+            false => 0,
+        };
+        let waits = self.flow.waiting() > 0.0;
+        let busy = running >= tuning.gate * slots * ready.max(1.0);
+        if pods > seen.replicas && !waits && !busy {
+            pods = seen.replicas;
+        }
+        let pods = pods.min(policy.max);
+        self.rate_lows.record_peak(!pods, seen.now, tuning.confirm);
+        let lowest = !self.rate_lows.at(tuning.confirm, seen.now).unwrap_or(!pods);
+        pods.min(lowest.max(seen.replicas))
+    }
+
+    /// So many tasks arrive in so many seconds that only [`RESERVE_MISS`] of all tasks come on top.
+    fn reserve(&mut self, blind: f64, now: Moment) -> f64 {
+        if self.reserve.0.is_some_and(|at| now.saturating_sub(at) < RESERVE_EVERY) {
+            return self.reserve.1;
+        }
+        let width = ((blind / super::flow::BIN).round() as usize).max(1);
+        let bins: Vec<f64> = self.flow.bins().collect();
+        let mut windows: Vec<f64> = bins.windows(width).map(|window| window.iter().sum()).collect();
+        let level = if windows.len() < 24 { 0.0 } else { fill(&mut windows) };
+        self.reserve = (Some(now), level);
+        level
+    }
+}
+
+/// The smallest level that leaves at most [`RESERVE_MISS`] of the sum above it.
+fn fill(windows: &mut [f64]) -> f64 {
+    windows.sort_unstable_by(|a, b| b.total_cmp(a));
+    let allowed = RESERVE_MISS * windows.iter().sum::<f64>();
+    let mut above = 0.0;
+    for (n, pair) in windows.windows(2).enumerate() {
+        let [high, low] = pair else { continue };
+        let more = (high - low) * (n + 1) as f64;
+        if above + more > allowed {
+            return high - (allowed - above) / (n + 1) as f64;
+        }
+        above += more;
+    }
+    windows.last().copied().unwrap_or(0.0)
+}
+
+/// Whole pods.
+fn whole(pods: f64) -> u32 {
+    (pods - 1e-6).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
+}
