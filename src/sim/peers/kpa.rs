@@ -194,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_takes_the_larger_mean() {
+        let mut kpa = kpa(Limits::default());
+        look(&mut kpa, 1, 55, 40, 20);
+        kpa.panic = None;
+        // 27 looks of 40: a mean of 38.6 over 28, 20 pods. Over 6 s (40 + 40 + 0) / 3 / 2 = 13.3, 14 pods, twice 7.
+        assert_eq!(kpa.tick(&seen(55.0, 0, 7)), Some(20));
+        assert!(kpa.panic.is_some());
+    }
+
+    #[test]
     fn halves_at_most() {
         let mut kpa = kpa(Limits { min: 0, max: 200 });
         kpa.begun = true;

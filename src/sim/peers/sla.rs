@@ -36,7 +36,8 @@ impl Settings {
 /// The tasks at a time that drain the backlog in time (laravel-queue-autoscale `BacklogDrainCalculator.php`,
 /// `calculateRequiredWorkers`): `age` and `wait_target` and `mean_task` in seconds.
 pub fn drain(backlog: u64, age: Seconds, wait_target: Seconds, mean_task: Seconds, threshold: f64) -> f64 {
-    let progress = (age / wait_target).min(1.5);
+    // Upstream caps it at 1.5, which changes nothing.
+    let progress = age / wait_target;
     if backlog == 0 || progress < threshold {
         return 0.0;
     }
