@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod random;
+pub mod traces;
 pub mod workloads;
 
 /// Seconds since the start of the workload, or a span of them.
