@@ -101,7 +101,7 @@ pub enum TraceError {
         /// Counted from 1.
         line: usize,
     },
-    /// More than [`MOST_TASKS`].
+    /// More tasks than are accepted.
     #[error("line {line}, column `{COUNT}`: more than {MOST_TASKS} tasks so far: use a shorter stretch of the trace")]
     TooMany {
         /// Counted from 1.
