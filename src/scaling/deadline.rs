@@ -51,18 +51,32 @@ impl Need {
 
 /// The fewest pods; more than the maximum stands for "not even the most".
 pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Moment) -> Need {
-    let Deadlines { target, within, rate, period } = *deadlines;
+    let Deadlines {
+        target,
+        within,
+        rate,
+        period,
+    } = *deadlines;
     let waiting = flow.waiting();
     let new_pods_help = supply.startup + (CATCH_UP * target).max(2.0 * period);
     let mut need = Need::default();
     let mut overdue = 0.0_f64;
     let mut point = |tasks: f64, h: f64| {
-        let possible = if h < new_pods_help { supply.existing(h) } else { f64::INFINITY };
+        let possible = if h < new_pods_help {
+            supply.existing(h)
+        } else {
+            f64::INFINITY
+        };
         if tasks > possible {
             overdue = overdue.max(tasks);
         }
         let tasks = tasks.min(possible);
-        need.raise(Need { pods: supply.needed(tasks, h), tasks, within: h, overdue: false });
+        need.raise(Need {
+            pods: supply.needed(tasks, h),
+            tasks,
+            within: h,
+            overdue: false,
+        });
     };
     if waiting > 0.0 {
         let started = flow.started();
@@ -83,7 +97,12 @@ pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Mom
     }
     if overdue > 0.0 {
         let pods = supply.needed(overdue, new_pods_help);
-        need.raise(Need { pods, tasks: overdue, within: new_pods_help, overdue: true });
+        need.raise(Need {
+            pods,
+            tasks: overdue,
+            within: new_pods_help,
+            overdue: true,
+        });
     }
     need
 }

@@ -223,7 +223,10 @@ impl Chooser<'_> {
     /// user set is the user's word too.
     fn settled(&self, idle_in: Option<Duration>) -> Settled {
         let behavior = &self.policy.behavior;
-        let settled = self.memory.wishes.settled(self.seen.replicas, self.seen.now, self.policy);
+        let settled = self
+            .memory
+            .wishes
+            .settled(self.seen.replicas, self.seen.now, self.policy);
         let users = behavior.down.as_ref().is_some_and(|rules| rules.window.is_some());
         match idle_in {
             Some(Duration::ZERO) if !users => Settled { floor: 0, ..settled },

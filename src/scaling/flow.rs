@@ -140,10 +140,17 @@ impl Flow {
             self.step(now, level);
         }
         self.above_since = (new < 0.0).then(|| self.above_since.unwrap_or(now));
-        if self.above_since.is_some_and(|since| now.saturating_sub(since) >= PURGED_AFTER) {
+        if self
+            .above_since
+            .is_some_and(|since| now.saturating_sub(since) >= PURGED_AFTER)
+        {
             self.lower(-new);
         }
-        while self.curve.get(1).is_some_and(|second| now.saturating_sub(second.at) > keep) {
+        while self
+            .curve
+            .get(1)
+            .is_some_and(|second| now.saturating_sub(second.at) > keep)
+        {
             self.curve.pop_front();
         }
         if self.curve.len() > STEPS {
@@ -244,7 +251,10 @@ impl Flow {
             return Duration::ZERO;
         }
         let after = self.curve.partition_point(|step| step.arrived <= started);
-        let arrival = match (after.checked_sub(1).and_then(|n| self.curve.get(n)), self.curve.get(after)) {
+        let arrival = match (
+            after.checked_sub(1).and_then(|n| self.curve.get(n)),
+            self.curve.get(after),
+        ) {
             (Some(a), Some(b)) => {
                 let share = (started - a.arrived) / (b.arrived - a.arrived);
                 a.at + (b.at - a.at).mul_f64(share.clamp(0.0, 1.0))

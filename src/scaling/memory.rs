@@ -1,11 +1,6 @@
 //! What is remembered from decision to decision.
 #![deny(clippy::disallowed_methods)]
-use super::{
-    Memory, Observation, Policy, Reading, Target, Work,
-    damping::Wishes,
-    demand::Demand,
-    progress::Progress,
-};
+use super::{Memory, Observation, Policy, Reading, Target, Work, damping::Wishes, demand::Demand, progress::Progress};
 use crate::work::Moment;
 use std::time::Duration;
 

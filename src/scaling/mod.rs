@@ -35,8 +35,8 @@ use std::time::Duration;
 
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
 pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
-pub use wait::Tuning;
 pub use decide::decide;
+pub use wait::Tuning;
 
 pub use crate::work::{Moment, SampleError, Work};
 

@@ -4,7 +4,10 @@
 //! that has really changed is seen by the last minute against the longer window, and sooner by the last three spans of
 //! five seconds if they all agree.
 #![deny(clippy::disallowed_methods)]
-use super::{Moment, flow::{BIN, Flow}};
+use super::{
+    Moment,
+    flow::{BIN, Flow},
+};
 use std::time::Duration;
 
 /// The window, in seconds: at least, and at most; in between two service times.

@@ -124,7 +124,11 @@ impl Startup {
         let expected = |order: &Order| {
             let age = now.saturating_sub(order.at).as_secs_f64();
             Arriving {
-                after: if age <= usual { (usual - age).max(SOONEST) } else { usual * LATE },
+                after: if age <= usual {
+                    (usual - age).max(SOONEST)
+                } else {
+                    usual * LATE
+                },
                 pods: order.pods,
             }
         };
@@ -144,14 +148,21 @@ mod tests {
 
     /// The orders, as time and pods.
     fn orders(startup: &Startup) -> Vec<(u64, u32)> {
-        startup.orders.iter().map(|order| (order.at.as_secs(), order.pods)).collect()
+        startup
+            .orders
+            .iter()
+            .map(|order| (order.at.as_secs(), order.pods))
+            .collect()
     }
 
     #[test]
     fn a_rise_of_ready_ends_the_oldest_orders() {
         let mut startup = Startup::default();
         startup.take(2, 2, false, s(0));
-        assert!(!startup.is_known(), "pods that were there before nobody looked say nothing");
+        assert!(
+            !startup.is_known(),
+            "pods that were there before nobody looked say nothing"
+        );
         startup.take(5, 2, false, s(10));
         startup.take(6, 2, false, s(15));
         startup.take(6, 4, false, s(30));
@@ -181,7 +192,13 @@ mod tests {
         startup.take(0, 0, false, s(0));
         startup.take(1, 0, false, s(0));
         startup.take(3, 0, false, s(20));
-        let at = |now| startup.arriving(s(now)).iter().map(|a| (a.after, a.pods)).collect::<Vec<_>>();
+        let at = |now| {
+            startup
+                .arriving(s(now))
+                .iter()
+                .map(|a| (a.after, a.pods))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(at(20), [(10.0, 1), (30.0, 2)]);
         assert_eq!(at(29), [(2.0, 1), (21.0, 2)]);
         assert_eq!(at(40), [(7.5, 1), (10.0, 2)]);

@@ -7,6 +7,8 @@ use super::startup::Arriving;
 
 /// More pods than anybody has: nothing would be enough.
 const NEVER: f64 = 1e9;
+/// Less of a task than this is a rounding error.
+const HAIR: f64 = 1e-6;
 
 /// The pods there are, and what new ones would add.
 #[derive(Clone, Debug)]
@@ -37,6 +39,9 @@ impl Supply {
             return ready;
         }
         let mut left = tasks - self.of_ready(turns);
+        if left <= HAIR {
+            return self.ready;
+        }
         let mut pods = self.ready;
         for arriving in &self.arriving {
             let each = self.from(arriving.after, within);
@@ -44,10 +49,13 @@ impl Supply {
                 break;
             }
             let number = f64::from(arriving.pods);
-            if left <= each * number {
+            if left <= each * number + HAIR {
                 return pods + left / each;
             }
             (left, pods) = (left - each * number, pods + number);
+        }
+        if left <= HAIR {
+            return pods;
         }
         let each = self.from(self.startup, within);
         // Pods on their way that come too late count as ordered: new ones come on top.
@@ -95,7 +103,13 @@ mod tests {
             running,
             service: 5.0,
             startup: 30.0,
-            arriving: arriving.iter().map(|(after, pods)| Arriving { after: *after, pods: *pods }).collect(),
+            arriving: arriving
+                .iter()
+                .map(|(after, pods)| Arriving {
+                    after: *after,
+                    pods: *pods,
+                })
+                .collect(),
         }
     }
 

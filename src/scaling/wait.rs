@@ -73,8 +73,14 @@ pub(crate) struct Answer {
     pub(crate) pods: u32,
     pub(crate) rule: Rule,
     pub(crate) need: Need,
+    /// Tasks a second.
     pub(crate) rate: f64,
+    /// Seconds a task takes.
     pub(crate) service: f64,
+    /// Seconds a pod takes to start.
+    pub(crate) startup: f64,
+    /// Task slots of a pod.
+    pub(crate) slots: u32,
 }
 
 impl Waiting {
@@ -99,7 +105,9 @@ impl Waiting {
     fn running(&self, policy: &Policy, work: &Work, seen: &Observation) -> u64 {
         match seen.workers_heard {
             true => work.running.min(work.in_flight),
-            false => work.in_flight.min(u64::from(self.slots(policy)) * u64::from(seen.ready)),
+            false => work
+                .in_flight
+                .min(u64::from(self.slots(policy)) * u64::from(seen.ready)),
         }
     }
 
@@ -123,11 +131,24 @@ impl Waiting {
             startup: self.startup.seconds(),
             arriving: self.startup.arriving(now),
         };
-        let deadlines = Deadlines { target, within: (tuning.phi * target).max(1e-3), rate, period };
+        let deadlines = Deadlines {
+            target,
+            within: (tuning.phi * target).max(1e-3),
+            rate,
+            period,
+        };
         let need = deadline::need(&self.flow, &supply, &deadlines, now);
         let urgent = whole(need.pods);
         let by_rate = self.by_rate(policy, tuning, seen, &supply, rate, target);
-        let mut answer = Answer { pods: urgent, rule: Rule::Deadline, need, rate, service };
+        let mut answer = Answer {
+            pods: urgent,
+            rule: Rule::Deadline,
+            need,
+            rate,
+            service,
+            startup: supply.startup,
+            slots: self.slots(policy),
+        };
         if by_rate > answer.pods {
             (answer.pods, answer.rule) = (by_rate, Rule::Rate);
         }
@@ -155,7 +176,13 @@ impl Waiting {
         rate: f64,
         target: f64,
     ) -> u32 {
-        let Supply { slots, service, running, ready, .. } = *supply;
+        let Supply {
+            slots,
+            service,
+            running,
+            ready,
+            ..
+        } = *supply;
         let there = running + self.flow.waiting();
         let stays = (-(supply.startup + target) / service).exp();
         let load = there * stays + rate * service * (1.0 - stays);

@@ -2,9 +2,34 @@
 //!
 //! Pure and deterministic: the same workload, world, scaler and seed give the same run. Ours ([`scalers::Ours`]) calls
 //! the same [`decide`](crate::scaling::decide) as the controller; the peers are plain functions in [`peers`].
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | the words: [`Workload`], [`Seen`], [`Scaler`], [`Run`] |
+//! | `workloads.rs`, `traces.rs` | the work: synthetic by seed, or recorded |
+//! | `world.rs` | the surroundings: how pods start and stop, and what goes wrong |
+//! | `engine.rs` | a run: [`run()`] |
+//! | `agenda.rs`, `queue.rs`, `pods.rs`, `count.rs` | its parts: events to come, tasks, pods, what is counted |
+//! | `scalers.rs` | our own policy as a [`Scaler`] |
+//! | `peers/` | the others' |
+//! | `random.rs` | random numbers that stay the same |
 #![deny(clippy::disallowed_methods)]
 
+mod agenda;
+mod count;
+pub mod engine;
 pub mod peers;
+mod pods;
+mod queue;
+pub mod random;
+pub mod scalers;
+pub mod traces;
+pub mod workloads;
+pub mod world;
+
+pub use engine::run;
+pub use scalers::Ours;
+pub use world::{Nodes, Span, World};
 
 /// Seconds since the start of the workload, or a span of them.
 pub type Seconds = f64;
@@ -48,6 +73,10 @@ pub struct Seen {
     pub arrived: u64,
     /// Tasks finished so far, as the workers count; falls when the world resets the counter.
     pub completed: u64,
+    /// Tasks taken on so far, as Celery's workers count: those finished and those that run.
+    pub taken: u64,
+    /// The workers do not count: `completed` and `taken` stay 0.
+    pub uncounted: bool,
     /// Pods that start or are ready (R).
     pub replicas: u32,
     /// Pods that are ready.
@@ -62,7 +91,7 @@ pub struct Seen {
     pub terminating: u32,
     /// How long the head of the queue has waited; 0 if nothing waits.
     pub oldest_wait: Seconds,
-    /// The broker cannot be read: of the figures above only those on pods are known.
+    /// The broker cannot be read: of the figures above only those on pods are known, the others are 0.
     pub broker_down: bool,
 }
 
@@ -100,7 +129,7 @@ pub trait Scaler {
 pub struct Run {
     /// Tasks that finished.
     pub tasks: u64,
-    /// How long tasks waited for their (last) start.
+    /// How long tasks waited for their (last) start; those that never started, until the end of the run.
     pub waits: Waits,
     /// Pod-hours from creation to death.
     pub pod_hours: f64,
@@ -110,7 +139,7 @@ pub struct Run {
     pub oscillations: u32,
     /// Reversals of either kind within 120 s.
     pub flaps: u32,
-    /// Pods created.
+    /// Pods created, without those that were there at the start.
     pub starts: u32,
     /// Pods that died without having run a task.
     pub unused: u32,
@@ -120,9 +149,13 @@ pub struct Run {
     pub wasted_hours: f64,
     /// Tasks delivered more than once.
     pub redelivered: u64,
+    /// Of the killed tasks: lost, because they had been acknowledged early. They are not among `tasks`.
+    pub lost: u64,
+    /// Tasks that a purge dropped. They are neither among `tasks` nor in `waits`.
+    pub purged: u64,
     /// The most tasks that waited at a time.
     pub max_backlog: u64,
-    /// The run over time, if it was asked for.
+    /// The run over time in steps of 10 s, if it was asked for.
     pub series: Vec<Point>,
 }
 
