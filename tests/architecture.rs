@@ -19,6 +19,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("api", &[], &["kube", "schemars", "k8s_openapi", "serde_json"]),
     ("work", &[], &["jiff", "serde_json", "base64"]),
     ("scaling", &["work"], &["jiff"]),
+    ("sim", &["scaling", "work"], &["clarabel", "jiff", "serde_json"]),
     (
         "broker",
         &["work"],
@@ -84,6 +85,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
 const PURE: &[&str] = &[
     "work",
     "scaling",
+    "sim",
     "workers/victims.rs",
     "controller/validate.rs",
     "controller/status.rs",
@@ -127,6 +129,7 @@ const CRATES: &[&str] = &[
     "async_rs",
     "base64",
     "clap",
+    "clarabel",
     "http_body_util",
     "hyper",
     "hyper_util",

@@ -4,6 +4,9 @@
 //! the same [`decide`](crate::scaling::decide) as the controller; the peers are plain functions in [`peers`].
 #![deny(clippy::disallowed_methods)]
 
+#[cfg(feature = "bound")]
+pub mod bound;
+
 /// Seconds since the start of the workload, or a span of them.
 pub type Seconds = f64;
 
