@@ -6,6 +6,7 @@
 
 #[cfg(feature = "bound")]
 pub mod bound;
+pub mod report;
 
 /// Seconds since the start of the workload, or a span of them.
 pub type Seconds = f64;
