@@ -19,7 +19,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("api", &[], &["kube", "schemars", "k8s_openapi", "serde_json"]),
     ("work", &[], &["jiff", "serde_json", "base64"]),
     ("scaling", &["work"], &["jiff"]),
-    ("sim", &["scaling"], &[]),
+    ("sim", &["scaling"], &["clarabel", "serde_json"]),
     (
         "broker",
         &["work"],
@@ -129,6 +129,7 @@ const CRATES: &[&str] = &[
     "async_rs",
     "base64",
     "clap",
+    "clarabel",
     "http_body_util",
     "hyper",
     "hyper_util",

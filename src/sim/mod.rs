@@ -12,16 +12,21 @@
 //! | `agenda.rs`, `queue.rs`, `pods.rs`, `count.rs` | its parts: events to come, tasks, pods, what is counted |
 //! | `scalers.rs` | our own policy as a [`Scaler`] |
 //! | `peers/` | the others' |
+//! | `bound.rs` | what no scaler can beat |
+//! | `report/` | tables, plots and pages of results |
 //! | `random.rs` | random numbers that stay the same |
 #![deny(clippy::disallowed_methods)]
 
 mod agenda;
+#[cfg(feature = "bound")]
+pub mod bound;
 mod count;
 pub mod engine;
 pub mod peers;
 mod pods;
 mod queue;
 pub mod random;
+pub mod report;
 pub mod scalers;
 pub mod traces;
 pub mod workloads;

@@ -56,7 +56,7 @@ impl Scaler for Ours {
 }
 
 /// What the controller would have observed.
-fn observation(seen: &Seen) -> Observation {
+pub fn observation(seen: &Seen) -> Observation {
     Observation {
         now: duration(seen.now),
         reading: reading(seen),
