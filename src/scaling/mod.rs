@@ -5,7 +5,7 @@
 //! | `mod.rs` | the words: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
 //! | `decide.rs` | the order in which the rules apply |
 //! | `demand.rs` | how many workers the work asks for; the backlog rule |
-//! | `wait.rs` | the wait rule: `flow.rs` (arrivals, starts, service time), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs` |
+//! | `wait.rs` | the wait rule: `flow.rs` (arrivals, starts, service time), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
@@ -24,6 +24,7 @@ mod explain;
 mod fixture;
 mod flow;
 mod history;
+mod margin;
 mod memory;
 mod progress;
 mod rate;
@@ -36,7 +37,7 @@ use std::time::Duration;
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
 pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use decide::decide;
-pub use wait::Tuning;
+pub use wait::{Profile, Tuning};
 
 pub use crate::work::{Moment, SampleError, Work};
 

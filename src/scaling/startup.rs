@@ -105,11 +105,11 @@ impl Startup {
         self.orders.iter().fold(0, |sum, order| order.pods.saturating_add(sum))
     }
 
-    /// The start-up time to reckon with, in seconds: three of four of the last pods were faster.
-    pub(crate) fn seconds(&self) -> f64 {
+    /// The start-up time to reckon with, in seconds: this share of the last pods was faster.
+    pub(crate) fn seconds(&self, quantile: f64) -> f64 {
         let mut took: Vec<_> = self.took.iter().copied().collect();
         took.sort_unstable();
-        let usual = took.get(took.len() * 3 / 4).or(took.last());
+        let usual = took.get((took.len() as f64 * quantile) as usize).or(took.last());
         usual.copied().unwrap_or(PRIOR).as_secs_f64().max(SOONEST)
     }
 
@@ -119,8 +119,7 @@ impl Startup {
     }
 
     /// When the pods on their way will be ready, soonest first.
-    pub(crate) fn arriving(&self, now: Moment) -> Vec<Arriving> {
-        let usual = self.seconds();
+    pub(crate) fn arriving(&self, usual: f64, now: Moment) -> Vec<Arriving> {
         let expected = |order: &Order| {
             let age = now.saturating_sub(order.at).as_secs_f64();
             Arriving {
@@ -171,7 +170,7 @@ mod tests {
         startup.take(6, 6, false, s(40));
         assert_eq!(startup.took, [s(20), s(20), s(30), s(25)]);
         assert!(startup.orders.is_empty());
-        assert_eq!(startup.seconds(), 30.0);
+        assert_eq!(startup.seconds(0.75), 30.0);
     }
 
     #[test]
@@ -194,7 +193,7 @@ mod tests {
         startup.take(3, 0, false, s(20));
         let at = |now| {
             startup
-                .arriving(s(now))
+                .arriving(startup.seconds(0.75), s(now))
                 .iter()
                 .map(|a| (a.after, a.pods))
                 .collect::<Vec<_>>()

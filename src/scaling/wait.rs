@@ -6,46 +6,79 @@
 use super::{
     Moment, Observation, Policy, Rule, Work,
     deadline::{self, Deadlines, Need},
-    flow::Flow,
+    flow::{BIN, Flow},
     history::History,
+    margin::Margin,
     rate,
     startup::Startup,
     supply::Supply,
 };
 use std::time::Duration;
 
-/// What the wait rule may be told to do differently.
+/// How much the waiting may be used up, and how long a surplus is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// The fewest pod-hours that still meet the target.
+    Economy,
+    /// A little more, and a quarter fewer changes.
+    #[default]
+    Balanced,
+    /// Short waits.
+    Responsive,
+}
+
+/// A profile in numbers. Measured with the simulator: see `make bench-decisions`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
-    /// Tasks are to start within this share of the target.
+    /// Tasks are planned to start within this share of the target.
     pub phi: f64,
-    /// Workers beyond what the rate of arrivals needs, as a share of it; may be negative.
-    pub headroom: f64,
-    /// A rise of the rate's need must have lasted so long.
-    pub confirm: Duration,
-    /// Busy slots, as a share of all, from which the rate may order more although nothing waits.
-    pub gate: f64,
+    /// Workers beyond what the rate of arrivals needs, as a share of it: with nothing near the target for long …
+    pub lean: f64,
+    /// … and after a near miss, or while little is known.
+    pub careful: f64,
     /// How long a clear surplus is kept.
     pub surplus: Duration,
     /// How long a small surplus is kept.
     pub trim: Duration,
-    /// Pods kept for what may arrive during a start-up, at most.
-    pub reserve_max: f64,
 }
 
-impl Tuning {
-    /// Where it starts.
-    pub const START: Self = Self {
-        phi: 0.9,
-        headroom: 0.0,
-        confirm: Duration::from_secs(10),
-        gate: 0.85,
-        surplus: Duration::from_secs(5),
-        trim: Duration::from_secs(60),
-        reserve_max: 3.0,
-    };
+impl Profile {
+    /// Its numbers.
+    pub const fn tuning(self) -> Tuning {
+        match self {
+            Self::Economy => Tuning {
+                phi: 0.98,
+                lean: -0.4,
+                careful: 0.0,
+                surplus: Duration::ZERO,
+                trim: Duration::from_secs(10),
+            },
+            Self::Balanced => Tuning {
+                phi: 0.95,
+                lean: -0.25,
+                careful: 0.05,
+                surplus: Duration::from_secs(3),
+                trim: Duration::from_secs(30),
+            },
+            Self::Responsive => Tuning {
+                phi: 0.7,
+                lean: 0.0,
+                careful: 0.15,
+                surplus: Duration::from_secs(15),
+                trim: Duration::from_secs(60),
+            },
+        }
+    }
 }
 
+/// Three of five pods start faster than the start-up time that is reckoned with.
+const STARTUP_QUANTILE: f64 = 0.6;
+/// A rise of the rate's need must have lasted so long before it is followed.
+const CONFIRM: Duration = Duration::from_secs(10);
+/// The rate may order more workers although nothing waits once this share of the slots is busy.
+const BUSY: f64 = 0.85;
+/// Workers kept for what may arrive during a start-up, at most.
+const RESERVE_MAX: f64 = 3.0;
 /// The reserve may fail for this share of the tasks.
 const RESERVE_MISS: f64 = 0.03;
 /// The reserve is worked out anew after so long.
@@ -65,6 +98,7 @@ pub(crate) struct Waiting {
     /// What the rate asked for lately, as complements: their maximum is its minimum.
     rate_lows: History,
     reserve: (Option<Moment>, f64),
+    margin: Margin,
 }
 
 /// The rule's answer.
@@ -99,6 +133,7 @@ impl Waiting {
         let running = self.running(policy, work, seen);
         let taken = seen.processed.filter(|_| seen.workers_heard);
         self.flow.take(work, running, taken, policy.hint(), keep, seen.now);
+        self.margin.saw(self.flow.oldest_wait(seen.now), target, seen.now);
     }
 
     /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.
@@ -123,13 +158,14 @@ impl Waiting {
         let service = self.flow.service(policy.hint());
         let rate = rate::per_second(&self.flow, service, now);
         let period = policy.period.as_secs_f64();
+        let startup = self.startup.seconds(STARTUP_QUANTILE);
         let supply = Supply {
             slots,
             ready: f64::from(seen.ready.min(seen.replicas)),
             running: self.flow.running(),
             service,
-            startup: self.startup.seconds(),
-            arriving: self.startup.arriving(now),
+            startup,
+            arriving: self.startup.arriving(startup, now),
         };
         let deadlines = Deadlines {
             target,
@@ -153,10 +189,10 @@ impl Waiting {
             (answer.pods, answer.rule) = (by_rate, Rule::Rate);
         }
         let blind = supply.startup + period - deadlines.within;
-        if blind > 0.0 && tuning.reserve_max > 0.0 {
+        if blind > 0.0 {
             let more = self.reserve(blind, now);
             let kept = supply.needed(self.flow.waiting() + more, deadlines.within + blind);
-            let most = f64::from(urgent.max(whole(rate * service / slots))) + tuning.reserve_max;
+            let most = f64::from(urgent.max(whole(rate * service / slots))) + RESERVE_MAX;
             let kept = whole(kept.min(most));
             if kept > answer.pods {
                 (answer.pods, answer.rule) = (kept, Rule::Reserve);
@@ -186,18 +222,19 @@ impl Waiting {
         let there = running + self.flow.waiting();
         let stays = (-(supply.startup + target) / service).exp();
         let load = there * stays + rate * service * (1.0 - stays);
+        let headroom = self.margin.headroom(tuning.lean, tuning.careful, seen.now);
         let mut pods = match load > NO_LOAD {
-            true => whole(load * (1.0 + tuning.headroom) / slots - ROUNDING),
+            true => whole(load * (1.0 + headroom) / slots - ROUNDING),
             false => 0,
         };
         let waits = self.flow.waiting() > 0.0;
-        let busy = running >= tuning.gate * slots * ready.max(1.0);
+        let busy = running >= BUSY * slots * ready.max(1.0);
         if pods > seen.replicas && !waits && !busy {
             pods = seen.replicas;
         }
         let pods = pods.min(policy.max);
-        self.rate_lows.record_peak(!pods, seen.now, tuning.confirm);
-        let lowest = !self.rate_lows.at(tuning.confirm, seen.now).unwrap_or(!pods);
+        self.rate_lows.record_peak(!pods, seen.now, CONFIRM);
+        let lowest = !self.rate_lows.at(CONFIRM, seen.now).unwrap_or(!pods);
         pods.min(lowest.max(seen.replicas))
     }
 
@@ -206,10 +243,17 @@ impl Waiting {
         if self.reserve.0.is_some_and(|at| now.saturating_sub(at) < RESERVE_EVERY) {
             return self.reserve.1;
         }
-        let width = ((blind / super::flow::BIN).round() as usize).max(1);
+        // Less than a bin is a share of one.
+        let width = blind / BIN;
+        let share = width.min(1.0);
+        let width = (width.round() as usize).max(1);
         let bins: Vec<f64> = self.flow.bins().collect();
         let mut windows: Vec<f64> = bins.windows(width).map(|window| window.iter().sum()).collect();
-        let level = if windows.len() < 24 { 0.0 } else { fill(&mut windows) };
+        let level = if windows.len() < 24 {
+            0.0
+        } else {
+            share * fill(&mut windows)
+        };
         self.reserve = (Some(now), level);
         level
     }
