@@ -158,11 +158,13 @@ fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
     Ok(Policy {
         min: number("minReplicas", spec.min_replicas)?,
         max: number("maxReplicas", spec.max_replicas)?,
-        target: Target::Backlog(backlog
-            .map_or(Ok(BACKLOG_PER_REPLICA), |backlog| {
-                number("target.backlogPerReplica", backlog)
-            })?
-            .max(1),
+        target: Target::Backlog(
+            backlog
+                .map_or(Ok(BACKLOG_PER_REPLICA), |backlog| {
+                    number("target.backlogPerReplica", backlog)
+                })?
+                .max(1),
+        ),
         slots: concurrency
             .map(|slots| number("worker.concurrency", slots))
             .transpose()?,

@@ -51,7 +51,7 @@ impl Profile {
                 lean: -0.4,
                 careful: 0.0,
                 surplus: Duration::ZERO,
-                trim: Duration::from_secs(10),
+                trim: Duration::from_secs(15),
             },
             Self::Balanced => Tuning {
                 phi: 0.95,
