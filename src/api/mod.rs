@@ -23,10 +23,10 @@ pub use behavior::{Behavior, PolicyType, ScalingPolicy, ScalingRules, SelectPoli
 pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
 pub use crd::crd;
 pub use spec::{
-    CeleryOptions, Fallback, FrameworkName, Mode, ScaleDown, TargetKind, TargetRef, TargetRule, TaskWorkerPool,
+    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, ScaleDown, TargetKind, TargetRef, TargetRule, TaskWorkerPool,
     TaskWorkerPoolSpec, Worker,
 };
-pub use status::{Condition, ConditionStatus, DecisionStatus, LastScale, Status, WorkStatus};
+pub use status::{Condition, ConditionStatus, DecisionStatus, EstimatesStatus, LastScale, Status, WorkStatus};
 pub use target::{Target, TargetCondition, TargetSpec, TargetStatus};
 
 /// The API group.

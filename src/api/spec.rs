@@ -58,6 +58,8 @@ use super::{Behavior, Broker, Status};
         .message("`minReplicas` must be at most `maxReplicas`").field_path(".minReplicas"),
     validation = Rule::new("!has(self.fallback) || self.fallback.replicas <= self.maxReplicas")
         .message("`fallback.replicas` must be at most `maxReplicas`").field_path(".fallback.replicas"),
+    validation = Rule::new("!has(self.profile) || !has(self.target) || !has(self.target.backlogPerReplica)")
+        .message("`profile` must not be set with `target.backlogPerReplica`: it tunes the wait target").field_path(".profile"),
     validation = Rule::new("self.queues.all(q, self.queues.exists_one(p, p == q))")
         .message("`queues` must not name a queue twice").field_path(".queues"),
     validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
@@ -101,10 +103,15 @@ pub struct TaskWorkerPoolSpec {
     #[schemars(range(min = 1, max = 10000))]
     pub max_replicas: i32,
 
-    /// How the number of replicas follows from the work. Default: one replica for each `worker.concurrency` tasks, or
-    /// for each 4. Example: `{backlogPerReplica: 10}`.
+    /// How the number of replicas follows from the work: one of `waitSeconds` and `backlogPerReplica`. Default:
+    /// `{waitSeconds: 60}`. Example: `{waitSeconds: 30}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRule>,
+
+    /// How lean the wait target is met: `Economy` uses the waiting up and costs least, `Balanced` leaves a margin,
+    /// `Responsive` keeps waits short. Only with `target.waitSeconds`. Default: `Balanced`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
 
     /// What one replica can do. Default: nothing is known of it. Example: `{concurrency: 4}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,12 +239,33 @@ pub struct CeleryOptions {
     pub heartbeat_channel: Option<String>,
 }
 
+/// How lean the wait target is met.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+pub enum ProfileName {
+    /// Uses the waiting up, costs least.
+    Economy,
+    /// Leaves a margin.
+    #[default]
+    Balanced,
+    /// Keeps waits short.
+    Responsive,
+}
+
 /// How the number of replicas follows from the work.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.waitSeconds) != has(self.backlogPerReplica)")
+    .message("`target` must set exactly one of `waitSeconds` and `backlogPerReplica`"))]
 pub struct TargetRule {
-    /// Outstanding tasks (waiting, running, due within 30 s) for each replica, 1 to 1000000; rounded up. Default:
-    /// `worker.concurrency`, or 4 where that is not set either. Example: 10.
+    /// The wait target: queued tasks start within so many seconds, 1 to 86400, with the fewest replicas; 99 of 100 are
+    /// meant. Task time, start-up time and arrivals are learned. A target shorter than a pod's start-up can only be met
+    /// by replicas that are there already. Default: 60. Example: 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub wait_seconds: Option<i32>,
+
+    /// Instead of the wait target: outstanding tasks (waiting, running, due within 30 s) for each replica, 1 to 1000000;
+    /// rounded up. Default: not set. Example: 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000000))]
     pub backlog_per_replica: Option<i32>,
@@ -247,11 +275,19 @@ pub struct TargetRule {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Worker {
-    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: unknown; then
-    /// running work is protected by what the workers' heartbeats say, or, without heartbeats, as if each ran 1 task.
+    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: unknown; then the
+    /// wait target reckons with the most that one was seen to run, and running work is protected by what the workers'
+    /// heartbeats say, or, without heartbeats, as if each ran 1 task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub concurrency: Option<i32>,
+
+    /// How long a task usually takes, in milliseconds, 1 to 86400000: a guess that counts until real tasks have been
+    /// seen, and where workers do not tell how many they have done. Default: not set; then 10 s until the first tasks
+    /// have finished. Example: 2500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400000))]
+    pub expected_task_milliseconds: Option<i32>,
 }
 
 /// When the last replicas may go.

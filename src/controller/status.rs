@@ -17,9 +17,9 @@ use crate::{
     api::{
         Condition,
         ConditionStatus::{self, False, True, Unknown},
-        DecisionStatus, LastScale, Mode, Status, WorkStatus,
+        DecisionStatus, EstimatesStatus, LastScale, Mode, Status, WorkStatus,
     },
-    scaling::{Decision, Rule},
+    scaling::{Decision, Estimates, Rule, Trouble},
     work::Tally,
 };
 
@@ -40,7 +40,14 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         replicas: facts.target.map(|(replicas, _)| count(replicas)),
         ready_replicas: facts.target.map(|(_, ready)| count(ready)),
         desired_replicas: decision.map(|decision| count(decision.replicas)),
-        work: counted.filter(|_| usable).map(|(tally, at)| work(tally, at)),
+        work: counted.filter(|_| usable).map(|(tally, at)| WorkStatus {
+            oldest_wait_seconds: (tally.work.oldest_wait)
+                .or(decision.and_then(|decision| decision.oldest_wait))
+                .filter(|_| tally.work.ready > 0)
+                .map(|wait| wide(wait.as_secs())),
+            ..work(tally, at)
+        }),
+        estimates: decision.and_then(|decision| decision.estimates).and_then(estimates),
         decision: decision.map(|decision| DecisionStatus {
             replicas: count(decision.replicas),
             rule: decision.rule.reason().to_owned(),
@@ -63,9 +70,20 @@ fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
         ready: wide(tally.work.ready),
         in_flight: wide(tally.work.in_flight),
         scheduled: wide(tally.work.scheduled),
-        oldest_wait_seconds: tally.work.oldest_wait.map(|wait| wide(wait.as_secs())),
         sampled_at: Some(Time(whole_second(at))),
+        ..WorkStatus::default()
     }
+}
+
+/// What was learned; `None`: nothing yet.
+fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
+    let status = EstimatesStatus {
+        task_milliseconds: learned.task.map(|task| (task * 1e3) as i64),
+        arrivals_per_minute: Some((learned.rate * 60.0).round() as i64).filter(|rate| *rate > 0),
+        startup_seconds: learned.startup.map(|startup| startup.ceil() as i64),
+        concurrency: learned.slots.map(count),
+    };
+    (status.task_milliseconds.is_some() || status.startup_seconds.is_some()).then_some(status)
 }
 
 /// The decision's sentence, with what the deed had to leave undone.
@@ -100,6 +118,7 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         [
             queues_found(facts),
             blocked(facts),
+            feasible(facts),
             fallback(facts),
             conflict(facts),
             reconciling(facts),
@@ -264,6 +283,40 @@ fn queues_found(facts: &Facts) -> Option<Wish> {
             format!("The broker knows no queue `{names}`: counted as empty until it is declared."),
         )
     })
+}
+
+/// What keeps the wait target from being met.
+fn feasible(facts: &Facts) -> Option<Wish> {
+    let decision = facts.decision.filter(|_| facts.problem.is_none())?;
+    let (reason, message) = match decision.trouble? {
+        Trouble::PodsNotReady { pods } => (
+            "PodsNotReady",
+            format!(
+                "{pods} of the ordered replicas are not ready although others take far less time: look at their pods (no \
+                 room on the nodes, a missing image, a crash). Only few more are ordered."
+            ),
+        ),
+        Trouble::NothingFinishes => (
+            "NothingFinishes",
+            "Tasks run and none has finished for far longer than one takes: look at the workers. Only few more replicas \
+             are ordered."
+                .to_owned(),
+        ),
+        Trouble::SlowerThanTarget { startup, in_time } => {
+            let share = in_time.map_or_else(String::new, |share| {
+                format!(" Of the tasks of the last hours {:.1} % started in time.", share * 100.0)
+            });
+            (
+                "PodsStartTooSlowly",
+                format!(
+                    "Replicas are ready after {} s, later than the wait target: work that comes as a surprise waits \
+                     longer, unless `minReplicas` keeps enough of them.{share}",
+                    startup.as_secs()
+                ),
+            )
+        }
+    };
+    Some(wish("TargetFeasible", False, reason, message))
 }
 
 fn blocked(facts: &Facts) -> Option<Wish> {

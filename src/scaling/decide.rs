@@ -56,6 +56,9 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
         }),
         limited: chooser.limited(choice),
         wanted: demand.wanted,
+        estimates: demand.answer.map(|_| memory.waiting.estimates(policy, demand.answer)),
+        oldest_wait: demand.answer.map(|answer| answer.oldest_wait),
+        trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
         look_again_in: choice.pending.unwrap_or(USUAL_LOOK).clamp(SHORTEST_LOOK, LONGEST_LOOK),
     };
     (memory, decision)
@@ -119,9 +122,10 @@ impl Chooser<'_> {
                         pending: None,
                     }
                 };
+                let deadlines = self.demand.answer.and_then(|answer| answer.look_again_in(self.policy));
                 let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(WAKE_AHEAD));
                 Choice {
-                    pending: soonest([choice.pending, wake]),
+                    pending: soonest([choice.pending, wake, deadlines]),
                     ..choice
                 }
             }

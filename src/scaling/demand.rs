@@ -46,7 +46,7 @@ impl Demand {
 
     /// The wait rule, and at least one worker for anything that is there or comes due.
     fn within(wait: &Wait, work: &Work, policy: &Policy, seen: &Observation, waiting: &mut Waiting) -> Self {
-        let answer = waiting.answer(policy, &wait.tuning, seen, wait.within.as_secs_f64());
+        let answer = waiting.answer(policy, &wait.tuning, seen, wait.seconds());
         let there = work.ready > 0 || work.in_flight > 0;
         let scheduled = work.due_soon > 0 || lives_in_a_worker(work) || comes_due(work, seen);
         let rule = match (there || answer.pods > 0, scheduled) {

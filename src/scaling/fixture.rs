@@ -21,6 +21,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
     Observation {
         now: s(seconds),
         reading: Reading::Fresh(Work::default()),
+        counted: Counted::at(s(seconds)),
         replicas,
         ready: replicas,
         rollout: false,
@@ -193,7 +194,12 @@ pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
 /// The same observation at another time: ages and times left have moved on.
 pub(crate) fn later(seen: &Observation, now: Moment) -> Observation {
     let passed = now - seen.now;
-    let mut seen = Observation { now, ..seen.clone() };
+    let counted = Counted::at(now);
+    let mut seen = Observation {
+        now,
+        counted,
+        ..seen.clone()
+    };
     seen.next_due_in = seen.next_due_in.map(|due| due.saturating_sub(passed));
     if let Reading::Stale { age, .. } = &mut seen.reading {
         *age += passed;

@@ -4,7 +4,7 @@
 //! on, *A* = *B* + the tasks that wait. The time at which *A* reached the number *B* has now is when the next task to
 //! start arrived. The service time is Little's law: busy slot-seconds for each task finished; no saturation needed.
 #![deny(clippy::disallowed_methods)]
-use super::{Moment, Work};
+use super::{Counted, Moment, Work};
 use std::{collections::VecDeque, time::Duration};
 
 /// Steps of the arrival curve that are kept apart.
@@ -19,6 +19,12 @@ const SERVICE_HALF_LIFE: f64 = 600.0;
 const HINT_WEIGHT: f64 = 20.0;
 /// The guess before the first task has finished, in seconds; it weighs as much as one task.
 const GUESS: f64 = 10.0;
+/// Nothing has finished for so many service times, …
+const HANGS: f64 = 5.0;
+/// … and for at least so long: the workers hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Starts are forgotten to 37 % after so many seconds.
+const LATELY: f64 = 3600.0;
 /// No task is taken to be shorter, in seconds.
 const SHORTEST: f64 = 0.001;
 /// The arrival curve may stand above what is counted for so long before tasks are taken to have been purged. Workers
@@ -43,6 +49,10 @@ pub(crate) struct Flow {
     /// Slot-seconds and tasks finished, both forgotten alike.
     busy: f64,
     done: f64,
+    /// When a task finished last, and how long one took then.
+    finished: Option<(Moment, f64)>,
+    /// Tasks started lately, and those of them that had waited longer than the target.
+    lately: (f64, f64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,16 +76,18 @@ pub(crate) fn waiting(work: &Work, running: u64) -> u64 {
 
 impl Flow {
     /// Takes a count in. `running`: tasks in a slot now. `taken`: tasks the workers have taken on so far; it may fall
-    /// when one leaves. `hint`: seconds a task takes, as the user says. `keep`: how far back the curve is asked for.
+    /// when one leaves. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait.
     pub(crate) fn take(
         &mut self,
         work: &Work,
         running: u64,
         taken: Option<u64>,
         hint: Option<f64>,
-        keep: Duration,
-        now: Moment,
+        target: f64,
+        counted: Counted,
     ) {
+        let keep = Duration::from_secs_f64((target * 1.5).clamp(30.0, 86_400.0));
+        let now = counted.at;
         let sample = Sample {
             at: now,
             waiting: waiting(work, running) as f64,
@@ -93,16 +105,23 @@ impl Flow {
             return;
         }
         self.last = Some(sample);
+        // Counts that nobody passed on were the same as the one before.
+        let since = counted.before.unwrap_or(before.at).clamp(before.at, now);
         let seconds = (now - before.at).as_secs_f64();
-        let busy = (before.running + sample.running) / 2.0 * seconds;
+        let busy = before.running * (since - before.at).as_secs_f64()
+            + (before.running + sample.running) / 2.0 * (now - since).as_secs_f64();
         let started = match (before.taken, taken) {
             (Some(before), Some(now)) => now.saturating_sub(before) as f64,
             _ => busy / self.service(hint),
         };
         let finished = started + before.running - sample.running;
         self.serve(busy, finished.max(0.0), seconds, taken.is_some());
+        if finished > 0.0 || sample.running <= 0.0 {
+            self.finished = Some((now, self.service(hint)));
+        }
         self.started += started;
-        self.arrive(&sample, before.at, keep);
+        self.judge(started, seconds, target, since);
+        self.arrive(&sample, before.at, since, keep);
     }
 
     /// `known`: the workers count; without that nothing can be learned.
@@ -121,15 +140,45 @@ impl Flow {
         ((prior * weight + self.busy) / (weight + self.done)).max(SHORTEST)
     }
 
+    /// Begins with what another process learned; that weighs as much as a user's hint.
+    pub(crate) fn remember(&mut self, task: f64) {
+        (self.busy, self.done) = (task.max(SHORTEST) * HINT_WEIGHT, HINT_WEIGHT);
+    }
+
+    /// Tasks run and wait, and none has finished for far longer than one takes: the workers hang.
+    pub(crate) fn hangs(&self, now: Moment) -> bool {
+        let Some((at, service)) = self.finished else { return false };
+        let patience = Duration::try_from_secs_f64(service * HANGS).unwrap_or(Duration::MAX).max(PATIENCE);
+        self.waiting() > 0.0 && self.running() > 0.0 && now.saturating_sub(at) > patience
+    }
+
+    /// Of the tasks started in the last hours this share had waited no longer than the target; `None`: none started.
+    pub(crate) fn in_time(&self) -> Option<f64> {
+        let (started, late) = self.lately;
+        (started >= 1.0).then(|| 1.0 - late / started)
+    }
+
     /// Tasks that the service time was learned from, recent ones more.
     pub(crate) fn learned_from(&self) -> f64 {
         self.done
     }
 
-    fn arrive(&mut self, sample: &Sample, since: Moment, keep: Duration) {
+    /// Tasks started; those at the head had waited so long at the count before.
+    fn judge(&mut self, started: f64, seconds: f64, target: f64, before: Moment) {
+        let kept = (-seconds / LATELY).exp();
+        let late = self.oldest_wait(before).as_secs_f64() > target;
+        self.lately = (
+            self.lately.0 * kept + started,
+            self.lately.1 * kept + if late { started } else { 0.0 },
+        );
+    }
+
+    /// `before`: the last count that was passed on; what is new came after `since`.
+    fn arrive(&mut self, sample: &Sample, before: Moment, since: Moment, keep: Duration) {
         let now = sample.at;
         let level = self.started + sample.waiting;
         let new = level - self.arrived;
+        self.bin(0.0, before, since);
         self.bin(new.max(0.0), since, now);
         if new > 0.0 {
             // What arrived came since the last look, not since the last arrival.
@@ -199,7 +248,8 @@ impl Flow {
             let end = self.open.0.saturating_add(width);
             let until = end.min(now);
             self.open.1 += rate * until.saturating_sub(from).as_secs_f64();
-            if end > now {
+            // The second: the end of time.
+            if end > now || end == self.open.0 {
                 return;
             }
             self.bins.push_back(self.open.1 as f32);
@@ -257,7 +307,9 @@ impl Flow {
         ) {
             (Some(a), Some(b)) => {
                 let share = (started - a.arrived) / (b.arrived - a.arrived);
-                a.at + (b.at - a.at).mul_f64(share.clamp(0.0, 1.0))
+                let span = b.at - a.at;
+                let part = Duration::try_from_secs_f64(span.as_secs_f64() * share).unwrap_or(span);
+                a.at + part.min(span)
             }
             (Some(step), None) | (None, Some(step)) => step.at,
             (None, None) => now,

@@ -23,7 +23,7 @@ impl Memory {
         let Target::Wait(wait) = &policy.target else { return };
         self.waiting.look(seen);
         if let Reading::Fresh(work) = &seen.reading {
-            self.waiting.count(policy, work, seen, wait.within.as_secs_f64());
+            self.waiting.count(policy, work, seen, wait.seconds());
         }
     }
 

@@ -84,11 +84,18 @@ pub struct Wait {
     pub tuning: Tuning,
 }
 
+impl Wait {
+    /// The target in seconds: more than a day is a day.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.within.as_secs_f64().clamp(1e-3, 86_400.0)
+    }
+}
+
 impl Policy {
     /// How long a task takes, in seconds, as the user says.
     pub(crate) fn hint(&self) -> Option<f64> {
         match self.target {
-            Target::Wait(Wait { hint, .. }) => hint.map(|hint| hint.as_secs_f64().max(1e-3)),
+            Target::Wait(Wait { hint, .. }) => hint.map(|hint| hint.as_secs_f64().clamp(1e-3, 1e9)),
             Target::Backlog(_) => None,
         }
     }
@@ -139,6 +146,8 @@ pub struct Observation {
     pub now: Moment,
     /// The work.
     pub reading: Reading,
+    /// When it was counted.
+    pub counted: Counted,
     /// The target's `spec.replicas`.
     pub replicas: u32,
     /// The target's ready replicas.
@@ -153,6 +162,66 @@ pub struct Observation {
     pub processed: Option<u64>,
     /// How soon the next scheduled task comes due, where that can be seen.
     pub next_due_in: Option<Duration>,
+}
+
+/// When the work was counted. A caller may skip counts that say nothing new, so the last decision may be much older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// When.
+    pub at: Moment,
+    /// When it was counted before that: what is new came in between. `None`: at the last decision.
+    pub before: Option<Moment>,
+}
+
+impl Counted {
+    /// At this moment; the count before it was the one of the last decision.
+    pub fn at(moment: Moment) -> Self {
+        Self {
+            at: moment,
+            before: None,
+        }
+    }
+}
+
+/// What keeps the wait target from being met, and more workers would not help, or would come too late.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trouble {
+    /// Pods that were ordered long ago are not ready.
+    PodsNotReady {
+        /// So many.
+        pods: u32,
+    },
+    /// Tasks run and none finishes.
+    NothingFinishes,
+    /// Pods start more slowly than tasks may wait: work that comes as a surprise waits longer.
+    SlowerThanTarget {
+        /// How long pods take.
+        startup: Duration,
+        /// The share of the tasks started in the last hours that had waited no longer than the target.
+        in_time: Option<f64>,
+    },
+}
+
+impl Memory {
+    /// Begins with what another process learned.
+    pub fn remembering(learned: &Estimates) -> Self {
+        let mut memory = Self::default();
+        memory.waiting.remember(learned);
+        memory
+    }
+}
+
+/// What was learned, for people and for the next process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimates {
+    /// Seconds a task takes.
+    pub task: Option<f64>,
+    /// Tasks that arrive in a second.
+    pub rate: f64,
+    /// Seconds from the order of a pod until it is ready.
+    pub startup: Option<f64>,
+    /// Task slots of a pod.
+    pub slots: Option<u32>,
 }
 
 /// What the core remembers of one pool from decision to decision. Starts empty: after a restart nothing is scaled
@@ -245,7 +314,7 @@ impl Rule {
 }
 
 /// What to do and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// So many replicas.
     pub replicas: u32,
@@ -257,6 +326,12 @@ pub struct Decision {
     pub limited: Option<Rule>,
     /// What the work alone asks for, before windows and limits.
     pub wanted: u32,
+    /// What was learned; the wait rule alone learns.
+    pub estimates: Option<Estimates>,
+    /// How long the oldest waiting task has waited, where it is known.
+    pub oldest_wait: Option<Duration>,
+    /// What keeps the wait target from being met.
+    pub trouble: Option<Trouble>,
     /// Even if nothing changes, decide again after this time.
     pub look_again_in: Duration,
 }

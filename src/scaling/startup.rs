@@ -15,6 +15,12 @@ const KEPT: usize = 20;
 const ORDERS: usize = 32;
 /// A pod that is late is expected after this share of the start-up time, again and again.
 const LATE: f64 = 0.25;
+/// No pod counts as stuck sooner.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pods that became ready since then speak against that.
+const LATELY: Duration = Duration::from_secs(300);
+/// What another process learned weighs as much as so many pods.
+const REMEMBERED: usize = 3;
 /// A pod is never expected sooner.
 const SOONEST: f64 = 2.0;
 
@@ -25,8 +31,8 @@ pub(crate) struct Startup {
     last: Option<(u32, u32)>,
     /// Pods that are not ready yet, by the time of their order, oldest first.
     orders: VecDeque<Order>,
-    /// How long the last ones took, oldest first.
-    took: VecDeque<Duration>,
+    /// How long the last ones took and when they were ready, oldest first.
+    took: VecDeque<(Duration, Moment)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,7 +81,7 @@ impl Startup {
                 self.orders.pop_front();
             }
             if rose && seen && !rollout {
-                self.took.push_back(now.saturating_sub(at));
+                self.took.push_back((now.saturating_sub(at), now));
             }
         }
         while self.took.len() > KEPT {
@@ -107,7 +113,7 @@ impl Startup {
 
     /// The start-up time to reckon with, in seconds: this share of the last pods was faster.
     pub(crate) fn seconds(&self, quantile: f64) -> f64 {
-        let mut took: Vec<_> = self.took.iter().copied().collect();
+        let mut took: Vec<_> = self.took.iter().map(|(took, _)| *took).collect();
         took.sort_unstable();
         let usual = took.get((took.len() as f64 * quantile) as usize).or(took.last());
         usual.copied().unwrap_or(PRIOR).as_secs_f64().max(SOONEST)
@@ -116,6 +122,23 @@ impl Startup {
     /// It was learned from pods and is no guess.
     pub(crate) fn is_known(&self) -> bool {
         !self.took.is_empty()
+    }
+
+    /// Begins with what another process learned.
+    pub(crate) fn remember(&mut self, seconds: f64) {
+        let took = Duration::try_from_secs_f64(seconds).unwrap_or(PRIOR);
+        self.took = std::iter::repeat_n((took, Moment::ZERO), REMEMBERED).collect();
+    }
+
+    /// Pods that should have been ready long ago, if more of them are than became ready lately: something keeps them
+    /// (no room on the nodes, a missing image, a crash), and more of them would not help.
+    pub(crate) fn stuck(&self, usual: f64, now: Moment) -> Option<u32> {
+        let patience = Duration::try_from_secs_f64(usual * 3.0).unwrap_or_default().max(PATIENCE);
+        let late = |order: &&Order| now.saturating_sub(order.at) > patience;
+        let late = self.orders.iter().filter(late).fold(0, |sum, order| order.pods.saturating_add(sum));
+        let lately = |(_, at): &&(Duration, Moment)| now.saturating_sub(*at) < LATELY;
+        let came = self.took.iter().filter(lately).count();
+        (late > 0 && late as usize >= came).then_some(late)
     }
 
     /// When the pods on their way will be ready, soonest first.
@@ -154,6 +177,30 @@ mod tests {
             .collect()
     }
 
+    fn took(startup: &Startup) -> Vec<u64> {
+        startup.took.iter().map(|(took, _)| took.as_secs()).collect()
+    }
+
+    #[test]
+    fn pods_that_never_come_are_stuck_unless_others_came() {
+        let mut startup = Startup::default();
+        startup.take(2, 2, false, s(0));
+        startup.take(5, 2, false, s(10));
+        assert_eq!(startup.stuck(20.0, s(70)), None);
+        assert_eq!(startup.stuck(20.0, s(71)), Some(3));
+        startup.take(5, 4, false, s(72));
+        assert_eq!(startup.stuck(20.0, s(100)), None, "two came, one is late");
+        assert_eq!(startup.stuck(20.0, s(400)), Some(1), "two came long ago");
+    }
+
+    #[test]
+    fn what_another_process_learned_is_known() {
+        let mut startup = Startup::default();
+        startup.remember(42.0);
+        assert!(startup.is_known());
+        assert_eq!(startup.seconds(0.6), 42.0);
+    }
+
     #[test]
     fn a_rise_of_ready_ends_the_oldest_orders() {
         let mut startup = Startup::default();
@@ -165,10 +212,10 @@ mod tests {
         startup.take(5, 2, false, s(10));
         startup.take(6, 2, false, s(15));
         startup.take(6, 4, false, s(30));
-        assert_eq!(startup.took, [s(20), s(20)]);
+        assert_eq!(took(&startup), [20, 20]);
         assert_eq!(orders(&startup), [(10, 1), (15, 1)]);
         startup.take(6, 6, false, s(40));
-        assert_eq!(startup.took, [s(20), s(20), s(30), s(25)]);
+        assert_eq!(took(&startup), [20, 20, 30, 25]);
         assert!(startup.orders.is_empty());
         assert_eq!(startup.seconds(0.75), 30.0);
     }
@@ -182,7 +229,7 @@ mod tests {
         startup.take(3, 0, false, s(6));
         assert_eq!(orders(&startup), [(0, 3)]);
         startup.take(1, 1, false, s(9));
-        assert_eq!(startup.took, [s(9)]);
+        assert_eq!(took(&startup), [9]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Moment, Observation, Policy, Rule, Work,
+    Estimates, Moment, Observation, Policy, Rule, Target, Trouble, Work,
     deadline::{self, Deadlines, Need},
     flow::{BIN, Flow},
     history::History,
@@ -79,6 +79,8 @@ const CONFIRM: Duration = Duration::from_secs(10);
 const BUSY: f64 = 0.85;
 /// Workers kept for what may arrive during a start-up, at most.
 const RESERVE_MAX: f64 = 3.0;
+/// Deadlines are not looked at more often.
+const SHORTEST_LOOK: Duration = Duration::from_millis(500);
 /// The reserve may fail for this share of the tasks.
 const RESERVE_MISS: f64 = 0.03;
 /// The reserve is worked out anew after so long.
@@ -99,6 +101,8 @@ pub(crate) struct Waiting {
     rate_lows: History,
     reserve: (Option<Moment>, f64),
     margin: Margin,
+    /// The replicas when the workers began to hang.
+    hung_at: Option<u32>,
 }
 
 /// The rule's answer.
@@ -111,10 +115,50 @@ pub(crate) struct Answer {
     pub(crate) rate: f64,
     /// Seconds a task takes.
     pub(crate) service: f64,
-    /// Seconds a pod takes to start.
+    /// Seconds a pod takes to start, and whether that was seen.
     pub(crate) startup: f64,
+    pub(crate) startup_known: bool,
     /// Task slots of a pod.
     pub(crate) slots: u32,
+    /// How long the oldest waiting task has waited.
+    pub(crate) oldest_wait: Duration,
+    /// Of the tasks started lately this share was in time.
+    pub(crate) in_time: Option<f64>,
+    /// So many pods do not become ready.
+    pub(crate) stuck: Option<u32>,
+    /// Tasks run and none finishes.
+    pub(crate) hangs: bool,
+    /// Tasks wait.
+    waits: bool,
+}
+
+impl Answer {
+    /// Time alone changes the answer: deadlines come nearer, and a rate is forgotten.
+    pub(crate) fn look_again_in(&self, policy: &Policy) -> Option<Duration> {
+        if self.waits {
+            Some(policy.period.max(SHORTEST_LOOK))
+        } else if self.rate > 0.0 {
+            Some(Duration::from_secs_f64(BIN))
+        } else {
+            None
+        }
+    }
+
+    /// What keeps the target from being met.
+    pub(crate) fn trouble(&self, policy: &Policy) -> Option<Trouble> {
+        let Target::Wait(wait) = &policy.target else { return None };
+        let startup = Duration::try_from_secs_f64(self.startup).unwrap_or_default();
+        if let Some(pods) = self.stuck {
+            Some(Trouble::PodsNotReady { pods })
+        } else if self.hangs {
+            Some(Trouble::NothingFinishes)
+        } else if self.startup_known && startup.saturating_add(policy.period) > wait.within {
+            let in_time = self.in_time;
+            Some(Trouble::SlowerThanTarget { startup, in_time })
+        } else {
+            None
+        }
+    }
 }
 
 impl Waiting {
@@ -129,10 +173,9 @@ impl Waiting {
             let each = work.running.div_ceil(u64::from(seen.busy_pods));
             self.busiest = self.busiest.max(u32::try_from(each).unwrap_or(u32::MAX));
         }
-        let keep = Duration::from_secs_f64((target * 1.5).clamp(30.0, 86_400.0));
         let running = self.running(policy, work, seen);
         let taken = seen.processed.filter(|_| seen.workers_heard);
-        self.flow.take(work, running, taken, policy.hint(), keep, seen.now);
+        self.flow.take(work, running, taken, policy.hint(), target, seen.counted);
         self.margin.saw(self.flow.oldest_wait(seen.now), target, seen.now);
     }
 
@@ -183,6 +226,12 @@ impl Waiting {
             rate,
             service,
             startup: supply.startup,
+            startup_known: self.startup.is_known(),
+            oldest_wait: self.flow.oldest_wait(now),
+            in_time: self.flow.in_time(),
+            stuck: None,
+            hangs: false,
+            waits: self.flow.waiting() > 0.0,
             slots: self.slots(policy),
         };
         if by_rate > answer.pods {
@@ -198,7 +247,44 @@ impl Waiting {
                 (answer.pods, answer.rule) = (kept, Rule::Reserve);
             }
         }
+        self.restrain(&mut answer, seen);
         answer
+    }
+
+    /// Orders no more of what does not help.
+    fn restrain(&mut self, answer: &mut Answer, seen: &Observation) {
+        answer.stuck = self.startup.stuck(answer.startup, seen.now);
+        answer.hangs = self.flow.hangs(seen.now);
+        if answer.stuck.is_some() {
+            let most = seen.ready.saturating_mul(2).saturating_add(4).max(seen.replicas);
+            answer.pods = answer.pods.min(most);
+        }
+        self.hung_at = answer.hangs.then(|| self.hung_at.unwrap_or(seen.replicas));
+        if let Some(then) = self.hung_at {
+            let most = then.saturating_add(then.div_ceil(2)).max(seen.replicas);
+            answer.pods = answer.pods.min(most);
+        }
+    }
+
+    /// Begins with what another process learned.
+    pub(crate) fn remember(&mut self, learned: &Estimates) {
+        if let Some(task) = learned.task {
+            self.flow.remember(task);
+        }
+        if let Some(startup) = learned.startup {
+            self.startup.remember(startup);
+        }
+        self.busiest = learned.slots.unwrap_or(0);
+    }
+
+    /// What was learned.
+    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<Answer>) -> Estimates {
+        Estimates {
+            task: Some(self.flow.service(policy.hint())).filter(|_| self.flow.learned_from() >= 1.0),
+            rate: answer.map_or(0.0, |answer| answer.rate),
+            startup: Some(self.startup.seconds(STARTUP_QUANTILE)).filter(|_| self.startup.is_known()),
+            slots: policy.slots.or(Some(self.busiest).filter(|most| *most > 0)),
+        }
     }
 
     /// The load that the present rate leads to, once what is there now has been worked off: λ·s for short tasks, what

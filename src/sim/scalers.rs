@@ -1,7 +1,7 @@
 //! The policy of this operator, as a [`Scaler`].
 #![deny(clippy::disallowed_methods)]
 use super::{Scaler, Seconds, Seen, Victims};
-use crate::scaling::{Memory, Observation, Policy, Reading, SampleError, Work, decide};
+use crate::scaling::{Counted, Memory, Observation, Policy, Reading, SampleError, Work, decide};
 use std::time::Duration;
 
 /// [`decide`], asked as the controller asks it: with one observation a tick, and the memory of the last one.
@@ -60,6 +60,7 @@ pub fn observation(seen: &Seen) -> Observation {
     Observation {
         now: duration(seen.now),
         reading: reading(seen),
+        counted: Counted::at(duration(seen.now)),
         replicas: seen.replicas,
         ready: seen.ready,
         rollout: false,

@@ -31,15 +31,27 @@ fn rules() -> impl Strategy<Value = Option<Rules>> {
     )
 }
 
+fn targets() -> impl Strategy<Value = Target> {
+    let profile = prop_oneof![Just(Profile::Economy), Just(Profile::Balanced), Just(Profile::Responsive)];
+    let wait = (time(), option::of(time()), profile).prop_map(|(within, hint, profile)| {
+        Target::Wait(Wait {
+            within,
+            hint,
+            tuning: profile.tuning(),
+        })
+    });
+    prop_oneof![number().prop_map(Target::Backlog), wait]
+}
+
 fn policies() -> impl Strategy<Value = Policy> {
     let fallback = option::of((number(), time()).prop_map(|(replicas, after)| Fallback { replicas, after }));
     let behavior = (rules(), rules()).prop_map(|(up, down)| Behavior { up, down });
-    let numbers = (number(), number(), number(), option::of(number()));
+    let numbers = (number(), number(), targets(), option::of(number()));
     (numbers, time(), time(), behavior, fallback, prop::bool::weighted(0.05)).prop_map(
-        |((min, max, backlog_per_replica, slots), idle, period, behavior, fallback, suspended)| Policy {
+        |((min, max, target, slots), idle, period, behavior, fallback, suspended)| Policy {
             min,
             max,
-            target: Target::Backlog(backlog_per_replica),
+            target,
             slots,
             idle,
             behavior,
@@ -81,6 +93,7 @@ fn observations() -> impl Strategy<Value = Observation> {
         |(now, reading, (replicas, ready, rollout), (busy_pods, workers_heard, processed), next_due_in)| Observation {
             now,
             reading,
+            counted: Counted::at(now),
             replicas,
             ready,
             rollout,

@@ -100,7 +100,7 @@ impl<'a> Own<'a> {
             busy,
             processed: self.any().then(|| {
                 self.each()
-                    .fold(0_u64, |sum, worker| sum.saturating_add(worker.processed))
+                    .fold(0_u64, |sum, worker| sum.saturating_add(worker.taken))
             }),
             workers_heard: self.any(),
             ..Tally::default()
