@@ -174,6 +174,7 @@ impl Entry {
         let busy = tally.map_or(0, |tally| tally.busy.values().filter(|tasks| **tasks > 0).count());
         Observation {
             now: now.moment,
+            wall: now.wall,
             reading: self.reading(pool, now.moment),
             replicas: self.replicas(target),
             ready: target.ready,
