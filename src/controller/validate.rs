@@ -2,6 +2,8 @@
 //! Pure. The schema refuses most of this at the API server already; stored objects may be older than the schema.
 #![deny(clippy::disallowed_methods)]
 
+mod schedules;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +12,7 @@ use super::pool::{Identity, Key, Pool, Problem, Source, Text};
 use crate::{
     api::{self, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{self, Address, Kind, Secret, url},
-    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Rules, Select},
+    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Rules, Select, Target},
     work::{
         Framework,
         celery::{BrokerKind, Celery, CeleryConfig},
@@ -158,6 +160,7 @@ fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
     Ok(Policy {
         min: number("minReplicas", spec.min_replicas)?,
         max: number("maxReplicas", spec.max_replicas)?,
+        schedules: schedules::schedules(&spec.schedules)?,
         target: Target::Backlog(
             backlog
                 .map_or(Ok(BACKLOG_PER_REPLICA), |backlog| {
