@@ -38,7 +38,7 @@ fn schedules() -> impl Strategy<Value = Vec<Schedule>> {
         Just(("0 8 * * MON-FRI", "0 18 * * MON-FRI")),
         Just(("30 2 * * *", "15 2 * * *")),
         Just(("*/3 * * * *", "*/5 * * * *")),
-        Just(("0 0 29 2 *", "0 0 1 3 *")),
+        Just(("0 2-4 * * *", "30 1,2 * * *")),
     ];
     let zone = prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("America/New_York")];
     let schedule = (expressions, zone, number())
