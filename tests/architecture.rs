@@ -18,8 +18,8 @@ use std::{
 const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("api", &[], &["kube", "schemars", "k8s_openapi", "serde_json"]),
     ("work", &[], &["jiff", "serde_json", "base64"]),
-    ("scaling", &["work"], &["jiff"]),
-    ("sim", &["scaling"], &["clarabel", "serde_json"]),
+    ("scaling", &["work"], &["cronexpr", "jiff"]),
+    ("sim", &["scaling"], &["clarabel", "jiff", "serde_json"]),
     (
         "broker",
         &["work"],
@@ -130,6 +130,7 @@ const CRATES: &[&str] = &[
     "base64",
     "clap",
     "clarabel",
+    "cronexpr",
     "http_body_util",
     "hyper",
     "hyper_util",

@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Behavior, Broker, Status};
+use super::{Behavior, Broker, Schedule, Status};
 
 /// What the pool is to do: which workers, which broker and queues, and between which limits. `targetRef` and `broker` are
 /// enough; every other field has a default.
@@ -125,6 +125,14 @@ pub struct TaskWorkerPoolSpec {
     /// none; up goes straight to the number that the work needs, down after two short windows (30 s, 60 s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
+
+    /// Hours at which at least so many replicas run, whatever the work; up to 16 of them. They are ready by then: each
+    /// counts from a pod's start-up time (30 s) before its start. `maxReplicas` stays the limit. Default: none. Example:
+    /// `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone: Europe/Berlin, minReplicas: 2}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub schedules: Vec<Schedule>,
 
     /// Replicas to run when the broker cannot be read for long. Default: none, the replicas are held as they are.
     /// Example: `{replicas: 3, afterSeconds: 120}`.

@@ -191,6 +191,7 @@ impl Entry {
         let busy = tally.map_or(0, |tally| tally.busy.values().filter(|tasks| **tasks > 0).count());
         Observation {
             now: now.moment,
+            wall: now.wall,
             reading: self.reading(pool, now.moment),
             counted: Counted {
                 at: self.samples.last.as_ref().map_or(now.moment, |(_, at)| at.moment),

@@ -245,6 +245,12 @@ fn limited(facts: &Facts) -> Wish {
             "Minimum",
             "The work asks for fewer replicas than `minReplicas`.",
         ),
+        Some((_, Rule::Schedule)) => wish(
+            kind,
+            True,
+            "Schedule",
+            "The work asks for fewer replicas than a schedule keeps.",
+        ),
         Some((_, rule)) => wish(kind, True, rule.reason(), "`behavior` limits the step."),
         None => wish(kind, False, "WithinLimits", "No limit holds the replicas back."),
     }

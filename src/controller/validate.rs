@@ -2,6 +2,8 @@
 //! Pure. The schema refuses most of this at the API server already; stored objects may be older than the schema.
 #![deny(clippy::disallowed_methods)]
 
+mod schedules;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -179,6 +181,7 @@ fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
     Ok(Policy {
         min: number("minReplicas", spec.min_replicas)?,
         max: number("maxReplicas", spec.max_replicas)?,
+        schedules: schedules::schedules(&spec.schedules)?,
         target: target(spec)?,
         slots: concurrency
             .map(|slots| number("worker.concurrency", slots))

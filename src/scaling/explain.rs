@@ -6,6 +6,7 @@ use super::{
     Observation, Policy, Reading, Rule, Select, Target, Work,
     demand::{Demand, lives_in_a_worker, running_that_counts},
     flow::waiting,
+    schedule::Floor,
 };
 use crate::work::WAKE_AHEAD;
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub(crate) struct Case<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) seen: &'a Observation,
     pub(crate) demand: Demand,
+    /// What the schedules ask for.
+    pub(crate) floor: Floor<'a>,
     /// What is wanted, within the limits.
     pub(crate) wish: u32,
     pub(crate) replicas: u32,
@@ -36,6 +39,7 @@ pub(crate) fn explain(case: &Case) -> String {
     match case.rule {
         Rule::Maximum => format!("{}; the maximum is {}.", need(case, work), policy.max),
         Rule::Minimum => format!("{}; the minimum is {}.", need(case, work), policy.min.min(policy.max)),
+        Rule::Schedule => format!("{}; {}.", need(case, work), keeps(case)),
         Rule::Idle if seen.replicas > *replicas => idle(&format!("No work for {}", seconds(policy.idle)), work),
         Rule::Idle => idle("No work", work),
         Rule::CoolingDown => kept(case, &format!("no work, but not for {} yet", seconds(policy.idle))),
@@ -76,12 +80,24 @@ fn unread(case: &Case) -> String {
             seconds(fallback.after),
             count(case.replicas.min(fallback.replicas), "replica"),
         ),
+        (Rule::Schedule, _) => format!("{}: {}; {what}{why}.", count(case.replicas, "replica"), keeps(case)),
         (Rule::Minimum, _) => format!("The minimum is {}; {what}{why}.", count(case.replicas, "replica")),
         _ => format!(
             "Holding {}: {what}{why}; nothing is scaled down.",
             count(case.replicas, "replica")
         ),
     }
+}
+
+/// `the schedule "office" keeps at least 2`.
+fn keeps(case: &Case) -> String {
+    let name = case.floor.name.unwrap_or_default();
+    let (floor, max) = (case.floor.replicas, case.policy.max);
+    let limit = match floor > max {
+        true => format!(", but the maximum is {max}"),
+        false => String::new(),
+    };
+    format!("the schedule \"{name}\" keeps at least {floor}{limit}")
 }
 
 /// What the work asks for, without the full stop.

@@ -6,6 +6,7 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
     Policy {
         min,
         max,
+        schedules: Vec::new(),
         target: Target::Backlog(backlog_per_replica),
         slots: Some(4),
         idle: s(60.0),
@@ -20,6 +21,7 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
 pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
     Observation {
         now: s(seconds),
+        wall: wall(seconds),
         reading: Reading::Fresh(Work::default()),
         counted: Counted::at(s(seconds)),
         replicas,
@@ -30,6 +32,12 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         processed: None,
         next_due_in: None,
     }
+}
+
+/// The time on the wall: the fixture's seconds begin at noon of a Monday, UTC.
+pub(crate) fn wall(seconds: f64) -> Timestamp {
+    let noon: Timestamp = "2026-01-05T12:00:00Z".parse().unwrap();
+    noon + s(seconds)
 }
 
 pub(crate) fn s(seconds: f64) -> Duration {
@@ -75,6 +83,13 @@ impl Policy {
             fallback: Some(Fallback { replicas, after }),
             ..self
         }
+    }
+
+    /// So many replicas from `start` to `end`, UTC.
+    pub(crate) fn schedule(mut self, name: &str, start: &str, end: &str, min: u32) -> Self {
+        self.schedules
+            .push(Schedule::new(name, start, end, "UTC", min).unwrap());
+        self
     }
 
     pub(crate) fn suspended(self) -> Self {
@@ -194,10 +209,11 @@ pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
 /// The same observation at another time: ages and times left have moved on.
 pub(crate) fn later(seen: &Observation, now: Moment) -> Observation {
     let passed = now - seen.now;
-    let counted = Counted::at(now);
+    let wall = seen.wall.checked_add(passed).unwrap_or(Timestamp::MAX);
     let mut seen = Observation {
         now,
-        counted,
+        wall,
+        counted: Counted::at(now),
         ..seen.clone()
     };
     seen.next_due_in = seen.next_due_in.map(|due| due.saturating_sub(passed));

@@ -40,7 +40,7 @@ impl Margin {
     /// Between `lean` and `careful`: workers beyond the need of the rate, as a share of it.
     pub(crate) fn headroom(&self, lean: f64, careful: f64, now: Moment) -> f64 {
         let care = ((self.longest(now) - FAR) / (NEAR - FAR)).clamp(0.0, 1.0);
-        lean + (careful - lean) * care
+        lean * (1.0 - care) + careful * care
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `wait.rs` | the wait rule: `flow.rs` (arrivals, starts, service time), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
+//! | `schedule.rs` | floors at known hours |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
 //! | `memory.rs` | what is remembered from decision to decision |
 //! | `history.rs` | a number over time, bounded |
@@ -28,15 +29,18 @@ mod margin;
 mod memory;
 mod progress;
 mod rate;
+mod schedule;
 mod startup;
 mod supply;
 mod wait;
 
+use jiff::Timestamp;
 use std::time::Duration;
 
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
 pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use decide::decide;
+pub use schedule::{Floor, Schedule, ScheduleError, floor};
 pub use wait::{Profile, Tuning};
 
 pub use crate::work::{Moment, SampleError, Work};
@@ -48,6 +52,8 @@ pub struct Policy {
     pub min: u32,
     /// Never more replicas.
     pub max: u32,
+    /// Never fewer replicas at known hours.
+    pub schedules: Vec<Schedule>,
     /// What decides.
     pub target: Target,
     /// Tasks one replica runs at a time, where the user says; unknown counts as 1 where no worker tells what it runs.
@@ -144,6 +150,8 @@ pub enum Reading {
 pub struct Observation {
     /// The steady clock.
     pub now: Moment,
+    /// The clock on the wall, by which people plan: for schedules only.
+    pub wall: Timestamp,
     /// The work.
     pub reading: Reading,
     /// When it was counted.
@@ -241,6 +249,7 @@ pub struct Memory {
     replicas: history::History,
     progress: progress::Progress,
     waiting: wait::Waiting,
+    floor: schedule::Remembered,
 }
 
 /// Which rule set the number. One word for metrics, conditions and logs.
@@ -256,6 +265,8 @@ pub enum Rule {
     Reserve,
     /// `minReplicas`.
     Minimum,
+    /// A schedule that is in force asks for more than `minReplicas`.
+    Schedule,
     /// `maxReplicas` (the work asks for more).
     Maximum,
     /// No work for `idleSeconds`: to `minReplicas`.
@@ -295,6 +306,7 @@ impl Rule {
             Self::Rate => "Rate",
             Self::Reserve => "Reserve",
             Self::Minimum => "Minimum",
+            Self::Schedule => "Schedule",
             Self::Maximum => "Maximum",
             Self::Idle => "Idle",
             Self::CoolingDown => "CoolingDown",
@@ -322,7 +334,8 @@ pub struct Decision {
     pub rule: Rule,
     /// The reason in one sentence for a person, numbers included.
     pub sentence: String,
-    /// What keeps the number from what the work asks for: [`Rule::Maximum`], [`Rule::Minimum`] or [`Rule::Behavior`].
+    /// What keeps the number from what the work asks for: [`Rule::Maximum`], [`Rule::Minimum`],
+    /// [`Rule::Schedule`] or [`Rule::Behavior`].
     pub limited: Option<Rule>,
     /// What the work alone asks for, before windows and limits.
     pub wanted: u32,

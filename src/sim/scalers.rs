@@ -2,6 +2,7 @@
 #![deny(clippy::disallowed_methods)]
 use super::{Scaler, Seconds, Seen, Victims};
 use crate::scaling::{Counted, Memory, Observation, Policy, Reading, SampleError, Work, decide};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// [`decide`], asked as the controller asks it: with one observation a tick, and the memory of the last one.
@@ -59,6 +60,10 @@ impl Scaler for Ours {
 pub fn observation(seen: &Seen) -> Observation {
     Observation {
         now: duration(seen.now),
+        // The world has no calendar: it begins with the epoch.
+        wall: Timestamp::UNIX_EPOCH
+            .checked_add(duration(seen.now))
+            .unwrap_or_default(),
         reading: reading(seen),
         counted: Counted::at(duration(seen.now)),
         replicas: seen.replicas,
@@ -92,13 +97,15 @@ fn duration(seconds: Seconds) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scaling::Target;
     use crate::sim::{engine::run, workloads, world::World};
 
     fn policy() -> Policy {
         Policy {
             min: 1,
             max: 200,
-            backlog_per_replica: 4,
+            schedules: Vec::new(),
+            target: Target::Backlog(4),
             slots: Some(4),
             idle: Duration::from_secs(60),
             behavior: Default::default(),

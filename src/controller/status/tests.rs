@@ -185,6 +185,7 @@ fn a_limit_is_named() {
     for (limit, reason) in [
         (Rule::Maximum, "Maximum"),
         (Rule::Minimum, "Minimum"),
+        (Rule::Schedule, "Schedule"),
         (Rule::Behavior, "Behavior"),
     ] {
         let decision = Decision {

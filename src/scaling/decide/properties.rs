@@ -1,8 +1,9 @@
 //! What holds for every input.
 use super::super::{
-    fixture::{at, last_of, later, pool, s},
+    fixture::{at, last_of, later, pool, s, wall},
     *,
 };
+use crate::work::WAKE_AHEAD;
 use proptest::{collection::vec, option, prelude::*};
 
 /// Numbers of all sizes, small ones and the extremes more often.
@@ -43,14 +44,43 @@ fn targets() -> impl Strategy<Value = Target> {
     prop_oneof![number().prop_map(Target::Backlog), wait]
 }
 
+/// Now and then a few schedules, some of them with frequent changes.
+fn schedules() -> impl Strategy<Value = Vec<Schedule>> {
+    let expressions = prop_oneof![
+        Just(("0 8 * * MON-FRI", "0 18 * * MON-FRI")),
+        Just(("30 2 * * *", "15 2 * * *")),
+        Just(("*/3 * * * *", "*/5 * * * *")),
+        Just(("0 2-4 * * *", "30 1,2 * * *")),
+    ];
+    let zone = prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("America/New_York")];
+    let schedule = (expressions, zone, number())
+        .prop_map(|((start, end), zone, min)| Schedule::new("office", start, end, zone, min).unwrap());
+    prop_oneof![19 => Just(Vec::new()), 1 => vec(schedule, 1..3)]
+}
+
+/// Any time; those at which clocks change more often.
+fn walls() -> impl Strategy<Value = Timestamp> {
+    let near = |text: &str, hours: i64| {
+        let at = text.parse::<Timestamp>().unwrap().as_second();
+        (at..at + 3600 * hours).prop_map(|second| Timestamp::from_second(second).unwrap())
+    };
+    prop_oneof![
+        4 => near("2026-01-05T00:00:00Z", 24 * 365),
+        1 => near("2026-03-29T00:00:00Z", 4),
+        1 => near("2026-11-01T04:00:00Z", 4),
+        1 => prop_oneof![Just(Timestamp::MIN), Just(Timestamp::MAX), Just(Timestamp::UNIX_EPOCH)],
+    ]
+}
+
 fn policies() -> impl Strategy<Value = Policy> {
     let fallback = option::of((number(), time()).prop_map(|(replicas, after)| Fallback { replicas, after }));
     let behavior = (rules(), rules()).prop_map(|(up, down)| Behavior { up, down });
-    let numbers = (number(), number(), targets(), option::of(number()));
+    let numbers = (number(), number(), targets(), option::of(number()), schedules());
     (numbers, time(), time(), behavior, fallback, prop::bool::weighted(0.05)).prop_map(
-        |((min, max, target, slots), idle, period, behavior, fallback, suspended)| Policy {
+        |((min, max, target, slots, schedules), idle, period, behavior, fallback, suspended)| Policy {
             min,
             max,
+            schedules,
             target,
             slots,
             idle,
@@ -89,18 +119,21 @@ fn readings() -> impl Strategy<Value = Reading> {
 fn observations() -> impl Strategy<Value = Observation> {
     let workers = (number(), prop::bool::weighted(0.7), option::of(tasks()));
     let target = (number(), number(), prop::bool::weighted(0.2));
-    (time(), readings(), target, workers, option::of(time())).prop_map(
-        |(now, reading, (replicas, ready, rollout), (busy_pods, workers_heard, processed), next_due_in)| Observation {
-            now,
-            reading,
-            counted: Counted::at(now),
-            replicas,
-            ready,
-            rollout,
-            busy_pods,
-            workers_heard,
-            processed,
-            next_due_in,
+    ((time(), walls()), readings(), target, workers, option::of(time())).prop_map(
+        |((now, wall), reading, (replicas, ready, rollout), (busy_pods, workers_heard, processed), next_due_in)| {
+            Observation {
+                now,
+                wall,
+                reading,
+                counted: Counted::at(now),
+                replicas,
+                ready,
+                rollout,
+                busy_pods,
+                workers_heard,
+                processed,
+                next_due_in,
+            }
         },
     )
 }
@@ -124,7 +157,8 @@ proptest! {
         let (memory, decision) = decide(&policy, memory_of(&policy, &series), &seen);
         let (replicas, current) = (decision.replicas, seen.replicas);
         prop_assert!(replicas <= policy.max.max(current));
-        prop_assert!(policy.suspended || replicas >= policy.min.min(policy.max));
+        let least = policy.min.max(floor(&policy.schedules, seen.wall, WAKE_AHEAD).replicas);
+        prop_assert!(policy.suspended || replicas >= least.min(policy.max));
         if let Reading::Fresh(work) = &seen.reading && replicas < current {
             prop_assert!(!seen.rollout);
             // Without a word on slots the workers' own words protect them, or each pod is taken to run one task.
@@ -260,6 +294,7 @@ fn replicas_over_time(policy: &Policy, world: &[Stretch], skip: bool) -> Vec<u32
             let next_due_in = due.map(|due| due.saturating_sub(now));
             let seen = Observation {
                 now,
+                wall: wall(now.as_secs_f64()),
                 reading,
                 replicas,
                 ready: replicas,
@@ -310,10 +345,14 @@ proptest! {
         idle in 0_u64..100,
         fallback in option::of((0_u32..9, 0_u64..100)),
         (up, down) in (small_rules(), small_rules()),
+        schedule in option::weighted(0.3, 1_u32..9),
     ) {
         let mut policy = pool(min, 12, backlog).idle(idle as f64).period(0.5).up(up).down(down);
         if let Some((replicas, after)) = fallback {
             policy = policy.fallback(replicas, after as f64);
+        }
+        if let Some(min) = schedule {
+            policy = policy.schedule("often", "1-59/5 * * * *", "3-59/5 * * * *", min);
         }
         let dense = replicas_over_time(&policy, &world, false);
         let skipping = replicas_over_time(&policy, &world, true);
@@ -358,6 +397,7 @@ fn time_to_settle(policy: &Policy, before: u64, after: u64, mut gap: impl FnMut(
         }
         seen = Observation {
             now,
+            wall: wall(now.as_secs_f64()),
             replicas: decision.replicas,
             ready: decision.replicas,
             ..seen

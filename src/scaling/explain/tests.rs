@@ -198,3 +198,28 @@ fn reasons_are_the_rules_names() {
         assert_eq!(rule.reason(), format!("{rule:?}"));
     }
 }
+
+#[test]
+fn schedules() {
+    let p = |min| pool(0, 20, 10).schedule("office", "1 12 * * *", "5 12 * * *", min);
+    says(
+        p(2),
+        &[at(60., 0)],
+        "No work; the schedule \"office\" keeps at least 2.",
+    );
+    says(
+        p(2),
+        &[at(60., 2).waiting(1)],
+        "1 task outstanding (1 waiting) needs 1 replica at 10 each; the schedule \"office\" keeps at least 2.",
+    );
+    says(
+        p(30),
+        &[at(60., 0)],
+        "No work; the schedule \"office\" keeps at least 30, but the maximum is 20.",
+    );
+    says(
+        p(2),
+        &[at(60., 0).unknown()],
+        "2 replicas: the schedule \"office\" keeps at least 2; the broker cannot be read (Timeout).",
+    );
+}
