@@ -26,8 +26,8 @@ pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
 pub use crd::crd;
 pub use schedule::Schedule;
 pub use spec::{
-    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, ScaleDown, TargetKind, TargetRef, TargetRule, TaskWorkerPool,
-    TaskWorkerPoolSpec, Worker,
+    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, ScaleDown, TargetKind, TargetRef, TargetRule,
+    TaskWorkerPool, TaskWorkerPoolSpec, Worker,
 };
 pub use status::{Condition, ConditionStatus, DecisionStatus, EstimatesStatus, LastScale, Status, WorkStatus};
 pub use target::{Target, TargetCondition, TargetSpec, TargetStatus};

@@ -53,7 +53,13 @@ fn same(before: &Decision, after: &Decision) -> bool {
 /// The Events that changed conditions are worth: those that a person must know of.
 pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
     let Some(before) = before else { return Vec::new() };
-    let told = ["Ready", "SourceAvailable", "QueueBlocked", "TargetFeasible", "TargetConflict"];
+    let told = [
+        "Ready",
+        "SourceAvailable",
+        "QueueBlocked",
+        "TargetFeasible",
+        "TargetConflict",
+    ];
     after
         .conditions
         .iter()

@@ -159,7 +159,10 @@ fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
             return Err(Problem::invalid(both));
         }
     };
-    let hint = spec.worker.as_ref().and_then(|worker| worker.expected_task_milliseconds);
+    let hint = spec
+        .worker
+        .as_ref()
+        .and_then(|worker| worker.expected_task_milliseconds);
     let profile = match spec.profile.unwrap_or_default() {
         ProfileName::Economy => Profile::Economy,
         ProfileName::Balanced => Profile::Balanced,

@@ -147,8 +147,12 @@ impl Flow {
 
     /// Tasks run and wait, and none has finished for far longer than one takes: the workers hang.
     pub(crate) fn hangs(&self, now: Moment) -> bool {
-        let Some((at, service)) = self.finished else { return false };
-        let patience = Duration::try_from_secs_f64(service * HANGS).unwrap_or(Duration::MAX).max(PATIENCE);
+        let Some((at, service)) = self.finished else {
+            return false;
+        };
+        let patience = Duration::try_from_secs_f64(service * HANGS)
+            .unwrap_or(Duration::MAX)
+            .max(PATIENCE);
         self.waiting() > 0.0 && self.running() > 0.0 && now.saturating_sub(at) > patience
     }
 

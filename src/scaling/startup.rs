@@ -72,16 +72,20 @@ impl Startup {
             }
         }
         let rose = ready > was_ready;
-        while self.ordered() > starting
+        let mut over = self.ordered().saturating_sub(starting);
+        while over > 0
             && let Some(oldest) = self.orders.front_mut()
         {
-            oldest.pods -= 1;
+            let came = oldest.pods.min(over);
+            oldest.pods -= came;
+            over -= came;
             let Order { at, pods, seen } = *oldest;
             if pods == 0 {
                 self.orders.pop_front();
             }
             if rose && seen && !rollout {
-                self.took.push_back((now.saturating_sub(at), now));
+                let each = (now.saturating_sub(at), now);
+                self.took.extend(std::iter::repeat_n(each, KEPT.min(came as usize)));
             }
         }
         while self.took.len() > KEPT {
@@ -133,9 +137,15 @@ impl Startup {
     /// Pods that should have been ready long ago, if more of them are than became ready lately: something keeps them
     /// (no room on the nodes, a missing image, a crash), and more of them would not help.
     pub(crate) fn stuck(&self, usual: f64, now: Moment) -> Option<u32> {
-        let patience = Duration::try_from_secs_f64(usual * 3.0).unwrap_or_default().max(PATIENCE);
+        let patience = Duration::try_from_secs_f64(usual * 3.0)
+            .unwrap_or_default()
+            .max(PATIENCE);
         let late = |order: &&Order| now.saturating_sub(order.at) > patience;
-        let late = self.orders.iter().filter(late).fold(0, |sum, order| order.pods.saturating_add(sum));
+        let late = self
+            .orders
+            .iter()
+            .filter(late)
+            .fold(0, |sum, order| order.pods.saturating_add(sum));
         let lately = |(_, at): &&(Duration, Moment)| now.saturating_sub(*at) < LATELY;
         let came = self.took.iter().filter(lately).count();
         (late > 0 && late as usize >= came).then_some(late)

@@ -146,7 +146,9 @@ impl Answer {
 
     /// What keeps the target from being met.
     pub(crate) fn trouble(&self, policy: &Policy) -> Option<Trouble> {
-        let Target::Wait(wait) = &policy.target else { return None };
+        let Target::Wait(wait) = &policy.target else {
+            return None;
+        };
         let startup = Duration::try_from_secs_f64(self.startup).unwrap_or_default();
         if let Some(pods) = self.stuck {
             Some(Trouble::PodsNotReady { pods })
@@ -175,7 +177,8 @@ impl Waiting {
         }
         let running = self.running(policy, work, seen);
         let taken = seen.processed.filter(|_| seen.workers_heard);
-        self.flow.take(work, running, taken, policy.hint(), target, seen.counted);
+        self.flow
+            .take(work, running, taken, policy.hint(), target, seen.counted);
         self.margin.saw(self.flow.oldest_wait(seen.now), target, seen.now);
     }
 

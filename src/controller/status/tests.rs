@@ -33,6 +33,9 @@ fn decision(rule: Rule) -> Decision {
         sentence: "15 outstanding at 4 each need 4.".into(),
         limited: None,
         wanted: 4,
+        estimates: None,
+        oldest_wait: None,
+        trouble: None,
         look_again_in: Duration::from_secs(1),
     }
 }

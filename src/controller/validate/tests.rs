@@ -58,7 +58,12 @@ fn the_smallest_pool_gets_the_defaults() {
     assert_eq!(pool.celery.priority_steps, [0, 3, 6, 9]);
     assert_eq!(pool.celery.separator, "\u{6}\u{16}");
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
-    assert_eq!((pool.policy.target, pool.policy.slots), (Target::Backlog(4), None));
+    let wait = Wait {
+        within: Duration::from_secs(60),
+        hint: None,
+        tuning: Profile::Balanced.tuning(),
+    };
+    assert_eq!((pool.policy.target, pool.policy.slots), (Target::Wait(wait), None));
     assert_eq!(pool.policy.idle, Duration::from_secs(60));
     assert_eq!(pool.policy.period, Duration::from_millis(500));
     assert_eq!(pool.policy.fallback, None);
@@ -116,11 +121,18 @@ fn every_field_arrives() {
 }
 
 #[test]
-fn the_backlog_per_replica_is_the_concurrency_where_it_is_not_told() {
-    assert_eq!(
-        good(json!({"worker": {"concurrency": 8}})).policy.target,
-        Target::Backlog(8)
-    );
+fn the_wait_target_its_profile_and_the_hint_arrive() {
+    let wished = good(json!({
+        "target": {"waitSeconds": 30}, "profile": "Economy", "worker": {"expectedTaskMilliseconds": 2500},
+    }));
+    let wait = Wait {
+        within: Duration::from_secs(30),
+        hint: Some(Duration::from_millis(2500)),
+        tuning: Profile::Economy.tuning(),
+    };
+    assert_eq!(wished.policy.target, Target::Wait(wait));
+    let both = json!({"target": {"waitSeconds": 30, "backlogPerReplica": 3}});
+    assert!(pool(&with(both)).unwrap_err().message.contains("exactly one of `waitSeconds` and `backlogPerReplica`"));
 }
 
 #[test]
