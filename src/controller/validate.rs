@@ -10,7 +10,7 @@ use super::pool::{Identity, Key, Pool, Problem, Source, Text};
 use crate::{
     api::{self, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{self, Address, Kind, Secret, url},
-    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Rules, Select},
+    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Rules, Select, Target},
     work::{
         Framework,
         celery::{BrokerKind, Celery, CeleryConfig},

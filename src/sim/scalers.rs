@@ -91,13 +91,14 @@ fn duration(seconds: Seconds) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scaling::Target;
     use crate::sim::{engine::run, workloads, world::World};
 
     fn policy() -> Policy {
         Policy {
             min: 1,
             max: 200,
-            backlog_per_replica: 4,
+            target: Target::Backlog(4),
             slots: Some(4),
             idle: Duration::from_secs(60),
             behavior: Default::default(),

@@ -58,7 +58,7 @@ fn the_smallest_pool_gets_the_defaults() {
     assert_eq!(pool.celery.priority_steps, [0, 3, 6, 9]);
     assert_eq!(pool.celery.separator, "\u{6}\u{16}");
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
-    assert_eq!((pool.policy.backlog_per_replica, pool.policy.slots), (4, None));
+    assert_eq!((pool.policy.backlog_per_replica(), pool.policy.slots), (4, None));
     assert_eq!(pool.policy.idle, Duration::from_secs(60));
     assert_eq!(pool.policy.period, Duration::from_millis(500));
     assert_eq!(pool.policy.fallback, None);
@@ -100,7 +100,7 @@ fn every_field_arrives() {
     assert_eq!((celery.queues.len(), &*celery.priority_steps), (2, &[0, 255][..]));
     let policy = &pool.policy;
     assert_eq!(
-        (policy.min, policy.max, policy.backlog_per_replica, policy.slots),
+        (policy.min, policy.max, policy.backlog_per_replica(), policy.slots),
         (1, 20, 7, Some(3))
     );
     assert_eq!((policy.idle.as_secs(), policy.period.as_millis()), (9, 250));
@@ -117,7 +117,7 @@ fn every_field_arrives() {
 #[test]
 fn the_backlog_per_replica_is_the_concurrency_where_it_is_not_told() {
     assert_eq!(
-        good(json!({"worker": {"concurrency": 8}})).policy.backlog_per_replica,
+        good(json!({"worker": {"concurrency": 8}})).policy.backlog_per_replica(),
         8
     );
 }
