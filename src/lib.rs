@@ -20,11 +20,13 @@
 //! | [`workers`] | `victims` pure: which pods may go · shell: marks them | kube in the shell files only | a decision in the shell |
 //! | [`controller`] | shell: watches, observes, applies, publishes; `validate` and `status` are pure | all of the above | |
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
+//! | [`cli`] | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!
 //! `tests/architecture.rs` enforces the table.
 
 pub mod api;
 pub mod broker;
+pub mod cli;
 pub mod controller;
 pub mod scaling;
 pub mod sim;

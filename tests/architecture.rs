@@ -79,6 +79,11 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "tracing",
         ],
     ),
+    (
+        "cli",
+        &["api", "controller", "scaling", "sim"],
+        &["clap", "serde_saphyr"],
+    ),
 ];
 
 /// Files and folders without a clock, a client or a task. They may use no more than this of the outside.
@@ -92,6 +97,9 @@ const PURE: &[&str] = &[
     "controller/target.rs",
     "controller/pool.rs",
     "broker/url.rs",
+    "cli/simulate/manifest.rs",
+    "cli/simulate/plan.rs",
+    "cli/simulate/answer.rs",
 ];
 
 /// What no pure file says.

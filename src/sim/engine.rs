@@ -45,6 +45,14 @@ pub fn run(workload: &Workload, world: &World, scaler: &mut dyn Scaler, seed: u6
     engine.finish()
 }
 
+/// The pods that are ready when a run begins: enough for what arrives at first, and one more.
+pub fn first_pods(workload: &Workload, world: &World) -> u32 {
+    let first = workload.tasks.iter().take_while(|task| task.arrival < FIRST_SPAN);
+    let work: Seconds = first.map(|task| task.duration).sum();
+    let busy = work / FIRST_SPAN / f64::from(workload.slots.max(1));
+    world.clamp((busy.ceil() as u32).saturating_add(1))
+}
+
 /// When a scaler looks.
 struct Rhythm {
     phase: Seconds,
@@ -107,7 +115,7 @@ impl<'a> Engine<'a> {
     }
 
     fn begin(&mut self, sample_series: bool) {
-        for _ in 0..self.first_pods() {
+        for _ in 0..first_pods(self.workload, self.world) {
             let pod = self.pods.create(self.now);
             self.becomes_ready(pod);
         }
@@ -122,14 +130,6 @@ impl<'a> Engine<'a> {
         if sample_series {
             self.agenda.enter(self.now, Event::Sample);
         }
-    }
-
-    /// Enough for what arrives at first, and one more.
-    fn first_pods(&self) -> u32 {
-        let first = self.workload.tasks.iter().take_while(|task| task.arrival < FIRST_SPAN);
-        let work: Seconds = first.map(|task| task.duration).sum();
-        let busy = work / FIRST_SPAN / f64::from(self.workload.slots.max(1));
-        self.world.clamp((busy.ceil() as u32).saturating_add(1))
     }
 
     /// When the run is over, as far as is known now.

@@ -13,11 +13,14 @@
 //! | `scalers.rs` | our own policy as a [`Scaler`] |
 //! | `peers/` | the others' |
 //! | `bound.rs` | what no scaler can beat |
+//! | `bench/` | the benchmark of policies |
 //! | `report/` | tables, plots and pages of results |
 //! | `random.rs` | random numbers that stay the same |
 #![deny(clippy::disallowed_methods)]
 
 mod agenda;
+#[cfg(feature = "bound")]
+pub mod bench;
 #[cfg(feature = "bound")]
 pub mod bound;
 mod count;

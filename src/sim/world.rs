@@ -95,6 +95,11 @@ impl World {
         self.start_up * random.normal(0.0, self.start_up_sigma).exp()
     }
 
+    /// The mean of the time from a pod's creation to its being ready, in seconds.
+    pub fn mean_start_up(&self) -> Seconds {
+        self.start_up * (self.start_up_sigma * self.start_up_sigma / 2.0).exp()
+    }
+
     /// How much longer a pod takes that is created beside so many others.
     pub(super) fn node_delay(&self, others: usize) -> Seconds {
         match self.nodes {
@@ -133,6 +138,8 @@ mod tests {
         assert_ne!(drawn[5], world.start_up_of(2, 5));
         drawn.sort_by(f64::total_cmp);
         assert!((drawn[2000] - 25.0).abs() < 0.5, "{}", drawn[2000]);
+        let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
+        assert!((mean / world.mean_start_up() - 1.0).abs() < 0.01, "{mean}");
         let exactly = World {
             start_up_sigma: 0.0,
             ..world

@@ -43,16 +43,24 @@ struct Policy {
 
 /// A policy on a workload, over its seeds.
 #[derive(Clone, Debug, PartialEq)]
-struct Cell {
+pub struct Cell {
     workload: String,
-    seeds: usize,
-    pod_hours: Estimate,
-    cost_ratio: Estimate,
-    p95: Estimate,
-    late: Estimate,
-    actions: Estimate,
-    oscillations: Estimate,
-    killed: Estimate,
+    /// How many seeds.
+    pub seeds: usize,
+    /// What it cost.
+    pub pod_hours: Estimate,
+    /// Pod-hours ÷ the bound.
+    pub cost_ratio: Estimate,
+    /// The 95th percentile of waits, in seconds.
+    pub p95: Estimate,
+    /// The share of tasks that waited too long, 0 to 1.
+    pub late: Estimate,
+    /// Changes of the number.
+    pub actions: Estimate,
+    /// Ups soon after a down.
+    pub oscillations: Estimate,
+    /// Tasks interrupted by scaling down.
+    pub killed: Estimate,
 }
 
 impl Comparison {
@@ -76,6 +84,33 @@ impl Comparison {
             policies: policies.collect(),
             workloads,
         }
+    }
+
+    /// What a policy came to on a workload; `None` if it was not run on it.
+    pub fn cell(&self, policy: &str, workload: &str) -> Option<&Cell> {
+        self.policies.iter().find(|one| one.name == policy)?.cell(workload)
+    }
+
+    /// The workloads, in the order in which they first came.
+    pub fn workloads(&self) -> &[String] {
+        &self.workloads
+    }
+
+    /// The policies, likewise.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(|policy| policy.name.as_str())
+    }
+
+    /// Whether a policy, with its one configuration, met the target on all workloads.
+    pub fn is_met_everywhere(&self, policy: &str) -> bool {
+        let met = |workload: &String| self.cell(policy, workload).is_some_and(Cell::is_met);
+        self.workloads.iter().all(met)
+    }
+
+    /// The geometric mean of a policy's cost over the workloads; NaN unless it was run on all of them.
+    pub fn mean_cost_ratio(&self, policy: &str) -> f64 {
+        let policy = self.policies.iter().find(|one| one.name == policy);
+        policy.map_or(f64::NAN, |policy| self.cost_ratio(policy))
     }
 
     /// A table for each workload: every policy's mean ± 95 % confidence interval over the seeds.
@@ -253,7 +288,8 @@ impl Cell {
         })
     }
 
-    fn is_met(&self) -> bool {
+    /// Few enough tasks were late.
+    pub fn is_met(&self) -> bool {
         // The mean of equal shares may come out a hair above them.
         self.late.mean <= LATE + 1e-9
     }

@@ -6,6 +6,7 @@ pub mod page;
 pub mod stats;
 pub mod svg;
 pub mod table;
+pub mod timeline;
 
 /// Text as HTML or SVG shows it, also within quotes.
 pub fn escape(text: &str) -> String {
