@@ -47,9 +47,9 @@ impl Profile {
     pub const fn tuning(self) -> Tuning {
         match self {
             Self::Economy => Tuning {
-                phi: 0.98,
+                phi: 0.96,
                 lean: -0.4,
-                careful: 0.0,
+                careful: 0.05,
                 surplus: Duration::ZERO,
                 trim: Duration::from_secs(15),
             },
@@ -179,7 +179,8 @@ impl Waiting {
         let taken = seen.processed.filter(|_| seen.workers_heard);
         self.flow
             .take(work, running, taken, policy.hint(), target, seen.counted);
-        self.margin.saw(self.flow.oldest_wait(seen.now), target, seen.now);
+        let complete = seen.ready >= seen.replicas;
+        self.margin.saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
     }
 
     /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.
@@ -209,7 +210,7 @@ impl Waiting {
             slots,
             ready: f64::from(seen.ready.min(seen.replicas)),
             running: self.flow.running(),
-            service,
+            service: service * self.margin.slower(),
             startup,
             arriving: self.startup.arriving(startup, now),
         };

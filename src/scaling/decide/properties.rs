@@ -150,7 +150,7 @@ fn memory_of(policy: &Policy, series: &[Observation]) -> Memory {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100000))]
+    #![proptest_config(ProptestConfig::with_cases(20000))]
 
     #[test]
     fn total_within_limits_and_never_lower_on_a_guess(

@@ -89,6 +89,7 @@ impl Variant {
         Policy {
             min: world.min,
             max: world.max,
+            schedules: Vec::new(),
             target,
             slots: Some(workload.slots),
             idle: Duration::from_secs(60),
