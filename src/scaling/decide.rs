@@ -206,7 +206,11 @@ impl Chooser<'_> {
             (self.seen.rollout, current, Rule::Rollout),
             (!starting_for.is_zero(), current, Rule::JustStarted),
             (true, protected(work, self.policy, self.seen), Rule::RunningWork),
-            (idle_in.is_some_and(|left| !left.is_zero()), self.limits.max.min(1), Rule::CoolingDown),
+            (
+                idle_in.is_some_and(|left| !left.is_zero()),
+                self.limits.max.min(1),
+                Rule::CoolingDown,
+            ),
             (true, settled.floor.min(self.limits.max), Rule::Window),
         ];
         let (mut replicas, mut rule) = (self.wish, self.demand_rule());

@@ -180,7 +180,8 @@ impl Waiting {
         self.flow
             .take(work, running, taken, policy.hint(), target, seen.counted);
         let complete = seen.ready >= seen.replicas;
-        self.margin.saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
+        self.margin
+            .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
     }
 
     /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.

@@ -132,7 +132,12 @@ fn the_wait_target_its_profile_and_the_hint_arrive() {
     };
     assert_eq!(wished.policy.target, Target::Wait(wait));
     let both = json!({"target": {"waitSeconds": 30, "backlogPerReplica": 3}});
-    assert!(pool(&with(both)).unwrap_err().message.contains("exactly one of `waitSeconds` and `backlogPerReplica`"));
+    assert!(
+        pool(&with(both))
+            .unwrap_err()
+            .message
+            .contains("exactly one of `waitSeconds` and `backlogPerReplica`")
+    );
 }
 
 #[test]

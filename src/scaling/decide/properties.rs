@@ -148,7 +148,11 @@ fn is_plausible(seen: &Observation) -> bool {
         Reading::Fresh(work) | Reading::Stale { work, .. } => work.clone(),
         Reading::Unknown { .. } => Work::default(),
     };
-    let tasks = work.ready.max(work.in_flight).max(work.running).max(seen.processed.unwrap_or(0));
+    let tasks = work
+        .ready
+        .max(work.in_flight)
+        .max(work.running)
+        .max(seen.processed.unwrap_or(0));
     tasks < 1 << 30 && seen.replicas.max(seen.ready) < 1 << 20 && seen.now < Duration::from_secs(1 << 30)
 }
 
@@ -272,7 +276,9 @@ fn a_million_inputs_and_no_panic() {
         now = now.saturating_add(Duration::from_millis(number(9_000)));
         let (replicas, running) = (number(30) as u32, number(60));
         let mut seen = at(0., replicas).ready_pods(number(30) as u32).waiting(number(500));
-        seen = seen.running(running.min(u64::MAX / 2), (number(20)) as u32).processed(number(100_000));
+        seen = seen
+            .running(running.min(u64::MAX / 2), (number(20)) as u32)
+            .processed(number(100_000));
         (seen.now, seen.counted) = (now, Counted::at(now));
         seen.workers_heard = number(5) > 0;
         let decision;
