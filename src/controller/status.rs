@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod facts;
+mod feasible;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -19,7 +20,7 @@ use crate::{
         ConditionStatus::{self, False, True, Unknown},
         DecisionStatus, EstimatesStatus, LastScale, Mode, Status, WorkStatus,
     },
-    scaling::{Decision, Estimates, Rule, Trouble},
+    scaling::{Decision, Estimates, Rule},
     work::Tally,
 };
 
@@ -118,7 +119,7 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         [
             queues_found(facts),
             blocked(facts),
-            feasible(facts),
+            feasible::feasible(facts),
             fallback(facts),
             conflict(facts),
             reconciling(facts),
@@ -289,40 +290,6 @@ fn queues_found(facts: &Facts) -> Option<Wish> {
             format!("The broker knows no queue `{names}`: counted as empty until it is declared."),
         )
     })
-}
-
-/// What keeps the wait target from being met.
-fn feasible(facts: &Facts) -> Option<Wish> {
-    let decision = facts.decision.filter(|_| facts.problem.is_none())?;
-    let (reason, message) = match decision.trouble? {
-        Trouble::PodsNotReady { pods } => (
-            "PodsNotReady",
-            format!(
-                "{pods} of the ordered replicas are not ready although others take far less time: look at their pods (no \
-                 room on the nodes, a missing image, a crash). Only few more are ordered."
-            ),
-        ),
-        Trouble::NothingFinishes => (
-            "NothingFinishes",
-            "Tasks run and none has finished for far longer than one takes: look at the workers. Only few more replicas \
-             are ordered."
-                .to_owned(),
-        ),
-        Trouble::SlowerThanTarget { startup, in_time } => {
-            let share = in_time.map_or_else(String::new, |share| {
-                format!(" Of the tasks of the last hours {:.1} % started in time.", share * 100.0)
-            });
-            (
-                "PodsStartTooSlowly",
-                format!(
-                    "Replicas are ready after {} s, later than the wait target: work that comes as a surprise waits \
-                     longer, unless `minReplicas` keeps enough of them.{share}",
-                    startup.as_secs()
-                ),
-            )
-        }
-    };
-    Some(wish("TargetFeasible", False, reason, message))
 }
 
 fn blocked(facts: &Facts) -> Option<Wish> {

@@ -31,8 +31,11 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             wanted: seen.replicas,
             rule: Rule::Unknown,
             answer: None,
+            has_work: true,
         },
     };
+    let idle = !demand.has_work && memory.idle_in(policy, seen.now) == Some(Duration::ZERO);
+    let demand = if idle { demand.idle() } else { demand };
     let wish = demand.wanted.clamp(limits.min, limits.max);
     memory.take(policy, seen, demand, wish);
 

@@ -15,6 +15,8 @@ pub(crate) struct Demand {
     pub(crate) rule: Rule,
     /// What the wait rule found.
     pub(crate) answer: Option<Answer>,
+    /// There is something to do, or there will be soon. (The wait rule may want workers for what may come.)
+    pub(crate) has_work: bool,
 }
 
 impl Demand {
@@ -41,6 +43,16 @@ impl Demand {
             wanted: wanted.max(u32::from(rule != Rule::Idle)),
             rule,
             answer: None,
+            has_work: rule != Rule::Idle,
+        }
+    }
+
+    /// Nothing to do for the idle time: whatever the rate of arrivals was, nobody is kept for it.
+    pub(crate) fn idle(self) -> Self {
+        Self {
+            wanted: 0,
+            rule: Rule::Idle,
+            ..self
         }
     }
 
@@ -58,12 +70,8 @@ impl Demand {
             wanted: answer.pods.max(u32::from(there || scheduled)),
             rule,
             answer: Some(answer),
+            has_work: there || scheduled,
         }
-    }
-
-    /// There is something to do.
-    pub(crate) fn has_work(self) -> bool {
-        self.rule != Rule::Idle
     }
 }
 

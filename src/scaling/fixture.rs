@@ -17,6 +17,18 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
     }
 }
 
+/// The same with a wait target in seconds; tasks are said to take 6 s.
+pub(crate) fn waits(min: u32, max: u32, target: f64) -> Policy {
+    Policy {
+        target: Target::Wait(Wait {
+            within: s(target),
+            hint: Some(s(6.0)),
+            tuning: Profile::Balanced.tuning(),
+        }),
+        ..pool(min, max, 1)
+    }
+}
+
 /// A fresh reading of no work at so many seconds; the workers are ready and heard.
 pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
     Observation {

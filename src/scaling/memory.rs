@@ -56,7 +56,7 @@ impl Memory {
             self.wishes = Wishes::default();
         }
         self.last_fresh = Some(seen.now);
-        self.quiet_since = match demand.has_work() {
+        self.quiet_since = match demand.has_work {
             true => None,
             false => self.quiet_since.or(Some(seen.now)),
         };

@@ -305,3 +305,33 @@ fn schedules() {
     assert_eq!(last_of(&p(), &[at(60., 2)]).limited, Some(Schedule));
     assert_eq!(last_of(&p(), &[at(60., 2).waiting(15)]).limited, None);
 }
+
+/// Of the wait rule: what it orders, what it knows, what holds it back.
+#[test]
+fn the_wait_target() {
+    let policy = waits(0, 100, 60.0);
+    let burst = [at(0., 0), at(1., 0).waiting(400)];
+    let first = last_of(&policy, &burst);
+    assert_eq!((first.replicas, first.rule), (19, Rule::Deadline));
+
+    // Ordered ones are reckoned in: nothing new while they start.
+    let started = [at(0., 0), at(1., 0).waiting(400), at(2., 19).ready_pods(0).waiting(400)];
+    assert_eq!(last_of(&policy, &started).replicas, 19);
+
+    // Never ready: only few more are ordered, and the reason is told.
+    let mut stuck = vec![at(0., 0), at(1., 0).waiting(400)];
+    stuck.extend((2..200).map(|t| at(f64::from(t), 19).ready_pods(0).waiting(4000)));
+    let decision = last_of(&policy, &stuck);
+    assert_eq!((decision.replicas, decision.trouble), (19, Some(Trouble::PodsNotReady { pods: 19 })));
+
+    // Without a reading nothing falls, and what was learned survives a restart.
+    let lost = [at(0., 9).running(4, 1), at(1., 9).unknown()];
+    assert_eq!(last_of(&policy, &lost).replicas, 9);
+    let learned = Estimates { task: Some(2.0), startup: Some(90.0), rate: 0.0, slots: None };
+    let (_, decision) = decide(&policy, Memory::remembering(&learned), &at(0., 1));
+    assert_eq!(decision.estimates.unwrap().startup, Some(90.0));
+    assert_eq!(
+        decision.trouble,
+        Some(Trouble::SlowerThanTarget { startup: s(90.0), in_time: None })
+    );
+}
