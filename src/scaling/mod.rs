@@ -298,6 +298,14 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Rules that take turns under a steady load count as one: the wait rule's answers differ by a hair.
+    pub fn family(self) -> Self {
+        match self {
+            Self::Rate | Self::Reserve => Self::Deadline,
+            other => other,
+        }
+    }
+
     /// The rule as a condition reason and metric label.
     pub fn reason(self) -> &'static str {
         match self {
