@@ -34,7 +34,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             has_work: true,
         },
     };
-    let idle = !demand.has_work && memory.idle_in(policy, seen.now) == Some(Duration::ZERO);
+    let idle = !demand.has_work && memory.quiet_for(policy, seen.now);
     let demand = if idle { demand.idle() } else { demand };
     let wish = demand.wanted.clamp(limits.min, limits.max);
     memory.take(policy, seen, demand, wish);

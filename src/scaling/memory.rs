@@ -92,6 +92,12 @@ impl Memory {
         Some(policy.idle.max(policy.period).saturating_sub(quiet))
     }
 
+    /// If there is no work now, there has been none for the idle time. Asked before the observation is taken in.
+    pub(super) fn quiet_for(&self, policy: &Policy, now: Moment) -> bool {
+        let quiet = now.saturating_sub(self.quiet_since.unwrap_or(now));
+        quiet >= policy.idle.max(policy.period)
+    }
+
     /// How long there has been no fresh reading.
     pub(super) fn unread_for(&self, now: Moment) -> Duration {
         let since = self.last_fresh.or(self.first_seen).unwrap_or(now);
