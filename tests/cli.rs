@@ -15,6 +15,7 @@ metadata:
 spec:
   targetRef: {name: mail-worker}
   broker: {url: \"redis://redis:6379/0\"}
+  target: {backlogPerReplica: 2}
   worker: {concurrency: 2}
   minReplicas: 2
   maxReplicas: 2
