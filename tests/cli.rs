@@ -165,7 +165,7 @@ fn errors_name_file_line_and_fix() {
         ),
         (
             &["limits.yaml", "--trace", "trace.csv"],
-            "limits.yaml: line 9: `minReplicas` must be at most",
+            "limits.yaml: line 10: `minReplicas` must be at most",
         ),
         (&["broken.yaml", "--trace", "trace.csv"], "broken.yaml: "),
         (&["other.yaml", "--trace", "trace.csv"], "other.yaml: 0 objects"),
@@ -185,7 +185,7 @@ fn errors_name_file_line_and_fix() {
     assert!(
         folder
             .complains(&["broken.yaml", "--trace", "trace.csv"])
-            .contains("line 9")
+            .contains("line 10")
     );
 }
 
