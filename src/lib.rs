@@ -15,17 +15,21 @@
 //! | [`api`] | data: the custom resource | serde, schemars, kube derive, k8s-openapi types | any other module |
 //! | [`work`] | pure: what counts as work, one folder a framework | std, jiff, serde | tokio, clients, clocks |
 //! | [`scaling`] | pure: how many workers, and why | std, jiff, `work` types | tokio, clients, clocks |
+//! | [`sim`] | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `work` types | kube, `api`, `scaling` |
 //! | [`workers`] | `victims` pure: which pods may go · shell: marks them | kube in the shell files only | a decision in the shell |
 //! | [`controller`] | shell: watches, observes, applies, publishes; `validate` and `status` are pure | all of the above | |
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
+//! | [`cli`] | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!
 //! `tests/architecture.rs` enforces the table.
 
 pub mod api;
 pub mod broker;
+pub mod cli;
 pub mod controller;
 pub mod scaling;
+pub mod sim;
 pub mod telemetry;
 pub mod work;
 pub mod workers;

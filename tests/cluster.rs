@@ -22,3 +22,5 @@ mod spikes;
 #[path = "cluster/stage.rs"]
 mod stage;
 mod support;
+#[path = "cluster/wait.rs"]
+mod wait;

@@ -5,6 +5,7 @@
 //! | `spec.rs` | what the user wishes: [`TaskWorkerPool`] and its parts |
 //! | `broker.rs` | where the broker is: [`Broker`] and the references to Secrets and ConfigMaps |
 //! | `behavior.rs` | the HPA v2 `behavior` field, with bounds |
+//! | `schedule.rs` | floors at known hours: [`Schedule`] |
 //! | `status.rs` | what the operator reports: [`Status`] |
 //! | `crd.rs` | the CustomResourceDefinition as it is published: [`crd()`] |
 //! | `target.rs` | the part of a Deployment that the operator reads: [`Target`] |
@@ -15,6 +16,7 @@
 mod behavior;
 mod broker;
 mod crd;
+mod schedule;
 mod spec;
 mod status;
 mod target;
@@ -22,11 +24,12 @@ mod target;
 pub use behavior::{Behavior, PolicyType, ScalingPolicy, ScalingRules, SelectPolicy};
 pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
 pub use crd::crd;
+pub use schedule::Schedule;
 pub use spec::{
-    CeleryOptions, Fallback, FrameworkName, Mode, ScaleDown, TargetKind, TargetRef, TargetRule, TaskWorkerPool,
-    TaskWorkerPoolSpec, Worker,
+    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, ScaleDown, TargetKind, TargetRef, TargetRule,
+    TaskWorkerPool, TaskWorkerPoolSpec, Worker,
 };
-pub use status::{Condition, ConditionStatus, DecisionStatus, LastScale, Status, WorkStatus};
+pub use status::{Condition, ConditionStatus, DecisionStatus, EstimatesStatus, LastScale, Status, WorkStatus};
 pub use target::{Target, TargetCondition, TargetSpec, TargetStatus};
 
 /// The API group.

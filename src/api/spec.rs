@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Behavior, Broker, Status};
+use super::{Behavior, Broker, Schedule, Status};
 
 /// What the pool is to do: which workers, which broker and queues, and between which limits. `targetRef` and `broker` are
 /// enough; every other field has a default.
@@ -58,6 +58,8 @@ use super::{Behavior, Broker, Status};
         .message("`minReplicas` must be at most `maxReplicas`").field_path(".minReplicas"),
     validation = Rule::new("!has(self.fallback) || self.fallback.replicas <= self.maxReplicas")
         .message("`fallback.replicas` must be at most `maxReplicas`").field_path(".fallback.replicas"),
+    validation = Rule::new("!has(self.profile) || !has(self.target) || !has(self.target.backlogPerReplica)")
+        .message("`profile` must not be set with `target.backlogPerReplica`: it tunes the wait target").field_path(".profile"),
     validation = Rule::new("self.queues.all(q, self.queues.exists_one(p, p == q))")
         .message("`queues` must not name a queue twice").field_path(".queues"),
     validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
@@ -101,10 +103,15 @@ pub struct TaskWorkerPoolSpec {
     #[schemars(range(min = 1, max = 10000))]
     pub max_replicas: i32,
 
-    /// How the number of replicas follows from the work. Default: one replica for each `worker.concurrency` tasks, or
-    /// for each 4. Example: `{backlogPerReplica: 10}`.
+    /// How the number of replicas follows from the work: one of `waitSeconds` and `backlogPerReplica`. Default:
+    /// `{waitSeconds: 60}`. Example: `{waitSeconds: 30}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRule>,
+
+    /// How lean the wait target is met: `Economy` uses the waiting up and costs least, `Balanced` leaves a margin,
+    /// `Responsive` keeps waits short. Only with `target.waitSeconds`. Default: `Balanced`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
 
     /// What one replica can do. Default: nothing is known of it. Example: `{concurrency: 4}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,6 +125,14 @@ pub struct TaskWorkerPoolSpec {
     /// none; up goes straight to the number that the work needs, down after two short windows (30 s, 60 s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
+
+    /// Hours at which at least so many replicas run, whatever the work; up to 16 of them. They are ready by then: each
+    /// counts from a pod's start-up time (30 s) before its start. `maxReplicas` stays the limit. Default: none. Example:
+    /// `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone: Europe/Berlin, minReplicas: 2}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub schedules: Vec<Schedule>,
 
     /// Replicas to run when the broker cannot be read for long. Default: none, the replicas are held as they are.
     /// Example: `{replicas: 3, afterSeconds: 120}`.
@@ -232,12 +247,33 @@ pub struct CeleryOptions {
     pub heartbeat_channel: Option<String>,
 }
 
+/// How lean the wait target is met.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+pub enum ProfileName {
+    /// Uses the waiting up, costs least.
+    Economy,
+    /// Leaves a margin.
+    #[default]
+    Balanced,
+    /// Keeps waits short.
+    Responsive,
+}
+
 /// How the number of replicas follows from the work.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.waitSeconds) != has(self.backlogPerReplica)")
+    .message("`target` must set exactly one of `waitSeconds` and `backlogPerReplica`"))]
 pub struct TargetRule {
-    /// Outstanding tasks (waiting, running, due within 30 s) for each replica, 1 to 1000000; rounded up. Default:
-    /// `worker.concurrency`, or 4 where that is not set either. Example: 10.
+    /// The wait target: queued tasks start within so many seconds, 1 to 86400, with the fewest replicas; 99 of 100 are
+    /// meant. Task time, start-up time and arrivals are learned. A target shorter than a pod's start-up can only be met
+    /// by replicas that are there already. Default: 60. Example: 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub wait_seconds: Option<i32>,
+
+    /// Instead of the wait target: outstanding tasks (waiting, running, due within 30 s) for each replica, 1 to 1000000;
+    /// rounded up. Default: not set. Example: 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000000))]
     pub backlog_per_replica: Option<i32>,
@@ -247,11 +283,19 @@ pub struct TargetRule {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Worker {
-    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: unknown; then
-    /// running work is protected by what the workers' heartbeats say, or, without heartbeats, as if each ran 1 task.
+    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: unknown; then the
+    /// wait target reckons with the most that one was seen to run, and running work is protected by what the workers'
+    /// heartbeats say, or, without heartbeats, as if each ran 1 task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub concurrency: Option<i32>,
+
+    /// How long a task usually takes, in milliseconds, 1 to 86400000: a guess that counts until real tasks have been
+    /// seen, and where workers do not tell how many they have done. Default: not set; then 10 s until the first tasks
+    /// have finished. Example: 2500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400000))]
+    pub expected_task_milliseconds: Option<i32>,
 }
 
 /// When the last replicas may go.

@@ -34,6 +34,10 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkStatus>,
 
+    /// What was learned, as far as something was; a restarted operator begins with it. Only with `target.waitSeconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimates: Option<EstimatesStatus>,
+
     /// The last decision and its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionStatus>,
@@ -43,7 +47,7 @@ pub struct Status {
     pub last_scale: Option<LastScale>,
 
     /// Conditions: `Ready` says that the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited`, `Degraded`,
-    /// `QueuesFound`, `QueueBlocked`, `Fallback` and `TargetConflict` say the rest; `Reconciling` and `Stalled` appear
+    /// `QueuesFound`, `QueueBlocked`, `TargetFeasible`, `Fallback` and `TargetConflict` say the rest; `Reconciling` and `Stalled` appear
     /// only while they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -76,6 +80,31 @@ pub struct WorkStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub sampled_at: Option<Time>,
+}
+
+/// What was learned of the work and the workers.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EstimatesStatus {
+    /// How long a task takes, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
+    pub task_milliseconds: Option<i64>,
+
+    /// Tasks that arrive in a minute, batches left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
+    pub arrivals_per_minute: Option<i64>,
+
+    /// From the order of a replica until it is ready, in seconds; three of five were faster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
+    pub startup_seconds: Option<i64>,
+
+    /// Tasks that one replica runs at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2147483647))]
+    pub concurrency: Option<i32>,
 }
 
 /// The last decision and its reason.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{LastScale, Status},
     broker::{Address, SubscriberId},
-    scaling::{Decision, Memory, Observation, Reading},
+    scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     work::{Moment, Now, SampleError, Tally},
 };
 
@@ -62,6 +62,8 @@ pub enum Link {
 pub struct Samples {
     /// The last count, and when it was taken.
     pub last: Option<(Arc<Tally>, Now)>,
+    /// When the count before that was taken, whether or not it said something new.
+    pub before: Option<Moment>,
     /// The last sample failed: why, and since when all have.
     pub failing: Option<(SampleError, Moment)>,
     /// The newest count for a task that writes: it looks again before it lowers.
@@ -108,6 +110,19 @@ pub struct Tasks {
     pub publishing: bool,
 }
 
+/// What the process before learned stands in the status.
+fn remembered(stored: Option<&Status>) -> Memory {
+    let Some(learned) = stored.and_then(|status| status.estimates.as_ref()) else {
+        return Memory::default();
+    };
+    Memory::remembering(&Estimates {
+        task: learned.task_milliseconds.map(|task| task as f64 / 1e3),
+        rate: 0.0,
+        startup: learned.startup_seconds.map(|startup| startup as f64),
+        slots: learned.concurrency.and_then(|slots| u32::try_from(slots).ok()),
+    })
+}
+
 /// Three changes by others within this time are a conflict.
 const FIGHT_WINDOW: Duration = Duration::from_secs(600);
 const FIGHTS: usize = 3;
@@ -115,6 +130,7 @@ const FIGHTS: usize = 3;
 impl Entry {
     /// A pool just met.
     pub fn new(id: SubscriberId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
+        let memory = remembered(stored.as_ref());
         Self {
             id,
             identity,
@@ -123,10 +139,11 @@ impl Entry {
             link: Link::None,
             samples: Samples {
                 last: None,
+                before: None,
                 failing: None,
                 newest: watch::Sender::new(Arc::default()),
             },
-            memory: Memory::default(),
+            memory,
             decision: None,
             hold: Hold::default(),
             last_scale: None,
@@ -174,7 +191,12 @@ impl Entry {
         let busy = tally.map_or(0, |tally| tally.busy.values().filter(|tasks| **tasks > 0).count());
         Observation {
             now: now.moment,
+            wall: now.wall,
             reading: self.reading(pool, now.moment),
+            counted: Counted {
+                at: self.samples.last.as_ref().map_or(now.moment, |(_, at)| at.moment),
+                before: self.samples.before,
+            },
             replicas: self.replicas(target),
             ready: target.ready,
             rollout: target.rollout,

@@ -47,13 +47,19 @@ pub fn decision(identity: &Identity, before: Option<&Decision>, after: &Decision
 
 /// A decision that leaves everything as it is, for the same reason, is not worth a line.
 fn same(before: &Decision, after: &Decision) -> bool {
-    before.replicas == after.replicas && before.rule == after.rule
+    before.replicas == after.replicas && before.rule.family() == after.rule.family()
 }
 
 /// The Events that changed conditions are worth: those that a person must know of.
 pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
     let Some(before) = before else { return Vec::new() };
-    let told = ["Ready", "SourceAvailable", "QueueBlocked", "TargetConflict"];
+    let told = [
+        "Ready",
+        "SourceAvailable",
+        "QueueBlocked",
+        "TargetFeasible",
+        "TargetConflict",
+    ];
     after
         .conditions
         .iter()

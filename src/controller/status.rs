@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod facts;
+mod feasible;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -17,9 +18,9 @@ use crate::{
     api::{
         Condition,
         ConditionStatus::{self, False, True, Unknown},
-        DecisionStatus, LastScale, Mode, Status, WorkStatus,
+        DecisionStatus, EstimatesStatus, LastScale, Mode, Status, WorkStatus,
     },
-    scaling::{Decision, Rule},
+    scaling::{Decision, Estimates, Rule},
     work::Tally,
 };
 
@@ -40,7 +41,14 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         replicas: facts.target.map(|(replicas, _)| count(replicas)),
         ready_replicas: facts.target.map(|(_, ready)| count(ready)),
         desired_replicas: decision.map(|decision| count(decision.replicas)),
-        work: counted.filter(|_| usable).map(|(tally, at)| work(tally, at)),
+        work: counted.filter(|_| usable).map(|(tally, at)| WorkStatus {
+            oldest_wait_seconds: (tally.work.oldest_wait)
+                .or(decision.and_then(|decision| decision.oldest_wait))
+                .filter(|_| tally.work.ready > 0)
+                .map(|wait| wide(wait.as_secs())),
+            ..work(tally, at)
+        }),
+        estimates: decision.and_then(|decision| decision.estimates).and_then(estimates),
         decision: decision.map(|decision| DecisionStatus {
             replicas: count(decision.replicas),
             rule: decision.rule.reason().to_owned(),
@@ -63,9 +71,20 @@ fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
         ready: wide(tally.work.ready),
         in_flight: wide(tally.work.in_flight),
         scheduled: wide(tally.work.scheduled),
-        oldest_wait_seconds: tally.work.oldest_wait.map(|wait| wide(wait.as_secs())),
         sampled_at: Some(Time(whole_second(at))),
+        ..WorkStatus::default()
     }
+}
+
+/// What was learned; `None`: nothing yet.
+fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
+    let status = EstimatesStatus {
+        task_milliseconds: learned.task.map(|task| (task * 1e3) as i64),
+        arrivals_per_minute: Some((learned.rate * 60.0).round() as i64).filter(|rate| *rate > 0),
+        startup_seconds: learned.startup.map(|startup| startup.ceil() as i64),
+        concurrency: learned.slots.map(count),
+    };
+    (status.task_milliseconds.is_some() || status.startup_seconds.is_some()).then_some(status)
 }
 
 /// The decision's sentence, with what the deed had to leave undone.
@@ -100,6 +119,7 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         [
             queues_found(facts),
             blocked(facts),
+            feasible::feasible(facts),
             fallback(facts),
             conflict(facts),
             reconciling(facts),
@@ -225,6 +245,12 @@ fn limited(facts: &Facts) -> Wish {
             True,
             "Minimum",
             "The work asks for fewer replicas than `minReplicas`.",
+        ),
+        Some((_, Rule::Schedule)) => wish(
+            kind,
+            True,
+            "Schedule",
+            "The work asks for fewer replicas than a schedule keeps.",
         ),
         Some((_, rule)) => wish(kind, True, rule.reason(), "`behavior` limits the step."),
         None => wish(kind, False, "WithinLimits", "No limit holds the replicas back."),

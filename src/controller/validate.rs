@@ -2,15 +2,17 @@
 //! Pure. The schema refuses most of this at the API server already; stored objects may be older than the schema.
 #![deny(clippy::disallowed_methods)]
 
+mod schedules;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::pool::{Identity, Key, Pool, Problem, Source, Text};
 use crate::{
-    api::{self, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
+    api::{self, ProfileName, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{self, Address, Kind, Secret, url},
-    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Rules, Select},
+    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
     work::{
         Framework,
         celery::{BrokerKind, Celery, CeleryConfig},
@@ -18,7 +20,7 @@ use crate::{
 };
 
 /// Outstanding tasks for each replica where neither the target nor the concurrency is given.
-const BACKLOG_PER_REPLICA: u32 = 4;
+const WAIT_SECONDS: i32 = 60;
 
 /// RabbitMQ's short strings are at most so many bytes.
 const NAME_BYTES: usize = 255;
@@ -147,22 +149,43 @@ fn celery(spec: &TaskWorkerPoolSpec) -> Result<CeleryConfig, Problem> {
     })
 }
 
+fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
+    let rule = spec.target.clone().unwrap_or_default();
+    let wait = match (rule.wait_seconds, rule.backlog_per_replica) {
+        (None, Some(backlog)) => return Ok(Target::Backlog(number("target.backlogPerReplica", backlog)?.max(1))),
+        (wait, None) => wait.unwrap_or(WAIT_SECONDS),
+        (Some(_), Some(_)) => {
+            let both = "`target` must set exactly one of `waitSeconds` and `backlogPerReplica`";
+            return Err(Problem::invalid(both));
+        }
+    };
+    let hint = spec
+        .worker
+        .as_ref()
+        .and_then(|worker| worker.expected_task_milliseconds);
+    let profile = match spec.profile.unwrap_or_default() {
+        ProfileName::Economy => Profile::Economy,
+        ProfileName::Balanced => Profile::Balanced,
+        ProfileName::Responsive => Profile::Responsive,
+    };
+    Ok(Target::Wait(Wait {
+        within: seconds("target.waitSeconds", wait)?.max(Duration::from_secs(1)),
+        hint: hint
+            .map(|hint| number("worker.expectedTaskMilliseconds", hint))
+            .transpose()?
+            .map(|hint| Duration::from_millis(u64::from(hint.max(1)))),
+        tuning: profile.tuning(),
+    }))
+}
+
 fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
     let concurrency = spec.worker.as_ref().and_then(|worker| worker.concurrency);
-    let backlog = spec
-        .target
-        .as_ref()
-        .and_then(|target| target.backlog_per_replica)
-        .or(concurrency);
     let behavior = spec.behavior.clone().unwrap_or_default();
     Ok(Policy {
         min: number("minReplicas", spec.min_replicas)?,
         max: number("maxReplicas", spec.max_replicas)?,
-        backlog_per_replica: backlog
-            .map_or(Ok(BACKLOG_PER_REPLICA), |backlog| {
-                number("target.backlogPerReplica", backlog)
-            })?
-            .max(1),
+        schedules: schedules::schedules(&spec.schedules)?,
+        target: target(spec)?,
         slots: concurrency
             .map(|slots| number("worker.concurrency", slots))
             .transpose()?,

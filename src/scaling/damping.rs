@@ -3,7 +3,7 @@
 //! A clear surplus (at least 20 % and at least 2 replicas) goes after [`SURPLUS_WINDOW`], about one pod start-up: the
 //! break-even between keeping a pod and starting another. A small one, which may be noise, waits [`TRIM_WINDOW`].
 #![deny(clippy::disallowed_methods)]
-use super::{Behavior, Moment, Rules, history::History};
+use super::{Behavior, Moment, Policy, Rules, Target, history::History};
 use std::time::Duration;
 
 /// How long a clear surplus is kept.
@@ -33,8 +33,9 @@ pub(crate) struct Settled {
 
 impl Wishes {
     /// Takes a wish in.
-    pub(crate) fn record(&mut self, wish: u32, now: Moment, behavior: &Behavior) {
-        self.highs.record_peak(wish, now, guard(behavior));
+    pub(crate) fn record(&mut self, wish: u32, now: Moment, policy: &Policy) {
+        let behavior = &policy.behavior;
+        self.highs.record_peak(wish, now, policy.guard());
         match window(behavior.up.as_ref()) {
             Some(window) => self.lows.record_peak(!wish, now, window),
             None => self.lows = History::default(),
@@ -49,7 +50,8 @@ impl Wishes {
     }
 
     /// How far the wishes let `replicas` go down: by the user's own window if there is one, else by ours.
-    pub(crate) fn settled(&self, replicas: u32, now: Moment, behavior: &Behavior) -> Settled {
+    pub(crate) fn settled(&self, replicas: u32, now: Moment, policy: &Policy) -> Settled {
+        let behavior = &policy.behavior;
         let by = |window| Settled {
             floor: self.highs.at(window, now).unwrap_or(replicas),
             window,
@@ -58,7 +60,8 @@ impl Wishes {
         if let Some(window) = window(behavior.down.as_ref()) {
             return by(window);
         }
-        let (surplus, trim) = (by(SURPLUS_WINDOW), by(TRIM_WINDOW));
+        let (surplus, trim) = policy.windows();
+        let (surplus, trim) = (by(surplus), by(trim));
         let next_change = surplus.next_change.into_iter().chain(trim.next_change).min();
         let chosen = if clear_surplus(replicas, surplus.floor) {
             surplus
@@ -69,19 +72,27 @@ impl Wishes {
     }
 }
 
-/// The window that a step from `replicas` down to `wish` waits for.
-pub(crate) fn window_for(replicas: u32, wish: u32, behavior: &Behavior) -> Duration {
-    let ours = if clear_surplus(replicas, wish) {
-        SURPLUS_WINDOW
-    } else {
-        TRIM_WINDOW
-    };
-    window(behavior.down.as_ref()).unwrap_or(ours)
-}
+impl Policy {
+    /// How long a clear surplus is kept, and how long a small one.
+    fn windows(&self) -> (Duration, Duration) {
+        match &self.target {
+            Target::Backlog(_) => (SURPLUS_WINDOW, TRIM_WINDOW),
+            Target::Wait(wait) => (wait.tuning.surplus, wait.tuning.trim),
+        }
+    }
 
-/// How long fresh readings must have been seen before anything goes down: then every window is full.
-pub(crate) fn guard(behavior: &Behavior) -> Duration {
-    window(behavior.down.as_ref()).unwrap_or_default().max(TRIM_WINDOW)
+    /// The window that a step from `replicas` down to `wish` waits for.
+    pub(crate) fn window_for(&self, replicas: u32, wish: u32) -> Duration {
+        let (surplus, trim) = self.windows();
+        let ours = if clear_surplus(replicas, wish) { surplus } else { trim };
+        window(self.behavior.down.as_ref()).unwrap_or(ours)
+    }
+
+    /// How long fresh readings must have been seen before anything goes down: then every window is full.
+    pub(crate) fn guard(&self) -> Duration {
+        let (_, trim) = self.windows();
+        window(self.behavior.down.as_ref()).unwrap_or_default().max(trim)
+    }
 }
 
 fn window(rules: Option<&Rules>) -> Option<Duration> {
@@ -123,7 +134,7 @@ mod tests {
     #[test]
     fn a_small_surplus_waits_longer_than_a_clear_one() {
         let mut wishes = Wishes::default();
-        let none = Behavior::default();
+        let none = crate::scaling::fixture::pool(0, 100, 10);
         wishes.record(10, s(0), &none);
         wishes.record(9, s(100), &none);
         assert_eq!(
@@ -140,7 +151,7 @@ mod tests {
     #[test]
     fn without_a_window_of_its_own_the_way_up_is_free() {
         let mut wishes = Wishes::default();
-        wishes.record(3, s(0), &Behavior::default());
+        wishes.record(3, s(0), &crate::scaling::fixture::pool(0, 9, 1));
         assert_eq!(wishes.lowest(s(0), &Behavior::default()), (u32::MAX, None));
     }
 }

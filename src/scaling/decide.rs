@@ -6,6 +6,7 @@ use super::{
     demand::Demand,
     explain::{Case, explain},
     memory::LONGEST_LOOK,
+    schedule::Floor,
 };
 use crate::work::WAKE_AHEAD;
 use std::time::Duration;
@@ -21,14 +22,20 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// A caller may skip observations that say nothing new (`now`, ages and `next_due_in` count down by themselves), as
 /// long as it decides again after [`Decision::look_again_in`]: what time alone changes is met then.
 pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memory, Decision) {
-    let limits = Limits::of(policy);
+    let floor = memory.floor.floor(&policy.schedules, seen.wall, WAKE_AHEAD);
+    let limits = Limits::of(policy, &floor);
+    memory.learn(policy, seen);
     let demand = match &seen.reading {
-        Reading::Fresh(work) | Reading::Stale { work, .. } => Demand::of(work, policy, seen),
+        Reading::Fresh(work) | Reading::Stale { work, .. } => Demand::of(work, policy, seen, &mut memory.waiting),
         Reading::Unknown { .. } => Demand {
             wanted: seen.replicas,
             rule: Rule::Unknown,
+            answer: None,
+            has_work: true,
         },
     };
+    let idle = !demand.has_work && memory.quiet_for(policy, seen.now);
+    let demand = if idle { demand.idle() } else { demand };
     let wish = demand.wanted.clamp(limits.min, limits.max);
     memory.take(policy, seen, demand, wish);
 
@@ -48,13 +55,19 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             policy,
             seen,
             demand,
+            floor,
             wish,
             replicas: choice.replicas,
             rule: choice.rule,
         }),
         limited: chooser.limited(choice),
         wanted: demand.wanted,
-        look_again_in: choice.pending.unwrap_or(USUAL_LOOK).clamp(SHORTEST_LOOK, LONGEST_LOOK),
+        estimates: demand.answer.map(|_| memory.waiting.estimates(policy, demand.answer)),
+        oldest_wait: demand.answer.map(|answer| answer.oldest_wait),
+        trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
+        look_again_in: soonest([choice.pending, floor.next_change])
+            .unwrap_or(USUAL_LOOK)
+            .clamp(SHORTEST_LOOK, LONGEST_LOOK),
     };
     (memory, decision)
 }
@@ -63,13 +76,18 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
 #[derive(Clone, Copy)]
 struct Limits {
     min: u32,
+    /// Who sets the minimum.
+    min_rule: Rule,
     max: u32,
 }
 
 impl Limits {
-    fn of(policy: &Policy) -> Self {
+    /// A schedule raises the minimum.
+    fn of(policy: &Policy, floor: &Floor) -> Self {
+        let by_schedule = floor.replicas > policy.min && policy.max > policy.min;
         Self {
-            min: policy.min.min(policy.max),
+            min: policy.min.max(floor.replicas).min(policy.max),
+            min_rule: if by_schedule { Rule::Schedule } else { Rule::Minimum },
             max: policy.max,
         }
     }
@@ -117,9 +135,10 @@ impl Chooser<'_> {
                         pending: None,
                     }
                 };
+                let deadlines = self.demand.answer.and_then(|answer| answer.look_again_in(self.policy));
                 let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(WAKE_AHEAD));
                 Choice {
-                    pending: soonest([choice.pending, wake]),
+                    pending: soonest([choice.pending, wake, deadlines]),
                     ..choice
                 }
             }
@@ -130,7 +149,7 @@ impl Chooser<'_> {
     fn unread(&self, rule: Rule) -> Choice {
         let current = self.seen.replicas;
         let held = current.max(self.limits.min);
-        let rule = if held > current { Rule::Minimum } else { rule };
+        let rule = if held > current { self.limits.min_rule } else { rule };
         let unread_for = self.memory.unread_for(self.seen.now);
         match self.policy.fallback {
             Some(fallback) if unread_for >= fallback.after => Choice {
@@ -190,7 +209,11 @@ impl Chooser<'_> {
             (self.seen.rollout, current, Rule::Rollout),
             (!starting_for.is_zero(), current, Rule::JustStarted),
             (true, protected(work, self.policy, self.seen), Rule::RunningWork),
-            (idle_in.is_some_and(|left| !left.is_zero()), 1, Rule::CoolingDown),
+            (
+                idle_in.is_some_and(|left| !left.is_zero()),
+                self.limits.max.min(1),
+                Rule::CoolingDown,
+            ),
             (true, settled.floor.min(self.limits.max), Rule::Window),
         ];
         let (mut replicas, mut rule) = (self.wish, self.demand_rule());
@@ -221,7 +244,10 @@ impl Chooser<'_> {
     /// user set is the user's word too.
     fn settled(&self, idle_in: Option<Duration>) -> Settled {
         let behavior = &self.policy.behavior;
-        let settled = self.memory.wishes.settled(self.seen.replicas, self.seen.now, behavior);
+        let settled = self
+            .memory
+            .wishes
+            .settled(self.seen.replicas, self.seen.now, self.policy);
         let users = behavior.down.as_ref().is_some_and(|rules| rules.window.is_some());
         match idle_in {
             Some(Duration::ZERO) if !users => Settled { floor: 0, ..settled },
@@ -236,7 +262,7 @@ impl Chooser<'_> {
         if self.demand.wanted > self.limits.max {
             Rule::Maximum
         } else if self.demand.wanted < self.limits.min && !idle_step {
-            Rule::Minimum
+            self.limits.min_rule
         } else {
             self.demand.rule
         }
@@ -248,7 +274,9 @@ impl Chooser<'_> {
             Rule::Behavior => Some(Rule::Behavior),
             Rule::Suspended | Rule::Unknown | Rule::Stale | Rule::Fallback | Rule::BlockedQueue => None,
             _ if self.demand.wanted > self.limits.max => Some(Rule::Maximum),
-            _ if self.demand.wanted < self.limits.min && choice.replicas == self.limits.min => Some(Rule::Minimum),
+            _ if self.demand.wanted < self.limits.min && choice.replicas == self.limits.min => {
+                Some(self.limits.min_rule)
+            }
             _ => None,
         }
     }

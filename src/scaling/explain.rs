@@ -3,9 +3,10 @@
 //! It changes only when its facts change: no ages and no countdowns, which would make every look a new status.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Observation, Policy, Reading, Rule, Select, Work,
-    damping::{guard, window_for},
+    Observation, Policy, Reading, Rule, Select, Target, Work,
     demand::{Demand, lives_in_a_worker, running_that_counts},
+    flow::waiting,
+    schedule::Floor,
 };
 use crate::work::WAKE_AHEAD;
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub(crate) struct Case<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) seen: &'a Observation,
     pub(crate) demand: Demand,
+    /// What the schedules ask for.
+    pub(crate) floor: Floor<'a>,
     /// What is wanted, within the limits.
     pub(crate) wish: u32,
     pub(crate) replicas: u32,
@@ -36,17 +39,18 @@ pub(crate) fn explain(case: &Case) -> String {
     match case.rule {
         Rule::Maximum => format!("{}; the maximum is {}.", need(case, work), policy.max),
         Rule::Minimum => format!("{}; the minimum is {}.", need(case, work), policy.min.min(policy.max)),
+        Rule::Schedule => format!("{}; {}.", need(case, work), keeps(case)),
         Rule::Idle if seen.replicas > *replicas => idle(&format!("No work for {}", seconds(policy.idle)), work),
         Rule::Idle => idle("No work", work),
         Rule::CoolingDown => kept(case, &format!("no work, but not for {} yet", seconds(policy.idle))),
         Rule::Window => {
-            let window = window_for(seen.replicas, case.wish, &policy.behavior);
+            let window = policy.window_for(seen.replicas, case.wish);
             kept_though(case, &format!("a {} window has not passed", seconds(window)))
         }
         Rule::RunningWork => kept_though(case, &protects(case, work)),
         Rule::Rollout => kept_though(case, "the target is rolling out"),
         Rule::JustStarted => {
-            let guard = seconds(guard(&policy.behavior));
+            let guard = seconds(policy.guard());
             kept_though(case, &format!("the work has been watched for less than {guard}"))
         }
         Rule::Behavior => behavior(case),
@@ -76,6 +80,7 @@ fn unread(case: &Case) -> String {
             seconds(fallback.after),
             count(case.replicas.min(fallback.replicas), "replica"),
         ),
+        (Rule::Schedule, _) => format!("{}: {}; {what}{why}.", count(case.replicas, "replica"), keeps(case)),
         (Rule::Minimum, _) => format!("The minimum is {}; {what}{why}.", count(case.replicas, "replica")),
         _ => format!(
             "Holding {}: {what}{why}; nothing is scaled down.",
@@ -84,11 +89,22 @@ fn unread(case: &Case) -> String {
     }
 }
 
+/// `the schedule "office" keeps at least 2`.
+fn keeps(case: &Case) -> String {
+    let name = case.floor.name.unwrap_or_default();
+    let (floor, max) = (case.floor.replicas, case.policy.max);
+    let limit = match floor > max {
+        true => format!(", but the maximum is {max}"),
+        false => String::new(),
+    };
+    format!("the schedule \"{name}\" keeps at least {floor}{limit}")
+}
+
 /// What the work asks for, without the full stop.
 fn need(case: &Case, work: &Work) -> String {
     let replicas = count(case.demand.wanted, "replica");
     let needs = |tasks: u64| if tasks == 1 { "needs" } else { "need" };
-    let each = case.policy.backlog_per_replica.max(1);
+    let each = case.policy.backlog_per_replica();
     match case.demand.rule {
         Rule::Backlog => {
             let on_theirs = running_that_counts(work, case.policy, case.seen) < work.running;
@@ -108,21 +124,76 @@ fn need(case: &Case, work: &Work) -> String {
         Rule::Scheduled if work.due_soon > 0 => {
             let due = verb(work.due_soon, "scheduled task", "comes", "come");
             let verb = needs(work.due_soon);
-            format!(
-                "{due} due within {} and {verb} {replicas} at {each} each",
-                seconds(WAKE_AHEAD)
-            )
+            let at = match case.policy.target {
+                Target::Backlog(_) => format!(" at {each} each"),
+                Target::Wait(_) => String::new(),
+            };
+            format!("{due} due within {} and {verb} {replicas}{at}", seconds(WAKE_AHEAD))
         }
         Rule::Scheduled if lives_in_a_worker(work) => {
             let live = verb(work.scheduled, "scheduled task", "lives", "live");
             format!("{live} in a worker's memory and {} {replicas}", needs(work.scheduled))
         }
+        Rule::Deadline | Rule::Rate | Rule::Reserve => by_wait(case, work),
         Rule::Scheduled => format!(
             "A scheduled task comes due within {} and needs {replicas}",
             seconds(WAKE_AHEAD)
         ),
         _ => "No work".to_owned(),
     }
+}
+
+/// What the wait rule found.
+fn by_wait(case: &Case, work: &Work) -> String {
+    let replicas = count(case.demand.wanted, "replica");
+    let (Some(answer), Target::Wait(wait)) = (&case.demand.answer, &case.policy.target) else {
+        return "No work".to_owned();
+    };
+    let target = seconds(wait.within);
+    let task = seconds(rounded(answer.service));
+    let slots = count(answer.slots, "slot");
+    let waiting = waiting(work, work.running);
+    match case.demand.rule {
+        Rule::Rate => {
+            format!(
+                "{} tasks a second at {task} each need {replicas} of {slots}",
+                per_second(answer.rate)
+            )
+        }
+        Rule::Reserve => format!(
+            "Pods start in {}, later than the target of {target}: {replicas} for what may arrive meanwhile",
+            seconds(rounded(answer.startup)),
+        ),
+        _ if waiting == 0 => {
+            let running = count(work.in_flight, "task");
+            let verb = if work.in_flight == 1 {
+                "runs and needs"
+            } else {
+                "run and need"
+            };
+            format!("{running} {verb} {replicas}")
+        }
+        _ => {
+            let tasks = verb(waiting, "task", "waits", "wait");
+            let late = if answer.need.overdue {
+                ", too many for pods to start in time"
+            } else {
+                ""
+            };
+            format!("{tasks} to start within {target}{late}: at {task} each that needs {replicas} of {slots}")
+        }
+    }
+}
+
+/// Seconds as people say them: two digits are enough.
+fn rounded(seconds: f64) -> Duration {
+    let digits = 10_f64.powi(1 - seconds.max(1e-3).log10().floor() as i32);
+    Duration::try_from_secs_f64((seconds * digits).round() / digits).unwrap_or_default()
+}
+
+/// A rate, two digits.
+fn per_second(rate: f64) -> f64 {
+    rounded(rate).as_secs_f64()
 }
 
 /// `400 waiting, 12 running`: the parts that are not zero.

@@ -6,7 +6,8 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
     Policy {
         min,
         max,
-        backlog_per_replica,
+        schedules: Vec::new(),
+        target: Target::Backlog(backlog_per_replica),
         slots: Some(4),
         idle: s(60.0),
         behavior: Behavior::default(),
@@ -16,11 +17,25 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
     }
 }
 
+/// The same with a wait target in seconds; tasks are said to take 6 s.
+pub(crate) fn waits(min: u32, max: u32, target: f64) -> Policy {
+    Policy {
+        target: Target::Wait(Wait {
+            within: s(target),
+            hint: Some(s(6.0)),
+            tuning: Profile::Balanced.tuning(),
+        }),
+        ..pool(min, max, 1)
+    }
+}
+
 /// A fresh reading of no work at so many seconds; the workers are ready and heard.
 pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
     Observation {
         now: s(seconds),
+        wall: wall(seconds),
         reading: Reading::Fresh(Work::default()),
+        counted: Counted::at(s(seconds)),
         replicas,
         ready: replicas,
         rollout: false,
@@ -29,6 +44,12 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         processed: None,
         next_due_in: None,
     }
+}
+
+/// The time on the wall: the fixture's seconds begin at noon of a Monday, UTC.
+pub(crate) fn wall(seconds: f64) -> Timestamp {
+    let noon: Timestamp = "2026-01-05T12:00:00Z".parse().unwrap();
+    noon + s(seconds)
 }
 
 pub(crate) fn s(seconds: f64) -> Duration {
@@ -74,6 +95,13 @@ impl Policy {
             fallback: Some(Fallback { replicas, after }),
             ..self
         }
+    }
+
+    /// So many replicas from `start` to `end`, UTC.
+    pub(crate) fn schedule(mut self, name: &str, start: &str, end: &str, min: u32) -> Self {
+        self.schedules
+            .push(Schedule::new(name, start, end, "UTC", min).unwrap());
+        self
     }
 
     pub(crate) fn suspended(self) -> Self {
@@ -193,7 +221,13 @@ pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
 /// The same observation at another time: ages and times left have moved on.
 pub(crate) fn later(seen: &Observation, now: Moment) -> Observation {
     let passed = now - seen.now;
-    let mut seen = Observation { now, ..seen.clone() };
+    let wall = seen.wall.checked_add(passed).unwrap_or(Timestamp::MAX);
+    let mut seen = Observation {
+        now,
+        wall,
+        counted: Counted::at(now),
+        ..seen.clone()
+    };
     seen.next_due_in = seen.next_due_in.map(|due| due.saturating_sub(passed));
     if let Reading::Stale { age, .. } = &mut seen.reading {
         *age += passed;

@@ -1,11 +1,6 @@
 //! What is remembered from decision to decision.
 #![deny(clippy::disallowed_methods)]
-use super::{
-    Memory, Observation, Policy, Reading, Work,
-    damping::{Wishes, guard},
-    demand::Demand,
-    progress::Progress,
-};
+use super::{Memory, Observation, Policy, Reading, Target, Work, damping::Wishes, demand::Demand, progress::Progress};
 use crate::work::Moment;
 use std::time::Duration;
 
@@ -23,6 +18,15 @@ impl Policy {
 }
 
 impl Memory {
+    /// Takes in what the wait rule learns from; first, because the demand depends on it.
+    pub(super) fn learn(&mut self, policy: &Policy, seen: &Observation) {
+        let Target::Wait(wait) = &policy.target else { return };
+        self.waiting.look(seen);
+        if let Reading::Fresh(work) = &seen.reading {
+            self.waiting.count(policy, work, seen, wait.seconds());
+        }
+    }
+
     /// Takes an observation in; `wish` is what its work asks for, within the limits.
     pub(super) fn take(&mut self, policy: &Policy, seen: &Observation, demand: Demand, wish: u32) {
         self.first_seen.get_or_insert(seen.now);
@@ -52,11 +56,11 @@ impl Memory {
             self.wishes = Wishes::default();
         }
         self.last_fresh = Some(seen.now);
-        self.quiet_since = match demand.has_work() {
+        self.quiet_since = match demand.has_work {
             true => None,
             false => self.quiet_since.or(Some(seen.now)),
         };
-        self.wishes.record(wish, seen.now, &policy.behavior);
+        self.wishes.record(wish, seen.now, policy);
         self.progress.take(work, seen);
     }
 
@@ -78,7 +82,7 @@ impl Memory {
         let seen_for = self
             .fresh_since
             .map_or(Duration::ZERO, |since| now.saturating_sub(since));
-        guard(&policy.behavior).saturating_sub(seen_for)
+        policy.guard().saturating_sub(seen_for)
     }
 
     /// How long until "no work" has lasted for the idle time; `None`: there is work. At least a sampling period, so
@@ -86,6 +90,12 @@ impl Memory {
     pub(super) fn idle_in(&self, policy: &Policy, now: Moment) -> Option<Duration> {
         let quiet = now.saturating_sub(self.quiet_since?);
         Some(policy.idle.max(policy.period).saturating_sub(quiet))
+    }
+
+    /// If there is no work now, there has been none for the idle time. Asked before the observation is taken in.
+    pub(super) fn quiet_for(&self, policy: &Policy, now: Moment) -> bool {
+        let quiet = now.saturating_sub(self.quiet_since.unwrap_or(now));
+        quiet >= policy.idle.max(policy.period)
     }
 
     /// How long there has been no fresh reading.

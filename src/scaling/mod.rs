@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `mod.rs` | the words: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
 //! | `decide.rs` | the order in which the rules apply |
-//! | `demand.rs` | the backlog rule: how many workers the work asks for |
+//! | `demand.rs` | how many workers the work asks for; the backlog rule |
+//! | `wait.rs` | the wait rule: `flow.rs` (arrivals, starts, service time), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
+//! | `schedule.rs` | floors at known hours |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
 //! | `memory.rs` | what is remembered from decision to decision |
 //! | `history.rs` | a number over time, bounded |
@@ -15,20 +17,31 @@
 
 mod behavior;
 mod damping;
+mod deadline;
 mod decide;
 mod demand;
 mod explain;
 #[cfg(test)]
 mod fixture;
+mod flow;
 mod history;
+mod margin;
 mod memory;
 mod progress;
+mod rate;
+mod schedule;
+mod startup;
+mod supply;
+mod wait;
 
+use jiff::Timestamp;
 use std::time::Duration;
 
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
 pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use decide::decide;
+pub use schedule::{Floor, Schedule, ScheduleError, floor};
+pub use wait::{Profile, Tuning};
 
 pub use crate::work::{Moment, SampleError, Work};
 
@@ -39,8 +52,10 @@ pub struct Policy {
     pub min: u32,
     /// Never more replicas.
     pub max: u32,
-    /// The backlog rule: outstanding tasks for each replica, at least 1.
-    pub backlog_per_replica: u32,
+    /// Never fewer replicas at known hours.
+    pub schedules: Vec<Schedule>,
+    /// What decides.
+    pub target: Target,
     /// Tasks one replica runs at a time, where the user says; unknown counts as 1 where no worker tells what it runs.
     pub slots: Option<u32>,
     /// How long there must be no work before the last replicas go.
@@ -53,6 +68,51 @@ pub struct Policy {
     pub suspended: bool,
     /// The sampling period the pool asked for; a reading older than three of them (at least 3 s) is stale.
     pub period: Duration,
+}
+
+/// What the number of workers follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// The backlog rule: so many outstanding tasks for each replica, at least 1.
+    Backlog(u32),
+    /// The wait rule.
+    Wait(Wait),
+}
+
+/// The wait rule's wishes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wait {
+    /// Tasks start within this.
+    pub within: Duration,
+    /// How long a task takes, as the user says: a guess until it is known.
+    pub hint: Option<Duration>,
+    /// How lean.
+    pub tuning: Tuning,
+}
+
+impl Wait {
+    /// The target in seconds: more than a day is a day.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.within.as_secs_f64().clamp(1e-3, 86_400.0)
+    }
+}
+
+impl Policy {
+    /// How long a task takes, in seconds, as the user says.
+    pub(crate) fn hint(&self) -> Option<f64> {
+        match self.target {
+            Target::Wait(Wait { hint, .. }) => hint.map(|hint| hint.as_secs_f64().clamp(1e-3, 1e9)),
+            Target::Backlog(_) => None,
+        }
+    }
+
+    /// The backlog rule's number; one task for each replica under any other rule.
+    pub(crate) fn backlog_per_replica(&self) -> u32 {
+        match self.target {
+            Target::Backlog(each) => each.max(1),
+            Target::Wait(_) => 1,
+        }
+    }
 }
 
 /// Replicas to run when the broker cannot be read; never fewer than now.
@@ -90,8 +150,12 @@ pub enum Reading {
 pub struct Observation {
     /// The steady clock.
     pub now: Moment,
+    /// The clock on the wall, by which people plan: for schedules only.
+    pub wall: Timestamp,
     /// The work.
     pub reading: Reading,
+    /// When it was counted.
+    pub counted: Counted,
     /// The target's `spec.replicas`.
     pub replicas: u32,
     /// The target's ready replicas.
@@ -106,6 +170,66 @@ pub struct Observation {
     pub processed: Option<u64>,
     /// How soon the next scheduled task comes due, where that can be seen.
     pub next_due_in: Option<Duration>,
+}
+
+/// When the work was counted. A caller may skip counts that say nothing new, so the last decision may be much older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// When.
+    pub at: Moment,
+    /// When it was counted before that: what is new came in between. `None`: at the last decision.
+    pub before: Option<Moment>,
+}
+
+impl Counted {
+    /// At this moment; the count before it was the one of the last decision.
+    pub fn at(moment: Moment) -> Self {
+        Self {
+            at: moment,
+            before: None,
+        }
+    }
+}
+
+/// What keeps the wait target from being met, and more workers would not help, or would come too late.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trouble {
+    /// Pods that were ordered long ago are not ready.
+    PodsNotReady {
+        /// So many.
+        pods: u32,
+    },
+    /// Tasks run and none finishes.
+    NothingFinishes,
+    /// Pods start more slowly than tasks may wait: work that comes as a surprise waits longer.
+    SlowerThanTarget {
+        /// How long pods take.
+        startup: Duration,
+        /// The share of the tasks started in the last hours that had waited no longer than the target.
+        in_time: Option<f64>,
+    },
+}
+
+impl Memory {
+    /// Begins with what another process learned.
+    pub fn remembering(learned: &Estimates) -> Self {
+        let mut memory = Self::default();
+        memory.waiting.remember(learned);
+        memory
+    }
+}
+
+/// What was learned, for people and for the next process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimates {
+    /// Seconds a task takes.
+    pub task: Option<f64>,
+    /// Tasks that arrive in a second.
+    pub rate: f64,
+    /// Seconds from the order of a pod until it is ready.
+    pub startup: Option<f64>,
+    /// Task slots of a pod.
+    pub slots: Option<u32>,
 }
 
 /// What the core remembers of one pool from decision to decision. Starts empty: after a restart nothing is scaled
@@ -124,6 +248,8 @@ pub struct Memory {
     /// The target's replicas, as far back as the policies of `behavior` look.
     replicas: history::History,
     progress: progress::Progress,
+    waiting: wait::Waiting,
+    floor: schedule::Remembered,
 }
 
 /// Which rule set the number. One word for metrics, conditions and logs.
@@ -131,8 +257,16 @@ pub struct Memory {
 pub enum Rule {
     /// Outstanding work divided by the backlog per replica.
     Backlog,
+    /// Waiting tasks and their deadlines.
+    Deadline,
+    /// The rate at which tasks arrive.
+    Rate,
+    /// A reserve, because the target is shorter than a pod's start-up.
+    Reserve,
     /// `minReplicas`.
     Minimum,
+    /// A schedule that is in force asks for more than `minReplicas`.
+    Schedule,
     /// `maxReplicas` (the work asks for more).
     Maximum,
     /// No work for `idleSeconds`: to `minReplicas`.
@@ -164,11 +298,23 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Rules that take turns under a steady load count as one: the wait rule's answers differ by a hair.
+    pub fn family(self) -> Self {
+        match self {
+            Self::Rate | Self::Reserve => Self::Deadline,
+            other => other,
+        }
+    }
+
     /// The rule as a condition reason and metric label.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Backlog => "Backlog",
+            Self::Deadline => "Deadline",
+            Self::Rate => "Rate",
+            Self::Reserve => "Reserve",
             Self::Minimum => "Minimum",
+            Self::Schedule => "Schedule",
             Self::Maximum => "Maximum",
             Self::Idle => "Idle",
             Self::CoolingDown => "CoolingDown",
@@ -188,7 +334,7 @@ impl Rule {
 }
 
 /// What to do and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// So many replicas.
     pub replicas: u32,
@@ -196,10 +342,17 @@ pub struct Decision {
     pub rule: Rule,
     /// The reason in one sentence for a person, numbers included.
     pub sentence: String,
-    /// What keeps the number from what the work asks for: [`Rule::Maximum`], [`Rule::Minimum`] or [`Rule::Behavior`].
+    /// What keeps the number from what the work asks for: [`Rule::Maximum`], [`Rule::Minimum`],
+    /// [`Rule::Schedule`] or [`Rule::Behavior`].
     pub limited: Option<Rule>,
     /// What the work alone asks for, before windows and limits.
     pub wanted: u32,
+    /// What was learned; the wait rule alone learns.
+    pub estimates: Option<Estimates>,
+    /// How long the oldest waiting task has waited, where it is known.
+    pub oldest_wait: Option<Duration>,
+    /// What keeps the wait target from being met.
+    pub trouble: Option<Trouble>,
     /// Even if nothing changes, decide again after this time.
     pub look_again_in: Duration,
 }

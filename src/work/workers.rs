@@ -34,6 +34,8 @@ pub struct Worker {
     pub active: u32,
     /// Tasks it has taken on since it started.
     pub processed: u64,
+    /// Tasks it has taken on since it was heard first: never falls, and does not jump when a lost voice comes back.
+    pub taken: u64,
     /// Its last answer to each inspection, with the time it came.
     pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
     /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
@@ -60,9 +62,13 @@ impl Workers {
             heard: at,
             active,
             processed,
+            taken: 0,
             inspections: BTreeMap::new(),
             acknowledging: None,
         });
+        // A smaller number is that of a new process under the same name.
+        let new = processed.checked_sub(worker.processed).unwrap_or(processed);
+        worker.taken = worker.taken.saturating_add(new);
         (worker.heard, worker.active, worker.processed) = (at, active, processed);
     }
 

@@ -157,7 +157,7 @@ async fn of_ten_workers_only_idle_ones_are_removed() {
         .apply(
             pool(
                 "mail",
-                json!({"maxReplicas": 10, "worker": {"concurrency": 1}, "target": null}),
+                json!({"maxReplicas": 10, "worker": {"concurrency": 1}, "target": {"backlogPerReplica": 1}}),
             )
             .to_string(),
         )

@@ -128,7 +128,9 @@ async fn from_zero_on_rabbitmq_every_spike_is_one_write() {
     });
     ns.apply(secret.to_string()).await;
     ns.apply(crate::stage::workers("mail", 0).to_string()).await;
-    // AMQP shows messages one by one: so that the first of them already ask for 3, one replica each, at most 3.
+    // One transaction for each spike: without it a sample may see the first two of thirty messages and ask for two.
+    channel.tx_select().await.expect("transactions");
+    // And so that any three of them already ask for 3: one replica each, at most 3.
     let spec = json!({"maxReplicas": 3, "target": {"backlogPerReplica": 1}});
     ns.apply(crate::stage::pool("mail", spec).to_string()).await;
     let _operator = Operator::start(&ns.name).await;
@@ -146,6 +148,7 @@ async fn from_zero_on_rabbitmq_every_spike_is_one_write() {
             );
             sent.await.expect("a publish");
         }
+        channel.tx_commit().await.expect("the spike");
     };
     let purge = async || {
         channel

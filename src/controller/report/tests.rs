@@ -14,6 +14,9 @@ fn made(rule: Rule, replicas: u32) -> Decision {
         sentence: "because".into(),
         limited: None,
         wanted: replicas,
+        estimates: None,
+        oldest_wait: None,
+        trouble: None,
         look_again_in: std::time::Duration::from_secs(1),
     }
 }

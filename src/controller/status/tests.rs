@@ -33,6 +33,9 @@ fn decision(rule: Rule) -> Decision {
         sentence: "15 outstanding at 4 each need 4.".into(),
         limited: None,
         wanted: 4,
+        estimates: None,
+        oldest_wait: None,
+        trouble: None,
         look_again_in: Duration::from_secs(1),
     }
 }
@@ -185,6 +188,7 @@ fn a_limit_is_named() {
     for (limit, reason) in [
         (Rule::Maximum, "Maximum"),
         (Rule::Minimum, "Minimum"),
+        (Rule::Schedule, "Schedule"),
         (Rule::Behavior, "Behavior"),
     ] {
         let decision = Decision {

@@ -58,10 +58,16 @@ fn the_smallest_pool_gets_the_defaults() {
     assert_eq!(pool.celery.priority_steps, [0, 3, 6, 9]);
     assert_eq!(pool.celery.separator, "\u{6}\u{16}");
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
-    assert_eq!((pool.policy.backlog_per_replica, pool.policy.slots), (4, None));
+    let wait = Wait {
+        within: Duration::from_secs(60),
+        hint: None,
+        tuning: Profile::Balanced.tuning(),
+    };
+    assert_eq!((pool.policy.target, pool.policy.slots), (Target::Wait(wait), None));
     assert_eq!(pool.policy.idle, Duration::from_secs(60));
     assert_eq!(pool.policy.period, Duration::from_millis(500));
     assert_eq!(pool.policy.fallback, None);
+    assert_eq!(pool.policy.schedules, []);
     assert!(!pool.policy.suspended);
     assert_eq!(pool.mode, Mode::Act);
 }
@@ -100,8 +106,8 @@ fn every_field_arrives() {
     assert_eq!((celery.queues.len(), &*celery.priority_steps), (2, &[0, 255][..]));
     let policy = &pool.policy;
     assert_eq!(
-        (policy.min, policy.max, policy.backlog_per_replica, policy.slots),
-        (1, 20, 7, Some(3))
+        (policy.min, policy.max, policy.target, policy.slots),
+        (1, 20, Target::Backlog(7), Some(3))
     );
     assert_eq!((policy.idle.as_secs(), policy.period.as_millis()), (9, 250));
     let fallback = policy.fallback.as_ref().unwrap();
@@ -115,11 +121,91 @@ fn every_field_arrives() {
 }
 
 #[test]
-fn the_backlog_per_replica_is_the_concurrency_where_it_is_not_told() {
-    assert_eq!(
-        good(json!({"worker": {"concurrency": 8}})).policy.backlog_per_replica,
-        8
+fn the_wait_target_its_profile_and_the_hint_arrive() {
+    let wished = good(json!({
+        "target": {"waitSeconds": 30}, "profile": "Economy", "worker": {"expectedTaskMilliseconds": 2500},
+    }));
+    let wait = Wait {
+        within: Duration::from_secs(30),
+        hint: Some(Duration::from_millis(2500)),
+        tuning: Profile::Economy.tuning(),
+    };
+    assert_eq!(wished.policy.target, Target::Wait(wait));
+    let both = json!({"target": {"waitSeconds": 30, "backlogPerReplica": 3}});
+    assert!(
+        pool(&with(both))
+            .unwrap_err()
+            .message
+            .contains("exactly one of `waitSeconds` and `backlogPerReplica`")
     );
+}
+
+#[test]
+fn schedules_arrive_and_are_in_utc_unless_they_say_so() {
+    let office = json!({"name": "office", "start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "timeZone": "Europe/Berlin", "minReplicas": 2});
+    let night = json!({"name": "night", "start": "0 22 * * *", "end": "0 6 * * *", "minReplicas": 1});
+    let new = |name, start, end, zone, min| crate::scaling::Schedule::new(name, start, end, zone, min).unwrap();
+    assert_eq!(
+        good(json!({"schedules": [office, night]})).policy.schedules,
+        [
+            new("office", "0 8 * * 1-5", "0 18 * * 1-5", "Europe/Berlin", 2),
+            new("night", "0 22 * * *", "0 6 * * *", "UTC", 1),
+        ]
+    );
+}
+
+#[test]
+fn a_schedule_that_cannot_work_names_the_field_and_the_fix() {
+    let schedule = |field: &str, value: Value| {
+        let mut one = json!({"name": "b", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 2});
+        one[field] = value;
+        json!({"schedules": [{"name": "a", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 2}, one]})
+    };
+    for (changes, part) in [
+        (
+            schedule("name", json!("a")),
+            "`schedules[1].name` must not repeat an earlier schedule's",
+        ),
+        (
+            schedule("name", json!("")),
+            "`schedules[1].name` must be 1 to 63 letters",
+        ),
+        (
+            schedule("start", json!("8:00")),
+            "`schedules[1].start` must be a cron expression of five fields",
+        ),
+        (
+            schedule("start", json!("0 0 30 2 *")),
+            "`schedules[1].start` must name a date that exists",
+        ),
+        (
+            schedule("end", json!("0 24 * * *")),
+            "`schedules[1].end` must be a cron expression",
+        ),
+        (
+            schedule("end", json!("0 8 * * *")),
+            "`schedules[1].end` must differ from `start`",
+        ),
+        (
+            schedule("timeZone", json!("CEST")),
+            "`schedules[1].timeZone` must be a name of the IANA",
+        ),
+        (
+            schedule("minReplicas", json!(0)),
+            "`schedules[1].minReplicas` must be at least 1",
+        ),
+        (
+            schedule("minReplicas", json!(-1)),
+            "`schedules[1].minReplicas` must not be negative",
+        ),
+        (
+            json!({"schedules": vec![schedule("name", json!("b"))["schedules"][0].clone(); 17]}),
+            "`schedules` must be at most 16",
+        ),
+    ] {
+        let message = said(changes);
+        assert!(message.contains(part), "{part}: {message}");
+    }
 }
 
 #[test]

@@ -271,3 +271,67 @@ fn behavior_down() {
     );
     row("a lowered maximum at once", Policy { max: 8, ..p(Disabled, None, &[]) }, &fall(20), 8, Behavior);
 }
+
+/// From 12:01 to 12:05 of the fixture's day, which begins at 12:00, 2 replicas.
+#[test]
+fn schedules() {
+    let p = || pool(0, 20, 10).schedule("office", "1 12 * * *", "5 12 * * *", 2);
+    let work = |t, n| at(t, n).waiting(45);
+    row("a start-up time before: not yet", p(), &[at(29., 0)], 0, Idle);
+    row("a start-up time before", p(), &[at(30., 0)], 2, Schedule);
+    row("in force", p(), &[at(0., 0), at(200., 2)], 2, Schedule);
+    row("a floor, no ceiling", p(), &[at(200., 2).waiting(45)], 5, Backlog);
+    row("more than the work asks for", p(), &[at(200., 0).waiting(5)], 2, Schedule);
+    row("down to it when idle", p(), &[work(100., 5), at(161., 5), at(222., 5)], 2, Idle);
+    row("after the end, idle for long", p(), &[at(200., 2), at(299., 2), at(300., 2)], 0, Idle);
+    let few = |t, n| at(t, n).waiting(5);
+    row("after the end: the window", p(), &[few(200., 2), few(299., 2), few(300., 2)], 2, Window);
+    row("after the window", p(), &[few(200., 2), few(299., 2), few(359., 2), few(360., 2)], 1, Backlog);
+    row("after the end, work runs", p(), &[at(200., 2), at(400., 2).running(2, 2)], 2, RunningWork);
+    row("the maximum wins", pool(0, 1, 10).schedule("office", "1 12 * * *", "5 12 * * *", 9), &[at(60., 0)], 1, Schedule);
+    row("a higher minimum", Policy { min: 3, ..p() }, &[at(60., 0)], 3, Minimum);
+    row("a minimum as high", Policy { min: 2, ..p() }, &[at(60., 0)], 2, Minimum);
+    row("the highest", p().schedule("noon", "2 12 * * *", "3 12 * * *", 4), &[at(120., 2)], 4, Schedule);
+    row("while the broker cannot be read", p(), &[at(60., 0).unknown()], 2, Schedule);
+    row("or was read long ago", p(), &[at(60., 1).stale(5.)], 2, Schedule);
+    row("nothing goes down then", p(), &[at(60., 2).unknown(), at(400., 2).unknown()], 2, Unknown);
+    row("no behavior delays it", p().up(rules(Disabled, None, &[])), &[at(60., 0)], 2, Schedule);
+    row("nor a blocked queue", pool(0, 20, 10).schedule("office", "1 12 * * *", "5 12 * * *", 3),
+        &[at(0., 2).waiting(20).processed(7), at(45., 2).waiting(50).processed(7)], 3, BlockedQueue);
+    row("suspended", p().suspended(), &[at(60., 0)], 0, Suspended);
+    looks_again("before the start", p(), &[at(10., 0)], 20.);
+    looks_again("before the end", p(), &[at(30., 0), at(280., 2)], 20.);
+    looks_again("unread, before the start", p(), &[at(10., 0).unknown()], 20.);
+    assert_eq!(last_of(&p(), &[at(60., 2)]).limited, Some(Schedule));
+    assert_eq!(last_of(&p(), &[at(60., 2).waiting(15)]).limited, None);
+}
+
+/// Of the wait rule: what it orders, what it knows, what holds it back.
+#[test]
+fn the_wait_target() {
+    let policy = waits(0, 100, 60.0);
+    let burst = [at(0., 0), at(1., 0).waiting(400)];
+    let first = last_of(&policy, &burst);
+    assert_eq!((first.replicas, first.rule), (19, Rule::Deadline));
+
+    // Ordered ones are reckoned in: nothing new while they start.
+    let started = [at(0., 0), at(1., 0).waiting(400), at(2., 19).ready_pods(0).waiting(400)];
+    assert_eq!(last_of(&policy, &started).replicas, 19);
+
+    // Never ready: only few more are ordered, and the reason is told.
+    let mut stuck = vec![at(0., 0), at(1., 0).waiting(400)];
+    stuck.extend((2..200).map(|t| at(f64::from(t), 19).ready_pods(0).waiting(4000)));
+    let decision = last_of(&policy, &stuck);
+    assert_eq!((decision.replicas, decision.trouble), (19, Some(Trouble::PodsNotReady { pods: 19 })));
+
+    // Without a reading nothing falls, and what was learned survives a restart.
+    let lost = [at(0., 9).running(4, 1), at(1., 9).unknown()];
+    assert_eq!(last_of(&policy, &lost).replicas, 9);
+    let learned = Estimates { task: Some(2.0), startup: Some(90.0), rate: 0.0, slots: None };
+    let (_, decision) = decide(&policy, Memory::remembering(&learned), &at(0., 1));
+    assert_eq!(decision.estimates.unwrap().startup, Some(90.0));
+    assert_eq!(
+        decision.trouble,
+        Some(Trouble::SlowerThanTarget { startup: s(90.0), in_time: None })
+    );
+}

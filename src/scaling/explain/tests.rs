@@ -198,3 +198,52 @@ fn reasons_are_the_rules_names() {
         assert_eq!(rule.reason(), format!("{rule:?}"));
     }
 }
+
+#[test]
+fn schedules() {
+    let p = |min| pool(0, 20, 10).schedule("office", "1 12 * * *", "5 12 * * *", min);
+    says(
+        p(2),
+        &[at(60., 0)],
+        "No work; the schedule \"office\" keeps at least 2.",
+    );
+    says(
+        p(2),
+        &[at(60., 2).waiting(1)],
+        "1 task outstanding (1 waiting) needs 1 replica at 10 each; the schedule \"office\" keeps at least 2.",
+    );
+    says(
+        p(30),
+        &[at(60., 0)],
+        "No work; the schedule \"office\" keeps at least 30, but the maximum is 20.",
+    );
+    says(
+        p(2),
+        &[at(60., 0).unknown()],
+        "2 replicas: the schedule \"office\" keeps at least 2; the broker cannot be read (Timeout).",
+    );
+}
+
+#[test]
+fn the_wait_target() {
+    says(
+        waits(0, 50, 60.0),
+        &[at(0., 0).waiting(400)],
+        "400 tasks wait to start within 60 s: at 6 s each that needs 19 replicas of 4 slots.",
+    );
+    says(
+        waits(0, 10, 60.0),
+        &[at(0., 0).waiting(1), at(1., 0).waiting(400)],
+        "400 tasks wait to start within 60 s: at 6 s each that needs 19 replicas of 4 slots; the maximum is 10.",
+    );
+    says(
+        waits(0, 50, 60.0),
+        &[at(0., 1).running(2, 1)],
+        "2 tasks run and need 1 replica.",
+    );
+    says(
+        waits(0, 50, 60.0),
+        &[at(0., 1).waiting(1).running(1, 1), at(60., 1), at(130., 1)],
+        "No work for 60 s.",
+    );
+}

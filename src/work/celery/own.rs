@@ -98,10 +98,9 @@ impl<'a> Own<'a> {
         Tally {
             work,
             busy,
-            processed: self.any().then(|| {
-                self.each()
-                    .fold(0_u64, |sum, worker| sum.saturating_add(worker.processed))
-            }),
+            processed: self
+                .any()
+                .then(|| self.each().fold(0_u64, |sum, worker| sum.saturating_add(worker.taken))),
             workers_heard: self.any(),
             ..Tally::default()
         }

@@ -1,0 +1,190 @@
+//! `kubectl twp simulate`: how a pool would have scaled recorded work, and what other wait targets would have cost.
+
+mod answer;
+mod manifest;
+mod plan;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::ValueEnum;
+
+use crate::sim::traces;
+use answer::Answer;
+use plan::{Plan, Result as JobResult, Wishes};
+
+/// Nobody is told of progress before this.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The trace format, below the flags.
+const FORMAT: &str = "\
+The trace is a CSV file. Its header tells which of two forms it has. One line for each task:
+
+  arrival_seconds,duration_seconds
+  0.000,1.255
+  0.731,4.020
+
+or one line for each interval, as a metrics system exports it; the tasks are spread evenly over it:
+
+  interval_start_seconds,count,duration_seconds
+  0,120,3.5
+  60,80,3.9
+
+arrival_seconds: when the task was published; duration_seconds: how long it ran, or the mean of the interval's tasks.
+Without that column, give --mean-task-seconds. Times may count from anywhere, such as Unix time: the first arrival becomes
+0. Lines may be in any order; empty lines and those that start with # do not count.
+
+Examples:
+  kubectl twp simulate pool.yaml --trace arrivals.csv
+  kubectl twp simulate pool.yaml --trace counts.csv --mean-task-seconds 3.5 --compare keda --html report.html";
+
+/// Shows how a TaskWorkerPool would have scaled recorded work, and what other wait targets would have cost.
+///
+/// No cluster is needed: the pool's rule, the one that the operator runs, decides in a simulation of the pods.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_long_help = FORMAT)]
+pub struct Args {
+    /// The TaskWorkerPool manifest, YAML. Other objects in the file do not matter.
+    #[arg(value_name = "POOL.yaml")]
+    pub pool: PathBuf,
+    /// When tasks arrived and how long they ran, CSV; `--help` shows its format.
+    #[arg(long, value_name = "FILE")]
+    pub trace: PathBuf,
+    /// How long a task runs on average, where the trace does not tell.
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub mean_task_seconds: Option<f64>,
+    /// How long a pod takes from its creation until it is ready: the median.
+    #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = not_negative)]
+    pub start_up_seconds: f64,
+    /// The pods' terminationGracePeriodSeconds.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = not_negative)]
+    pub grace_seconds: f64,
+    /// A task is late that waits longer; only for a pool without a wait target, which says it otherwise.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = positive)]
+    pub late_after_seconds: f64,
+    /// Also runs another autoscaler, set up as most do.
+    #[arg(long, value_enum)]
+    pub compare: Option<Peer>,
+    /// Writes a report with figures over time: one HTML file that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Draws the pods' start-up times: the same number, the same result.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Who can be compared.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// KEDA, with the pool's backlog for each replica (or its slots) as target and all else as it comes.
+    Keda,
+}
+
+/// Does it; the answer is text for a terminal.
+///
+/// # Errors
+/// Which file and line cannot be used, and what to change.
+pub fn run(args: &Args) -> Result<String, String> {
+    let pool = manifest::read(&text(&args.pool)?).map_err(|why| format!("{}: {why}", args.pool.display()))?;
+    let trace = text(&args.trace)?;
+    let tasks = traces::read(&trace, args.mean_task_seconds).map_err(|error| in_trace(&args.trace, &error))?;
+    drop(trace);
+    let wishes = Wishes {
+        start_up: args.start_up_seconds,
+        grace: args.grace_seconds,
+        late_after: args.late_after_seconds,
+        keda: args.compare == Some(Peer::Keda),
+        series: args.html.is_some(),
+        seed: args.seed,
+    };
+    let plan = Plan::new(pool, tasks, &wishes);
+    let answer = Answer::new(&plan, play(&plan));
+    let trace = args.trace.display().to_string();
+    if let Some(path) = &args.html {
+        fs::write(path, answer.page(&trace).html()).map_err(|error| {
+            let path = path.display();
+            format!("{path}: cannot be written: {error}; --html must name a file in a folder that exists")
+        })?;
+    }
+    Ok(answer.text(&trace))
+}
+
+fn in_trace(path: &Path, error: &traces::TraceError) -> String {
+    let flag = match error {
+        traces::TraceError::NoDurations { .. } => " with --mean-task-seconds",
+        _ => "",
+    };
+    format!("{}: {error}{flag}", path.display())
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| {
+        let path = path.display();
+        format!("{path}: cannot be read: {error}; give the path of a text file")
+    })
+}
+
+/// All runs of the plan, in as many threads as the machine has.
+fn play(plan: &Plan) -> Vec<JobResult> {
+    let jobs = plan.jobs();
+    let next = AtomicUsize::new(0);
+    let (done, results) = mpsc::channel();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut finished: Vec<(usize, JobResult)> = thread::scope(|scope| {
+        for _ in 0..threads.min(jobs.len()) {
+            let (done, jobs, next) = (done.clone(), &jobs, &next);
+            scope.spawn(move || {
+                while let at = next.fetch_add(1, Ordering::Relaxed)
+                    && let Some(job) = jobs.get(at)
+                {
+                    // The receiver is there until all senders are gone.
+                    let _sent = done.send((at, plan.play(*job)));
+                }
+            });
+        }
+        drop(done);
+        collect(&results, jobs.len())
+    });
+    finished.sort_by_key(|(at, _)| *at);
+    finished.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Takes results until no thread is left; after a second it says how far it is.
+fn collect(results: &mpsc::Receiver<(usize, JobResult)>, all: usize) -> Vec<(usize, JobResult)> {
+    let (start, mut finished, mut said) = (Instant::now(), Vec::new(), None);
+    loop {
+        match results.recv_timeout(PATIENCE) {
+            Ok(result) => finished.push(result),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return finished,
+        }
+        if start.elapsed() >= PATIENCE && said != Some(finished.len()) {
+            eprintln!("{} of {all} runs done", finished.len());
+            said = Some(finished.len());
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text).filter(|number| *number > 0.0).ok_or_else(|| WRONG.into())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text).ok_or_else(|| WRONG.into())
+}
+
+const WRONG: &str = "give a number of seconds, such as 2.5";
+/// A year: nothing that is simulated takes longer.
+const LONGEST: f64 = 31_536_000.0;
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number| (0.0..=LONGEST).contains(number))
+}

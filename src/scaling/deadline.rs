@@ -1,0 +1,108 @@
+//! The deadline rule: the fewest pods that start every task that waits before its deadline.
+//!
+//! A task that arrived at *x* must start by *x* + *Te*, where *Te* is the wait target less a margin. By the moment *h*
+//! from now *D(h)* = *A(now + h − Te) − B* tasks must have started: see [`super::flow`]. No new pod can help before it
+//! has started: what the pods that are there cannot manage by then must be caught up shortly after, neither ignored nor
+//! panicked about.
+#![deny(clippy::disallowed_methods)]
+use super::{Moment, flow::Flow, supply::Supply};
+use std::time::Duration;
+
+/// The deadlines are looked at in so many steps.
+const POINTS: u32 = 24;
+/// Overdue tasks are caught up within this share of the target after a start-up.
+const CATCH_UP: f64 = 0.25;
+/// Looks so far beyond the last deadline, in seconds, with the present rate of arrivals.
+const LOOK_AHEAD: [f64; 2] = [15.0, 30.0];
+
+/// What is to be started by when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Deadlines {
+    /// The target, in seconds.
+    pub(crate) target: f64,
+    /// The target less a margin, in seconds.
+    pub(crate) within: f64,
+    /// Tasks a second.
+    pub(crate) rate: f64,
+    /// Seconds between two looks.
+    pub(crate) period: f64,
+}
+
+/// What the rule says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Need {
+    /// So many pods.
+    pub(crate) pods: f64,
+    /// The demand that asks for most: so many tasks …
+    pub(crate) tasks: f64,
+    /// … within so many seconds.
+    pub(crate) within: f64,
+    /// Tasks for which no order comes in time.
+    pub(crate) overdue: bool,
+}
+
+impl Need {
+    fn raise(&mut self, other: Need) {
+        if other.pods > self.pods {
+            *self = other;
+        }
+    }
+}
+
+/// The fewest pods; more than the maximum stands for "not even the most".
+pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Moment) -> Need {
+    let Deadlines {
+        target,
+        within,
+        rate,
+        period,
+    } = *deadlines;
+    let waiting = flow.waiting();
+    let new_pods_help = supply.startup + (CATCH_UP * target).max(2.0 * period);
+    let mut need = Need::default();
+    let mut overdue = 0.0_f64;
+    let mut point = |tasks: f64, h: f64| {
+        let possible = if h < new_pods_help {
+            supply.existing(h)
+        } else {
+            f64::INFINITY
+        };
+        if tasks > possible {
+            overdue = overdue.max(tasks);
+        }
+        let tasks = tasks.min(possible);
+        need.raise(Need {
+            pods: supply.needed(tasks, h),
+            tasks,
+            within: h,
+            overdue: false,
+        });
+    };
+    if waiting > 0.0 {
+        let started = flow.started();
+        for n in 1..POINTS {
+            let h = within * f64::from(n) / f64::from(POINTS);
+            let age = Duration::from_secs_f64((within - h).max(0.0));
+            // Before the first look nothing has arrived.
+            let arrived = now.checked_sub(age).map_or(started, |at| flow.arrived_by(at));
+            point(arrived - started, h);
+        }
+    }
+    point(waiting, within.max(period));
+    if waiting > 0.0 || rate > 0.0 {
+        for further in LOOK_AHEAD {
+            let h = new_pods_help.max(within) + further;
+            point(waiting + rate * (h - within), h);
+        }
+    }
+    if overdue > 0.0 {
+        let pods = supply.needed(overdue, new_pods_help);
+        need.raise(Need {
+            pods,
+            tasks: overdue,
+            within: new_pods_help,
+            overdue: true,
+        });
+    }
+    need
+}

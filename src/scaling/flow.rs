@@ -1,0 +1,323 @@
+//! Tasks that come and go: how many have arrived by when, how many have started, and how long one takes.
+//!
+//! *A* is the number of tasks arrived so far and *B* the number started: *B* is what the workers say they have taken
+//! on, *A* = *B* + the tasks that wait. The time at which *A* reached the number *B* has now is when the next task to
+//! start arrived. The service time is Little's law: busy slot-seconds for each task finished; no saturation needed.
+#![deny(clippy::disallowed_methods)]
+use super::{Counted, Moment, Work};
+use std::{collections::VecDeque, time::Duration};
+
+/// Steps of the arrival curve that are kept apart.
+const STEPS: usize = 192;
+/// Arrivals are counted in bins of so many seconds for rates.
+pub(crate) const BIN: f64 = 10.0;
+/// So many bins are kept: an hour.
+const BINS: usize = 360;
+/// Half of what is known of the service time is forgotten after so many seconds.
+const SERVICE_HALF_LIFE: f64 = 600.0;
+/// How many tasks the user's hint weighs as much as.
+const HINT_WEIGHT: f64 = 20.0;
+/// The guess before the first task has finished, in seconds; it weighs as much as one task.
+const GUESS: f64 = 10.0;
+/// Nothing has finished for so many service times, …
+const HANGS: f64 = 5.0;
+/// … and for at least so long: the workers hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Starts are forgotten to 37 % after so many seconds.
+const LATELY: f64 = 3600.0;
+/// No task is taken to be shorter, in seconds.
+const SHORTEST: f64 = 0.001;
+/// The arrival curve may stand above what is counted for so long before tasks are taken to have been purged. Workers
+/// tell what they took on a heartbeat later than the broker does.
+const PURGED_AFTER: Duration = Duration::from_secs(10);
+
+/// Arrivals, starts and service time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Flow {
+    last: Option<Sample>,
+    /// Tasks started so far.
+    started: f64,
+    /// Tasks arrived so far.
+    arrived: f64,
+    /// The curve of arrivals, oldest first: arrived so far at that time. Straight in between.
+    curve: VecDeque<Step>,
+    /// Since when the curve has stood above what is counted.
+    above_since: Option<Moment>,
+    bins: VecDeque<f32>,
+    /// Arrivals of the bin that is not over yet, and when it began.
+    open: (Moment, f64),
+    /// Slot-seconds and tasks finished, both forgotten alike.
+    busy: f64,
+    done: f64,
+    /// When a task finished last, and how long one took then.
+    finished: Option<(Moment, f64)>,
+    /// Tasks started lately, and those of them that had waited longer than the target.
+    lately: (f64, f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Step {
+    at: Moment,
+    arrived: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sample {
+    at: Moment,
+    waiting: f64,
+    running: f64,
+    taken: Option<u64>,
+}
+
+/// The tasks of a count that wait: ready ones, and those that a worker has fetched and does not run.
+pub(crate) fn waiting(work: &Work, running: u64) -> u64 {
+    work.ready.saturating_add(work.in_flight.saturating_sub(running))
+}
+
+impl Flow {
+    /// Takes a count in. `running`: tasks in a slot now. `taken`: tasks the workers have taken on so far; it may fall
+    /// when one leaves. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait.
+    pub(crate) fn take(
+        &mut self,
+        work: &Work,
+        running: u64,
+        taken: Option<u64>,
+        hint: Option<f64>,
+        target: f64,
+        counted: Counted,
+    ) {
+        let keep = Duration::from_secs_f64((target * 1.5).clamp(30.0, 86_400.0));
+        let now = counted.at;
+        let sample = Sample {
+            at: now,
+            waiting: waiting(work, running) as f64,
+            running: running as f64,
+            taken,
+        };
+        let Some(before) = self.last else {
+            self.last = Some(sample);
+            (self.started, self.arrived) = (0.0, sample.waiting);
+            self.open.0 = now;
+            self.step(now, sample.waiting);
+            return;
+        };
+        if now <= before.at {
+            return;
+        }
+        self.last = Some(sample);
+        // Counts that nobody passed on were the same as the one before.
+        let since = counted.before.unwrap_or(before.at).clamp(before.at, now);
+        let seconds = (now - before.at).as_secs_f64();
+        let busy = before.running * (since - before.at).as_secs_f64()
+            + (before.running + sample.running) / 2.0 * (now - since).as_secs_f64();
+        let started = match (before.taken, taken) {
+            (Some(before), Some(now)) => now.saturating_sub(before) as f64,
+            _ => busy / self.service(hint),
+        };
+        let finished = started + before.running - sample.running;
+        self.serve(busy, finished.max(0.0), seconds, taken.is_some());
+        if finished > 0.0 || sample.running <= 0.0 {
+            self.finished = Some((now, self.service(hint)));
+        }
+        self.started += started;
+        self.judge(started, seconds, target, since);
+        self.arrive(&sample, before.at, since, keep);
+    }
+
+    /// `known`: the workers count; without that nothing can be learned.
+    fn serve(&mut self, busy: f64, finished: f64, seconds: f64, known: bool) {
+        let kept = (-seconds * std::f64::consts::LN_2 / SERVICE_HALF_LIFE).exp();
+        (self.busy, self.done) = (self.busy * kept, self.done * kept);
+        if known {
+            self.busy += busy;
+            self.done += finished;
+        }
+    }
+
+    /// Seconds a task takes.
+    pub(crate) fn service(&self, hint: Option<f64>) -> f64 {
+        let (prior, weight) = hint.map_or((GUESS, 1.0), |hint| (hint, HINT_WEIGHT));
+        ((prior * weight + self.busy) / (weight + self.done)).max(SHORTEST)
+    }
+
+    /// Begins with what another process learned; that weighs as much as a user's hint.
+    pub(crate) fn remember(&mut self, task: f64) {
+        (self.busy, self.done) = (task.max(SHORTEST) * HINT_WEIGHT, HINT_WEIGHT);
+    }
+
+    /// Tasks run and wait, and none has finished for far longer than one takes: the workers hang.
+    pub(crate) fn hangs(&self, now: Moment) -> bool {
+        let Some((at, service)) = self.finished else {
+            return false;
+        };
+        let patience = Duration::try_from_secs_f64(service * HANGS)
+            .unwrap_or(Duration::MAX)
+            .max(PATIENCE);
+        self.waiting() > 0.0 && self.running() > 0.0 && now.saturating_sub(at) > patience
+    }
+
+    /// Of the tasks started in the last hours this share had waited no longer than the target; `None`: none started.
+    pub(crate) fn in_time(&self) -> Option<f64> {
+        let (started, late) = self.lately;
+        (started >= 1.0).then(|| 1.0 - late / started)
+    }
+
+    /// Tasks that the service time was learned from, recent ones more.
+    pub(crate) fn learned_from(&self) -> f64 {
+        self.done
+    }
+
+    /// Tasks started; those at the head had waited so long at the count before.
+    fn judge(&mut self, started: f64, seconds: f64, target: f64, before: Moment) {
+        let kept = (-seconds / LATELY).exp();
+        let late = self.oldest_wait(before).as_secs_f64() > target;
+        self.lately = (
+            self.lately.0 * kept + started,
+            self.lately.1 * kept + if late { started } else { 0.0 },
+        );
+    }
+
+    /// `before`: the last count that was passed on; what is new came after `since`.
+    fn arrive(&mut self, sample: &Sample, before: Moment, since: Moment, keep: Duration) {
+        let now = sample.at;
+        let level = self.started + sample.waiting;
+        let new = level - self.arrived;
+        self.bin(0.0, before, since);
+        self.bin(new.max(0.0), since, now);
+        if new > 0.0 {
+            // What arrived came since the last look, not since the last arrival.
+            if self.curve.back().is_some_and(|last| last.at < since) {
+                self.step(since, self.arrived);
+            }
+            self.arrived = level;
+            self.step(now, level);
+        }
+        self.above_since = (new < 0.0).then(|| self.above_since.unwrap_or(now));
+        if self
+            .above_since
+            .is_some_and(|since| now.saturating_sub(since) >= PURGED_AFTER)
+        {
+            self.lower(-new);
+        }
+        while self
+            .curve
+            .get(1)
+            .is_some_and(|second| now.saturating_sub(second.at) > keep)
+        {
+            self.curve.pop_front();
+        }
+        if self.curve.len() > STEPS {
+            self.merge();
+        }
+    }
+
+    /// Tasks have gone without having started: they never arrived.
+    fn lower(&mut self, gone: f64) {
+        self.arrived -= gone;
+        for step in &mut self.curve {
+            step.arrived = step.arrived.min(self.arrived);
+        }
+        self.above_since = None;
+    }
+
+    fn step(&mut self, at: Moment, arrived: f64) {
+        self.curve.push_back(Step { at, arrived });
+    }
+
+    /// Removes the step that is nearest to the line through its neighbours in time.
+    fn merge(&mut self) {
+        let spans = self.curve.iter().zip(self.curve.iter().skip(2));
+        let closest = spans
+            .map(|(before, after)| after.at.saturating_sub(before.at))
+            .enumerate()
+            .min_by_key(|(_, span)| *span);
+        if let Some((before, _)) = closest {
+            self.curve.remove(before + 1);
+        }
+    }
+
+    /// Puts arrivals that came evenly between two moments into bins.
+    fn bin(&mut self, arrived: f64, since: Moment, now: Moment) {
+        let span = (now.saturating_sub(since)).as_secs_f64();
+        let width = Duration::from_secs_f64(BIN);
+        let rate = if span > 0.0 { arrived / span } else { 0.0 };
+        let mut from = since;
+        // After a long gap only the last bins matter.
+        let longest = width.saturating_mul(BINS as u32 + 1);
+        if now.saturating_sub(self.open.0) > longest {
+            from = now.saturating_sub(longest);
+            self.open = (from, 0.0);
+        }
+        loop {
+            let end = self.open.0.saturating_add(width);
+            let until = end.min(now);
+            self.open.1 += rate * until.saturating_sub(from).as_secs_f64();
+            // The second: the end of time.
+            if end > now || end == self.open.0 {
+                return;
+            }
+            self.bins.push_back(self.open.1 as f32);
+            if self.bins.len() > BINS {
+                self.bins.pop_front();
+            }
+            (self.open, from) = ((end, 0.0), end);
+        }
+    }
+
+    /// Arrivals of the last full bins, newest first.
+    pub(crate) fn bins(&self) -> impl ExactSizeIterator<Item = f64> + Clone {
+        self.bins.iter().rev().map(|bin| f64::from(*bin))
+    }
+
+    /// Tasks started so far.
+    pub(crate) fn started(&self) -> f64 {
+        self.arrived - self.waiting()
+    }
+
+    /// Tasks that wait now.
+    pub(crate) fn waiting(&self) -> f64 {
+        self.last.map_or(0.0, |last| last.waiting)
+    }
+
+    /// Tasks in a slot now.
+    pub(crate) fn running(&self) -> f64 {
+        self.last.map_or(0.0, |last| last.running)
+    }
+
+    /// Tasks arrived by a moment.
+    pub(crate) fn arrived_by(&self, at: Moment) -> f64 {
+        let after = self.curve.partition_point(|step| step.at <= at);
+        let before = after.checked_sub(1).and_then(|n| self.curve.get(n));
+        match (before, self.curve.get(after)) {
+            (Some(a), Some(b)) => {
+                let share = (at - a.at).as_secs_f64() / (b.at - a.at).as_secs_f64();
+                a.arrived + (b.arrived - a.arrived) * share
+            }
+            (Some(last), None) => last.arrived,
+            (None, first) => first.map_or(0.0, |first| first.arrived),
+        }
+    }
+
+    /// How long the next task to start has waited; 0 if none waits.
+    pub(crate) fn oldest_wait(&self, now: Moment) -> Duration {
+        let started = self.started();
+        if self.waiting() <= 0.0 {
+            return Duration::ZERO;
+        }
+        let after = self.curve.partition_point(|step| step.arrived <= started);
+        let arrival = match (
+            after.checked_sub(1).and_then(|n| self.curve.get(n)),
+            self.curve.get(after),
+        ) {
+            (Some(a), Some(b)) => {
+                let share = (started - a.arrived) / (b.arrived - a.arrived);
+                let span = b.at - a.at;
+                let part = Duration::try_from_secs_f64(span.as_secs_f64() * share).unwrap_or(span);
+                a.at + part.min(span)
+            }
+            (Some(step), None) | (None, Some(step)) => step.at,
+            (None, None) => now,
+        };
+        now.saturating_sub(arrival)
+    }
+}

@@ -1,0 +1,372 @@
+//! The wait target: every task starts within the time that the user asked for, with the fewest workers.
+//!
+//! Whichever of three asks for most: the deadlines of the tasks that wait ([`super::deadline`]), the rate at which
+//! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
+#![deny(clippy::disallowed_methods)]
+use super::{
+    Estimates, Moment, Observation, Policy, Rule, Target, Trouble, Work,
+    deadline::{self, Deadlines, Need},
+    flow::{BIN, Flow},
+    history::History,
+    margin::Margin,
+    rate,
+    startup::Startup,
+    supply::Supply,
+};
+use std::time::Duration;
+
+/// How much the waiting may be used up, and how long a surplus is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// The fewest pod-hours that still meet the target.
+    Economy,
+    /// A little more, and a quarter fewer changes.
+    #[default]
+    Balanced,
+    /// Short waits.
+    Responsive,
+}
+
+/// A profile in numbers. Measured with the simulator: see `make bench-decisions`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuning {
+    /// Tasks are planned to start within this share of the target.
+    pub phi: f64,
+    /// Workers beyond what the rate of arrivals needs, as a share of it: with nothing near the target for long …
+    pub lean: f64,
+    /// … and after a near miss, or while little is known.
+    pub careful: f64,
+    /// How long a clear surplus is kept.
+    pub surplus: Duration,
+    /// How long a small surplus is kept.
+    pub trim: Duration,
+}
+
+impl Profile {
+    /// Its numbers.
+    pub const fn tuning(self) -> Tuning {
+        match self {
+            Self::Economy => Tuning {
+                phi: 0.96,
+                lean: -0.4,
+                careful: 0.05,
+                surplus: Duration::ZERO,
+                trim: Duration::from_secs(15),
+            },
+            Self::Balanced => Tuning {
+                phi: 0.95,
+                lean: -0.25,
+                careful: 0.05,
+                surplus: Duration::from_secs(3),
+                trim: Duration::from_secs(30),
+            },
+            Self::Responsive => Tuning {
+                phi: 0.7,
+                lean: 0.0,
+                careful: 0.15,
+                surplus: Duration::from_secs(15),
+                trim: Duration::from_secs(60),
+            },
+        }
+    }
+}
+
+/// Three of five pods start faster than the start-up time that is reckoned with.
+const STARTUP_QUANTILE: f64 = 0.6;
+/// A rise of the rate's need must have lasted so long before it is followed.
+const CONFIRM: Duration = Duration::from_secs(10);
+/// The rate may order more workers although nothing waits once this share of the slots is busy.
+const BUSY: f64 = 0.85;
+/// Workers kept for what may arrive during a start-up, at most.
+const RESERVE_MAX: f64 = 3.0;
+/// Deadlines are not looked at more often.
+const SHORTEST_LOOK: Duration = Duration::from_millis(500);
+/// The reserve may fail for this share of the tasks.
+const RESERVE_MISS: f64 = 0.03;
+/// The reserve is worked out anew after so long.
+const RESERVE_EVERY: Duration = Duration::from_secs(30);
+/// A need of less than this above a whole pod does not ask for another.
+const ROUNDING: f64 = 0.05;
+/// An offered load of less slots is none.
+const NO_LOAD: f64 = 0.02;
+
+/// What the wait rule remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Waiting {
+    pub(crate) flow: Flow,
+    pub(crate) startup: Startup,
+    /// The highest number of tasks one pod was seen to run.
+    busiest: u32,
+    /// What the rate asked for lately, as complements: their maximum is its minimum.
+    rate_lows: History,
+    reserve: (Option<Moment>, f64),
+    margin: Margin,
+    /// The replicas when the workers began to hang.
+    hung_at: Option<u32>,
+}
+
+/// The rule's answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) pods: u32,
+    pub(crate) rule: Rule,
+    pub(crate) need: Need,
+    /// Tasks a second.
+    pub(crate) rate: f64,
+    /// Seconds a task takes.
+    pub(crate) service: f64,
+    /// Seconds a pod takes to start, and whether that was seen.
+    pub(crate) startup: f64,
+    pub(crate) startup_known: bool,
+    /// Task slots of a pod.
+    pub(crate) slots: u32,
+    /// How long the oldest waiting task has waited.
+    pub(crate) oldest_wait: Duration,
+    /// Of the tasks started lately this share was in time.
+    pub(crate) in_time: Option<f64>,
+    /// So many pods do not become ready.
+    pub(crate) stuck: Option<u32>,
+    /// Tasks run and none finishes.
+    pub(crate) hangs: bool,
+    /// Tasks wait.
+    waits: bool,
+}
+
+impl Answer {
+    /// Time alone changes the answer: deadlines come nearer, and a rate is forgotten.
+    pub(crate) fn look_again_in(&self, policy: &Policy) -> Option<Duration> {
+        if self.waits {
+            Some(policy.period.max(SHORTEST_LOOK))
+        } else if self.rate > 0.0 {
+            Some(Duration::from_secs_f64(BIN))
+        } else {
+            None
+        }
+    }
+
+    /// What keeps the target from being met.
+    pub(crate) fn trouble(&self, policy: &Policy) -> Option<Trouble> {
+        let Target::Wait(wait) = &policy.target else {
+            return None;
+        };
+        let startup = Duration::try_from_secs_f64(self.startup).unwrap_or_default();
+        if let Some(pods) = self.stuck {
+            Some(Trouble::PodsNotReady { pods })
+        } else if self.hangs {
+            Some(Trouble::NothingFinishes)
+        } else if self.startup_known && startup.saturating_add(policy.period) > wait.within {
+            let in_time = self.in_time;
+            Some(Trouble::SlowerThanTarget { startup, in_time })
+        } else {
+            None
+        }
+    }
+}
+
+impl Waiting {
+    /// Takes the target's numbers in; every observation has them.
+    pub(crate) fn look(&mut self, seen: &Observation) {
+        self.startup.take(seen.replicas, seen.ready, seen.rollout, seen.now);
+    }
+
+    /// Takes a fresh count in.
+    pub(crate) fn count(&mut self, policy: &Policy, work: &Work, seen: &Observation, target: f64) {
+        if work.running > 0 && seen.busy_pods > 0 {
+            let each = work.running.div_ceil(u64::from(seen.busy_pods));
+            self.busiest = self.busiest.max(u32::try_from(each).unwrap_or(u32::MAX));
+        }
+        let running = self.running(policy, work, seen);
+        let taken = seen.processed.filter(|_| seen.workers_heard);
+        self.flow
+            .take(work, running, taken, policy.hint(), target, seen.counted);
+        let complete = seen.ready >= seen.replicas;
+        self.margin
+            .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
+    }
+
+    /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.
+    fn running(&self, policy: &Policy, work: &Work, seen: &Observation) -> u64 {
+        match seen.workers_heard {
+            true => work.running.min(work.in_flight),
+            false => work
+                .in_flight
+                .min(u64::from(self.slots(policy)) * u64::from(seen.ready)),
+        }
+    }
+
+    /// Task slots of a pod: as the user says, or the most that were seen in use.
+    pub(crate) fn slots(&self, policy: &Policy) -> u32 {
+        policy.slots.unwrap_or(self.busiest).max(1)
+    }
+
+    /// How many pods, and why. Changes only what saves work later.
+    pub(crate) fn answer(&mut self, policy: &Policy, tuning: &Tuning, seen: &Observation, target: f64) -> Answer {
+        let now = seen.now;
+        let slots = f64::from(self.slots(policy));
+        let service = self.flow.service(policy.hint());
+        let rate = rate::per_second(&self.flow, service, now);
+        let period = policy.period.as_secs_f64();
+        let startup = self.startup.seconds(STARTUP_QUANTILE);
+        let supply = Supply {
+            slots,
+            ready: f64::from(seen.ready.min(seen.replicas)),
+            running: self.flow.running(),
+            service: service * self.margin.slower(),
+            startup,
+            arriving: self.startup.arriving(startup, now),
+        };
+        let deadlines = Deadlines {
+            target,
+            within: (tuning.phi * target).max(1e-3),
+            rate,
+            period,
+        };
+        let need = deadline::need(&self.flow, &supply, &deadlines, now);
+        let urgent = whole(need.pods);
+        let by_rate = self.by_rate(policy, tuning, seen, &supply, rate, target);
+        let mut answer = Answer {
+            pods: urgent,
+            rule: Rule::Deadline,
+            need,
+            rate,
+            service,
+            startup: supply.startup,
+            startup_known: self.startup.is_known(),
+            oldest_wait: self.flow.oldest_wait(now),
+            in_time: self.flow.in_time(),
+            stuck: None,
+            hangs: false,
+            waits: self.flow.waiting() > 0.0,
+            slots: self.slots(policy),
+        };
+        if by_rate > answer.pods {
+            (answer.pods, answer.rule) = (by_rate, Rule::Rate);
+        }
+        let blind = supply.startup + period - deadlines.within;
+        if blind > 0.0 {
+            let more = self.reserve(blind, now);
+            let kept = supply.needed(self.flow.waiting() + more, deadlines.within + blind);
+            let most = f64::from(urgent.max(whole(rate * service / slots))) + RESERVE_MAX;
+            let kept = whole(kept.min(most));
+            if kept > answer.pods {
+                (answer.pods, answer.rule) = (kept, Rule::Reserve);
+            }
+        }
+        self.restrain(&mut answer, seen);
+        answer
+    }
+
+    /// Orders no more of what does not help.
+    fn restrain(&mut self, answer: &mut Answer, seen: &Observation) {
+        answer.stuck = self.startup.stuck(answer.startup, seen.now);
+        answer.hangs = self.flow.hangs(seen.now);
+        if answer.stuck.is_some() {
+            let most = seen.ready.saturating_mul(2).saturating_add(4).max(seen.replicas);
+            answer.pods = answer.pods.min(most);
+        }
+        self.hung_at = answer.hangs.then(|| self.hung_at.unwrap_or(seen.replicas));
+        if let Some(then) = self.hung_at {
+            let most = then.saturating_add(then.div_ceil(2)).max(seen.replicas);
+            answer.pods = answer.pods.min(most);
+        }
+    }
+
+    /// Begins with what another process learned.
+    pub(crate) fn remember(&mut self, learned: &Estimates) {
+        if let Some(task) = learned.task {
+            self.flow.remember(task);
+        }
+        if let Some(startup) = learned.startup {
+            self.startup.remember(startup);
+        }
+        self.busiest = learned.slots.unwrap_or(0);
+    }
+
+    /// What was learned.
+    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<Answer>) -> Estimates {
+        Estimates {
+            task: Some(self.flow.service(policy.hint())).filter(|_| self.flow.learned_from() >= 1.0),
+            rate: answer.map_or(0.0, |answer| answer.rate),
+            startup: Some(self.startup.seconds(STARTUP_QUANTILE)).filter(|_| self.startup.is_known()),
+            slots: policy.slots.or(Some(self.busiest).filter(|most| *most > 0)),
+        }
+    }
+
+    /// The load that the present rate leads to, once what is there now has been worked off: λ·s for short tasks, what
+    /// is there for long ones (the M/G/∞ queue on its way to its mean).
+    fn by_rate(
+        &mut self,
+        policy: &Policy,
+        tuning: &Tuning,
+        seen: &Observation,
+        supply: &Supply,
+        rate: f64,
+        target: f64,
+    ) -> u32 {
+        let Supply {
+            slots,
+            service,
+            running,
+            ready,
+            ..
+        } = *supply;
+        let there = running + self.flow.waiting();
+        let stays = (-(supply.startup + target) / service).exp();
+        let load = there * stays + rate * service * (1.0 - stays);
+        let headroom = self.margin.headroom(tuning.lean, tuning.careful, seen.now);
+        let mut pods = match load > NO_LOAD {
+            true => whole(load * (1.0 + headroom) / slots - ROUNDING),
+            false => 0,
+        };
+        let waits = self.flow.waiting() > 0.0;
+        let busy = running >= BUSY * slots * ready.max(1.0);
+        if pods > seen.replicas && !waits && !busy {
+            pods = seen.replicas;
+        }
+        let pods = pods.min(policy.max);
+        self.rate_lows.record_peak(!pods, seen.now, CONFIRM);
+        let lowest = !self.rate_lows.at(CONFIRM, seen.now).unwrap_or(!pods);
+        pods.min(lowest.max(seen.replicas))
+    }
+
+    /// So many tasks arrive in so many seconds that only [`RESERVE_MISS`] of all tasks come on top.
+    fn reserve(&mut self, blind: f64, now: Moment) -> f64 {
+        if self.reserve.0.is_some_and(|at| now.saturating_sub(at) < RESERVE_EVERY) {
+            return self.reserve.1;
+        }
+        // Less than a bin is a share of one.
+        let width = blind / BIN;
+        let share = width.min(1.0);
+        let width = (width.round() as usize).max(1);
+        let bins: Vec<f64> = self.flow.bins().collect();
+        let mut windows: Vec<f64> = bins.windows(width).map(|window| window.iter().sum()).collect();
+        let level = if windows.len() < 24 {
+            0.0
+        } else {
+            share * fill(&mut windows)
+        };
+        self.reserve = (Some(now), level);
+        level
+    }
+}
+
+/// The smallest level that leaves at most [`RESERVE_MISS`] of the sum above it.
+fn fill(windows: &mut [f64]) -> f64 {
+    windows.sort_unstable_by(|a, b| b.total_cmp(a));
+    let allowed = RESERVE_MISS * windows.iter().sum::<f64>();
+    let mut above = 0.0;
+    for (n, pair) in windows.windows(2).enumerate() {
+        let [high, low] = pair else { continue };
+        let more = (high - low) * (n + 1) as f64;
+        if above + more > allowed {
+            return high - (allowed - above) / (n + 1) as f64;
+        }
+        above += more;
+    }
+    windows.last().copied().unwrap_or(0.0)
+}
+
+/// Whole pods.
+fn whole(pods: f64) -> u32 {
+    (pods - 1e-6).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
+}

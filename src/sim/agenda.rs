@@ -1,0 +1,110 @@
+//! What will happen, in the order in which it happens.
+#![deny(clippy::disallowed_methods)]
+use super::Seconds;
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BinaryHeap,
+};
+
+/// Something that happens at a moment. Of those at the same moment the kind listed first happens first; of one kind,
+/// the lower pod or task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Event {
+    /// A task is published.
+    Arrival { task: usize },
+    /// A task has run to its end; void if its pod was killed.
+    Completion { pod: usize, task: usize },
+    /// A pod has started; void if it is gone.
+    Ready { pod: usize },
+    /// The grace period is over; void if the pod is gone.
+    Kill { pod: usize },
+    /// A killed pod's task waits again; the youngest first, because each of them goes to the head of the queue.
+    Return { task: Reverse<usize> },
+    /// The waiting tasks are dropped.
+    Purge,
+    /// The counter of completed tasks restarts.
+    CounterReset,
+    /// The figures of a tick to come are taken.
+    Look,
+    /// The scaler decides.
+    Tick,
+    /// A point of the series is taken.
+    Sample,
+}
+
+/// The events to come.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    heap: BinaryHeap<Entry>,
+}
+
+impl Agenda {
+    pub(super) fn enter(&mut self, at: Seconds, event: Event) {
+        self.heap.push(Entry { at, event });
+    }
+
+    /// The next event and its time, if that is not after `end`.
+    pub(super) fn next_until(&mut self, end: Seconds) -> Option<(Seconds, Event)> {
+        let next = self.heap.peek()?;
+        // By the order of the heap, in which even what is no number has its place: after all others.
+        if next.at.total_cmp(&end).is_gt() {
+            return None;
+        }
+        self.heap.pop().map(|entry| (entry.at, entry.event))
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Seconds,
+    event: Event,
+}
+
+impl Ord for Entry {
+    /// The next one is the greatest: that is what a [`BinaryHeap`] gives first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.total_cmp(&self.at).then_with(|| other.event.cmp(&self.event))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_then_kind_then_number() {
+        let mut agenda = Agenda::default();
+        let completion = |pod| Event::Completion { pod, task: 0 };
+        let back = |task| Event::Return { task: Reverse(task) };
+        let arrival = |task| Event::Arrival { task };
+        let order = [
+            (1.0, arrival(3)),
+            (1.0, completion(7)),
+            (1.0, completion(8)),
+            (1.0, back(2)),
+            (1.0, back(1)),
+            (1.0, Event::Tick),
+            (2.0, arrival(9)),
+        ];
+        for (at, event) in order.iter().rev().chain([&(f64::NAN, Event::Purge)]) {
+            agenda.enter(*at, *event);
+        }
+        assert_eq!(agenda.next_until(0.9), None);
+        let found: Vec<_> = std::iter::from_fn(|| agenda.next_until(f64::INFINITY)).collect();
+        assert_eq!(found, order);
+    }
+}

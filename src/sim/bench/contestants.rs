@@ -1,0 +1,165 @@
+//! Who is compared.
+#![deny(clippy::disallowed_methods)]
+use crate::{
+    scaling::{Behavior, Policy, Profile, Target, Wait},
+    sim::{
+        Ours, Scaler, Seconds, Victims, Workload, World,
+        peers::{
+            self, Configuration, Limits,
+            keda::{Load, Metric, Settings, WINDOW},
+        },
+    },
+};
+use std::time::Duration;
+
+/// Names that tables and figures refer to.
+pub const BALANCED: &str = "ours Balanced";
+/// The leaner profile.
+pub const ECONOMY: &str = "ours Economy";
+
+/// Ours, or a peer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Contestant {
+    /// Ours.
+    Ours(Variant),
+    /// A peer.
+    Peer(Configuration),
+}
+
+/// Our policy with one set of wishes, for any workload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// In tables.
+    pub name: String,
+    /// What decides.
+    pub goal: Goal,
+    /// The hint as a multiple of the true mean task time, which the peers are told; `None`: no hint.
+    pub hint: Option<f64>,
+    /// Who goes first.
+    pub victims: Victims,
+    /// The sampling period.
+    pub period: Seconds,
+}
+
+/// What the number of workers follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// The workload's wait target.
+    Profile(Profile),
+    /// A backlog for each replica of as many tasks as it has slots.
+    BacklogOfSlots,
+}
+
+impl Variant {
+    /// A profile as it comes: the right hint, idle pods first and alone, a sample each second.
+    pub fn of(name: impl Into<String>, profile: Profile) -> Self {
+        Self {
+            name: name.into(),
+            goal: Goal::Profile(profile),
+            hint: Some(1.0),
+            victims: Victims::IdleOnly,
+            period: 1.0,
+        }
+    }
+
+    /// The default profile, as it comes.
+    pub fn balanced() -> Self {
+        Self::of(BALANCED, Profile::Balanced)
+    }
+
+    /// The scaler for a workload. The seed sets when it looks first: a recording must not meet each at the same moments.
+    pub fn build(&self, workload: &Workload, world: &World, seed: u64) -> Ours {
+        // Multiples of the golden section spread evenly, however many there are.
+        let share = (seed as f64 * 0.618_033_988_749_895).fract();
+        let mut ours = Ours::new(self.name.clone(), self.policy(workload, world));
+        (ours.phase, ours.victims) = (share * self.period, self.victims);
+        ours
+    }
+
+    fn policy(&self, workload: &Workload, world: &World) -> Policy {
+        let hint = self.hint.map(|factor| factor * peers::input::mean_task(workload));
+        let target = match self.goal {
+            Goal::BacklogOfSlots => Target::Backlog(workload.slots.max(1)),
+            Goal::Profile(profile) => Target::Wait(Wait {
+                within: duration(workload.wait_target),
+                hint: hint.map(duration),
+                tuning: profile.tuning(),
+            }),
+        };
+        Policy {
+            min: world.min,
+            max: world.max,
+            schedules: Vec::new(),
+            target,
+            slots: Some(workload.slots),
+            idle: Duration::from_secs(60),
+            behavior: Behavior::default(),
+            fallback: None,
+            suspended: false,
+            period: duration(self.period),
+        }
+    }
+}
+
+impl Contestant {
+    /// With its parameters.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Ours(variant) => variant.name.clone(),
+            Self::Peer(configuration) => configuration.name(),
+        }
+    }
+
+    /// The policy under test, new.
+    pub fn scaler(&self, workload: &Workload, world: &World, seed: u64) -> Box<dyn Scaler> {
+        match self {
+            Self::Ours(variant) => Box::new(variant.build(workload, world, seed)),
+            Self::Peer(configuration) => {
+                let (min, max) = (world.min, world.max);
+                configuration.build_within(workload, Limits { min, max })
+            }
+        }
+    }
+
+    /// One of ours.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Ours(_))
+    }
+}
+
+/// Ours first, then every peer's settings.
+pub fn contestants() -> Vec<Contestant> {
+    let mut all: Vec<_> = ours().into_iter().map(Contestant::Ours).collect();
+    all.extend(peers::all().into_iter().map(Contestant::Peer));
+    all
+}
+
+fn ours() -> Vec<Variant> {
+    vec![
+        Variant::balanced(),
+        Variant::of(ECONOMY, Profile::Economy),
+        Variant::of("ours Responsive", Profile::Responsive),
+        Variant {
+            hint: None,
+            ..Variant::of("ours Balanced, no hint", Profile::Balanced)
+        },
+        Variant {
+            victims: Victims::Newest,
+            ..Variant::of("ours Balanced, whoever goes", Profile::Balanced)
+        },
+        Variant {
+            goal: Goal::BacklogOfSlots,
+            ..Variant::of("ours backlog = c", Profile::Balanced)
+        },
+    ]
+}
+
+/// KEDA as most set it up: as many tasks for each replica as it has slots, all else as it comes.
+pub fn stock_keda() -> Contestant {
+    let load = Load::PerSlot(1.0, Metric::All);
+    Contestant::Peer(Configuration::Keda(Settings::stock(load, WINDOW)))
+}
+
+fn duration(seconds: Seconds) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}

@@ -1,0 +1,127 @@
+//! The decision benchmark: which policies meet which work in which worlds, and what is made of the results.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | the work ([`Source`], [`Draw`]), and one run on it ([`play`]) |
+//! | `contestants.rs` | who is compared: ours in its variants, and the peers |
+//! | `sensitivity.rs` | ours where something is not as expected |
+//! | `findings.rs` | the tables and figures, the page, and the figures for machines |
+//!
+//! It says what to run; whoever calls runs it, in as many threads as there are.
+#![deny(clippy::disallowed_methods)]
+
+pub mod contestants;
+pub mod findings;
+pub mod sensitivity;
+#[cfg(test)]
+mod tests;
+
+pub use contestants::{Contestant, Goal, Variant, contestants};
+
+use super::{
+    Task, Workload, World,
+    bound::{BoundError, lower_bound},
+    engine::{first_pods, run},
+    report::compare::Outcome,
+    workloads,
+};
+
+/// Where the tasks of a workload come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Drawn anew for each seed.
+    Drawn(fn(u64) -> Workload),
+    /// The same tasks each time: a seed varies the pods only.
+    Recorded(Workload),
+}
+
+/// A recording's file, and what it is called and wished of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Recording {
+    /// The name in tables.
+    pub name: &'static str,
+    /// The file's name.
+    pub file: &'static str,
+}
+
+/// The public traces, both with a wait target of 60 s and 4 slots.
+pub const RECORDINGS: [Recording; 2] = [
+    Recording {
+        name: "AZ-conv",
+        file: "azure_llm_2023_conv.csv",
+    },
+    Recording {
+        name: "AZ-code",
+        file: "azure_llm_2023_code.csv",
+    },
+];
+
+impl Recording {
+    /// The recorded tasks as a workload.
+    pub fn source(&self, tasks: Vec<Task>) -> Source {
+        Source::Recorded(Workload {
+            name: self.name.to_owned(),
+            wait_target: 60.0,
+            slots: 4,
+            tasks,
+        })
+    }
+}
+
+impl Source {
+    /// S1 to S5.
+    pub fn synthetic() -> Vec<Self> {
+        let all: [fn(u64) -> Workload; 5] = [
+            workloads::burst,
+            workloads::diurnal,
+            workloads::steps,
+            workloads::long,
+            workloads::sparse,
+        ];
+        all.into_iter().map(Self::Drawn).collect()
+    }
+
+    /// The workload of a seed, with its bound in this world.
+    ///
+    /// # Errors
+    /// The bound could not be computed.
+    pub fn draw(&self, seed: u64, world: &World) -> Result<Draw, BoundError> {
+        let workload = match self {
+            Self::Drawn(draw) => draw(seed),
+            Self::Recorded(workload) => workload.clone(),
+        };
+        let bound = bound(&workload, world)?;
+        Ok(Draw { workload, seed, bound })
+    }
+}
+
+/// One workload to run on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draw {
+    /// The tasks.
+    pub workload: Workload,
+    /// What they and the pods' start-up times were drawn with.
+    pub seed: u64,
+    /// The fewest pod-hours in the usual world.
+    pub bound: f64,
+}
+
+/// The fewest pod-hours in this world.
+///
+/// # Errors
+/// As [`lower_bound`].
+pub fn bound(workload: &Workload, world: &World) -> Result<f64, BoundError> {
+    lower_bound(workload, world.mean_start_up(), first_pods(workload, world), world.min)
+}
+
+/// One run; with `series`, also over time.
+pub fn play(contestant: &Contestant, draw: &Draw, world: &World, series: bool) -> Outcome {
+    let mut scaler = contestant.scaler(&draw.workload, world, draw.seed);
+    Outcome {
+        policy: contestant.name(),
+        workload: draw.workload.name.clone(),
+        seed: draw.seed,
+        bound: draw.bound,
+        run: run(&draw.workload, world, scaler.as_mut(), draw.seed, series),
+    }
+}

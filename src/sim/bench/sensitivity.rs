@@ -1,0 +1,104 @@
+//! Ours where something is not as expected: the sampling, the pods, the hint, the counter, the workers, the metrics.
+#![deny(clippy::disallowed_methods)]
+use super::{Contestant, Draw, Variant, bound, play};
+use crate::sim::{
+    World,
+    bound::BoundError,
+    report::{
+        compare::{Comparison, Outcome},
+        stats::number,
+        table::Table,
+    },
+};
+
+/// One thing that is different.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variation {
+    /// With the difference as its name.
+    pub variant: Variant,
+    /// The world it is in.
+    pub world: World,
+}
+
+impl Variation {
+    fn new(name: &str, change: impl FnOnce(&mut Variant, &mut World)) -> Self {
+        let (mut variant, mut world) = (Variant::balanced(), World::default());
+        variant.name = name.to_owned();
+        change(&mut variant, &mut world);
+        Self { variant, world }
+    }
+
+    /// One run. Its bound is that of its own world: where pods take longer to start, nobody is as cheap.
+    ///
+    /// # Errors
+    /// The bound could not be computed.
+    pub fn play(&self, draw: &Draw) -> Result<Outcome, BoundError> {
+        let usual = World::default();
+        let mut outcome = play(&Contestant::Ours(self.variant.clone()), draw, &self.world, false);
+        if self.world.start_up != usual.start_up {
+            outcome.bound = bound(&draw.workload, &self.world)?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// All of the default profile; the first one is it as it comes.
+pub fn variations() -> Vec<Variation> {
+    let hint = |factor| move |variant: &mut Variant, _: &mut World| variant.hint = Some(factor);
+    let uncounted = |factor| {
+        move |variant: &mut Variant, world: &mut World| {
+            (variant.hint, world.no_counter) = (Some(factor), true);
+        }
+    };
+    let period = |seconds| move |variant: &mut Variant, _: &mut World| variant.period = seconds;
+    let start_up = |seconds| move |_: &mut Variant, world: &mut World| world.start_up = seconds;
+    let prefetch = |early| {
+        move |_: &mut Variant, world: &mut World| {
+            (world.prefetch, world.early_ack) = (4, early);
+        }
+    };
+    vec![
+        Variation::new("as it comes", |_, _| {}),
+        Variation::new("a sample each 0.5 s", period(0.5)),
+        Variation::new("a sample each 5 s", period(5.0)),
+        Variation::new("a sample each 15 s", period(15.0)),
+        Variation::new("pods start in 5 s", start_up(5.0)),
+        Variation::new("pods start in 120 s", start_up(120.0)),
+        Variation::new("hint twice too high", hint(2.0)),
+        Variation::new("hint twice too low", hint(0.5)),
+        Variation::new("no counter, right hint", uncounted(1.0)),
+        Variation::new("no counter, hint twice too high", uncounted(2.0)),
+        Variation::new("no counter, hint twice too low", uncounted(0.5)),
+        Variation::new("prefetch 4, late acknowledgement", prefetch(false)),
+        Variation::new("prefetch 4, early acknowledgement", prefetch(true)),
+        Variation::new("metrics 5 s old", |_, world| world.metric_lag = 5.0),
+    ]
+}
+
+/// Late share and cost of each, per workload.
+pub fn table(outcomes: &[Outcome]) -> Table {
+    let comparison = Comparison::of(outcomes);
+    let mut head = vec!["what is different"];
+    head.extend(comparison.workloads().iter().map(String::as_str));
+    head.extend(["mean cost", "missed"]);
+    let caption = "Where something is not as expected: late tasks in %, and cost ÷ the bound of that world";
+    let mut table = Table::new(caption, &head);
+    for policy in comparison.policies() {
+        let cells = || {
+            let all = comparison.workloads().iter();
+            all.filter_map(|workload| Some((workload, comparison.cell(policy, workload)?)))
+        };
+        let figures = cells().map(|(_, cell)| {
+            let late = number(100.0 * cell.late.mean, 2);
+            format!("{late} / {}", number(cell.cost_ratio.mean, 2))
+        });
+        let missed = cells().filter(|(_, cell)| !cell.is_met());
+        let missed: Vec<_> = missed.map(|(workload, _)| workload.as_str()).collect();
+        let mut row = vec![policy.to_owned()];
+        row.extend(figures);
+        row.push(number(comparison.mean_cost_ratio(policy), 2));
+        row.push(missed.join(" "));
+        table.rows.push(row);
+    }
+    table
+}

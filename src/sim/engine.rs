@@ -1,0 +1,305 @@
+//! A run: events in the order of time, from the first arrival until all is done.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `engine.rs` | the loop, deliveries, and what a tick does |
+//! | `lives.rs` | how pods come and go |
+//! | `view.rs` | what can be seen |
+#![deny(clippy::disallowed_methods)]
+
+mod lives;
+mod view;
+
+use super::{
+    Run, Scaler, Seconds, Seen, Victims, Workload,
+    agenda::{Agenda, Event},
+    count::{Count, HOUR},
+    pods::{Phase, Pods},
+    queue::Queue,
+    world::World,
+};
+use std::collections::VecDeque;
+
+/// A run is watched for so long after the last arrival, even if nothing is left to do.
+const AFTERWARDS: Seconds = 600.0;
+/// A run ends so long after the last arrival, even if tasks are left: a policy may never serve them.
+const PATIENCE: Seconds = 24.0 * HOUR;
+/// The distance of two points of the series.
+const SERIES_STEP: Seconds = 10.0;
+/// The first pods are as many as the work that arrives within this asks for.
+const FIRST_SPAN: Seconds = 300.0;
+/// No scaler looks more often, and each looks again one day.
+const PERIODS: (Seconds, Seconds) = (0.1, 1e9);
+/// Nothing is seen later than this.
+const LONGEST_LAG: Seconds = HOUR;
+
+/// Runs a workload under a policy: until 600 s after the last arrival and until all tasks have ended, at most 24 h
+/// after the last arrival. Start-up times come from `seed` and the pod's number only: all policies meet the same ones.
+pub fn run(workload: &Workload, world: &World, scaler: &mut dyn Scaler, seed: u64, sample_series: bool) -> Run {
+    let mut engine = Engine::new(workload, world, seed, Rhythm::of(scaler));
+    engine.begin(sample_series);
+    while let Some((at, event)) = engine.agenda.next_until(engine.end()) {
+        engine.now = at;
+        engine.happens(event, scaler);
+    }
+    engine.finish()
+}
+
+/// The pods that are ready when a run begins: enough for what arrives at first, and one more.
+pub fn first_pods(workload: &Workload, world: &World) -> u32 {
+    let first = workload.tasks.iter().take_while(|task| task.arrival < FIRST_SPAN);
+    let work: Seconds = first.map(|task| task.duration).sum();
+    let busy = work / FIRST_SPAN / f64::from(workload.slots.max(1));
+    world.clamp((busy.ceil() as u32).saturating_add(1))
+}
+
+/// When a scaler looks.
+struct Rhythm {
+    phase: Seconds,
+    period: Seconds,
+}
+
+impl Rhythm {
+    fn of(scaler: &dyn Scaler) -> Self {
+        Self {
+            phase: scaler.phase().max(0.0),
+            period: scaler.period().max(PERIODS.0).min(PERIODS.1),
+        }
+    }
+
+    /// The time of a tick, counted from 0. Not by adding up, so that errors do not.
+    fn at(&self, tick: u32) -> Seconds {
+        self.phase + self.period * f64::from(tick)
+    }
+}
+
+struct Engine<'a> {
+    workload: &'a Workload,
+    world: &'a World,
+    seed: u64,
+    rhythm: Rhythm,
+    now: Seconds,
+    agenda: Agenda,
+    queue: Queue<'a>,
+    pods: Pods,
+    count: Count,
+    /// Ticks and looks so far.
+    ticks: u32,
+    looks: u32,
+    /// What was seen of the tasks for the ticks to come.
+    looked: VecDeque<Seen>,
+    /// Start-up times since the last tick.
+    started: Vec<Seconds>,
+    /// Completions when the counter restarted last.
+    counted_from: u64,
+}
+
+impl<'a> Engine<'a> {
+    fn new(workload: &'a Workload, world: &'a World, seed: u64, rhythm: Rhythm) -> Self {
+        Self {
+            workload,
+            world,
+            seed,
+            rhythm,
+            now: 0.0,
+            agenda: Agenda::default(),
+            queue: Queue::new(&workload.tasks),
+            pods: Pods::default(),
+            count: Count::default(),
+            ticks: 0,
+            looks: 0,
+            looked: VecDeque::new(),
+            started: Vec::new(),
+            counted_from: 0,
+        }
+    }
+
+    fn begin(&mut self, sample_series: bool) {
+        for _ in 0..first_pods(self.workload, self.world) {
+            let pod = self.pods.create(self.now);
+            self.becomes_ready(pod);
+        }
+        self.enter_arrival(0);
+        let resets = self.world.counter_resets.iter().map(|at| (*at, Event::CounterReset));
+        let purges = self.world.purges.iter().map(|at| (*at, Event::Purge));
+        for (at, event) in resets.chain(purges) {
+            self.agenda.enter(at.max(0.0), event);
+        }
+        self.enter_look();
+        self.agenda.enter(self.rhythm.at(0), Event::Tick);
+        if sample_series {
+            self.agenda.enter(self.now, Event::Sample);
+        }
+    }
+
+    /// When the run is over, as far as is known now.
+    fn end(&self) -> Seconds {
+        let last = self.workload.tasks.last().map_or(0.0, |task| task.arrival);
+        match self.queue.open() {
+            0 => self.now.max(last + AFTERWARDS),
+            _ => last + PATIENCE,
+        }
+    }
+
+    fn happens(&mut self, event: Event, scaler: &mut dyn Scaler) {
+        match event {
+            Event::Arrival { task } => {
+                self.queue.arrive(task);
+                self.enter_arrival(task + 1);
+                self.deliver();
+            }
+            Event::Completion { pod, task } => self.completes(pod, task),
+            Event::Ready { pod } => self.starts_up(pod),
+            Event::Kill { pod } => self.kill(pod),
+            Event::Return { task } => {
+                self.queue.give_back(task.0);
+                self.deliver();
+            }
+            Event::Purge => self.queue.purge(),
+            Event::CounterReset => self.counted_from = self.queue.finished,
+            Event::Look => {
+                self.looked.push_back(self.look());
+                self.enter_look();
+            }
+            Event::Tick => self.tick(scaler),
+            Event::Sample => {
+                self.count.run.series.push(self.point());
+                self.agenda.enter(self.now + SERIES_STEP, Event::Sample);
+            }
+        }
+    }
+
+    fn enter_arrival(&mut self, task: usize) {
+        if let Some(next) = self.workload.tasks.get(task) {
+            self.agenda.enter(next.arrival, Event::Arrival { task });
+        }
+    }
+
+    /// Each tick sees what was looked at one lag before.
+    fn enter_look(&mut self) {
+        let at = self.rhythm.at(self.looks) - self.world.metric_lag.min(LONGEST_LAG);
+        self.agenda.enter(at.max(self.now), Event::Look);
+        self.looks += 1;
+    }
+
+    /// The pod may hold more.
+    fn line_up(&mut self, pod: usize) {
+        let candidate = self.pods.get_mut(pod);
+        if self.world.prefetch == 0 || !candidate.in_line {
+            candidate.in_line = true;
+            self.queue.line.push_back(pod);
+        }
+    }
+
+    /// With prefetch: how many tasks the pod may hold beyond those it has.
+    fn credit(&self, pod: usize) -> usize {
+        let (pod, slots) = (self.pods.get(pod), self.workload.slots as usize);
+        // Acknowledged tasks do not count, so a pod that acknowledges early fetches ahead even with a multiplier of 1.
+        let counts = if self.world.early_ack {
+            pod.reserved.len()
+        } else {
+            pod.held()
+        };
+        (slots * self.world.prefetch as usize).saturating_sub(counts)
+    }
+
+    /// Delivers to the pods in line what waits.
+    fn deliver(&mut self) {
+        while self.queue.waiting() > 0
+            && let Some(pod) = self.queue.line.pop_front()
+        {
+            self.pods.get_mut(pod).in_line = false;
+            // Who leaves does not leave the line, which would have to be searched.
+            if self.pods.get(pod).phase != Phase::Ready {
+                continue;
+            }
+            if let Some(task) = self.queue.deliver(self.now) {
+                self.take(pod, task);
+            }
+            if self.world.prefetch > 0 && self.credit(pod) > 0 {
+                self.line_up(pod);
+            }
+        }
+        self.queue.note_backlog();
+    }
+
+    fn take(&mut self, pod: usize, task: usize) {
+        let taker = self.pods.get_mut(pod);
+        if taker.running.len() < self.workload.slots as usize {
+            self.start(pod, task);
+        } else {
+            taker.reserved.push_back(task);
+        }
+    }
+
+    fn start(&mut self, pod: usize, task: usize) {
+        let runner = self.pods.get_mut(pod);
+        runner.used = true;
+        runner.running.push(task);
+        let end = self.queue.start(task, self.now);
+        self.agenda.enter(end, Event::Completion { pod, task });
+    }
+
+    fn completes(&mut self, pod: usize, task: usize) {
+        let runner = self.pods.get_mut(pod);
+        let Some(slot) = runner.running.iter().position(|running| *running == task) else {
+            return; // It was killed with its pod.
+        };
+        runner.running.swap_remove(slot);
+        self.queue.finish(task);
+        if runner.phase == Phase::Ready {
+            if let Some(next) = runner.reserved.pop_front() {
+                self.start(pod, next);
+            }
+            self.line_up(pod);
+            self.deliver();
+        } else if runner.running.is_empty() {
+            self.leave(pod);
+        }
+    }
+
+    fn tick(&mut self, scaler: &mut dyn Scaler) {
+        let seen = self.seen();
+        if let Some(wanted) = scaler.tick(&seen) {
+            self.scale(self.world.clamp(wanted), scaler.victims());
+        }
+        self.ticks += 1;
+        self.agenda.enter(self.rhythm.at(self.ticks), Event::Tick);
+    }
+
+    fn scale(&mut self, wanted: u32, order: Victims) {
+        let before = self.pods.live();
+        for _ in before..wanted {
+            self.create();
+        }
+        for pod in self.pods.victims(before.saturating_sub(wanted), order) {
+            match self.pods.get(pod).phase {
+                Phase::Starting => self.remove(pod),
+                _ => self.stop(pod),
+            }
+        }
+        let after = self.pods.live();
+        if after != before {
+            self.count.scaled(before, after, self.now);
+        }
+    }
+
+    fn finish(mut self) -> Run {
+        let end = self.end();
+        for pod in self.pods.present() {
+            self.count.pod_existed(pod.created, end);
+        }
+        Run {
+            tasks: self.queue.finished,
+            waits: self.queue.waits(self.workload.wait_target, end),
+            redelivered: self.queue.redelivered,
+            lost: self.queue.lost,
+            purged: self.queue.dropped,
+            max_backlog: self.queue.most_waiting,
+            ..self.count.run
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! The world a policy is tried in: how pods start and stop, and what goes wrong. By default nothing does.
+#![deny(clippy::disallowed_methods)]
+use super::{Seconds, random::Random};
+
+/// Everything about the surroundings that a policy cannot choose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct World {
+    /// Median of the time from a pod's creation to its being ready, in seconds; lognormal.
+    pub start_up: Seconds,
+    /// Standard deviation of the logarithm of that time; 0: all pods take the median.
+    pub start_up_sigma: f64,
+    /// Termination grace period in seconds: what still runs then is killed.
+    pub grace: Seconds,
+    /// Never fewer replicas, whatever the policy wants.
+    pub min: u32,
+    /// Never more replicas; counts over `min`.
+    pub max: u32,
+    /// Celery's `worker_prefetch_multiplier`: a pod may hold so many tasks for each of its slots, the running ones
+    /// included (with `early_ack` only those that wait on the pod). 0: a pod takes a task only when it can run it.
+    pub prefetch: u32,
+    /// Tasks are acknowledged when they start: one that is killed is lost, not delivered again.
+    pub early_ack: bool,
+    /// What is known of tasks ([`Seen`](super::Seen): `waiting` to `completed`, `oldest_wait`) is so many seconds old.
+    /// Pods are seen as they are.
+    pub metric_lag: Seconds,
+    /// Redis: tasks of a killed pod wait again only so many seconds after they were delivered. 0: at once, as RabbitMQ.
+    pub visibility_timeout: Seconds,
+    /// The nodes have room for so many pods only; `None`: for all.
+    pub nodes: Option<Nodes>,
+    /// When the broker cannot be read. The workers go on: it is the policy that is blind.
+    pub outages: Vec<Span>,
+    /// The workers' counter of completed tasks starts again from 0 at these times.
+    pub counter_resets: Vec<Seconds>,
+    /// All waiting tasks are dropped at these times.
+    pub purges: Vec<Seconds>,
+    /// Pods that would become ready in such a span crash instead, and start up anew when it ends.
+    pub crash_loops: Vec<Span>,
+    /// The workers do not count: [`Seen::uncounted`](super::Seen::uncounted).
+    pub no_counter: bool,
+}
+
+/// From `from` on, until before `to`; seconds of the workload.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// The first moment.
+    pub from: Seconds,
+    /// The first moment after it.
+    pub to: Seconds,
+}
+
+impl Span {
+    fn contains(&self, at: Seconds) -> bool {
+        self.from <= at && at < self.to
+    }
+}
+
+/// A cluster that has to buy nodes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nodes {
+    /// Pods that fit on the nodes that are there.
+    pub room: u32,
+    /// A pod that is created while so many exist becomes ready so many seconds later.
+    pub delay: Seconds,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            start_up: 25.0,
+            start_up_sigma: 0.25,
+            grace: 30.0,
+            min: 1,
+            max: 200,
+            prefetch: 0,
+            early_ack: false,
+            metric_lag: 0.0,
+            visibility_timeout: 0.0,
+            nodes: None,
+            outages: Vec::new(),
+            counter_resets: Vec::new(),
+            purges: Vec::new(),
+            crash_loops: Vec::new(),
+            no_counter: false,
+        }
+    }
+}
+
+impl World {
+    /// How long the pod of this number takes to start. Drawn from seed and number alone, so that all policies meet the
+    /// same pods.
+    pub(super) fn start_up_of(&self, seed: u64, pod: usize) -> Seconds {
+        // Above the streams of the workloads, which may have the same seed.
+        const STREAM: u64 = 1 << 32;
+        let mut random = Random::new(seed, STREAM + pod as u64);
+        self.start_up * random.normal(0.0, self.start_up_sigma).exp()
+    }
+
+    /// The mean of the time from a pod's creation to its being ready, in seconds.
+    pub fn mean_start_up(&self) -> Seconds {
+        self.start_up * (self.start_up_sigma * self.start_up_sigma / 2.0).exp()
+    }
+
+    /// How much longer a pod takes that is created beside so many others.
+    pub(super) fn node_delay(&self, others: usize) -> Seconds {
+        match self.nodes {
+            Some(nodes) if others >= nodes.room as usize => nodes.delay,
+            _ => 0.0,
+        }
+    }
+
+    /// The end of the crash loop that a pod is in which would be ready now.
+    pub(super) fn crashes_until(&self, now: Seconds) -> Option<Seconds> {
+        let span = self.crash_loops.iter().find(|span| span.contains(now))?;
+        Some(span.to)
+    }
+
+    /// The broker cannot be read now.
+    pub(super) fn blind(&self, now: Seconds) -> bool {
+        self.outages.iter().any(|span| span.contains(now))
+    }
+
+    /// Within the limits.
+    pub(super) fn clamp(&self, replicas: u32) -> u32 {
+        // Not `clamp`, which panics when the limits contradict each other.
+        replicas.max(self.min).min(self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_ups_have_the_median_and_depend_on_seed_and_number() {
+        let world = World::default();
+        let mut drawn: Vec<f64> = (0..4001).map(|pod| world.start_up_of(1, pod)).collect();
+        assert_eq!(drawn[5], world.start_up_of(1, 5));
+        assert_ne!(drawn[5], world.start_up_of(2, 5));
+        drawn.sort_by(f64::total_cmp);
+        assert!((drawn[2000] - 25.0).abs() < 0.5, "{}", drawn[2000]);
+        let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
+        assert!((mean / world.mean_start_up() - 1.0).abs() < 0.01, "{mean}");
+        let exactly = World {
+            start_up_sigma: 0.0,
+            ..world
+        };
+        assert_eq!(exactly.start_up_of(1, 5), 25.0);
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_give_the_maximum() {
+        let world = World {
+            min: 5,
+            max: 3,
+            ..World::default()
+        };
+        assert_eq!([0, 4, 9].map(|n| world.clamp(n)), [3; 3]);
+    }
+
+    #[test]
+    fn spans_end_before_their_end() {
+        let span = Span { from: 10.0, to: 20.0 };
+        let world = World {
+            outages: vec![span],
+            crash_loops: vec![span],
+            ..World::default()
+        };
+        assert_eq!(
+            [9.9, 10.0, 19.9, 20.0].map(|t| world.blind(t)),
+            [false, true, true, false]
+        );
+        assert_eq!(world.crashes_until(15.0), Some(20.0));
+        assert_eq!(world.crashes_until(20.0), None);
+    }
+}

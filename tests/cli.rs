@@ -1,0 +1,203 @@
+//! `kubectl twp simulate` as a person runs it: what it says of a small trace, and of what it cannot use.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const POOL: &str = "\
+apiVersion: taskworkerpool.dev/v1alpha1
+kind: TaskWorkerPool
+metadata:
+  name: mail
+spec:
+  targetRef: {name: mail-worker}
+  broker: {url: \"redis://redis:6379/0\"}
+  target: {backlogPerReplica: 2}
+  worker: {concurrency: 2}
+  minReplicas: 2
+  maxReplicas: 2
+";
+
+/// A folder of its own for each test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
+        fs::create_dir_all(&path).unwrap();
+        let folder = Self(path);
+        folder.write("pool.yaml", POOL);
+        // Eight tasks at once, for two replicas of two slots.
+        folder.write(
+            "trace.csv",
+            &format!("arrival_seconds,duration_seconds\n{}", "100,10\n".repeat(8)),
+        );
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.join(name), text).unwrap();
+    }
+
+    fn simulate(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_kubectl-twp"))
+            .arg("simulate")
+            .args(args)
+            .current_dir(&self.0)
+            .output()
+            .unwrap()
+    }
+
+    fn says(&self, args: &[&str]) -> String {
+        let output = self.simulate(args);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn complains(&self, args: &[&str]) -> String {
+        let output = self.simulate(args);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+/// The figures beside a name.
+fn row<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.unwrap_or_else(|| panic!("no `{name}` in\n{text}"));
+    line.split_whitespace().collect()
+}
+
+#[test]
+fn a_small_trace_gives_the_figures_that_one_can_work_out() {
+    let folder = Folder::new("figures");
+    let text = folder.says(&["pool.yaml", "--trace", "trace.csv", "--late-after-seconds", "5"]);
+    assert!(
+        text.contains("mail on trace.csv: 8 tasks in 0 s, 10.00 s each"),
+        "{text}"
+    );
+    assert!(text.contains("2 to 2 replicas with 2 slots"), "{text}");
+    assert_eq!(row(&text, "tasks done"), ["8"]);
+    // Two pods from the first arrival until ten minutes later.
+    assert_eq!(row(&text, "pod-hours"), ["0.33"]);
+    assert_eq!(row(&text, "wait p50, s"), ["10.0"]);
+    assert_eq!(row(&text, "wait max, s"), ["10.0"]);
+    assert_eq!(row(&text, "waited > 5 s, %"), ["50.00"]);
+    assert_eq!(row(&text, "scaling actions"), ["0"]);
+    assert_eq!(row(&text, "tasks killed"), ["0"]);
+    // No replica can come or go, so no target costs another price.
+    for target in ["15 s", "30 s", "60 s", "120 s", "300 s"] {
+        assert_eq!(row(&text, target)[..3], ["0.33", "0.00", "10.0"], "{target}");
+    }
+}
+
+#[test]
+fn keda_stands_beside_the_pool_with_its_setting() {
+    let folder = Folder::new("keda");
+    folder.write(
+        "pool.yaml",
+        &POOL
+            .replace("maxReplicas: 2", "maxReplicas: 9")
+            .replace("minReplicas: 2", "minReplicas: 1"),
+    );
+    let args = [
+        "pool.yaml",
+        "--trace",
+        "trace.csv",
+        "--compare",
+        "keda",
+        "--html",
+        "report.html",
+    ];
+    let text = folder.says(&args);
+    assert!(text.contains("KEDA target 2 stock, 300 s: its target counts"), "{text}");
+    assert_eq!(row(&text, "tasks done"), ["8", "8"]);
+    assert_eq!(folder.says(&args), text, "the same seed gives the same answer");
+    let html = fs::read_to_string(folder.0.join("report.html")).unwrap();
+    assert_eq!(
+        (html.matches("<figure>").count(), html.matches("<table>").count()),
+        (3, 2)
+    );
+    assert!(html.contains("KEDA target 2 stock"), "{html}");
+}
+
+#[test]
+fn a_maximum_that_is_too_low_is_told() {
+    let folder = Folder::new("maximum");
+    folder.write("trace.csv", "interval_start_seconds,count\n0,60\n60,60\n");
+    let args = ["pool.yaml", "--trace", "trace.csv", "--mean-task-seconds", "30"];
+    let text = folder.says(&args);
+    assert!(text.contains("but `maxReplicas` is 2: raise it"), "{text}");
+}
+
+#[test]
+fn counts_of_a_metrics_system_will_do() {
+    let folder = Folder::new("counts");
+    folder.write(
+        "trace.csv",
+        "interval_start_seconds,count\n1700000000,6\n1700000060,0\n",
+    );
+    let text = folder.says(&["pool.yaml", "--trace", "trace.csv", "--mean-task-seconds", "3"]);
+    assert!(text.contains("6 tasks in 50 s, 3.00 s each"), "{text}");
+}
+
+#[test]
+fn errors_name_file_line_and_fix() {
+    let folder = Folder::new("errors");
+    folder.write("bad.csv", "arrival_seconds,duration_seconds\n1,2\nsoon,2\n");
+    folder.write("counts.csv", "arrival_seconds\n1\n");
+    folder.write("limits.yaml", &POOL.replace("minReplicas: 2", "minReplicas: 3"));
+    folder.write("broken.yaml", &POOL.replace("minReplicas: 2", "minReplicas: two"));
+    folder.write("other.yaml", &POOL.replace("kind: TaskWorkerPool", "kind: Deployment"));
+    let table: [(&[&str], &str); 9] = [
+        (&["gone.yaml", "--trace", "trace.csv"], "gone.yaml: cannot be read: "),
+        (&["pool.yaml", "--trace", "gone.csv"], "gone.csv: cannot be read: "),
+        (
+            &["pool.yaml", "--trace", "bad.csv"],
+            "bad.csv: line 3, column `arrival_seconds`: `soon` is not a number",
+        ),
+        (
+            &["pool.yaml", "--trace", "counts.csv"],
+            "or give their mean duration with --mean-task-seconds",
+        ),
+        (
+            &["limits.yaml", "--trace", "trace.csv"],
+            "limits.yaml: line 10: `minReplicas` must be at most",
+        ),
+        (&["broken.yaml", "--trace", "trace.csv"], "broken.yaml: "),
+        (&["other.yaml", "--trace", "trace.csv"], "other.yaml: 0 objects"),
+        (
+            &["pool.yaml", "--trace", "trace.csv", "--start-up-seconds", "soon"],
+            "give a number of seconds",
+        ),
+        (
+            &["pool.yaml", "--trace", "trace.csv", "--html", "no/where.html"],
+            "no/where.html: cannot be written",
+        ),
+    ];
+    for (args, expected) in table {
+        let found = folder.complains(args);
+        assert!(found.contains(expected), "{args:?}: {found}");
+    }
+    assert!(
+        folder
+            .complains(&["broken.yaml", "--trace", "trace.csv"])
+            .contains("line 10")
+    );
+}
+
+#[test]
+fn the_long_help_shows_the_format_of_a_trace() {
+    let folder = Folder::new("help");
+    let text = folder.says(&["--help"]);
+    for part in [
+        "arrival_seconds,duration_seconds",
+        "interval_start_seconds,count",
+        "kubectl twp simulate",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The wait target: how many, why, what is told, and back to zero.
+
+use serde_json::json;
+
+use super::stage::Stage;
+use crate::support::{
+    bed::{PATIENCE, eventually},
+    operator::Operator,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_tasks_get_the_workers_that_start_them_in_time_and_zero_comes_after_the_idle_time() {
+    let stage = Stage::redis("wait").await;
+    stage.workers("mail", 0).await;
+    let spec = json!({
+        "target": {"waitSeconds": 60}, "maxReplicas": 50, "scaleDown": {"idleSeconds": 5},
+        "worker": {"concurrency": 4, "expectedTaskMilliseconds": 6000},
+    });
+    stage.pool("mail", spec).await;
+    let _operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_working("mail").await;
+
+    // A replica that is ready after 30 s starts 4 tasks and then 4 every 6 s: about 22 within 57 s.
+    stage.publish(400).await;
+    eventually("enough replicas for 400 tasks", PATIENCE, async || {
+        let replicas = stage.ns.replicas("mail").await?;
+        let pool = stage.ns.pool("mail").await?;
+        let decision = pool.status.and_then(|status| status.decision).unwrap_or_default();
+        let told = decision.rule == "Deadline" && decision.message.contains("400 tasks wait to start within 60 s");
+        if (15..=30).contains(&replicas) && told {
+            Ok(())
+        } else {
+            Err(format!("{replicas} replicas, {decision:?}"))
+        }
+    })
+    .await;
+
+    stage.purge().await;
+    stage.ns.wait_replicas("mail", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_without_a_wait_target_is_refused_and_so_are_two_targets() {
+    let stage = Stage::redis("targets").await;
+    for (spec, field) in [
+        (json!({"profile": "Economy"}), "profile"),
+        (json!({"target": {"waitSeconds": 30, "backlogPerReplica": 3}}), "target"),
+    ] {
+        let pool = super::stage::pool("mail", spec).to_string();
+        let said = stage.ns.try_kubectl(&["apply", "-f", "-"], &pool).await.unwrap_err();
+        assert!(said.contains(field), "{said}");
+    }
+}
