@@ -247,7 +247,8 @@ pub struct CeleryOptions {
     pub heartbeat_channel: Option<String>,
 }
 
-/// How lean the wait target is met.
+/// How lean the wait target is met: `Economy` uses the waiting up and costs least, `Balanced` leaves a margin,
+/// `Responsive` keeps waits short. Only with `target.waitSeconds`. Default: `Balanced`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum ProfileName {
     /// Uses the waiting up, costs least.
