@@ -139,4 +139,6 @@ pub struct Sampled {
     pub result: Result<Arc<Tally>, SampleError>,
     /// When it was taken.
     pub at: Moment,
+    /// How much longer than the pool's period the next one takes to come, because samples are dear at this endpoint.
+    pub rest: Duration,
 }

@@ -249,7 +249,8 @@ impl<E: Endpoint> Sampler<E> {
             let result = pool.framework.tally(&share.reads, &own, &self.workers, now);
             let result = pool.sampled(result, started.moment);
             let (id, at) = (share.id, started.moment);
-            self.out.send(Sampled { id, result, at }).await?;
+            let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));
+            self.out.send(Sampled { id, result, at, rest }).await?;
         }
         Ok(())
     }

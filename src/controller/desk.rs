@@ -286,6 +286,7 @@ impl Desk {
                     && samples.last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, &tally));
                 samples.before = samples.last.as_ref().map(|(_, at)| at.moment);
                 samples.last = Some((tally.clone(), at));
+                samples.rest = sampled.rest;
                 samples.failing = None;
                 entry.tasks.resolve_failures = 0;
                 if same {

@@ -62,6 +62,8 @@ pub enum Link {
 pub struct Samples {
     /// The last count, and when it was taken.
     pub last: Option<(Arc<Tally>, Now)>,
+    /// The endpoint rests for so long beyond the pool's period: a count may be as much older and is no less fresh.
+    pub rest: Duration,
     /// When the count before that was taken, whether or not it said something new.
     pub before: Option<Moment>,
     /// The last sample failed: why, and since when all have.
@@ -139,6 +141,7 @@ impl Entry {
             link: Link::None,
             samples: Samples {
                 last: None,
+                rest: Duration::ZERO,
                 before: None,
                 failing: None,
                 newest: watch::Sender::new(Arc::default()),
@@ -171,7 +174,7 @@ impl Entry {
             },
             Some((tally, at)) => {
                 let age = now.saturating_sub(at.moment);
-                if age <= pool.policy.stale_after() {
+                if age <= self.fresh_for(pool) {
                     Reading::Fresh(tally.work.clone())
                 } else {
                     Reading::Stale {
@@ -182,6 +185,11 @@ impl Entry {
                 }
             }
         }
+    }
+
+    /// How old the last count may be and still be fresh.
+    pub fn fresh_for(&self, pool: &Pool) -> Duration {
+        pool.policy.stale_after().saturating_add(self.samples.rest)
     }
 
     /// All that a decision may know.

@@ -130,7 +130,7 @@ impl Desk {
                 .last
                 .as_ref()
                 .map_or(Moment::ZERO, |(_, at)| now.moment.saturating_sub(at.moment));
-            pool.policy.stale_after().saturating_sub(age) + Duration::from_millis(10)
+            entry.fresh_for(pool).saturating_sub(age) + Duration::from_millis(10)
         } else {
             AT_LEAST
         };

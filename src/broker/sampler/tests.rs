@@ -184,6 +184,20 @@ async fn a_dear_endpoint_is_sampled_one_twentieth_of_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sample_says_how_much_later_than_wished_the_next_one_comes() {
+    let mut dear = Bench::new(Duration::from_millis(200), "");
+    dear.add(1, &["a"], 500);
+    let millis = async |bench: &mut Bench| bench.next().await.rest.as_millis();
+    assert_eq!(
+        [millis(&mut dear).await, millis(&mut dear).await, millis(&mut dear).await],
+        [0, 3500, 3500]
+    );
+    let mut cheap = Bench::new(FAST, "");
+    cheap.add(1, &["a"], 500);
+    assert_eq!([millis(&mut cheap).await, millis(&mut cheap).await], [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn even_the_dearest_endpoint_is_sampled_every_ten_seconds() {
     let bench = Bench::new(Duration::from_secs(3), "");
     bench.add(1, &["a"], 500);

@@ -194,6 +194,24 @@ fn a_reading_ages_and_unknown_is_not_zero() {
 }
 
 #[test]
+fn a_count_stays_fresh_while_its_endpoint_rests() {
+    let pool = pool();
+    let mut entry = mail();
+    let at = Now {
+        wall: Timestamp::UNIX_EPOCH,
+        moment: SECOND,
+    };
+    entry.samples.last = Some((Arc::new(Tally::default()), at));
+    entry.samples.rest = Duration::from_secs(9);
+    let limit = SECOND + pool.policy.stale_after() + entry.samples.rest;
+    assert!(matches!(entry.reading(&pool, limit), Reading::Fresh(_)));
+    assert!(matches!(
+        entry.reading(&pool, limit + Duration::from_millis(1)),
+        Reading::Stale { .. }
+    ));
+}
+
+#[test]
 fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
     let mut entry = mail();
     let due = |second| Timestamp::from_second(second).unwrap();
