@@ -189,7 +189,11 @@ async fn a_sample_says_how_much_later_than_wished_the_next_one_comes() {
     dear.add(1, &["a"], 500);
     let millis = async |bench: &mut Bench| bench.next().await.rest.as_millis();
     assert_eq!(
-        [millis(&mut dear).await, millis(&mut dear).await, millis(&mut dear).await],
+        [
+            millis(&mut dear).await,
+            millis(&mut dear).await,
+            millis(&mut dear).await
+        ],
         [0, 3500, 3500]
     );
     let mut cheap = Bench::new(FAST, "");
