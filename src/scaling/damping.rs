@@ -25,8 +25,6 @@ pub(crate) struct Wishes {
 pub(crate) struct Settled {
     /// So many replicas at least.
     pub(crate) floor: u32,
-    /// The window that decided.
-    pub(crate) window: Duration,
     /// When time alone may change the floor.
     pub(crate) next_change: Option<Duration>,
 }
@@ -54,7 +52,6 @@ impl Wishes {
         let behavior = &policy.behavior;
         let by = |window| Settled {
             floor: self.highs.at(window, now).unwrap_or(replicas),
-            window,
             next_change: self.highs.next_change(window, now),
         };
         if let Some(window) = window(behavior.down.as_ref()) {
@@ -86,6 +83,13 @@ impl Policy {
         let (surplus, trim) = self.windows();
         let ours = if clear_surplus(replicas, wish) { surplus } else { trim };
         window(self.behavior.down.as_ref()).unwrap_or(ours)
+    }
+
+    /// How long `replicas` must have stayed before a step down to `to`.
+    pub(crate) fn pause(&self, replicas: u32, to: u32) -> Duration {
+        let (_, trim) = self.windows();
+        let small = !clear_surplus(replicas, to) && window(self.behavior.down.as_ref()).is_none();
+        if small { trim } else { Duration::ZERO }
     }
 
     /// How long fresh readings must have been seen before anything goes down: then every window is full.

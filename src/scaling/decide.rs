@@ -59,10 +59,13 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             wish,
             replicas: choice.replicas,
             rule: choice.rule,
+            window: choice.window,
         }),
         limited: chooser.limited(choice),
         wanted: demand.wanted,
-        estimates: demand.answer.map(|_| memory.waiting.estimates(policy, demand.answer)),
+        estimates: demand
+            .answer
+            .map(|_| memory.waiting.estimates(policy, demand.answer, seen.now)),
         oldest_wait: demand.answer.map(|answer| answer.oldest_wait),
         trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
         look_again_in: soonest([choice.pending, floor.next_change])
@@ -98,7 +101,21 @@ impl Limits {
 struct Choice {
     replicas: u32,
     rule: Rule,
+    /// The scale-down window that applies.
+    window: Duration,
     pending: Option<Duration>,
+}
+
+impl Choice {
+    /// One that time alone does not change.
+    const fn of(replicas: u32, rule: Rule) -> Self {
+        Self {
+            replicas,
+            rule,
+            window: Duration::ZERO,
+            pending: None,
+        }
+    }
 }
 
 /// All that the rules look at; they change nothing.
@@ -116,11 +133,7 @@ impl Chooser<'_> {
     fn choose(&self) -> Choice {
         let current = self.seen.replicas;
         match &self.seen.reading {
-            _ if self.policy.suspended => Choice {
-                replicas: current,
-                rule: Rule::Suspended,
-                pending: None,
-            },
+            _ if self.policy.suspended => Choice::of(current, Rule::Suspended),
             Reading::Unknown { .. } => self.unread(Rule::Unknown),
             Reading::Stale { .. } => self.unread(Rule::Stale),
             Reading::Fresh(work) => {
@@ -129,11 +142,7 @@ impl Chooser<'_> {
                 } else if self.wish < current {
                     self.fall(work)
                 } else {
-                    Choice {
-                        replicas: current,
-                        rule: self.demand_rule(),
-                        pending: None,
-                    }
+                    Choice::of(current, self.demand_rule())
                 };
                 let deadlines = self.demand.answer.and_then(|answer| answer.look_again_in(self.policy));
                 let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(WAKE_AHEAD));
@@ -152,15 +161,12 @@ impl Chooser<'_> {
         let rule = if held > current { self.limits.min_rule } else { rule };
         let unread_for = self.memory.unread_for(self.seen.now);
         match self.policy.fallback {
-            Some(fallback) if unread_for >= fallback.after => Choice {
-                replicas: held.max(fallback.replicas.min(self.limits.max)),
-                rule: Rule::Fallback,
-                pending: None,
-            },
+            Some(fallback) if unread_for >= fallback.after => {
+                Choice::of(held.max(fallback.replicas.min(self.limits.max)), Rule::Fallback)
+            }
             fallback => Choice {
-                replicas: held,
-                rule,
                 pending: fallback.map(|fallback| fallback.after.saturating_sub(unread_for)),
+                ..Choice::of(held, rule)
             },
         }
     }
@@ -171,11 +177,7 @@ impl Chooser<'_> {
         // The minimum is the user's word; no rule delays it.
         let least = self.seen.replicas.max(self.limits.min);
         if self.memory.progress.blocked(now) && self.wish > least {
-            return Choice {
-                replicas: least,
-                rule: Rule::BlockedQueue,
-                pending: None,
-            };
+            return Choice::of(least, Rule::BlockedQueue);
         }
         let behavior = &self.policy.behavior;
         let (lowest, window_change) = self.memory.wishes.lowest(now, behavior);
@@ -183,18 +185,18 @@ impl Chooser<'_> {
         let up = behavior.up.as_ref();
         let ceiling = up.map_or(u32::MAX, |rules| rules.ceiling(self.seen.replicas, replicas, now));
         let allowed = self.wish.min(lowest).min(ceiling).max(least);
+        let rule = if allowed < self.wish {
+            Rule::Behavior
+        } else {
+            self.demand_rule()
+        };
         Choice {
-            replicas: allowed,
-            rule: if allowed < self.wish {
-                Rule::Behavior
-            } else {
-                self.demand_rule()
-            },
             pending: soonest([
                 window_change,
                 up.and_then(|rules| rules.next_change(replicas, now)),
                 self.memory.progress.remaining(now),
             ]),
+            ..Choice::of(allowed, rule)
         }
     }
 
@@ -222,6 +224,12 @@ impl Chooser<'_> {
                 (replicas, rule) = (floor.min(current), of);
             }
         }
+        let mut window = self.policy.window_for(current, self.wish);
+        let pause = self.pause(replicas, idle_in);
+        let unchanged_in = self.memory.replicas.next_change(pause, now);
+        if unchanged_in.is_some() && current.min(self.limits.max) > replicas {
+            (replicas, rule, window) = (current.min(self.limits.max), Rule::Window, pause);
+        }
         let down = self.policy.behavior.down.as_ref();
         let slowed = down.map_or(0, |rules| rules.floor(current, &self.memory.replicas, now));
         // The maximum is the user's word; no policy delays it.
@@ -231,7 +239,9 @@ impl Chooser<'_> {
         Choice {
             replicas,
             rule,
+            window,
             pending: soonest([
+                unchanged_in,
                 Some(starting_for).filter(|left| !left.is_zero()),
                 idle_in.filter(|left| !left.is_zero()),
                 settled.next_change,
@@ -252,6 +262,15 @@ impl Chooser<'_> {
         match idle_in {
             Some(Duration::ZERO) if !users => Settled { floor: 0, ..settled },
             _ => settled,
+        }
+    }
+
+    /// How long the number must have stayed before a small step down to `replicas`: workers that finish one after the
+    /// other go together. None where there is no work, or the user set a window.
+    fn pause(&self, replicas: u32, idle_in: Option<Duration>) -> Duration {
+        match idle_in {
+            Some(Duration::ZERO) => Duration::ZERO,
+            _ => self.policy.pause(self.seen.replicas, replicas),
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Case<'a> {
     pub(crate) wish: u32,
     pub(crate) replicas: u32,
     pub(crate) rule: Rule,
+    /// The scale-down window that applies.
+    pub(crate) window: Duration,
 }
 
 /// One sentence.
@@ -43,10 +45,7 @@ pub(crate) fn explain(case: &Case) -> String {
         Rule::Idle if seen.replicas > *replicas => idle(&format!("No work for {}", seconds(policy.idle)), work),
         Rule::Idle => idle("No work", work),
         Rule::CoolingDown => kept(case, &format!("no work, but not for {} yet", seconds(policy.idle))),
-        Rule::Window => {
-            let window = policy.window_for(seen.replicas, case.wish);
-            kept_though(case, &format!("a {} window has not passed", seconds(window)))
-        }
+        Rule::Window => kept_though(case, &format!("a {} window has not passed", seconds(case.window))),
         Rule::RunningWork => kept_though(case, &protects(case, work)),
         Rule::Rollout => kept_though(case, "the target is rolling out"),
         Rule::JustStarted => {

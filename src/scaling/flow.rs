@@ -13,9 +13,11 @@ const STEPS: usize = 192;
 pub(crate) const BIN: f64 = 10.0;
 /// So many bins are kept: an hour.
 const BINS: usize = 360;
-/// Half of what is known of the service time is forgotten after so many seconds.
+/// Half of what is known of the service time is forgotten after so many seconds of work, …
 const SERVICE_HALF_LIFE: f64 = 600.0;
-/// How many tasks the user's hint weighs as much as.
+/// … and after so many tasks at the soonest. A night without work is no reason to forget.
+const SERVICE_TASKS: f64 = 50.0;
+/// How many tasks the user's hint weighs as much as at first; once so many have finished, half of that, and so on.
 const HINT_WEIGHT: f64 = 20.0;
 /// The guess before the first task has finished, in seconds; it weighs as much as one task.
 const GUESS: f64 = 10.0;
@@ -49,6 +51,8 @@ pub(crate) struct Flow {
     /// Slot-seconds and tasks finished, both forgotten alike.
     busy: f64,
     done: f64,
+    /// Tasks finished, nothing forgotten.
+    ever: f64,
     /// When a task finished last, and how long one took then.
     finished: Option<(Moment, f64)>,
     /// Tasks started lately, and those of them that had waited longer than the target.
@@ -115,7 +119,10 @@ impl Flow {
             _ => busy / self.service(hint),
         };
         let finished = started + before.running - sample.running;
-        self.serve(busy, finished.max(0.0), seconds, taken.is_some());
+        // Where the workers do not count nothing can be learned.
+        if taken.is_some() {
+            self.serve(busy, finished.max(0.0), seconds, hint);
+        }
         if finished > 0.0 || sample.running <= 0.0 {
             self.finished = Some((now, self.service(hint)));
         }
@@ -124,19 +131,19 @@ impl Flow {
         self.arrive(&sample, before.at, since, keep);
     }
 
-    /// `known`: the workers count; without that nothing can be learned.
-    fn serve(&mut self, busy: f64, finished: f64, seconds: f64, known: bool) {
-        let kept = (-seconds * std::f64::consts::LN_2 / SERVICE_HALF_LIFE).exp();
-        (self.busy, self.done) = (self.busy * kept, self.done * kept);
-        if known {
-            self.busy += busy;
-            self.done += finished;
-        }
+    /// Learns from so many slot-seconds, and tasks finished, of so many seconds.
+    fn serve(&mut self, busy: f64, finished: f64, seconds: f64, hint: Option<f64>) {
+        let within = SERVICE_HALF_LIFE * busy / seconds / self.service(hint);
+        let half_lives = finished / within.max(SERVICE_TASKS);
+        let kept = (-half_lives * std::f64::consts::LN_2).exp();
+        (self.busy, self.done) = (self.busy * kept + busy, self.done * kept + finished);
+        self.ever += finished;
     }
 
     /// Seconds a task takes.
     pub(crate) fn service(&self, hint: Option<f64>) -> f64 {
         let (prior, weight) = hint.map_or((GUESS, 1.0), |hint| (hint, HINT_WEIGHT));
+        let weight = weight * weight / (weight + self.ever);
         ((prior * weight + self.busy) / (weight + self.done)).max(SHORTEST)
     }
 

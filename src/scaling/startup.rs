@@ -9,8 +9,10 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Before anything was learned.
 pub(crate) const PRIOR: Duration = Duration::from_secs(30);
-/// The last start-ups count, at most so many.
-const KEPT: usize = 20;
+/// The last start-ups count, about so many. Of pods ordered together the slowest come last: a few are not enough.
+const KEPT: u32 = 100;
+/// They are kept by the moment at which they came; so many moments at most.
+const MOMENTS: usize = 64;
 /// Orders are kept apart by their time, at most so many; older ones are merged.
 const ORDERS: usize = 32;
 /// A pod that is late is expected after this share of the start-up time, again and again.
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Pods that became ready since then speak against that.
 const LATELY: Duration = Duration::from_secs(300);
 /// What another process learned weighs as much as so many pods.
-const REMEMBERED: usize = 3;
+const REMEMBERED: u32 = 3;
 /// A pod is never expected sooner.
 const SOONEST: f64 = 2.0;
 
@@ -31,8 +33,16 @@ pub(crate) struct Startup {
     last: Option<(u32, u32)>,
     /// Pods that are not ready yet, by the time of their order, oldest first.
     orders: VecDeque<Order>,
-    /// How long the last ones took and when they were ready, oldest first.
-    took: VecDeque<(Duration, Moment)>,
+    /// How long the last ones took, oldest first.
+    took: VecDeque<Took>,
+}
+
+/// So many pods were ready so long after their order, at that moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Took {
+    time: Duration,
+    at: Moment,
+    pods: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,18 +94,32 @@ impl Startup {
                 self.orders.pop_front();
             }
             if rose && seen && !rollout {
-                let each = (now.saturating_sub(at), now);
-                self.took.extend(std::iter::repeat_n(each, KEPT.min(came as usize)));
+                self.took.push_back(Took {
+                    time: now.saturating_sub(at),
+                    at: now,
+                    pods: came,
+                });
             }
         }
-        while self.took.len() > KEPT {
-            self.took.pop_front();
-        }
+        self.forget();
         // Pods that were ready and are not any more, or that started before anybody looked.
         let unknown = starting.saturating_sub(self.ordered());
         if unknown > 0 {
             self.order(unknown, now, false);
         }
+    }
+
+    /// The oldest start-ups, once those after them are enough.
+    fn forget(&mut self) {
+        while let Some(oldest) = self.took.front()
+            && (self.came().saturating_sub(oldest.pods) >= KEPT || self.took.len() > MOMENTS)
+        {
+            self.took.pop_front();
+        }
+    }
+
+    fn came(&self) -> u32 {
+        self.took.iter().fold(0, |sum, took| took.pods.saturating_add(sum))
     }
 
     fn order(&mut self, pods: u32, now: Moment, seen: bool) {
@@ -115,12 +139,31 @@ impl Startup {
         self.orders.iter().fold(0, |sum, order| order.pods.saturating_add(sum))
     }
 
-    /// The start-up time to reckon with, in seconds: this share of the last pods was faster.
-    pub(crate) fn seconds(&self, quantile: f64) -> f64 {
-        let mut took: Vec<_> = self.took.iter().map(|(took, _)| *took).collect();
+    /// The start-up time to reckon with, in seconds: this share of the pods is faster. Pods on their way belong to them
+    /// (Kaplan and Meier's estimator): of pods ordered together the fastest come first and tell little.
+    pub(crate) fn seconds(&self, quantile: f64, now: Moment) -> f64 {
+        let mut took: Vec<_> = self.took.iter().map(|took| (took.time, took.pods)).collect();
         took.sort_unstable();
-        let usual = took.get((took.len() as f64 * quantile) as usize).or(took.last());
-        usual.copied().unwrap_or(PRIOR).as_secs_f64().max(SOONEST)
+        let slower = |time| {
+            let old = move |order: &&Order| order.seen && now.saturating_sub(order.at) >= time;
+            self.orders
+                .iter()
+                .filter(old)
+                .map(|order| f64::from(order.pods))
+                .sum::<f64>()
+        };
+        let (mut left, mut share) = (f64::from(self.came()), 1.0);
+        for (time, pods) in took {
+            let at_risk = left + slower(time);
+            share *= 1.0 - f64::from(pods) / at_risk;
+            left -= f64::from(pods);
+            if share <= 1.0 - quantile {
+                return time.as_secs_f64().max(SOONEST);
+            }
+        }
+        // Too few are there: the guess, or the slowest of them.
+        let slowest = self.took.iter().map(|took| took.time).max();
+        PRIOR.max(slowest.unwrap_or_default()).as_secs_f64()
     }
 
     /// It was learned from pods and is no guess.
@@ -131,7 +174,11 @@ impl Startup {
     /// Begins with what another process learned.
     pub(crate) fn remember(&mut self, seconds: f64) {
         let took = Duration::try_from_secs_f64(seconds).unwrap_or(PRIOR);
-        self.took = std::iter::repeat_n((took, Moment::ZERO), REMEMBERED).collect();
+        self.took = VecDeque::from([Took {
+            time: took,
+            at: Moment::ZERO,
+            pods: REMEMBERED,
+        }]);
     }
 
     /// Pods that should have been ready long ago, if more of them are than became ready lately: something keeps them
@@ -146,9 +193,13 @@ impl Startup {
             .iter()
             .filter(late)
             .fold(0, |sum, order| order.pods.saturating_add(sum));
-        let lately = |(_, at): &&(Duration, Moment)| now.saturating_sub(*at) < LATELY;
-        let came = self.took.iter().filter(lately).count();
-        (late > 0 && late as usize >= came).then_some(late)
+        let lately = |took: &&Took| now.saturating_sub(took.at) < LATELY;
+        let came = self
+            .took
+            .iter()
+            .filter(lately)
+            .fold(0, |sum, took| took.pods.saturating_add(sum));
+        (late > 0 && late >= came).then_some(late)
     }
 
     /// When the pods on their way will be ready, soonest first.
@@ -171,102 +222,4 @@ impl Startup {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn s(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    /// The orders, as time and pods.
-    fn orders(startup: &Startup) -> Vec<(u64, u32)> {
-        startup
-            .orders
-            .iter()
-            .map(|order| (order.at.as_secs(), order.pods))
-            .collect()
-    }
-
-    fn took(startup: &Startup) -> Vec<u64> {
-        startup.took.iter().map(|(took, _)| took.as_secs()).collect()
-    }
-
-    #[test]
-    fn pods_that_never_come_are_stuck_unless_others_came() {
-        let mut startup = Startup::default();
-        startup.take(2, 2, false, s(0));
-        startup.take(5, 2, false, s(10));
-        assert_eq!(startup.stuck(20.0, s(70)), None);
-        assert_eq!(startup.stuck(20.0, s(71)), Some(3));
-        startup.take(5, 4, false, s(72));
-        assert_eq!(startup.stuck(20.0, s(100)), None, "two came, one is late");
-        assert_eq!(startup.stuck(20.0, s(400)), Some(1), "two came long ago");
-    }
-
-    #[test]
-    fn what_another_process_learned_is_known() {
-        let mut startup = Startup::default();
-        startup.remember(42.0);
-        assert!(startup.is_known());
-        assert_eq!(startup.seconds(0.6), 42.0);
-    }
-
-    #[test]
-    fn a_rise_of_ready_ends_the_oldest_orders() {
-        let mut startup = Startup::default();
-        startup.take(2, 2, false, s(0));
-        assert!(
-            !startup.is_known(),
-            "pods that were there before nobody looked say nothing"
-        );
-        startup.take(5, 2, false, s(10));
-        startup.take(6, 2, false, s(15));
-        startup.take(6, 4, false, s(30));
-        assert_eq!(took(&startup), [20, 20]);
-        assert_eq!(orders(&startup), [(10, 1), (15, 1)]);
-        startup.take(6, 6, false, s(40));
-        assert_eq!(took(&startup), [20, 20, 30, 25]);
-        assert!(startup.orders.is_empty());
-        assert_eq!(startup.seconds(0.75), 30.0);
-    }
-
-    #[test]
-    fn the_newest_go_first_when_the_number_falls() {
-        let mut startup = Startup::default();
-        startup.take(0, 0, false, s(0));
-        startup.take(4, 0, false, s(0));
-        startup.take(8, 0, false, s(5));
-        startup.take(3, 0, false, s(6));
-        assert_eq!(orders(&startup), [(0, 3)]);
-        startup.take(1, 1, false, s(9));
-        assert_eq!(took(&startup), [9]);
-    }
-
-    #[test]
-    fn arrivals_are_expected_by_age_and_late_ones_soon() {
-        let mut startup = Startup::default();
-        startup.take(0, 0, false, s(0));
-        startup.take(1, 0, false, s(0));
-        startup.take(3, 0, false, s(20));
-        let at = |now| {
-            startup
-                .arriving(startup.seconds(0.75), s(now))
-                .iter()
-                .map(|a| (a.after, a.pods))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(at(20), [(10.0, 1), (30.0, 2)]);
-        assert_eq!(at(29), [(2.0, 1), (21.0, 2)]);
-        assert_eq!(at(40), [(7.5, 1), (10.0, 2)]);
-    }
-
-    #[test]
-    fn a_rollout_teaches_nothing_and_lost_pods_are_on_their_way_again() {
-        let mut startup = Startup::default();
-        startup.take(3, 3, false, s(0));
-        startup.take(3, 1, true, s(10));
-        assert_eq!(orders(&startup), [(10, 2)]);
-        startup.take(3, 3, true, s(100));
-        assert!(!startup.is_known());
-    }
-}
+mod tests;

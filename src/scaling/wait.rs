@@ -38,7 +38,7 @@ pub struct Tuning {
     pub careful: f64,
     /// How long a clear surplus is kept.
     pub surplus: Duration,
-    /// How long a small surplus is kept.
+    /// How long a small surplus is kept, and how long the number must have stayed before a small step down.
     pub trim: Duration,
 }
 
@@ -51,14 +51,14 @@ impl Profile {
                 lean: -0.4,
                 careful: 0.05,
                 surplus: Duration::ZERO,
-                trim: Duration::from_secs(15),
+                trim: Duration::from_secs(4),
             },
             Self::Balanced => Tuning {
                 phi: 0.95,
                 lean: -0.25,
                 careful: 0.05,
                 surplus: Duration::from_secs(3),
-                trim: Duration::from_secs(30),
+                trim: Duration::from_secs(45),
             },
             Self::Responsive => Tuning {
                 phi: 0.7,
@@ -206,7 +206,7 @@ impl Waiting {
         let service = self.flow.service(policy.hint());
         let rate = rate::per_second(&self.flow, service, now);
         let period = policy.period.as_secs_f64();
-        let startup = self.startup.seconds(STARTUP_QUANTILE);
+        let startup = self.startup.seconds(STARTUP_QUANTILE, now);
         let supply = Supply {
             slots,
             ready: f64::from(seen.ready.min(seen.replicas)),
@@ -283,11 +283,11 @@ impl Waiting {
     }
 
     /// What was learned.
-    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<Answer>) -> Estimates {
+    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<Answer>, now: Moment) -> Estimates {
         Estimates {
             task: Some(self.flow.service(policy.hint())).filter(|_| self.flow.learned_from() >= 1.0),
             rate: answer.map_or(0.0, |answer| answer.rate),
-            startup: Some(self.startup.seconds(STARTUP_QUANTILE)).filter(|_| self.startup.is_known()),
+            startup: Some(self.startup.seconds(STARTUP_QUANTILE, now)).filter(|_| self.startup.is_known()),
             slots: policy.slots.or(Some(self.busiest).filter(|most| *most > 0)),
         }
     }
