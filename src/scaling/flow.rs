@@ -4,7 +4,10 @@
 //! on, *A* = *B* + the tasks that wait. The time at which *A* reached the number *B* has now is when the next task to
 //! start arrived. The service time is Little's law: busy slot-seconds for each task finished; no saturation needed.
 #![deny(clippy::disallowed_methods)]
-use super::{Counted, Moment, Work};
+use super::{
+    Counted, Moment, Work,
+    punctual::{Punctual, Start},
+};
 use std::{collections::VecDeque, time::Duration};
 
 /// Steps of the arrival curve that are kept apart.
@@ -25,8 +28,6 @@ const GUESS: f64 = 10.0;
 const HANGS: f64 = 5.0;
 /// … and for at least so long: the workers hang.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Starts are forgotten to 37 % after so many seconds.
-const LATELY: f64 = 3600.0;
 /// No task is taken to be shorter, in seconds.
 const SHORTEST: f64 = 0.001;
 /// The arrival curve may stand above what is counted for so long before tasks are taken to have been purged. Workers
@@ -55,8 +56,8 @@ pub(crate) struct Flow {
     ever: f64,
     /// When a task finished last, and how long one took then.
     finished: Option<(Moment, f64)>,
-    /// Tasks started lately, and those of them that had waited longer than the target.
-    lately: (f64, f64),
+    /// Tasks started lately.
+    pub(crate) punctual: Punctual,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,7 +81,8 @@ pub(crate) fn waiting(work: &Work, running: u64) -> u64 {
 
 impl Flow {
     /// Takes a count in. `running`: tasks in a slot now. `taken`: tasks the workers have taken on so far; it may fall
-    /// when one leaves. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait.
+    /// when one leaves. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait. `idle`:
+    /// some worker runs less than it could.
     pub(crate) fn take(
         &mut self,
         work: &Work,
@@ -89,6 +91,7 @@ impl Flow {
         hint: Option<f64>,
         target: f64,
         counted: Counted,
+        idle: bool,
     ) {
         let keep = Duration::from_secs_f64((target * 1.5).clamp(30.0, 86_400.0));
         let now = counted.at;
@@ -127,7 +130,12 @@ impl Flow {
             self.finished = Some((now, self.service(hint)));
         }
         self.started += started;
-        self.judge(started, seconds, target, since);
+        let start = Start {
+            tasks: started,
+            late: self.oldest_wait(since).as_secs_f64() > target,
+            held: work.ready == 0 && idle,
+        };
+        self.punctual.take(start, seconds);
         self.arrive(&sample, before.at, since, keep);
     }
 
@@ -163,25 +171,9 @@ impl Flow {
         self.waiting() > 0.0 && self.running() > 0.0 && now.saturating_sub(at) > patience
     }
 
-    /// Of the tasks started in the last hours this share had waited no longer than the target; `None`: none started.
-    pub(crate) fn in_time(&self) -> Option<f64> {
-        let (started, late) = self.lately;
-        (started >= 1.0).then(|| 1.0 - late / started)
-    }
-
     /// Tasks that the service time was learned from, recent ones more.
     pub(crate) fn learned_from(&self) -> f64 {
         self.done
-    }
-
-    /// Tasks started; those at the head had waited so long at the count before.
-    fn judge(&mut self, started: f64, seconds: f64, target: f64, before: Moment) {
-        let kept = (-seconds / LATELY).exp();
-        let late = self.oldest_wait(before).as_secs_f64() > target;
-        self.lately = (
-            self.lately.0 * kept + started,
-            self.lately.1 * kept + if late { started } else { 0.0 },
-        );
     }
 
     /// `before`: the last count that was passed on; what is new came after `since`.

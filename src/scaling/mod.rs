@@ -9,6 +9,7 @@
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
 //! | `schedule.rs` | floors at known hours |
+//! | `punctual.rs` | how many of the tasks started lately were in time |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
 //! | `memory.rs` | what is remembered from decision to decision |
 //! | `history.rs` | a number over time, bounded |
@@ -28,6 +29,7 @@ mod history;
 mod margin;
 mod memory;
 mod progress;
+mod punctual;
 mod rate;
 mod schedule;
 mod startup;
@@ -208,6 +210,29 @@ pub enum Trouble {
         /// The share of the tasks started in the last hours that had waited no longer than the target.
         in_time: Option<f64>,
     },
+    /// Busy workers have fetched tasks that others, which are free, could run: those wait too long.
+    HeldByWorkers {
+        /// As above.
+        in_time: f64,
+    },
+    /// Too many tasks wait too long, for a reason that is not known.
+    TasksLate {
+        /// As above.
+        in_time: f64,
+    },
+}
+
+impl Trouble {
+    /// The reason of the condition `TargetFeasible`.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::PodsNotReady { .. } => "PodsNotReady",
+            Self::NothingFinishes => "NothingFinishes",
+            Self::SlowerThanTarget { .. } => "PodsStartTooSlowly",
+            Self::HeldByWorkers { .. } => "TasksHeldByWorkers",
+            Self::TasksLate { .. } => "TasksLate",
+        }
+    }
 }
 
 impl Memory {

@@ -124,6 +124,10 @@ pub(crate) struct Answer {
     pub(crate) oldest_wait: Duration,
     /// Of the tasks started lately this share was in time.
     pub(crate) in_time: Option<f64>,
+    /// The same if it is too small.
+    pub(crate) missed: Option<f64>,
+    /// The others waited at busy workers while some were free.
+    pub(crate) held: bool,
     /// So many pods do not become ready.
     pub(crate) stuck: Option<u32>,
     /// Tasks run and none finishes.
@@ -158,7 +162,11 @@ impl Answer {
             let in_time = self.in_time;
             Some(Trouble::SlowerThanTarget { startup, in_time })
         } else {
-            None
+            let in_time = self.missed?;
+            Some(match self.held {
+                true => Trouble::HeldByWorkers { in_time },
+                false => Trouble::TasksLate { in_time },
+            })
         }
     }
 }
@@ -177,8 +185,9 @@ impl Waiting {
         }
         let running = self.running(policy, work, seen);
         let taken = seen.processed.filter(|_| seen.workers_heard);
+        let idle = running < u64::from(self.slots(policy)) * u64::from(seen.ready);
         self.flow
-            .take(work, running, taken, policy.hint(), target, seen.counted);
+            .take(work, running, taken, policy.hint(), target, seen.counted, idle);
         let complete = seen.ready >= seen.replicas;
         self.margin
             .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
@@ -233,7 +242,9 @@ impl Waiting {
             startup: supply.startup,
             startup_known: self.startup.is_known(),
             oldest_wait: self.flow.oldest_wait(now),
-            in_time: self.flow.in_time(),
+            in_time: self.flow.punctual.in_time(),
+            missed: self.flow.punctual.missed(),
+            held: self.flow.punctual.is_held(),
             stuck: None,
             hangs: false,
             waits: self.flow.waiting() > 0.0,

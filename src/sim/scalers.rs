@@ -1,7 +1,7 @@
 //! The policy of this operator, as a [`Scaler`].
 #![deny(clippy::disallowed_methods)]
 use super::{Scaler, Seconds, Seen, Victims};
-use crate::scaling::{Counted, Memory, Observation, Policy, Reading, SampleError, Work, decide};
+use crate::scaling::{Counted, Memory, Observation, Policy, Reading, SampleError, Trouble, Work, decide};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub struct Ours {
     pub phase: Seconds,
     /// Who goes when it scales down.
     pub victims: Victims,
+    /// What the status would have said to keep the target from being met, in the order in which it came up.
+    pub told: Vec<&'static str>,
     memory: Memory,
 }
 
@@ -27,6 +29,7 @@ impl Ours {
             policy,
             phase: 0.0,
             victims: Victims::IdleOnly,
+            told: Vec::new(),
             memory: Memory::default(),
         }
     }
@@ -52,6 +55,11 @@ impl Scaler for Ours {
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
         let (memory, decision) = decide(&self.policy, std::mem::take(&mut self.memory), &observation(seen));
         self.memory = memory;
+        if let Some(reason) = decision.trouble.map(Trouble::reason)
+            && !self.told.contains(&reason)
+        {
+            self.told.push(reason);
+        }
         Some(decision.replicas).filter(|replicas| *replicas != seen.replicas)
     }
 }

@@ -1,11 +1,11 @@
 //! Who is compared.
 #![deny(clippy::disallowed_methods)]
 use crate::{
-    scaling::{Behavior, Policy, Profile, Target, Wait},
+    scaling::{Behavior, Policy, Profile, Rules, Select, Target, Wait},
     sim::{
-        Ours, Scaler, Seconds, Victims, Workload, World,
+        Ours, Seconds, Victims, Workload, World,
         peers::{
-            self, Configuration, Limits,
+            self, Configuration,
             keda::{Load, Metric, Settings, WINDOW},
         },
     },
@@ -39,6 +39,8 @@ pub struct Variant {
     pub victims: Victims,
     /// The sampling period.
     pub period: Seconds,
+    /// `behavior.scaleDown.stabilizationWindowSeconds`, where the user sets it.
+    pub window: Option<Seconds>,
 }
 
 /// What the number of workers follows.
@@ -59,6 +61,7 @@ impl Variant {
             hint: Some(1.0),
             victims: Victims::IdleOnly,
             period: 1.0,
+            window: None,
         }
     }
 
@@ -93,7 +96,14 @@ impl Variant {
             target,
             slots: Some(workload.slots),
             idle: Duration::from_secs(60),
-            behavior: Behavior::default(),
+            behavior: Behavior {
+                up: None,
+                down: self.window.map(|window| Rules {
+                    window: Some(duration(window)),
+                    select: Select::Max,
+                    policies: Vec::new(),
+                }),
+            },
             fallback: None,
             suspended: false,
             period: duration(self.period),
@@ -107,17 +117,6 @@ impl Contestant {
         match self {
             Self::Ours(variant) => variant.name.clone(),
             Self::Peer(configuration) => configuration.name(),
-        }
-    }
-
-    /// The policy under test, new.
-    pub fn scaler(&self, workload: &Workload, world: &World, seed: u64) -> Box<dyn Scaler> {
-        match self {
-            Self::Ours(variant) => Box::new(variant.build(workload, world, seed)),
-            Self::Peer(configuration) => {
-                let (min, max) = (world.min, world.max);
-                configuration.build_within(workload, Limits { min, max })
-            }
         }
     }
 
@@ -139,6 +138,11 @@ fn ours() -> Vec<Variant> {
         Variant::balanced(),
         Variant::of(ECONOMY, Profile::Economy),
         Variant::of("ours Responsive", Profile::Responsive),
+        // As long as KEDA's and the HPA's own: what calm costs.
+        Variant {
+            window: Some(300.0),
+            ..Variant::of("ours Balanced, 300 s window", Profile::Balanced)
+        },
         Variant {
             hint: None,
             ..Variant::of("ours Balanced, no hint", Profile::Balanced)

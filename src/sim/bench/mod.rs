@@ -19,9 +19,10 @@ mod tests;
 pub use contestants::{Contestant, Goal, Variant, contestants};
 
 use super::{
-    Task, Workload, World,
+    Scaler, Task, Workload, World,
     bound::{BoundError, lower_bound},
     engine::{first_pods, run},
+    peers::Limits,
     report::compare::Outcome,
     workloads,
 };
@@ -116,12 +117,27 @@ pub fn bound(workload: &Workload, world: &World) -> Result<f64, BoundError> {
 
 /// One run; with `series`, also over time.
 pub fn play(contestant: &Contestant, draw: &Draw, world: &World, series: bool) -> Outcome {
-    let mut scaler = contestant.scaler(&draw.workload, world, draw.seed);
+    let Draw { workload, seed, bound } = draw;
+    let mut play = |scaler: &mut dyn Scaler| run(workload, world, scaler, *seed, series);
+    let (run, told) = match contestant {
+        Contestant::Ours(variant) => {
+            let mut ours = variant.build(workload, world, *seed);
+            (play(&mut ours), ours.told)
+        }
+        Contestant::Peer(peer) => {
+            let (min, max) = (world.min, world.max);
+            (
+                play(peer.build_within(workload, Limits { min, max }).as_mut()),
+                Vec::new(),
+            )
+        }
+    };
     Outcome {
         policy: contestant.name(),
-        workload: draw.workload.name.clone(),
-        seed: draw.seed,
-        bound: draw.bound,
-        run: run(&draw.workload, world, scaler.as_mut(), draw.seed, series),
+        workload: workload.name.clone(),
+        seed: *seed,
+        bound: *bound,
+        run,
+        told,
     }
 }

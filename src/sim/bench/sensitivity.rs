@@ -1,6 +1,8 @@
 //! Ours where something is not as expected: the sampling, the pods, the hint, the counter, the workers, the metrics.
 #![deny(clippy::disallowed_methods)]
 use super::{Contestant, Draw, Variant, bound, play};
+use std::collections::BTreeSet;
+
 use crate::sim::{
     World,
     bound::BoundError,
@@ -80,7 +82,7 @@ pub fn table(outcomes: &[Outcome]) -> Table {
     let comparison = Comparison::of(outcomes);
     let mut head = vec!["what is different"];
     head.extend(comparison.workloads().iter().map(String::as_str));
-    head.extend(["mean cost", "missed"]);
+    head.extend(["mean cost", "missed, and what the status says"]);
     let caption = "Where something is not as expected: late tasks in %, and cost ÷ the bound of that world";
     let mut table = Table::new(caption, &head);
     for policy in comparison.policies() {
@@ -93,12 +95,26 @@ pub fn table(outcomes: &[Outcome]) -> Table {
             format!("{late} / {}", number(cell.cost_ratio.mean, 2))
         });
         let missed = cells().filter(|(_, cell)| !cell.is_met());
-        let missed: Vec<_> = missed.map(|(workload, _)| workload.as_str()).collect();
+        let missed: Vec<_> = missed
+            .map(|(workload, _)| format!("{workload}: {}", told(outcomes, policy, workload)))
+            .collect();
         let mut row = vec![policy.to_owned()];
         row.extend(figures);
         row.push(number(comparison.mean_cost_ratio(policy), 2));
-        row.push(missed.join(" "));
+        row.push(missed.join(", "));
         table.rows.push(row);
     }
     table
+}
+
+/// The reasons of the condition `TargetFeasible` in all runs of a variation on a workload.
+fn told(outcomes: &[Outcome], policy: &str, workload: &str) -> String {
+    let own = outcomes
+        .iter()
+        .filter(|one| one.policy == policy && one.workload == workload);
+    let all: BTreeSet<_> = own.flat_map(|one| one.told.iter().copied()).collect();
+    match all.is_empty() {
+        true => "nothing".to_owned(),
+        false => all.into_iter().collect::<Vec<_>>().join(" "),
+    }
 }

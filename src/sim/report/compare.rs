@@ -26,6 +26,8 @@ pub struct Outcome {
     pub bound: f64,
     /// What it came to.
     pub run: Run,
+    /// Ours: why its status would have said that the target cannot be met.
+    pub told: Vec<&'static str>,
 }
 
 /// All policies on all workloads, in the order in which they first came.

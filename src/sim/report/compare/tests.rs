@@ -7,6 +7,7 @@ fn outcome(policy: &str, workload: &str, seed: u64, pod_hours: f64, late: f64) -
         workload: workload.into(),
         seed,
         bound: 10.0,
+        told: Vec::new(),
         run: Run {
             pod_hours,
             waits: Waits {
