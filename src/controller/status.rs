@@ -84,7 +84,7 @@ fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
         startup_seconds: learned.startup.map(|startup| startup.ceil() as i64),
         concurrency: learned.slots.map(count),
     };
-    (status.task_milliseconds.is_some() || status.startup_seconds.is_some()).then_some(status)
+    (status != EstimatesStatus::default()).then_some(status)
 }
 
 /// The decision's sentence, with what the deed had to leave undone.

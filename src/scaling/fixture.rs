@@ -41,6 +41,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         rollout: false,
         busy_pods: 0,
         workers_heard: true,
+        slots: None,
         processed: None,
         next_due_in: None,
     }

@@ -56,7 +56,7 @@ pub struct Policy {
     pub schedules: Vec<Schedule>,
     /// What decides.
     pub target: Target,
-    /// Tasks one replica runs at a time, where the user says; unknown counts as 1 where no worker tells what it runs.
+    /// Tasks one replica runs at a time, where the user says; else it counts what the workers say of it.
     pub slots: Option<u32>,
     /// How long there must be no work before the last replicas go.
     pub idle: Duration,
@@ -166,6 +166,8 @@ pub struct Observation {
     pub busy_pods: u32,
     /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
     pub workers_heard: bool,
+    /// Tasks that each pod runs at a time, where the workers tell.
+    pub slots: Option<u32>,
     /// Tasks the workers have taken on so far, where they tell.
     pub processed: Option<u64>,
     /// How soon the next scheduled task comes due, where that can be seen.

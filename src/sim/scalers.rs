@@ -71,6 +71,7 @@ pub fn observation(seen: &Seen) -> Observation {
         rollout: false,
         busy_pods: seen.ready.saturating_sub(seen.idle),
         workers_heard: true,
+        slots: None,
         processed: Some(seen.taken).filter(|_| !seen.uncounted && !seen.broker_down),
         next_due_in: None,
     }

@@ -92,6 +92,8 @@ pub enum Inspect {
     Reserved,
     /// Tasks with an ETA or countdown that a worker holds in memory.
     Scheduled,
+    /// What a worker is; of all that it says, how many tasks it runs at a time.
+    Stats,
 }
 
 impl Inspect {
@@ -101,6 +103,15 @@ impl Inspect {
             Self::Active => "active",
             Self::Reserved => "reserved",
             Self::Scheduled => "scheduled",
+            Self::Stats => "stats",
+        }
+    }
+
+    /// The same question is put to an application's workers no more often, whoever wishes an answer.
+    pub fn every(self) -> Duration {
+        match self {
+            Self::Active | Self::Reserved | Self::Scheduled => Duration::from_secs(2),
+            Self::Stats => Duration::from_secs(20),
         }
     }
 }
@@ -285,6 +296,8 @@ pub struct Tally {
     pub queues: Vec<QueueTally>,
     /// The pool's live workers by pod name, with the number of tasks each runs now.
     pub busy: BTreeMap<String, u32>,
+    /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
+    pub slots: Option<u32>,
     /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
     pub processed: Option<u64>,
     /// The workers announce themselves (heartbeats heard), so `busy` can be trusted.

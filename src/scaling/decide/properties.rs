@@ -121,10 +121,21 @@ fn readings() -> impl Strategy<Value = Reading> {
 }
 
 fn observations() -> impl Strategy<Value = Observation> {
-    let workers = (number(), prop::bool::weighted(0.7), option::of(tasks()));
+    let workers = (
+        number(),
+        prop::bool::weighted(0.7),
+        option::of(number()),
+        option::of(tasks()),
+    );
     let target = (number(), number(), prop::bool::weighted(0.2));
     ((time(), walls()), readings(), target, workers, option::of(time())).prop_map(
-        |((now, wall), reading, (replicas, ready, rollout), (busy_pods, workers_heard, processed), next_due_in)| {
+        |(
+            (now, wall),
+            reading,
+            (replicas, ready, rollout),
+            (busy_pods, workers_heard, slots, processed),
+            next_due_in,
+        )| {
             Observation {
                 now,
                 wall,
@@ -135,6 +146,7 @@ fn observations() -> impl Strategy<Value = Observation> {
                 rollout,
                 busy_pods,
                 workers_heard,
+                slots,
                 processed,
                 next_due_in,
             }

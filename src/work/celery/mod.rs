@@ -8,6 +8,7 @@
 //! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
 //! | `message.rs` | queue and due time of a task message |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
+//! | `stats.rs` | how many tasks a worker runs at a time |
 //! | `pods.rs` | which pod a worker is |
 //!
 //! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
@@ -21,6 +22,7 @@ mod own;
 pub mod pods;
 mod rabbitmq;
 mod redis;
+mod stats;
 mod unacked;
 mod wire;
 
@@ -68,6 +70,8 @@ pub struct CeleryConfig {
     pub heartbeat_channel: Option<String>,
     /// The Deployment's name, by which its pods' workers are recognised.
     pub target: String,
+    /// Nobody else says how many tasks a worker runs at a time: the workers are asked.
+    pub ask_slots: bool,
 }
 
 impl Default for CeleryConfig {
@@ -85,6 +89,7 @@ impl Default for CeleryConfig {
             event_exchange: "celeryev".into(),
             heartbeat_channel: None,
             target: String::new(),
+            ask_slots: true,
         }
     }
 }
@@ -103,6 +108,11 @@ impl Celery {
 }
 
 impl CeleryConfig {
+    /// The question for the workers' slots, if it is time for it.
+    fn inspect_slots(&self, own: &Own) -> Option<Read> {
+        (self.ask_slots && own.slots_unclear()).then(|| self.inspect(Inspect::Stats))
+    }
+
     fn inspect(&self, method: Inspect) -> Read {
         Read::Inspect {
             method,

@@ -38,6 +38,7 @@ pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>) -> V
         key: binding_key(config, exchange),
     });
     let inspect = own.acknowledging_unclear(last).then(|| config.inspect(Inspect::Active));
+    let inspect = inspect.into_iter().chain(config.inspect_slots(own));
     lists.chain([unacked]).chain(bindings).chain(inspect).collect()
 }
 
