@@ -135,6 +135,12 @@ impl Observation {
         self.work(|work| work.ready = tasks)
     }
 
+    /// The oldest waiting task was published so many seconds ago.
+    pub(crate) fn oldest(self, seconds: f64) -> Self {
+        let at = self.wall.checked_sub(s(seconds)).unwrap();
+        self.work(|work| work.oldest = Some(Since::Told(at)))
+    }
+
     /// Running on so many pods.
     pub(crate) fn running(mut self, tasks: u64, pods: u32) -> Self {
         self.busy_pods = pods;

@@ -178,8 +178,12 @@ impl Waiting {
         self.slots = seen.slots.unwrap_or(self.slots);
         let running = self.running(policy, work, seen);
         let taken = seen.processed.filter(|_| seen.workers_heard);
+        let first = self.flow.is_new();
         self.flow
             .take(work, running, taken, policy.hint(), target, seen.counted);
+        if let Some(waited) = seen.oldest_wait(work).filter(|_| first) {
+            self.flow.began_earlier(waited);
+        }
         let complete = seen.ready >= seen.replicas;
         self.margin
             .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
@@ -371,3 +375,6 @@ fn fill(windows: &mut [f64]) -> f64 {
 fn whole(pods: f64) -> u32 {
     (pods - 1e-6).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
 }
+
+#[cfg(test)]
+mod tests;

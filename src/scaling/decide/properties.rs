@@ -97,14 +97,18 @@ fn policies() -> impl Strategy<Value = Policy> {
 }
 
 fn works() -> impl Strategy<Value = Work> {
-    (tasks(), tasks(), tasks(), tasks(), tasks(), any::<bool>()).prop_map(
-        |(ready, in_flight, running, scheduled, due_soon, scheduled_needs_worker)| Work {
+    // On the heap: series of these would be too large for a test's stack.
+    let since = prop_oneof![walls().prop_map(Since::Told), time().prop_map(Since::Seen)].boxed();
+    let tasks = (tasks(), tasks(), tasks(), tasks(), tasks());
+    (tasks, any::<bool>(), option::of(since)).prop_map(
+        |((ready, in_flight, running, scheduled, due_soon), scheduled_needs_worker, oldest)| Work {
             ready,
             in_flight,
             running,
             scheduled,
             due_soon,
             scheduled_needs_worker,
+            oldest,
             ..Work::default()
         },
     )

@@ -335,28 +335,3 @@ fn the_wait_target() {
         Some(Trouble::SlowerThanTarget { startup: s(90.0), in_time: None })
     );
 }
-
-/// Task slots: the user's word, else the workers', else the most that were seen in use.
-#[test]
-fn the_slots_of_a_replica() {
-    let slots = |said: Option<u32>, learned: Option<u32>, series: &[Observation]| {
-        let policy = Policy { slots: said, ..waits(0, 100, 60.0) };
-        let memory = Memory::remembering(&Estimates { slots: learned, ..Estimates::default() });
-        let decide = |(memory, _), seen| { let (memory, decision) = decide(&policy, memory, seen); (memory, Some(decision)) };
-        series.iter().fold((memory, None), decide).1.unwrap().estimates.unwrap().slots
-    };
-    let told = |seconds: f64, slots: u32| Observation { slots: Some(slots), ..at(seconds, 1) };
-    assert_eq!(slots(None, None, &[at(0., 1)]), None);
-    assert_eq!(slots(None, None, &[told(0., 3)]), Some(3), "before any task has run");
-    assert_eq!(slots(Some(4), None, &[told(0., 3)]), Some(4));
-    assert_eq!(slots(None, Some(6), &[at(0., 1)]), Some(6));
-    assert_eq!(slots(None, Some(6), &[told(0., 3)]), Some(3), "what is told counts more than what is remembered");
-    assert_eq!(slots(None, None, &[at(0., 1).running(2, 1)]), Some(2));
-    assert_eq!(slots(None, None, &[told(0., 3), at(1., 0)]), Some(3), "the workers are gone, not their number of slots");
-    assert_eq!(slots(None, None, &[told(0., 3), told(9., 8)]), Some(8), "after a rollout");
-
-    // 3 tasks run on one replica of 3: three replicas could not share them.
-    let busy = |slots| Observation { slots, ..at(0., 3).running(3, 1) };
-    let policy = Policy { slots: None, ..pool(0, 9, 1) };
-    assert_eq!((last_of(&policy, &[busy(None)]).wanted, last_of(&policy, &[busy(Some(3))]).wanted), (3, 1));
-}

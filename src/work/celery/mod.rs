@@ -6,7 +6,7 @@
 //! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
 //! | `rabbitmq.rs` | the count on RabbitMQ |
 //! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
-//! | `message.rs` | queue and due time of a task message |
+//! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
 //! | `stats.rs` | how many tasks a worker runs at a time |
 //! | `pods.rs` | which pod a worker is |
@@ -22,6 +22,7 @@ mod own;
 pub mod pods;
 mod rabbitmq;
 mod redis;
+mod stamp;
 mod stats;
 mod unacked;
 mod wire;
@@ -143,7 +144,7 @@ impl Framework for Celery {
     ) -> Result<Tally, SampleError> {
         let own = Own::among(workers, &self.config.target, now.moment);
         match self.config.broker {
-            BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now.wall),
+            BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
         }
     }
