@@ -265,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_counts_from_the_first_look_on() {
+        let mut startup = Startup::default();
+        startup.remember(10.0);
+        startup.take(0, 0, false, s(90_000));
+        startup.take(2, 0, false, s(90_001));
+        assert_eq!(startup.stuck(10.0, s(90_100)), None, "three came lately");
+        assert_eq!(startup.stuck(10.0, s(90_301)), Some(2));
+    }
+
+    #[test]
     fn a_rollout_teaches_nothing_and_lost_pods_are_on_their_way_again() {
         let mut startup = Startup::default();
         startup.take(3, 3, false, s(0));
