@@ -4,7 +4,7 @@
 //! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Estimates, Moment, Observation, Policy, Rule, Target, Trouble, Work,
+    Estimates, Moment, Observation, Policy, Rule, Since, Target, Trouble, Work,
     deadline::{self, Deadlines, Need},
     flow::{BIN, Flow},
     history::History,
@@ -181,7 +181,9 @@ impl Waiting {
         let first = self.flow.is_new();
         self.flow
             .take(work, running, taken, policy.hint(), target, seen.counted);
-        if let Some(waited) = seen.oldest_wait(work).filter(|_| first) {
+        // Since when it was seen says nothing of the time before.
+        let told = matches!(work.oldest, Some(Since::Told(_)));
+        if let Some(waited) = seen.oldest_wait(work).filter(|_| first && told) {
             self.flow.began_earlier(waited);
         }
         let complete = seen.ready >= seen.replicas;

@@ -91,6 +91,17 @@ fn an_operator_that_starts_knows_late_tasks_as_late() {
     assert_eq!(orders(Some(0.5)), 19, "as many as for a burst that was seen to come");
     assert!((20..29).contains(&orders(Some(8.))), "{}", orders(Some(8.)));
 
+    let mut seen = at(86_400., 0).waiting(400);
+    if let Reading::Fresh(work) = &mut seen.reading {
+        work.oldest = Some(Since::Seen(s(86_399.5)));
+    }
+    let decision = last_of(&policy, &[seen]);
+    assert_eq!(
+        (decision.replicas, decision.oldest_wait),
+        (29, Some(s(0.5))),
+        "nobody tells"
+    );
+
     // Those that start are late, and the rest grows older.
     let series = [
         at(86_400., 4).waiting(40).oldest(90.).running(16, 4).processed(0),
