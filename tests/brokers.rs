@@ -7,6 +7,7 @@
 //! | `rights.rs` | users with no more rights than the README lists |
 //! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
 //! | `trouble.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
+//! | `waits.rs` | how long tasks have waited that were there before the first count |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "brokers/counts.rs"]
@@ -20,3 +21,5 @@ mod rights;
 mod support;
 #[path = "brokers/trouble.rs"]
 mod trouble;
+#[path = "brokers/waits.rs"]
+mod waits;

@@ -284,9 +284,9 @@ pub struct TargetRule {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Worker {
-    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: unknown; then the
-    /// wait target reckons with the most that one was seen to run, and running work is protected by what the workers'
-    /// heartbeats say, or, without heartbeats, as if each ran 1 task.
+    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: what the workers say
+    /// by remote control; where that is not permitted, the wait target reckons with the most that one was seen to run.
+    /// Then running work is protected by what the workers' heartbeats say, or, without heartbeats, as if each ran 1 task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub concurrency: Option<i32>,

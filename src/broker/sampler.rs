@@ -29,6 +29,9 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 /// A pool whose last sample failed waits at least so long.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// Moments count from so long before the process started: what began earlier, such as a task's wait, has a moment as well.
+const BEFORE: Duration = Duration::from_secs(86_400);
+
 /// The process's two clocks. Moments count from [`Clock::start`], so those who compare moments share one clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -36,7 +39,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at moment zero.
+    /// Starts; an earlier moment is always in the past.
     pub fn start() -> Self {
         Self {
             started: Instant::now(),
@@ -47,13 +50,13 @@ impl Clock {
     pub fn now(&self) -> Now {
         Now {
             wall: jiff::Timestamp::now(),
-            moment: self.started.elapsed(),
+            moment: BEFORE.saturating_add(self.started.elapsed()),
         }
     }
 
     /// The moment as the runtime's timer wants it.
     fn instant(&self, moment: Moment) -> Option<Instant> {
-        self.started.checked_add(moment)
+        self.started.checked_add(moment.saturating_sub(BEFORE))
     }
 }
 

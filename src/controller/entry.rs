@@ -210,6 +210,7 @@ impl Entry {
             rollout: target.rollout,
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
+            slots: tally.and_then(|tally| tally.slots),
             processed: tally.and_then(|tally| tally.processed),
             next_due_in: work
                 .and_then(|work| work.next_due)

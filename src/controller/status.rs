@@ -42,8 +42,8 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         ready_replicas: facts.target.map(|(_, ready)| count(ready)),
         desired_replicas: decision.map(|decision| count(decision.replicas)),
         work: counted.filter(|_| usable).map(|(tally, at)| WorkStatus {
-            oldest_wait_seconds: (tally.work.oldest_wait)
-                .or(decision.and_then(|decision| decision.oldest_wait))
+            oldest_wait_seconds: decision
+                .and_then(|decision| decision.oldest_wait)
                 .filter(|_| tally.work.ready > 0)
                 .map(|wait| wide(wait.as_secs())),
             ..work(tally, at)
@@ -84,7 +84,7 @@ fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
         startup_seconds: learned.startup.map(|startup| startup.ceil() as i64),
         concurrency: learned.slots.map(count),
     };
-    (status.task_milliseconds.is_some() || status.startup_seconds.is_some()).then_some(status)
+    (status != EstimatesStatus::default()).then_some(status)
 }
 
 /// The decision's sentence, with what the deed had to leave undone.

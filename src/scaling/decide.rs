@@ -66,7 +66,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
         estimates: demand
             .answer
             .map(|_| memory.waiting.estimates(policy, demand.answer, seen.now)),
-        oldest_wait: demand.answer.map(|answer| answer.oldest_wait),
+        oldest_wait: demand.answer.map(|answer| answer.oldest_wait).max(seen.oldest_seen()),
         trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
         look_again_in: soonest([choice.pending, floor.next_change])
             .unwrap_or(USUAL_LOOK)

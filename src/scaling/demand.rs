@@ -77,7 +77,7 @@ impl Demand {
 
 /// Running tasks never ask for more workers than they run on: another worker could not take them over.
 pub(crate) fn running_that_counts(work: &Work, policy: &Policy, seen: &Observation) -> u64 {
-    let slots = u64::from(policy.slots.unwrap_or(1).max(1));
+    let slots = u64::from(policy.slots.or(seen.slots).unwrap_or(1).max(1));
     let each = u64::from(policy.backlog_per_replica());
     let carriers = work.running.div_ceil(slots).max(u64::from(seen.busy_pods));
     let carriers = carriers.min(u64::from(seen.replicas));

@@ -41,6 +41,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         rollout: false,
         busy_pods: 0,
         workers_heard: true,
+        slots: None,
         processed: None,
         next_due_in: None,
     }
@@ -132,6 +133,12 @@ impl Observation {
 
     pub(crate) fn waiting(self, tasks: u64) -> Self {
         self.work(|work| work.ready = tasks)
+    }
+
+    /// The oldest waiting task was published so many seconds ago.
+    pub(crate) fn oldest(self, seconds: f64) -> Self {
+        let at = self.wall.checked_sub(s(seconds)).unwrap();
+        self.work(|work| work.oldest = Some(Since::Told(at)))
     }
 
     /// Running on so many pods.

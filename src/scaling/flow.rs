@@ -139,6 +139,21 @@ impl Flow {
         self.arrive(&sample, before.at, since, keep);
     }
 
+    /// Before the first count.
+    pub(crate) fn is_new(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// After the first count: the oldest of the tasks that waited then had waited so long. The others are taken for as
+    /// old, as in a burst; where nobody tells, they might all be late already.
+    pub(crate) fn began_earlier(&mut self, by: Duration) {
+        if let Some(first) = self.curve.front_mut().filter(|_| !by.is_zero()) {
+            first.at = first.at.saturating_sub(by);
+            let before = Step { arrived: 0.0, ..*first };
+            self.curve.push_front(before);
+        }
+    }
+
     /// Learns from so many slot-seconds, and tasks finished, of so many seconds.
     fn serve(&mut self, busy: f64, finished: f64, seconds: f64, hint: Option<f64>) {
         let within = SERVICE_HALF_LIFE * busy / seconds / self.service(hint);

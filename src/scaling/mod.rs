@@ -45,7 +45,8 @@ pub use decide::decide;
 pub use schedule::{Floor, Schedule, ScheduleError, floor};
 pub use wait::{Profile, Tuning};
 
-pub use crate::work::{Moment, SampleError, Work};
+use crate::work::Now;
+pub use crate::work::{Moment, SampleError, Since, Work};
 
 /// What the pool wishes, in the core's own units.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +59,7 @@ pub struct Policy {
     pub schedules: Vec<Schedule>,
     /// What decides.
     pub target: Target,
-    /// Tasks one replica runs at a time, where the user says; unknown counts as 1 where no worker tells what it runs.
+    /// Tasks one replica runs at a time, where the user says; else it counts what the workers say of it.
     pub slots: Option<u32>,
     /// How long there must be no work before the last replicas go.
     pub idle: Duration,
@@ -168,10 +169,29 @@ pub struct Observation {
     pub busy_pods: u32,
     /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
     pub workers_heard: bool,
+    /// Tasks that each pod runs at a time, where the workers tell.
+    pub slots: Option<u32>,
     /// Tasks the workers have taken on so far, where they tell.
     pub processed: Option<u64>,
     /// How soon the next scheduled task comes due, where that can be seen.
     pub next_due_in: Option<Duration>,
+}
+
+impl Observation {
+    /// How long the oldest ready task of this work has waited at least, where that was seen.
+    fn oldest_wait(&self, work: &Work) -> Option<Duration> {
+        let since = work.oldest.filter(|_| work.ready > 0)?;
+        let (wall, moment) = (self.wall, self.now);
+        Some(since.age(Now { wall, moment }))
+    }
+
+    /// The same of the last count that there is.
+    fn oldest_seen(&self) -> Option<Duration> {
+        match &self.reading {
+            Reading::Fresh(work) | Reading::Stale { work, .. } => self.oldest_wait(work),
+            Reading::Unknown { .. } => None,
+        }
+    }
 }
 
 /// When the work was counted. A caller may skip counts that say nothing new, so the last decision may be much older.

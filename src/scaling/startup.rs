@@ -65,6 +65,10 @@ impl Startup {
     /// Takes the target's numbers in. A rollout replaces pods on its own: it says nothing of orders.
     pub(crate) fn take(&mut self, replicas: u32, ready: u32, rollout: bool, now: Moment) {
         let starting = replicas.saturating_sub(ready);
+        if self.last.is_none() {
+            // What another process learned counts from here on.
+            self.took.iter_mut().for_each(|took| took.at = now);
+        }
         let (had, was_ready) = self.last.replace((replicas, ready)).unwrap_or((replicas, ready));
         if replicas > had {
             self.order(replicas - had, now, true);

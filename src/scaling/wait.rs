@@ -4,7 +4,7 @@
 //! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Estimates, Moment, Observation, Policy, Rule, Target, Trouble, Work,
+    Estimates, Moment, Observation, Policy, Rule, Since, Target, Trouble, Work,
     deadline::{self, Deadlines, Need},
     flow::{BIN, Flow},
     history::History,
@@ -95,8 +95,8 @@ const NO_LOAD: f64 = 0.02;
 pub(crate) struct Waiting {
     pub(crate) flow: Flow,
     pub(crate) startup: Startup,
-    /// The highest number of tasks one pod was seen to run.
-    busiest: u32,
+    /// Task slots of a pod: what its workers said last; before they did, the most that one was seen to run at a time.
+    slots: u32,
     /// What the rate asked for lately, as complements: their maximum is its minimum.
     rate_lows: History,
     reserve: (Option<Moment>, f64),
@@ -181,13 +181,20 @@ impl Waiting {
     pub(crate) fn count(&mut self, policy: &Policy, work: &Work, seen: &Observation, target: f64) {
         if work.running > 0 && seen.busy_pods > 0 {
             let each = work.running.div_ceil(u64::from(seen.busy_pods));
-            self.busiest = self.busiest.max(u32::try_from(each).unwrap_or(u32::MAX));
+            self.slots = self.slots.max(u32::try_from(each).unwrap_or(u32::MAX));
         }
+        self.slots = seen.slots.unwrap_or(self.slots);
         let running = self.running(policy, work, seen);
         let taken = seen.processed.filter(|_| seen.workers_heard);
         let idle = running < u64::from(self.slots(policy)) * u64::from(seen.ready);
+        let first = self.flow.is_new();
         self.flow
             .take(work, running, taken, policy.hint(), target, seen.counted, idle);
+        // Since when it was seen says nothing of the time before.
+        let told = matches!(work.oldest, Some(Since::Told(_)));
+        if let Some(waited) = seen.oldest_wait(work).filter(|_| first && told) {
+            self.flow.began_earlier(waited);
+        }
         let complete = seen.ready >= seen.replicas;
         self.margin
             .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
@@ -203,9 +210,9 @@ impl Waiting {
         }
     }
 
-    /// Task slots of a pod: as the user says, or the most that were seen in use.
+    /// Task slots of a pod: as the user says, else as its workers say, else the most that were seen in use.
     pub(crate) fn slots(&self, policy: &Policy) -> u32 {
-        policy.slots.unwrap_or(self.busiest).max(1)
+        policy.slots.unwrap_or(self.slots).max(1)
     }
 
     /// How many pods, and why. Changes only what saves work later.
@@ -290,7 +297,7 @@ impl Waiting {
         if let Some(startup) = learned.startup {
             self.startup.remember(startup);
         }
-        self.busiest = learned.slots.unwrap_or(0);
+        self.slots = learned.slots.unwrap_or(0);
     }
 
     /// What was learned.
@@ -299,7 +306,7 @@ impl Waiting {
             task: Some(self.flow.service(policy.hint())).filter(|_| self.flow.learned_from() >= 1.0),
             rate: answer.map_or(0.0, |answer| answer.rate),
             startup: Some(self.startup.seconds(STARTUP_QUANTILE, now)).filter(|_| self.startup.is_known()),
-            slots: policy.slots.or(Some(self.busiest).filter(|most| *most > 0)),
+            slots: policy.slots.or(Some(self.slots).filter(|slots| *slots > 0)),
         }
     }
 
@@ -381,3 +388,6 @@ fn fill(windows: &mut [f64]) -> f64 {
 fn whole(pods: f64) -> u32 {
     (pods - 1e-6).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,7 @@ pub fn observation(seen: &Seen) -> Observation {
         rollout: false,
         busy_pods: seen.ready.saturating_sub(seen.idle),
         workers_heard: true,
+        slots: None,
         processed: Some(seen.taken).filter(|_| !seen.uncounted && !seen.broker_down),
         next_due_in: None,
     }
@@ -93,7 +94,6 @@ fn reading(seen: &Seen) -> Reading {
         ready: seen.waiting,
         in_flight: seen.in_flight,
         running: seen.running,
-        oldest_wait: (seen.waiting > 0).then(|| duration(seen.oldest_wait)),
         ..Work::default()
     })
 }
@@ -148,7 +148,10 @@ mod tests {
             panic!("{told:?}");
         };
         assert_eq!((work.ready, work.in_flight, work.running), (3, 7, 5));
-        assert_eq!(work.oldest_wait, Some(Duration::from_secs(2)));
+        assert_eq!(
+            work.oldest, None,
+            "as in an application that does not say when it publishes"
+        );
         let blind = Seen {
             broker_down: true,
             ..seen.clone()

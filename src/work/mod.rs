@@ -18,10 +18,10 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use census::{Census, Digest, Entry};
+pub use census::{Census, Digest, Entry, Oldest};
 pub use workers::{Inspection, Signal, Worker, Workers};
 
-/// A point on the process's own steady clock: the time since it started. Ages and windows use it, never the wall clock.
+/// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;
 
 /// The two clocks of one sample: the wall clock for times that others wrote (an `eta`), the steady one for ages.
@@ -92,6 +92,8 @@ pub enum Inspect {
     Reserved,
     /// Tasks with an ETA or countdown that a worker holds in memory.
     Scheduled,
+    /// What a worker is; of all that it says, how many tasks it runs at a time.
+    Stats,
 }
 
 impl Inspect {
@@ -101,6 +103,15 @@ impl Inspect {
             Self::Active => "active",
             Self::Reserved => "reserved",
             Self::Scheduled => "scheduled",
+            Self::Stats => "stats",
+        }
+    }
+
+    /// The same question is put to an application's workers no more often, whoever wishes an answer.
+    pub fn every(self) -> Duration {
+        match self {
+            Self::Active | Self::Reserved | Self::Scheduled => Duration::from_secs(2),
+            Self::Stats => Duration::from_secs(20),
         }
     }
 }
@@ -243,8 +254,27 @@ pub struct Work {
     pub scheduled_needs_worker: bool,
     /// When the next scheduled task comes due, where that can be seen.
     pub next_due: Option<Timestamp>,
-    /// For how long the oldest ready task has waited, where that can be seen.
-    pub oldest_wait: Option<Duration>,
+    /// Since when the oldest ready task has waited, as far as that can be seen: at least so long, perhaps longer.
+    pub oldest: Option<Since>,
+}
+
+/// Since when something has been so: a point in time, so that a count in which nothing moves stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Since this time of the wall clock: somebody wrote it down.
+    Told(Timestamp),
+    /// Since this moment at the latest: it was so when it was first looked at.
+    Seen(Moment),
+}
+
+impl Since {
+    /// How long that is.
+    pub fn age(self, now: Now) -> Duration {
+        match self {
+            Self::Told(at) => Duration::try_from(now.wall.duration_since(at)).unwrap_or_default(),
+            Self::Seen(at) => now.moment.saturating_sub(at),
+        }
+    }
 }
 
 impl Work {
@@ -285,6 +315,8 @@ pub struct Tally {
     pub queues: Vec<QueueTally>,
     /// The pool's live workers by pod name, with the number of tasks each runs now.
     pub busy: BTreeMap<String, u32>,
+    /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
+    pub slots: Option<u32>,
     /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
     pub processed: Option<u64>,
     /// The workers announce themselves (heartbeats heard), so `busy` can be trusted.

@@ -40,6 +40,8 @@ pub struct Worker {
     pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
     /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
     pub acknowledging: Option<(Moment, Inspection)>,
+    /// How many tasks it runs at a time, and when it said so.
+    pub slots: Option<(Moment, u32)>,
 }
 
 /// A worker's answer to one inspection, reduced to counts.
@@ -65,6 +67,7 @@ impl Workers {
             taken: 0,
             inspections: BTreeMap::new(),
             acknowledging: None,
+            slots: None,
         });
         // A smaller number is that of a new process under the same name.
         let new = processed.checked_sub(worker.processed).unwrap_or(processed);
@@ -84,6 +87,13 @@ impl Workers {
                 worker.acknowledging = Some((at, answer));
             }
             worker.inspections.insert(method, (at, answer));
+        }
+    }
+
+    /// Takes in how many tasks a worker runs at a time; from a node that never beat it is dropped.
+    pub fn told_slots(&mut self, node: &str, slots: u32, at: Moment) {
+        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+            worker.slots = Some((at, slots));
         }
     }
 
@@ -137,6 +147,13 @@ pub enum Signal {
         /// The answer as counts.
         answer: Inspection,
     },
+    /// The answer to [`Inspect::Stats`].
+    Slots {
+        /// Node name.
+        node: String,
+        /// Tasks it runs at a time.
+        slots: u32,
+    },
 }
 
 impl Workers {
@@ -150,6 +167,7 @@ impl Workers {
             } => self.heard(node, *active, *processed, at),
             Signal::Offline { node } => self.left(node),
             Signal::Inspected { node, method, answer } => self.inspected(node, *method, *answer, at),
+            Signal::Slots { node, slots } => self.told_slots(node, *slots, at),
         }
     }
 }

@@ -28,9 +28,14 @@ async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty
     bench.publish(&app, json!({"count": 9})).await;
     bench.wait_started(&app, 2).await;
     watch
-        .settles("9 outstanding, 2 of them running, nothing refused", |tally| {
-            (tally.work.outstanding(), tally.work.running) == (9, 2) && tally.degraded.is_none()
-        })
+        .settles(
+            "9 outstanding, 2 of them running in 2 slots, nothing refused",
+            |tally| {
+                (tally.work.outstanding(), tally.work.running) == (9, 2)
+                    && tally.slots == Some(2)
+                    && tally.degraded.is_none()
+            },
+        )
         .await;
     let refused = Watch::new(address(&url, None), CeleryConfig::default());
     assert_eq!(refused.fails().await, SampleError::Permission);
@@ -64,10 +69,12 @@ async fn on_rabbitmq_the_rights_of_the_readme_suffice() {
         bench.publish(&app, json!({"count": 9})).await;
         bench.wait_started(&app, 2).await;
         for watch in &watches {
-            let what = format!("{name}: 9 outstanding, 2 of them running, nothing refused");
+            let what = format!("{name}: 9 outstanding, 2 of them running in 2 slots, nothing refused");
             watch
                 .settles(&what, |tally| {
-                    (tally.work.outstanding(), tally.work.running) == (9, 2) && tally.degraded.is_none()
+                    (tally.work.outstanding(), tally.work.running) == (9, 2)
+                        && tally.slots == Some(2)
+                        && tally.degraded.is_none()
                 })
                 .await;
         }

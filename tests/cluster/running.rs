@@ -270,3 +270,21 @@ async fn a_pool_does_not_reach_zero_while_killed_work_is_unacknowledged() {
         .await;
     shop.ns.wait_replicas("mail", 0).await;
 }
+
+#[tokio::test]
+async fn the_slots_of_a_worker_are_known_before_any_task_has_run() {
+    let shop = Shop::new("slots", "redis").await;
+    shop.workers("3", 0).await;
+    let spec = json!({"minReplicas": 1, "maxReplicas": 1, "target": {"waitSeconds": 60}});
+    shop.ns.apply(pool("mail", spec).to_string()).await;
+    let operator = Operator::start(&shop.ns.name).await;
+    eventually("`celery worker -c 3` has 3 slots", LONG, async || {
+        let estimates = shop.ns.pool("mail").await?.status.and_then(|status| status.estimates);
+        match estimates.as_ref().and_then(|estimates| estimates.concurrency) {
+            Some(3) => Ok(()),
+            _ => Err(format!("{estimates:?}\n{}", operator.log())),
+        }
+    })
+    .await;
+    assert!(shop.list("started").await.is_empty());
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::stage::Stage;
+use super::stage::{Stage, message};
 use crate::support::{
     bed::{PATIENCE, eventually},
     operator::Operator,
@@ -37,6 +37,33 @@ async fn waiting_tasks_get_the_workers_that_start_them_in_time_and_zero_comes_af
 
     stage.purge().await;
     stage.ns.wait_replicas("mail", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_that_waited_before_the_operator_started_are_as_old_as_they_say() {
+    let stage = Stage::redis("old").await;
+    stage.workers("mail", 0).await;
+    let mut late = message("celery");
+    late["headers"]["enqueued_at"] = json!(jiff::Timestamp::now().as_second() - 300);
+    let mut connection = stage.connection().await;
+    let () = redis::cmd("LPUSH")
+        .arg("celery")
+        .arg(late.to_string())
+        .query_async(&mut connection)
+        .await
+        .expect("LPUSH");
+    // Young ones behind it.
+    stage.publish(3).await;
+    stage.pool("mail", json!({"target": {"waitSeconds": 60}})).await;
+    let _operator = Operator::start(&stage.ns.name).await;
+    eventually("a task has waited for 300 s", PATIENCE, async || {
+        let work = stage.ns.pool("mail").await?.status.and_then(|status| status.work);
+        match work.as_ref().and_then(|work| work.oldest_wait_seconds) {
+            Some(300..400) => Ok(()),
+            _ => Err(format!("{work:?}")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ const IN_A_ROW: usize = 4;
 const STAYS: usize = 8;
 
 const PROGRAM: &str = include_str!("../workload/load.py");
+const README: &str = include_str!("../../README.md");
 
 /// A namespace with a recording Redis (also a broker) and a pod that publishes.
 pub struct Bench {
@@ -41,8 +42,13 @@ impl Bench {
     /// Everything that each test needs.
     pub async fn new(name: &str) -> Self {
         let space = Namespace::new(name).await;
+        let stamp = README
+            .split("```python\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next());
         let program = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "load"}, "data": {"load.py": PROGRAM},
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "load"},
+            "data": {"load.py": PROGRAM, "stamp.py": stamp.expect("the README's lines")},
         });
         space.apply(program.to_string()).await;
         space
@@ -170,6 +176,8 @@ pub struct App {
     pub queue: String,
     pub late: bool,
     pub quorum: bool,
+    /// It says in each message when it was published, by the README's lines.
+    pub stamped: bool,
     pub options: Value,
     pub grace: u32,
 }
@@ -183,6 +191,7 @@ impl App {
             queue: format!("q-{name}"),
             late: false,
             quorum: false,
+            stamped: false,
             options: json!({}),
             grace: 5,
         }
@@ -192,6 +201,7 @@ impl App {
         json!({
             "name": self.name, "broker": self.broker, "queue": self.queue, "late": self.late, "options": self.options,
             "kind": if self.quorum { "quorum" } else { "classic" }, "record": format!("redis://{}/15", bench.redis),
+            "stamped": self.stamped,
         })
         .to_string()
     }

@@ -1,6 +1,7 @@
 """The Celery application of tests/brokers.rs: naps, and a record of every start in a Redis of its own.
 
-Settings come as JSON in the variable LOAD: broker, queue, kind (classic or quorum), late, options (transport), record.
+Settings come as JSON in the variable LOAD: broker, queue, kind (classic or quorum), late, options (transport), record,
+stamped (with the README's lines).
 As a worker: `celery -A load worker`. As a client: `python3 load.py '{"count": 40, "seconds": 600}'`.
 """
 import json
@@ -12,6 +13,8 @@ from celery import Celery
 from kombu import Queue
 
 LOAD = json.loads(os.environ["LOAD"])
+if LOAD.get("stamped"):
+    import stamp
 QUEUE = LOAD["queue"]
 QUORUM = {"x-queue-type": "quorum"} if LOAD.get("kind") == "quorum" else None
 

@@ -24,9 +24,6 @@ use crate::{
 /// Doubtful queues probed in one sample.
 const PROBES: usize = 64;
 
-/// The same inspection is asked this often at most.
-const INSPECT_EVERY: Duration = Duration::from_secs(2);
-
 /// An exchange whose workers nobody asked about for this long is left alone.
 const INSPECT_ENDS: Duration = Duration::from_secs(120);
 
@@ -171,7 +168,7 @@ impl Amqp {
         for (method, exchange) in inspections {
             let question = (*method, (*exchange).to_owned());
             let last = self.inspected.get(&question);
-            if last.is_some_and(|last| now.saturating_sub(*last) < INSPECT_EVERY) {
+            if last.is_some_and(|last| now.saturating_sub(*last) < method.every()) {
                 continue;
             }
             let ends = self.ends.clone();

@@ -34,7 +34,7 @@ const AGAIN_REFUSED: Duration = Duration::from_secs(300);
 /// Seconds after which a worker need not answer any more.
 const EXPIRES: u64 = 10;
 
-/// Questions that may wait; there are only three methods.
+/// Questions that may wait; there are only four methods.
 const WAITING: usize = 8;
 
 /// Asks the workers behind one control exchange.

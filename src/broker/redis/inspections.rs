@@ -18,9 +18,6 @@ use crate::work::{
     },
 };
 
-/// The same question is asked no more often.
-const INSPECT_EVERY: Duration = Duration::from_secs(2);
-
 /// Answers are waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -185,7 +182,7 @@ impl Inspections {
 
 impl Channel {
     fn may_ask(&self, method: Inspect, now: Moment) -> bool {
-        let lately = |asked: &Moment| now.saturating_sub(*asked) < INSPECT_EVERY;
+        let lately = |asked: &Moment| now.saturating_sub(*asked) < method.every();
         self.off_until <= now && !self.asked.get(&method).is_some_and(lately)
     }
 
@@ -208,7 +205,7 @@ impl Channel {
 
     /// It still has something to remember.
     fn is_of_use(&self, now: Moment) -> bool {
-        let lately = |asked: &Moment| now.saturating_sub(*asked) < PATIENCE;
-        self.bound || self.off_until > now || self.asked.values().any(lately)
+        let lately = |(method, asked): (&Inspect, &Moment)| now.saturating_sub(*asked) < method.every().max(PATIENCE);
+        self.bound || self.off_until > now || self.asked.iter().any(lately)
     }
 }

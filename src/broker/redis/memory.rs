@@ -50,7 +50,12 @@ impl<C> Kept<C> {
         } else {
             BTreeMap::new()
         };
-        Arc::new(Census { total, kinds })
+        // Which message is the oldest now is not known.
+        Arc::new(Census {
+            total,
+            kinds,
+            oldest: None,
+        })
     }
 }
 
@@ -62,6 +67,11 @@ impl Memory {
         self.lists.retain(|_, kept| recent(kept.used));
         self.hashes.retain(|_, kept| recent(kept.used));
         self.filled.retain(|_, at| recent(*at));
+    }
+
+    /// When the sample began.
+    pub(super) fn now(&self) -> Moment {
+        self.now
     }
 
     /// The connection is a new one.

@@ -173,8 +173,9 @@ impl<'a> Question<'a> {
             }
             Next::Members => Ok(Next::Done(Ok(Reply::Members(as_strings(reply.texts()?))))),
             Next::Elements { length, range } => {
+                let now = memory.now();
                 let kept = memory.list(self.read);
-                let census = kept.census.absorb(length, range, reply.texts()?, self.digest());
+                let census = kept.census.absorb(length, range, reply.texts()?, self.digest(), now);
                 kept.last = Arc::new(census);
                 let more = kept.census.wants_more().then(|| kept.census.plan(length)).flatten();
                 Ok(match more {

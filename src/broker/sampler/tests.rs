@@ -120,7 +120,7 @@ impl Bench {
         let seen = self.seen.lock().unwrap();
         seen.calls
             .iter()
-            .map(|(at, reads)| (at.as_millis(), reads.len()))
+            .map(|(at, reads)| ((*at - BEFORE).as_millis(), reads.len()))
             .collect()
     }
 }

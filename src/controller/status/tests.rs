@@ -19,7 +19,6 @@ fn tally() -> Tally {
             ready: 12,
             in_flight: 3,
             scheduled: 1,
-            oldest_wait: Some(Duration::from_secs(4)),
             ..Work::default()
         },
         ..Tally::default()
@@ -34,7 +33,7 @@ fn decision(rule: Rule) -> Decision {
         limited: None,
         wanted: 4,
         estimates: None,
-        oldest_wait: None,
+        oldest_wait: Some(Duration::from_secs(4)),
         trouble: None,
         look_again_in: Duration::from_secs(1),
     }

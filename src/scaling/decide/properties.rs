@@ -97,14 +97,18 @@ fn policies() -> impl Strategy<Value = Policy> {
 }
 
 fn works() -> impl Strategy<Value = Work> {
-    (tasks(), tasks(), tasks(), tasks(), tasks(), any::<bool>()).prop_map(
-        |(ready, in_flight, running, scheduled, due_soon, scheduled_needs_worker)| Work {
+    // On the heap: series of these would be too large for a test's stack.
+    let since = prop_oneof![walls().prop_map(Since::Told), time().prop_map(Since::Seen)].boxed();
+    let tasks = (tasks(), tasks(), tasks(), tasks(), tasks());
+    (tasks, any::<bool>(), option::of(since)).prop_map(
+        |((ready, in_flight, running, scheduled, due_soon), scheduled_needs_worker, oldest)| Work {
             ready,
             in_flight,
             running,
             scheduled,
             due_soon,
             scheduled_needs_worker,
+            oldest,
             ..Work::default()
         },
     )
@@ -121,10 +125,21 @@ fn readings() -> impl Strategy<Value = Reading> {
 }
 
 fn observations() -> impl Strategy<Value = Observation> {
-    let workers = (number(), prop::bool::weighted(0.7), option::of(tasks()));
+    let workers = (
+        number(),
+        prop::bool::weighted(0.7),
+        option::of(number()),
+        option::of(tasks()),
+    );
     let target = (number(), number(), prop::bool::weighted(0.2));
     ((time(), walls()), readings(), target, workers, option::of(time())).prop_map(
-        |((now, wall), reading, (replicas, ready, rollout), (busy_pods, workers_heard, processed), next_due_in)| {
+        |(
+            (now, wall),
+            reading,
+            (replicas, ready, rollout),
+            (busy_pods, workers_heard, slots, processed),
+            next_due_in,
+        )| {
             Observation {
                 now,
                 wall,
@@ -135,6 +150,7 @@ fn observations() -> impl Strategy<Value = Observation> {
                 rollout,
                 busy_pods,
                 workers_heard,
+                slots,
                 processed,
                 next_due_in,
             }

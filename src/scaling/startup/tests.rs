@@ -122,3 +122,13 @@ fn as_many_pods_are_kept_as_speak_for_all() {
     assert_eq!(took(&startup).len(), 120, "whole rounds, at least 100 pods");
     assert_eq!(startup.seconds(0.0, s(2000)), 26.0);
 }
+
+#[test]
+fn what_is_remembered_counts_from_the_first_look_on() {
+    let mut startup = Startup::default();
+    startup.remember(10.0);
+    startup.take(0, 0, false, s(90_000));
+    startup.take(2, 0, false, s(90_001));
+    assert_eq!(startup.stuck(10.0, s(90_100)), None, "three came lately");
+    assert_eq!(startup.stuck(10.0, s(90_301)), Some(2));
+}

@@ -17,7 +17,10 @@ use serde::{
 };
 use serde_json::json;
 
-use super::wire::{self, Wire};
+use super::{
+    stats,
+    wire::{self, Wire},
+};
 use crate::work::{Inspect, Inspection, Signal};
 
 /// Where the workers' answers go.
@@ -68,7 +71,7 @@ pub fn reply_list(prefix: &str, exchange: &str, oid: &str) -> String {
     format!("{prefix}{oid}.reply.{exchange}.pidbox")
 }
 
-/// What an answer says, as counts; nothing, if the payload is anything else. `ticket`: the AMQP message's header of that
+/// What an answer says, as numbers; nothing, if the payload is anything else. `ticket`: the AMQP message's header of that
 /// name (`None` on Redis, where the envelope carries it).
 pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Vec<Signal> {
     signals(payload, ticket, wire).unwrap_or_default()
@@ -77,6 +80,9 @@ pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Vec<Signal> {
 fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signal>> {
     let unwrapped = wire::unwrap(payload, wire)?;
     let ticket = unwrapped.ticket.as_deref().or(ticket)?;
+    if ticket == Inspect::Stats.name() {
+        return stats::signals(&unwrapped.body);
+    }
     let method = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
         .into_iter()
         .find(|method| method.name() == ticket)?;

@@ -1,15 +1,16 @@
-//! What a task message says of itself: to which queue it goes and when it is due. Everything else, above all the body,
+//! What a task message says of itself: to which queue it goes, when it is due, and when it was published, if the
+//! application sets the header `enqueued_at`. Everything else, above all the body,
 //! is skipped without being built. Layout: kombu's virtual transports with Celery's message protocol 2 (the default
 //! since Celery 4; protocol 1 hides the `eta` in the body, where it is not looked for: such tasks count as due).
 
 use std::{borrow::Cow, fmt};
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use super::stamp::{Stamp, iso_8601};
 use crate::work::Entry;
 
 /// Longer names are nobody's queue (AMQP's limit): they are not kept.
@@ -29,6 +30,7 @@ struct Message<'a> {
 struct Headers<'a> {
     #[serde(borrow)]
     eta: Text<'a>,
+    enqueued_at: Stamp,
 }
 
 #[derive(Default, Deserialize)]
@@ -67,16 +69,9 @@ fn entry(exchange: &Text, routing_key: &Text, message: &Message) -> Entry {
     Entry {
         exchange: name(exchange),
         routing_key: name(routing_key),
-        eta: due(message.headers.eta.as_str()),
+        eta: iso_8601(message.headers.eta.as_str()),
+        published: message.headers.enqueued_at.0,
     }
-}
-
-/// ISO 8601, as Python's `isoformat()` writes it. Without an offset it is taken for UTC, Celery's default time zone.
-fn due(eta: &str) -> Option<Timestamp> {
-    eta.parse().ok().or_else(|| {
-        let local: DateTime = eta.parse().ok()?;
-        local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-    })
 }
 
 /// A JSON string; any other value counts as an empty one, so that one odd field does not spoil its neighbours.

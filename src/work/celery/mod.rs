@@ -6,8 +6,9 @@
 //! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
 //! | `rabbitmq.rs` | the count on RabbitMQ |
 //! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
-//! | `message.rs` | queue and due time of a task message |
+//! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
+//! | `stats.rs` | how many tasks a worker runs at a time |
 //! | `pods.rs` | which pod a worker is |
 //!
 //! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
@@ -21,6 +22,8 @@ mod own;
 pub mod pods;
 mod rabbitmq;
 mod redis;
+mod stamp;
+mod stats;
 mod unacked;
 mod wire;
 
@@ -68,6 +71,8 @@ pub struct CeleryConfig {
     pub heartbeat_channel: Option<String>,
     /// The Deployment's name, by which its pods' workers are recognised.
     pub target: String,
+    /// Nobody else says how many tasks a worker runs at a time: the workers are asked.
+    pub ask_slots: bool,
 }
 
 impl Default for CeleryConfig {
@@ -85,6 +90,7 @@ impl Default for CeleryConfig {
             event_exchange: "celeryev".into(),
             heartbeat_channel: None,
             target: String::new(),
+            ask_slots: true,
         }
     }
 }
@@ -103,6 +109,11 @@ impl Celery {
 }
 
 impl CeleryConfig {
+    /// The question for the workers' slots, if it is time for it.
+    fn inspect_slots(&self, own: &Own) -> Option<Read> {
+        (self.ask_slots && own.slots_unclear()).then(|| self.inspect(Inspect::Stats))
+    }
+
     fn inspect(&self, method: Inspect) -> Read {
         Read::Inspect {
             method,
@@ -133,7 +144,7 @@ impl Framework for Celery {
     ) -> Result<Tally, SampleError> {
         let own = Own::among(workers, &self.config.target, now.moment);
         match self.config.broker {
-            BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now.wall),
+            BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
         }
     }

@@ -17,6 +17,9 @@ const SHARE_HOLDS: Duration = Duration::from_secs(60);
 /// A busy worker is asked again for its way of acknowledging after this time, well before the old answer expires.
 const SHARE_AGES: Duration = Duration::from_secs(20);
 
+/// A worker is asked again how many tasks it runs at a time after this time: little but `pool_grow` changes that.
+const SLOTS_AGE: Duration = Duration::from_secs(300);
+
 /// The pool's live workers, with their pods' names.
 pub(super) struct Own<'a> {
     workers: Vec<(&'a str, &'a Worker)>,
@@ -87,6 +90,23 @@ impl<'a> Own<'a> {
                 .any(|worker| worker.active > 0 && self.acknowledging(worker, SHARE_AGES).is_none())
     }
 
+    /// A worker has not said how many tasks it runs at a time, or not lately.
+    pub(super) fn slots_unclear(&self) -> bool {
+        let lately = |(at, _): (Moment, u32)| self.now.saturating_sub(at) <= SLOTS_AGE;
+        !self.each().all(|worker| worker.slots.is_some_and(lately))
+    }
+
+    /// Tasks that a pod runs at a time: one of whose nodes each has told; of pods that differ the fewest, so that more
+    /// pods are ordered rather than too few.
+    fn slots(&self) -> Option<u32> {
+        let mut pods = BTreeMap::<&str, Option<u32>>::new();
+        for (pod, worker) in &self.workers {
+            let sum = pods.entry(*pod).or_insert(Some(0));
+            *sum = sum.zip(worker.slots).map(|(sum, (_, slots))| sum.saturating_add(slots));
+        }
+        pods.into_values().flatten().min()
+    }
+
     /// A tally of this work and what the workers say.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut busy = BTreeMap::<String, u32>::new();
@@ -98,6 +118,7 @@ impl<'a> Own<'a> {
         Tally {
             work,
             busy,
+            slots: self.slots(),
             processed: self
                 .any()
                 .then(|| self.each().fold(0_u64, |sum, worker| sum.saturating_add(worker.taken))),

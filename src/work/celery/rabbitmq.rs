@@ -25,7 +25,8 @@ pub(super) fn reads(config: &CeleryConfig, management: bool, own: &Own, last: Op
     let reserved = (own.any() && counts_by_workers).then_some(Inspect::Reserved);
     let active = (management && own.acknowledging_unclear(last)).then_some(Inspect::Active);
     let inspect = scheduled.into_iter().chain(reserved).chain(active);
-    queues.chain(inspect.map(|method| config.inspect(method))).collect()
+    let inspect = inspect.map(|method| config.inspect(method));
+    queues.chain(inspect).chain(config.inspect_slots(own)).collect()
 }
 
 /// Adds up.

@@ -3,6 +3,8 @@
 //! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet).
 //! * *in flight* = the pool's entries of `unacked` that are due + its running tasks that are acknowledged already.
 //! * *scheduled* = the tasks in both places that are not due yet.
+//! * *oldest* = the list's oldest task that has waited longest: since its header `enqueued_at`, if the application sets
+//!   it; else since it was seen first at the head of its list, which is less than the truth.
 //!
 //! `unacked` is shared by all queues and applications of the database (or prefix): see [`super::unacked`].
 
@@ -11,13 +13,18 @@ use std::{
     mem,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{CeleryConfig, own::Own, unacked};
-use crate::work::{Census, Digest, Inspect, QueueTally, Read, Reply, SampleError, Tally, WAKE_AHEAD, Work};
+use crate::work::{
+    Census, Digest, Inspect, Now, Oldest, QueueTally, Read, Reply, SampleError, Since, Tally, WAKE_AHEAD, Work,
+};
 
 /// So many exchanges' bindings are asked for at most.
 const MAX_EXCHANGES: usize = 16;
+
+/// A message that says it was published longer ago is not believed: it means another clock.
+const LONGEST_AGO: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The lists' censuses queue by queue, the census of `unacked`, bindings and remote control as needed.
 pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>) -> Vec<Read> {
@@ -38,6 +45,7 @@ pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>) -> V
         key: binding_key(config, exchange),
     });
     let inspect = own.acknowledging_unclear(last).then(|| config.inspect(Inspect::Active));
+    let inspect = inspect.into_iter().chain(config.inspect_slots(own));
     lists.chain([unacked]).chain(bindings).chain(inspect).collect()
 }
 
@@ -47,8 +55,9 @@ pub(super) fn tally(
     reads: &[Read],
     replies: &[Result<Reply, SampleError>],
     own: &Own,
-    wall: Timestamp,
+    now: Now,
 ) -> Result<Tally, SampleError> {
+    let wall = now.wall;
     let mut queues: Vec<QueueTally> = config.queues.iter().map(QueueTally::none).collect();
     let lists: BTreeMap<String, usize> = (config.queues.iter().enumerate())
         .flat_map(|(n, queue)| {
@@ -61,6 +70,7 @@ pub(super) fn tally(
     let mut held: Option<&Census> = None;
     let mut bindings = BTreeMap::new();
     let mut degraded = None;
+    let mut oldest: Option<Since> = None;
 
     for (n, read) in reads.iter().enumerate() {
         match (read, replies.get(n).unwrap_or(&Err(SampleError::NotYet))) {
@@ -70,6 +80,8 @@ pub(super) fn tally(
                 if let Some(queue) = lists.get(key).and_then(|n| queues.get_mut(*n)) {
                     queue.ready = queue.ready.saturating_add(census.total.saturating_sub(not_due.count));
                     later.join(&not_due);
+                    let since = census.oldest.and_then(|oldest| waits_since(oldest, wall));
+                    oldest = oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
                 }
             }
             (Read::HashCensus { .. }, Ok(Reply::Census(census))) => held = Some(census),
@@ -98,6 +110,7 @@ pub(super) fn tally(
         scheduled: later.count,
         due_soon: later.soon,
         next_due: later.next,
+        oldest,
         ..Work::default()
     };
     Ok(Tally {
@@ -106,6 +119,17 @@ pub(super) fn tally(
         degraded,
         ..own.tally(work)
     })
+}
+
+/// Since when the oldest message of a list has waited; `None`: it does not wait, it is not due yet. What comes back by a
+/// retry or with an ETA waits from its due time on, whenever it was published.
+fn waits_since(oldest: Oldest, wall: Timestamp) -> Option<Since> {
+    if oldest.eta.is_some_and(|eta| eta > wall) {
+        return None;
+    }
+    let plausible = |at: &Timestamp| *at <= wall && wall.duration_since(*at) <= LONGEST_AGO;
+    let told = oldest.published.filter(plausible).max(oldest.eta);
+    Some(told.map_or(Since::Seen(oldest.seen), Since::Told))
 }
 
 /// Tasks that are not due yet.

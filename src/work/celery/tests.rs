@@ -49,6 +49,7 @@ pub(super) fn config(broker: BrokerKind, queues: &[&str]) -> CeleryConfig {
         broker,
         queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
         target: "mail".into(),
+        ask_slots: false,
         ..CeleryConfig::default()
     }
 }
@@ -97,6 +98,69 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
 
     let nobody = Own::among(&all, "web", now().moment).tally(Work::default());
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
+}
+
+#[test]
+fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
+    let mut all = workers(&[0, 0]);
+    let second = format!("second@{MAIL}aaaa0");
+    all.heard(&second, 0, 7, now().moment);
+    let slots = |all: &Workers| Own::among(all, "mail", now().moment).tally(Work::default()).slots;
+    let mut tells = |node: &str, slots: u32| {
+        let node = node.to_owned();
+        all.take(&Signal::Slots { node, slots }, now().moment);
+        all.clone()
+    };
+    assert_eq!(slots(&tells(&node(0), 2)), None, "one of two nodes in its pod");
+    assert_eq!(slots(&tells(&node(1), 9)), Some(9));
+    assert_eq!(slots(&tells(&second, 4)), Some(6));
+    assert_eq!(
+        slots(&tells("celery@mail-6d5f7c9b8-never", 1)),
+        Some(6),
+        "it never beat"
+    );
+    assert_eq!(slots(&tells(&node(1), 3)), Some(3));
+}
+
+#[test]
+fn each_worker_is_asked_for_its_slots_once_and_again_after_minutes() {
+    let mut all = workers(&[0]);
+    let asks = |all: &Workers, config: CeleryConfig, later: u64| {
+        let moment = now().moment + Duration::from_secs(later);
+        let reads = Celery::new(config).reads(all, None, Now { moment, ..now() });
+        let asked = |read: &&Read| {
+            matches!(
+                read,
+                Read::Inspect {
+                    method: Inspect::Stats,
+                    ..
+                }
+            )
+        };
+        reads.iter().filter(asked).count() == 1
+    };
+    for broker in [BrokerKind::Redis { db: 0 }, BrokerKind::RabbitMq { management: true }] {
+        let mut all = all.clone();
+        let quiet = config(broker, &["celery"]);
+        let config = CeleryConfig {
+            ask_slots: true,
+            ..quiet.clone()
+        };
+        assert!(!asks(&Workers::default(), config.clone(), 0), "nobody is there");
+        assert!(asks(&all, config.clone(), 0));
+        assert!(!asks(&all, quiet, 0), "the pool says it itself");
+        all.told_slots(&node(0), 3, now().moment);
+        assert!(!asks(&all, config.clone(), 1));
+        all.heard(&node(1), 0, 0, now().moment);
+        assert!(asks(&all, config, 1), "a new one");
+    }
+    all.told_slots(&node(0), 3, now().moment);
+    all.heard(&node(0), 0, 100, now().moment + Duration::from_secs(301));
+    let config = CeleryConfig {
+        ask_slots: true,
+        ..config(BrokerKind::Redis { db: 0 }, &["celery"])
+    };
+    assert!(!asks(&all, config.clone(), 300) && asks(&all, config, 301));
 }
 
 #[test]

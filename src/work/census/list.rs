@@ -5,6 +5,8 @@
 //! it has moved: those before it are gone. So each element crosses the wire about once; a list that stands still costs
 //! one element a sample, one that moves what workers take from it.
 //!
+//! The oldest element is the one that has waited longest: what it says of that is read once, when it becomes the oldest.
+//!
 //! How deep it looks, of elements that are there: [`MAX_LOOK`] if any seen has an `eta`; [`MAX_ELEMENTS`] in a list
 //! that stands still; [`FEW`] in one that moves, where workers take tasks whether due or not. Memory: about 40 bytes an
 //! element looked at.
@@ -15,7 +17,7 @@ use std::{
 };
 
 use super::{
-    Census, Digest, Names, Seen,
+    Census, Digest, Moment, Names, Oldest, Seen,
     pace::{MAX_ELEMENTS, MAX_LOOK, Pace},
 };
 
@@ -27,6 +29,8 @@ const FEW: usize = 50;
 pub struct ListCensus {
     /// The oldest elements, oldest first, each with its hash.
     known: VecDeque<(u64, Seen)>,
+    /// The oldest element by its hash.
+    oldest: Option<(u64, Oldest)>,
     names: Names,
     pace: Pace,
     /// The oldest element was another one in the sample before.
@@ -54,20 +58,33 @@ impl ListCensus {
 
     /// Takes a turn in: what `LRANGE` gave for the planned range. May be repeated within one sample with the same
     /// `length`, plan by plan, while [`ListCensus::wants_more`].
-    pub fn absorb(&mut self, length: u64, range: (i64, i64), elements: Vec<Vec<u8>>, digest: Digest) -> Census {
+    pub fn absorb(
+        &mut self,
+        length: u64,
+        range: (i64, i64),
+        elements: Vec<Vec<u8>>,
+        digest: Digest,
+        now: Moment,
+    ) -> Census {
         self.too_large = None;
         self.pace.took(elements.len(), elements.iter().map(Vec::len).sum());
         let first_turn = !self.pace.open();
         let progress = match range {
             _ if elements.is_empty() => self.forget(),
-            (_, -1) => self.look_at_tail(&elements, digest) || first_turn,
+            (_, -1) => {
+                self.look_at_oldest(elements.last(), digest, now);
+                self.look_at_tail(&elements, digest) || first_turn
+            }
             _ => self.look_deeper(&elements, digest),
         };
         let gone = self.known.len().saturating_sub(as_usize(length));
         self.known.drain(..gone);
         self.pace.end_turn(progress && self.known.len() < self.depth(length));
         self.names.tidy();
-        Census::of(length, self.known.iter().map(|(_, seen)| seen))
+        Census {
+            oldest: self.oldest.map(|(_, oldest)| oldest),
+            ..Census::of(length, self.known.iter().map(|(_, seen)| seen))
+        }
     }
 
     /// Another turn in the same sample is worth its price.
@@ -100,7 +117,23 @@ impl ListCensus {
     /// The list is empty, or so short that nothing known can be found again. No progress.
     fn forget(&mut self) -> bool {
         self.known.clear();
+        self.oldest = None;
         false
+    }
+
+    /// Reads the oldest element if it was another one so far.
+    fn look_at_oldest(&mut self, element: Option<&Vec<u8>>, digest: Digest, now: Moment) {
+        let Some(element) = element else { return };
+        let hash = fingerprint(element);
+        if self.oldest.is_none_or(|(known, _)| known != hash) {
+            let entry = digest.read(element);
+            let oldest = Oldest {
+                seen: now,
+                published: entry.published,
+                eta: entry.eta,
+            };
+            self.oldest = Some((hash, oldest));
+        }
     }
 
     /// `elements` end with the oldest one. It is known: those before it are gone. It is not: all are. Did we learn of

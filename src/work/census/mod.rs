@@ -27,7 +27,7 @@ pub use hash::{HashCensus, MAX_FETCH, MAX_TAGS};
 pub use list::ListCensus;
 pub use pace::{BYTES_A_TURN, MAX_ELEMENTS, MAX_LOOK};
 
-use super::celery::message;
+use super::{Moment, celery::message};
 
 /// How one message is read: which queue it belongs to and when it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +57,8 @@ pub struct Entry {
     pub routing_key: String,
     /// When it may start, if it may not start at once.
     pub eta: Option<Timestamp>,
+    /// When it was published, as it says itself.
+    pub published: Option<Timestamp>,
 }
 
 /// The result: how many messages there are of each kind.
@@ -66,6 +68,19 @@ pub struct Census {
     pub total: u64,
     /// Messages looked at, by (exchange, routing key), with the due times of those that are not due at once.
     pub kinds: BTreeMap<(String, String), Kind>,
+    /// The oldest message of a list, if it could be looked at.
+    pub oldest: Option<Oldest>,
+}
+
+/// The oldest message of a list: the next one that a worker takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    /// Since when it has been the oldest, at the latest: it was in the list before.
+    pub seen: Moment,
+    /// When it was published, as it says itself.
+    pub published: Option<Timestamp>,
+    /// When it may start, if it may not start at once.
+    pub eta: Option<Timestamp>,
 }
 
 /// The messages of one kind.
@@ -137,6 +152,7 @@ impl Census {
         Self {
             total: total.max(looked),
             kinds: kinds.collect(),
+            oldest: None,
         }
     }
 }

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Where it does not matter when.
+const MOMENT: Moment = Moment::ZERO;
+
 fn message(tag: usize, eta: bool, padding: usize) -> Vec<u8> {
     let eta = if eta {
         format!("\"{}\"", time(tag))
@@ -63,7 +66,7 @@ fn sample(census: &mut ListCensus, list: &List) -> (Census, Vec<(usize, usize)>)
     while let Some(range) = census.plan(length) {
         let elements = lrange(list, range);
         turns.push((elements.len(), elements.iter().map(Vec::len).sum()));
-        result = census.absorb(length, range, elements, Digest::CeleryMessage);
+        result = census.absorb(length, range, elements, Digest::CeleryMessage, MOMENT);
         if !census.wants_more() {
             break;
         }
@@ -95,6 +98,45 @@ fn a_list_that_stands_still_costs_one_element() {
     assert_eq!(first, second);
     assert_eq!(looked(&second), 300);
     assert_eq!(turns.iter().map(|(messages, _)| messages).sum::<usize>(), 1);
+}
+
+#[test]
+fn the_oldest_one_is_known_since_it_became_that() {
+    let stamped = |tag: usize, at: &str| {
+        let message = String::from_utf8(message(tag, false, 0)).unwrap();
+        message
+            .replace("\"eta\":null", &format!("\"eta\":null,\"enqueued_at\":\"{at}\""))
+            .into_bytes()
+    };
+    let mut list = list([(1, false), (2, true)]);
+    list.push_front(stamped(3, "1795343146"));
+    let mut census = ListCensus::default();
+    let mut look = |list: &List, second: u64| {
+        let range = census.plan(list.len() as u64).unwrap();
+        let now = Moment::from_secs(second);
+        let found = census.absorb(
+            list.len() as u64,
+            range,
+            lrange(list, range),
+            Digest::CeleryMessage,
+            now,
+        );
+        let oldest = found.oldest.unwrap();
+        (
+            oldest.seen.as_secs(),
+            oldest.published.map(|at| at.as_second()),
+            oldest.eta.is_some(),
+        )
+    };
+    assert_eq!(look(&list, 10), (10, None, false));
+    list.push_front(message(4, false, 0));
+    assert_eq!(look(&list, 20), (10, None, false), "the same one");
+    list.pop_back();
+    assert_eq!(look(&list, 30), (30, None, true));
+    list.pop_back();
+    assert_eq!(look(&list, 40), (40, Some(1_795_343_146), false));
+    list.pop_back();
+    assert_eq!(look(&list, 50), (50, None, false));
 }
 
 #[test]
@@ -165,10 +207,16 @@ fn ranges_are_sane_for_any_length() {
     let mut census = ListCensus::default();
     assert_eq!(census.plan(0), None);
     assert_eq!(census.plan(u64::MAX), Some((-4, -1)));
-    let found = census.absorb(u64::MAX, (-4, -1), vec![b"\xff".to_vec(); 3], Digest::CeleryMessage);
+    let found = census.absorb(
+        u64::MAX,
+        (-4, -1),
+        vec![b"\xff".to_vec(); 3],
+        Digest::CeleryMessage,
+        MOMENT,
+    );
     assert_eq!((found.total, looked(&found)), (u64::MAX, 3));
     assert_eq!(
-        census.absorb(0, (-1, -1), vec![], Digest::CeleryMessage),
+        census.absorb(0, (-1, -1), vec![], Digest::CeleryMessage, MOMENT),
         Census::default()
     );
 }
@@ -218,8 +266,10 @@ proptest! {
             let oldest: Vec<_> = list.iter().rev().take(50).cloned().collect();
             let eta_near = !etas(&scan(oldest.len(), oldest.iter(), Digest::CeleryMessage)).is_empty();
             if eta_near || list.len() <= 50 {
-                prop_assert_eq!(&found, &truth);
+                prop_assert_eq!(&found.kinds, &truth.kinds);
             }
+            let next = list.back().map(|message| Digest::CeleryMessage.read(message).eta);
+            prop_assert_eq!(found.oldest.map(|oldest| oldest.eta), next);
             let truth = etas(&truth);
             prop_assert!(etas(&found).iter().all(|eta| truth.binary_search(eta).is_ok()));
         }
@@ -234,7 +284,7 @@ proptest! {
             let length = list.len() as u64;
             if let Some(range) = census.plan(length) {
                 apply(&mut list, &step, &mut tag);
-                let found = census.absorb(length, range, lrange(&list, range), Digest::CeleryMessage);
+                let found = census.absorb(length, range, lrange(&list, range), Digest::CeleryMessage, MOMENT);
                 prop_assert_eq!(found.total, length);
                 prop_assert!(looked(&found) <= length);
             } else {

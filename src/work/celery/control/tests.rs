@@ -88,6 +88,18 @@ fn answers_become_counts() {
 }
 
 #[test]
+fn the_answer_to_stats_becomes_slots() {
+    let stats = r#"{"w1@vm":{"pool":{"max-concurrency":3,"processes":[1,2,3]}}}"#;
+    let node = "w1@vm".to_owned();
+    assert_eq!(
+        answer(&on_redis(stats, "stats"), None, Wire::Kombu),
+        [Signal::Slots { node, slots: 3 }]
+    );
+    assert_eq!(answer(stats.as_bytes(), Some("active"), Wire::Plain), vec![]);
+    assert_eq!(answer(ACTIVE.as_bytes(), Some("stats"), Wire::Plain), vec![]);
+}
+
+#[test]
 fn anything_else_says_nothing() {
     for (payload, ticket) in [
         (ACTIVE, None),
@@ -115,6 +127,7 @@ proptest! {
     #[test]
     fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert_eq!(answer(&bytes, Some("active"), Wire::Plain), vec![]);
+        prop_assert_eq!(answer(&bytes, Some("stats"), Wire::Plain), vec![]);
         prop_assert_eq!(answer(&bytes, None, Wire::Kombu), vec![]);
     }
 }

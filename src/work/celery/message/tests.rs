@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::*;
 
 /// As Celery 5.7 wrote it to Redis.
@@ -25,6 +27,24 @@ fn a_queued_message() {
 }
 
 #[test]
+fn a_message_that_says_when_it_was_published() {
+    let stamped = |value: &str| {
+        let message = sample("null").replace("\"lang\":\"py\"", &format!("\"lang\":\"py\",\"enqueued_at\":{value}"));
+        queued(message.as_bytes())
+    };
+    assert_eq!(stamped("1795343146.25").published, at("2026-11-22T10:25:46.25Z"));
+    assert_eq!(
+        stamped("\"2026-11-22T10:25:46Z\"").published,
+        at("2026-11-22T10:25:46Z")
+    );
+    for odd in ["null", "\"yesterday\"", "[[1]]", "{\"a\":1}"] {
+        let entry = stamped(odd);
+        assert_eq!((entry.published, &*entry.routing_key), (None, "celery"), "{odd}");
+    }
+    assert_eq!(queued(sample("null").as_bytes()).published, None);
+}
+
+#[test]
 fn an_unacked_entry() {
     let entry = unacked(
         format!(
@@ -49,7 +69,7 @@ fn due_times() {
         ("99999-01-01T00:00:00", None),
         ("2026-02-31T00:00:00", None),
     ] {
-        assert_eq!(due(eta), truth, "{eta}");
+        assert_eq!(iso_8601(eta), truth, "{eta}");
     }
 }
 

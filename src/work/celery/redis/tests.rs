@@ -54,6 +54,55 @@ fn kinds(kinds: &[(&str, &str, u64, &[i64])]) -> Census {
     census
 }
 
+/// A list of due messages with this oldest one.
+fn headed(due: u64, seen: u64, published: Option<i64>, eta: Option<i64>) -> Census {
+    let oldest = Oldest {
+        seen: std::time::Duration::from_secs(seen),
+        published: published.map(wall),
+        eta: eta.map(wall),
+    };
+    Census {
+        oldest: Some(oldest),
+        ..held("celery", due, &[])
+    }
+}
+
+#[test]
+fn since_when_the_oldest_task_waits() {
+    let since = |lists: &[(&str, Census)]| {
+        let with = |database: Database, (key, census): &(&str, Census)| database.with(key, census.clone());
+        let database = lists.iter().fold(Database::default(), with);
+        sample(&redis(&["celery"]), &database, &Workers::default(), None)
+            .work
+            .oldest
+    };
+    let (seen, told) = (
+        |at| Some(Since::Seen(std::time::Duration::from_secs(at))),
+        |at| Some(Since::Told(wall(at))),
+    );
+    let one = |published, eta| since(&[("celery", headed(3, 70, published, eta))]);
+    assert_eq!(since(&[]), None);
+    assert_eq!(one(None, None), seen(70));
+    assert_eq!(one(Some(-45), None), told(-45));
+    assert_eq!(one(Some(1), None), seen(70), "from the future");
+    assert_eq!(one(Some(-40_000_000), None), seen(70), "from another clock");
+    assert_eq!(one(Some(-900), Some(-20)), told(-20), "due for 20 s");
+    assert_eq!(one(None, Some(-20)), told(-20));
+    assert_eq!(one(Some(-900), Some(20)), None, "not due yet");
+
+    // Of all lists the one that has waited longest; the tests' moment is 100 s.
+    let urgent = "celery\x06\x163";
+    let both = |seen, published| {
+        since(&[
+            ("celery", headed(3, seen, None, None)),
+            (urgent, headed(1, 99, published, None)),
+        ])
+    };
+    assert_eq!(both(70, Some(-31)), told(-31));
+    assert_eq!(both(70, Some(-29)), seen(70));
+    assert_eq!(both(70, None), seen(70));
+}
+
 fn sample(config: &CeleryConfig, database: &Database, workers: &Workers, last: Option<&Tally>) -> Tally {
     let celery = Celery::new(config.clone());
     let reads = celery.reads(workers, last, now());

@@ -1,0 +1,135 @@
+//! A point in time as an application writes it into a header: seconds since 1970 as a number or its digits, or ISO 8601.
+//! Any other value says nothing, and does not spoil its neighbours.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+/// The time, if it is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamp(pub(super) Option<Timestamp>);
+
+impl Stamp {
+    fn of_seconds(seconds: f64) -> Self {
+        let since_1970 = SignedDuration::try_from_secs_f64(seconds).ok();
+        Self(since_1970.and_then(|duration| Timestamp::from_duration(duration).ok()))
+    }
+
+    fn of_text(text: &str) -> Self {
+        match text.trim().parse() {
+            Ok(seconds) => Self::of_seconds(seconds),
+            Err(_) => Self(iso_8601(text.trim())),
+        }
+    }
+}
+
+/// As Python's `isoformat()` writes it. Without an offset it is taken for UTC, Celery's default time zone.
+pub(super) fn iso_8601(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| {
+        let local: DateTime = text.parse().ok()?;
+        local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    })
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StampVisitor)
+    }
+}
+
+struct StampVisitor;
+
+impl<'de> Visitor<'de> for StampVisitor {
+    type Value = Stamp;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Stamp, E> {
+        Ok(Stamp::of_text(text))
+    }
+
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Stamp, E> {
+        Ok(Stamp::of_seconds(seconds))
+    }
+
+    fn visit_i64<E: Error>(self, seconds: i64) -> Result<Stamp, E> {
+        Ok(Stamp(Timestamp::from_second(seconds).ok()))
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Stamp, E> {
+        let seconds = i64::try_from(seconds).ok();
+        Ok(Stamp(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Stamp, E> {
+        Ok(Stamp::default())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Stamp, E> {
+        Ok(Stamp::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Stamp, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Stamp::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stamp, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Stamp::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(json: &str) -> Option<Timestamp> {
+        serde_json::from_str::<Stamp>(json).unwrap().0
+    }
+
+    #[test]
+    fn times_in_all_their_forms() {
+        let at = |text: &str| Some(text.parse().unwrap());
+        for (json, truth) in [
+            ("1795343146", at("2026-11-22T10:25:46Z")),
+            ("1795343146.5", at("2026-11-22T10:25:46.5Z")),
+            (r#""1795343146""#, at("2026-11-22T10:25:46Z")),
+            (r#"" 1795343146.5 ""#, at("2026-11-22T10:25:46.5Z")),
+            (r#""2026-11-22T10:25:46Z""#, at("2026-11-22T10:25:46Z")),
+            (r#""2026-11-22T12:25:46.5+02:00""#, at("2026-11-22T10:25:46.5Z")),
+            (r#""2026-11-22T10:25:46""#, at("2026-11-22T10:25:46Z")),
+        ] {
+            assert_eq!(stamp(json), truth, "{json}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        for json in [
+            "null",
+            "true",
+            "[1795343146]",
+            r#"{"a":[1]}"#,
+            r#""""#,
+            r#""now""#,
+            r#""nan""#,
+            r#""inf""#,
+            "1e300",
+            "-1e300",
+            "18446744073709551615",
+            "9223372036854775807",
+            "1795343146000000",
+            r#""\u0031e999""#,
+            "[[[[]]]]",
+        ] {
+            assert_eq!(stamp(json), None, "{json}");
+        }
+    }
+}
