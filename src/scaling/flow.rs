@@ -74,25 +74,37 @@ struct Sample {
     taken: Option<u64>,
 }
 
+/// What was counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count<'a> {
+    pub(crate) work: &'a Work,
+    /// Tasks in a slot now.
+    pub(crate) running: u64,
+    /// Tasks the workers have taken on so far; it may fall when one leaves. `None`: they do not count.
+    pub(crate) taken: Option<u64>,
+    /// When the oldest ready task arrived, where it says so.
+    pub(crate) head: Option<Moment>,
+    /// Some worker runs less than it could.
+    pub(crate) idle: bool,
+    pub(crate) counted: Counted,
+}
+
 /// The tasks of a count that wait: ready ones, and those that a worker has fetched and does not run.
 pub(crate) fn waiting(work: &Work, running: u64) -> u64 {
     work.ready.saturating_add(work.in_flight.saturating_sub(running))
 }
 
 impl Flow {
-    /// Takes a count in. `running`: tasks in a slot now. `taken`: tasks the workers have taken on so far; it may fall
-    /// when one leaves. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait. `idle`:
-    /// some worker runs less than it could.
-    pub(crate) fn take(
-        &mut self,
-        work: &Work,
-        running: u64,
-        taken: Option<u64>,
-        hint: Option<f64>,
-        target: f64,
-        counted: Counted,
-        idle: bool,
-    ) {
+    /// Takes a count in. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait.
+    pub(crate) fn take(&mut self, count: &Count, hint: Option<f64>, target: f64) {
+        let Count {
+            work,
+            running,
+            taken,
+            head,
+            idle,
+            counted,
+        } = *count;
         let keep = Duration::from_secs_f64((target * 1.5).clamp(30.0, 86_400.0));
         let now = counted.at;
         let sample = Sample {
@@ -119,11 +131,11 @@ impl Flow {
             + (before.running + sample.running) / 2.0 * (now - since).as_secs_f64();
         let started = match (before.taken, taken) {
             (Some(before), Some(now)) => now.saturating_sub(before) as f64,
-            _ => busy / self.service(hint),
+            _ => self.passed(sample.waiting - work.ready as f64, head, busy / self.service(hint)),
         };
         let finished = started + before.running - sample.running;
         // Where the workers do not count nothing can be learned.
-        if taken.is_some() {
+        if taken.is_some() || head.is_some() {
             self.serve(busy, finished.max(0.0), seconds, hint);
         }
         if finished > 0.0 || sample.running <= 0.0 {
@@ -151,6 +163,16 @@ impl Flow {
             first.at = first.at.saturating_sub(by);
             let before = Step { arrived: 0.0, ..*first };
             self.curve.push_front(before);
+        }
+    }
+
+    /// Tasks started since the last count where the workers do not count: when the oldest ready task arrived, *A* was
+    /// what *B* is now, and what has been fetched and does not run. `usual`: by the service time; where a task is passed
+    /// over, by priority, half of that are started nevertheless.
+    fn passed(&self, fetched: f64, head: Option<Moment>, usual: f64) -> f64 {
+        match head {
+            Some(head) => (self.arrived_by(head) - fetched - self.started).max(usual / 2.0),
+            None => usual,
         }
     }
 

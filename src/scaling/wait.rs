@@ -6,7 +6,7 @@
 use super::{
     Estimates, Moment, Observation, Policy, Rule, Since, Target, Trouble, Work,
     deadline::{self, Deadlines, Need},
-    flow::{BIN, Flow},
+    flow::{BIN, Count, Flow},
     history::History,
     margin::Margin,
     rate,
@@ -185,14 +185,20 @@ impl Waiting {
         }
         self.slots = seen.slots.unwrap_or(self.slots);
         let running = self.running(policy, work, seen);
-        let taken = seen.processed.filter(|_| seen.workers_heard);
-        let idle = running < u64::from(self.slots(policy)) * u64::from(seen.ready);
-        let first = self.flow.is_new();
-        self.flow
-            .take(work, running, taken, policy.hint(), target, seen.counted, idle);
         // Since when it was seen says nothing of the time before.
         let told = matches!(work.oldest, Some(Since::Told(_)));
-        if let Some(waited) = seen.oldest_wait(work).filter(|_| first && told) {
+        let waited = seen.oldest_wait(work).filter(|_| told);
+        let count = Count {
+            work,
+            running,
+            taken: seen.processed.filter(|_| seen.workers_heard),
+            head: waited.map(|waited| seen.now.saturating_sub(waited)),
+            idle: running < u64::from(self.slots(policy)) * u64::from(seen.ready),
+            counted: seen.counted,
+        };
+        let first = self.flow.is_new();
+        self.flow.take(&count, policy.hint(), target);
+        if let Some(waited) = waited.filter(|_| first) {
             self.flow.began_earlier(waited);
         }
         let complete = seen.ready >= seen.replicas;

@@ -85,6 +85,8 @@ pub struct Seen {
     pub taken: u64,
     /// The workers do not count: `completed` and `taken` stay 0.
     pub uncounted: bool,
+    /// `oldest_wait` can be read off the oldest task.
+    pub stamped: bool,
     /// Pods that start or are ready (R).
     pub replicas: u32,
     /// Pods that are ready.

@@ -1,7 +1,7 @@
 //! The policy of this operator, as a [`Scaler`].
 #![deny(clippy::disallowed_methods)]
 use super::{Scaler, Seconds, Seen, Victims};
-use crate::scaling::{Counted, Memory, Observation, Policy, Reading, SampleError, Trouble, Work, decide};
+use crate::scaling::{Counted, Memory, Observation, Policy, Reading, SampleError, Since, Trouble, Work, decide};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -68,10 +68,7 @@ impl Scaler for Ours {
 pub fn observation(seen: &Seen) -> Observation {
     Observation {
         now: duration(seen.now),
-        // The world has no calendar: it begins with the epoch.
-        wall: Timestamp::UNIX_EPOCH
-            .checked_add(duration(seen.now))
-            .unwrap_or_default(),
+        wall: wall(seen.now),
         reading: reading(seen),
         counted: Counted::at(duration(seen.now)),
         replicas: seen.replicas,
@@ -94,8 +91,14 @@ fn reading(seen: &Seen) -> Reading {
         ready: seen.waiting,
         in_flight: seen.in_flight,
         running: seen.running,
+        oldest: (seen.stamped && seen.waiting > 0).then(|| Since::Told(wall(seen.now - seen.oldest_wait))),
         ..Work::default()
     })
+}
+
+/// The world has no calendar: it begins with the epoch.
+fn wall(now: Seconds) -> Timestamp {
+    Timestamp::UNIX_EPOCH.checked_add(duration(now)).unwrap_or_default()
 }
 
 fn duration(seconds: Seconds) -> Duration {
@@ -152,6 +155,14 @@ mod tests {
             work.oldest, None,
             "as in an application that does not say when it publishes"
         );
+        let stamped = Seen {
+            stamped: true,
+            ..seen.clone()
+        };
+        let Reading::Fresh(work) = observation(&stamped).reading else {
+            panic!("{stamped:?}");
+        };
+        assert_eq!(work.oldest, Some(Since::Told(wall(10.5))));
         let blind = Seen {
             broker_down: true,
             ..seen.clone()

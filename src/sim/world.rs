@@ -37,6 +37,8 @@ pub struct World {
     pub crash_loops: Vec<Span>,
     /// The workers do not count: [`Seen::uncounted`](super::Seen::uncounted).
     pub no_counter: bool,
+    /// Tasks say when they were published: [`Seen::stamped`](super::Seen::stamped).
+    pub stamped: bool,
 }
 
 /// From `from` on, until before `to`; seconds of the workload.
@@ -81,6 +83,7 @@ impl Default for World {
             purges: Vec::new(),
             crash_loops: Vec::new(),
             no_counter: false,
+            stamped: false,
         }
     }
 }

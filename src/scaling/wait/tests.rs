@@ -133,3 +133,25 @@ fn an_operator_that_starts_knows_late_tasks_as_late() {
         "nothing tells"
     );
 }
+
+/// Where nobody counts, the ages of the tasks at the head tell how many have started.
+#[test]
+fn without_a_counter_tasks_that_say_when_they_were_published_correct_the_hint() {
+    // A task each second; 10 s each on 10 slots, which is just enough; 20 have waited from the start, 20 s each.
+    let series = |stamped: bool| {
+        let tick = move |n: u32| {
+            let seen = at(1000. + f64::from(n), 10).waiting(20).running(10, 10);
+            if stamped { seen.oldest(20.) } else { seen }
+        };
+        (0..300).map(tick).collect::<Vec<_>>()
+    };
+    let policy = Policy {
+        slots: Some(1),
+        ..waits(0, 100, 60.0)
+    };
+    let hinted = with_hint(&policy, 4.0);
+    let task = |series: &[Observation]| last_of(&hinted, series).estimates.unwrap().task;
+    assert_eq!(task(&series(false)), None, "nothing to learn from");
+    let learned = task(&series(true)).unwrap();
+    assert!((9.0..11.0).contains(&learned), "{learned}");
+}

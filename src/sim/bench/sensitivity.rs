@@ -71,6 +71,13 @@ pub fn variations() -> Vec<Variation> {
         Variation::new("no counter, right hint", uncounted(1.0)),
         Variation::new("no counter, hint twice too high", uncounted(2.0)),
         Variation::new("no counter, hint twice too low", uncounted(0.5)),
+        Variation::new(
+            "no counter, hint twice too low, tasks say when they were published",
+            |variant, world| {
+                uncounted(0.5)(variant, world);
+                world.stamped = true;
+            },
+        ),
         Variation::new("prefetch 4, late acknowledgement", prefetch(false)),
         Variation::new("prefetch 4, early acknowledgement", prefetch(true)),
         Variation::new("metrics 5 s old", |_, world| world.metric_lag = 5.0),

@@ -41,6 +41,7 @@ impl Engine<'_> {
             started: std::mem::take(&mut self.started),
             terminating: self.pods.count(Phase::Leaving),
             uncounted: self.world.no_counter,
+            stamped: self.world.stamped,
             broker_down,
             ..if broker_down { Seen::default() } else { looked }
         }
