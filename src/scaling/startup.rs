@@ -33,6 +33,8 @@ pub(crate) struct Startup {
     orders: VecDeque<Order>,
     /// How long the last ones took and when they were ready, oldest first.
     took: VecDeque<(Duration, Moment)>,
+    /// When pods that had been stuck began to become ready; until one that was ordered since has come.
+    unstuck: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,8 +86,7 @@ impl Startup {
                 self.orders.pop_front();
             }
             if rose && seen && !rollout {
-                let each = (now.saturating_sub(at), now);
-                self.took.extend(std::iter::repeat_n(each, KEPT.min(came as usize)));
+                self.came(at, came, now);
             }
         }
         while self.took.len() > KEPT {
@@ -109,6 +110,24 @@ impl Startup {
         {
             next.pods = next.pods.saturating_add(oldest.pods);
         }
+    }
+
+    /// Pods are ready that were ordered together. Pods that had been stuck tell when the trouble was over, not how long
+    /// pods take: all that were ordered before that count as one.
+    fn came(&mut self, ordered: Moment, pods: u32, now: Moment) {
+        if self.was_stuck(ordered) {
+            return;
+        }
+        let took = now.saturating_sub(ordered);
+        let late = took > patience(self.seconds(1.0));
+        self.unstuck = late.then_some(now);
+        let count = if late { 1 } else { KEPT.min(pods as usize) };
+        self.took.extend(std::iter::repeat_n((took, now), count));
+    }
+
+    /// A pod ordered then shared the trouble of those that had been stuck.
+    fn was_stuck(&self, ordered: Moment) -> bool {
+        self.unstuck.is_some_and(|over| ordered < over)
     }
 
     fn ordered(&self) -> u32 {
@@ -137,9 +156,7 @@ impl Startup {
     /// Pods that should have been ready long ago, if more of them are than became ready lately: something keeps them
     /// (no room on the nodes, a missing image, a crash), and more of them would not help.
     pub(crate) fn stuck(&self, usual: f64, now: Moment) -> Option<u32> {
-        let patience = Duration::try_from_secs_f64(usual * 3.0)
-            .unwrap_or_default()
-            .max(PATIENCE);
+        let patience = patience(usual);
         let late = |order: &&Order| now.saturating_sub(order.at) > patience;
         let late = self
             .orders
@@ -151,10 +168,20 @@ impl Startup {
         (late > 0 && late as usize >= came).then_some(late)
     }
 
+    /// Pods that had been stuck became ready lately, and none that was ordered since: the next may be stuck, too.
+    pub(crate) fn recovers(&self, now: Moment) -> bool {
+        self.unstuck.is_some_and(|at| now.saturating_sub(at) < LATELY)
+    }
+
     /// When the pods on their way will be ready, soonest first.
     pub(crate) fn arriving(&self, usual: f64, now: Moment) -> Vec<Arriving> {
         let expected = |order: &Order| {
             let age = now.saturating_sub(order.at).as_secs_f64();
+            // What was stuck together comes together.
+            let usual = match self.was_stuck(order.at) {
+                true => usual.min(PRIOR.as_secs_f64()),
+                false => usual,
+            };
             Arriving {
                 after: if age <= usual {
                     (usual - age).max(SOONEST)
@@ -168,6 +195,13 @@ impl Startup {
         arriving.sort_by(|a, b| a.after.total_cmp(&b.after));
         arriving
     }
+}
+
+/// Pods that usually take so many seconds count as stuck after this.
+fn patience(usual: f64) -> Duration {
+    Duration::try_from_secs_f64(usual * 3.0)
+        .unwrap_or_default()
+        .max(PATIENCE)
 }
 
 #[cfg(test)]
@@ -258,6 +292,51 @@ mod tests {
         assert_eq!(at(20), [(10.0, 1), (30.0, 2)]);
         assert_eq!(at(29), [(2.0, 1), (21.0, 2)]);
         assert_eq!(at(40), [(7.5, 1), (10.0, 2)]);
+    }
+
+    #[test]
+    fn the_end_of_a_blockage_teaches_little() {
+        let mut startup = Startup::default();
+        startup.take(0, 0, false, s(0));
+        startup.take(9, 0, false, s(0));
+        startup.take(9, 9, false, s(20));
+        startup.take(15, 9, false, s(100));
+        startup.take(20, 9, false, s(150));
+        startup.take(20, 11, false, s(700));
+        assert!(startup.recovers(s(700)) && !startup.recovers(s(1000)));
+        let usual = startup.seconds(0.6);
+        assert_eq!(usual, 20.0, "two that were stuck count as one");
+        assert_eq!(
+            startup.arriving(usual, s(701)),
+            [4, 5].map(|pods| Arriving { after: 5.0, pods })
+        );
+        startup.take(24, 20, false, s(703));
+        assert_eq!(took(&startup).len(), 10, "those that were stuck with them do not count");
+        startup.take(24, 24, false, s(733));
+        assert_eq!(took(&startup)[9..], [600, 30, 30, 30, 30]);
+        assert!(!startup.recovers(s(733)), "what was ordered since has come");
+    }
+
+    #[test]
+    fn pods_that_are_as_slow_again_are_believed() {
+        let mut startup = Startup::default();
+        for hour in [0, 3600, 7200] {
+            startup.take(0, 0, false, s(hour));
+            startup.take(9, 0, false, s(hour));
+            startup.take(9, 9, false, s(hour + 200));
+        }
+        assert_eq!(took(&startup), [200; 19]);
+    }
+
+    #[test]
+    fn what_was_stuck_comes_soon_however_long_pods_take() {
+        let mut startup = Startup::default();
+        startup.take(0, 0, false, s(0));
+        startup.take(5, 0, false, s(0));
+        startup.take(5, 1, false, s(600));
+        let usual = startup.seconds(0.6);
+        assert_eq!(usual, 600.0, "nothing else is known");
+        assert_eq!(startup.arriving(usual, s(601)), [Arriving { after: 7.5, pods: 4 }]);
     }
 
     #[test]
