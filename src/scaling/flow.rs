@@ -110,12 +110,14 @@ impl Flow {
         let seconds = (now - before.at).as_secs_f64();
         let busy = before.running * (since - before.at).as_secs_f64()
             + (before.running + sample.running) / 2.0 * (now - since).as_secs_f64();
-        let started = match (before.taken, taken) {
-            (Some(before), Some(now)) => now.saturating_sub(before) as f64,
-            _ => busy / self.service(hint),
-        };
+        // A count that fell says nothing of what was started since.
+        let counted = before
+            .taken
+            .zip(taken)
+            .and_then(|(before, now)| now.checked_sub(before));
+        let started = counted.map_or_else(|| busy / self.service(hint), |tasks| tasks as f64);
         let finished = started + before.running - sample.running;
-        self.serve(busy, finished.max(0.0), seconds, taken.is_some());
+        self.serve(busy, finished.max(0.0), seconds, counted.is_some());
         if finished > 0.0 || sample.running <= 0.0 {
             self.finished = Some((now, self.service(hint)));
         }
@@ -321,3 +323,6 @@ impl Flow {
         now.saturating_sub(arrival)
     }
 }
+
+#[cfg(test)]
+mod tests;
