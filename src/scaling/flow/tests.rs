@@ -25,7 +25,13 @@ fn a_counter_that_fell_teaches_nothing_and_hides_nothing() {
     let seen = (0..=600).filter(|now| !(300..360).contains(now));
     let restarted = steady(|now| Some(10 * (now - if now < 330 { 0 } else { 330 })), seen);
     let (found, expected) = (restarted.service(None), sound.service(None));
-    assert!((found / expected - 1.0).abs() < 0.01, "{found} s instead of {expected} s");
+    assert!(
+        (found / expected - 1.0).abs() < 0.01,
+        "{found} s instead of {expected} s"
+    );
     let (found, expected) = (restarted.started(), sound.started());
-    assert!((found / expected - 1.0).abs() < 0.01, "{found} tasks instead of {expected}");
+    assert!(
+        (found / expected - 1.0).abs() < 0.01,
+        "{found} tasks instead of {expected}"
+    );
 }

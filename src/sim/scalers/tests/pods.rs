@@ -70,7 +70,7 @@ fn pods_that_wait_for_nodes_are_not_ordered_again() {
             let watched = watch(&workload, &few, profile);
             let more = watched.between(rise + LATE, rise + LONG).find(|look| look.raises());
             assert!(more.is_none(), "{name}: {more:?}");
-            let most = watched.most(0.0, rise + LONG + 120.0);
+            let most = watched.most(0.0, rise + LONG + 300.0);
             assert!(most < MANY, "{name}: {most} replicas");
         }
     }

@@ -1,6 +1,6 @@
 //! A full queue is emptied: the workers for it are not needed any more, and what is left of it must not be imagined.
 use super::watch::*;
-use crate::sim::World;
+use crate::sim::{Task, World};
 
 /// S1's batches come at 900 s and at 3486 s.
 const NEXT: f64 = 3486.0;
@@ -36,5 +36,34 @@ fn a_purged_queue_needs_no_workers() {
             let (most, usual) = (watched.most(NEXT, 4200.0), clear.most(NEXT, 4200.0));
             assert!(10 * most <= 11 * usual, "{name}: {most} replicas instead of {usual}");
         }
+    }
+}
+
+/// What was purged must not be taken for what comes next: that would seem to have waited since then.
+#[test]
+fn a_batch_soon_after_a_purge_counts_from_its_own_time() {
+    const LATER: f64 = 120.0;
+    let mut first_only = burst(1800.0);
+    let of_batch = |task: &&Task| (900.0..905.0).contains(&task.arrival);
+    let second: Vec<_> = first_only.tasks.iter().filter(of_batch).copied().collect();
+    let second = second.into_iter().map(|task| Task {
+        arrival: task.arrival + LATER,
+        ..task
+    });
+    let mut both = first_only.clone();
+    both.tasks.extend(second);
+    both.tasks.sort_by(|a, b| a.arrival.total_cmp(&b.arrival));
+    first_only.tasks.retain(|task| task.arrival < 1020.0);
+    let purged = World {
+        purges: vec![906.0],
+        ..World::default()
+    };
+    for profile in PROFILES {
+        let once = watch(&first_only, &World::default(), profile).most(900.0, 1000.0);
+        let watched = watch(&both, &purged, profile);
+        let again = watched.most(900.0 + LATER, 1800.0);
+        assert!(5 * again <= 6 * once, "{profile:?}: {again} replicas instead of {once}");
+        let longest = watched.longest_wait(900.0 + LATER, f64::INFINITY);
+        assert!(longest < 1.05 * both.wait_target, "{profile:?}: {longest} s");
     }
 }
