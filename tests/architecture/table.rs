@@ -69,7 +69,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     (
         "cli",
         &["api", "controller", "scaling", "sim"],
-        &["clap", "serde_saphyr"],
+        &["clap", "serde_json", "serde_saphyr"],
     ),
 ];
 
@@ -87,6 +87,7 @@ pub const PURE: &[&str] = &[
     "cli/simulate/manifest.rs",
     "cli/simulate/plan.rs",
     "cli/simulate/answer.rs",
+    "cli/simulate/unknown.rs",
 ];
 
 /// What no pure file says.
