@@ -5,176 +5,17 @@
 #[allow(dead_code)] // It serves other tests, too.
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "architecture/scanner.rs"]
+mod scanner;
+#[path = "architecture/table.rs"]
+mod table;
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-/// For each module: the modules and the outside crates it may name (all those of `Cargo.toml` that are not listed here
-/// are for nobody else). `std`, `core`, `serde`, `thiserror` and `futures` are free, as long as a file is not pure.
-const TABLE: &[(&str, &[&str], &[&str])] = &[
-    ("api", &[], &["kube", "schemars", "k8s_openapi", "serde_json"]),
-    ("work", &[], &["jiff", "serde_json", "base64"]),
-    ("scaling", &["work"], &["cronexpr", "jiff"]),
-    ("sim", &["scaling"], &["clarabel", "jiff", "serde_json"]),
-    (
-        "broker",
-        &["work"],
-        &[
-            "async_rs",
-            "base64",
-            "http_body_util",
-            "hyper",
-            "hyper_util",
-            "jiff",
-            "lapin",
-            "percent_encoding",
-            "redis",
-            "rustls",
-            "rustls_native_certs",
-            "rustls_pki_types",
-            "serde_json",
-            "tokio",
-            "tokio_rustls",
-            "tracing",
-        ],
-    ),
-    (
-        "workers",
-        &["work", "scaling"],
-        &["kube", "k8s_openapi", "serde_json", "tokio"],
-    ),
-    (
-        "telemetry",
-        &["api"],
-        &[
-            "clap",
-            "http_body_util",
-            "hyper",
-            "hyper_util",
-            "jiff",
-            "k8s_openapi",
-            "kube",
-            "prometheus_client",
-            "tokio",
-            "tracing",
-            "tracing_subscriber",
-            "serde_json",
-        ],
-    ),
-    (
-        "controller",
-        &["api", "work", "scaling", "broker", "workers", "telemetry"],
-        &[
-            "clap",
-            "jiff",
-            "k8s_openapi",
-            "kube",
-            "serde_json",
-            "tokio",
-            "tower",
-            "tracing",
-        ],
-    ),
-    (
-        "cli",
-        &["api", "controller", "scaling", "sim"],
-        &["clap", "serde_saphyr"],
-    ),
-];
-
-/// Files and folders without a clock, a client or a task. They may use no more than this of the outside.
-const PURE: &[&str] = &[
-    "work",
-    "scaling",
-    "sim",
-    "workers/victims.rs",
-    "controller/validate.rs",
-    "controller/status.rs",
-    "controller/target.rs",
-    "controller/pool.rs",
-    "broker/url.rs",
-    "cli/simulate/manifest.rs",
-    "cli/simulate/plan.rs",
-    "cli/simulate/answer.rs",
-];
-
-/// What no pure file says.
-const IMPURE: &[&str] = &[
-    "kube::Client",
-    "kube::Api",
-    "kube::client",
-    "kube::runtime",
-    "Instant::now",
-    "SystemTime::now",
-    "Timestamp::now",
-    "Zoned::now",
-    "async fn",
-    ".await",
-    "std::fs",
-    "TcpStream",
-    "ToSocketAddrs",
-    "std::env",
-    "thread::",
-];
-
-/// The crates that no pure file names, whatever the table allows its module.
-const IMPURE_CRATES: &[&str] = &[
-    "tokio",
-    "redis",
-    "lapin",
-    "hyper",
-    "hyper_util",
-    "tracing",
-    "tokio_rustls",
-];
-
-/// Every crate of the operator, by its name in code.
-const CRATES: &[&str] = &[
-    "async_rs",
-    "base64",
-    "clap",
-    "clarabel",
-    "cronexpr",
-    "http_body_util",
-    "hyper",
-    "hyper_util",
-    "jiff",
-    "k8s_openapi",
-    "kube",
-    "lapin",
-    "percent_encoding",
-    "prometheus_client",
-    "redis",
-    "rustls",
-    "rustls_native_certs",
-    "rustls_pki_types",
-    "schemars",
-    "serde_json",
-    "serde_saphyr",
-    "tokio",
-    "tokio_rustls",
-    "tower",
-    "tracing",
-    "tracing_subscriber",
-];
+use scanner::{File, has_lint, is_pure, module, modules_in, names, root, row, sources, tests};
+use std::{collections::BTreeSet, fs, process::Command};
+use table::{CRATES, IMPURE, IMPURE_CRATES, PURE, TABLE};
 
 const LONGEST: usize = 400;
 const MOST_CRATES: usize = 300;
-
-/// A source file without its tests.
-struct File {
-    /// Below `src/`.
-    path: String,
-    /// Its lines, comments left out.
-    lines: Vec<(usize, String)>,
-    /// All lines, tests left out.
-    length: usize,
-    text: String,
-}
 
 #[test]
 fn every_module_is_in_the_table() {
@@ -282,6 +123,16 @@ fn no_file_is_too_long_to_read() {
 }
 
 #[test]
+fn no_test_file_is_too_long_to_read() {
+    let long: Vec<_> = tests()
+        .into_iter()
+        .filter(|(_, length)| *length > LONGEST)
+        .map(|(path, length)| format!("{path}: {length} lines"))
+        .collect();
+    assert_eq!(long, Vec::<String>::new(), "split them by what they test");
+}
+
+#[test]
 fn there_is_one_tls_provider() {
     let names = locked("name");
     assert!(names.contains("ring"), "is Cargo.lock read right? {names:?}");
@@ -346,163 +197,6 @@ fn the_scanner_sees_every_way_to_name_a_module() {
     assert!(names("use redis::aio;", "redis") && names("    kube::Api::all(c)", "kube"));
     assert!(!names("mod redis;", "redis") && !names("use super::redis::X;", "redis"));
     assert!(!names("crate::broker::redis::X", "redis") && !names("my_kube::X", "kube"));
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The source files of the library, without those that are compiled for tests only.
-fn sources() -> Vec<File> {
-    let mut files = Vec::new();
-    collect(&root().join("src"), &mut files);
-    assert!(files.len() > 50, "only {} files were found", files.len());
-    files
-}
-
-fn collect(folder: &Path, files: &mut Vec<File>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        // Fixtures and properties are declared under `#[cfg(test)]` like `tests`.
-        let for_tests = ["tests", "tests.rs", "testdata", "fixture.rs", "properties.rs", "bin"].contains(&name);
-        if for_tests {
-            continue;
-        }
-        if path.is_dir() {
-            collect(&path, files);
-        } else if name.ends_with(".rs") {
-            files.push(read(&path));
-        }
-    }
-}
-
-fn read(path: &Path) -> File {
-    let text = fs::read_to_string(path).unwrap();
-    let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    File {
-        path: path
-            .strip_prefix(root().join("src"))
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned(),
-        lines: joined(shipped),
-        length: shipped.lines().count(),
-        text: text.clone(),
-    }
-}
-
-/// Lines without comments; a `use` that goes over several lines becomes one.
-fn joined(text: &str) -> Vec<(usize, String)> {
-    let mut lines: Vec<(usize, String)> = Vec::new();
-    let mut open = false;
-    for (at, line) in text.lines().enumerate() {
-        let code = line.split("//").next().unwrap_or_default();
-        // A URL in a string is no comment.
-        let code = if line.contains("://") && !line.trim_start().starts_with("//") {
-            line
-        } else {
-            code
-        };
-        match lines.last_mut() {
-            Some((_, last)) if open => last.push_str(code.trim()),
-            _ => lines.push((at + 1, code.to_owned())),
-        }
-        let last = lines
-            .last()
-            .map(|(_, last)| last.trim_start().to_owned())
-            .unwrap_or_default();
-        open = (last.starts_with("use ") || last.starts_with("pub use ") || last.starts_with("pub("))
-            && last.contains("use ")
-            && !last.contains(';');
-    }
-    lines
-}
-
-/// The first folder or file below `src/`; `lib.rs` is none.
-fn module(path: &str) -> Option<&str> {
-    let first = path.split('/').next()?;
-    (first != "lib.rs").then(|| first.trim_end_matches(".rs"))
-}
-
-fn row(path: &str) -> Option<(&'static str, &'static [&'static str], &'static [&'static str])> {
-    let own = module(path)?;
-    TABLE.iter().find(|(name, ..)| *name == own).copied()
-}
-
-fn is_pure(path: &str) -> bool {
-    PURE.iter()
-        .any(|pure| path == *pure || path.starts_with(&format!("{}/", pure.trim_end_matches(".rs"))))
-}
-
-/// The lint is switched on in the file, or in a module around it.
-fn has_lint(path: &str) -> bool {
-    let mut around: Vec<String> = vec![path.to_owned()];
-    let mut folder = Path::new(path).parent();
-    while let Some(here) = folder.filter(|here| !here.as_os_str().is_empty()) {
-        let here_text = here.to_str().unwrap();
-        around.extend([format!("{here_text}/mod.rs"), format!("{here_text}.rs")]);
-        folder = here.parent();
-    }
-    let all = sources();
-    all.iter()
-        .filter(|file| around.contains(&file.path))
-        .any(|file| file.text.contains("\n#![deny(clippy::disallowed_methods)]"))
-}
-
-/// The own modules that a line names.
-fn modules_in(line: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for prefix in ["crate::", "taskworkerpool::"] {
-        for (at, _) in line.match_indices(prefix) {
-            let rest = &line[at + prefix.len()..];
-            match rest.strip_prefix('{') {
-                Some(group) => found.extend(heads(group)),
-                None => found.extend(head(rest)),
-            }
-        }
-    }
-    found
-}
-
-/// The first names of the items of a group, whatever is nested in them.
-fn heads(group: &str) -> Vec<String> {
-    let (mut depth, mut start, mut found) = (0, 0, Vec::new());
-    for (at, sign) in group.char_indices() {
-        match sign {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                found.extend(head(&group[start..at]));
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                found.extend(head(&group[start..at]));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The name at the beginning of a path, if it is a module's.
-fn head(path: &str) -> Option<String> {
-    let name: String = path
-        .trim()
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    name.starts_with(|c: char| c.is_lowercase()).then_some(name)
-}
-
-/// The line has a path that begins with this crate's name.
-fn names(line: &str, name: &str) -> bool {
-    line.match_indices(&format!("{name}::")).any(|(at, _)| {
-        let before = line[..at].chars().next_back();
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
-    }) || line.trim() == format!("use {name};")
 }
 
 fn violations(find: impl Fn(&File, &str) -> Option<String>) -> Vec<String> {

@@ -152,7 +152,8 @@ fn errors_name_file_line_and_fix() {
     folder.write("limits.yaml", &POOL.replace("minReplicas: 2", "minReplicas: 3"));
     folder.write("broken.yaml", &POOL.replace("minReplicas: 2", "minReplicas: two"));
     folder.write("other.yaml", &POOL.replace("kind: TaskWorkerPool", "kind: Deployment"));
-    let table: [(&[&str], &str); 9] = [
+    folder.write("unknown.yaml", &POOL.replace("minReplicas: 2", "minReplica: 2"));
+    let table: [(&[&str], &str); 10] = [
         (&["gone.yaml", "--trace", "trace.csv"], "gone.yaml: cannot be read: "),
         (&["pool.yaml", "--trace", "gone.csv"], "gone.csv: cannot be read: "),
         (
@@ -166,6 +167,10 @@ fn errors_name_file_line_and_fix() {
         (
             &["limits.yaml", "--trace", "trace.csv"],
             "limits.yaml: line 10: `minReplicas` must be at most",
+        ),
+        (
+            &["unknown.yaml", "--trace", "trace.csv"],
+            "unknown.yaml: line 10: `spec.minReplica` is no field of a TaskWorkerPool",
         ),
         (&["broken.yaml", "--trace", "trace.csv"], "broken.yaml: "),
         (&["other.yaml", "--trace", "trace.csv"], "other.yaml: 0 objects"),

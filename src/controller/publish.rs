@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{pool::Identity, target::MANAGER};
 use crate::{
     api::{Status, TaskWorkerPool},
+    scaling::Rule,
     workers::{CallError, DEADLINE, within},
 };
 
@@ -44,11 +45,10 @@ fn essence(status: &Status) -> impl PartialEq {
         status.observed_generation,
         status.replicas,
         status.desired_replicas,
-        // The answers of the wait rule take turns under a steady load: see `Rule::family`.
-        status.decision.as_ref().map(|decision| match decision.rule.as_str() {
-            "Rate" | "Reserve" => "Deadline".to_owned(),
-            rule => rule.to_owned(),
-        }),
+        status
+            .decision
+            .as_ref()
+            .map(|decision| Rule::family_of(&decision.rule).to_owned()),
         status.last_scale.clone(),
         conditions,
     )

@@ -33,10 +33,6 @@ pub(crate) struct Deadlines {
 pub(crate) struct Need {
     /// So many pods.
     pub(crate) pods: f64,
-    /// The demand that asks for most: so many tasks …
-    pub(crate) tasks: f64,
-    /// … within so many seconds.
-    pub(crate) within: f64,
     /// Tasks for which no order comes in time.
     pub(crate) overdue: bool,
 }
@@ -73,8 +69,6 @@ pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Mom
         let tasks = tasks.min(possible);
         need.raise(Need {
             pods: supply.needed(tasks, h),
-            tasks,
-            within: h,
             overdue: false,
         });
     };
@@ -96,11 +90,8 @@ pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Mom
         }
     }
     if overdue > 0.0 {
-        let pods = supply.needed(overdue, new_pods_help);
         need.raise(Need {
-            pods,
-            tasks: overdue,
-            within: new_pods_help,
+            pods: supply.needed(overdue, new_pods_help),
             overdue: true,
         });
     }

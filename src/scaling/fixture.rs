@@ -29,6 +29,18 @@ pub(crate) fn waits(min: u32, max: u32, target: f64) -> Policy {
     }
 }
 
+/// The user says that a task takes so many seconds.
+pub(crate) fn hinting(policy: Policy, seconds: f64) -> Policy {
+    let target = match policy.target {
+        Target::Wait(wait) => Target::Wait(Wait {
+            hint: Some(s(seconds)),
+            ..wait
+        }),
+        target => target,
+    };
+    Policy { target, ..policy }
+}
+
 /// A fresh reading of no work at so many seconds; the workers are ready and heard.
 pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
     Observation {

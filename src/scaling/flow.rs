@@ -129,13 +129,19 @@ impl Flow {
         let seconds = (now - before.at).as_secs_f64();
         let busy = before.running * (since - before.at).as_secs_f64()
             + (before.running + sample.running) / 2.0 * (now - since).as_secs_f64();
-        let started = match (before.taken, taken) {
-            (Some(before), Some(now)) => now.saturating_sub(before) as f64,
-            _ => self.passed(sample.waiting - work.ready as f64, head, busy / self.service(hint)),
+        // A count that fell says nothing of what was started since.
+        let told = before
+            .taken
+            .zip(taken)
+            .and_then(|(before, now)| now.checked_sub(before));
+        let usual = busy / self.service(hint);
+        let started = match told {
+            Some(tasks) => tasks as f64,
+            None => self.passed(sample.waiting - work.ready as f64, head, usual),
         };
         let finished = started + before.running - sample.running;
-        // Where the workers do not count nothing can be learned.
-        if taken.is_some() || head.is_some() {
+        // Where neither the workers count nor a task says its age nothing can be learned.
+        if told.is_some() || head.is_some() {
             self.serve(busy, finished.max(0.0), seconds, hint);
         }
         if finished > 0.0 || sample.running <= 0.0 {
@@ -357,3 +363,6 @@ impl Flow {
         now.saturating_sub(arrival)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -343,11 +343,22 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// The wait rule's answers.
+    const OF_WAIT: [Self; 3] = [Self::Deadline, Self::Rate, Self::Reserve];
+
     /// Rules that take turns under a steady load count as one: the wait rule's answers differ by a hair.
     pub fn family(self) -> Self {
-        match self {
-            Self::Rate | Self::Reserve => Self::Deadline,
-            other => other,
+        match Self::OF_WAIT.contains(&self) {
+            true => Self::Deadline,
+            false => self,
+        }
+    }
+
+    /// [`Self::family`] of a rule as [`Self::reason`] calls it.
+    pub fn family_of(reason: &str) -> &str {
+        match Self::OF_WAIT.iter().any(|rule| rule.reason() == reason) {
+            true => Self::Deadline.reason(),
+            false => reason,
         }
     }
 

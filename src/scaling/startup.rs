@@ -35,6 +35,8 @@ pub(crate) struct Startup {
     orders: VecDeque<Order>,
     /// How long the last ones took, oldest first.
     took: VecDeque<Took>,
+    /// When pods that had been stuck began to become ready; until one that was ordered since has come.
+    unstuck: Option<Moment>,
 }
 
 /// So many pods were ready so long after their order, at that moment.
@@ -98,11 +100,7 @@ impl Startup {
                 self.orders.pop_front();
             }
             if rose && seen && !rollout {
-                self.took.push_back(Took {
-                    time: now.saturating_sub(at),
-                    at: now,
-                    pods: came,
-                });
+                self.came(at, came, now);
             }
         }
         self.forget();
@@ -116,13 +114,13 @@ impl Startup {
     /// The oldest start-ups, once those after them are enough.
     fn forget(&mut self) {
         while let Some(oldest) = self.took.front()
-            && (self.came().saturating_sub(oldest.pods) >= KEPT || self.took.len() > MOMENTS)
+            && (self.known().saturating_sub(oldest.pods) >= KEPT || self.took.len() > MOMENTS)
         {
             self.took.pop_front();
         }
     }
 
-    fn came(&self) -> u32 {
+    fn known(&self) -> u32 {
         self.took.iter().fold(0, |sum, took| took.pods.saturating_add(sum))
     }
 
@@ -137,6 +135,24 @@ impl Startup {
         {
             next.pods = next.pods.saturating_add(oldest.pods);
         }
+    }
+
+    /// Pods are ready that were ordered together. Pods that had been stuck tell when the trouble was over, not how long
+    /// pods take: all that were ordered before that count as one.
+    fn came(&mut self, ordered: Moment, pods: u32, now: Moment) {
+        if self.was_stuck(ordered) {
+            return;
+        }
+        let time = now.saturating_sub(ordered);
+        let late = time > patience(self.slowest().unwrap_or(PRIOR).as_secs_f64());
+        self.unstuck = late.then_some(now);
+        let pods = if late { 1 } else { pods };
+        self.took.push_back(Took { time, at: now, pods });
+    }
+
+    /// A pod ordered then shared the trouble of those that had been stuck.
+    fn was_stuck(&self, ordered: Moment) -> bool {
+        self.unstuck.is_some_and(|over| ordered < over)
     }
 
     fn ordered(&self) -> u32 {
@@ -156,7 +172,7 @@ impl Startup {
                 .map(|order| f64::from(order.pods))
                 .sum::<f64>()
         };
-        let (mut left, mut share) = (f64::from(self.came()), 1.0);
+        let (mut left, mut share) = (f64::from(self.known()), 1.0);
         for (time, pods) in took {
             let at_risk = left + slower(time);
             share *= 1.0 - f64::from(pods) / at_risk;
@@ -166,8 +182,11 @@ impl Startup {
             }
         }
         // Too few are there: the guess, or the slowest of them.
-        let slowest = self.took.iter().map(|took| took.time).max();
-        PRIOR.max(slowest.unwrap_or_default()).as_secs_f64()
+        PRIOR.max(self.slowest().unwrap_or_default()).as_secs_f64()
+    }
+
+    fn slowest(&self) -> Option<Duration> {
+        self.took.iter().map(|took| took.time).max()
     }
 
     /// It was learned from pods and is no guess.
@@ -188,9 +207,7 @@ impl Startup {
     /// Pods that should have been ready long ago, if more of them are than became ready lately: something keeps them
     /// (no room on the nodes, a missing image, a crash), and more of them would not help.
     pub(crate) fn stuck(&self, usual: f64, now: Moment) -> Option<u32> {
-        let patience = Duration::try_from_secs_f64(usual * 3.0)
-            .unwrap_or_default()
-            .max(PATIENCE);
+        let patience = patience(usual);
         let late = |order: &&Order| now.saturating_sub(order.at) > patience;
         let late = self
             .orders
@@ -206,10 +223,20 @@ impl Startup {
         (late > 0 && late >= came).then_some(late)
     }
 
+    /// Pods that had been stuck became ready lately, and none that was ordered since: the next may be stuck, too.
+    pub(crate) fn recovers(&self, now: Moment) -> bool {
+        self.unstuck.is_some_and(|at| now.saturating_sub(at) < LATELY)
+    }
+
     /// When the pods on their way will be ready, soonest first.
     pub(crate) fn arriving(&self, usual: f64, now: Moment) -> Vec<Arriving> {
         let expected = |order: &Order| {
             let age = now.saturating_sub(order.at).as_secs_f64();
+            // What was stuck together comes together.
+            let usual = match self.was_stuck(order.at) {
+                true => usual.min(PRIOR.as_secs_f64()),
+                false => usual,
+            };
             Arriving {
                 after: if age <= usual {
                     (usual - age).max(SOONEST)
@@ -223,6 +250,13 @@ impl Startup {
         arriving.sort_by(|a, b| a.after.total_cmp(&b.after));
         arriving
     }
+}
+
+/// Pods that usually take so many seconds count as stuck after this.
+fn patience(usual: f64) -> Duration {
+    Duration::try_from_secs_f64(usual * 3.0)
+        .unwrap_or_default()
+        .max(PATIENCE)
 }
 
 #[cfg(test)]

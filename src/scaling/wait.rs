@@ -284,7 +284,7 @@ impl Waiting {
     fn restrain(&mut self, answer: &mut Answer, seen: &Observation) {
         answer.stuck = self.startup.stuck(answer.startup, seen.now);
         answer.hangs = self.flow.hangs(seen.now);
-        if answer.stuck.is_some() {
+        if answer.stuck.is_some() || self.startup.recovers(seen.now) {
             let most = seen.ready.saturating_mul(2).saturating_add(4).max(seen.replicas);
             answer.pods = answer.pods.min(most);
         }

@@ -1,7 +1,9 @@
 //! The policy of this operator, as a [`Scaler`].
 #![deny(clippy::disallowed_methods)]
 use super::{Scaler, Seconds, Seen, Victims};
-use crate::scaling::{Counted, Memory, Observation, Policy, Reading, SampleError, Since, Trouble, Work, decide};
+use crate::scaling::{
+    Counted, Decision, Memory, Observation, Policy, Reading, SampleError, Since, Trouble, Work, decide,
+};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -33,6 +35,18 @@ impl Ours {
             memory: Memory::default(),
         }
     }
+
+    /// Observes and decides.
+    fn look(&mut self, seen: &Seen) -> Decision {
+        let (memory, decision) = decide(&self.policy, std::mem::take(&mut self.memory), &observation(seen));
+        self.memory = memory;
+        if let Some(reason) = decision.trouble.map(Trouble::reason)
+            && !self.told.contains(&reason)
+        {
+            self.told.push(reason);
+        }
+        decision
+    }
 }
 
 impl Scaler for Ours {
@@ -53,14 +67,7 @@ impl Scaler for Ours {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        let (memory, decision) = decide(&self.policy, std::mem::take(&mut self.memory), &observation(seen));
-        self.memory = memory;
-        if let Some(reason) = decision.trouble.map(Trouble::reason)
-            && !self.told.contains(&reason)
-        {
-            self.told.push(reason);
-        }
-        Some(decision.replicas).filter(|replicas| *replicas != seen.replicas)
+        Some(self.look(seen).replicas).filter(|replicas| *replicas != seen.replicas)
     }
 }
 
@@ -106,88 +113,4 @@ fn duration(seconds: Seconds) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scaling::Target;
-    use crate::sim::{engine::run, workloads, world::World};
-
-    fn policy() -> Policy {
-        Policy {
-            min: 1,
-            max: 200,
-            schedules: Vec::new(),
-            target: Target::Backlog(4),
-            slots: Some(4),
-            idle: Duration::from_secs(60),
-            behavior: Default::default(),
-            fallback: None,
-            suspended: false,
-            period: Duration::from_secs(2),
-        }
-    }
-
-    #[test]
-    fn it_tells_the_core_what_is_seen() {
-        let seen = Seen {
-            now: 12.5,
-            waiting: 3,
-            in_flight: 7,
-            running: 5,
-            completed: 35,
-            taken: 40,
-            replicas: 4,
-            ready: 3,
-            idle: 1,
-            oldest_wait: 2.0,
-            ..Seen::default()
-        };
-        let told = observation(&seen);
-        assert_eq!(told.now, Duration::from_millis(12_500));
-        assert_eq!(
-            (told.replicas, told.ready, told.busy_pods, told.processed),
-            (4, 3, 2, Some(40))
-        );
-        let Reading::Fresh(work) = told.reading else {
-            panic!("{told:?}");
-        };
-        assert_eq!((work.ready, work.in_flight, work.running), (3, 7, 5));
-        assert_eq!(
-            work.oldest, None,
-            "as in an application that does not say when it publishes"
-        );
-        let stamped = Seen {
-            stamped: true,
-            ..seen.clone()
-        };
-        let Reading::Fresh(work) = observation(&stamped).reading else {
-            panic!("{stamped:?}");
-        };
-        assert_eq!(work.oldest, Some(Since::Told(wall(10.5))));
-        let blind = Seen {
-            broker_down: true,
-            ..seen.clone()
-        };
-        assert!(matches!(observation(&blind).reading, Reading::Unknown { .. }));
-        let uncounted = Seen {
-            uncounted: true,
-            ..seen
-        };
-        assert_eq!(observation(&uncounted).processed, None);
-    }
-
-    #[test]
-    fn it_serves_a_workload_and_kills_nothing() {
-        let workload = workloads::sparse(3);
-        let mut ours = Ours::new(
-            "ours",
-            Policy {
-                slots: Some(1),
-                ..policy()
-            },
-        );
-        let run = run(&workload, &World::default(), &mut ours, 3, false);
-        assert_eq!(run.tasks, workload.tasks.len() as u64);
-        assert_eq!((run.killed, run.redelivered, run.lost), (0, 0, 0));
-        assert!(run.actions > 24 && run.waits.late < 0.2, "{run:?}");
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! From a manifest's text to a pool, with the line of what is wrong with it.
 #![deny(clippy::disallowed_methods)]
 
+use super::unknown;
 use crate::{
     api::{GROUP, TaskWorkerPool},
     controller::{pool::Pool, validate},
@@ -46,10 +47,13 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         ));
     };
     let object: TaskWorkerPool = serde_saphyr::from_str(document).map_err(|error| in_yaml(&error))?;
-    let pool = validate::pool(&object).map_err(|problem| match line_of(document, &problem.message) {
-        Some(line) => format!("line {line}: {}", problem.message),
-        None => problem.message,
-    })?;
+    let written = serde_saphyr::from_str(document).map_err(|error| in_yaml(&error))?;
+    if let Some(field) = unknown::field(&written) {
+        let message =
+            format!("`{field}` is no field of a TaskWorkerPool; `kubectl explain taskworkerpool.spec` lists them");
+        return Err(with_line(document, message));
+    }
+    let pool = validate::pool(&object).map_err(|problem| with_line(document, problem.message))?;
     Ok(Manifest {
         name: object.metadata.name.unwrap_or_else(|| "the pool".into()),
         pool,
@@ -76,6 +80,14 @@ fn in_yaml(error: &serde_saphyr::Error) -> String {
     match error.location() {
         Some(place) if !text.contains("line ") => format!("line {}: {text}", place.line()),
         _ => text,
+    }
+}
+
+/// With the line of the field that the message speaks of, if it is found.
+fn with_line(document: &str, message: String) -> String {
+    match line_of(document, &message) {
+        Some(line) => format!("line {line}: {message}"),
+        None => message,
     }
 }
 
@@ -125,6 +137,10 @@ mod tests {
                 "line 9: `queues[1]` must not repeat",
             ),
             (format!("{POOL}  minReplicas: many\n"), "line 7"),
+            (
+                format!("{POOL}  minReplica: 1\n"),
+                "line 7: `spec.minReplica` is no field",
+            ),
             (format!("kind: X\n---\n{POOL}  - x\n"), "line 9"),
             (POOL.replace("  targetRef", "  target"), "targetRef"),
         ];

@@ -3,6 +3,7 @@
 mod answer;
 mod manifest;
 mod plan;
+mod unknown;
 
 use std::{
     fs,

@@ -132,3 +132,48 @@ fn what_is_remembered_counts_from_the_first_look_on() {
     assert_eq!(startup.stuck(10.0, s(90_100)), None, "three came lately");
     assert_eq!(startup.stuck(10.0, s(90_301)), Some(2));
 }
+
+#[test]
+fn the_end_of_a_blockage_teaches_little() {
+    let mut startup = Startup::default();
+    startup.take(0, 0, false, s(0));
+    startup.take(9, 0, false, s(0));
+    startup.take(9, 9, false, s(20));
+    startup.take(15, 9, false, s(100));
+    startup.take(20, 9, false, s(150));
+    startup.take(20, 11, false, s(700));
+    assert!(startup.recovers(s(700)) && !startup.recovers(s(1000)));
+    let usual = startup.seconds(0.6, s(9999));
+    assert_eq!(usual, 20.0, "two that were stuck count as one");
+    assert_eq!(
+        startup.arriving(usual, s(701)),
+        [4, 5].map(|pods| Arriving { after: 5.0, pods })
+    );
+    startup.take(24, 20, false, s(703));
+    assert_eq!(took(&startup).len(), 10, "those that were stuck with them do not count");
+    startup.take(24, 24, false, s(733));
+    assert_eq!(took(&startup)[9..], [600, 30, 30, 30, 30]);
+    assert!(!startup.recovers(s(733)), "what was ordered since has come");
+}
+
+#[test]
+fn pods_that_are_as_slow_again_are_believed() {
+    let mut startup = Startup::default();
+    for hour in [0, 3600, 7200] {
+        startup.take(0, 0, false, s(hour));
+        startup.take(9, 0, false, s(hour));
+        startup.take(9, 9, false, s(hour + 200));
+    }
+    assert_eq!(took(&startup), [200; 19]);
+}
+
+#[test]
+fn what_was_stuck_comes_soon_however_long_pods_take() {
+    let mut startup = Startup::default();
+    startup.take(0, 0, false, s(0));
+    startup.take(5, 0, false, s(0));
+    startup.take(5, 1, false, s(600));
+    let usual = startup.seconds(0.6, s(9999));
+    assert_eq!(usual, 600.0, "nothing else is known");
+    assert_eq!(startup.arriving(usual, s(601)), [Arriving { after: 7.5, pods: 4 }]);
+}

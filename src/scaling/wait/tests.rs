@@ -1,5 +1,5 @@
 use super::super::{
-    fixture::{at, last_of, pool, s, waits},
+    fixture::{at, hinting, last_of, pool, s, waits},
     *,
 };
 
@@ -149,7 +149,7 @@ fn without_a_counter_tasks_that_say_when_they_were_published_correct_the_hint() 
         slots: Some(1),
         ..waits(0, 100, 60.0)
     };
-    let hinted = with_hint(&policy, 4.0);
+    let hinted = hinting(policy, 4.0);
     let task = |series: &[Observation]| last_of(&hinted, series).estimates.unwrap().task;
     assert_eq!(task(&series(false)), None, "nothing to learn from");
     let learned = task(&series(true)).unwrap();

@@ -1,0 +1,128 @@
+//! The numbers and texts of a status.
+use super::*;
+
+#[test]
+fn a_pool_with_a_problem_shows_no_old_numbers() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let problem = Problem::invalid("no");
+    let status = status(
+        &Facts {
+            problem: Some(&problem),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    assert_eq!(
+        (status.desired_replicas, status.work, status.decision),
+        (None, None, None)
+    );
+    assert_eq!((status.replicas, status.ready_replicas), (Some(4), Some(3)));
+}
+
+#[test]
+fn the_numbers_are_those_of_the_count_and_the_decision() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let status = status(&working(&tally, &backlog), None);
+    let work = status.work.unwrap();
+    assert_eq!(
+        (work.ready, work.in_flight, work.scheduled, work.oldest_wait_seconds),
+        (12, 3, 1, Some(4))
+    );
+    assert_eq!(work.sampled_at.unwrap().0, at(99));
+    assert_eq!(
+        (status.desired_replicas, status.decision.unwrap().rule),
+        (Some(4), "Backlog".into())
+    );
+}
+
+#[test]
+fn numbers_beyond_the_schema_end_at_its_bounds() {
+    let tally = Tally {
+        work: Work {
+            ready: u64::MAX,
+            ..Work::default()
+        },
+        ..Tally::default()
+    };
+    let backlog = decision(Rule::Backlog);
+    let facts = Facts {
+        target: Some((u32::MAX, 0)),
+        ..working(&tally, &backlog)
+    };
+    let status = status(&facts, None);
+    assert_eq!(status.work.unwrap().ready, 9_007_199_254_740_991);
+    assert_eq!(status.replicas, Some(i32::MAX));
+}
+
+#[test]
+fn the_sentence_says_what_was_left_undone() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let kept = Facts {
+        kept: Some(2),
+        mode: Mode::Observe,
+        ..working(&tally, &backlog)
+    };
+    let said = sentence(&kept, &backlog);
+    assert!(said.starts_with("15 outstanding at 4 each need 4. 2 kept:"), "{said}");
+    assert!(said.ends_with("(Observe: nothing is written.)"), "{said}");
+}
+
+#[test]
+fn the_last_change_is_kept_over_a_restart() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let scale = LastScale {
+        from: 1,
+        to: 4,
+        at: Time(at(50)),
+        message: "why".into(),
+    };
+    let before = status(
+        &Facts {
+            last_scale: Some(&scale),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    let after = status(&working(&tally, &backlog), Some(&before));
+    assert_eq!(after.last_scale, Some(scale));
+}
+
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let long = "ä".repeat(2000);
+    let (tally, backlog) = (
+        tally(),
+        Decision {
+            sentence: format!("x{long}"),
+            ..decision(Rule::Backlog)
+        },
+    );
+    let scale = LastScale {
+        from: 1,
+        to: 4,
+        at: Time(at(50)),
+        message: format!("x{long}"),
+    };
+    let problem = Problem::invalid(long.clone());
+    let broken = status(
+        &Facts {
+            problem: Some(&problem),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    let works = status(
+        &Facts {
+            last_scale: Some(&scale),
+            ..working(&tally, &backlog)
+        },
+        None,
+    );
+    for text in [
+        message(&broken, "Ready"),
+        works.decision.unwrap().message,
+        works.last_scale.unwrap().message,
+    ] {
+        assert!((MESSAGE - 1..=MESSAGE).contains(&text.len()), "{} bytes", text.len());
+    }
+}

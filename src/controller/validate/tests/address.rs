@@ -1,0 +1,182 @@
+//! From a URL to an address, and what is refused on the way.
+use super::*;
+
+#[test]
+fn a_url_leads_to_an_address() {
+    let pool = good(json!({"broker": {"urlFrom": secret()}}));
+    let address = address(&pool, "shop", texts("redis://user:pw@redis.example:6380/2")).unwrap();
+    assert_eq!(
+        (address.kind, &*address.host, address.port),
+        (Kind::Redis { db: 2 }, "redis.example", 6380)
+    );
+    assert_eq!(address.password, Some(Secret::new("pw")));
+    assert_eq!((address.tls, address.management), (None, None));
+}
+
+#[test]
+fn a_host_of_one_word_is_a_service_beside_the_pool() {
+    let pool = good(json!({"broker": {"urlFrom": secret()}}));
+    for (url, host) in [
+        ("redis://redis", "redis.shop.svc"),
+        ("redis://redis.other", "redis.other"),
+        ("redis://localhost", "localhost"),
+        ("redis://10.0.0.1", "10.0.0.1"),
+        ("redis://[::1]", "::1"),
+    ] {
+        assert_eq!(address(&pool, "shop", texts(url)).unwrap().host, host, "{url}");
+    }
+    let encrypted = address(&pool, "shop", texts("rediss://redis")).unwrap();
+    assert_eq!(
+        encrypted.tls.unwrap().server_name.as_deref(),
+        Some("redis"),
+        "the certificate's name stays"
+    );
+}
+
+#[test]
+fn the_tls_fields_reach_an_encrypted_address_only() {
+    let pool = good(json!({"broker": {"urlFrom": secret(), "tls": {"serverName": "r"}}}));
+    let with = |url: &str| Texts {
+        ca: Some("CA".into()),
+        identity: Some(("CERT".into(), Secret::new("KEY"))),
+        ..texts(url)
+    };
+    let tls = address(&pool, "shop", with("rediss://redis")).unwrap().tls.unwrap();
+    assert_eq!((tls.ca.as_deref(), tls.server_name.as_deref()), (Some("CA"), Some("r")));
+    assert!(tls.identity.is_some());
+    let problem = address(&pool, "shop", with("redis://redis")).unwrap_err();
+    assert!(
+        problem
+            .message
+            .contains("`broker.tls` must not be set with a URL that is not encrypted")
+    );
+}
+
+#[test]
+fn the_brokers_password_goes_to_the_brokers_host_only() {
+    let with = |broker_url: &str, management: &str| {
+        let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"url": management}}}));
+        let management = Some(Secret::new(management));
+        address(
+            &pool,
+            "shop",
+            Texts {
+                management,
+                ..texts(broker_url)
+            },
+        )
+    };
+    let same = with("amqp://u:pw@rabbitmq//", "http://rabbitmq:15672")
+        .unwrap()
+        .management
+        .unwrap();
+    assert_eq!(
+        (&*same.user, same.password, &*same.host),
+        ("u", Secret::new("pw"), "rabbitmq.shop.svc")
+    );
+    let other = with("amqp://u:pw@rabbitmq//", "http://elsewhere:15672").unwrap_err();
+    assert!(
+        other.message.contains("goes to the broker's host only"),
+        "{}",
+        other.message
+    );
+}
+
+#[test]
+fn a_management_url_from_a_secret_brings_its_own_password_to_any_host() {
+    let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"urlFrom": secret()}}}));
+    let with = |url: &str| Texts {
+        management: Some(Secret::new(url)),
+        ..texts("amqp://u:pw@rabbitmq//")
+    };
+    let management = address(&pool, "shop", with("https://m:n@elsewhere.example:443"))
+        .unwrap()
+        .management
+        .unwrap();
+    assert_eq!((&*management.user, management.password), ("m", Secret::new("n")));
+    let without = address(&pool, "shop", with("https://elsewhere.example")).unwrap_err();
+    assert!(
+        without.message.contains("needs a user and a password"),
+        "{}",
+        without.message
+    );
+}
+
+#[test]
+fn what_belongs_to_the_other_broker_is_refused() {
+    let pool = good(json!({"broker": {"urlFrom": secret(), "keyPrefix": "shop:"}}));
+    let problem = address(&pool, "shop", texts("amqp://rabbitmq//")).unwrap_err();
+    assert!(
+        problem
+            .message
+            .contains("`broker.keyPrefix` must not be set with RabbitMQ")
+    );
+    let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"urlFrom": secret()}}}));
+    let management = Some(Secret::new("http://a:b@c"));
+    let problem = address(
+        &pool,
+        "shop",
+        Texts {
+            management,
+            ..texts("redis://redis")
+        },
+    )
+    .unwrap_err();
+    assert!(
+        problem
+            .message
+            .contains("`broker.management` must not be set with Redis")
+    );
+}
+
+#[test]
+fn the_framework_follows_from_the_address() {
+    let pool = good(json!({"broker": {"urlFrom": secret()}}));
+    for (url, kind) in [
+        ("redis://redis/5", "Redis { db: 5 }"),
+        ("amqp://rabbitmq//", "RabbitMq { management: false }"),
+    ] {
+        let framework = framework(&pool, &address(&pool, "shop", texts(url)).unwrap());
+        assert!(format!("{framework:?}").contains(kind), "{framework:?}");
+    }
+}
+
+#[test]
+fn no_message_quotes_a_url_or_a_password() {
+    let plain = |url: String| pool(&with(json!({"broker": {"url": url}}))).unwrap_err().message;
+    let referred = |url: String, management: Option<String>| {
+        let pool = good(json!({"broker": {"urlFrom": secret(), "management": {"urlFrom": secret()}}}));
+        let management = management.map(Secret::new);
+        address(
+            &pool,
+            "shop",
+            Texts {
+                management,
+                ..texts(&url)
+            },
+        )
+        .map_or_else(|problem| problem.message, |address| format!("{address:?}"))
+    };
+    let mut messages = vec![
+        plain(format!("redis://:{CANARY}@secret-host:6379/0")),
+        plain(format!("amqp://user:{CANARY_ENCODED}@secret-host//")),
+    ];
+    for scheme in ["redis", "rediss", "amqp", "sentinel", "sqs", "what"] {
+        for password in [CANARY, CANARY_ENCODED] {
+            messages.push(referred(format!("{scheme}://user:{password}@host:port/0"), None));
+            messages.push(referred(
+                format!("{scheme}://user:{password}@host:1/x?y={password}"),
+                None,
+            ));
+            messages.push(referred(
+                format!("amqp://u:{password}@host//"),
+                Some(format!("{scheme}://m:{password}@host")),
+            ));
+        }
+    }
+    for message in messages {
+        for part in ["na:ry", "ca/na", "ca%2F", "%23pw", "#pw", "secret-host"] {
+            assert!(!message.contains(part), "{part} is in: {message}");
+        }
+    }
+}

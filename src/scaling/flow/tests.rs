@@ -1,0 +1,37 @@
+use super::*;
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Ten tasks a second that take two seconds each, of which none waits, and what the workers' counter says.
+fn steady(counter: impl Fn(u64) -> Option<u64>, times: impl Iterator<Item = u64>) -> Flow {
+    let mut flow = Flow::default();
+    for now in times {
+        let work = Work {
+            in_flight: 20,
+            running: 20,
+            ..Work::default()
+        };
+        flow.take(&work, 20, counter(now), None, 30.0, Counted::at(s(now)));
+    }
+    flow
+}
+
+#[test]
+fn a_counter_that_fell_teaches_nothing_and_hides_nothing() {
+    let sound = steady(|now| Some(10 * now), 0..=600);
+    // It starts again while nobody looks for a minute.
+    let seen = (0..=600).filter(|now| !(300..360).contains(now));
+    let restarted = steady(|now| Some(10 * (now - if now < 330 { 0 } else { 330 })), seen);
+    let (found, expected) = (restarted.service(None), sound.service(None));
+    assert!(
+        (found / expected - 1.0).abs() < 0.01,
+        "{found} s instead of {expected} s"
+    );
+    let (found, expected) = (restarted.started(), sound.started());
+    assert!(
+        (found / expected - 1.0).abs() < 0.01,
+        "{found} tasks instead of {expected}"
+    );
+}

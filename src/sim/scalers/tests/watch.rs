@@ -1,0 +1,137 @@
+//! A run of ours of which each look is written down.
+use super::super::*;
+use crate::{
+    scaling::{Behavior, Profile, Target, Wait},
+    sim::{Run, Workload, World, run, workloads},
+};
+
+pub(super) const PROFILES: [Profile; 3] = [Profile::Economy, Profile::Balanced, Profile::Responsive];
+
+/// The pods' start-up times are drawn with this.
+const SEED: u64 = 1;
+
+/// One look, and what came of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) at: Seconds,
+    pub(super) blind: bool,
+    /// Before the decision.
+    pub(super) replicas: u32,
+    pub(super) oldest_wait: Seconds,
+    /// What was decided.
+    pub(super) wanted: u32,
+    /// What a task was believed to take.
+    pub(super) service: Option<f64>,
+}
+
+impl Look {
+    pub(super) fn lowers(&self) -> bool {
+        self.wanted < self.replicas
+    }
+
+    pub(super) fn raises(&self) -> bool {
+        self.wanted > self.replicas
+    }
+}
+
+/// A run and all its looks.
+pub(super) struct Watched {
+    pub(super) run: Run,
+    pub(super) looks: Vec<Look>,
+}
+
+impl Watched {
+    /// The looks of a time, its end excluded.
+    pub(super) fn between(&self, from: Seconds, to: Seconds) -> impl Iterator<Item = &Look> {
+        self.looks.iter().filter(move |look| (from..to).contains(&look.at))
+    }
+
+    /// The most replicas that were wanted in that time.
+    pub(super) fn most(&self, from: Seconds, to: Seconds) -> u32 {
+        self.between(from, to).map(|look| look.wanted).max().unwrap_or(0)
+    }
+
+    /// The longest that the head of the queue was seen to have waited in that time.
+    pub(super) fn longest_wait(&self, from: Seconds, to: Seconds) -> Seconds {
+        self.between(from, to).map(|look| look.oldest_wait).fold(0.0, f64::max)
+    }
+}
+
+/// Plays a workload to ours. Any pod may go, busy ones last: that none is killed is the rule's own merit.
+pub(super) fn watch(workload: &Workload, world: &World, profile: Profile) -> Watched {
+    let mut eye = Eye {
+        ours: Ours {
+            victims: Victims::LeastBusy,
+            ..Ours::new("ours", policy(workload, world, profile))
+        },
+        looks: Vec::new(),
+    };
+    let run = run(workload, world, &mut eye, SEED, false);
+    Watched { run, looks: eye.looks }
+}
+
+fn policy(workload: &Workload, world: &World, profile: Profile) -> Policy {
+    Policy {
+        min: world.min,
+        max: world.max,
+        schedules: Vec::new(),
+        target: Target::Wait(Wait {
+            within: Duration::from_secs_f64(workload.wait_target),
+            hint: None,
+            tuning: profile.tuning(),
+        }),
+        slots: Some(workload.slots),
+        idle: Duration::from_secs(60),
+        behavior: Behavior::default(),
+        fallback: None,
+        suspended: false,
+        period: Duration::from_secs(1),
+    }
+}
+
+/// S1 for so long: a trickle, and 15 min after the start a batch; its wait target is 60 s.
+pub(super) fn burst(until: Seconds) -> Workload {
+    first(workloads::burst(1), until)
+}
+
+/// S3 for so long: 1 task/s, after 20 min 10 tasks/s, and so on in turn; its wait target is 30 s.
+pub(super) fn steps(until: Seconds) -> Workload {
+    first(workloads::steps(1), until)
+}
+
+fn first(mut workload: Workload, until: Seconds) -> Workload {
+    workload.tasks.retain(|task| task.arrival < until);
+    workload
+}
+
+struct Eye {
+    ours: Ours,
+    looks: Vec<Look>,
+}
+
+impl Scaler for Eye {
+    fn name(&self) -> String {
+        self.ours.name()
+    }
+
+    fn period(&self) -> Seconds {
+        self.ours.period()
+    }
+
+    fn victims(&self) -> Victims {
+        self.ours.victims()
+    }
+
+    fn tick(&mut self, seen: &Seen) -> Option<u32> {
+        let decision = self.ours.look(seen);
+        self.looks.push(Look {
+            at: seen.now,
+            blind: seen.broker_down,
+            replicas: seen.replicas,
+            oldest_wait: seen.oldest_wait,
+            wanted: decision.replicas,
+            service: decision.estimates.and_then(|estimates| estimates.task),
+        });
+        Some(decision.replicas)
+    }
+}

@@ -1,0 +1,151 @@
+//! Who may use whom, and which files are pure.
+
+/// For each module: the modules and the outside crates it may name (all those of `Cargo.toml` that are not listed here
+/// are for nobody else). `std`, `core`, `serde`, `thiserror` and `futures` are free, as long as a file is not pure.
+pub const TABLE: &[(&str, &[&str], &[&str])] = &[
+    ("api", &[], &["kube", "schemars", "k8s_openapi", "serde_json"]),
+    ("work", &[], &["jiff", "serde_json", "base64"]),
+    ("scaling", &["work"], &["cronexpr", "jiff"]),
+    ("sim", &["scaling"], &["clarabel", "jiff", "serde_json"]),
+    (
+        "broker",
+        &["work"],
+        &[
+            "async_rs",
+            "base64",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "jiff",
+            "lapin",
+            "percent_encoding",
+            "redis",
+            "rustls",
+            "rustls_native_certs",
+            "rustls_pki_types",
+            "serde_json",
+            "tokio",
+            "tokio_rustls",
+            "tracing",
+        ],
+    ),
+    (
+        "workers",
+        &["work", "scaling"],
+        &["kube", "k8s_openapi", "serde_json", "tokio"],
+    ),
+    (
+        "telemetry",
+        &["api"],
+        &[
+            "clap",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "jiff",
+            "k8s_openapi",
+            "kube",
+            "prometheus_client",
+            "tokio",
+            "tracing",
+            "tracing_subscriber",
+            "serde_json",
+        ],
+    ),
+    (
+        "controller",
+        &["api", "work", "scaling", "broker", "workers", "telemetry"],
+        &[
+            "clap",
+            "jiff",
+            "k8s_openapi",
+            "kube",
+            "serde_json",
+            "tokio",
+            "tower",
+            "tracing",
+        ],
+    ),
+    (
+        "cli",
+        &["api", "controller", "scaling", "sim"],
+        &["clap", "serde_json", "serde_saphyr"],
+    ),
+];
+
+/// Files and folders without a clock, a client or a task. They may use no more than this of the outside.
+pub const PURE: &[&str] = &[
+    "work",
+    "scaling",
+    "sim",
+    "workers/victims.rs",
+    "controller/validate.rs",
+    "controller/status.rs",
+    "controller/target.rs",
+    "controller/pool.rs",
+    "broker/url.rs",
+    "cli/simulate/manifest.rs",
+    "cli/simulate/plan.rs",
+    "cli/simulate/answer.rs",
+    "cli/simulate/unknown.rs",
+];
+
+/// What no pure file says.
+pub const IMPURE: &[&str] = &[
+    "kube::Client",
+    "kube::Api",
+    "kube::client",
+    "kube::runtime",
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "async fn",
+    ".await",
+    "std::fs",
+    "TcpStream",
+    "ToSocketAddrs",
+    "std::env",
+    "thread::",
+];
+
+/// The crates that no pure file names, whatever the table allows its module.
+pub const IMPURE_CRATES: &[&str] = &[
+    "tokio",
+    "redis",
+    "lapin",
+    "hyper",
+    "hyper_util",
+    "tracing",
+    "tokio_rustls",
+];
+
+/// Every crate of the operator, by its name in code.
+pub const CRATES: &[&str] = &[
+    "async_rs",
+    "base64",
+    "clap",
+    "clarabel",
+    "cronexpr",
+    "http_body_util",
+    "hyper",
+    "hyper_util",
+    "jiff",
+    "k8s_openapi",
+    "kube",
+    "lapin",
+    "percent_encoding",
+    "prometheus_client",
+    "redis",
+    "rustls",
+    "rustls_native_certs",
+    "rustls_pki_types",
+    "schemars",
+    "serde_json",
+    "serde_saphyr",
+    "tokio",
+    "tokio_rustls",
+    "tower",
+    "tracing",
+    "tracing_subscriber",
+];
