@@ -36,12 +36,12 @@ lint:
 	$(say) "format and lints"
 	@command -v cargo >/dev/null || { echo "missing: cargo 1.89 or newer (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items
+	cargo clippy --locked --all-targets --features bound -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --features bound
 
 unit:
 	$(say) "unit tests"
-	cargo test --locked
+	cargo test --locked --features bound
 
 bed:
 	$(say) "the test bed"
