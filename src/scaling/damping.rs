@@ -11,6 +11,9 @@ pub const SURPLUS_WINDOW: Duration = Duration::from_secs(30);
 /// How long a small surplus is kept, and how long nothing goes down after a start or a gap in the readings.
 pub const TRIM_WINDOW: Duration = Duration::from_secs(60);
 
+/// Nothing goes down sooner after a start or a gap in the readings, however short the windows are.
+const GUARD_AT_LEAST: Duration = Duration::from_secs(15);
+
 /// The wishes (what the work asks for, within the limits) of the last windows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Wishes {
@@ -85,17 +88,22 @@ impl Policy {
         window(self.behavior.down.as_ref()).unwrap_or(ours)
     }
 
-    /// How long `replicas` must have stayed before a step down to `to`.
-    pub(crate) fn pause(&self, replicas: u32, to: u32) -> Duration {
+    /// How long `replicas` must have stayed before a step down to `to`. Pods that still start have been paid for: they
+    /// get the time to become of use.
+    pub(crate) fn pause(&self, replicas: u32, to: u32, all_ready: bool) -> Duration {
         let (_, trim) = self.windows();
-        let small = !clear_surplus(replicas, to) && window(self.behavior.down.as_ref()).is_none();
-        if small { trim } else { Duration::ZERO }
+        match window(self.behavior.down.as_ref()).is_some() || clear_surplus(replicas, to) {
+            true => Duration::ZERO,
+            false if all_ready => trim,
+            false => trim.max(TRIM_WINDOW),
+        }
     }
 
     /// How long fresh readings must have been seen before anything goes down: then every window is full.
     pub(crate) fn guard(&self) -> Duration {
         let (_, trim) = self.windows();
-        window(self.behavior.down.as_ref()).unwrap_or_default().max(trim)
+        let users = window(self.behavior.down.as_ref()).unwrap_or_default();
+        users.max(trim).max(GUARD_AT_LEAST)
     }
 }
 

@@ -273,7 +273,14 @@ impl Chooser<'_> {
     fn pause(&self, replicas: u32, idle_in: Option<Duration>) -> Duration {
         match idle_in {
             Some(Duration::ZERO) => Duration::ZERO,
-            _ => self.policy.pause(self.seen.replicas, replicas),
+            _ => {
+                let Observation {
+                    replicas: current,
+                    ready,
+                    ..
+                } = *self.seen;
+                self.policy.pause(current, replicas, ready >= current)
+            }
         }
     }
 

@@ -30,7 +30,7 @@ impl Memory {
     /// Takes an observation in; `wish` is what its work asks for, within the limits.
     pub(super) fn take(&mut self, policy: &Policy, seen: &Observation, demand: Demand, wish: u32) {
         self.first_seen.get_or_insert(seen.now);
-        let keep = policy.behavior.longest_period().max(policy.pause(1, 0));
+        let keep = policy.behavior.longest_period().max(policy.pause(1, 0, false));
         self.replicas.record(seen.replicas, seen.now, keep);
         match &seen.reading {
             Reading::Fresh(work) => self.take_fresh(policy, seen, work, demand, wish),

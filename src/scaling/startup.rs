@@ -159,30 +159,23 @@ impl Startup {
         self.orders.iter().fold(0, |sum, order| order.pods.saturating_add(sum))
     }
 
-    /// The start-up time to reckon with, in seconds: this share of the pods is faster. Pods on their way belong to them
-    /// (Kaplan and Meier's estimator): of pods ordered together the fastest come first and tell little.
+    /// The start-up time to reckon with, in seconds: this share of the pods is faster. Of pods ordered together the
+    /// fastest come first and tell little: those on their way are reckoned in, unless that would make the guess of one
+    /// that was far slower than the rest.
     pub(crate) fn seconds(&self, quantile: f64, now: Moment) -> f64 {
         let mut took: Vec<_> = self.took.iter().map(|took| (took.time, took.pods)).collect();
         took.sort_unstable();
-        let slower = |time| {
-            let old = move |order: &&Order| order.seen && now.saturating_sub(order.at) >= time;
-            self.orders
-                .iter()
-                .filter(old)
-                .map(|order| f64::from(order.pods))
-                .sum::<f64>()
+        let alone = reached(&took, quantile, |_| 0.0).unwrap_or(PRIOR);
+        let patience = patience(self.slowest().unwrap_or(PRIOR).as_secs_f64());
+        let waiting = |time| {
+            let ages = self.orders.iter().filter(|order| order.seen);
+            let ages = ages.map(|order| (now.saturating_sub(order.at), order.pods));
+            // Pods that are stuck tell nothing.
+            let older = ages.filter(|(age, _)| (time..=patience).contains(age));
+            older.map(|(_, pods)| f64::from(pods)).sum::<f64>()
         };
-        let (mut left, mut share) = (f64::from(self.known()), 1.0);
-        for (time, pods) in took {
-            let at_risk = left + slower(time);
-            share *= 1.0 - f64::from(pods) / at_risk;
-            left -= f64::from(pods);
-            if share <= 1.0 - quantile {
-                return time.as_secs_f64().max(SOONEST);
-            }
-        }
-        // Too few are there: the guess, or the slowest of them.
-        PRIOR.max(self.slowest().unwrap_or_default()).as_secs_f64()
+        let with_them = reached(&took, quantile, waiting).unwrap_or(Duration::MAX);
+        with_them.min(alone.max(PRIOR)).as_secs_f64().max(SOONEST)
     }
 
     fn slowest(&self) -> Option<Duration> {
@@ -250,6 +243,22 @@ impl Startup {
         arriving.sort_by(|a, b| a.after.total_cmp(&b.after));
         arriving
     }
+}
+
+/// When this share of the pods has come, by Kaplan and Meier's estimator; `None`: not known. `took`: how long so many
+/// pods took, fastest first; `waiting`: how many have not come although they have waited so long.
+fn reached(took: &[(Duration, u32)], share: f64, waiting: impl Fn(Duration) -> f64) -> Option<Duration> {
+    let mut left = took.iter().map(|(_, pods)| f64::from(*pods)).sum::<f64>();
+    let mut missing = 1.0;
+    for (time, pods) in took {
+        let pods = f64::from(*pods);
+        missing *= 1.0 - pods / (left + waiting(*time));
+        left -= pods;
+        if missing <= 1.0 - share {
+            return Some(*time);
+        }
+    }
+    None
 }
 
 /// Pods that usually take so many seconds count as stuck after this.

@@ -13,7 +13,15 @@ fn steady(counter: impl Fn(u64) -> Option<u64>, times: impl Iterator<Item = u64>
             running: 20,
             ..Work::default()
         };
-        flow.take(&work, 20, counter(now), None, 30.0, Counted::at(s(now)));
+        let count = Count {
+            work: &work,
+            running: 20,
+            taken: counter(now),
+            head: None,
+            idle: false,
+            counted: Counted::at(s(now)),
+        };
+        flow.take(&count, None, 30.0);
     }
     flow
 }

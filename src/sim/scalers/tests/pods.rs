@@ -5,7 +5,7 @@ use crate::sim::{Nodes, Span, Workload, World};
 /// Ten minutes in which no pod becomes ready.
 const LONG: f64 = 600.0;
 /// After this from the rise of the load no pod that was ordered for it should still be missing.
-const LATE: f64 = 110.0;
+const LATE: f64 = 120.0;
 /// More replicas than the work of the first two minutes asks for; the world would allow 200.
 const MANY: u32 = 70;
 
