@@ -104,6 +104,20 @@ fn close(found: f64, expected: f64) {
 }
 
 #[test]
+fn a_run_from_zero_waits_for_the_first_pod() {
+    let from_zero = World {
+        first_pods: Some(0),
+        min: 0,
+        ..world(1)
+    };
+    let two = tasks(&[(1.0, 10.0), (2.0, 10.0)]);
+    let found = run(&two, &from_zero, &mut Proportional(1.0), 1, true);
+    // Seen at 5 s, ready at 15 s.
+    assert_eq!(found.each_wait, [14.0, 23.0]);
+    assert_eq!((found.starts, found.waits.max, found.series[0].replicas), (1, 23.0, 0));
+}
+
+#[test]
 fn one_pod_serves_three_tasks_in_turn() {
     let three = tasks(&[(0.0, 10.0), (1.0, 10.0), (2.0, 10.0)]);
     let found = run(&three, &world(1), &mut script(&[]), 1, false);
@@ -322,6 +336,24 @@ fn the_counter_of_completions_can_restart_or_be_missing() {
 }
 
 #[test]
+fn workers_tell_what_they_run_with_their_heartbeats() {
+    // The tasks start at 1.5 and at 4, after the beats of 1 and 3.
+    let two = tasks(&[(1.5, 2.5), (1.5, 5.0)]);
+    let seen = |heartbeat| {
+        let mut scaler = script(&[]);
+        let with = World { heartbeat, ..world(1) };
+        run(&two, &with, &mut scaler, 1, false);
+        [2.0, 3.0, 4.0, 5.0, 9.0].map(|at| {
+            let seen = scaler.at(at);
+            (seen.running, seen.taken, seen.idle)
+        })
+    };
+    let exactly = [(1, 1, 0), (1, 1, 0), (1, 2, 0), (1, 2, 0), (0, 2, 1)];
+    let told = [(0, 0, 1), (1, 1, 0), (1, 1, 0), (1, 2, 0), (0, 2, 1)];
+    assert_eq!((seen(0.0), seen(2.0)), (exactly, told));
+}
+
+#[test]
 fn a_purge_drops_what_waits() {
     let purged = World {
         purges: vec![5.0],
@@ -450,6 +482,7 @@ fn whatever_a_policy_does_no_task_disappears() {
             purges: vec![5000.0, 9000.0],
             counter_resets: vec![7000.0],
             metric_lag: 5.0,
+            heartbeat: 2.0,
             crash_loops: vec![Span { from: 300.0, to: 900.0 }],
             ..World::default()
         };
