@@ -10,7 +10,7 @@ MUSL := x86_64-unknown-linux-musl
 OPERATOR := $(CARGO_TARGET_DIR)/$(MUSL)/release/twp-operator
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test lint unit bed image brokers cluster install crd bench-decisions bench-decide down
+.PHONY: help demo test lint unit bed image brokers cluster reality install crd bench-decisions bench-decide down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint | unit | brokers | cluster | install    one part of it"
 	@echo "make bench-decisions    the scaling rule against the others' in the simulator; writes target/report and target/figures"
 	@echo "make bench-decide     how long one decision takes"
+	@echo "make reality   the simulator beside real workers on the test bed; writes target/report and target/figures (8 minutes)"
 	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
 	@echo "make down      stops the test bed"
 	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"
@@ -60,6 +61,10 @@ brokers: bed
 cluster: bed
 	$(say) "the operator on a real cluster"
 	eval "$$($(BED) env)"; cargo test --locked --test cluster -- --test-threads=4
+
+reality: bed
+	$(say) "the simulator beside real workers"
+	eval "$$($(BED) env)"; cargo test --locked --test reality -- --nocapture --test-threads=1
 
 install: image
 	$(say) "the chart, installed"

@@ -17,6 +17,8 @@ mod process;
 mod references;
 #[path = "cluster/running.rs"]
 mod running;
+#[path = "cluster/shop.rs"]
+mod shop;
 #[path = "cluster/spikes.rs"]
 mod spikes;
 #[path = "cluster/stage.rs"]

@@ -191,11 +191,13 @@ impl Flow {
         self.ever += finished;
     }
 
-    /// Seconds a task takes.
+    /// Seconds a task takes. Of the first tasks all are under way before one finishes: they count as half done.
     pub(crate) fn service(&self, hint: Option<f64>) -> f64 {
         let (prior, weight) = hint.map_or((GUESS, 1.0), |hint| (hint, HINT_WEIGHT));
         let weight = weight * weight / (weight + self.ever);
-        ((prior * weight + self.busy) / (weight + self.done)).max(SHORTEST)
+        let running = self.running();
+        let first = running * running / (running + self.ever).max(1.0) / 2.0;
+        ((prior * weight + self.busy) / (weight + self.done + first)).max(SHORTEST)
     }
 
     /// Begins with what another process learned; that weighs as much as a user's hint.

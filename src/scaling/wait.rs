@@ -47,11 +47,11 @@ impl Profile {
     pub const fn tuning(self) -> Tuning {
         match self {
             Self::Economy => Tuning {
-                phi: 0.96,
-                lean: -0.4,
-                careful: 0.05,
+                phi: 0.98,
+                lean: -0.5,
+                careful: 0.02,
                 surplus: Duration::ZERO,
-                trim: Duration::from_secs(4),
+                trim: Duration::from_secs(3),
             },
             Self::Balanced => Tuning {
                 phi: 0.95,

@@ -24,6 +24,8 @@ pub(super) enum Event {
     Purge,
     /// The counter of completed tasks restarts.
     CounterReset,
+    /// A worker tells what it runs; void if its pod is gone.
+    Beat { pod: usize },
     /// The figures of a tick to come are taken.
     Look,
     /// The scaler decides.

@@ -11,7 +11,7 @@ mod lives;
 mod view;
 
 use super::{
-    Run, Scaler, Seconds, Seen, Victims, Workload,
+    Run, Scaler, Seconds, Seen, Victims, Waits, Workload,
     agenda::{Agenda, Event},
     count::{Count, HOUR},
     pods::{Phase, Pods},
@@ -45,8 +45,12 @@ pub fn run(workload: &Workload, world: &World, scaler: &mut dyn Scaler, seed: u6
     engine.finish()
 }
 
-/// The pods that are ready when a run begins: enough for what arrives at first, and one more.
+/// The pods that are ready when a run begins: where the world does not say, enough for what arrives at first, and one
+/// more.
 pub fn first_pods(workload: &Workload, world: &World) -> u32 {
+    if let Some(pods) = world.first_pods {
+        return world.clamp(pods);
+    }
     let first = workload.tasks.iter().take_while(|task| task.arrival < FIRST_SPAN);
     let work: Seconds = first.map(|task| task.duration).sum();
     let busy = work / FIRST_SPAN / f64::from(workload.slots.max(1));
@@ -157,6 +161,7 @@ impl<'a> Engine<'a> {
             }
             Event::Purge => self.queue.purge(),
             Event::CounterReset => self.counted_from = self.queue.finished,
+            Event::Beat { pod } => self.beat(pod),
             Event::Look => {
                 self.looked.push_back(self.look());
                 self.enter_look();
@@ -234,7 +239,7 @@ impl<'a> Engine<'a> {
 
     fn start(&mut self, pod: usize, task: usize) {
         let runner = self.pods.get_mut(pod);
-        runner.used = true;
+        runner.taken += 1;
         runner.running.push(task);
         let end = self.queue.start(task, self.now);
         self.agenda.enter(end, Event::Completion { pod, task });
@@ -289,9 +294,14 @@ impl<'a> Engine<'a> {
         for pod in self.pods.present() {
             self.count.pod_existed(pod.created, end);
         }
+        let each_wait = self.queue.each_wait(end);
         Run {
             tasks: self.queue.finished,
-            waits: self.queue.waits(self.workload.wait_target, end),
+            each_wait: match self.count.run.series.is_empty() {
+                true => Vec::new(),
+                false => each_wait.clone(),
+            },
+            waits: Waits::of(each_wait, self.workload.wait_target),
             redelivered: self.queue.redelivered,
             lost: self.queue.lost,
             purged: self.queue.dropped,

@@ -167,6 +167,8 @@ pub struct Run {
     pub max_backlog: u64,
     /// The run over time in steps of 10 s, if it was asked for.
     pub series: Vec<Point>,
+    /// With the series: how long each task waited, as in `waits`, in the order of the tasks.
+    pub each_wait: Vec<Seconds>,
 }
 
 /// The distribution of waits, in seconds.

@@ -23,8 +23,10 @@ pub(super) struct Pod {
     pub(super) running: Vec<usize>,
     /// Tasks it fetched ahead; only while all its slots are taken.
     pub(super) reserved: VecDeque<usize>,
-    /// It has run a task.
-    pub(super) used: bool,
+    /// Tasks it has started.
+    pub(super) taken: u64,
+    /// What its worker has told last: tasks that ran, and those it had started. Only where workers have heartbeats.
+    pub(super) told: (usize, u64),
     /// It stands in the line of pods that take tasks (see [`super::queue::Queue`]).
     pub(super) in_line: bool,
 }
@@ -33,10 +35,6 @@ impl Pod {
     /// It counts as a replica.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready)
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.phase == Phase::Ready && self.running.is_empty()
     }
 
     /// Tasks it holds.
@@ -63,7 +61,8 @@ impl Pods {
             ready: now,
             running: Vec::new(),
             reserved: VecDeque::new(),
-            used: false,
+            taken: 0,
+            told: (0, 0),
             in_line: false,
         });
         self.present.push(number);

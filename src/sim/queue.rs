@@ -4,7 +4,7 @@
 //! idled longest is served first. With prefetch it holds a pod once, as long as that may hold more, and the pod goes to
 //! the line's end after each task: so both RabbitMQ and Redis serve their consumers in turn.
 #![deny(clippy::disallowed_methods)]
-use super::{Seconds, Task, Waits};
+use super::{Seconds, Task};
 use std::collections::VecDeque;
 
 /// What became of a task.
@@ -154,11 +154,11 @@ impl<'a> Queue<'a> {
     }
 
     /// The waits of all tasks that were not purged: until their last start, or until now if that is still to come.
-    pub(super) fn waits(&self, target: Seconds, now: Seconds) -> Waits {
+    pub(super) fn each_wait(&self, now: Seconds) -> Vec<Seconds> {
         let tasks = self.tasks.iter().zip(&self.records);
         let kept = tasks.filter(|(_, record)| record.fate != Fate::Dropped);
-        let waits = kept.map(|(task, record)| record.started.unwrap_or(now) - task.arrival);
-        Waits::of(waits.collect(), target)
+        kept.map(|(task, record)| record.started.unwrap_or(now) - task.arrival)
+            .collect()
     }
 }
 
@@ -212,8 +212,7 @@ mod tests {
         assert_eq!((queue.finished, queue.lost, queue.dropped), (1, 1, 1));
         assert_eq!((queue.open(), queue.in_flight, queue.waiting()), (0, 0, 0));
         // The purged one does not count.
-        let waits = queue.waits(2.75, 100.0);
-        assert_eq!((waits.p50, waits.max, waits.late), (3.0, 3.0, 0.5));
+        assert_eq!(queue.each_wait(100.0), [3.0, 2.5]);
     }
 
     #[test]
@@ -221,8 +220,8 @@ mod tests {
         let mut queue = full();
         queue.deliver(0.0);
         queue.start(0, 0.0);
-        assert_eq!(queue.waits(10.0, 50.0).max, 49.0);
+        assert_eq!(queue.each_wait(50.0), [0.0, 49.0, 48.0]);
         queue.interrupt(0);
-        assert_eq!(queue.waits(10.0, 50.0).max, 50.0);
+        assert_eq!(queue.each_wait(50.0), [50.0, 49.0, 48.0]);
     }
 }

@@ -9,8 +9,12 @@ pub struct World {
     pub start_up: Seconds,
     /// Standard deviation of the logarithm of that time; 0: all pods take the median.
     pub start_up_sigma: f64,
+    /// Start-up times as they were recorded, in the order of the pods' creation; those of further pods are drawn.
+    pub start_ups: Vec<Seconds>,
     /// Termination grace period in seconds: what still runs then is killed.
     pub grace: Seconds,
+    /// So many pods are ready when a run begins; `None`: as many as the work that arrives at first needs, and one more.
+    pub first_pods: Option<u32>,
     /// Never fewer replicas, whatever the policy wants.
     pub min: u32,
     /// Never more replicas; counts over `min`.
@@ -35,6 +39,9 @@ pub struct World {
     pub purges: Vec<Seconds>,
     /// Pods that would become ready in such a span crash instead, and start up anew when it ends.
     pub crash_loops: Vec<Span>,
+    /// A worker tells what it runs and has taken on ([`Seen`](super::Seen): `running`, `taken`, `idle`) every so many
+    /// seconds, first half of that after it became ready; Celery's heartbeat is 2 s. 0: all of it is known at once.
+    pub heartbeat: Seconds,
     /// The workers do not count: [`Seen::uncounted`](super::Seen::uncounted).
     pub no_counter: bool,
     /// Tasks say when they were published: [`Seen::stamped`](super::Seen::stamped).
@@ -70,7 +77,9 @@ impl Default for World {
         Self {
             start_up: 25.0,
             start_up_sigma: 0.25,
+            start_ups: Vec::new(),
             grace: 30.0,
+            first_pods: None,
             min: 1,
             max: 200,
             prefetch: 0,
@@ -82,6 +91,7 @@ impl Default for World {
             counter_resets: Vec::new(),
             purges: Vec::new(),
             crash_loops: Vec::new(),
+            heartbeat: 0.0,
             no_counter: false,
             stamped: false,
         }
@@ -89,9 +99,12 @@ impl Default for World {
 }
 
 impl World {
-    /// How long the pod of this number takes to start. Drawn from seed and number alone, so that all policies meet the
-    /// same pods.
+    /// How long the pod of this number takes to start. Recorded, or drawn from seed and number alone, so that all policies
+    /// meet the same pods.
     pub(super) fn start_up_of(&self, seed: u64, pod: usize) -> Seconds {
+        if let Some(recorded) = self.start_ups.get(pod) {
+            return *recorded;
+        }
         // Above the streams of the workloads, which may have the same seed.
         const STREAM: u64 = 1 << 32;
         let mut random = Random::new(seed, STREAM + pod as u64);
@@ -148,6 +161,11 @@ mod tests {
             ..world
         };
         assert_eq!(exactly.start_up_of(1, 5), 25.0);
+        let recorded = World {
+            start_ups: vec![3.0, 4.0],
+            ..exactly
+        };
+        assert_eq!([0, 1, 2].map(|pod| recorded.start_up_of(1, pod)), [3.0, 4.0, 25.0]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-"""A task that takes its time and says when it starts and ends, in two lists of a Redis of its own."""
+"""A task that takes its time and says when it is published, starts and ends, in lists of a Redis of its own."""
 import os
 import socket
 import time
 
 import redis
-from celery import Celery
+from celery import Celery, signals
 
 app = Celery("nap", broker=os.environ["BROKER"])
 app.conf.update(
@@ -18,6 +18,22 @@ records = redis.Redis.from_url(os.environ["RECORDS"])
 
 @app.task
 def nap(number, seconds):
-    records.rpush("started", f"{number} {socket.gethostname()}")
+    records.rpush("started", f"{number} {socket.gethostname()} {time.time()}")
     time.sleep(seconds)
     records.rpush("ended", number)
+
+
+@signals.worker_ready.connect
+def ready(**_):
+    """From now on the worker takes tasks; the file is for a readiness probe."""
+    open("/tmp/ready", "w").close()
+    records.rpush("ready", f"{socket.gethostname()} {time.time()}")
+
+
+def publish(naps):
+    """Second and length of each nap; the seconds count from now."""
+    start = time.time()
+    for number, (at, seconds) in enumerate(naps):
+        time.sleep(max(0, start + at - time.time()))
+        records.rpush("published", f"{number} {time.time()}")
+        nap.delay(number, seconds)

@@ -1,152 +1,20 @@
 //! Running work: real Celery workers in pods, and nothing that they run is ever interrupted by the operator.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::api::DeleteParams;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    stage::{broker, pool},
+    shop::{LONG, Shop},
+    stage::pool,
     support::{
-        bed::{Namespace, eventually, image, throughout},
+        bed::{eventually, throughout},
         figures,
         operator::Operator,
     },
 };
-
-const NAP: &str = include_str!("nap.py");
-/// Workers have to start, tasks to run, windows to pass.
-const LONG: Duration = Duration::from_secs(300);
-
-/// A namespace with a broker, a Redis for records, and the Celery application `nap`.
-struct Shop {
-    ns: Namespace,
-    url: String,
-    records: String,
-}
-
-impl Shop {
-    async fn new(name: &str, kind: &str) -> Self {
-        let ns = Namespace::with_pools(name).await;
-        let (kind_image, port, args): (_, _, &[&str]) = match kind {
-            "redis" => (
-                image("REDIS"),
-                6379,
-                &["redis-server", "--protected-mode", "no", "--save", ""],
-            ),
-            _ => (image("RABBITMQ"), 5672, &[]),
-        };
-        ns.apply(broker(&kind_image, port, args)).await;
-        let records = broker(
-            &image("REDIS"),
-            6379,
-            &["redis-server", "--protected-mode", "no", "--save", ""],
-        );
-        ns.apply(records.replace("\"broker\"", "\"records\"")).await;
-        ns.wait_ready("broker").await;
-        ns.wait_ready("records").await;
-        let (host, records) = (ns.cluster_ip("broker").await, ns.cluster_ip("records").await);
-        let url = match kind {
-            "redis" => format!("redis://{host}:6379/0"),
-            _ => format!("amqp://guest:guest@{host}:5672//"),
-        };
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": url},
-        });
-        let code = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"}, "data": {"nap.py": NAP},
-        });
-        ns.apply(format!("{secret}\n---\n{code}\n")).await;
-        let shop = Self {
-            ns,
-            url,
-            records: format!("redis://{records}:6379/0"),
-        };
-        shop.ns
-            .apply(shop.deployment("client", 1, &["sleep", "infinity"], 0).to_string())
-            .await;
-        shop.ns.wait_ready("client").await;
-        shop
-    }
-
-    fn deployment(&self, name: &str, replicas: i32, command: &[&str], grace: i32) -> Value {
-        let labels = json!({"app": name});
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "terminationGracePeriodSeconds": grace, "automountServiceAccountToken": false, "enableServiceLinks": false,
-                    "containers": [{
-                        "name": name, "image": image("APP"), "imagePullPolicy": "IfNotPresent", "command": command,
-                        "workingDir": "/nap",
-                        "env": [
-                            {"name": "BROKER", "value": self.url}, {"name": "RECORDS", "value": self.records},
-                            {"name": "ACKS_LATE", "value": "1"},
-                        ],
-                        "volumeMounts": [{"name": "nap", "mountPath": "/nap"}],
-                    }],
-                    "volumes": [{"name": "nap", "configMap": {"name": "nap"}}],
-                },
-            }},
-        })
-    }
-
-    async fn workers(&self, concurrency: &str, grace: i32) {
-        let command = [
-            "python3",
-            "-m",
-            "celery",
-            "-A",
-            "nap",
-            "worker",
-            "-l",
-            "info",
-            "-c",
-            concurrency,
-        ];
-        self.ns
-            .apply(self.deployment("mail", 0, &command, grace).to_string())
-            .await;
-    }
-
-    /// Publishes naps with the real client library: number and seconds of each.
-    async fn publish(&self, naps: &str) {
-        let code = format!("import nap\nfor number, seconds in {naps}: nap.nap.delay(number, seconds)");
-        self.ns.exec("deploy/client", &["python3", "-c", &code]).await;
-    }
-
-    async fn list(&self, name: &str) -> Vec<String> {
-        let text = self
-            .ns
-            .exec("deploy/records", &["redis-cli", "lrange", name, "0", "-1"])
-            .await;
-        text.lines()
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect()
-    }
-
-    async fn ended(&self) -> BTreeSet<String> {
-        self.list("ended").await.into_iter().collect()
-    }
-
-    async fn wait_ended(&self, tasks: usize) {
-        eventually(&format!("{tasks} tasks have ended"), LONG, async || {
-            let ended = self.ended().await.len();
-            if ended >= tasks {
-                Ok(())
-            } else {
-                Err(format!("{ended} have"))
-            }
-        })
-        .await;
-    }
-}
 
 #[tokio::test]
 async fn of_ten_workers_only_idle_ones_are_removed() {

@@ -43,3 +43,31 @@ fn a_counter_that_fell_teaches_nothing_and_hides_nothing() {
         "{found} tasks instead of {expected}"
     );
 }
+
+#[test]
+fn the_first_tasks_do_not_seem_long_because_none_has_finished_yet() {
+    let mut flow = Flow::default();
+    let mut longest = 0.0_f64;
+    // 40 tasks of 4 s begin at 1 s, and 40 more each 4 s.
+    for second in 0..60_u64 {
+        let running = if second == 0 { 0 } else { 40 };
+        let work = Work {
+            in_flight: running,
+            running,
+            ..Work::default()
+        };
+        let begun = 40 * second.div_ceil(4);
+        let count = Count {
+            work: &work,
+            running,
+            taken: Some(begun),
+            head: None,
+            idle: false,
+            counted: Counted::at(s(second)),
+        };
+        flow.take(&count, None, 30.0);
+        longest = longest.max(flow.service(None));
+    }
+    assert!(longest <= GUESS, "{longest} s instead of the guess of {GUESS} s");
+    assert!((flow.service(None) - 4.0).abs() < 0.3, "{} s", flow.service(None));
+}

@@ -29,10 +29,24 @@ impl Engine<'_> {
     pub(super) fn becomes_ready(&mut self, pod: usize) {
         let ready = self.pods.get_mut(pod);
         (ready.phase, ready.ready) = (Phase::Ready, self.now);
+        // The first word comes before the worker takes tasks, and how long before is chance.
+        if self.world.heartbeat > 0.0 {
+            let at = self.now + self.world.heartbeat / 2.0;
+            self.agenda.enter(at, Event::Beat { pod });
+        }
         for _ in 0..self.workload.slots {
             self.line_up(pod);
         }
         self.deliver();
+    }
+
+    /// The pod's worker tells what it runs.
+    pub(super) fn beat(&mut self, pod: usize) {
+        let teller = self.pods.get_mut(pod);
+        if teller.phase != Phase::Gone {
+            teller.told = (teller.running.len(), teller.taken);
+            self.agenda.enter(self.now + self.world.heartbeat, Event::Beat { pod });
+        }
     }
 
     /// The pod is told to stop.
@@ -85,6 +99,6 @@ impl Engine<'_> {
     pub(super) fn remove(&mut self, pod: usize) {
         let gone = self.pods.remove(pod);
         self.count.pod_existed(gone.created, self.now);
-        self.count.run.unused += u32::from(!gone.used);
+        self.count.run.unused += u32::from(gone.taken == 0);
     }
 }

@@ -106,6 +106,20 @@ fn close(found: f64, expected: f64) {
 }
 
 #[test]
+fn a_run_from_zero_waits_for_the_first_pod() {
+    let from_zero = World {
+        first_pods: Some(0),
+        min: 0,
+        ..world(1)
+    };
+    let two = tasks(&[(1.0, 10.0), (2.0, 10.0)]);
+    let found = run(&two, &from_zero, &mut Proportional(1.0), 1, true);
+    // Seen at 5 s, ready at 15 s.
+    assert_eq!(found.each_wait, [14.0, 23.0]);
+    assert_eq!((found.starts, found.waits.max, found.series[0].replicas), (1, 23.0, 0));
+}
+
+#[test]
 fn one_pod_serves_three_tasks_in_turn() {
     let three = tasks(&[(0.0, 10.0), (1.0, 10.0), (2.0, 10.0)]);
     let found = run(&three, &world(1), &mut script(&[]), 1, false);
@@ -343,6 +357,7 @@ fn whatever_a_policy_does_no_task_disappears() {
             purges: vec![5000.0, 9000.0],
             counter_resets: vec![7000.0],
             metric_lag: 5.0,
+            heartbeat: 2.0,
             crash_loops: vec![Span { from: 300.0, to: 900.0 }],
             ..World::default()
         };

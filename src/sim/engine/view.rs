@@ -1,7 +1,7 @@
 //! What can be seen of a run while it goes on.
 #![deny(clippy::disallowed_methods)]
 use super::{Engine, Phase, Seen};
-use crate::sim::Point;
+use crate::sim::{Point, pods::Pod};
 
 impl Engine<'_> {
     /// What is to be seen of the tasks now.
@@ -10,17 +10,21 @@ impl Engine<'_> {
             true => 0,
             false => self.queue.finished - self.counted_from,
         };
-        let live = || self.pods.present().filter(|pod| pod.is_live());
+        let present = || self.pods.present();
+        let live = || present().filter(|pod| pod.is_live());
+        let held: u64 = present().map(|pod| pod.held() as u64).sum();
+        let running: u64 = present().map(|pod| pod.running.len() as u64).sum();
+        let untold: u64 = present().map(|pod| pod.taken - self.told(pod).1).sum();
         Seen {
             waiting: self.queue.waiting(),
-            in_flight: self.queue.in_flight,
-            in_flight_live: live().map(|pod| pod.held() as u64).sum(),
-            running: live().map(|pod| pod.running.len() as u64).sum(),
+            in_flight: self.queue.in_flight + present().map(|pod| self.known(pod)).sum::<u64>() - held,
+            in_flight_live: live().map(|pod| self.known(pod)).sum(),
+            running: live().map(|pod| self.told(pod).0 as u64).sum(),
             arrived: self.queue.arrived,
             completed,
             taken: match self.world.no_counter {
                 true => 0,
-                false => completed + self.pods.present().map(|pod| pod.running.len() as u64).sum::<u64>(),
+                false => (completed + running).saturating_sub(untold),
             },
             oldest_wait: self.queue.oldest_wait(self.now),
             ..Seen::default()
@@ -36,7 +40,7 @@ impl Engine<'_> {
             now: self.now,
             replicas: self.pods.live(),
             ready: self.pods.count(Phase::Ready),
-            idle: self.pods.present().filter(|pod| pod.is_idle()).count() as u32,
+            idle: self.pods.present().filter(|pod| self.is_idle(pod)).count() as u32,
             starting: starting.map(|pod| self.now - pod.created).collect(),
             started: std::mem::take(&mut self.started),
             terminating: self.pods.count(Phase::Leaving),
@@ -45,6 +49,29 @@ impl Engine<'_> {
             broker_down,
             ..if broker_down { Seen::default() } else { looked }
         }
+    }
+
+    /// Tasks that the pod's worker runs, and those it has started, as far as it has told.
+    fn told(&self, pod: &Pod) -> (usize, u64) {
+        match self.world.heartbeat > 0.0 {
+            true => pod.told,
+            false => (pod.running.len(), pod.taken),
+        }
+    }
+
+    /// Tasks of which it is known that the pod holds them. What is acknowledged is in no queue any more: only the worker
+    /// knows of it.
+    fn known(&self, pod: &Pod) -> u64 {
+        let (running, _) = self.told(pod);
+        let known = match self.world.early_ack {
+            true => pod.reserved.len() + running,
+            false => pod.held().max(running),
+        };
+        known as u64
+    }
+
+    fn is_idle(&self, pod: &Pod) -> bool {
+        pod.phase == Phase::Ready && self.told(pod).0 == 0
     }
 
     pub(super) fn point(&self) -> Point {

@@ -109,3 +109,21 @@ fn crashing_pods_start_for_as_long_as_they_crash() {
         (3, [59.0].as_slice())
     );
 }
+
+#[test]
+fn workers_tell_what_they_run_with_their_heartbeats() {
+    // The tasks start at 1.5 and at 4, after the beats of 1 and 3.
+    let two = tasks(&[(1.5, 2.5), (1.5, 5.0)]);
+    let seen = |heartbeat| {
+        let mut scaler = script(&[]);
+        let with = World { heartbeat, ..world(1) };
+        run(&two, &with, &mut scaler, 1, false);
+        [2.0, 3.0, 4.0, 5.0, 9.0].map(|at| {
+            let seen = scaler.at(at);
+            (seen.running, seen.taken, seen.idle)
+        })
+    };
+    let exactly = [(1, 1, 0), (1, 1, 0), (1, 2, 0), (1, 2, 0), (0, 2, 1)];
+    let told = [(0, 0, 1), (1, 1, 0), (1, 1, 0), (1, 2, 0), (0, 2, 1)];
+    assert_eq!((seen(0.0), seen(2.0)), (exactly, told));
+}
