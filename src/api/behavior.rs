@@ -12,7 +12,7 @@ pub struct Behavior {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_up: Option<ScalingRules>,
 
-    /// Limits downwards. Default: none but the two windows (30 s, 60 s).
+    /// Limits downwards. Default: none but the two windows of the target and the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down: Option<ScalingRules>,
 }
@@ -22,7 +22,8 @@ pub struct Behavior {
 #[serde(rename_all = "camelCase")]
 pub struct ScalingRules {
     /// Seconds of past wishes that are looked at, 0 to 3600: up follows the lowest of them, down the highest. Default:
-    /// 0 upwards; downwards the two windows of 30 s and 60 s, which a value here replaces.
+    /// 0 upwards; downwards two windows, one for a clear surplus and one for a small one, which a value here replaces: 3 s
+    /// and 45 s (`Economy` 0 and 3, `Responsive` 15 and 60), with a backlog target 30 s and 60 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub stabilization_window_seconds: Option<i32>,

@@ -122,7 +122,7 @@ pub struct TaskWorkerPoolSpec {
     pub scale_down: ScaleDown,
 
     /// Limits on the speed of scaling: the `behavior` of a HorizontalPodAutoscaler, with the same meaning. Default:
-    /// none; up goes straight to the number that the work needs, down after two short windows (30 s, 60 s).
+    /// none; up goes straight to the number that the work needs, down after two short windows (see `stabilizationWindowSeconds`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
 
