@@ -9,6 +9,7 @@
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
 //! | `schedule.rs` | floors at known hours |
+//! | `trouble.rs` | what keeps the wait target from being met |
 //! | `punctual.rs` | how many of the tasks started lately were in time |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
 //! | `memory.rs` | what is remembered from decision to decision |
@@ -34,6 +35,7 @@ mod rate;
 mod schedule;
 mod startup;
 mod supply;
+mod trouble;
 mod wait;
 
 use jiff::Timestamp;
@@ -43,6 +45,7 @@ pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select
 pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use decide::decide;
 pub use schedule::{Floor, Schedule, ScheduleError, floor};
+pub use trouble::Trouble;
 pub use wait::{Profile, Tuning};
 
 use crate::work::Now;
@@ -209,48 +212,6 @@ impl Counted {
         Self {
             at: moment,
             before: None,
-        }
-    }
-}
-
-/// What keeps the wait target from being met, and more workers would not help, or would come too late.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Trouble {
-    /// Pods that were ordered long ago are not ready.
-    PodsNotReady {
-        /// So many.
-        pods: u32,
-    },
-    /// Tasks run and none finishes.
-    NothingFinishes,
-    /// Pods start more slowly than tasks may wait: work that comes as a surprise waits longer.
-    SlowerThanTarget {
-        /// How long pods take.
-        startup: Duration,
-        /// The share of the tasks started in the last hours that had waited no longer than the target.
-        in_time: Option<f64>,
-    },
-    /// Busy workers have fetched tasks that others, which are free, could run: those wait too long.
-    HeldByWorkers {
-        /// As above.
-        in_time: f64,
-    },
-    /// Too many tasks wait too long, for a reason that is not known.
-    TasksLate {
-        /// As above.
-        in_time: f64,
-    },
-}
-
-impl Trouble {
-    /// The reason of the condition `TargetFeasible`.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::PodsNotReady { .. } => "PodsNotReady",
-            Self::NothingFinishes => "NothingFinishes",
-            Self::SlowerThanTarget { .. } => "PodsStartTooSlowly",
-            Self::HeldByWorkers { .. } => "TasksHeldByWorkers",
-            Self::TasksLate { .. } => "TasksLate",
         }
     }
 }

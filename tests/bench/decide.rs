@@ -5,7 +5,8 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{hint::black_box, mem, time::Duration};
 use taskworkerpool::scaling::{
-    Behavior, Counted, Decision, Memory, Observation, Policy, Profile, Reading, Schedule, Target, Wait, Work, decide,
+    Behavior, Counted, Decision, Memory, Observation, Policy, Profile, Reading, Schedule, Since, Target, Wait, Work,
+    decide,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -67,6 +68,7 @@ impl Pool {
                 rollout: false,
                 busy_pods: 12,
                 workers_heard: true,
+                slots: Some(4),
                 processed: Some(0),
                 next_due_in: None,
             },
@@ -92,7 +94,7 @@ impl Pool {
             ready: 40 + noise,
             in_flight: 44,
             running: 40 + noise % 5,
-            oldest_wait: Some(Duration::from_secs(4)),
+            oldest: Some(Since::Told(seen.wall - SECOND * 4)),
             ..Work::default()
         });
         let (memory, decision) = decide(&self.policy, mem::take(&mut self.memory), &self.seen);

@@ -118,7 +118,7 @@ pub fn bound(workload: &Workload, world: &World) -> Result<f64, BoundError> {
 /// One run; with `series`, also over time.
 pub fn play(contestant: &Contestant, draw: &Draw, world: &World, series: bool) -> Outcome {
     let Draw { workload, seed, bound } = draw;
-    let mut play = |scaler: &mut dyn Scaler| run(workload, world, scaler, *seed, series);
+    let play = |scaler: &mut dyn Scaler| run(workload, world, scaler, *seed, series);
     let (run, told) = match contestant {
         Contestant::Ours(variant) => {
             let mut ours = variant.build(workload, world, *seed);
