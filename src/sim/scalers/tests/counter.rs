@@ -39,7 +39,7 @@ fn a_counter_that_starts_again_moves_nothing() {
                 let watched = watch(workload, &resets(&[*at]), profile);
                 costs_the_same(&watched, &clear, 0.03, &name);
                 let error = error(&watched, &clear);
-                assert!(error < 0.01, "{name}: a task's time is wrong by {error}");
+                assert!(error < 0.05, "{name}: a task's time is wrong by {error}");
                 let pairs = watched.looks.iter().zip(&clear.looks);
                 let jump = pairs
                     .filter(|(look, _)| (*at..at + 60.0).contains(&look.at))
