@@ -95,7 +95,7 @@ impl Policy {
         match window(self.behavior.down.as_ref()).is_some() || clear_surplus(replicas, to) {
             true => Duration::ZERO,
             false if all_ready => trim,
-            false => trim.max(TRIM_WINDOW),
+            false => trim.max(SURPLUS_WINDOW),
         }
     }
 

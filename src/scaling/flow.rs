@@ -195,7 +195,8 @@ impl Flow {
     pub(crate) fn service(&self, hint: Option<f64>) -> f64 {
         let (prior, weight) = hint.map_or((GUESS, 1.0), |hint| (hint, HINT_WEIGHT));
         let weight = weight * weight / (weight + self.ever);
-        let running = self.running();
+        let counted = self.last.filter(|last| last.taken.is_some());
+        let running = counted.map_or(0.0, |last| last.running);
         let first = running * running / (running + self.ever).max(1.0) / 2.0;
         ((prior * weight + self.busy) / (weight + self.done + first)).max(SHORTEST)
     }

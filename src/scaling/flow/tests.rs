@@ -71,3 +71,9 @@ fn the_first_tasks_do_not_seem_long_because_none_has_finished_yet() {
     assert!(longest <= GUESS, "{longest} s instead of the guess of {GUESS} s");
     assert!((flow.service(None) - 4.0).abs() < 0.3, "{} s", flow.service(None));
 }
+
+#[test]
+fn where_nobody_counts_a_task_takes_what_the_user_says() {
+    let flow = steady(|_| None, 0..=60);
+    assert_eq!((flow.service(Some(2.0)), flow.service(None)), (2.0, GUESS));
+}
