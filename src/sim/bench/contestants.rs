@@ -12,10 +12,10 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Names that tables and figures refer to.
-pub const BALANCED: &str = "ours Balanced";
+/// Our profiles' names in tables and figures.
+pub const BALANCED: &str = "Balanced";
 /// The leaner profile.
-pub const ECONOMY: &str = "ours Economy";
+pub const ECONOMY: &str = "Economy";
 
 /// Ours, or a peer.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,23 +137,23 @@ fn ours() -> Vec<Variant> {
     vec![
         Variant::balanced(),
         Variant::of(ECONOMY, Profile::Economy),
-        Variant::of("ours Responsive", Profile::Responsive),
+        Variant::of("Responsive", Profile::Responsive),
         // As long as KEDA's and the HPA's own: what calm costs.
         Variant {
             window: Some(300.0),
-            ..Variant::of("ours Balanced, 300 s window", Profile::Balanced)
+            ..Variant::of("Balanced, 300 s window", Profile::Balanced)
         },
         Variant {
             hint: None,
-            ..Variant::of("ours Balanced, no hint", Profile::Balanced)
+            ..Variant::of("Balanced, no hint", Profile::Balanced)
         },
         Variant {
             victims: Victims::Newest,
-            ..Variant::of("ours Balanced, whoever goes", Profile::Balanced)
+            ..Variant::of("Balanced, whoever goes", Profile::Balanced)
         },
         Variant {
             goal: Goal::BacklogOfSlots,
-            ..Variant::of("ours backlog = c", Profile::Balanced)
+            ..Variant::of("backlog = c", Profile::Balanced)
         },
     ]
 }
