@@ -28,7 +28,7 @@ pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
 pub use crate::work::Signal;
-use crate::work::{Framework, Listen, Moment, Read, Reply, SampleError, Tally};
+use crate::work::{Attention, Framework, Listen, Moment, Read, Reply, SampleError, Tally};
 
 /// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +122,13 @@ pub enum Subscription {
         framework: Box<dyn Framework>,
         /// How often.
         period: Duration,
+    },
+    /// Look after these pods of a pool closely, and after no others, from now on; its next sample comes at once.
+    Attend {
+        /// The pool.
+        id: SubscriberId,
+        /// The pods.
+        attention: Attention,
     },
     /// Forget this pool.
     Remove {

@@ -202,6 +202,13 @@ impl<E: Endpoint> Sampler<E> {
                 };
                 self.pools.insert(id, pool);
             }
+            Subscription::Attend { id, attention } => {
+                if let Some(pool) = self.pools.get_mut(&id) {
+                    pool.framework.attend(attention);
+                    // At once: somebody waits for it.
+                    pool.due = None;
+                }
+            }
             Subscription::Remove { id } => {
                 self.pools.remove(&id);
             }

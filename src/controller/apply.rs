@@ -95,7 +95,7 @@ async fn clear(client: &Client, job: &Job) -> Result<u32, CallError> {
     }
     let before = job.newest.borrow().clone();
     let pods = costs::list(client, &job.target.namespace, &job.selector).await?;
-    let plan = victims::plan(&pods, &before.busy, before.workers_heard, job.from, job.to);
+    let plan = victims::plan(&pods, &before.pods, before.workers_heard, job.from, job.to);
     if plan.allowed >= job.from {
         return Ok(plan.allowed);
     }
@@ -103,9 +103,9 @@ async fn clear(client: &Client, job: &Job) -> Result<u32, CallError> {
     // Look again: what was idle when it was marked may have taken a task on since.
     let after = job.newest.borrow().clone();
     let taken_on = after
-        .busy
+        .pods
         .iter()
-        .any(|(pod, tasks)| *tasks > 0 && before.busy.get(pod).is_some_and(|tasks| *tasks == 0));
+        .any(|(name, pod)| pod.running > 0 && before.pods.get(name).is_some_and(|pod| pod.running == 0));
     Ok(if taken_on { job.from } else { plan.allowed })
 }
 

@@ -196,7 +196,7 @@ impl Entry {
     pub fn observe(&self, pool: &Pool, target: &Target, now: Now) -> Observation {
         let tally = self.samples.last.as_ref().map(|(tally, _)| tally);
         let work = tally.map(|tally| &tally.work);
-        let busy = tally.map_or(0, |tally| tally.busy.values().filter(|tasks| **tasks > 0).count());
+        let busy = tally.map_or(0, |tally| tally.pods.values().filter(|pod| pod.running > 0).count());
         Observation {
             now: now.moment,
             wall: now.wall,

@@ -72,16 +72,56 @@ pub enum Read {
         /// The queue's name.
         queue: String,
     },
-    /// Celery remote control: ask every worker of the endpoint; the answers appear in [`Workers`], not in the reply.
+    /// Celery remote control: ask workers; the answers appear in [`Workers`], not in the reply.
     Inspect {
         /// Which question.
         method: Inspect,
-        /// Remote-control exchange, `celery` by default (`control_exchange`).
-        exchange: String,
-        /// Key prefix of the pub/sub channel and reply keys on Redis (`global_keyprefix`), else empty.
-        prefix: String,
+        /// Whose.
+        mailbox: Mailbox,
+    },
+    /// Celery remote control: tell workers to do something. Nobody answers: whether it was done is asked for
+    /// ([`Inspect::ActiveQueues`]), and until it was it is told again.
+    Tell {
+        /// What to do.
+        order: Order,
+        /// Who.
+        mailbox: Mailbox,
     },
 }
+
+/// Which workers' remote control is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mailbox {
+    /// Remote-control exchange, `celery` by default (`control_exchange`).
+    pub exchange: String,
+    /// Key prefix of the pub/sub channel and reply keys on Redis (`global_keyprefix`), else empty.
+    pub prefix: String,
+    /// These nodes, in order; none: all workers that hear it.
+    pub nodes: Vec<String>,
+}
+
+/// What workers can be told to do, in Celery's words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Order {
+    /// Fetch no more from this queue; what was fetched is worked off.
+    CancelConsumer(String),
+    /// Fetch from this queue (again); no harm if it does.
+    AddConsumer(String),
+}
+
+/// How a pod of the pool is to be looked after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stance {
+    /// Ask its workers what they hold.
+    Watch,
+    /// The same, and it is to fetch no more from these queues.
+    Stop(BTreeSet<String>),
+    /// The same, and it is to fetch from these queues again.
+    Resume(BTreeSet<String>),
+}
+
+/// The pods to look after closely, by name.
+pub type Attention = BTreeMap<String, Stance>;
 
 /// The remote-control questions the operator asks (Celery's own names).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +132,8 @@ pub enum Inspect {
     Reserved,
     /// Tasks with an ETA or countdown that a worker holds in memory.
     Scheduled,
+    /// The queues it fetches from.
+    ActiveQueues,
     /// What a worker is; of all that it says, how many tasks it runs at a time.
     Stats,
 }
@@ -103,14 +145,15 @@ impl Inspect {
             Self::Active => "active",
             Self::Reserved => "reserved",
             Self::Scheduled => "scheduled",
+            Self::ActiveQueues => "active_queues",
             Self::Stats => "stats",
         }
     }
 
-    /// The same question is put to an application's workers no more often, whoever wishes an answer.
+    /// The same question is put to all workers of an application no more often, whoever wishes an answer.
     pub fn every(self) -> Duration {
         match self {
-            Self::Active | Self::Reserved | Self::Scheduled => Duration::from_secs(2),
+            Self::Active | Self::Reserved | Self::Scheduled | Self::ActiveQueues => Duration::from_secs(2),
             Self::Stats => Duration::from_secs(20),
         }
     }
@@ -148,8 +191,10 @@ pub enum Reply {
     Census(Arc<Census>),
     /// Members of a set.
     Members(Vec<String>),
-    /// Nothing to say: the answer arrives elsewhere ([`Read::Inspect`]).
+    /// Nothing to say: the answer arrives elsewhere ([`Read::Inspect`]), or there is none ([`Read::Tell`]).
     Asked,
+    /// The broker's permissions keep us from asking and telling workers.
+    Refused,
 }
 
 /// Why a read failed: our own words, never the server's, and never anything of the reply.
@@ -313,18 +358,50 @@ pub struct Tally {
     pub work: Work,
     /// Per queue, in the order of `spec.queues`.
     pub queues: Vec<QueueTally>,
-    /// The pool's live workers by pod name, with the number of tasks each runs now.
-    pub busy: BTreeMap<String, u32>,
+    /// The pods whose workers are heard, by name.
+    pub pods: BTreeMap<String, PodWork>,
+    /// The broker's permissions keep us from asking and telling workers.
+    pub control_refused: bool,
     /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
     pub slots: Option<u32>,
     /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
     pub processed: Option<u64>,
-    /// The workers announce themselves (heartbeats heard), so `busy` can be trusted.
+    /// The workers announce themselves (heartbeats heard), so `pods` can be trusted.
     pub workers_heard: bool,
     /// Named exchanges met in this sample, whose bindings the next one asks for (Celery on Redis); few.
     pub exchanges: BTreeSet<String>,
     /// A read failed that the sum can do without, at the price of counting too much rather than too little.
     pub degraded: Option<SampleError>,
+}
+
+/// What the workers of one pod say of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodWork {
+    /// Tasks they run now.
+    pub running: u32,
+    /// They beat a moment ago; otherwise `running` may be old.
+    pub fresh: bool,
+    /// Since when they have run nothing, as far as their beats tell.
+    pub idle_since: Option<Moment>,
+    /// What they answered when they were asked; only of pods that are looked after ([`Attention`]).
+    pub told: Option<Told>,
+}
+
+/// The answers of all workers of one pod, added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The queues that any of them fetches from.
+    pub consumes: BTreeSet<String>,
+    /// Since when none of them has fetched from any queue: the moment of the question.
+    pub stopped_since: Option<Moment>,
+    /// When the questions for the numbers below were asked: the oldest of them.
+    pub asked: Moment,
+    /// Tasks they run.
+    pub running: u32,
+    /// Tasks they have fetched and not begun.
+    pub reserved: u32,
+    /// Tasks with an ETA that they hold: those never run out, and go back to the queue when the worker stops.
+    pub scheduled: u32,
 }
 
 /// What to ask and what it means. Pure. One implementation per framework.
@@ -346,4 +423,7 @@ pub trait Framework: fmt::Debug + Send {
 
     /// Where this framework's workers announce themselves.
     fn listen(&self) -> Option<Listen>;
+
+    /// Looks after these pods from now on, and after no others. Nothing to do for one whose workers take no questions.
+    fn attend(&mut self, _: Attention) {}
 }

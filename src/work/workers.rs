@@ -1,6 +1,9 @@
 //! Who works: what the workers of one endpoint say of themselves, by heartbeat and by inspection.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{Inspect, Moment};
 
@@ -36,12 +39,36 @@ pub struct Worker {
     pub processed: u64,
     /// Tasks it has taken on since it was heard first: never falls, and does not jump when a lost voice comes back.
     pub taken: u64,
-    /// Its last answer to each inspection, with the time it came.
+    /// Since when it has run nothing: no beat told of a task, and none was taken on.
+    pub idle_since: Option<Moment>,
+    /// Its last answer to each inspection, with the time of the question.
     pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
     /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
     pub acknowledging: Option<(Moment, Inspection)>,
     /// How many tasks it runs at a time, and when it said so.
     pub slots: Option<(Moment, u32)>,
+    /// The queues it fetches from, and when it was asked for them.
+    pub queues: Option<(Moment, BTreeSet<String>)>,
+    /// Since when it has fetched from no queue: the time of the first of the questions it answered so without a break.
+    pub stopped_since: Option<Moment>,
+}
+
+impl Worker {
+    /// One of whom nothing is known but this beat.
+    fn new(active: u32, processed: u64, at: Moment) -> Self {
+        Self {
+            heard: at,
+            active,
+            processed,
+            taken: 0,
+            idle_since: None,
+            inspections: BTreeMap::new(),
+            acknowledging: None,
+            slots: None,
+            queues: None,
+            stopped_since: None,
+        }
+    }
 }
 
 /// A worker's answer to one inspection, reduced to counts.
@@ -60,18 +87,22 @@ impl Workers {
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
             return;
         }
-        let worker = self.nodes.entry(name).or_insert_with(|| Worker {
-            heard: at,
-            active,
-            processed,
-            taken: 0,
-            inspections: BTreeMap::new(),
-            acknowledging: None,
-            slots: None,
+        let worker = self
+            .nodes
+            .entry(name)
+            .or_insert_with(|| Worker::new(active, processed, at));
+        let new = processed.checked_sub(worker.processed).unwrap_or_else(|| {
+            // A smaller number is that of a new process under the same name: what the old one answered is void.
+            worker.inspections.clear();
+            (worker.queues, worker.stopped_since) = (None, None);
+            processed
         });
-        // A smaller number is that of a new process under the same name.
-        let new = processed.checked_sub(worker.processed).unwrap_or(processed);
         worker.taken = worker.taken.saturating_add(new);
+        worker.idle_since = match worker.idle_since {
+            _ if active > 0 => None,
+            Some(since) if new == 0 => Some(since),
+            _ => Some(at),
+        };
         (worker.heard, worker.active, worker.processed) = (at, active, processed);
     }
 
@@ -80,13 +111,27 @@ impl Workers {
         self.nodes.remove(&node_name(node));
     }
 
-    /// Takes the answer to an inspection in; from a node that never beat it is dropped.
-    pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, at: Moment) {
+    /// Takes the answer to an inspection of this time in; from a node that never beat it is dropped.
+    pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, asked: Moment) {
         if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
             if method == Inspect::Active && answer.tasks > 0 {
-                worker.acknowledging = Some((at, answer));
+                worker.acknowledging = Some((asked, answer));
             }
-            worker.inspections.insert(method, (at, answer));
+            let last = worker.inspections.entry(method).or_insert((asked, answer));
+            if last.0 <= asked {
+                *last = (asked, answer);
+            }
+        }
+    }
+
+    /// Takes the answer to [`Inspect::ActiveQueues`] in; from a node that never beat it is dropped.
+    pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment) {
+        let Some(worker) = self.nodes.get_mut(&node_name(node)) else {
+            return;
+        };
+        if worker.queues.as_ref().is_none_or(|(last, _)| *last <= asked) {
+            worker.stopped_since = queues.is_empty().then(|| worker.stopped_since.unwrap_or(asked));
+            worker.queues = Some((asked, queues.clone()));
         }
     }
 
@@ -146,6 +191,17 @@ pub enum Signal {
         method: Inspect,
         /// The answer as counts.
         answer: Inspection,
+        /// When it was asked.
+        asked: Moment,
+    },
+    /// The answer to [`Inspect::ActiveQueues`].
+    Queues {
+        /// Node name.
+        node: String,
+        /// The queues it fetches from.
+        queues: BTreeSet<String>,
+        /// When it was asked.
+        asked: Moment,
     },
     /// The answer to [`Inspect::Stats`].
     Slots {
@@ -166,7 +222,14 @@ impl Workers {
                 processed,
             } => self.heard(node, *active, *processed, at),
             Signal::Offline { node } => self.left(node),
-            Signal::Inspected { node, method, answer } => self.inspected(node, *method, *answer, at),
+            // Nobody can have been asked later than now.
+            Signal::Inspected {
+                node,
+                method,
+                answer,
+                asked,
+            } => self.inspected(node, *method, *answer, at.min(*asked)),
+            Signal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked)),
             Signal::Slots { node, slots } => self.told_slots(node, *slots, at),
         }
     }

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::work::PodWork;
+
 /// The annotation that orders a ReplicaSet's ready pods; absent means 0.
 pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
@@ -38,8 +40,8 @@ pub struct RemovalPlan {
 
 /// Whether a pod must stay: it runs a task, or is ready and silent (it starts, or is too busy to say a word). A pod that
 /// is not ready and was never heard is taken for one that starts or cannot start.
-fn must_stay(pod: &Pod, busy: &BTreeMap<String, u32>) -> bool {
-    busy.get(&pod.name).map_or(pod.ready, |tasks| *tasks > 0)
+fn must_stay(pod: &Pod, busy: &BTreeMap<String, PodWork>) -> bool {
+    busy.get(&pod.name).map_or(pod.ready, |work| work.running > 0)
 }
 
 /// Plans the way from `from` replicas down to `to`.
@@ -50,7 +52,7 @@ fn must_stay(pod: &Pod, busy: &BTreeMap<String, u32>) -> bool {
 ///
 /// The pods to keep are as many as are ready and busy, for with the costs written all others go before them, however many
 /// others there are. A busy pod that is *not* ready goes before idle ones whatever its cost: then nothing may go.
-pub fn plan(pods: &[Pod], busy: &BTreeMap<String, u32>, workers_heard: bool, from: u32, to: u32) -> RemovalPlan {
+pub fn plan(pods: &[Pod], busy: &BTreeMap<String, PodWork>, workers_heard: bool, from: u32, to: u32) -> RemovalPlan {
     if !workers_heard || to >= from {
         return RemovalPlan {
             allowed: to,

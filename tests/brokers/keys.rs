@@ -28,7 +28,11 @@ async fn two_queues_of_one_database_are_counted_apart() {
                 (tally.work.outstanding(), tally.work.running) == (count, 2)
             })
             .await;
-        assert_eq!(mine.busy.values().sum::<u32>(), 2, "its own workers only: {mine:?}");
+        assert_eq!(
+            mine.pods.values().map(|pod| pod.running).sum::<u32>(),
+            2,
+            "its own workers only: {mine:?}"
+        );
     }
     let both = bench.redis_cli(&["hlen", "unacked"]).await;
     assert_eq!(both, "10", "unacked really is shared");

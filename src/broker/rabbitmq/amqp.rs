@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     connection::{Link, Live, connect},
-    control::Inspector,
+    control::{Inspector, Letter},
     depths::Depths,
     feed::{Ends, Task},
     heartbeats::heartbeats,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     broker::{Address, Signal},
-    work::{Inspect, Moment, Reply, SampleError},
+    work::{Inspect, Moment, Read, Reply, SampleError},
 };
 
 /// Doubtful queues probed in one sample.
@@ -85,16 +85,17 @@ impl Amqp {
         }
     }
 
-    /// Asks the workers what is due, and the broker for the depth of `queues`: one answer each, in their order.
-    pub(super) async fn ask(&mut self, queues: &[&str], inspections: &[(Inspect, &str)], now: Moment) -> Vec<Answer> {
-        if queues.is_empty() && inspections.is_empty() && self.heartbeats.is_empty() {
+    /// Asks and tells the workers what is due, and asks the broker for the depth of `queues`: one answer each, in their
+    /// order.
+    pub(super) async fn ask(&mut self, queues: &[&str], letters: &[&Read], now: Moment) -> Vec<Answer> {
+        if queues.is_empty() && letters.is_empty() && self.heartbeats.is_empty() {
             return Vec::new();
         }
         let live = match self.connected(now).await {
             Ok(live) => live,
             Err(error) => return vec![Err(error); queues.len()],
         };
-        self.inspect(inspections, now);
+        self.write(letters, now);
         self.ask_depths(&live, queues, now).await
     }
 
@@ -163,27 +164,57 @@ impl Amqp {
         answers
     }
 
-    /// Passes questions on that were not asked a moment ago.
-    fn inspect(&mut self, inspections: &[(Inspect, &str)], now: Moment) {
-        for (method, exchange) in inspections {
-            let question = (*method, (*exchange).to_owned());
-            let last = self.inspected.get(&question);
-            if last.is_some_and(|last| now.saturating_sub(*last) < method.every()) {
-                continue;
-            }
+    /// Passes on what workers are asked and told; to all of them no question that they were asked a moment ago.
+    fn write(&mut self, letters: &[&Read], now: Moment) {
+        for letter in letters {
+            let (letter, exchange) = match letter {
+                Read::Inspect { method, mailbox } => {
+                    let question = (*method, mailbox.exchange.clone());
+                    let lately = |last: &Moment| now.saturating_sub(*last) < method.every();
+                    if mailbox.nodes.is_empty() && self.inspected.get(&question).is_some_and(lately) {
+                        continue;
+                    }
+                    self.inspected.insert(question, now);
+                    let letter = Letter::Question {
+                        method: *method,
+                        nodes: mailbox.nodes.clone(),
+                        asked: now,
+                    };
+                    (letter, &mailbox.exchange)
+                }
+                Read::Tell { order, mailbox } => {
+                    let letter = Letter::Order {
+                        order: order.clone(),
+                        nodes: mailbox.nodes.clone(),
+                    };
+                    (letter, &mailbox.exchange)
+                }
+                _ => continue,
+            };
             let ends = self.ends.clone();
-            let start = || Inspector::start(question.1.clone(), ends);
+            let start = || Inspector::start(exchange.clone(), ends);
             self.inspectors
-                .entry(question.1.clone())
+                .entry(exchange.clone())
                 .or_insert_with(start)
-                .ask(*method);
-            self.inspected.insert(question, now);
+                .write(letter);
         }
         self.inspected
             .retain(|_, last| now.saturating_sub(*last) < INSPECT_ENDS);
         let inspected = &self.inspected;
         self.inspectors
             .retain(|exchange, _| inspected.keys().any(|(_, asked)| asked == exchange));
+    }
+}
+
+impl Amqp {
+    /// The broker's permissions keep us from these workers.
+    pub(super) fn refuses(&self, letter: &Read) -> bool {
+        let (Read::Inspect { mailbox, .. } | Read::Tell { mailbox, .. }) = letter else {
+            return false;
+        };
+        self.inspectors
+            .get(&mailbox.exchange)
+            .is_some_and(Inspector::is_refused)
     }
 }
 

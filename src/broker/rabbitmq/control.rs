@@ -1,8 +1,14 @@
-//! Asks the workers by Celery's remote control: a broadcast into `<exchange>.pidbox`, answers from our own queue.
+//! Asks and tells the workers by Celery's remote control: a broadcast into `<exchange>.pidbox`, answers from our own queue.
 //!
 //! The two exchanges are the workers' own: as long as they do not exist, there is nobody to ask.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use futures::StreamExt;
 use lapin::{
@@ -18,9 +24,9 @@ use super::{
     feed::{Binding, Ends, Failed, Task, digested, open, own_name},
 };
 use crate::work::{
-    Inspect, SampleError,
+    Inspect, Moment, Order, SampleError,
     celery::{
-        control::{ReplyTo, answer, request},
+        control::{ReplyTo, answer, order, request},
         events::Wire,
     },
 };
@@ -34,48 +40,70 @@ const AGAIN_REFUSED: Duration = Duration::from_secs(300);
 /// Seconds after which a worker need not answer any more.
 const EXPIRES: u64 = 10;
 
-/// Questions that may wait; there are only four methods.
-const WAITING: usize = 8;
+/// Letters that may wait: the questions and orders of a few samples.
+const WAITING: usize = 256;
+
+/// What workers are asked or told.
+#[derive(Debug)]
+pub(super) enum Letter {
+    /// These nodes, or all, are asked.
+    Question {
+        method: Inspect,
+        nodes: Vec<String>,
+        asked: Moment,
+    },
+    /// These nodes are told.
+    Order { order: Order, nodes: Vec<String> },
+}
 
 /// Asks the workers behind one control exchange.
 #[derive(Debug)]
 pub(super) struct Inspector {
-    questions: mpsc::Sender<Inspect>,
+    letters: mpsc::Sender<Letter>,
+    refused: Arc<AtomicBool>,
     _task: Task,
 }
 
 impl Inspector {
     /// Starts one.
     pub(super) fn start(exchange: String, ends: Ends) -> Self {
-        let (questions, asked) = mpsc::channel(WAITING);
+        let (letters, written) = mpsc::channel(WAITING);
+        let refused = Arc::new(AtomicBool::new(false));
         Self {
-            questions,
-            _task: Task::spawn(serve(exchange, asked, ends)),
+            letters,
+            refused: refused.clone(),
+            _task: Task::spawn(serve(exchange, written, ends, refused)),
         }
     }
 
-    /// Asks, if it can: while there is no way to the workers, questions are dropped.
-    pub(super) fn ask(&self, method: Inspect) {
-        let _dropped_if_full = self.questions.try_send(method);
+    /// Writes, if it can: while there is no way to the workers, letters are dropped.
+    pub(super) fn write(&self, letter: Letter) {
+        let _dropped_if_full = self.letters.try_send(letter);
+    }
+
+    /// The broker's permissions refuse remote control.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 }
 
 /// For as long as the endpoint lives.
-async fn serve(exchange: String, mut questions: mpsc::Receiver<Inspect>, mut ends: Ends) {
+async fn serve(exchange: String, mut letters: mpsc::Receiver<Letter>, mut ends: Ends, refuses: Arc<AtomicBool>) {
     let mut said = false;
     while let Some(live) = ends.connected().await {
-        let refused = match converse(&live, &exchange, &mut questions, &ends).await {
+        let refused = match converse(&live, &exchange, &mut letters, &ends, &refuses).await {
             Ok(()) => false,
             Err(Failed::Amqp(error)) => broken(&error) == SampleError::Permission,
             Err(Failed::Name) => true,
         };
+        refuses.store(refused, Ordering::Relaxed);
         if refused && !said {
             said = true;
             tracing::warn!("the broker's permissions refuse remote control: what workers hold in memory is not known");
         }
         sleep(if refused { AGAIN_REFUSED } else { AGAIN }).await;
         // Whoever asked meanwhile asks again.
-        while questions.try_recv().is_ok() {}
+        while letters.try_recv().is_ok() {}
     }
 }
 
@@ -83,8 +111,9 @@ async fn serve(exchange: String, mut questions: mpsc::Receiver<Inspect>, mut end
 async fn converse(
     live: &Live,
     exchange: &str,
-    questions: &mut mpsc::Receiver<Inspect>,
+    letters: &mut mpsc::Receiver<Letter>,
     ends: &Ends,
+    refuses: &AtomicBool,
 ) -> Result<(), Failed> {
     let channel = live.connection.create_channel().await?;
     let reply = ReplyTo { oid: own_name() };
@@ -100,11 +129,18 @@ async fn converse(
                 let Some(delivery) = delivery else { return Ok(()) };
                 let delivery = delivery?;
                 digested(live, &delivery);
+                refuses.store(false, Ordering::Relaxed);
                 ends.send(answer(&delivery.data, ticket(&delivery).as_deref(), Wire::Plain));
             }
-            method = questions.recv() => {
-                let Some(method) = method else { return Ok(()) };
-                publish(&channel, exchange, &request(method, &reply, Wire::Plain, exchange)).await?;
+            letter = letters.recv() => {
+                let Some(letter) = letter else { return Ok(()) };
+                let payload = match letter {
+                    Letter::Question { method, nodes, asked } => {
+                        request(method, &nodes, &reply, Wire::Plain, exchange, asked)
+                    }
+                    Letter::Order { order: what, nodes } => order(&what, &nodes, Wire::Plain, exchange, ""),
+                };
+                publish(&channel, exchange, &payload).await?;
             }
         }
     }

@@ -28,7 +28,7 @@ use self::{
     memory::{Answer, Memory},
 };
 use super::{Address, Endpoint, Kind, Signal, Tls, management};
-use crate::work::{Inspect, Listen, Moment, Read, Reply, SampleError};
+use crate::work::{Listen, Moment, Read, Reply, SampleError};
 
 /// Beyond so many queues to declare, one totals call for the virtual host is the cheaper way: 500 declares take 180 ms,
 /// the call 20 ms.
@@ -95,8 +95,14 @@ impl Endpoint for RabbitMqEndpoint {
             }
         };
         let depths = names(&sorted.depths);
-        let depths = self.amqp.ask(&depths, &sorted.inspections, moment);
+        let letters: Vec<_> = sorted.letters.iter().map(|(_, letter)| *letter).collect();
+        let depths = self.amqp.ask(&depths, &letters, moment);
         let (totals, depths) = tokio::join!(totals, depths);
+        for (place, letter) in &sorted.letters {
+            if self.amqp.refuses(letter) {
+                put(&mut sorted.answers, *place, Ok(Reply::Refused));
+            }
+        }
         let places = sorted.totals.iter().chain(&sorted.depths).map(|(place, _)| *place);
         for (place, answer) in places.zip(totals.into_iter().chain(depths)) {
             put(&mut sorted.answers, place, answer);
@@ -163,8 +169,8 @@ struct Sorted<'a> {
     depths: Vec<(usize, &'a str)>,
     /// The same for the totals.
     totals: Vec<(usize, &'a str)>,
-    /// Inspections: method and exchange.
-    inspections: Vec<(Inspect, &'a str)>,
+    /// What workers are asked or told, with the places in the sample.
+    letters: Vec<(usize, &'a Read)>,
 }
 
 impl<'a> Sorted<'a> {
@@ -181,8 +187,8 @@ impl<'a> Sorted<'a> {
                     sorted.totals.push((place, queue));
                     Err(SampleError::NotYet)
                 }
-                Read::Inspect { method, exchange, .. } => {
-                    sorted.inspections.push((*method, exchange));
+                Read::Inspect { .. } | Read::Tell { .. } => {
+                    sorted.letters.push((place, read));
                     Ok(Reply::Asked)
                 }
                 _ => Err(SampleError::Protocol),

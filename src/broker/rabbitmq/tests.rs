@@ -10,6 +10,7 @@ mod fake;
 use self::fake::{Fake, Says};
 use super::*;
 use crate::broker::Secret;
+use crate::work::{Inspect, Mailbox};
 
 fn address(port: u16) -> Address {
     Address {
@@ -219,8 +220,11 @@ async fn reads_of_other_brokers_are_refused_and_inspections_answered_elsewhere()
     let members = Read::SetMembers { key: "k".into() };
     let inspect = Read::Inspect {
         method: Inspect::Active,
-        exchange: "celery".into(),
-        prefix: String::new(),
+        mailbox: Mailbox {
+            exchange: "celery".into(),
+            prefix: String::new(),
+            nodes: Vec::new(),
+        },
     };
     let answers = endpoint.sample(&[members, inspect, depth("q")], at(0)).await;
     let expected = [Err(SampleError::Protocol), Ok(Reply::Asked), Err(SampleError::Refused)];

@@ -1,9 +1,13 @@
-//! Asks Celery's workers what they hold, by remote control over Redis, and collects their answers at later samples.
+//! Asks Celery's workers what they hold, and tells them what to do, by remote control over Redis; answers are collected
+//! at later samples.
 //!
 //! An answer is an element of a list of our own, into which workers push as long as a set says where we are. That entry
 //! is there only while answers are outstanding, so that nothing is pushed for ever after we are gone.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     backoff::random,
@@ -11,7 +15,7 @@ use super::{
     resp::{Commands, LINE, Value},
 };
 use crate::work::{
-    Inspect, Moment, Read, SampleError, Signal,
+    Inspect, Mailbox, Moment, Read, SampleError, Signal,
     celery::{
         control::{self, ReplyTo},
         events::Wire,
@@ -144,39 +148,67 @@ impl Inspections {
         commands
     }
 
+    /// Publishes questions and orders, application by application.
     async fn ask(&mut self, link: &mut Link, reads: &[Read], now: Moment) -> Result<(), SampleError> {
-        for read in reads {
-            let Read::Inspect {
-                method,
-                exchange,
-                prefix,
-            } = read
-            else {
-                continue;
-            };
+        let mailboxes = reads.iter().filter_map(mailbox);
+        let applications: BTreeSet<_> = mailboxes.map(|of| (&of.exchange, &of.prefix)).collect();
+        for (exchange, prefix) in applications {
             let channel = self.channels.entry((exchange.clone(), prefix.clone())).or_default();
-            if !channel.may_ask(*method, now) {
-                continue;
-            }
-            channel.asked.insert(*method, now);
-            channel.until = now.saturating_add(PATIENCE);
-            let mut commands = Commands::default();
-            if !channel.bound {
-                let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid);
-                commands.add(&[b"SADD", set.as_bytes(), member.as_bytes()]);
-            }
-            let request = control::request(*method, &self.reply, Wire::Kombu, exchange);
             let to = control::channel(prefix, self.db, exchange);
-            commands.add(&[b"PUBLISH", to.as_bytes(), &request]);
-            // Whatever happens to the reply, the entry may be there now.
-            channel.bound = true;
-            let replies = link.ask(&commands, LINE * 2).await?;
+            let mut commands = Commands::default();
+            // How many answers each command brings at most.
+            let mut answers = Vec::new();
+            for (number, read) in reads.iter().enumerate() {
+                let of = mailbox(read).filter(|of| (&of.exchange, &of.prefix) == (exchange, prefix));
+                let Some(Mailbox { nodes, .. }) = of.filter(|_| channel.off_until <= now) else {
+                    continue;
+                };
+                let (payload, expected) = match read {
+                    Read::Inspect { method, .. } if nodes.is_empty() && !channel.may_ask(*method, now) => continue,
+                    Read::Inspect { method, .. } => {
+                        if !channel.bound {
+                            let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid);
+                            commands.add(&[b"SADD", set.as_bytes(), member.as_bytes()]);
+                            answers.push(0);
+                        }
+                        // Whatever happens to the reply, the entry may be there then.
+                        channel.bound = true;
+                        channel.until = now.saturating_add(PATIENCE);
+                        channel.asked.insert(*method, now);
+                        let request = control::request(*method, nodes, &self.reply, Wire::Kombu, exchange, now);
+                        let all = nodes.is_empty().then_some(u64::MAX);
+                        (request, all.unwrap_or(nodes.len() as u64))
+                    }
+                    Read::Tell { order, .. } => {
+                        let tag = format!("{}.{}.{number}", self.reply.oid, now.as_millis());
+                        (control::order(order, nodes, Wire::Kombu, exchange, &tag), 0)
+                    }
+                    _ => continue,
+                };
+                commands.add(&[b"PUBLISH", to.as_bytes(), &payload]);
+                answers.push(expected);
+            }
+            let replies = link.ask(&commands, LINE * commands.count() as u64).await?;
             match replies.iter().map(Value::count).collect::<Result<Vec<_>, _>>() {
-                Ok(counts) => channel.heard += counts.last().copied().unwrap_or(0),
+                Ok(heard) => channel.heard += heard.iter().zip(&answers).map(|(a, b)| a.min(b)).sum::<u64>(),
                 Err(_) => channel.refused(now),
             }
         }
         Ok(())
+    }
+
+    /// These workers can be neither asked nor told anything: it is refused.
+    pub(super) fn is_refused(&self, read: &Read, now: Moment) -> bool {
+        let channel = mailbox(read).and_then(|of| self.channels.get(&(of.exchange.clone(), of.prefix.clone())));
+        channel.is_some_and(|channel| channel.off_until > now)
+    }
+}
+
+/// Whose remote control a read means, if any.
+fn mailbox(read: &Read) -> Option<&Mailbox> {
+    match read {
+        Read::Inspect { mailbox, .. } | Read::Tell { mailbox, .. } => Some(mailbox),
+        _ => None,
     }
 }
 

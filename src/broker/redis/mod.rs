@@ -233,7 +233,12 @@ impl Endpoint for RedisEndpoint {
                 question.fail(error, &mut self.memory);
             }
         }
-        let answers: Vec<_> = questions.into_iter().map(Question::answer).collect();
+        let answers: Vec<_> = (reads.iter().zip(questions))
+            .map(|(read, question)| match question.answer() {
+                Ok(Reply::Asked) if self.inspections.is_refused(read, moment) => Ok(Reply::Refused),
+                answer => answer,
+            })
+            .collect();
         // Without credentials every command is refused, one by one, on a connection that is well.
         let locked_out = Err(SampleError::Authentication);
         match broken.or_else(|| answers.contains(&locked_out).then_some(SampleError::Authentication)) {

@@ -72,7 +72,7 @@ impl<'a> Question<'a> {
     pub(super) fn new(read: &'a Read) -> Self {
         let next = match read {
             Read::ListCensus { .. } | Read::HashCensus { .. } | Read::SetMembers { .. } => Next::Size,
-            Read::Inspect { .. } => Next::Done(Ok(Reply::Asked)),
+            Read::Inspect { .. } | Read::Tell { .. } => Next::Done(Ok(Reply::Asked)),
             Read::QueueDepth { .. } | Read::QueueTotals { .. } => Next::Done(Err(SampleError::Protocol)),
         };
         Self { read, next }

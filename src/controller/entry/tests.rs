@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     controller::target::MANAGER,
-    work::{Work, celery::CeleryConfig},
+    work::{PodWork, Work, celery::CeleryConfig},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -211,6 +211,14 @@ fn a_count_stays_fresh_while_its_endpoint_rests() {
     ));
 }
 
+fn running((name, running): (&str, u32)) -> (String, PodWork) {
+    let pod = PodWork {
+        running,
+        ..PodWork::default()
+    };
+    (name.to_owned(), pod)
+}
+
 #[test]
 fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
     let mut entry = mail();
@@ -221,7 +229,7 @@ fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
                 next_due: Some(next_due),
                 ..Work::default()
             },
-            busy: [("a".to_owned(), 2), ("b".to_owned(), 0), ("c".to_owned(), 1)].into(),
+            pods: [("a", 2), ("b", 0), ("c", 1)].map(running).into(),
             workers_heard: true,
             processed: Some(9),
             ..Tally::default()

@@ -7,9 +7,15 @@
 //! header `clock` = 1 (an integer); an `expires` header is optional (Unix seconds), and the `ticket` is in the body.
 //! Workers create both exchanges; while there are none, there is nobody to ask.
 //!
-//! The ticket of a request is the method's name: so answers need no memory of what was asked.
+//! The ticket of a request is the method's name and the time of the question: so answers need no memory of what was
+//! asked. Orders ask for no answer.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -21,7 +27,7 @@ use super::{
     stats,
     wire::{self, Wire},
 };
-use crate::work::{Inspect, Inspection, Signal};
+use crate::work::{Inspect, Inspection, Moment, Order, Signal};
 
 /// Where the workers' answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,25 +37,54 @@ pub struct ReplyTo {
 }
 
 /// The bytes to publish: on Redis to [`channel`], on AMQP to the exchange `<exchange>.pidbox` with an empty routing key.
-/// Every worker answers. `exchange`: Celery's `control_exchange`.
-pub fn request(method: Inspect, reply: &ReplyTo, wire: Wire, exchange: &str) -> Vec<u8> {
+/// These nodes answer; if there are none, every worker. `exchange`: Celery's `control_exchange`.
+pub fn request(
+    method: Inspect,
+    nodes: &[String],
+    reply: &ReplyTo,
+    wire: Wire,
+    exchange: &str,
+    asked: Moment,
+) -> Vec<u8> {
+    let ticket = format!("{}.{}", method.name(), asked.as_millis());
+    let tag = format!("{}.{ticket}", reply.oid);
     let body = json!({
         "method": method.name(),
         "arguments": {},
-        "destination": null,
+        "destination": destination(nodes),
         "pattern": null,
         "matcher": null,
-        "ticket": method.name(),
+        "ticket": ticket,
         "reply_to": {"exchange": format!("reply.{exchange}.pidbox"), "routing_key": reply.oid},
-    })
-    .to_string()
-    .into_bytes();
+    });
+    wrapped(&body, wire, exchange, &tag)
+}
+
+/// The same for an order, which nobody answers. `tag` names the delivery on Redis.
+pub fn order(order: &Order, nodes: &[String], wire: Wire, exchange: &str, tag: &str) -> Vec<u8> {
+    let (method, queue) = match order {
+        Order::CancelConsumer(queue) => ("cancel_consumer", queue),
+        Order::AddConsumer(queue) => ("add_consumer", queue),
+    };
+    let body = json!({
+        "method": method,
+        "arguments": {"queue": queue},
+        "destination": destination(nodes),
+        "pattern": null,
+        "matcher": null,
+    });
+    wrapped(&body, wire, exchange, tag)
+}
+
+fn destination(nodes: &[String]) -> Option<&[String]> {
+    Some(nodes).filter(|nodes| !nodes.is_empty())
+}
+
+fn wrapped(body: &serde_json::Value, wire: Wire, exchange: &str, tag: &str) -> Vec<u8> {
+    let body = body.to_string().into_bytes();
     match wire {
         Wire::Plain => body,
-        Wire::Kombu => {
-            let tag = format!("{}.{}", reply.oid, method.name());
-            wire::envelope(&body, &format!("{exchange}.pidbox"), &tag)
-        }
+        Wire::Kombu => wire::envelope(&body, &format!("{exchange}.pidbox"), tag),
     }
 }
 
@@ -79,9 +114,13 @@ pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Vec<Signal> {
 
 fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signal>> {
     let unwrapped = wire::unwrap(payload, wire)?;
-    let ticket = unwrapped.ticket.as_deref().or(ticket)?;
+    let (ticket, asked) = unwrapped.ticket.as_deref().or(ticket)?.split_once('.')?;
+    let asked = Duration::from_millis(asked.parse().ok()?);
     if ticket == Inspect::Stats.name() {
         return stats::signals(&unwrapped.body);
+    }
+    if ticket == Inspect::ActiveQueues.name() {
+        return queues(&unwrapped.body, asked);
     }
     let method = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
         .into_iter()
@@ -92,8 +131,28 @@ fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signa
             node: node.clone().into_owned(),
             method,
             answer,
+            asked,
         };
         wire::is_node_name(&node).then_some(answer.0)?.map(signal)
+    });
+    Some(known.collect())
+}
+
+#[derive(Deserialize)]
+struct Queue {
+    name: String,
+}
+
+/// Which queues each node fetches from; what is no list of queues says nothing.
+fn queues(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
+    let answers: BTreeMap<Cow<str>, serde_json::Value> = serde_json::from_slice(body).ok()?;
+    let known = answers.into_iter().filter_map(|(node, answer)| {
+        let queues: Vec<Queue> = serde_json::from_value(answer).ok()?;
+        wire::is_node_name(&node).then(|| Signal::Queues {
+            node: node.into_owned(),
+            queues: queues.into_iter().map(|queue| queue.name).collect::<BTreeSet<_>>(),
+            asked,
+        })
     });
     Some(known.collect())
 }

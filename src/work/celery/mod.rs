@@ -5,6 +5,7 @@
 //! | `mod.rs` | [`Celery`], the framework, and [`CeleryConfig`], what a pool says of its application |
 //! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
 //! | `rabbitmq.rs` | the count on RabbitMQ |
+//! | `attend.rs` | asking single pods what they hold, and telling them to stop or resume fetching |
 //! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
@@ -15,6 +16,7 @@
 //! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
 #![deny(clippy::disallowed_methods)]
 
+mod attend;
 pub mod control;
 pub mod events;
 pub(super) mod message;
@@ -29,7 +31,7 @@ mod wire;
 
 use own::Own;
 
-use super::{Framework, Inspect, Listen, Now, Read, Reply, SampleError, Tally, Workers};
+use super::{Attention, Framework, Inspect, Listen, Mailbox, Now, Read, Reply, SampleError, Tally, Workers};
 
 /// Which broker the pool's Celery application uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +101,16 @@ impl Default for CeleryConfig {
 #[derive(Clone, Debug)]
 pub struct Celery {
     config: CeleryConfig,
+    attention: Attention,
 }
 
 impl Celery {
     /// For this pool.
     pub fn new(config: CeleryConfig) -> Self {
-        Self { config }
+        Self {
+            config,
+            attention: Attention::new(),
+        }
     }
 }
 
@@ -117,22 +123,36 @@ impl CeleryConfig {
     fn inspect(&self, method: Inspect) -> Read {
         Read::Inspect {
             method,
+            mailbox: self.mailbox(Vec::new()),
+        }
+    }
+
+    fn mailbox(&self, nodes: Vec<String>) -> Mailbox {
+        Mailbox {
             exchange: self.control_exchange.clone(),
             prefix: match self.broker {
                 BrokerKind::Redis { .. } => self.key_prefix.clone(),
                 BrokerKind::RabbitMq { .. } => String::new(),
             },
+            nodes,
         }
     }
+}
+
+/// The broker's permissions keep us from asking or telling workers.
+fn control_refused(replies: &[Result<Reply, SampleError>]) -> bool {
+    replies.contains(&Ok(Reply::Refused))
 }
 
 impl Framework for Celery {
     fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
         let own = Own::among(workers, &self.config.target, now.moment);
-        match self.config.broker {
+        let mut reads = match self.config.broker {
             BrokerKind::Redis { .. } => self::redis::reads(&self.config, &own, last),
             BrokerKind::RabbitMq { management } => rabbitmq::reads(&self.config, management, &own, last),
-        }
+        };
+        reads.extend(attend::reads(&self.config, &own, &self.attention));
+        reads
     }
 
     fn tally(
@@ -143,10 +163,18 @@ impl Framework for Celery {
         now: Now,
     ) -> Result<Tally, SampleError> {
         let own = Own::among(workers, &self.config.target, now.moment);
-        match self.config.broker {
+        let mut tally = match self.config.broker {
             BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
+        }?;
+        for (name, pod) in tally
+            .pods
+            .iter_mut()
+            .filter(|(name, _)| self.attention.contains_key(*name))
+        {
+            pod.told = own.told(name);
         }
+        Ok(tally)
     }
 
     fn listen(&self) -> Option<Listen> {
@@ -158,6 +186,10 @@ impl Framework for Celery {
             }
             BrokerKind::RabbitMq { .. } => Listen::TopicExchange(config.event_exchange.clone()),
         })
+    }
+
+    fn attend(&mut self, attention: Attention) {
+        self.attention = attention;
     }
 }
 

@@ -5,10 +5,13 @@
 //! Until an answer comes every running task is taken for an early one and counted on top: too many for a moment rather
 //! than too few.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::pods;
-use crate::work::{Inspect, Inspection, Moment, Tally, Work, Worker, Workers};
+use crate::work::{Inspect, Inspection, Moment, PodWork, Tally, Told, Work, Worker, Workers};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -20,20 +23,50 @@ const SHARE_AGES: Duration = Duration::from_secs(20);
 /// A worker is asked again how many tasks it runs at a time after this time: little but `pool_grow` changes that.
 const SLOTS_AGE: Duration = Duration::from_secs(300);
 
+/// A worker that beat so long ago missed a beat at least: what it said may be old.
+const BEATS: Duration = Duration::from_secs(5);
+
 /// The pool's live workers, with their pods' names.
 pub(super) struct Own<'a> {
     workers: Vec<(&'a str, &'a Worker)>,
+    /// Their names, in the same order.
+    nodes: Vec<&'a str>,
     now: Moment,
 }
 
 impl<'a> Own<'a> {
     /// Those among all workers of the endpoint that run in the target's pods.
     pub(super) fn among(workers: &'a Workers, target: &str, now: Moment) -> Self {
-        let workers = workers
+        let (nodes, workers) = workers
             .live_on(pods::common_prefix(target), now)
-            .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, worker)))
-            .collect();
-        Self { workers, now }
+            .filter_map(|(node, worker)| Some((node, (pods::pod_of(node, target)?, worker))))
+            .unzip();
+        Self { workers, nodes, now }
+    }
+
+    /// The workers of one pod, with their names.
+    pub(super) fn on<'b>(&'b self, pod: &'b str) -> impl Iterator<Item = (&'a str, &'a Worker)> + 'b {
+        let all = self.nodes.iter().zip(&self.workers);
+        all.filter(move |(_, (of, _))| *of == pod)
+            .map(|(node, (_, worker))| (*node, *worker))
+    }
+
+    /// What all workers of a pod answered, once each has answered everything.
+    pub(super) fn told(&self, pod: &str) -> Option<Told> {
+        let answers = self.on(pod).map(|(_, worker)| {
+            let (_, consumes) = worker.queues.as_ref()?;
+            let of = |method| worker.inspections.get(&method);
+            let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
+            Some(Told {
+                consumes: consumes.clone(),
+                stopped_since: worker.stopped_since,
+                asked: active.0.min(reserved.0),
+                running: active.1.tasks,
+                reserved: reserved.1.tasks,
+                scheduled: scheduled.1.tasks,
+            })
+        });
+        answers.reduce(|a, b| Some(add(a?, b?)))?
     }
 
     /// There are any.
@@ -109,15 +142,27 @@ impl<'a> Own<'a> {
 
     /// A tally of this work and what the workers say.
     pub(super) fn tally(&self, work: Work) -> Tally {
-        let mut busy = BTreeMap::<String, u32>::new();
-        for (pod, worker) in &self.workers {
+        let mut pods = BTreeMap::<String, PodWork>::new();
+        for (name, worker) in &self.workers {
+            let of = PodWork {
+                running: worker.active,
+                fresh: self.now.saturating_sub(worker.heard) <= BEATS,
+                idle_since: worker.idle_since,
+                told: None,
+            };
             // Several nodes may share a pod.
-            let active = busy.entry((*pod).to_owned()).or_default();
-            *active = active.saturating_add(worker.active);
+            match pods.get_mut(*name) {
+                Some(pod) => {
+                    pod.running = pod.running.saturating_add(of.running);
+                    pod.fresh &= of.fresh;
+                    pod.idle_since = pod.idle_since.zip(of.idle_since).map(|(a, b)| a.max(b));
+                }
+                None => drop(pods.insert((*name).to_owned(), of)),
+            }
         }
         Tally {
             work,
-            busy,
+            pods,
             slots: self.slots(),
             processed: self
                 .any()
@@ -127,12 +172,24 @@ impl<'a> Own<'a> {
         }
     }
 
-    fn each(&self) -> impl Iterator<Item = &'a Worker> {
+    fn each(&self) -> impl Iterator<Item = &'a Worker> + '_ {
         self.workers.iter().map(|(_, worker)| *worker)
     }
 
     fn acknowledging(&self, worker: &Worker, holds: Duration) -> Option<Inspection> {
         let (at, answer) = worker.acknowledging?;
         (self.now.saturating_sub(at) <= holds).then_some(answer)
+    }
+}
+
+/// Two workers of one pod as one.
+fn add(a: Told, b: Told) -> Told {
+    Told {
+        consumes: a.consumes.into_iter().chain(b.consumes).collect::<BTreeSet<_>>(),
+        stopped_since: a.stopped_since.zip(b.stopped_since).map(|(a, b)| a.max(b)),
+        asked: a.asked.min(b.asked),
+        running: a.running.saturating_add(b.running),
+        reserved: a.reserved.saturating_add(b.reserved),
+        scheduled: a.scheduled.saturating_add(b.scheduled),
     }
 }

@@ -10,7 +10,7 @@
 //!   their queue as ready messages, so one worker has to stay for them. Quorum queues with native delayed delivery need
 //!   none of this: their tasks become ready by themselves.
 
-use super::{CeleryConfig, own::Own};
+use super::{CeleryConfig, control_refused, own::Own};
 use crate::work::{Inspect, QueueTally, Read, Reply, SampleError, Tally, Work};
 
 /// Depth and totals queue by queue, then remote control if there is anyone to ask.
@@ -61,7 +61,7 @@ pub(super) fn tally(
         unacked = unacked.zip(held).map(|(sum, held)| sum.saturating_add(held));
         queues.push(tally);
     }
-    let refused = reads.iter().zip(replies).find_map(|(read, reply)| match (read, reply) {
+    let failed = reads.iter().zip(replies).find_map(|(read, reply)| match (read, reply) {
         (Read::Inspect { .. }, Err(error)) => Some(*error),
         _ => None,
     });
@@ -84,7 +84,8 @@ pub(super) fn tally(
     };
     Ok(Tally {
         queues,
-        degraded: degraded.or(refused),
+        degraded: degraded.or(failed),
+        control_refused: control_refused(replies),
         ..own.tally(work)
     })
 }

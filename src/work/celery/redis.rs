@@ -15,7 +15,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CeleryConfig, own::Own, unacked};
+use super::{CeleryConfig, control_refused, own::Own, unacked};
 use crate::work::{
     Census, Digest, Inspect, Now, Oldest, QueueTally, Read, Reply, SampleError, Since, Tally, WAKE_AHEAD, Work,
 };
@@ -90,8 +90,10 @@ pub(super) fn tally(
                     bindings.insert(exchange, unacked::bindings(members, &config.separator));
                 }
             }
-            (Read::SetMembers { .. } | Read::Inspect { .. }, Err(error)) => degraded = degraded.or(Some(*error)),
-            (Read::Inspect { .. }, Ok(_)) => {}
+            (Read::SetMembers { .. } | Read::Inspect { .. } | Read::Tell { .. }, Err(error)) => {
+                degraded = degraded.or(Some(*error))
+            }
+            (Read::Inspect { .. } | Read::Tell { .. }, Ok(_)) => {}
             (_, Err(error)) => return Err(*error),
             (_, Ok(_)) => return Err(SampleError::Protocol),
         }
@@ -117,6 +119,7 @@ pub(super) fn tally(
         queues,
         exchanges: exchanges(held),
         degraded,
+        control_refused: control_refused(replies),
         ..own.tally(work)
     })
 }

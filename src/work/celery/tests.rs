@@ -40,7 +40,14 @@ pub(super) fn workers(active: &[u32]) -> Workers {
 pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u32, acknowledged: u32) {
     let answer = Inspection { tasks, acknowledged };
     let node = node(n);
-    workers.take(&Signal::Inspected { node, method, answer }, now().moment);
+    let asked = now().moment;
+    let signal = Signal::Inspected {
+        node,
+        method,
+        answer,
+        asked,
+    };
+    workers.take(&signal, asked);
 }
 
 /// A pool `mail` with these queues.
@@ -91,7 +98,7 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     all.heard(&node(0), 1, 104, now().moment);
     let own = Own::among(&all, "mail", now().moment);
     let tally = own.tally(Work::default());
-    let busy: Vec<_> = tally.busy.iter().map(|(pod, active)| (&**pod, *active)).collect();
+    let busy: Vec<_> = tally.pods.iter().map(|(pod, work)| (&**pod, work.running)).collect();
     assert_eq!(busy, [("mail-6d5f7c9b8-aaaa0", 3), ("mail-6d5f7c9b8-aaaa1", 0)]);
     assert_eq!(tally.processed, Some(3));
     assert!(tally.workers_heard);

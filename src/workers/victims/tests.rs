@@ -13,8 +13,15 @@ fn pod(name: &str) -> Pod {
     }
 }
 
-fn busy<const N: usize>(workers: [(&str, u32); N]) -> BTreeMap<String, u32> {
-    workers.map(|(name, tasks)| (name.to_owned(), tasks)).into()
+fn busy<const N: usize>(workers: [(&str, u32); N]) -> BTreeMap<String, PodWork> {
+    workers.map(|(name, tasks)| (name.to_owned(), running(tasks))).into()
+}
+
+fn running(running: u32) -> PodWork {
+    PodWork {
+        running,
+        ..PodWork::default()
+    }
 }
 
 fn costs<const N: usize>(costs: [(&str, i32); N]) -> Vec<(String, i32)> {
@@ -160,7 +167,7 @@ proptest! {
             ranked.pod.name = format!("pod-{number}");
         }
         let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
-        let heard = set.iter().filter_map(|ranked| Some((ranked.pod.name.clone(), ranked.tasks?)));
+        let heard = set.iter().filter_map(|ranked| Some((ranked.pod.name.clone(), running(ranked.tasks?))));
         let busy: BTreeMap<_, _> = heard.collect();
         let from = u32::try_from(pods.iter().filter(|pod| !pod.terminating).count()).unwrap();
         let to = to.min(from);

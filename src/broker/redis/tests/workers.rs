@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
 use super::{server::eventually, *};
+use crate::work::Mailbox;
 
 /// kombu's envelope around this body.
 fn envelope(body: &Json, ticket: &str) -> Vec<u8> {
@@ -102,8 +103,11 @@ async fn a_flood_neither_blocks_nor_grows() {
 fn inspect() -> Read {
     Read::Inspect {
         method: Inspect::Active,
-        exchange: "celery".to_owned(),
-        prefix: "shop:".to_owned(),
+        mailbox: Mailbox {
+            exchange: "celery".to_owned(),
+            prefix: "shop:".to_owned(),
+            nodes: Vec::new(),
+        },
     }
 }
 
@@ -122,7 +126,7 @@ fn plain(command: &str) -> String {
 async fn workers_are_asked_and_their_answers_collected() {
     let answer = envelope(
         &json!({"celery@a": [{"acknowledged": true}, {"acknowledged": false}]}),
-        "active",
+        "active.1000",
     );
     let server = Server::start(move |_, words| match words {
         ["PUBLISH", ..] => say(":1\r\n"),
@@ -154,7 +158,10 @@ async fn workers_are_asked_and_their_answers_collected() {
     );
     assert_eq!(log[2].len(), 2, "asked again after two seconds: {:?}", log[2]);
 
-    let Signal::Inspected { node, method, answer } = next(&mut redis).await else {
+    let Signal::Inspected {
+        node, method, answer, ..
+    } = next(&mut redis).await
+    else {
         panic!("no answer");
     };
     assert_eq!((node.as_str(), method), ("celery@a", Inspect::Active));

@@ -8,18 +8,34 @@ fn reply_to() -> ReplyTo {
     ReplyTo { oid: "twp-1234".into() }
 }
 
+const ASKED: Moment = Duration::from_secs(5);
+
 fn parse(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
 }
 
 #[test]
 fn a_request_is_what_celery_sends() {
-    let body = parse(&request(Inspect::Active, &reply_to(), Wire::Plain, "celery"));
+    let body = parse(&request(
+        Inspect::Active,
+        &[],
+        &reply_to(),
+        Wire::Plain,
+        "celery",
+        ASKED,
+    ));
     let truth = json!({"method": "active", "arguments": {}, "destination": null, "pattern": null, "matcher": null,
-        "ticket": "active", "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "twp-1234"}});
+        "ticket": "active.5000", "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "twp-1234"}});
     assert_eq!(body, truth);
 
-    let envelope = parse(&request(Inspect::Active, &reply_to(), Wire::Kombu, "celery"));
+    let envelope = parse(&request(
+        Inspect::Active,
+        &[],
+        &reply_to(),
+        Wire::Kombu,
+        "celery",
+        ASKED,
+    ));
     let inner = STANDARD.decode(envelope["body"].as_str().unwrap()).unwrap();
     assert_eq!(parse(&inner), truth);
     assert_eq!(envelope["properties"]["body_encoding"], "base64");
@@ -53,6 +69,7 @@ fn inspected(method: Inspect, tasks: u32, acknowledged: u32) -> Vec<Signal> {
         node: "w1@vm".into(),
         method,
         answer: Inspection { tasks, acknowledged },
+        asked: ASKED,
     }]
 }
 
@@ -68,21 +85,21 @@ fn on_redis(body: &str, ticket: &str) -> Vec<u8> {
 #[test]
 fn answers_become_counts() {
     assert_eq!(
-        answer(&on_redis(ACTIVE, "active"), None, Wire::Kombu),
+        answer(&on_redis(ACTIVE, "active.5000"), None, Wire::Kombu),
         inspected(Inspect::Active, 2, 1)
     );
     assert_eq!(
-        answer(ACTIVE.as_bytes(), Some("active"), Wire::Plain),
+        answer(ACTIVE.as_bytes(), Some("active.5000"), Wire::Plain),
         inspected(Inspect::Active, 2, 1)
     );
     let scheduled =
         r#"{"w1@vm":[{"eta":"2026-11-23T10:00:00+00:00","priority":6,"request":{"id":"x","acknowledged":false}}]}"#;
     assert_eq!(
-        answer(scheduled.as_bytes(), Some("scheduled"), Wire::Plain),
+        answer(scheduled.as_bytes(), Some("scheduled.5000"), Wire::Plain),
         inspected(Inspect::Scheduled, 1, 0)
     );
     assert_eq!(
-        answer(br#"{"w1@vm":[]}"#, Some("reserved"), Wire::Plain),
+        answer(br#"{"w1@vm":[]}"#, Some("reserved.5000"), Wire::Plain),
         inspected(Inspect::Reserved, 0, 0)
     );
 }
@@ -92,11 +109,11 @@ fn the_answer_to_stats_becomes_slots() {
     let stats = r#"{"w1@vm":{"pool":{"max-concurrency":3,"processes":[1,2,3]}}}"#;
     let node = "w1@vm".to_owned();
     assert_eq!(
-        answer(&on_redis(stats, "stats"), None, Wire::Kombu),
+        answer(&on_redis(stats, "stats.5000"), None, Wire::Kombu),
         [Signal::Slots { node, slots: 3 }]
     );
-    assert_eq!(answer(stats.as_bytes(), Some("active"), Wire::Plain), vec![]);
-    assert_eq!(answer(ACTIVE.as_bytes(), Some("stats"), Wire::Plain), vec![]);
+    assert_eq!(answer(stats.as_bytes(), Some("active.5000"), Wire::Plain), vec![]);
+    assert_eq!(answer(ACTIVE.as_bytes(), Some("stats.5000"), Wire::Plain), vec![]);
 }
 
 #[test]
@@ -104,21 +121,24 @@ fn anything_else_says_nothing() {
     for (payload, ticket) in [
         (ACTIVE, None),
         (ACTIVE, Some("ping")),
-        (r#"{"w1@vm":{"error":"KeyError('nosuch')"}}"#, Some("active")),
-        (r#"{"w1@vm":{"ok":"pong"}}"#, Some("active")),
-        (r#"{"w1@vm":null}"#, Some("active")),
-        (r#"{"w1@vm":[1]}"#, Some("active")),
-        (r#"{"w1@vm":[{"acknowledged":"yes"}]}"#, Some("active")),
-        (r#"{"w\n1":[]}"#, Some("active")),
-        (r#"{"":[]}"#, Some("active")),
-        ("[]", Some("active")),
-        ("", Some("active")),
+        (r#"{"w1@vm":{"error":"KeyError('nosuch')"}}"#, Some("active.5000")),
+        (r#"{"w1@vm":{"ok":"pong"}}"#, Some("active.5000")),
+        (r#"{"w1@vm":null}"#, Some("active.5000")),
+        (r#"{"w1@vm":[1]}"#, Some("active.5000")),
+        (r#"{"w1@vm":[{"acknowledged":"yes"}]}"#, Some("active.5000")),
+        (r#"{"w\n1":[]}"#, Some("active.5000")),
+        (r#"{"":[]}"#, Some("active.5000")),
+        ("[]", Some("active.5000")),
+        ("", Some("active.5000")),
     ] {
         assert_eq!(answer(payload.as_bytes(), ticket, Wire::Plain), vec![], "{payload}");
     }
-    assert_eq!(answer(&on_redis(ACTIVE, "other"), Some("active"), Wire::Kombu), vec![]);
     assert_eq!(
-        answer("[".repeat(100_000).as_bytes(), Some("active"), Wire::Plain),
+        answer(&on_redis(ACTIVE, "other"), Some("active.5000"), Wire::Kombu),
+        vec![]
+    );
+    assert_eq!(
+        answer("[".repeat(100_000).as_bytes(), Some("active.5000"), Wire::Plain),
         vec![]
     );
 }
@@ -126,8 +146,8 @@ fn anything_else_says_nothing() {
 proptest! {
     #[test]
     fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert_eq!(answer(&bytes, Some("active"), Wire::Plain), vec![]);
-        prop_assert_eq!(answer(&bytes, Some("stats"), Wire::Plain), vec![]);
+        prop_assert_eq!(answer(&bytes, Some("active.5000"), Wire::Plain), vec![]);
+        prop_assert_eq!(answer(&bytes, Some("stats.5000"), Wire::Plain), vec![]);
         prop_assert_eq!(answer(&bytes, None, Wire::Kombu), vec![]);
     }
 }

@@ -30,7 +30,7 @@ impl Database {
             Read::ListCensus { key, .. } => Ok(census(key)),
             Read::HashCensus { hash, index, .. } if *index == format!("{hash}_index") => Ok(census(hash)),
             Read::SetMembers { key } => Ok(Reply::Members(self.sets.get(key).cloned().unwrap_or_default())),
-            Read::Inspect { .. } => Ok(Reply::Asked),
+            Read::Inspect { .. } | Read::Tell { .. } => Ok(Reply::Asked),
             _ => Err(SampleError::Protocol),
         }
     }
@@ -263,7 +263,7 @@ fn a_failed_read_is_an_error_or_is_told() {
         }
         replies[n] = Ok(Reply::Missing);
         let tally = celery.tally(&reads, &replies, &all, now());
-        assert!(tally == Err(SampleError::Protocol) || matches!(reads[n], Read::Inspect { .. }));
+        assert!(tally == Err(SampleError::Protocol) || matches!(reads[n], Read::Inspect { .. } | Read::Tell { .. }));
     }
     assert_eq!(celery.tally(&reads, &good[..2], &all, now()), Err(SampleError::NotYet));
     assert!(celery.tally(&[], &[], &all, now()).is_err());
