@@ -10,6 +10,10 @@ use super::{Inspect, Moment};
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
+/// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
+/// it runs a task.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
 /// More workers on one endpoint are not remembered: whoever may publish could make up names without end.
 const MAX_NODES: usize = 20_000;
 
@@ -54,6 +58,11 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// It beat lately.
+    pub fn is_live(&self, now: Moment) -> bool {
+        now.saturating_sub(self.heard) <= SILENT
+    }
+
     /// One of whom nothing is known but this beat.
     fn new(active: u32, processed: u64, at: Moment) -> Self {
         Self {
@@ -142,26 +151,25 @@ impl Workers {
         }
     }
 
-    /// Forgets the workers that fell silent.
+    /// Forgets the workers that fell silent long ago.
     pub fn prune(&mut self, now: Moment) {
         self.nodes
-            .retain(|_, worker| now.saturating_sub(worker.heard) <= SILENT);
+            .retain(|_, worker| now.saturating_sub(worker.heard) <= REMEMBERED);
     }
 
     /// The workers that beat lately, by node name.
     pub fn live(&self, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .iter()
-            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
+            .filter(move |(_, worker)| worker.is_live(now))
             .map(|((_, node), worker)| (node.as_str(), worker))
     }
 
-    /// Of [`Workers::live`] those whose host's name begins so.
-    pub fn live_on(&self, host_prefix: &str, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
+    /// All workers whose host's name begins so, also those that fell silent.
+    pub fn on(&self, host_prefix: &str) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .range((host_prefix.to_owned(), String::new())..)
             .take_while(move |((host, _), _)| host.starts_with(host_prefix))
-            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
             .map(|((_, node), worker)| (node.as_str(), worker))
     }
 }
