@@ -51,6 +51,8 @@ pub struct Worker {
     pub queues: Option<(Moment, BTreeSet<String>)>,
     /// Since when it has fetched from no queue: the time of the first of the questions it answered so without a break.
     pub stopped_since: Option<Moment>,
+    /// What it answered to earlier questions is void: it began anew since, or connected to the broker again.
+    began: Moment,
 }
 
 impl Worker {
@@ -67,7 +69,15 @@ impl Worker {
             slots: None,
             queues: None,
             stopped_since: None,
+            began: Moment::ZERO,
         }
+    }
+
+    /// It begins anew: what it held and where it fetched from is not known any more.
+    fn begin(&mut self, at: Moment) {
+        self.inspections.clear();
+        (self.queues, self.stopped_since) = (None, None);
+        self.began = at;
     }
 }
 
@@ -93,8 +103,7 @@ impl Workers {
             .or_insert_with(|| Worker::new(active, processed, at));
         let new = processed.checked_sub(worker.processed).unwrap_or_else(|| {
             // A smaller number is that of a new process under the same name: what the old one answered is void.
-            worker.inspections.clear();
-            (worker.queues, worker.stopped_since) = (None, None);
+            worker.begin(at);
             processed
         });
         worker.taken = worker.taken.saturating_add(new);
@@ -111,9 +120,22 @@ impl Workers {
         self.nodes.remove(&node_name(node));
     }
 
+    /// Takes the greeting (`worker-online`) of a new process or of a new connection to the broker in.
+    pub fn came(&mut self, node: &str, at: Moment) {
+        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+            worker.begin(at);
+        }
+    }
+
+    /// The worker, if it can have been asked then: it beat, and has not begun anew since.
+    fn answering(&mut self, node: &str, asked: Moment) -> Option<&mut Worker> {
+        let worker = self.nodes.get_mut(&node_name(node))?;
+        (worker.began <= asked).then_some(worker)
+    }
+
     /// Takes the answer to an inspection of this time in; from a node that never beat it is dropped.
     pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, asked: Moment) {
-        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+        if let Some(worker) = self.answering(node, asked) {
             if method == Inspect::Active && answer.tasks > 0 {
                 worker.acknowledging = Some((asked, answer));
             }
@@ -126,7 +148,7 @@ impl Workers {
 
     /// Takes the answer to [`Inspect::ActiveQueues`] in; from a node that never beat it is dropped.
     pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment) {
-        let Some(worker) = self.nodes.get_mut(&node_name(node)) else {
+        let Some(worker) = self.answering(node, asked) else {
             return;
         };
         if worker.queues.as_ref().is_none_or(|(last, _)| *last <= asked) {
@@ -178,6 +200,11 @@ pub enum Signal {
         /// Tasks it has taken on since it started.
         processed: u64,
     },
+    /// It has just connected to the broker, as a new process or again; a heartbeat comes with it.
+    Online {
+        /// Node name.
+        node: String,
+    },
     /// It stops fetching and leaves.
     Offline {
         /// Node name.
@@ -221,6 +248,7 @@ impl Workers {
                 active,
                 processed,
             } => self.heard(node, *active, *processed, at),
+            Signal::Online { node } => self.came(node, at),
             Signal::Offline { node } => self.left(node),
             // Nobody can have been asked later than now.
             Signal::Inspected {
@@ -234,3 +262,6 @@ impl Workers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
