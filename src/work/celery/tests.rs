@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::work::{Inspection, Signal, Work};
+use crate::work::{Inspection, Signal, Stance, Told, Work};
 
 pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
 
@@ -105,6 +105,84 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
 
     let nobody = Own::among(&all, "web", now().moment).tally(Work::default());
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
+}
+
+/// Attends the pod of the first worker: its tally.
+fn attended(workers: &Workers) -> Tally {
+    let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]));
+    let depth = Ok(Reply::Depth {
+        ready: 0,
+        consumers: None,
+    });
+    let reads = celery.reads(workers, None, now());
+    let asked = |read: &Read| matches!(read, Read::Inspect { .. });
+    let replies: Vec<_> = reads
+        .iter()
+        .map(|read| if asked(read) { Ok(Reply::Asked) } else { depth.clone() })
+        .collect();
+    celery.tally(&reads, &replies, workers, now()).unwrap()
+}
+
+#[test]
+fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
+    let mut all = workers(&[1, 0]);
+    let second = format!("second@{MAIL}aaaa0");
+    all.heard(&second, 0, 7, now().moment);
+    let ago = |seconds| now().moment - Duration::from_secs(seconds);
+    let told = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].told.clone();
+    let mut tells = |node: &str, asked, queues: &[&str], tasks: [u32; 3]| {
+        assert_eq!(told(&all), None, "{node} has not told everything");
+        all.told_queues(node, &queues.iter().map(|queue| (*queue).to_owned()).collect(), asked);
+        for (method, tasks) in [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
+            .into_iter()
+            .zip(tasks)
+        {
+            let answer = Inspection { tasks, acknowledged: 0 };
+            all.inspected(node, method, answer, asked);
+        }
+        told(&all)
+    };
+    assert_eq!(tells(&node(0), ago(4), &[], [1, 2, 3]), None);
+    let both = Told {
+        consumes: ["celery".to_owned()].into(),
+        stopped_since: None,
+        asked: ago(4),
+        running: 1,
+        reserved: 6,
+        scheduled: 3,
+    };
+    assert_eq!(tells(&second, ago(2), &["celery"], [0, 4, 0]), Some(both.clone()));
+    all.told_queues(&second, &Default::default(), ago(1));
+    let since = told(&all).unwrap();
+    assert_eq!(
+        (since.stopped_since, since.consumes.len()),
+        (Some(ago(1)), 0),
+        "the last"
+    );
+    assert_eq!(
+        attended(&all).pods[&format!("{MAIL}aaaa1")].told,
+        None,
+        "nobody looks after it"
+    );
+}
+
+#[test]
+fn refused_remote_control_is_told() {
+    let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]));
+    let workers = workers(&[0]);
+    let reads = celery.reads(&workers, None, now());
+    let reply = |read: &Read| match read {
+        Read::Inspect { .. } => Ok(Reply::Refused),
+        _ => Ok(Reply::Depth {
+            ready: 0,
+            consumers: None,
+        }),
+    };
+    let replies: Vec<_> = reads.iter().map(reply).collect();
+    assert!(celery.tally(&reads, &replies, &workers, now()).unwrap().control_refused);
+    assert!(!attended(&workers).control_refused);
 }
 
 #[test]

@@ -19,7 +19,9 @@ fn queues(names: &[&str]) -> BTreeSet<String> {
 fn said(workers: &Workers, attention: &[(&str, Stance)]) -> (Vec<(Order, Vec<String>)>, Vec<String>) {
     let config = config(BrokerKind::Redis { db: 0 }, &["celery"]);
     let own = Own::among(workers, &config.target, now().moment);
-    let attention = attention.iter().map(|(pod, stance)| ((*pod).to_owned(), stance.clone()));
+    let attention = attention
+        .iter()
+        .map(|(pod, stance)| ((*pod).to_owned(), stance.clone()));
     let (mut orders, mut asked, mut methods) = (Vec::new(), Vec::new(), Vec::new());
     for read in reads(&config, &own, &attention.collect()) {
         match read {
