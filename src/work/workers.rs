@@ -10,6 +10,9 @@ use super::{Inspect, Moment};
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
+/// A worker that fell silent without a goodbye is remembered for so long: it may run a task that keeps it from speaking.
+const REMEMBERED: Duration = Duration::from_secs(6 * 3600);
+
 /// More workers on one endpoint are not remembered: whoever may publish could make up names without end.
 const MAX_NODES: usize = 20_000;
 
@@ -73,6 +76,10 @@ impl Worker {
         }
     }
 
+    fn is_live(&self, now: Moment) -> bool {
+        now.saturating_sub(self.heard) <= SILENT
+    }
+
     /// It begins anew: what it held and where it fetched from is not known any more.
     fn begin(&mut self, at: Moment) {
         self.inspections.clear();
@@ -97,10 +104,11 @@ impl Workers {
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
             return;
         }
-        let worker = self
-            .nodes
-            .entry(name)
-            .or_insert_with(|| Worker::new(active, processed, at));
+        let new = || Worker::new(active, processed, at);
+        let worker = self.nodes.entry(name).or_insert_with(new);
+        if !worker.is_live(at) {
+            *worker = new();
+        }
         let new = processed.checked_sub(worker.processed).unwrap_or_else(|| {
             // A smaller number is that of a new process under the same name: what the old one answered is void.
             worker.begin(at);
@@ -164,26 +172,35 @@ impl Workers {
         }
     }
 
-    /// Forgets the workers that fell silent.
+    /// Forgets the workers that have been silent for hours; all silent ones, if there are very many.
     pub fn prune(&mut self, now: Moment) {
+        let many = self.nodes.len() > MAX_NODES / 2;
         self.nodes
-            .retain(|_, worker| now.saturating_sub(worker.heard) <= SILENT);
+            .retain(|_, worker| worker.is_live(now) || !many && now.saturating_sub(worker.heard) <= REMEMBERED);
     }
 
     /// The workers that beat lately, by node name.
     pub fn live(&self, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .iter()
-            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
+            .filter(move |(_, worker)| worker.is_live(now))
             .map(|((_, node), worker)| (node.as_str(), worker))
     }
 
     /// Of [`Workers::live`] those whose host's name begins so.
     pub fn live_on(&self, host_prefix: &str, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
+        self.on(host_prefix).filter(move |(_, worker)| worker.is_live(now))
+    }
+
+    /// The workers on such hosts that fell silent without a goodbye.
+    pub fn silent_on(&self, host_prefix: &str, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
+        self.on(host_prefix).filter(move |(_, worker)| !worker.is_live(now))
+    }
+
+    fn on(&self, host_prefix: &str) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .range((host_prefix.to_owned(), String::new())..)
             .take_while(move |((host, _), _)| host.starts_with(host_prefix))
-            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
             .map(|((_, node), worker)| (node.as_str(), worker))
     }
 }

@@ -31,17 +31,27 @@ pub(super) struct Own<'a> {
     workers: Vec<(&'a str, &'a Worker)>,
     /// Their names, in the same order.
     nodes: Vec<&'a str>,
+    /// Pods one of whose workers fell silent without a goodbye: it may be busy (`-P solo`), so nobody knows.
+    unsure: BTreeSet<&'a str>,
     now: Moment,
 }
 
 impl<'a> Own<'a> {
     /// Those among all workers of the endpoint that run in the target's pods.
     pub(super) fn among(workers: &'a Workers, target: &str, now: Moment) -> Self {
+        let prefix = pods::common_prefix(target);
+        let silent = workers.silent_on(prefix, now);
+        let unsure = silent.filter_map(|(node, _)| pods::pod_of(node, target)).collect();
         let (nodes, workers) = workers
-            .live_on(pods::common_prefix(target), now)
+            .live_on(prefix, now)
             .filter_map(|(node, worker)| Some((node, (pods::pod_of(node, target)?, worker))))
             .unzip();
-        Self { workers, nodes, now }
+        Self {
+            workers,
+            nodes,
+            unsure,
+            now,
+        }
     }
 
     /// The workers of one pod, with their names.
@@ -53,6 +63,9 @@ impl<'a> Own<'a> {
 
     /// What all workers of a pod answered, once each has answered everything.
     pub(super) fn told(&self, pod: &str) -> Option<Told> {
+        if self.unsure.contains(pod) {
+            return None;
+        }
         let answers = self.on(pod).map(|(_, worker)| {
             let (_, consumes) = worker.queues.as_ref()?;
             let of = |method| worker.inspections.get(&method);
@@ -146,7 +159,7 @@ impl<'a> Own<'a> {
         for (name, worker) in &self.workers {
             let of = PodWork {
                 running: worker.active,
-                fresh: self.now.saturating_sub(worker.heard) <= BEATS,
+                fresh: self.now.saturating_sub(worker.heard) <= BEATS && !self.unsure.contains(name),
                 idle_since: worker.idle_since,
                 told: None,
             };

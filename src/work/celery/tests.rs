@@ -50,6 +50,13 @@ pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u
     workers.take(&signal, asked);
 }
 
+/// The first worker goes on beating for so many seconds.
+fn beats_on(workers: &mut Workers, active: u32, seconds: u64) {
+    for later in (1..=seconds).step_by(2) {
+        workers.heard(&node(0), active, 102, now().moment + Duration::from_secs(later));
+    }
+}
+
 /// A pool `mail` with these queues.
 pub(super) fn config(broker: BrokerKind, queues: &[&str]) -> CeleryConfig {
     CeleryConfig {
@@ -168,6 +175,23 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
 }
 
 #[test]
+fn a_pod_with_a_node_that_fell_silent_is_not_known() {
+    let mut all = workers(&[0, 0]);
+    let second = format!("second@{MAIL}aaaa0");
+    let ago = |seconds| now().moment - Duration::from_secs(seconds);
+    all.heard(&second, 1, 7, ago(20));
+    all.told_queues(&node(0), &Default::default(), now().moment);
+    for method in [Inspect::Active, Inspect::Reserved, Inspect::Scheduled] {
+        answers(&mut all, 0, method, 0, 0);
+    }
+    let first = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].clone();
+    assert_eq!((first(&all).fresh, first(&all).told), (false, None));
+    assert!(attended(&all).pods[&format!("{MAIL}aaaa1")].fresh);
+    all.left(&second);
+    assert!(first(&all).fresh && first(&all).told.is_some(), "it said goodbye");
+}
+
+#[test]
 fn refused_remote_control_is_told() {
     let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]));
@@ -240,7 +264,7 @@ fn each_worker_is_asked_for_its_slots_once_and_again_after_minutes() {
         assert!(asks(&all, config, 1), "a new one");
     }
     all.told_slots(&node(0), 3, now().moment);
-    all.heard(&node(0), 0, 100, now().moment + Duration::from_secs(301));
+    beats_on(&mut all, 0, 301);
     let config = CeleryConfig {
         ask_slots: true,
         ..config(BrokerKind::Redis { db: 0 }, &["celery"])
@@ -291,7 +315,7 @@ fn a_busy_worker_is_asked_now_and_then_while_it_matters() {
     );
     answers(&mut all, 0, Inspect::Active, 2, 0);
     assert!(!unclear(&all, Some(&tally(8, 2)), 10));
-    all.heard(&node(0), 2, 0, now().moment + Duration::from_secs(21));
+    beats_on(&mut all, 2, 21);
     assert!(
         unclear(&all, Some(&tally(2, 2)), 21),
         "late: the answer must not expire"
