@@ -55,6 +55,8 @@ pub struct Worker {
     pub queues: Option<(Moment, BTreeSet<String>)>,
     /// Since when it has fetched from no queue: the time of the first of the questions it answered so without a break.
     pub stopped_since: Option<Moment>,
+    /// What it answered to earlier questions is void: it began anew since, or connected to the broker again.
+    began: Moment,
 }
 
 impl Worker {
@@ -76,7 +78,15 @@ impl Worker {
             slots: None,
             queues: None,
             stopped_since: None,
+            began: Moment::ZERO,
         }
+    }
+
+    /// It begins anew: what it held and where it fetched from is not known any more.
+    fn begin(&mut self, at: Moment) {
+        self.inspections.clear();
+        (self.queues, self.stopped_since) = (None, None);
+        self.began = at;
     }
 }
 
@@ -96,14 +106,14 @@ impl Workers {
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
             return;
         }
-        let worker = self
-            .nodes
-            .entry(name)
-            .or_insert_with(|| Worker::new(active, processed, at));
+        let new = || Worker::new(active, processed, at);
+        let worker = self.nodes.entry(name).or_insert_with(new);
+        if !worker.is_live(at) {
+            *worker = new();
+        }
         let new = processed.checked_sub(worker.processed).unwrap_or_else(|| {
             // A smaller number is that of a new process under the same name: what the old one answered is void.
-            worker.inspections.clear();
-            (worker.queues, worker.stopped_since) = (None, None);
+            worker.begin(at);
             processed
         });
         worker.taken = worker.taken.saturating_add(new);
@@ -120,9 +130,22 @@ impl Workers {
         self.nodes.remove(&node_name(node));
     }
 
+    /// Takes the greeting (`worker-online`) of a new process or of a new connection to the broker in.
+    pub fn came(&mut self, node: &str, at: Moment) {
+        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+            worker.begin(at);
+        }
+    }
+
+    /// The worker, if it can have been asked then: it beat, and has not begun anew since.
+    fn answering(&mut self, node: &str, asked: Moment) -> Option<&mut Worker> {
+        let worker = self.nodes.get_mut(&node_name(node))?;
+        (worker.began <= asked).then_some(worker)
+    }
+
     /// Takes the answer to an inspection of this time in; from a node that never beat it is dropped.
     pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, asked: Moment) {
-        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+        if let Some(worker) = self.answering(node, asked) {
             if method == Inspect::Active && answer.tasks > 0 {
                 worker.acknowledging = Some((asked, answer));
             }
@@ -135,7 +158,7 @@ impl Workers {
 
     /// Takes the answer to [`Inspect::ActiveQueues`] in; from a node that never beat it is dropped.
     pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment) {
-        let Some(worker) = self.nodes.get_mut(&node_name(node)) else {
+        let Some(worker) = self.answering(node, asked) else {
             return;
         };
         if worker.queues.as_ref().is_none_or(|(last, _)| *last <= asked) {
@@ -151,10 +174,11 @@ impl Workers {
         }
     }
 
-    /// Forgets the workers that fell silent long ago.
+    /// Forgets the workers that have been silent for long; all silent ones, if there are very many.
     pub fn prune(&mut self, now: Moment) {
+        let many = self.nodes.len() > MAX_NODES / 2;
         self.nodes
-            .retain(|_, worker| now.saturating_sub(worker.heard) <= REMEMBERED);
+            .retain(|_, worker| worker.is_live(now) || !many && now.saturating_sub(worker.heard) <= REMEMBERED);
     }
 
     /// The workers that beat lately, by node name.
@@ -185,6 +209,11 @@ pub enum Signal {
         active: u32,
         /// Tasks it has taken on since it started.
         processed: u64,
+    },
+    /// It has just connected to the broker, as a new process or again; a heartbeat comes with it.
+    Online {
+        /// Node name.
+        node: String,
     },
     /// It stops fetching and leaves.
     Offline {
@@ -229,6 +258,7 @@ impl Workers {
                 active,
                 processed,
             } => self.heard(node, *active, *processed, at),
+            Signal::Online { node } => self.came(node, at),
             Signal::Offline { node } => self.left(node),
             // Nobody can have been asked later than now.
             Signal::Inspected {
@@ -242,3 +272,6 @@ impl Workers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
