@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api,
     broker::Clock,
-    work::Tally,
+    work::{Attention, Tally},
     workers::{self, CallError, DEADLINE, Look, Means, Plan, pods, within},
 };
 
@@ -43,8 +43,10 @@ pub struct Job {
     pub write: bool,
     /// Pods are on their way out, or may be: they are looked after.
     pub unfinished: bool,
-    /// How it is known that a pod runs nothing, as far as that is known.
+    /// Remote control was refused lately.
     pub refused: bool,
+    /// How pods have been looked after until now.
+    pub attention: Attention,
     /// A busy pod may go as well if its grace period is at least this.
     pub graceful: Option<Duration>,
     /// Answers to older questions are old.
@@ -147,6 +149,7 @@ async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32
             pool: &job.pool,
             pods: &pods,
             work: &tally.pods,
+            attention: &job.attention,
             means: means(&tally, job.refused),
             from: job.from,
             to: job.to,

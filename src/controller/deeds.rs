@@ -8,7 +8,7 @@ use kube::{Client, Resource};
 
 use super::{
     apply::{self, Deed, Job, Outcome},
-    desk::{Desk, MOST},
+    desk::{Desk, MOST, acts},
     entry::{Entry, Leaving, Link, backoff},
     news::News,
     pool::{Pool, Problem},
@@ -21,6 +21,7 @@ use crate::{
     api::{LastScale, TaskWorkerPool},
     broker::{Address, Clock, SubscriberId, Subscription},
     telemetry::{Direction, PoolEvent},
+    workers::attention,
 };
 
 /// The first wait between attempts to read references, and between failed writes.
@@ -195,7 +196,7 @@ impl Desk {
                 _ => entry.hold.not_before,
             };
         }
-        if looked {
+        if looked && entry.pool.as_ref().is_ok_and(acts) {
             self.attend(id);
         }
         self.tell(&about, events);
@@ -204,12 +205,13 @@ impl Desk {
 
     /// Has the pods looked after as the last plan wishes.
     fn attend(&mut self, id: SubscriberId) {
+        let now = self.clock.now().moment;
         let Some(entry) = self.pools.get_mut(id) else { return };
         let Link::Linked(address) = &entry.link else { return };
-        let wished = &entry.leaving.plan.attention;
-        if *wished != entry.leaving.attention {
-            entry.leaving.attention.clone_from(wished);
-            self.endpoints.attend(address, id, wished.clone());
+        let wished = attention(&entry.leaving.attention, &entry.leaving.plan.stances, now);
+        if wished != entry.leaving.attention {
+            entry.leaving.attention.clone_from(&wished);
+            self.endpoints.attend(address, id, wished);
         }
     }
 
@@ -217,6 +219,7 @@ impl Desk {
     pub(super) fn release(&mut self, id: SubscriberId, target: Option<&Target>) {
         let Some(entry) = self.pools.get_mut(id) else { return };
         if let (Ok(pool), Some(target)) = (entry.pool.clone(), target) {
+            self.endpoints.let_be(entry);
             release(&self.client, self.clock, entry, pool, target);
         }
     }

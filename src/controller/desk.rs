@@ -251,6 +251,7 @@ impl Desk {
     fn give_back(&self, entry: &mut Entry) {
         let target = entry.target().and_then(|key| self.targets.get(&key));
         if let (Ok(pool), Some(target)) = (entry.pool.clone(), target) {
+            self.endpoints.let_be(entry);
             release(&self.client, self.clock, entry, pool, target);
         }
     }

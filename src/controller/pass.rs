@@ -191,6 +191,7 @@ impl Desk {
             write,
             unfinished: entry.leaving.unfinished(),
             refused: entry.leaving.is_refused(now),
+            attention: entry.leaving.attention.clone(),
             graceful: pool.graceful,
             fresh: entry.fresh_for(pool).saturating_add(Duration::from_secs(1)),
             newest: entry.samples.newest.subscribe(),

@@ -7,7 +7,12 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{entry::Entry, news::Scope, pool::Key, target::Target};
+use super::{
+    entry::{Entry, Link},
+    news::Scope,
+    pool::Key,
+    target::Target,
+};
 use crate::{
     broker::{
         self, Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId, Subscription,
@@ -217,6 +222,16 @@ impl Endpoints {
     pub fn attend(&self, address: &Arc<Address>, id: SubscriberId, attention: Attention) {
         if let Some((sampler, _)) = self.samplers.get(address) {
             sampler.send(Subscription::Attend { id, attention });
+        }
+    }
+
+    /// Has no pod of this pool looked after: somebody else does.
+    pub fn let_be(&self, entry: &mut Entry) {
+        if let Link::Linked(address) = &entry.link
+            && !entry.leaving.attention.is_empty()
+        {
+            self.attend(address, entry.id, Attention::new());
+            entry.leaving.attention.clear();
         }
     }
 

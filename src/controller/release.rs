@@ -28,6 +28,8 @@ const PERIOD: Duration = Duration::from_millis(500);
 const FRESH: Duration = Duration::from_secs(5);
 /// A worker that has not answered by then is gone, or will never answer.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// So many looks in a row must find nothing left.
+const CLEAN: u32 = 6;
 /// After a failed call.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -90,6 +92,7 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
     });
     let mut told = Attention::new();
     let mut tally = Arc::<Tally>::default();
+    let mut clean = 0;
     loop {
         let found = pods::list(client, &key.namespace, &selector, clock.now().wall).await;
         let Ok(found) = found else {
@@ -100,6 +103,7 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
             pool: &key.name,
             pods: &found,
             work: &tally.pods,
+            attention: &told,
             means: means(&tally, false),
             from: 0,
             to: 0,
@@ -107,13 +111,16 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
             now: clock.now().moment,
             fresh: FRESH,
         });
-        if !plan.unfinished {
+        // A write that was under way when the desk let go may still come.
+        clean = if plan.unfinished { 0 } else { clean + 1 };
+        if clean > CLEAN {
             return;
         }
         let _again = pods::mark(client, &key.namespace, &plan.marks).await;
-        if plan.attention != told {
-            told.clone_from(&plan.attention);
-            let attention = plan.attention;
+        let wished = workers::attention(&told, &plan.stances, clock.now().moment);
+        if wished != told {
+            told.clone_from(&wished);
+            let attention = wished;
             sampler.send(Subscription::Attend { id: ID, attention });
         }
         match samples.recv().await {

@@ -120,8 +120,18 @@ pub enum Stance {
     Resume(BTreeSet<String>),
 }
 
+/// How a pod is to be looked after, and since when: the moment is given by whoever wishes it, and tells one wish from the
+/// next one of the same kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Care {
+    /// How.
+    pub stance: Stance,
+    /// Since when.
+    pub since: Moment,
+}
+
 /// The pods to look after closely, by name.
-pub type Attention = BTreeMap<String, Stance>;
+pub type Attention = BTreeMap<String, Care>;
 
 /// The remote-control questions the operator asks (Celery's own names).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -398,6 +408,8 @@ pub struct Told {
     pub stopped_since: Option<Moment>,
     /// They were to resume ([`Stance::Resume`]), were asked after that, and do.
     pub resumed: bool,
+    /// [`Care::since`] of the wish under which they were asked: what they say is true of no other.
+    pub since: Moment,
     /// When the questions for the numbers below were asked: the oldest of them.
     pub asked: Moment,
     /// Tasks they run.

@@ -45,9 +45,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
         Means::Heartbeats => return Next::marked(pod, work.map(|_| Stance::Watch), empty(pod, safe, look), safe),
         Means::Nothing => None,
     };
-    let told = asked
-        .and_then(|work| work.told.as_ref())
-        .filter(|told| look.is_fresh(told));
+    let told = asked.and_then(|_| look.told(pod));
     let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
     let consumes = told.map(|told| told.consumes.clone());
     let queues = match (known, consumes) {
@@ -79,8 +77,7 @@ pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
             ..Next::default()
         };
     };
-    let told = look.work.get(&pod.name).and_then(|work| work.told.as_ref());
-    let resumed = drain.queues.is_empty() || told.is_some_and(|told| told.resumed);
+    let resumed = drain.queues.is_empty() || look.told(pod).is_some_and(|told| told.resumed);
     let back = Mark {
         pod: pod.name.clone(),
         drain: (!resumed).then(|| Drain {
@@ -151,17 +148,17 @@ fn may_go(pod: &Pod, work: Option<&PodWork>, look: &Look) -> bool {
         Means::Nothing => true,
         Means::Heartbeats => idle,
         Means::RemoteControl if work.deaf => idle,
-        Means::RemoteControl => idle && work.told.as_ref().is_some_and(|told| is_empty(told, look)),
+        Means::RemoteControl => idle && look.told(pod).is_some_and(is_empty),
     }
 }
 
-/// The workers have said, late enough and a moment ago, that they hold nothing. Tasks with an ETA do not count: they
-/// never run out, and go back to the queue.
-fn is_empty(told: &Told, look: &Look) -> bool {
+/// The workers have said, late enough, that they hold nothing. Tasks with an ETA do not count: they never run out, and go
+/// back to the queue.
+fn is_empty(told: &Told) -> bool {
     let settled = told
         .stopped_since
         .is_some_and(|since| told.asked >= since.saturating_add(SETTLES));
-    settled && look.is_fresh(told) && told.running == 0 && told.reserved == 0
+    settled && told.running == 0 && told.reserved == 0
 }
 
 #[cfg(test)]

@@ -24,4 +24,4 @@ mod victims;
 pub use call::{CallError, DEADLINE, within};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use protect::Protection;
-pub use victims::{Look, Means, Plan, WaitsFor, plan};
+pub use victims::{Look, Means, Plan, WaitsFor, attention, plan};

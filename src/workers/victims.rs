@@ -1,13 +1,13 @@
 //! Which pods are to go, and down to which number only those go that hold nothing. Pure.
 #![deny(clippy::disallowed_methods)]
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
 
 use super::{
     drain::{Next, leave, stay},
     pod::{FIRST, Mark, Pod},
 };
-use crate::work::{Attention, Moment, PodWork, Stance, Told};
+use crate::work::{Attention, Care, Moment, PodWork, Stance, Told};
 
 /// A worker that has run nothing for so long does not merely pause between two short tasks.
 const IDLE: Duration = Duration::from_secs(2);
@@ -35,6 +35,8 @@ pub struct Look<'a> {
     pub pods: &'a [Pod],
     /// What their workers say, by pod.
     pub work: &'a BTreeMap<String, PodWork>,
+    /// How pods have been looked after until now: what was told under another wish is not believed.
+    pub attention: &'a Attention,
     /// What can be known and done.
     pub means: Means,
     /// Replicas now.
@@ -50,8 +52,11 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    pub(super) fn is_fresh(&self, told: &Told) -> bool {
-        self.now.saturating_sub(told.asked) <= self.fresh
+    /// What a pod's workers answered since it has been looked after as it is now, and not long ago.
+    pub(super) fn told(&self, pod: &Pod) -> Option<&Told> {
+        let since = self.attention.get(&pod.name)?.since;
+        let told = self.work.get(&pod.name)?.told.as_ref()?;
+        (told.since == since && self.now.saturating_sub(told.asked) <= self.fresh).then_some(told)
     }
 }
 
@@ -61,7 +66,7 @@ pub struct Plan {
     /// What to write on pods, first of all.
     pub marks: Vec<Mark>,
     /// How to look after pods, once that is written.
-    pub attention: Attention,
+    pub stances: BTreeMap<String, Stance>,
     /// The lowest number of replicas that may be written, once nothing is left to mark; within `to..=from` of the look.
     pub allowed: u32,
     /// What keeps it above `to`.
@@ -146,7 +151,7 @@ impl Plan {
         }
         self.unfinished |= next.stance.is_some() || next.mark.is_some() || pod.drain.is_some();
         if let Some(stance) = next.stance {
-            self.attention.insert(pod.name.clone(), stance);
+            self.stances.insert(pod.name.clone(), stance);
         }
         self.marks.extend(next.mark);
     }
@@ -157,9 +162,24 @@ impl Plan {
             return;
         }
         for pod in pods.filter(|pod| look.work.get(&pod.name).is_some_and(|work| !work.deaf)) {
-            self.attention.entry(pod.name.clone()).or_insert(Stance::Watch);
+            self.stances.entry(pod.name.clone()).or_insert(Stance::Watch);
         }
     }
+}
+
+/// The plan's stances as wishes: those of the same kind as before are the same wish.
+pub fn attention(before: &Attention, stances: &BTreeMap<String, Stance>, now: Moment) -> Attention {
+    let care = |(pod, stance): (&String, &Stance)| {
+        let same = before
+            .get(pod)
+            .filter(|care| mem::discriminant(&care.stance) == mem::discriminant(stance));
+        let care = Care {
+            stance: stance.clone(),
+            since: same.map_or(now, |care| care.since),
+        };
+        (pod.clone(), care)
+    };
+    stances.iter().map(care).collect()
 }
 
 impl WaitsFor {

@@ -19,10 +19,10 @@ const QUESTIONS: [Inspect; 4] = [
 pub(super) fn reads(config: &CeleryConfig, own: &Own, attention: &Attention) -> Vec<Read> {
     let mut orders = BTreeMap::<Order, Vec<String>>::new();
     let mut nodes = Vec::new();
-    for (pod, stance) in attention {
+    for (pod, care) in attention {
         for (node, worker) in own.on(pod) {
             nodes.push(node.to_owned());
-            for order in due(stance, worker) {
+            for order in due(&care.stance, worker) {
                 orders.entry(order).or_default().push(node.to_owned());
             }
         }

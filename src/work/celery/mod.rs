@@ -29,12 +29,12 @@ mod stats;
 mod unacked;
 mod wire;
 
-use std::{collections::BTreeMap, mem, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use own::Own;
 
 use super::{
-    Attention, Framework, Inspect, Listen, Mailbox, Moment, Now, Read, Reply, SampleError, Stance, Tally, Workers,
+    Attention, Care, Framework, Inspect, Listen, Mailbox, Moment, Now, Read, Reply, SampleError, Tally, Workers,
 };
 
 /// A worker that beats and has not answered for so long takes no questions (`worker_enable_remote_control = False`).
@@ -109,8 +109,8 @@ impl Default for CeleryConfig {
 pub struct Celery {
     config: CeleryConfig,
     attention: Attention,
-    /// Since when each of those pods has been looked after in this way.
-    since: BTreeMap<String, Moment>,
+    /// When each of those wishes came.
+    came: BTreeMap<String, Moment>,
 }
 
 impl Celery {
@@ -119,7 +119,7 @@ impl Celery {
         Self {
             config,
             attention: Attention::new(),
-            since: BTreeMap::new(),
+            came: BTreeMap::new(),
         }
     }
 }
@@ -177,11 +177,11 @@ impl Framework for Celery {
             BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
         }?;
-        for (name, stance) in &self.attention {
-            let since = self.since.get(name).copied().unwrap_or(now.moment);
+        for (name, care) in &self.attention {
+            let came = self.came.get(name).copied().unwrap_or(now.moment);
             if let Some(pod) = tally.pods.get_mut(name) {
-                pod.told = own.told(name, stance, since);
-                let last = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
+                pod.told = own.told(name, care, came);
+                let last = pod.told.as_ref().map_or(came, |told| told.asked.max(came));
                 pod.deaf = pod.fresh && !tally.control_refused && now.moment.saturating_sub(last) > DEAF;
             }
         }
@@ -200,15 +200,12 @@ impl Framework for Celery {
     }
 
     fn attend(&mut self, attention: Attention, now: Moment) {
-        let same = |pod: &String, stance: &Stance| {
-            let before = self.attention.get(pod);
-            before.is_some_and(|before| mem::discriminant(before) == mem::discriminant(stance))
+        let came = |(pod, care): (&String, &Care)| {
+            let same = self.attention.get(pod).is_some_and(|before| before.since == care.since);
+            let came = self.came.get(pod).filter(|_| same);
+            (pod.clone(), came.copied().unwrap_or(now))
         };
-        let since = |(pod, stance): (&String, &Stance)| {
-            let since = self.since.get(pod).filter(|_| same(pod, stance));
-            (pod.clone(), since.copied().unwrap_or(now))
-        };
-        self.since = attention.iter().map(since).collect();
+        self.came = attention.iter().map(came).collect();
         self.attention = attention;
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::pods;
-use crate::work::{Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers};
+use crate::work::{Care, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -55,19 +55,20 @@ impl<'a> Own<'a> {
         of.map(|(_, node, worker)| (*node, *worker))
     }
 
-    /// What all workers of a pod that has been looked after like this for so long answered, once each has answered
-    /// everything.
-    pub(super) fn told(&self, pod: &str, stance: &Stance, since: Moment) -> Option<Told> {
+    /// What all workers of a pod answered, once each has answered everything. `came`: since when it has been looked after
+    /// like this.
+    pub(super) fn told(&self, pod: &str, care: &Care, came: Moment) -> Option<Told> {
         let answers = self.on(pod).map(|(_, worker)| {
             let (queues_asked, consumes) = worker.queues.as_ref()?;
-            let resumed = matches!(stance, Stance::Resume(queues) if queues.is_subset(consumes));
+            let resumed = matches!(&care.stance, Stance::Resume(queues) if queues.is_subset(consumes));
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
             Some(Told {
                 consumes: consumes.clone(),
                 // What was said before it was last told to stop is void: it may have been told to resume in between.
-                stopped_since: worker.stopped_since.map(|stopped| stopped.max(since)),
-                resumed: resumed && *queues_asked > since,
+                stopped_since: worker.stopped_since.map(|stopped| stopped.max(came)),
+                resumed: resumed && *queues_asked >= came,
+                since: care.since,
                 asked: active.0.min(reserved.0),
                 running: active.1.tasks,
                 reserved: reserved.1.tasks,
@@ -196,6 +197,7 @@ fn add(a: Told, b: Told) -> Told {
     Told {
         consumes: a.consumes.into_iter().chain(b.consumes).collect::<BTreeSet<_>>(),
         resumed: a.resumed && b.resumed,
+        since: a.since,
         stopped_since: a.stopped_since.zip(b.stopped_since).map(|(a, b)| a.max(b)),
         asked: a.asked.min(b.asked),
         running: a.running.saturating_add(b.running),

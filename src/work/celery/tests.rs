@@ -122,10 +122,18 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
 }
 
+fn watched() -> Attention {
+    let care = Care {
+        stance: Stance::Watch,
+        since: Moment::ZERO,
+    };
+    Attention::from([(format!("{MAIL}aaaa0"), care)])
+}
+
 /// Attends the pod of the first worker: its tally.
 fn attended(workers: &Workers) -> Tally {
     let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
-    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]), Moment::ZERO);
+    celery.attend(watched(), Moment::ZERO);
     let depth = Ok(Reply::Depth {
         ready: 0,
         consumers: None,
@@ -163,6 +171,7 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
         consumes: ["celery".to_owned()].into(),
         stopped_since: None,
         resumed: false,
+        since: Moment::ZERO,
         asked: ago(4),
         running: 1,
         reserved: 6,
@@ -203,7 +212,7 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
 #[test]
 fn refused_remote_control_is_told() {
     let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
-    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]), Moment::ZERO);
+    celery.attend(watched(), Moment::ZERO);
     let workers = workers(&[0]);
     let reads = celery.reads(&workers, None, now());
     let reply = |read: &Read| match read {

@@ -1,4 +1,4 @@
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, sync::LazyLock, time::Duration};
 
 use proptest::prelude::*;
 
@@ -62,6 +62,20 @@ fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodWork 
     }
 }
 
+/// Every pod is looked after as it ought to be, and what was told was told since.
+fn cared() -> &'static Attention {
+    static ALL: LazyLock<Attention> = LazyLock::new(|| {
+        let numbered = (0..12).map(|number| format!("pod-{number}"));
+        let named = ["a", "b", "c", "d", "sick", "idle"].map(str::to_owned);
+        let care = Care {
+            stance: Stance::Watch,
+            since: Moment::ZERO,
+        };
+        numbered.chain(named).map(|pod| (pod, care.clone())).collect()
+    });
+    &ALL
+}
+
 /// Long enough ago to believe it.
 fn long_since() -> Option<Moment> {
     Some(NOW - Duration::from_secs(5))
@@ -78,6 +92,7 @@ fn look<'a>(pods: &'a [Pod], work: &'a Work, means: Means, to: u32) -> Look<'a> 
         pool: "mail",
         pods,
         work,
+        attention: cared(),
         means,
         from: u32::try_from(pods.iter().filter(|pod| !pod.terminating).count()).unwrap(),
         to,
@@ -108,12 +123,12 @@ fn a_worker_is_asked_then_told_then_awaited_then_marked_and_then_it_may_go() {
     let pods = [pod("a")];
     let asked = planned(&pods, &work([("a", beats(0))]), 0);
     assert_eq!((marks(&asked), asked.allowed), (vec![], 1));
-    assert_eq!(asked.attention, [("a".to_owned(), Stance::Watch)].into());
+    assert_eq!(asked.stances, [("a".to_owned(), Stance::Watch)].into());
 
     let told = planned(&pods, &work([("a", tells(1, 2, None))]), 0);
     assert_eq!(marks(&told), [("a", false, None)], "its queues stand on it first");
     assert_eq!(told.marks[0].drain, stopped("a").drain);
-    assert_eq!((told.attention["a"].clone(), told.allowed), (stop(), 1));
+    assert_eq!((told.stances["a"].clone(), told.allowed), (stop(), 1));
 
     let pods = [stopped("a")];
     for held in [
@@ -124,7 +139,7 @@ fn a_worker_is_asked_then_told_then_awaited_then_marked_and_then_it_may_go() {
     ] {
         let awaited = planned(&pods, &work([("a", held)]), 0);
         assert_eq!((marks(&awaited), awaited.allowed), (vec![], 1));
-        assert_eq!(awaited.attention["a"], stop());
+        assert_eq!(awaited.stances["a"], stop());
     }
     let just_now = Some(NOW - Duration::from_millis(1900));
     assert_eq!(
@@ -155,6 +170,39 @@ fn an_old_answer_is_no_answer() {
 }
 
 #[test]
+fn what_was_told_under_another_wish_is_not_believed() {
+    let other = Care {
+        stance: stop(),
+        since: Duration::from_secs(1),
+    };
+    let attention = [("a".to_owned(), other)].into();
+    let mut resumed = tells(0, 0, None);
+    resumed.told.iter_mut().for_each(|told| told.resumed = true);
+    for (pod, said, to) in [(marked("a"), tells(0, 0, long_since()), 0), (stopped("a"), resumed, 1)] {
+        let (pods, work) = ([pod], work([("a", said)]));
+        let known = planned(&pods, &work, to);
+        let plan = plan(&Look {
+            attention: &attention,
+            ..look(&pods, &work, Means::RemoteControl, to)
+        });
+        assert_ne!(plan, known);
+        assert_eq!((plan.allowed, plan.unfinished), (1, true));
+        assert!(plan.marks.iter().all(|mark| mark.drain.is_some()));
+    }
+}
+
+#[test]
+fn a_wish_of_the_same_kind_is_the_same_wish() {
+    let wish = |stance: Stance| BTreeMap::from([("a".to_owned(), stance)]);
+    let first = attention(&Attention::new(), &wish(stop()), NOW);
+    let wider = Stance::Stop(["celery".to_owned(), "mail".to_owned()].into());
+    let later = NOW + Duration::from_secs(1);
+    assert_eq!(attention(&first, &wish(wider), later)["a"].since, NOW);
+    assert_eq!(attention(&first, &wish(Stance::Watch), later)["a"].since, later);
+    assert_eq!(attention(&first, &BTreeMap::new(), later), Attention::new());
+}
+
+#[test]
 fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
     let own_cost = |mut pod: Pod| {
         pod.drain.iter_mut().for_each(|drain| drain.cost = Some(7));
@@ -162,7 +210,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
     };
     let pods = [own_cost(marked("a"))];
     let back = planned(&pods, &work([("a", tells(0, 0, long_since()))]), 1);
-    assert_eq!(back.attention["a"], Stance::Resume(["celery".to_owned()].into()));
+    assert_eq!(back.stances["a"], Stance::Resume(["celery".to_owned()].into()));
     assert_eq!(marks(&back), [("a", false, Some(7))], "its own cost comes back at once");
     assert!(back.unfinished);
 
@@ -179,7 +227,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
             cost: Some(7)
         }]
     );
-    assert!(done.attention.is_empty());
+    assert!(done.stances.is_empty());
 
     let left_alone = planned(&[pod("a")], &work([("a", beats(3))]), 1);
     assert_eq!(
@@ -220,8 +268,8 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
         &work([("a", tells(1, 0, long_since())), ("b", beats(0))]),
         1,
     );
-    assert_eq!(swap.attention["b"], Stance::Watch);
-    assert!(matches!(swap.attention["a"], Stance::Resume(_)));
+    assert_eq!(swap.stances["b"], Stance::Watch);
+    assert!(matches!(swap.stances["a"], Stance::Resume(_)));
     // Between two short tasks nobody is idle: the one that was begun with stays chosen.
     let mut pauses = beats(0);
     pauses.idle_since = Some(NOW - Duration::from_secs(1));
@@ -230,7 +278,7 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
         &work([("a", tells(1, 0, long_since())), ("b", pauses)]),
         1,
     );
-    assert_eq!(short.attention["a"], stop());
+    assert_eq!(short.stances["a"], stop());
 }
 
 #[test]
@@ -269,9 +317,9 @@ fn a_busy_pod_that_is_not_ready_goes_first_whatever_its_cost_so_it_is_emptied_fi
     let seen = work([("sick", tells(1, 0, None)), ("idle", tells(0, 0, long_since()))]);
     let plan = planned(&[sick, marked("idle")], &seen, 1);
     assert_eq!(plan.allowed, 2);
-    assert_eq!(plan.attention["sick"], stop());
+    assert_eq!(plan.stances["sick"], stop());
     assert!(
-        matches!(plan.attention["idle"], Stance::Resume(_)),
+        matches!(plan.stances["idle"], Stance::Resume(_)),
         "one is to go, not two"
     );
 }
@@ -284,7 +332,7 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
     let first = plan(&look(&pods, &seen, Means::Heartbeats, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
-    assert!(first.attention.values().all(|stance| *stance == Stance::Watch));
+    assert!(first.stances.values().all(|stance| *stance == Stance::Watch));
     let pods = [pod("a"), marked("b"), pod("c")];
     assert_eq!(plan(&look(&pods, &seen, Means::Heartbeats, 0)).allowed, 2);
 }
@@ -330,7 +378,7 @@ fn nothing_goes_while_pods_of_two_templates_are_there() {
     let seen = work([("a", tells(0, 0, None)), ("b", tells(0, 0, long_since()))]);
     let plan = planned(&[pod("a"), other], &seen, 0);
     assert_eq!((plan.allowed, plan.waits_for.rollout), (2, true));
-    assert!(matches!(plan.attention["b"], Stance::Resume(_)));
+    assert!(matches!(plan.stances["b"], Stance::Resume(_)));
 }
 
 #[test]
@@ -430,7 +478,7 @@ proptest! {
         for _ in 0..3 {
             let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
             let plan = planned(&pods, &known, to);
-            let stopping = plan.attention.values().filter(|stance| matches!(stance, Stance::Stop(_))).count();
+            let stopping = plan.stances.values().filter(|stance| matches!(stance, Stance::Stop(_))).count();
             let there = pods.iter().filter(|pod| !pod.terminating).count();
             prop_assert!(stopping <= there.saturating_sub(to as usize), "more told to stop than are to go");
             for mark in &plan.marks {

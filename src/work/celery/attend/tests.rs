@@ -7,12 +7,19 @@ use super::{
     },
     *,
 };
-use crate::work::Workers;
+use crate::work::{Care, Moment, Workers};
 
 const PODS: [&str; 3] = ["mail-6d5f7c9b8-aaaa0", "mail-6d5f7c9b8-aaaa1", "mail-6d5f7c9b8-aaaa2"];
 
 fn queues(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn cared(stance: Stance) -> Care {
+    Care {
+        stance,
+        since: Moment::ZERO,
+    }
 }
 
 /// What the pool `mail` asks and tells of these workers: orders with their nodes, and the nodes that are asked.
@@ -21,7 +28,7 @@ fn said(workers: &Workers, attention: &[(&str, Stance)]) -> (Vec<(Order, Vec<Str
     let own = Own::among(workers, &config.target, now().moment);
     let attention = attention
         .iter()
-        .map(|(pod, stance)| ((*pod).to_owned(), stance.clone()));
+        .map(|(pod, stance)| ((*pod).to_owned(), cared(stance.clone())));
     let (mut orders, mut asked, mut methods) = (Vec::new(), Vec::new(), Vec::new());
     for read in reads(&config, &own, &attention.collect()) {
         match read {
