@@ -9,7 +9,7 @@ use kube::Resource;
 use super::{
     apply::{self, Job, Outcome},
     desk::{Desk, MOST},
-    entry::{Entry, Link, backoff},
+    entry::{self, Entry, Link, backoff},
     news::News,
     pool::{Pool, Problem},
     resolve, validate,
@@ -68,7 +68,7 @@ impl Desk {
     fn link(&mut self, entry: &mut Entry, pool: &Pool, address: Arc<Address>) {
         let subscription = Subscription::Add {
             id: entry.id,
-            framework: validate::framework(pool, &address),
+            framework: validate::framework(pool, &address, entry::held(entry.stored.as_ref())),
             period: pool.policy.period,
         };
         self.endpoints.join(&address, entry.id, subscription);

@@ -18,10 +18,10 @@ use crate::{
     api::{
         Condition,
         ConditionStatus::{self, False, True, Unknown},
-        DecisionStatus, EstimatesStatus, LastScale, Mode, Status, WorkStatus,
+        DecisionStatus, EstimatesStatus, HeldStatus, LastScale, Mode, Status, WorkStatus,
     },
     scaling::{Decision, Estimates, Rule},
-    work::Tally,
+    work::{Held, Tally},
 };
 
 /// The API server accepts longer texts; nobody reads them.
@@ -48,6 +48,11 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
                 .map(|wait| wide(wait.as_secs())),
             ..work(tally, at)
         }),
+        held: match counted.filter(|_| usable) {
+            Some((tally, _)) => tally.later.held.map(held),
+            // Until the broker has been read again.
+            None => before.and_then(|before| before.held.clone()),
+        },
         estimates: decision.and_then(|decision| decision.estimates).and_then(estimates),
         decision: decision.map(|decision| DecisionStatus {
             replicas: count(decision.replicas),
@@ -73,6 +78,13 @@ fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
         scheduled: wide(tally.work.scheduled),
         sampled_at: Some(Time(whole_second(at))),
         ..WorkStatus::default()
+    }
+}
+
+fn held(held: Held) -> HeldStatus {
+    HeldStatus {
+        tasks: wide(held.tasks),
+        next_due_at: Time(held.due),
     }
 }
 

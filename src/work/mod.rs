@@ -7,6 +7,7 @@
 
 pub mod celery;
 pub mod census;
+mod later;
 mod workers;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 use jiff::Timestamp;
 
 pub use census::{Census, Digest, Entry, Oldest};
+pub use later::{Held, Later, Stay};
 pub use workers::{Inspection, Signal, Worker, Workers};
 
 /// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
@@ -33,7 +35,7 @@ pub struct Now {
     pub moment: Moment,
 }
 
-/// How long before a scheduled task comes due its pool is woken: a typical pod start-up.
+/// How long before a scheduled task comes due its pool is woken, as long as nobody knows better: a typical pod start-up.
 pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
 
 /// One question to a broker. Equal reads of several pools on one endpoint are asked once.
@@ -293,10 +295,13 @@ pub struct Work {
     pub running: u64,
     /// Not due yet (ETA, countdown, retry).
     pub scheduled: u64,
-    /// Of `scheduled`: due within [`WAKE_AHEAD`], so workers should start now.
+    /// Of `scheduled`: due within [`WAKE_AHEAD`].
     pub due_soon: u64,
-    /// Scheduled tasks live in a worker's memory only and come back as ready if it stops (RabbitMQ): keep one worker.
-    pub scheduled_needs_worker: bool,
+    /// Why one worker has to stay for tasks that are not due, or may be there (RabbitMQ).
+    pub stay: Option<Stay>,
+    /// Of `in_flight`: in the hands of no worker that is heard and has said what it holds, so perhaps of one that died.
+    /// `None`: not known, or it makes no difference: the broker gives them back by itself.
+    pub unheld: Option<u64>,
     /// When the next scheduled task comes due, where that can be seen.
     pub next_due: Option<Timestamp>,
     /// Since when the oldest ready task has waited, as far as that can be seen: at least so long, perhaps longer.
@@ -372,6 +377,8 @@ pub struct Tally {
     pub exchanges: BTreeSet<String>,
     /// A read failed that the sum can do without, at the price of counting too much rather than too little.
     pub degraded: Option<SampleError>,
+    /// What is known of tasks that are not due and that the broker does not show as such.
+    pub later: Later,
 }
 
 /// What the workers of one pod say of themselves.
@@ -409,7 +416,7 @@ pub trait Framework: fmt::Debug + Send {
     /// The reads this pool needs for its next sample. `last` is its previous tally.
     fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read>;
 
-    /// Adds up. `replies` are in the order of the reads.
+    /// Adds up. `replies` are in the order of the reads; `last` is the tally before.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
@@ -418,6 +425,7 @@ pub trait Framework: fmt::Debug + Send {
         reads: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
+        last: Option<&Tally>,
         now: Now,
     ) -> Result<Tally, SampleError>;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | [`Celery`], the framework, and [`CeleryConfig`], what a pool says of its application |
 //! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
-//! | `rabbitmq.rs` | the count on RabbitMQ |
+//! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
 //! | `attend.rs` | asking single pods what they hold, and telling them to stop or resume fetching |
 //! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
@@ -31,7 +31,9 @@ mod wire;
 
 use own::Own;
 
-use super::{Attention, Framework, Inspect, Listen, Mailbox, Now, Read, Reply, SampleError, Tally, Workers};
+use super::{
+    Attention, Framework, Held, Inspect, Later, Listen, Mailbox, Now, Read, Reply, SampleError, Tally, Workers,
+};
 
 /// Which broker the pool's Celery application uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,8 @@ impl Default for CeleryConfig {
 pub struct Celery {
     config: CeleryConfig,
     attention: Attention,
+    /// What an earlier process remembered.
+    held: Option<Held>,
 }
 
 impl Celery {
@@ -110,7 +114,24 @@ impl Celery {
         Self {
             config,
             attention: Attention::new(),
+            held: None,
         }
+    }
+
+    /// With what an earlier process remembered of tasks that are not due.
+    pub fn remembering(self, held: Option<Held>) -> Self {
+        Self { held, ..self }
+    }
+
+    fn last(&self, last: Option<&Tally>) -> rabbitmq::Last {
+        let first = rabbitmq::Last {
+            later: Later {
+                held: self.held,
+                ..Later::default()
+            },
+            ..rabbitmq::Last::default()
+        };
+        last.map_or(first, rabbitmq::Last::of)
     }
 }
 
@@ -160,12 +181,13 @@ impl Framework for Celery {
         reads: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
+        last: Option<&Tally>,
         now: Now,
     ) -> Result<Tally, SampleError> {
         let own = Own::among(workers, &self.config.target, now.moment);
         let mut tally = match self.config.broker {
             BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
-            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
+            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own, self.last(last), now),
         }?;
         for (name, pod) in tally
             .pods

@@ -38,7 +38,25 @@ pub(super) fn workers(active: &[u32]) -> Workers {
 
 /// The nth worker answers.
 pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u32, acknowledged: u32) {
-    let answer = Inspection { tasks, acknowledged };
+    let answer = Inspection {
+        tasks,
+        acknowledged,
+        due: None,
+    };
+    inspected(workers, n, method, answer);
+}
+
+/// The nth worker says that it holds so many tasks that are not due, the first for so many seconds.
+pub(super) fn schedules(workers: &mut Workers, n: usize, tasks: u32, due: Option<i64>) {
+    let answer = Inspection {
+        tasks,
+        acknowledged: 0,
+        due: due.map(wall),
+    };
+    inspected(workers, n, Inspect::Scheduled, answer);
+}
+
+fn inspected(workers: &mut Workers, n: usize, method: Inspect, answer: Inspection) {
     let node = node(n);
     let asked = now().moment;
     let signal = Signal::Inspected {
