@@ -13,6 +13,7 @@
 //! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
 //! | `resolve.rs` | shell | Secrets and ConfigMaps, by name |
 //! | `apply.rs` | shell | pods to spare, then `/scale` |
+//! | `release.rs` | shell | workers told to stop are given back when nobody looks after them any more |
 //! | `status.rs` | pure | the status a pool ought to have |
 //! | `publish.rs`, `report.rs` | shell | the status written when it says something new; log lines, Events, metrics |
 //! | `leader.rs` | shell | one of several replicas acts |
@@ -27,6 +28,7 @@ mod pass;
 pub mod pool;
 mod publish;
 mod registry;
+mod release;
 mod report;
 mod resolve;
 pub mod status;
@@ -201,6 +203,7 @@ async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Hea
     health.waiting(desk::CRD);
     for scope in scopes(&settings.watch_namespaces) {
         tokio::spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
+        tokio::spawn(watch::draining(client.clone(), scope.clone(), watched.clone()));
         tokio::spawn(watch::pools(client.clone(), scope, watched.clone()));
     }
     drop(watched);

@@ -264,18 +264,21 @@ impl Chooser<'_> {
         }
     }
 
-    /// The replicas that running work needs: the busy pods where the workers tell, else all that is in flight, whether
-    /// or not somebody holds it.
+    /// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the
+    /// workers tell, else all that is in flight, whether or not somebody holds it.
     fn protected(&self, work: &Work) -> u32 {
-        let slots = self.policy.slots;
+        let (policy, seen) = (self.policy, self.seen);
         let carriers =
             |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
-        if self.seen.workers_heard {
-            let running = slots.map_or(0, |slots| carriers(work.running, slots));
-            self.seen.busy_pods.max(running)
+        let slots = policy.slots.or(seen.slots);
+        if seen.workers_heard && seen.drains && slots.is_some() {
+            carriers(work.running, slots.unwrap_or(1))
+        } else if seen.workers_heard {
+            let running = policy.slots.map_or(0, |slots| carriers(work.running, slots));
+            seen.busy_pods.max(running)
         } else {
             let in_flight = work.in_flight.saturating_add(self.quiet.stranded);
-            carriers(in_flight, slots.unwrap_or(1))
+            carriers(in_flight, policy.slots.unwrap_or(1))
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the tests measure, in one file: `target/figures/main-job.json`.
+//! What the tests measure: `target/figures/main-job.json`, and `interrupt.json` for scaling down without an interruption.
 
 use std::{
     fs::{self, File},
@@ -8,11 +8,16 @@ use std::{
 
 use serde_json::{Map, Value};
 
-/// Records one figure under a dotted path, such as `redis.first_write_ms`.
+/// Records one figure of the main job under a dotted path, such as `redis.first_write_ms`.
 pub fn record(path: &str, value: impl Into<Value>) {
+    record_in("main-job", path, value);
+}
+
+/// Records one figure under a dotted path, in one of the files: `main-job` or `interrupt`.
+pub fn record_in(file: &str, path: &str, value: impl Into<Value>) {
     let value = value.into();
-    println!("figure {path} = {value}");
-    let file = file();
+    println!("figure {file}: {path} = {value}");
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("target/figures/{file}.json"));
     fs::create_dir_all(file.parent().expect("a folder")).expect("the figures' folder");
     let mut file = File::options()
         .read(true)
@@ -45,8 +50,4 @@ pub fn spread(mut values: Vec<u64>) -> Value {
     values.sort_unstable();
     let median = values.get(values.len() / 2).copied();
     serde_json::json!({"median": median, "max": values.last()})
-}
-
-fn file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/figures/main-job.json")
 }

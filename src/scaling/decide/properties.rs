@@ -158,6 +158,7 @@ fn observations() -> impl Strategy<Value = Observation> {
                 ready,
                 rollout,
                 busy_pods,
+                drains: false,
                 workers_heard,
                 slots,
                 processed,
