@@ -89,9 +89,11 @@ impl Demand {
         let answer = waiting.answer(policy, &wait.tuning, seen, wait.seconds());
         let there = work.ready > 0 || work.in_flight > 0;
         let quiet = quiet.rule(work, seen);
-        let rule = match there || answer.pods > 0 {
-            true => answer.rule,
-            false => quiet.unwrap_or(Rule::Idle),
+        let rule = match quiet.filter(|_| !there && answer.pods <= 1) {
+            // One for what may come would do no more than one for what is known.
+            Some(rule) => rule,
+            None if there || answer.pods > 0 => answer.rule,
+            None => Rule::Idle,
         };
         let has_work = there || quiet.is_some();
         Self {

@@ -184,6 +184,7 @@ fn a_start_up_ahead() {
         let then = |seen: Observation| [&learned[..], &[seen]].concat();
         row("too early", p.clone(), &then(at(600., 0).scheduled(2).due_in(46.).unheard()), 0, Idle);
         row("now", p.clone(), &then(at(600., 0).scheduled(2).due_in(45.).unheard()), 1, Scheduled);
+        row("soon after work", p.clone(), &then(at(43., 1).scheduled(2).due_in(45.)), 1, Scheduled);
     }
 }
 
