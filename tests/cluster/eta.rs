@@ -140,7 +140,14 @@ async fn an_operator_that_starts_anew_remembers_what_is_not_due_on_rabbitmq() {
     let operator = Operator::start(&shop.ns.name).await;
     shop.ns.wait_working("mail").await;
     later(&shop, 3_600).await;
-    shop.ns.wait_replicas("mail", 1).await;
+    eventually("they are fetched and known", LONG, async || {
+        let status = shop.ns.pool("mail").await?.status.unwrap_or_default();
+        match status.held.as_ref().map(|held| held.tasks) {
+            Some(20) => Ok(()),
+            _ => Err(format!("{status:?}")),
+        }
+    })
+    .await;
     shop.ns.wait_replicas("mail", 0).await;
     drop(operator);
     let operator = Operator::start(&shop.ns.name).await;
