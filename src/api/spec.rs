@@ -151,6 +151,12 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default)]
     pub mode: Mode,
 
+    /// `true`: while a replica runs tasks its pod carries the annotations by which cluster-autoscaler
+    /// (`cluster-autoscaler.kubernetes.io/safe-to-evict: "false"`) and Karpenter (`karpenter.sh/do-not-disrupt: "true"`)
+    /// leave its node alone; they go 30 s after its last task. Default: false.
+    #[serde(default)]
+    pub protect_from_disruption: bool,
+
     /// How often the work is counted, in milliseconds, 100 to 60000. The operator slows itself where a sample is
     /// expensive, so that sampling takes at most 5 % of its time. Default: 500.
     #[serde(default = "default_sample")]

@@ -132,6 +132,7 @@ impl Desk {
             News::Resolved(id, result) => self.resolved(id, result),
             News::Draining(pools) => self.left(pools),
             News::Wrote(id, outcome) => self.wrote(id, outcome),
+            News::Protected(id, result) => self.protected(id, result),
             News::Published(id, result) => {
                 if let Some(entry) = self.pools.get_mut(id) {
                     entry.tasks.publishing = false;
@@ -263,6 +264,7 @@ impl Desk {
 
     fn dismiss(&mut self, entry: &mut Entry) {
         self.give_back(entry);
+        self.unprotect(entry);
         if let Link::Linked(address) = &entry.link {
             self.endpoints.leave(address, entry.id);
         }

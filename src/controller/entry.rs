@@ -1,6 +1,10 @@
 //! All that the controller keeps of one pool between two passes.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::{sync::watch, task::AbortHandle};
@@ -14,7 +18,7 @@ use crate::{
     broker::{Address, SubscriberId},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     work::{Attention, Held, Moment, Now, SampleError, Tally},
-    workers::Plan,
+    workers::{Plan, Protection},
 };
 
 /// A pool's state. Owned by the one task that makes passes, so there are no locks and never two passes at once.
@@ -39,6 +43,8 @@ pub struct Entry {
     pub hold: Hold,
     /// The pods on their way out.
     pub leaving: Leaving,
+    /// The pods that node autoscalers are asked to leave alone.
+    pub guard: Guard,
     /// The last change of replicas.
     pub last_scale: Option<LastScale>,
     /// Work that runs in a task of its own; at most one of each kind.
@@ -143,6 +149,19 @@ const CONFLICT: Duration = Duration::from_secs(600);
 /// A refusal of remote control is believed for so long after it was last seen.
 const REFUSED: Duration = Duration::from_secs(300);
 
+/// The pods that node autoscalers are asked to leave alone.
+#[derive(Debug, Default)]
+pub struct Guard {
+    /// Who was busy lately.
+    pub protection: Protection,
+    /// The pods protected by the last write that went well; `None`: not known.
+    pub written: Option<BTreeSet<String>>,
+    /// They are being written.
+    pub writing: bool,
+    /// Not to be written again before this moment.
+    pub not_before: Moment,
+}
+
 /// Tasks under way, and when to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tasks {
@@ -205,6 +224,7 @@ impl Entry {
             decision: None,
             hold: Hold::default(),
             leaving: Leaving::default(),
+            guard: Guard::default(),
             last_scale: None,
             tasks: Tasks::default(),
             published: None,

@@ -13,6 +13,7 @@
 //! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
 //! | `resolve.rs` | shell | Secrets and ConfigMaps, by name |
 //! | `apply.rs` | shell | pods to spare, then `/scale` |
+//! | `guard.rs` | shell | busy pods that node autoscalers are asked to leave alone |
 //! | `release.rs` | shell | workers told to stop are given back when nobody looks after them any more |
 //! | `status.rs` | pure | the status a pool ought to have |
 //! | `publish.rs`, `report.rs` | shell | the status written when it says something new; log lines, Events, metrics |
@@ -22,6 +23,7 @@ mod apply;
 mod deeds;
 mod desk;
 mod entry;
+mod guard;
 mod leader;
 mod news;
 mod pass;

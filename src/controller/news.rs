@@ -41,6 +41,8 @@ pub enum News {
     Draining(BTreeSet<Key>),
     /// A write to a target has ended.
     Wrote(SubscriberId, Outcome),
+    /// A write of pods' protection has ended: the pods that are protected now.
+    Protected(SubscriberId, Result<BTreeSet<String>, CallError>),
     /// A write of a status has ended.
     Published(SubscriberId, Result<Box<Status>, CallError>),
 }

@@ -49,6 +49,7 @@ impl Desk {
             if let Some((target, key)) = target.as_ref().filter(|_| !blocked) {
                 next = next.min(self.decide(id, pool, target, now));
                 next = next.min(self.act(id, pool, target, key, now.moment));
+                next = next.min(self.protect(id, pool, target, now.moment));
             }
         }
         let target = target.map(|(target, _)| target);

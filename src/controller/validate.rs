@@ -58,6 +58,7 @@ pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
         policy: policy(spec)?,
         mode: spec.mode,
         graceful: graceful(spec)?,
+        protect: spec.protect_from_disruption,
     })
 }
 

@@ -5,6 +5,7 @@
 //! | `pod.rs` | pure | [`Pod`]: what matters of a pod; [`Mark`]: what is written on it |
 //! | `drain.rs` | pure | one pod's way out: asked → told to fetch no more → works off what it holds → empty; and back |
 //! | `victims.rs` | pure | [`plan()`]: which pods are to go, the next step of each, and the lowest safe number of replicas |
+//! | `protect.rs` | pure | which pods are busy, for others that stop pods |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `call.rs` | shell | one call to the API server: its deadline, its errors in our words |
 //!
@@ -17,8 +18,10 @@ mod call;
 mod drain;
 mod pod;
 pub mod pods;
+mod protect;
 mod victims;
 
 pub use call::{CallError, DEADLINE, within};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
+pub use protect::Protection;
 pub use victims::{Look, Means, Plan, WaitsFor, plan};

@@ -39,6 +39,8 @@ pub struct Pod {
     pub cost: Option<i32>,
     /// It is on its way out.
     pub drain: Option<Drain>,
+    /// Node autoscalers are asked to leave it alone.
+    pub protected: bool,
 }
 
 /// How far a pod has come, in the order in which a ReplicaSet removes them.

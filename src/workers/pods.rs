@@ -17,6 +17,7 @@ use serde_json::json;
 use super::{
     call::{CallError, DEADLINE, within},
     pod::{BOOT, COST, DRAIN, DRAINING, Drain, Mark, Pod, Readiness},
+    protect::{DO_NOT_DISRUPT, SAFE_TO_EVICT},
 };
 
 /// Pods asked for at a time.
@@ -102,6 +103,7 @@ impl Slim {
             // The ReplicaSet controller, too, takes what is no number for 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
             drain: drain.or_else(|| labelled.then(Drain::default)),
+            protected: annotation(SAFE_TO_EVICT.0).is_some() || annotation(DO_NOT_DISRUPT.0).is_some(),
             name: self.metadata.name?,
         })
     }
@@ -179,26 +181,69 @@ async fn pages(api: &Api<Slim>, params: ListParams) -> Result<Vec<Slim>, CallErr
 pub async fn mark(client: &Client, namespace: &str, marks: &[Mark]) -> Result<(), CallError> {
     let api = Api::<Slim>::namespaced(client.clone(), namespace);
     let writes: Vec<_> = marks.iter().map(|mark| write(api.clone(), mark.clone())).collect();
+    together(writes).await
+}
+
+/// Sees to it that node autoscalers leave these of the target's pods alone, and no others.
+///
+/// # Errors
+/// As [`list`] and [`mark`].
+pub async fn protect(
+    client: &Client,
+    namespace: &str,
+    selector: &str,
+    busy: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), CallError> {
+    let pods = list(client, namespace, selector, now).await?;
+    let api = Api::<Slim>::namespaced(client.clone(), namespace);
+    let wrong = pods
+        .into_iter()
+        .filter(|pod| !pod.terminating && pod.protected != busy.contains(&pod.name));
+    let writes: Vec<_> = wrong
+        .map(|pod| annotate(api.clone(), pod.name, !pod.protected))
+        .collect();
+    together(writes).await
+}
+
+async fn annotate(api: Api<Slim>, name: String, protected: bool) -> Result<(), CallError> {
+    let [evict, disrupt] = [SAFE_TO_EVICT, DO_NOT_DISRUPT].map(|(_, value)| protected.then_some(value));
+    patch(
+        api,
+        &name,
+        json!({"annotations": {SAFE_TO_EVICT.0: evict, DO_NOT_DISRUPT.0: disrupt}}),
+    )
+    .await
+}
+
+/// Writes several pods at a time, all of them, whatever becomes of one.
+async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> Result<(), CallError> {
     stream::iter(writes)
         .buffer_unordered(WRITES)
         .fold(Ok(()), |all, one| async move { all.and(one) })
         .await
 }
 
+/// Merges into a pod's metadata; one that has gone meanwhile is no error.
+async fn patch(api: Api<Slim>, name: &str, metadata: serde_json::Value) -> Result<(), CallError> {
+    let patch = Patch::Merge(json!({"metadata": metadata}));
+    match within(DEADLINE, api.patch_metadata(name, &PatchParams::default(), &patch)).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Writes one pod's mark, label and annotations at once; null removes.
 async fn write(api: Api<Slim>, mark: Mark) -> Result<(), CallError> {
     let text = |drain: &Drain| serde_json::to_string(drain).ok();
-    let patch = Patch::Merge(json!({"metadata": {
+    let metadata = json!({
         "labels": {DRAINING: mark.drain.as_ref().map(|_| "true")},
         "annotations": {
             DRAIN: mark.drain.as_ref().and_then(text),
             COST: mark.cost.map(|cost| cost.to_string()),
         },
-    }}));
-    match within(DEADLINE, api.patch_metadata(&mark.pod, &PatchParams::default(), &patch)).await {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(()),
-    }
+    });
+    patch(api, &mark.pod, metadata).await
 }
 
 #[cfg(test)]
