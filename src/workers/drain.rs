@@ -163,3 +163,6 @@ fn is_empty(told: &Told, look: &Look) -> bool {
         .is_some_and(|since| told.asked >= since.saturating_add(SETTLES));
     settled && look.is_fresh(told) && told.running == 0 && told.reserved == 0
 }
+
+#[cfg(test)]
+mod tests;
