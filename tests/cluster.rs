@@ -11,6 +11,8 @@ mod broker_down;
 mod crowd;
 #[path = "cluster/drain.rs"]
 mod drain;
+#[path = "cluster/eta.rs"]
+mod eta;
 #[path = "cluster/hands.rs"]
 mod hands;
 #[path = "cluster/process.rs"]

@@ -29,7 +29,9 @@ pub use spec::{
     CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, Removal, ScaleDown, TargetKind, TargetRef, TargetRule,
     TaskWorkerPool, TaskWorkerPoolSpec, Worker,
 };
-pub use status::{Condition, ConditionStatus, DecisionStatus, EstimatesStatus, LastScale, Status, WorkStatus};
+pub use status::{
+    Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, Status, WorkStatus,
+};
 pub use target::{Target, TargetCondition, TargetSpec, TargetStatus};
 
 /// The API group.

@@ -34,6 +34,12 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkStatus>,
 
+    /// Tasks that are not due and that RabbitMQ does not show as such. The workers hold them, and when the last one has
+    /// gone they lie in the queue like all others: so many of its messages are not counted as waiting until the first is
+    /// due. A restarted operator begins with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldStatus>,
+
     /// What was learned, as far as something was; a restarted operator begins with it. Only with `target.waitSeconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimates: Option<EstimatesStatus>,
@@ -80,6 +86,19 @@ pub struct WorkStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub sampled_at: Option<Time>,
+}
+
+/// Tasks that are not due and that the broker does not show as such (RabbitMQ).
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldStatus {
+    /// No more than so many.
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
+    pub tasks: i64,
+
+    /// When the first of them comes due; a worker is started before that.
+    #[schemars(schema_with = "date_time")]
+    pub next_due_at: Time,
 }
 
 /// What was learned of the work and the workers.

@@ -257,7 +257,8 @@ impl<E: Endpoint> Sampler<E> {
                 continue;
             };
             let own = share.replies(&replies);
-            let result = pool.framework.tally(&share.reads, &own, &self.workers, now);
+            let last = pool.last.as_deref();
+            let result = pool.framework.tally(&share.reads, &own, &self.workers, last, now);
             let result = pool.sampled(result, started.moment);
             let (id, at) = (share.id, started.moment);
             let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));

@@ -9,7 +9,7 @@ use kube::{Client, Resource};
 use super::{
     apply::{self, Deed, Job, Outcome},
     desk::{Desk, MOST, acts},
-    entry::{Entry, Leaving, Link, backoff},
+    entry::{self, Entry, Leaving, Link, backoff},
     news::News,
     pool::{Pool, Problem},
     release::{self, Release},
@@ -74,7 +74,7 @@ impl Desk {
     fn link(&mut self, entry: &mut Entry, pool: &Pool, address: Arc<Address>) {
         let subscription = Subscription::Add {
             id: entry.id,
-            framework: validate::framework(pool, &address),
+            framework: validate::framework(pool, &address, entry::held(entry.stored.as_ref())),
             period: pool.policy.period,
         };
         self.endpoints.join(&address, entry.id, subscription);

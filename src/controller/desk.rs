@@ -231,8 +231,15 @@ impl Desk {
             }
             _ => false,
         };
+        // What was remembered of other queues says nothing.
+        let elsewhere = old
+            .zip(new)
+            .is_some_and(|(old, new)| old.source != new.source || old.celery != new.celery);
         if !counted_alike {
             self.unlink(entry);
+        }
+        if let Some(stored) = entry.stored.as_mut().filter(|_| elsewhere) {
+            stored.held = None;
         }
     }
 

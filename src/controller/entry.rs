@@ -17,7 +17,7 @@ use crate::{
     api::{LastScale, Status},
     broker::{Address, SubscriberId},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
-    work::{Attention, Moment, Now, SampleError, Tally},
+    work::{Attention, Held, Moment, Now, SampleError, Tally},
     workers::{Plan, Protection},
 };
 
@@ -187,6 +187,15 @@ fn remembered(stored: Option<&Status>) -> Memory {
         rate: 0.0,
         startup: learned.startup_seconds.map(|startup| startup as f64),
         slots: learned.concurrency.and_then(|slots| u32::try_from(slots).ok()),
+    })
+}
+
+/// What the process before remembered of tasks that are not due stands there, too.
+pub fn held(stored: Option<&Status>) -> Option<Held> {
+    let held = stored?.held.as_ref()?;
+    Some(Held {
+        tasks: u64::try_from(held.tasks).ok()?,
+        due: held.next_due_at.0,
     })
 }
 

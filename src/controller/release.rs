@@ -87,7 +87,7 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
     let sampler = sampler(&address, clock, out);
     sampler.send(Subscription::Add {
         id: ID,
-        framework: validate::framework(&pool, &address),
+        framework: validate::framework(&pool, &address, None),
         period: PERIOD,
     });
     let mut told = Attention::new();

@@ -8,21 +8,22 @@
 mod facts;
 mod feasible;
 mod leaving;
+mod numbers;
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use facts::{Facts, Source};
+
+use numbers::{count, estimates, held, whole_second, wide, work};
 
 use super::pool::DEGRADED_AFTER;
 use crate::{
     api::{
         Condition,
         ConditionStatus::{self, False, True, Unknown},
-        DecisionStatus, EstimatesStatus, LastScale, Mode, Status, WorkStatus,
+        DecisionStatus, LastScale, Mode, Status, WorkStatus,
     },
-    scaling::{Decision, Estimates, Rule},
-    work::Tally,
+    scaling::{Decision, Rule},
     workers::WaitsFor,
 };
 
@@ -50,6 +51,11 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
                 .map(|wait| wide(wait.as_secs())),
             ..work(tally, at)
         }),
+        held: match counted.filter(|_| usable) {
+            Some((tally, _)) => tally.later.held.map(held),
+            // Until the broker has been read again.
+            None => before.and_then(|before| before.held.clone()),
+        },
         estimates: decision.and_then(|decision| decision.estimates).and_then(estimates),
         decision: decision.map(|decision| DecisionStatus {
             replicas: count(decision.replicas),
@@ -66,27 +72,6 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
             .or_else(|| before.and_then(|before| before.last_scale.clone())),
         conditions: conditions(facts, before),
     }
-}
-
-fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
-    WorkStatus {
-        ready: wide(tally.work.ready),
-        in_flight: wide(tally.work.in_flight),
-        scheduled: wide(tally.work.scheduled),
-        sampled_at: Some(Time(whole_second(at))),
-        ..WorkStatus::default()
-    }
-}
-
-/// What was learned; `None`: nothing yet.
-fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
-    let status = EstimatesStatus {
-        task_milliseconds: learned.task.map(|task| (task * 1e3) as i64),
-        arrivals_per_minute: Some((learned.rate * 60.0).round() as i64).filter(|rate| *rate > 0),
-        startup_seconds: learned.startup.map(|startup| startup.ceil() as i64),
-        concurrency: learned.slots.map(count),
-    };
-    (status != EstimatesStatus::default()).then_some(status)
 }
 
 /// The decision's sentence, with what the deed had to leave undone.
@@ -364,20 +349,6 @@ fn reconciling(facts: &Facts) -> Option<Wish> {
 fn stalled(facts: &Facts) -> Option<Wish> {
     let problem = facts.problem.filter(|problem| !problem.wait)?;
     Some(wish("Stalled", True, problem.reason, problem.message.clone()))
-}
-
-fn count(replicas: u32) -> i32 {
-    i32::try_from(replicas).unwrap_or(i32::MAX)
-}
-
-/// The schema ends where JSON numbers stop being exact.
-fn wide(number: u64) -> i64 {
-    i64::try_from(number.min((1 << 53) - 1)).unwrap_or(0)
-}
-
-/// Kubernetes times have whole seconds.
-fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// At most so long, at a character's boundary.

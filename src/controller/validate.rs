@@ -14,7 +14,7 @@ use crate::{
     broker::{self, Address, Kind, Secret, url},
     scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
     work::{
-        Framework,
+        Framework, Held,
         celery::{BrokerKind, Celery, CeleryConfig},
     },
 };
@@ -375,18 +375,19 @@ pub fn describe(from: &api::ValueFrom) -> String {
     }
 }
 
-/// The framework that counts this pool's work at this address.
-pub fn framework(pool: &Pool, address: &Address) -> Box<dyn Framework> {
+/// The framework that counts this pool's work at this address. `held`: what is remembered of tasks that are not due.
+pub fn framework(pool: &Pool, address: &Address, held: Option<Held>) -> Box<dyn Framework> {
     let broker = match address.kind {
         Kind::Redis { db } => BrokerKind::Redis { db },
         Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
             management: address.management.is_some(),
         },
     };
-    Box::new(Celery::new(CeleryConfig {
+    let config = CeleryConfig {
         broker,
         ..pool.celery.clone()
-    }))
+    };
+    Box::new(Celery::new(config).remembering(held))
 }
 
 #[cfg(test)]

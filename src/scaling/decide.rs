@@ -3,7 +3,7 @@
 use super::{
     Decision, Memory, Observation, Policy, Reading, Rule, Work,
     damping::Settled,
-    demand::Demand,
+    demand::{Demand, Quiet},
     explain::{Case, explain},
     memory::LONGEST_LOOK,
     schedule::Floor,
@@ -27,9 +27,17 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memory, Decision) {
     let floor = memory.floor.floor(&policy.schedules, seen.wall, WAKE_AHEAD);
     let limits = Limits::of(policy, &floor);
+    memory.stranded.look(seen);
+    let seen = &*memory.stranded.taken_out(seen);
     memory.learn(policy, seen);
+    let quiet = Quiet {
+        within: memory.due_within(policy, seen),
+        stranded: memory.stranded.tasks(),
+    };
     let demand = match &seen.reading {
-        Reading::Fresh(work) | Reading::Stale { work, .. } => Demand::of(work, policy, seen, &mut memory.waiting),
+        Reading::Fresh(work) | Reading::Stale { work, .. } => {
+            Demand::of(work, quiet, policy, seen, &mut memory.waiting)
+        }
         Reading::Unknown { .. } => Demand {
             wanted: seen.replicas,
             rule: Rule::Unknown,
@@ -47,6 +55,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
         memory: &memory,
         seen,
         demand,
+        quiet,
         limits,
         wish,
     };
@@ -58,6 +67,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             policy,
             seen,
             demand,
+            quiet,
             floor,
             wish,
             replicas: choice.replicas,
@@ -71,7 +81,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             .map(|_| memory.waiting.estimates(policy, demand.answer, seen.now)),
         oldest_wait: demand.answer.map(|answer| answer.oldest_wait).max(seen.oldest_seen()),
         trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
-        look_again_in: soonest([choice.pending, floor.next_change])
+        look_again_in: soonest([choice.pending, floor.next_change, memory.stranded.next_change(seen.now)])
             .unwrap_or(USUAL_LOOK)
             .clamp(SHORTEST_LOOK, LONGEST_LOOK),
     };
@@ -127,6 +137,7 @@ struct Chooser<'a> {
     memory: &'a Memory,
     seen: &'a Observation,
     demand: Demand,
+    quiet: Quiet,
     limits: Limits,
     /// What is wanted, within the limits.
     wish: u32,
@@ -148,7 +159,7 @@ impl Chooser<'_> {
                     Choice::of(current, self.demand_rule())
                 };
                 let deadlines = self.demand.answer.and_then(|answer| answer.look_again_in(self.policy));
-                let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(WAKE_AHEAD));
+                let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(self.quiet.within));
                 Choice {
                     pending: soonest([choice.pending, wake, deadlines]),
                     ..choice
@@ -213,7 +224,7 @@ impl Chooser<'_> {
         let floors = [
             (self.seen.rollout, current, Rule::Rollout),
             (!starting_for.is_zero(), current, Rule::JustStarted),
-            (true, protected(work, self.policy, self.seen), Rule::RunningWork),
+            (true, self.protected(work), Rule::RunningWork),
             (
                 idle_in.is_some_and(|left| !left.is_zero()),
                 self.limits.max.min(1),
@@ -250,6 +261,24 @@ impl Chooser<'_> {
                 settled.next_change,
                 down.and_then(|rules| rules.next_change(&self.memory.replicas, now)),
             ]),
+        }
+    }
+
+    /// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the
+    /// workers tell, else all that is in flight, whether or not somebody holds it.
+    fn protected(&self, work: &Work) -> u32 {
+        let (policy, seen) = (self.policy, self.seen);
+        let carriers =
+            |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
+        let slots = policy.slots.or(seen.slots);
+        if seen.workers_heard && seen.drains && slots.is_some() {
+            carriers(work.running, slots.unwrap_or(1))
+        } else if seen.workers_heard {
+            let running = policy.slots.map_or(0, |slots| carriers(work.running, slots));
+            seen.busy_pods.max(running)
+        } else {
+            let in_flight = work.in_flight.saturating_add(self.quiet.stranded);
+            carriers(in_flight, policy.slots.unwrap_or(1))
         }
     }
 
@@ -308,21 +337,6 @@ impl Chooser<'_> {
             }
             _ => None,
         }
-    }
-}
-
-/// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the workers
-/// tell, else all that is in flight.
-fn protected(work: &Work, policy: &Policy, seen: &Observation) -> u32 {
-    let carriers = |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
-    let slots = policy.slots.or(seen.slots);
-    if seen.workers_heard && seen.drains && slots.is_some() {
-        carriers(work.running, slots.unwrap_or(1))
-    } else if seen.workers_heard {
-        seen.busy_pods
-            .max(policy.slots.map_or(0, |slots| carriers(work.running, slots)))
-    } else {
-        carriers(work.in_flight, policy.slots.unwrap_or(1))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The backlog rule: how many workers the work asks for.
 #![deny(clippy::disallowed_methods)]
+use std::time::Duration;
+
 use super::{
     Observation, Policy, Rule, Target, Wait, Work,
     wait::{Answer, Waiting},
 };
-use crate::work::WAKE_AHEAD;
 
 /// What the work asks for, before windows and limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,24 +20,44 @@ pub(crate) struct Demand {
     pub(crate) has_work: bool,
 }
 
+/// What asks for one worker although nothing waits and nothing runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Quiet {
+    /// Scheduled tasks that come due within this time.
+    pub(crate) within: Duration,
+    /// Tasks of workers that died.
+    pub(crate) stranded: u64,
+}
+
+impl Quiet {
+    /// Why one worker is needed, if it is.
+    fn rule(self, work: &Work, seen: &Observation) -> Option<Rule> {
+        if comes_due(work, seen, self.within) {
+            Some(Rule::Scheduled)
+        } else if self.stranded > 0 {
+            Some(Rule::Stranded)
+        } else {
+            work.stay.map(|_| Rule::Scheduled)
+        }
+    }
+}
+
 impl Demand {
-    /// `wanted = ceil(outstanding / backlog_per_replica)`, and at least one worker for what comes due within
-    /// [`WAKE_AHEAD`] or lives in a worker's memory.
-    pub(crate) fn of(work: &Work, policy: &Policy, seen: &Observation, waiting: &mut Waiting) -> Self {
+    /// `wanted = ceil(outstanding / backlog_per_replica)`, and at least one worker for what comes due soon, lives in a
+    /// worker's memory or is to be given back.
+    pub(crate) fn of(work: &Work, quiet: Quiet, policy: &Policy, seen: &Observation, waiting: &mut Waiting) -> Self {
         if let Target::Wait(wait) = &policy.target {
-            return Self::within(wait, work, policy, seen, waiting);
+            return Self::within(wait, work, quiet, policy, seen, waiting);
         }
         let each = u64::from(policy.backlog_per_replica());
         let running = running_that_counts(work, policy, seen);
         let reserved = work.in_flight.saturating_sub(work.running);
-        let counted = work.ready.saturating_add(work.due_soon).saturating_add(reserved);
+        let due_soon = due_soon(work, seen, quiet.within);
+        let counted = work.ready.saturating_add(due_soon).saturating_add(reserved);
         let backlog = counted.saturating_add(running).div_ceil(each);
-        let rule = if work.ready > 0 || work.in_flight > 0 {
-            Rule::Backlog
-        } else if work.due_soon > 0 || lives_in_a_worker(work) || comes_due(work, seen) {
-            Rule::Scheduled
-        } else {
-            Rule::Idle
+        let rule = match work.ready > 0 || work.in_flight > 0 {
+            true => Rule::Backlog,
+            false => quiet.rule(work, seen).unwrap_or(Rule::Idle),
         };
         let wanted = u32::try_from(backlog).unwrap_or(u32::MAX);
         Self {
@@ -57,20 +78,29 @@ impl Demand {
     }
 
     /// The wait rule, and at least one worker for anything that is there or comes due.
-    fn within(wait: &Wait, work: &Work, policy: &Policy, seen: &Observation, waiting: &mut Waiting) -> Self {
+    fn within(
+        wait: &Wait,
+        work: &Work,
+        quiet: Quiet,
+        policy: &Policy,
+        seen: &Observation,
+        waiting: &mut Waiting,
+    ) -> Self {
         let answer = waiting.answer(policy, &wait.tuning, seen, wait.seconds());
         let there = work.ready > 0 || work.in_flight > 0;
-        let scheduled = work.due_soon > 0 || lives_in_a_worker(work) || comes_due(work, seen);
-        let rule = match (there || answer.pods > 0, scheduled) {
-            (true, _) => answer.rule,
-            (false, true) => Rule::Scheduled,
-            (false, false) => Rule::Idle,
+        let quiet = quiet.rule(work, seen);
+        let rule = match quiet.filter(|_| !there && answer.pods <= 1) {
+            // One for what may come would do no more than one for what is known.
+            Some(rule) => rule,
+            None if there || answer.pods > 0 => answer.rule,
+            None => Rule::Idle,
         };
+        let has_work = there || quiet.is_some();
         Self {
-            wanted: answer.pods.max(u32::from(there || scheduled)),
+            wanted: answer.pods.max(u32::from(has_work)),
             rule,
             answer: Some(answer),
-            has_work: there || scheduled,
+            has_work,
         }
     }
 }
@@ -84,12 +114,18 @@ pub(crate) fn running_that_counts(work: &Work, policy: &Policy, seen: &Observati
     work.running.min(work.in_flight).min(carriers.saturating_mul(each))
 }
 
-/// Scheduled tasks that come back as ready if their worker stops.
-pub(crate) fn lives_in_a_worker(work: &Work) -> bool {
-    work.scheduled_needs_worker && work.scheduled > 0
+/// The next scheduled task is due within this time, even if the count of those (a dearer read) is older.
+fn comes_due(work: &Work, seen: &Observation, within: Duration) -> bool {
+    match seen.next_due_in {
+        Some(due) => work.scheduled > 0 && due <= within,
+        None => work.due_soon > 0,
+    }
 }
 
-/// The next scheduled task is due within a start-up time, even if the count of those (a dearer read) is older.
-fn comes_due(work: &Work, seen: &Observation) -> bool {
-    work.scheduled > 0 && seen.next_due_in.is_some_and(|due| due <= WAKE_AHEAD)
+/// Scheduled tasks that are counted as work already.
+pub(crate) fn due_soon(work: &Work, seen: &Observation, within: Duration) -> u64 {
+    match comes_due(work, seen, within) {
+        true => work.due_soon,
+        false => 0,
+    }
 }

@@ -3,12 +3,11 @@
 //! It changes only when its facts change: no ages and no countdowns, which would make every look a new status.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Observation, Policy, Reading, Rule, Select, Target, Work,
-    demand::{Demand, lives_in_a_worker, running_that_counts},
+    Observation, Policy, Reading, Rule, Select, Stay, Target, Work,
+    demand::{Demand, Quiet, due_soon, running_that_counts},
     flow::waiting,
     schedule::Floor,
 };
-use crate::work::WAKE_AHEAD;
 use std::time::Duration;
 
 /// What there is to explain.
@@ -16,6 +15,7 @@ pub(crate) struct Case<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) seen: &'a Observation,
     pub(crate) demand: Demand,
+    pub(crate) quiet: Quiet,
     /// What the schedules ask for.
     pub(crate) floor: Floor<'a>,
     /// What is wanted, within the limits.
@@ -112,33 +112,58 @@ fn need(case: &Case, work: &Work) -> String {
             } else {
                 ""
             };
-            let tasks = work.outstanding();
+            let soon = due_soon(work, case.seen, case.quiet.within);
+            let tasks = work.ready.saturating_add(work.in_flight).saturating_add(soon);
             let outstanding = count(tasks, "task");
             let verb = needs(tasks);
             format!(
                 "{outstanding} outstanding ({}) {verb} {replicas} at {each} each{stay}",
-                parts(work)
+                parts(case, work)
             )
         }
-        Rule::Scheduled if work.due_soon > 0 => {
+        Rule::Scheduled if due_soon(work, case.seen, case.quiet.within) > 0 => {
             let due = verb(work.due_soon, "scheduled task", "comes", "come");
             let verb = needs(work.due_soon);
             let at = match case.policy.target {
                 Target::Backlog(_) => format!(" at {each} each"),
                 Target::Wait(_) => String::new(),
             };
-            format!("{due} due within {} and {verb} {replicas}{at}", seconds(WAKE_AHEAD))
+            format!(
+                "{due} due within {} and {verb} {replicas}{at}",
+                seconds(case.quiet.within)
+            )
         }
-        Rule::Scheduled if lives_in_a_worker(work) => {
-            let live = verb(work.scheduled, "scheduled task", "lives", "live");
-            format!("{live} in a worker's memory and {} {replicas}", needs(work.scheduled))
+        Rule::Stranded => {
+            let waits = verb(case.quiet.stranded, "task", "waits", "wait");
+            format!(
+                "{waits} in `unacked` for a worker that died or is stopping: {replicas} to give {} back after the visibility timeout",
+                if case.quiet.stranded == 1 { "it" } else { "them" },
+            )
         }
         Rule::Deadline | Rule::Rate | Rule::Reserve => by_wait(case, work),
-        Rule::Scheduled => format!(
-            "A scheduled task comes due within {} and needs {replicas}",
-            seconds(WAKE_AHEAD)
-        ),
+        Rule::Scheduled => scheduled(case, work, &replicas),
         _ => "No work".to_owned(),
+    }
+}
+
+/// One worker for what is not due.
+fn scheduled(case: &Case, work: &Work, replicas: &str) -> String {
+    let due = case.seen.next_due_in.is_some_and(|due| due <= case.quiet.within);
+    match work.stay.filter(|_| !due) {
+        Some(Stay::Undated) => {
+            let live = verb(work.scheduled, "scheduled task", "lives", "live");
+            format!("{live} in a worker's memory, due at a time that is not known: {replicas} for that")
+        }
+        Some(Stay::Untold) => {
+            format!("The workers have not all said whether they hold tasks that are not due: {replicas} until they do")
+        }
+        Some(Stay::Refused) => format!(
+            "The broker's permissions refuse to ask the workers whether they hold tasks that are not due: {replicas} in case they do"
+        ),
+        None => format!(
+            "A scheduled task comes due within {} and needs {replicas}",
+            seconds(case.quiet.within)
+        ),
     }
 }
 
@@ -196,13 +221,13 @@ fn per_second(rate: f64) -> f64 {
 }
 
 /// `400 waiting, 12 running`: the parts that are not zero.
-fn parts(work: &Work) -> String {
+fn parts(case: &Case, work: &Work) -> String {
     let reserved = work.in_flight.saturating_sub(work.running);
     let parts = [
         (work.ready, "waiting"),
         (work.in_flight.min(work.running), "running"),
         (reserved, "in flight"),
-        (work.due_soon, "due soon"),
+        (due_soon(work, case.seen, case.quiet.within), "due soon"),
     ];
     let parts = parts.iter().filter(|(tasks, _)| *tasks > 0);
     let parts: Vec<_> = parts.map(|(tasks, state)| format!("{tasks} {state}")).collect();

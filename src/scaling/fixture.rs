@@ -164,6 +164,15 @@ impl Observation {
         self.work(|work| work.in_flight += tasks)
     }
 
+    /// No worker says that it holds these.
+    pub(crate) fn unheld(self, tasks: Option<u64>) -> Self {
+        self.work(|work| work.unheld = tasks)
+    }
+
+    pub(crate) fn stay(self, stay: Stay) -> Self {
+        self.work(|work| work.stay = Some(stay))
+    }
+
     pub(crate) fn due_soon(self, tasks: u64) -> Self {
         self.work(|work| (work.due_soon, work.scheduled) = (tasks, work.scheduled.max(tasks)))
     }
@@ -173,7 +182,7 @@ impl Observation {
     }
 
     pub(crate) fn scheduled_in_memory(self, tasks: u64) -> Self {
-        self.work(|work| (work.scheduled, work.scheduled_needs_worker) = (tasks, true))
+        self.work(|work| (work.scheduled, work.stay) = (tasks, Some(Stay::Undated)))
     }
 
     pub(crate) fn due_in(mut self, seconds: f64) -> Self {

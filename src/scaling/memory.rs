@@ -18,12 +18,23 @@ impl Policy {
 }
 
 impl Memory {
-    /// Takes in what the wait rule learns from; first, because the demand depends on it.
+    /// Takes in what is learned; first, because the demand depends on it.
     pub(super) fn learn(&mut self, policy: &Policy, seen: &Observation) {
-        let Target::Wait(wait) = &policy.target else { return };
+        self.ahead.look(seen);
         self.waiting.look(seen);
+        let Target::Wait(wait) = &policy.target else { return };
         if let Reading::Fresh(work) = &seen.reading {
             self.waiting.count(policy, work, seen, wait.seconds());
+        }
+    }
+
+    /// How long before a task comes due its worker is to be there or ordered. What would be ordered again before it has
+    /// been idle long enough to go is kept.
+    pub(super) fn due_within(&self, policy: &Policy, seen: &Observation) -> Duration {
+        let ahead = self.ahead.time(&self.waiting.startup, seen.now);
+        match seen.replicas {
+            0 => ahead,
+            _ => ahead.saturating_add(policy.idle),
         }
     }
 

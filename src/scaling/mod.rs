@@ -6,6 +6,8 @@
 //! | `decide.rs` | the order in which the rules apply |
 //! | `demand.rs` | how many workers the work asks for; the backlog rule |
 //! | `wait.rs` | the wait rule: `flow.rs` (arrivals, starts, service time), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
+//! | `ahead.rs` | how long before a scheduled task comes due its worker is ordered |
+//! | `stranded.rs` | work of workers that died |
 //! | `damping.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
 //! | `schedule.rs` | floors at known hours |
@@ -17,6 +19,7 @@
 //! | `explain.rs` | the sentence |
 #![deny(clippy::disallowed_methods)]
 
+mod ahead;
 mod behavior;
 mod damping;
 mod deadline;
@@ -34,6 +37,7 @@ mod punctual;
 mod rate;
 mod schedule;
 mod startup;
+mod stranded;
 mod supply;
 mod trouble;
 mod wait;
@@ -49,7 +53,7 @@ pub use trouble::Trouble;
 pub use wait::{Profile, Tuning};
 
 use crate::work::Now;
-pub use crate::work::{Moment, SampleError, Since, Work};
+pub use crate::work::{Moment, SampleError, Since, Stay, Work};
 
 /// What the pool wishes, in the core's own units.
 #[derive(Clone, Debug, PartialEq)]
@@ -257,6 +261,8 @@ pub struct Memory {
     replicas: history::History,
     progress: progress::Progress,
     waiting: wait::Waiting,
+    ahead: ahead::Ahead,
+    stranded: stranded::Stranded,
     floor: schedule::Remembered,
 }
 
@@ -285,8 +291,10 @@ pub enum Rule {
     Window,
     /// Fewer are enough, but these pods run tasks.
     RunningWork,
-    /// A scheduled task comes due soon, or lives in a worker's memory.
+    /// A scheduled task comes due soon, or may live in a worker's memory.
     Scheduled,
+    /// Work of a worker that died: one has to live to give it back.
+    Stranded,
     /// The target rolls out: nothing goes down.
     Rollout,
     /// The operator started, or read the broker again, a short while ago: nothing goes down yet.
@@ -340,6 +348,7 @@ impl Rule {
             Self::Window => "Window",
             Self::RunningWork => "RunningWork",
             Self::Scheduled => "Scheduled",
+            Self::Stranded => "Stranded",
             Self::Rollout => "Rollout",
             Self::JustStarted => "JustStarted",
             Self::Behavior => "Behavior",

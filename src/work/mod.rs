@@ -7,6 +7,8 @@
 
 pub mod celery;
 pub mod census;
+mod error;
+mod later;
 mod workers;
 
 use std::{
@@ -19,6 +21,8 @@ use std::{
 use jiff::Timestamp;
 
 pub use census::{Census, Digest, Entry, Oldest};
+pub use error::SampleError;
+pub use later::{Held, Later, Stay};
 pub use workers::{Inspection, Signal, Worker, Workers};
 
 /// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
@@ -33,7 +37,7 @@ pub struct Now {
     pub moment: Moment,
 }
 
-/// How long before a scheduled task comes due its pool is woken: a typical pod start-up.
+/// How long before a scheduled task comes due its pool is woken, as long as nobody knows better: a typical pod start-up.
 pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
 
 /// One question to a broker. Equal reads of several pools on one endpoint are asked once.
@@ -207,91 +211,6 @@ pub enum Reply {
     Refused,
 }
 
-/// Why a read failed: our own words, never the server's, and never anything of the reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
-pub enum SampleError {
-    /// The host name does not resolve.
-    #[error("the broker's host name does not resolve: check the host in the broker URL")]
-    Dns,
-    /// Nothing listens there.
-    #[error("the broker refuses the connection: check host and port in the broker URL")]
-    Refused,
-    /// No answer within the deadline.
-    #[error("the broker did not answer in time")]
-    Timeout,
-    /// The connection broke.
-    #[error("the connection to the broker broke")]
-    Disconnected,
-    /// TLS was spoken to a plain port, or the server's hello is not TLS.
-    #[error("the broker's port does not speak TLS: use redis:// or amqp:// or another port")]
-    TlsNotSpoken,
-    /// A plain connection to a port that wants TLS.
-    #[error("the broker's port seems to want TLS: use rediss:// or amqps://")]
-    TlsExpected,
-    /// The certificate was refused.
-    #[error("the broker's certificate is not trusted: check `spec.broker.tls` (caFrom, serverName)")]
-    TlsCertificate,
-    /// The server wants a client certificate, or refuses ours.
-    #[error("the broker refuses the client certificate: check `spec.broker.tls` (clientCertFrom, clientKeyFrom)")]
-    TlsIdentity,
-    /// Wrong user or password.
-    #[error("the broker refuses the user or the password in the broker URL")]
-    Authentication,
-    /// The user may not read this key, queue, channel or vhost.
-    #[error("the broker's permissions refuse this read: see the README for the rights that are needed")]
-    Permission,
-    /// The vhost or database does not exist.
-    #[error("the virtual host or database number in the broker URL does not exist")]
-    NoSuchVhost,
-    /// A key is of another type than this framework writes.
-    #[error("a queue's key holds another type of value: check `queues` and `broker.keyPrefix`")]
-    WrongType,
-    /// The server is loading, read-only, in recovery or blocked.
-    #[error("the broker is not ready to answer")]
-    NotReady,
-    /// More bytes than a reply may have.
-    #[error("the broker's reply was larger than the operator accepts")]
-    TooLarge,
-    /// Not the protocol, or a value out of range.
-    #[error("the broker's reply was not understood")]
-    Protocol,
-    /// The management API is needed and not configured or not usable.
-    #[error("the management API did not give the queue's totals")]
-    Management,
-    /// Not believed: empty right after a reconnect; asked again.
-    #[error("the broker was just reconnected: its first empty answer is not believed yet")]
-    JustReconnected,
-    /// Not asked yet.
-    #[error("the broker has not been asked yet")]
-    NotYet,
-}
-
-impl SampleError {
-    /// A short, fixed label for metrics and condition reasons.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Dns => "HostNotFound",
-            Self::Refused => "ConnectionRefused",
-            Self::Timeout => "Timeout",
-            Self::Disconnected => "Disconnected",
-            Self::TlsNotSpoken => "TlsNotSpoken",
-            Self::TlsExpected => "TlsExpected",
-            Self::TlsCertificate => "CertificateNotTrusted",
-            Self::TlsIdentity => "ClientCertificateRefused",
-            Self::Authentication => "AuthenticationFailed",
-            Self::Permission => "PermissionDenied",
-            Self::NoSuchVhost => "NoSuchVirtualHost",
-            Self::WrongType => "WrongKeyType",
-            Self::NotReady => "BrokerNotReady",
-            Self::TooLarge => "ReplyTooLarge",
-            Self::Protocol => "ProtocolError",
-            Self::Management => "ManagementUnavailable",
-            Self::JustReconnected => "JustReconnected",
-            Self::NotYet => "NotSampledYet",
-        }
-    }
-}
-
 /// The work of one pool, counted at one moment. All of it: also what has left the list and is not done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
@@ -303,10 +222,13 @@ pub struct Work {
     pub running: u64,
     /// Not due yet (ETA, countdown, retry).
     pub scheduled: u64,
-    /// Of `scheduled`: due within [`WAKE_AHEAD`], so workers should start now.
+    /// Of `scheduled`: due within [`WAKE_AHEAD`].
     pub due_soon: u64,
-    /// Scheduled tasks live in a worker's memory only and come back as ready if it stops (RabbitMQ): keep one worker.
-    pub scheduled_needs_worker: bool,
+    /// Why one worker has to stay for tasks that are not due, or may be there (RabbitMQ).
+    pub stay: Option<Stay>,
+    /// Of `in_flight`: in the hands of no worker that is heard and has said what it holds, so perhaps of one that died.
+    /// `None`: not known, or it makes no difference: the broker gives them back by itself.
+    pub unheld: Option<u64>,
     /// When the next scheduled task comes due, where that can be seen.
     pub next_due: Option<Timestamp>,
     /// Since when the oldest ready task has waited, as far as that can be seen: at least so long, perhaps longer.
@@ -382,6 +304,8 @@ pub struct Tally {
     pub exchanges: BTreeSet<String>,
     /// A read failed that the sum can do without, at the price of counting too much rather than too little.
     pub degraded: Option<SampleError>,
+    /// What is known of tasks that are not due and that the broker does not show as such.
+    pub later: Later,
 }
 
 /// What the workers of one pod say of themselves.
@@ -425,7 +349,7 @@ pub trait Framework: fmt::Debug + Send {
     /// The reads this pool needs for its next sample. `last` is its previous tally.
     fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read>;
 
-    /// Adds up. `replies` are in the order of the reads.
+    /// Adds up. `replies` are in the order of the reads; `last` is the tally before.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
@@ -434,6 +358,7 @@ pub trait Framework: fmt::Debug + Send {
         reads: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
+        last: Option<&Tally>,
         now: Now,
     ) -> Result<Tally, SampleError>;
 

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use super::{Inspect, Moment};
 
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
@@ -97,6 +99,8 @@ pub struct Inspection {
     pub tasks: u32,
     /// Of those: acknowledged already, hence in no queue and no key any more (early acknowledgement).
     pub acknowledged: u32,
+    /// When the first of them comes due, if all say so ([`Inspect::Scheduled`]).
+    pub due: Option<Timestamp>,
 }
 
 impl Workers {

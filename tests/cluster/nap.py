@@ -1,4 +1,5 @@
 """A task that takes its time and says when it is published, starts and ends, in lists of a Redis of its own."""
+import json
 import os
 import socket
 import time
@@ -9,7 +10,8 @@ from celery import Celery, signals
 app = Celery("nap", broker=os.environ["BROKER"])
 app.conf.update(
     task_acks_late=os.environ.get("ACKS_LATE") == "1",
-    worker_prefetch_multiplier=1,
+    worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "1")),
+    broker_transport_options=json.loads(os.environ.get("TRANSPORT", "{}")),
     task_ignore_result=True,
     broker_connection_retry_on_startup=True,
 )
@@ -19,7 +21,8 @@ records = redis.Redis.from_url(os.environ["RECORDS"])
 @app.task
 def nap(number, seconds):
     records.rpush("started", f"{number} {socket.gethostname()} {time.time()}")
-    time.sleep(seconds)
+    again = records.incr(f"starts:{number}") > 1 and os.environ.get("AGAIN")
+    time.sleep(float(again or seconds))
     records.rpush("ended", number)
 
 
@@ -37,6 +40,14 @@ def ready(**_):
     """From now on the worker takes tasks; the file is for a readiness probe."""
     open("/tmp/ready", "w").close()
     records.rpush("ready", f"{socket.gethostname()} {time.time()}")
+
+
+def later(numbers, countdown):
+    """Publishes naps of no length that are due in so many seconds, and says when that is."""
+    for number in numbers:
+        due = time.time() + countdown
+        nap.apply_async((number, 0), countdown=countdown)
+        records.rpush("due", f"{number} {due}")
 
 
 def publish(naps):

@@ -106,36 +106,84 @@ async fn five_hundred_tasks_survive_a_killed_worker() {
     assert_eq!(shop.ended().await.len(), TASKS);
 }
 
-#[tokio::test]
-async fn a_pool_does_not_reach_zero_while_killed_work_is_unacknowledged() {
-    let shop = Shop::new("unacked", "redis").await;
-    shop.workers("1", 0).await;
-    shop.ns
-        .apply(pool("mail", json!({"worker": {"concurrency": 1}, "maxReplicas": 2})).to_string())
-        .await;
+/// Three workers run a task each, and all of them are killed. Others take their places.
+async fn killed(name: &str, environment: &[(&str, &str)]) -> (Shop, Operator) {
+    let shop = Shop::new(name, "redis").await;
+    shop.workers_with("1", 0, environment).await;
+    let spec = json!({"worker": {"concurrency": 1}, "maxReplicas": 4, "target": {"backlogPerReplica": 1}});
+    shop.ns.apply(pool("mail", spec).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
-    shop.publish("[(1, 600)]").await;
-    eventually("the task runs", LONG, async || match shop.list("started").await.len() {
-        1 => Ok(()),
+    shop.publish("[(n, 600) for n in range(3)]").await;
+    eventually("the tasks run", LONG, async || match shop.list("started").await.len() {
+        3 => Ok(()),
         seen => Err(format!("{seen} started")),
     })
     .await;
     shop.ns
         .kubectl(&["delete", "pod", "-l", "app=mail", "--grace-period=0", "--force"])
         .await;
-    // Redis gives the task back after the visibility timeout, an hour; until then only `unacked` knows of it.
-    throughout(
-        "a worker stays for the unacknowledged task",
-        Duration::from_secs(75),
-        async || match shop.ns.replicas("mail").await? {
-            0 => Err(operator.log()),
-            _ => Ok(()),
-        },
-    )
+    (shop, operator)
+}
+
+#[tokio::test]
+async fn one_worker_stays_for_the_work_of_killed_ones() {
+    let (shop, operator) = killed("unacked", &[]).await;
+    // Redis gives the tasks back after the visibility timeout, an hour; until then only `unacked` knows of them.
+    eventually("one worker stays, and it is said why", LONG, async || {
+        let status = shop.ns.pool("mail").await?.status.unwrap_or_default();
+        let decision = status.decision.unwrap_or_default();
+        let told = decision
+            .message
+            .starts_with("3 tasks wait in `unacked` for a worker that died");
+        match shop.ns.replicas("mail").await? {
+            1 if told && decision.rule == "Stranded" => Ok(()),
+            replicas => Err(format!("{replicas} replicas, {decision:?}\n{}", operator.log())),
+        }
+    })
+    .await;
+    throughout("it stays one", Duration::from_secs(75), async || {
+        match shop.ns.replicas("mail").await? {
+            1 => Ok(()),
+            replicas => Err(format!("{replicas}\n{}", operator.log())),
+        }
+    })
+    .await;
+    // To zero by hand, and the operator comes later.
+    drop(operator);
+    shop.ns.kubectl(&["scale", "deploy/mail", "--replicas=0"]).await;
+    eventually("nobody is there", LONG, async || {
+        match shop.ns.pods("app=mail").await.len() {
+            0 => Ok(()),
+            pods => Err(format!("{pods} pods")),
+        }
+    })
+    .await;
+    let operator = Operator::start(&shop.ns.name).await;
+    shop.ns.wait_replicas("mail", 1).await;
+    throughout("never more", Duration::from_secs(30), async || {
+        match shop.ns.replicas("mail").await? {
+            1 => Ok(()),
+            replicas => Err(format!("{replicas}\n{}", operator.log())),
+        }
+    })
     .await;
     shop.ns
         .exec("deploy/broker", &["redis-cli", "del", "unacked", "unacked_index"])
         .await;
+    shop.ns.wait_replicas("mail", 0).await;
+}
+
+#[tokio::test]
+async fn the_work_of_killed_workers_runs_again_after_the_visibility_timeout() {
+    // The second time they take no time.
+    let environment = [("TRANSPORT", r#"{"visibility_timeout": 20}"#), ("AGAIN", "0")];
+    let (shop, operator) = killed("visible", &environment).await;
+    let begin = Instant::now();
+    shop.wait_ended(3).await;
+    let seconds = begin.elapsed().as_secs();
+    println!("run again after {seconds} s");
+    figures::record("visibility_timeout_of_20_s_runs_again_after_seconds", seconds);
+    assert_eq!(shop.list("started").await.len(), 6, "{}", operator.log());
     shop.ns.wait_replicas("mail", 0).await;
 }
 

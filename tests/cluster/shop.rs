@@ -88,6 +88,11 @@ impl Shop {
     }
 
     pub async fn workers(&self, concurrency: &str, grace: i32) {
+        self.workers_with(concurrency, grace, &[]).await;
+    }
+
+    /// With more in their environment: what `nap.py` reads from there.
+    pub async fn workers_with(&self, concurrency: &str, grace: i32, environment: &[(&str, &str)]) {
         let command = [
             "python3",
             "-m",
@@ -100,14 +105,27 @@ impl Shop {
             "-c",
             concurrency,
         ];
-        self.ns
-            .apply(self.deployment("mail", 0, &command, grace).to_string())
-            .await;
+        let mut deployment = self.deployment("mail", 0, &command, grace);
+        let container = &mut deployment["spec"]["template"]["spec"]["containers"][0];
+        if let Some(all) = container["env"].as_array_mut() {
+            all.extend(
+                environment
+                    .iter()
+                    .map(|(name, value)| json!({"name": name, "value": value})),
+            );
+        }
+        self.ns.apply(deployment.to_string()).await;
     }
 
     /// Publishes naps with the real client library: number and seconds of each.
     pub async fn publish(&self, naps: &str) {
         let code = format!("import nap\nfor number, seconds in {naps}: nap.nap.delay(number, seconds)");
+        self.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+    }
+
+    /// Runs this in the client, which knows `nap`.
+    pub async fn client(&self, code: &str) {
+        let code = format!("import nap\n{code}");
         self.ns.exec("deploy/client", &["python3", "-c", &code]).await;
     }
 

@@ -61,6 +61,7 @@ impl Framework for Queues {
         _: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
+        _: Option<&Tally>,
         now: Now,
     ) -> Result<Tally, SampleError> {
         let mut tally = Tally::default();

@@ -4,11 +4,13 @@ mod numbers;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::{
     controller::pool::Problem,
     scaling::Decision,
-    work::{QueueTally, SampleError, Work},
+    work::{QueueTally, SampleError, Tally, Work},
 };
 
 const GENERATION: i64 = 7;

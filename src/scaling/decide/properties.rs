@@ -102,18 +102,25 @@ fn works() -> impl Strategy<Value = Work> {
     // On the heap: series of these would be too large for a test's stack.
     let since = prop_oneof![walls().prop_map(Since::Told), time().prop_map(Since::Seen)].boxed();
     let tasks = (tasks(), tasks(), tasks(), tasks(), tasks());
-    (tasks, any::<bool>(), option::of(since)).prop_map(
-        |((ready, in_flight, running, scheduled, due_soon), scheduled_needs_worker, oldest)| Work {
-            ready,
-            in_flight,
-            running,
-            scheduled,
-            due_soon,
-            scheduled_needs_worker,
-            oldest,
-            ..Work::default()
-        },
+    (
+        tasks,
+        prop::bool::weighted(0.3),
+        option::of(since),
+        option::of(0_u64..9),
     )
+        .prop_map(
+            |((ready, in_flight, running, scheduled, due_soon), stays, oldest, unheld)| Work {
+                ready,
+                in_flight,
+                running,
+                scheduled,
+                due_soon,
+                stay: stays.then_some(Stay::Undated),
+                unheld,
+                oldest,
+                ..Work::default()
+            },
+        )
 }
 
 fn readings() -> impl Strategy<Value = Reading> {

@@ -159,12 +159,53 @@ fn scheduled() {
     row("due soon", p(), &[at(0., 0).due_soon(25)], 3, Scheduled);
     row("due later", p(), &[at(0., 0).scheduled(25).due_in(31.)], 0, Idle);
     row("due by now", p(), &[at(0., 0).scheduled(25).due_in(30.)], 1, Scheduled);
+    row("due later, counted before", p(), &[at(0., 0).due_soon(25).due_in(31.)], 0, Idle);
+    row("a worker is there: it stays for its idle time more", p(), &[at(0., 1).scheduled(2).due_in(90.)], 1, Scheduled);
+    row("… and no longer", p(), &[at(0., 1).scheduled(2).due_in(170.), at(60., 1).scheduled(2).due_in(110.)], 0, Idle);
     row("in a worker's memory", p(), &[at(0., 1).scheduled_in_memory(2)], 1, Scheduled);
+    row("perhaps in a worker's memory", p(), &[at(0., 1).stay(Stay::Untold), at(600., 1).stay(Stay::Untold)], 1, Scheduled);
     let memory = |t| at(t, 5).scheduled_in_memory(2);
     row("one keeps them", p(), &[memory(0.), memory(60.), memory(600.)], 1, Scheduled);
     row("work besides", p(), &[at(0., 1).scheduled_in_memory(2).waiting(30)], 3, Backlog);
     looks_again("when it is to be woken", p(), &[at(0., 0).scheduled(1).due_in(50.)], 20.);
     looks_again("at most a minute", p(), &[at(0., 0).scheduled(1).due_in(5000.)], 60.);
+}
+
+#[test]
+fn a_start_up_ahead() {
+    // From the order at 1 s until the worker was heard at 41 s: 40 s, and 5 on top.
+    let learned = [
+        at(0., 0).waiting(1).unheard(),
+        at(1., 1).waiting(1).ready_pods(0).unheard(),
+        at(31., 1).waiting(1).unheard(),
+        at(41., 1),
+    ];
+    for p in [pool(0, 20, 10), waits(0, 20, 60.)] {
+        let then = |seen: Observation| [&learned[..], &[seen]].concat();
+        row("too early", p.clone(), &then(at(600., 0).scheduled(2).due_in(46.).unheard()), 0, Idle);
+        row("now", p.clone(), &then(at(600., 0).scheduled(2).due_in(45.).unheard()), 1, Scheduled);
+        row("soon after work", p.clone(), &then(at(43., 1).scheduled(2).due_in(45.)), 1, Scheduled);
+    }
+}
+
+#[test]
+fn stranded() {
+    let (p, w) = (|| pool(0, 20, 1), || waits(0, 20, 60.));
+    let dead = |t, replicas| at(t, replicas).reserved(40).unheld(Some(40));
+    row("not known yet", p(), &[dead(0., 3)], 20, Maximum);
+    row("known", p(), &[dead(0., 3), dead(8., 3), dead(79., 3)], 1, Stranded);
+    row("known", w(), &[dead(0., 3), dead(8., 3), dead(200., 3)], 1, Stranded);
+    row("for ever", p(), &[dead(0., 1), dead(8., 1), dead(9999., 1)], 1, Stranded);
+    row("work besides", p(), &[dead(0., 3), dead(8., 3), dead(79., 3).waiting(2)], 2, Backlog);
+    row("held by the workers", p(), &[at(0., 3).reserved(40), at(8., 3).reserved(40)], 20, Maximum);
+    row("it is given back", p(), &[dead(0., 1), dead(8., 1), at(9., 1).waiting(40)], 20, Maximum);
+    let nobody = |t, replicas| dead(t, replicas).ready_pods(0).unheard();
+    row("the operator came later", p(), &[nobody(0., 0)], 1, Stranded);
+    row("the operator came later", w(), &[nobody(0., 0)], 1, Stranded);
+    row("its worker starts", w(), &[nobody(0., 0), nobody(1., 1), dead(20., 1).unheard()], 1, Stranded);
+    row("its worker tells", w(), &[nobody(0., 0), nobody(1., 1), dead(20., 1)], 1, Stranded);
+    row("nobody is heard, but they are there", p(), &[dead(0., 1).unheard(), dead(99., 1).unheard()], 20, Maximum);
+    looks_again("when it is confirmed", p(), &[dead(0., 20), dead(2., 20)], 6.);
 }
 
 #[test]

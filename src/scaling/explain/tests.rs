@@ -77,13 +77,46 @@ fn scheduled_work() {
     says(
         p(),
         &[at(0., 1).scheduled_in_memory(4)],
-        "4 scheduled tasks live in a worker's memory and need 1 replica.",
+        "4 scheduled tasks live in a worker's memory, due at a time that is not known: 1 replica for that.",
     );
     says(
         p(),
         &[at(0., 0).scheduled(4).due_in(9.)],
         "A scheduled task comes due within 30 s and needs 1 replica.",
     );
+    says(
+        p(),
+        &[at(0., 1).scheduled(4).due_in(90.)],
+        "A scheduled task comes due within 90 s and needs 1 replica.",
+    );
+    says(
+        p(),
+        &[at(0., 1).stay(Stay::Untold)],
+        "The workers have not all said whether they hold tasks that are not due: 1 replica until they do.",
+    );
+    says(
+        p(),
+        &[at(0., 1).stay(Stay::Refused)],
+        "The broker's permissions refuse to ask the workers whether they hold tasks that are not due: 1 replica in case they do.",
+    );
+}
+
+#[test]
+fn work_of_dead_workers() {
+    let dead = |t, tasks| at(t, 1).reserved(tasks).unheld(Some(tasks));
+    for policy in [pool(0, 20, 10), waits(0, 20, 60.)] {
+        let known = |tasks| [dead(0., tasks), dead(8., tasks), dead(200., tasks)];
+        says(
+            policy.clone(),
+            &known(4),
+            "4 tasks wait in `unacked` for a worker that died or is stopping: 1 replica to give them back after the visibility timeout.",
+        );
+        says(
+            policy,
+            &known(1),
+            "1 task waits in `unacked` for a worker that died or is stopping: 1 replica to give it back after the visibility timeout.",
+        );
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny},
@@ -24,6 +25,7 @@ use serde::{
 use serde_json::json;
 
 use super::{
+    stamp::Stamp,
     stats,
     wire::{self, Wire},
 };
@@ -164,6 +166,9 @@ struct Answer(Option<Inspection>);
 struct Task {
     #[serde(default)]
     acknowledged: bool,
+    /// Of an answer to [`Inspect::Scheduled`].
+    #[serde(default)]
+    eta: Stamp,
 }
 
 impl<'de> Deserialize<'de> for Answer {
@@ -183,10 +188,14 @@ impl<'de> de::Visitor<'de> for AnswerVisitor {
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<Answer, A::Error> {
         let mut counts = Inspection::default();
+        // The first due time; `None`: one of them says none.
+        let mut due = Some(Timestamp::MAX);
         while let Some(task) = tasks.next_element::<Task>()? {
             counts.tasks = counts.tasks.saturating_add(1);
             counts.acknowledged = counts.acknowledged.saturating_add(task.acknowledged.into());
+            due = due.zip(task.eta.0).map(|(a, b)| a.min(b));
         }
+        counts.due = due.filter(|_| counts.tasks > 0);
         Ok(Answer(Some(counts)))
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | [`Celery`], the framework, and [`CeleryConfig`], what a pool says of its application |
 //! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
-//! | `rabbitmq.rs` | the count on RabbitMQ |
+//! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
 //! | `attend.rs` | asking single pods what they hold, and telling them to stop or resume fetching |
 //! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
@@ -34,7 +34,8 @@ use std::{collections::BTreeMap, time::Duration};
 use own::Own;
 
 use super::{
-    Attention, Care, Framework, Inspect, Listen, Mailbox, Moment, Now, Read, Reply, SampleError, Tally, Workers,
+    Attention, Care, Framework, Held, Inspect, Later, Listen, Mailbox, Moment, Now, Read, Reply, SampleError, Tally,
+    Workers,
 };
 
 /// A worker that beats and has not answered for so long takes no questions (`worker_enable_remote_control = False`).
@@ -111,6 +112,8 @@ pub struct Celery {
     attention: Attention,
     /// When each of those wishes came.
     came: BTreeMap<String, Moment>,
+    /// What an earlier process remembered.
+    held: Option<Held>,
 }
 
 impl Celery {
@@ -120,7 +123,24 @@ impl Celery {
             config,
             attention: Attention::new(),
             came: BTreeMap::new(),
+            held: None,
         }
+    }
+
+    /// With what an earlier process remembered of tasks that are not due.
+    pub fn remembering(self, held: Option<Held>) -> Self {
+        Self { held, ..self }
+    }
+
+    fn last(&self, last: Option<&Tally>) -> rabbitmq::Last {
+        let first = rabbitmq::Last {
+            later: Later {
+                held: self.held,
+                ..Later::default()
+            },
+            ..rabbitmq::Last::default()
+        };
+        last.map_or(first, rabbitmq::Last::of)
     }
 }
 
@@ -170,12 +190,13 @@ impl Framework for Celery {
         reads: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
+        last: Option<&Tally>,
         now: Now,
     ) -> Result<Tally, SampleError> {
         let own = Own::among(workers, &self.config.target, now.moment);
         let mut tally = match self.config.broker {
             BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
-            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
+            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own, self.last(last), now),
         }?;
         for (name, care) in &self.attention {
             let came = self.came.get(name).copied().unwrap_or(now.moment);

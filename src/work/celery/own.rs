@@ -10,11 +10,17 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use super::pods;
 use crate::work::{Care, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
+/// Answers that are to account for single tasks are no older. Asked every [`ACCOUNT_AGES`], they are in time.
+const ACCOUNT_HOLDS: Duration = Duration::from_secs(12);
+/// Workers are asked anew for what they hold after this time: a question to all of them is not cheap.
+const ACCOUNT_AGES: Duration = Duration::from_secs(5);
 /// How long the way of acknowledging is believed: it belongs to the tasks' code and seldom changes.
 const SHARE_HOLDS: Duration = Duration::from_secs(60);
 /// A busy worker is asked again for its way of acknowledging after this time, well before the old answer expires.
@@ -31,6 +37,8 @@ pub(super) struct Own<'a> {
     workers: Vec<(&'a str, &'a Worker)>,
     /// All, also those that fell silent: pod, node.
     known: Vec<(&'a str, &'a str, &'a Worker)>,
+    /// All workers of the endpoint, others' too.
+    all: &'a Workers,
     now: Moment,
 }
 
@@ -45,6 +53,7 @@ impl<'a> Own<'a> {
         Self {
             workers: live.map(|(pod, _, worker)| (*pod, *worker)).collect(),
             known,
+            all: workers,
             now,
         }
     }
@@ -97,6 +106,7 @@ impl<'a> Own<'a> {
             .reduce(|a, b| Inspection {
                 tasks: a.tasks.saturating_add(b.tasks),
                 acknowledged: a.acknowledged.saturating_add(b.acknowledged),
+                due: None,
             });
         let of_each = self.each().map(|worker| {
             let active = u64::from(worker.active);
@@ -115,6 +125,62 @@ impl<'a> Own<'a> {
             (self.now.saturating_sub(*at) <= ANSWER_HOLDS).then_some(u64::from(answer.tasks))
         };
         self.each().filter_map(|worker| fresh(&worker)).sum()
+    }
+
+    /// Tasks that they hold and that are not due, and when the first one is: once each has answered since this moment.
+    /// The outer `None`: they have not; the inner one: they do not say of all when they are due.
+    pub(super) fn scheduled(&self, since: Moment) -> Option<(u64, Option<Timestamp>)> {
+        let answers = self.each().map(|worker| {
+            let (at, answer) = worker.inspections.get(&Inspect::Scheduled)?;
+            let holds = self.now.saturating_sub(*at) <= ANSWER_HOLDS && *at >= since;
+            holds.then_some(*answer)
+        });
+        let answers: Vec<_> = answers.collect::<Option<_>>()?;
+        let all = answers.iter().map(|answer| u64::from(answer.tasks)).sum();
+        let some = answers.iter().filter(|answer| answer.tasks > 0);
+        let due = some
+            .map(|answer| answer.due)
+            .try_fold(None, |first: Option<Timestamp>, due| {
+                let due = due?;
+                Some(Some(first.map_or(due, |first| first.min(due))))
+            });
+        Some((all, due.flatten()))
+    }
+
+    /// Of so many unacknowledged messages that are due: those that no worker is known to hold. What others' workers say
+    /// that they hold may be among them. `None`: the pool's own workers have not all said it.
+    pub(super) fn unheld(&self, unacked: u64) -> Option<u64> {
+        if self.all.live(self.now).next().is_none() {
+            return Some(unacked);
+        }
+        let holds = |worker: &Worker| {
+            let reserved = self.account(worker, Inspect::Reserved, ACCOUNT_HOLDS)?;
+            let active = self.account(worker, Inspect::Active, ACCOUNT_HOLDS)?;
+            let unacknowledged = active.tasks.saturating_sub(active.acknowledged);
+            Some(u64::from(reserved.tasks.saturating_add(unacknowledged)))
+        };
+        let own: Option<u64> = self.each().map(holds).sum();
+        let left = unacked.saturating_sub(own?);
+        if left == 0 {
+            return Some(0);
+        }
+        let own = |node: &str| self.known.iter().any(|(_, known, _)| *known == node);
+        let others = self.all.live(self.now).filter(|(node, _)| !own(node));
+        let others: u64 = others.filter_map(|(_, worker)| holds(worker)).sum();
+        Some(left.saturating_sub(others))
+    }
+
+    /// What a worker holds is to be asked for (again).
+    pub(super) fn account_unclear(&self) -> bool {
+        let told = |worker, method| self.account(worker, method, ACCOUNT_AGES).is_some();
+        !self
+            .each()
+            .all(|worker| told(worker, Inspect::Active) && told(worker, Inspect::Reserved))
+    }
+
+    fn account(&self, worker: &Worker, method: Inspect, holds: Duration) -> Option<Inspection> {
+        let (at, answer) = worker.inspections.get(&method)?;
+        (self.now.saturating_sub(*at) <= holds).then_some(*answer)
     }
 
     /// A busy worker's way of acknowledging is to be asked for, because it matters: there are unacknowledged messages

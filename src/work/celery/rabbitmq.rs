@@ -7,11 +7,16 @@
 //!   Without it: running tasks (heartbeats) + prefetched ones (remote control `reserved`, which lists neither running
 //!   nor ETA tasks).
 //! * *scheduled* = ETA tasks in the workers' memory (remote control `scheduled`). When the worker stops they return to
-//!   their queue as ready messages, so one worker has to stay for them. Quorum queues with native delayed delivery need
-//!   none of this: their tasks become ready by themselves.
+//!   their queue as ready messages: [`held`] remembers how many and when they come due. Where that cannot be known one
+//!   worker stays for them. Quorum queues with native delayed delivery need none of this: their tasks become ready by
+//!   themselves.
+
+mod held;
+
+use held::Seen;
 
 use super::{CeleryConfig, control_refused, own::Own};
-use crate::work::{Inspect, QueueTally, Read, Reply, SampleError, Tally, Work};
+use crate::work::{Inspect, Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
 
 /// Depth and totals queue by queue, then remote control if there is anyone to ask.
 pub(super) fn reads(config: &CeleryConfig, management: bool, own: &Own, last: Option<&Tally>) -> Vec<Read> {
@@ -35,6 +40,8 @@ pub(super) fn tally(
     reads: &[Read],
     replies: &[Result<Reply, SampleError>],
     own: &Own,
+    last: Last,
+    now: Now,
 ) -> Result<Tally, SampleError> {
     let answer = |wanted: &Read| {
         let n = reads.iter().position(|read| read == wanted)?;
@@ -43,9 +50,11 @@ pub(super) fn tally(
     let mut queues = Vec::with_capacity(config.queues.len());
     let mut unacked = Some(0_u64);
     let mut degraded = None;
+    let mut fetches = false;
     for queue in &config.queues {
         let totals = answer(&Read::QueueTotals { queue: queue.clone() });
         let depth = answer(&Read::QueueDepth { queue: queue.clone() }).unwrap_or(Err(SampleError::NotYet));
+        fetches |= !matches!(depth, Ok(Reply::Depth { consumers: Some(0), .. }) | Ok(Reply::Missing));
         let tally = depth_of(queue, depth, totals.as_ref())?;
         let held = match totals {
             _ if tally.missing => Some(0),
@@ -66,28 +75,61 @@ pub(super) fn tally(
         _ => None,
     });
 
-    let scheduled = own.answered(Inspect::Scheduled);
+    let control_refused = control_refused(replies);
+    let seen = Seen {
+        ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
+        before: last.ready,
+        heard: own.any(),
+        fetches,
+        refused: control_refused,
+    };
+    let told = own.scheduled(held::fetched(&seen, last.later, now).unwrap_or(Moment::ZERO));
+    let found = held::find(&seen, told, own.answered(Inspect::Scheduled), last.later, now);
     let in_flight = match unacked {
         Some(unacked) => {
-            let due = unacked.saturating_sub(scheduled);
+            let due = unacked.saturating_sub(found.in_memory);
             due.saturating_add(own.running_acknowledged(due))
         }
         None => own.running().saturating_add(own.answered(Inspect::Reserved)),
     };
     let work = Work {
-        ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
+        ready: found.ready,
         in_flight,
         running: own.running(),
-        scheduled,
-        scheduled_needs_worker: scheduled > 0,
+        scheduled: found.scheduled,
+        stay: found.stay,
+        next_due: found.later.held.filter(|_| found.scheduled > 0).map(|held| held.due),
         ..Work::default()
     };
     Ok(Tally {
         queues,
         degraded: degraded.or(failed),
-        control_refused: control_refused(replies),
+        control_refused,
+        later: found.later,
         ..own.tally(work)
     })
+}
+
+/// What the tally before hands on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Last {
+    /// What it knew of tasks that are not due.
+    pub(super) later: Later,
+    /// The ready messages it saw.
+    pub(super) ready: u64,
+}
+
+impl Last {
+    /// Of this tally.
+    pub(super) fn of(tally: &Tally) -> Self {
+        Self {
+            later: tally.later,
+            ready: tally
+                .queues
+                .iter()
+                .fold(0, |sum, queue| queue.ready.saturating_add(sum)),
+        }
+    }
 }
 
 /// One queue's ready messages.

@@ -3,6 +3,9 @@
 //! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet).
 //! * *in flight* = the pool's entries of `unacked` that are due + its running tasks that are acknowledged already.
 //! * *scheduled* = the tasks in both places that are not due yet.
+//! * *unheld* = those entries of `unacked` that are due and that no worker says it holds, so perhaps a dead one's: only a
+//!   living worker gives them back, after the visibility timeout. The workers are asked only while nothing is ready and
+//!   there is more in flight than runs.
 //! * *oldest* = the list's oldest task that has waited longest: since its header `enqueued_at`, if the application sets
 //!   it; else since it was seen first at the head of its list, which is less than the truth.
 //!
@@ -44,8 +47,11 @@ pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>) -> V
     let bindings = exchanges.map(|exchange| Read::SetMembers {
         key: binding_key(config, exchange),
     });
-    let inspect = own.acknowledging_unclear(last).then(|| config.inspect(Inspect::Active));
-    let inspect = inspect.into_iter().chain(config.inspect_slots(own));
+    let account = own.any() && last.is_some_and(|tally| to_account_for(&tally.work)) && own.account_unclear();
+    let inspect = (account || own.acknowledging_unclear(last)).then_some(Inspect::Active);
+    let inspect = inspect.into_iter().chain(account.then_some(Inspect::Reserved));
+    let inspect = inspect.map(|method| config.inspect(method));
+    let inspect = inspect.chain(config.inspect_slots(own));
     lists.chain([unacked]).chain(bindings).chain(inspect).collect()
 }
 
@@ -105,9 +111,11 @@ pub(super) fn tally(
         unacked::owner(exchange, routing_key, &config.queues, bound)
     });
     later.join(&share.later);
+    let in_flight = share.due.saturating_add(own.running_acknowledged(share.due));
     let work = Work {
         ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
-        in_flight: share.due.saturating_add(own.running_acknowledged(share.due)),
+        in_flight,
+        unheld: own.unheld(share.due).filter(|_| in_flight > own.running()),
         running: own.running(),
         scheduled: later.count,
         due_soon: later.soon,
@@ -122,6 +130,11 @@ pub(super) fn tally(
         control_refused: control_refused(replies),
         ..own.tally(work)
     })
+}
+
+/// It matters who holds what is unacknowledged: nothing else is there to do, or it was known that nobody holds some.
+fn to_account_for(work: &Work) -> bool {
+    work.in_flight > work.running && (work.ready == 0 || work.unheld.is_some_and(|tasks| tasks > 0))
 }
 
 /// Since when the oldest message of a list has waited; `None`: it does not wait, it is not due yet. What comes back by a

@@ -38,7 +38,25 @@ pub(super) fn workers(active: &[u32]) -> Workers {
 
 /// The nth worker answers.
 pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u32, acknowledged: u32) {
-    let answer = Inspection { tasks, acknowledged };
+    let answer = Inspection {
+        tasks,
+        acknowledged,
+        due: None,
+    };
+    inspected(workers, n, method, answer);
+}
+
+/// The nth worker says that it holds so many tasks that are not due, the first for so many seconds.
+pub(super) fn schedules(workers: &mut Workers, n: usize, tasks: u32, due: Option<i64>) {
+    let answer = Inspection {
+        tasks,
+        acknowledged: 0,
+        due: due.map(wall),
+    };
+    inspected(workers, n, Inspect::Scheduled, answer);
+}
+
+fn inspected(workers: &mut Workers, n: usize, method: Inspect, answer: Inspection) {
     let node = node(n);
     let asked = now().moment;
     let signal = Signal::Inspected {
@@ -144,7 +162,7 @@ fn attended(workers: &Workers) -> Tally {
         .iter()
         .map(|read| if asked(read) { Ok(Reply::Asked) } else { depth.clone() })
         .collect();
-    celery.tally(&reads, &replies, workers, now()).unwrap()
+    celery.tally(&reads, &replies, workers, None, now()).unwrap()
 }
 
 #[test]
@@ -161,7 +179,11 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
             .into_iter()
             .zip(tasks)
         {
-            let answer = Inspection { tasks, acknowledged: 0 };
+            let answer = Inspection {
+                tasks,
+                acknowledged: 0,
+                due: None,
+            };
             all.inspected(node, method, answer, asked);
         }
         told(&all)
@@ -223,7 +245,12 @@ fn refused_remote_control_is_told() {
         }),
     };
     let replies: Vec<_> = reads.iter().map(reply).collect();
-    assert!(celery.tally(&reads, &replies, &workers, now()).unwrap().control_refused);
+    assert!(
+        celery
+            .tally(&reads, &replies, &workers, None, now())
+            .unwrap()
+            .control_refused
+    );
     assert!(!attended(&workers).control_refused);
 }
 

@@ -22,7 +22,10 @@ fn worker(workers: &Workers) -> &Worker {
 }
 
 fn tasks(tasks: u32) -> Inspection {
-    Inspection { tasks, acknowledged: 0 }
+    Inspection {
+        tasks,
+        ..Inspection::default()
+    }
 }
 
 #[test]

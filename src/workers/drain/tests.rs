@@ -248,7 +248,7 @@ impl World {
             })
             .collect();
         self.celery
-            .tally(&reads, &replies, &self.heard, clocks)
+            .tally(&reads, &replies, &self.heard, None, clocks)
             .expect("a tally")
     }
 

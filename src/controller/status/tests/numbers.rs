@@ -1,5 +1,9 @@
 //! The numbers and texts of a status.
 use super::*;
+use crate::{
+    controller::entry,
+    work::{Held, Later},
+};
 
 #[test]
 fn a_pool_with_a_problem_shows_no_old_numbers() {
@@ -33,6 +37,33 @@ fn the_numbers_are_those_of_the_count_and_the_decision() {
         (status.desired_replicas, status.decision.unwrap().rule),
         (Some(4), "Backlog".into())
     );
+}
+
+#[test]
+fn what_is_not_due_is_remembered_until_the_broker_has_been_read_again() {
+    let held = Held {
+        tasks: 20,
+        due: at(500),
+    };
+    let tally = Tally {
+        later: Later {
+            held: Some(held),
+            ..Later::default()
+        },
+        ..tally()
+    };
+    let backlog = decision(Rule::Backlog);
+    let facts = working(&tally, &backlog);
+    let first = status(&facts, None);
+    assert_eq!(entry::held(Some(&first)), Some(held), "another process reads it");
+    let unread = Facts {
+        source: Source::NotYet,
+        ..facts
+    };
+    assert_eq!(status(&unread, Some(&first)).held, first.held);
+    let none = super::tally();
+    assert_eq!(status(&working(&none, &backlog), Some(&first)).held, None);
+    assert_eq!(entry::held(Some(&Status::default())), None);
 }
 
 #[test]

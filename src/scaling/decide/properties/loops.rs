@@ -13,14 +13,16 @@ struct Stretch {
 const TICK: Duration = Duration::from_millis(500);
 
 fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
-    let work = (0_u64..40, 0_u64..8, 0_u64..3, 0_u64..2, any::<bool>()).prop_map(
-        |(ready, in_flight, scheduled, due_soon, scheduled_needs_worker)| Work {
+    let tasks = (0_u64..40, 0_u64..8, 0_u64..3, 0_u64..2);
+    let work = (tasks, any::<bool>(), option::of(0_u64..4)).prop_map(
+        |((ready, in_flight, scheduled, due_soon), stays, unheld)| Work {
             ready,
             in_flight,
             running: in_flight / 2,
             scheduled,
             due_soon,
-            scheduled_needs_worker,
+            stay: stays.then_some(Stay::Untold),
+            unheld,
             ..Work::default()
         },
     );

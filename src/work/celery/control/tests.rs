@@ -89,7 +89,11 @@ fn inspected(method: Inspect, tasks: u32, acknowledged: u32) -> Vec<Signal> {
     vec![Signal::Inspected {
         node: "w1@vm".into(),
         method,
-        answer: Inspection { tasks, acknowledged },
+        answer: Inspection {
+            tasks,
+            acknowledged,
+            due: None,
+        },
         asked: ASKED,
     }]
 }
@@ -113,16 +117,36 @@ fn answers_become_counts() {
         answer(ACTIVE.as_bytes(), Some("active.5000"), Wire::Plain),
         inspected(Inspect::Active, 2, 1)
     );
-    let scheduled =
-        r#"{"w1@vm":[{"eta":"2026-11-23T10:00:00+00:00","priority":6,"request":{"id":"x","acknowledged":false}}]}"#;
-    assert_eq!(
-        answer(scheduled.as_bytes(), Some("scheduled.5000"), Wire::Plain),
-        inspected(Inspect::Scheduled, 1, 0)
-    );
     assert_eq!(
         answer(br#"{"w1@vm":[]}"#, Some("reserved.5000"), Wire::Plain),
         inspected(Inspect::Reserved, 0, 0)
     );
+}
+
+#[test]
+fn scheduled_tasks_say_when_the_first_is_due() {
+    let task = |eta: &str| {
+        format!(r#"{{"eta":{eta},"priority":6,"request":{{"id":"x","acknowledged":false,"eta":"1970-01-01"}}}}"#)
+    };
+    let told = |etas: &[&str]| {
+        let tasks: Vec<_> = etas.iter().map(|eta| task(eta)).collect();
+        let body = format!(r#"{{"w1@vm":[{}]}}"#, tasks.join(","));
+        match answer(body.as_bytes(), Some("scheduled.5000"), Wire::Plain).as_slice() {
+            [Signal::Inspected { answer, .. }] => (answer.tasks, answer.due.map(|due| due.to_string())),
+            other => panic!("{other:?}"),
+        }
+    };
+    let at = |time: &str| Some(time.to_owned());
+    let (ten, eight) = (
+        r#""2026-11-23T10:00:00.250000+00:00""#,
+        r#""2026-11-23T10:00:00+02:00""#,
+    );
+    assert_eq!(told(&[ten]), (1, at("2026-11-23T10:00:00.25Z")));
+    assert_eq!(told(&[ten, eight]), (2, at("2026-11-23T08:00:00Z")));
+    assert_eq!(told(&[]), (0, None));
+    for odd in ["null", r#""soon""#, "{}", "[1]", "true", "\"\"", "1e300"] {
+        assert_eq!(told(&[ten, odd, eight]), (3, None), "{odd}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::work::{
-    Framework, Workers,
+    Framework, Stay, Workers,
     celery::{BrokerKind, Celery, tests::*},
 };
 
@@ -33,7 +33,7 @@ fn sample(depth: Answer, totals: Option<Answer>, workers: &Workers) -> Result<Ta
             _ => Ok(Reply::Asked),
         })
         .collect();
-    celery.tally(&reads, &replies, workers, now())
+    celery.tally(&reads, &replies, workers, None, now())
 }
 
 fn count(depth: Answer, totals: Option<Answer>, workers: &Workers) -> (u64, u64, u64, u64) {
@@ -78,11 +78,15 @@ fn totals_of_a_fresh_quorum_queue_lag_and_ready_does_not() {
 #[test]
 fn countdowns_in_a_workers_memory() {
     let mut all = workers(&[0]);
-    answers(&mut all, 0, Inspect::Scheduled, 30, 0);
-    for totals in [Some(totals(0, 30)), None] {
-        let tally = sample(DEPTH_0, totals, &all).unwrap();
-        assert_eq!(counts(&tally.work), (0, 0, 0, 30));
-        assert!(tally.work.scheduled_needs_worker);
+    let work = |all: &Workers, totals| sample(DEPTH_0, totals, all).unwrap().work;
+    assert_eq!(work(&all, None).stay, Some(Stay::Untold));
+    for (due, stay) in [(Some(300), None), (None, Some(Stay::Undated))] {
+        schedules(&mut all, 0, 30, due);
+        for totals in [Some(totals(0, 30)), None] {
+            let work = work(&all, totals);
+            assert_eq!(counts(&work), (0, 0, 0, 30));
+            assert_eq!((work.stay, work.next_due), (stay, due.map(wall)));
+        }
     }
     // Three prefetched beside them.
     assert_eq!(count(DEPTH_0, Some(totals(0, 33)), &all), (0, 3, 0, 30));
@@ -96,6 +100,7 @@ fn countdowns_in_a_workers_memory() {
     let answer = crate::work::Inspection {
         tasks: 30,
         acknowledged: 0,
+        due: None,
     };
     later.inspected(&node(0), Inspect::Scheduled, answer, before);
     later.heard(&node(0), 0, 0, now().moment);
@@ -131,6 +136,45 @@ fn what_may_fail() {
     let by_workers = sample(depth(20), Some(Err(Management)), &busy(true, 8)).unwrap();
     assert_eq!(counts(&by_workers.work), (20, 20, 4, 0));
     assert_eq!(by_workers.degraded, Some(Management));
+}
+
+#[test]
+fn a_refused_question_keeps_one_worker() {
+    let celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    let all = workers(&[0]);
+    let reads = celery.reads(&all, None, now());
+    let replies: Vec<_> = (reads.iter())
+        .map(|read| match read {
+            Read::QueueDepth { .. } => DEPTH_0,
+            _ => Ok(Reply::Refused),
+        })
+        .collect();
+    let work = |workers: &Workers| celery.tally(&reads, &replies, workers, None, now()).unwrap().work;
+    assert_eq!(work(&all).stay, Some(Stay::Refused));
+    assert_eq!(work(&Workers::default()).stay, None, "there is none");
+}
+
+#[test]
+fn what_an_earlier_process_remembered_counts_from_the_first_sample_on() {
+    let held = crate::work::Held {
+        tasks: 20,
+        due: wall(90),
+    };
+    let celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"])).remembering(Some(held));
+    let nobody = Workers::default();
+    let reads = celery.reads(&nobody, None, now());
+    let first = celery.tally(&reads, &[depth(21)], &nobody, None, now()).unwrap();
+    assert_eq!(
+        (counts(&first.work), first.work.next_due),
+        ((1, 0, 0, 20), Some(wall(90)))
+    );
+    assert_eq!(first.later.held, Some(held));
+    let second = celery.tally(&reads, &[depth(5)], &nobody, Some(&first), now()).unwrap();
+    assert_eq!(
+        (counts(&second.work), second.queues[0].ready),
+        ((0, 0, 0, 5), 5),
+        "the rest was purged"
+    );
 }
 
 fn asked(management: bool, workers: &Workers, last: Option<&Tally>) -> Vec<Inspect> {

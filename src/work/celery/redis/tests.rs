@@ -11,6 +11,8 @@ use crate::work::{
     census::Kind,
 };
 
+mod unheld;
+
 /// What a Redis database holds: the lists' and the hash's censuses by key.
 #[derive(Clone, Default)]
 struct Database {
@@ -107,7 +109,7 @@ fn sample(config: &CeleryConfig, database: &Database, workers: &Workers, last: O
     let celery = Celery::new(config.clone());
     let reads = celery.reads(workers, last, now());
     let replies: Vec<_> = reads.iter().map(|read| database.answer(read)).collect();
-    celery.tally(&reads, &replies, workers, now()).unwrap()
+    celery.tally(&reads, &replies, workers, last, now()).unwrap()
 }
 
 fn redis(queues: &[&str]) -> CeleryConfig {
@@ -196,10 +198,7 @@ fn five_hundred_countdowns_in_one_worker() {
     let database = Database::default().with("unacked", held("celery", 0, &[300; 500]));
     let tally = sample(&redis(&["celery"]), &database, &workers(&[0]), None);
     assert_eq!(counts(&tally.work), (0, 0, 0, 500));
-    assert!(
-        !tally.work.scheduled_needs_worker,
-        "stopping the worker hands them back"
-    );
+    assert_eq!(tally.work.stay, None, "stopping the worker hands them back");
     // 10 countdowns and 10 immediate tasks: 9 wait, 11 unacknowledged are 10 later and 1 prefetched.
     let database = Database::default()
         .with("celery", held("celery", 9, &[]))
@@ -256,17 +255,20 @@ fn a_failed_read_is_an_error_or_is_told() {
     for n in 0..reads.len() {
         let mut replies = good.clone();
         replies[n] = Err(SampleError::Permission);
-        let tally = celery.tally(&reads, &replies, &all, now());
+        let tally = celery.tally(&reads, &replies, &all, None, now());
         match reads[n] {
             Read::ListCensus { .. } | Read::HashCensus { .. } => assert_eq!(tally, Err(SampleError::Permission)),
             _ => assert_eq!(tally.unwrap().degraded, Some(SampleError::Permission)),
         }
         replies[n] = Ok(Reply::Missing);
-        let tally = celery.tally(&reads, &replies, &all, now());
+        let tally = celery.tally(&reads, &replies, &all, None, now());
         assert!(tally == Err(SampleError::Protocol) || matches!(reads[n], Read::Inspect { .. } | Read::Tell { .. }));
     }
-    assert_eq!(celery.tally(&reads, &good[..2], &all, now()), Err(SampleError::NotYet));
-    assert!(celery.tally(&[], &[], &all, now()).is_err());
+    assert_eq!(
+        celery.tally(&reads, &good[..2], &all, None, now()),
+        Err(SampleError::NotYet)
+    );
+    assert!(celery.tally(&[], &[], &all, None, now()).is_err());
 }
 
 #[test]

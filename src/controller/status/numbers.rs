@@ -1,0 +1,55 @@
+//! Numbers and times as the schema wants them.
+#![deny(clippy::disallowed_methods)]
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    api::{EstimatesStatus, HeldStatus, WorkStatus},
+    scaling::Estimates,
+    work::{Held, Tally},
+};
+
+/// The last count.
+pub(super) fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
+    WorkStatus {
+        ready: wide(tally.work.ready),
+        in_flight: wide(tally.work.in_flight),
+        scheduled: wide(tally.work.scheduled),
+        sampled_at: Some(Time(whole_second(at))),
+        ..WorkStatus::default()
+    }
+}
+
+/// What is remembered of tasks that are not due.
+pub(super) fn held(held: Held) -> HeldStatus {
+    HeldStatus {
+        tasks: wide(held.tasks),
+        next_due_at: Time(whole_second(held.due)),
+    }
+}
+
+/// What was learned; `None`: nothing yet.
+pub(super) fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
+    let status = EstimatesStatus {
+        task_milliseconds: learned.task.map(|task| (task * 1e3) as i64),
+        arrivals_per_minute: Some((learned.rate * 60.0).round() as i64).filter(|rate| *rate > 0),
+        startup_seconds: learned.startup.map(|startup| startup.ceil() as i64),
+        concurrency: learned.slots.map(count),
+    };
+    (status != EstimatesStatus::default()).then_some(status)
+}
+
+pub(super) fn count(replicas: u32) -> i32 {
+    i32::try_from(replicas).unwrap_or(i32::MAX)
+}
+
+/// The schema ends where JSON numbers stop being exact.
+pub(super) fn wide(number: u64) -> i64 {
+    i64::try_from(number.min((1 << 53) - 1)).unwrap_or(0)
+}
+
+/// Kubernetes times have whole seconds.
+pub(super) fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
