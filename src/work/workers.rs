@@ -10,8 +10,9 @@ use super::{Inspect, Moment};
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
-/// A worker that fell silent without a goodbye is remembered for so long: it may run a task that keeps it from speaking.
-const REMEMBERED: Duration = Duration::from_secs(6 * 3600);
+/// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
+/// it runs a task.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// More workers on one endpoint are not remembered: whoever may publish could make up names without end.
 const MAX_NODES: usize = 20_000;
@@ -59,6 +60,11 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// It beat lately.
+    pub fn is_live(&self, now: Moment) -> bool {
+        now.saturating_sub(self.heard) <= SILENT
+    }
+
     /// One of whom nothing is known but this beat.
     fn new(active: u32, processed: u64, at: Moment) -> Self {
         Self {
@@ -74,10 +80,6 @@ impl Worker {
             stopped_since: None,
             began: Moment::ZERO,
         }
-    }
-
-    fn is_live(&self, now: Moment) -> bool {
-        now.saturating_sub(self.heard) <= SILENT
     }
 
     /// It begins anew: what it held and where it fetched from is not known any more.
@@ -172,7 +174,7 @@ impl Workers {
         }
     }
 
-    /// Forgets the workers that have been silent for hours; all silent ones, if there are very many.
+    /// Forgets the workers that have been silent for long; all silent ones, if there are very many.
     pub fn prune(&mut self, now: Moment) {
         let many = self.nodes.len() > MAX_NODES / 2;
         self.nodes
@@ -187,17 +189,8 @@ impl Workers {
             .map(|((_, node), worker)| (node.as_str(), worker))
     }
 
-    /// Of [`Workers::live`] those whose host's name begins so.
-    pub fn live_on(&self, host_prefix: &str, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
-        self.on(host_prefix).filter(move |(_, worker)| worker.is_live(now))
-    }
-
-    /// The workers on such hosts that fell silent without a goodbye.
-    pub fn silent_on(&self, host_prefix: &str, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
-        self.on(host_prefix).filter(move |(_, worker)| !worker.is_live(now))
-    }
-
-    fn on(&self, host_prefix: &str) -> impl Iterator<Item = (&str, &Worker)> {
+    /// All workers whose host's name begins so, also those that fell silent.
+    pub fn on(&self, host_prefix: &str) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .range((host_prefix.to_owned(), String::new())..)
             .take_while(move |((host, _), _)| host.starts_with(host_prefix))

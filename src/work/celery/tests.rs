@@ -106,7 +106,15 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     let own = Own::among(&all, "mail", now().moment);
     let tally = own.tally(Work::default());
     let busy: Vec<_> = tally.pods.iter().map(|(pod, work)| (&**pod, work.running)).collect();
-    assert_eq!(busy, [("mail-6d5f7c9b8-aaaa0", 3), ("mail-6d5f7c9b8-aaaa1", 0)]);
+    // The last one fell silent: whether it is gone or busy is not known.
+    let known = [
+        ("mail-6d5f7c9b8-aaaa0", 3),
+        ("mail-6d5f7c9b8-aaaa1", 0),
+        ("mail-6d5f7c9b8-aaaa9", 0),
+    ];
+    assert_eq!(busy, known);
+    let fresh: Vec<_> = tally.pods.values().map(|pod| pod.fresh).collect();
+    assert_eq!(fresh, [true, true, false]);
     assert_eq!(tally.processed, Some(3));
     assert!(tally.workers_heard);
 
@@ -117,7 +125,7 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
 /// Attends the pod of the first worker: its tally.
 fn attended(workers: &Workers) -> Tally {
     let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
-    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]));
+    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]), Moment::ZERO);
     let depth = Ok(Reply::Depth {
         ready: 0,
         consumers: None,
@@ -154,6 +162,7 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
     let both = Told {
         consumes: ["celery".to_owned()].into(),
         stopped_since: None,
+        resumed: false,
         asked: ago(4),
         running: 1,
         reserved: 6,
@@ -194,7 +203,7 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
 #[test]
 fn refused_remote_control_is_told() {
     let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
-    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]));
+    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]), Moment::ZERO);
     let workers = workers(&[0]);
     let reads = celery.reads(&workers, None, now());
     let reply = |read: &Read| match read {

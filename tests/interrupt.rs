@@ -1,0 +1,26 @@
+//! Scaling down never interrupts a task: real Celery workers under load, pools that shrink, and an operator that is killed
+//! while it shrinks them. Each task records its starts and ends, and Celery's result backend must agree.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `app/` | the Celery application, what is published when, and the desk that publishes and asks workers |
+//! | `proof/` | a run: its namespace, its records, its judge |
+//! | `short.rs` | a few hundred tasks on each kind of broker |
+//! | `thin.rs` | workers that are never idle |
+//! | `killed/` | the operator is killed in the middle of a drain |
+//!
+//! The long runs, and what happens without a pool, are measurements: `tests/waves.rs`.
+//!
+//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test interrupt -- --test-threads=3`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "interrupt/killed/mod.rs"]
+mod killed;
+#[allow(dead_code)] // It serves measurements, too.
+#[path = "interrupt/proof/mod.rs"]
+mod proof;
+#[path = "interrupt/short.rs"]
+mod short;
+mod support;
+#[path = "interrupt/thin.rs"]
+mod thin;

@@ -1,0 +1,196 @@
+//! The operator is killed in the middle of a drain, at each of its points and at any time, and another one starts: the
+//! replicas settle, no worker stays stopped for ever, and no task is interrupted. Nothing in the operator helps with that:
+//! the points are recognised from outside (`points.rs`).
+
+mod points;
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use taskworkerpool::sim::random::Random;
+
+use crate::{
+    proof::{
+        cell::{Acks, Broker, Cell},
+        course::Follow,
+        field::Field,
+        run::watch,
+        stranded::Lookout,
+        verdict::Verdict,
+    },
+    support::{
+        bed::{PATIENCE, eventually},
+        figures,
+        operator::Operator,
+    },
+};
+use points::Point;
+
+/// Workers before a round's drain, and after it.
+const MANY: i32 = 4;
+const FEW: i32 = 1;
+/// A drain passes all of its points in this time: no task takes longer than 8 s.
+const DRAIN: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn while_workers_are_stopped_and_emptied() {
+    use Point::*;
+    let mut trial = Trial::new(Cell::new(Broker::Redis, Acks::Early)).await;
+    for point in [Labelled, Cancelled, Holding, Empty] {
+        trial.kill_at(point).await;
+    }
+    trial.end("stopping").await;
+}
+
+#[tokio::test]
+async fn while_emptied_workers_go_or_are_called_back() {
+    use Point::*;
+    let mut trial = Trial::new(Cell::new(Broker::Quorum, Acks::Late)).await;
+    for point in [Costed, Lowered, Terminating, Undoing] {
+        trial.kill_at(point).await;
+    }
+    trial.end("going").await;
+}
+
+#[tokio::test]
+async fn at_any_time() {
+    let mut trial = Trial::new(Cell::new(Broker::Redis, Acks::Late)).await;
+    let mut drawn = Random::new(7, 0);
+    for _ in 0..4 {
+        trial
+            .kill_after(Duration::from_secs_f64(drawn.uniform(0.0, 10.0)))
+            .await;
+    }
+    trial.end("any").await;
+}
+
+/// Workers that always have something to do, and an operator that does not live long.
+struct Trial {
+    field: Field,
+    follow: Follow,
+    operator: Operator,
+    /// What each round saw, for people.
+    rounds: Vec<String>,
+    missed: usize,
+}
+
+impl Trial {
+    async fn new(cell: Cell) -> Self {
+        let field = Field::new(cell.with_prefetch(1)).await;
+        let follow = Follow::new(&field.ns);
+        field.pool(&json!({"minReplicas": MANY, "maxReplicas": MANY})).await;
+        let operator = Operator::start(&field.ns.name).await;
+        let desk = field.desk.clone();
+        let plan = json!({"plan": "steady", "tasks": 600, "every": 1.2, "shortest": 3, "longest": 8});
+        tokio::spawn(async move { desk.publish(plan).await });
+        Self {
+            field,
+            follow,
+            operator,
+            rounds: Vec::new(),
+            missed: 0,
+        }
+    }
+
+    /// Kills the operator as soon as a drain is at this point. A point that lasts for an instant may be missed: then it is
+    /// killed when a drained worker is told to end.
+    async fn kill_at(&mut self, point: Point) {
+        self.size(MANY).await;
+        self.settled(MANY).await;
+        self.size(FEW).await;
+        let begin = Instant::now();
+        if point == Point::Undoing {
+            self.reach(Point::Cancelled).await;
+            self.size(MANY).await;
+        }
+        let hit = self.reach(point).await;
+        self.operator.kill();
+        self.missed += usize::from(!hit);
+        let seen = if hit { "hit" } else { "missed" };
+        let round = format!("{point:?} {seen} after {:.1} s", begin.elapsed().as_secs_f64());
+        let replicas = if point == Point::Undoing { MANY } else { FEW };
+        self.replace(round, replicas).await;
+    }
+
+    async fn kill_after(&mut self, time: Duration) {
+        self.size(MANY).await;
+        self.settled(MANY).await;
+        self.size(FEW).await;
+        tokio::time::sleep(time).await;
+        self.operator.kill();
+        self.replace(format!("after {:.1} s", time.as_secs_f64()), FEW).await;
+    }
+
+    /// The pool is to have exactly so many.
+    async fn size(&self, replicas: i32) {
+        let size = json!({"minReplicas": replicas, "maxReplicas": replicas});
+        self.field.ns.change_pool("w", size).await;
+    }
+
+    /// Waits for a point: whether it was seen before a drained worker was told to end.
+    async fn reach(&self, point: Point) -> bool {
+        let end = Instant::now() + DRAIN;
+        loop {
+            let scene = if point.asks() {
+                self.field.scene().await
+            } else {
+                self.field.glance().await
+            };
+            let hit = point.is_reached(&scene, MANY);
+            if hit || Point::Terminating.is_reached(&scene, MANY) {
+                return hit;
+            }
+            let log = || self.operator.log();
+            assert!(
+                Instant::now() < end,
+                "awaited for {DRAIN:?}: {point:?}; {scene:?}\n{}",
+                log()
+            );
+        }
+    }
+
+    /// Another operator starts; it must bring everything in order.
+    async fn replace(&mut self, round: String, replicas: i32) {
+        println!("{}: killed: {round}", self.field.ns.name);
+        self.rounds.push(round);
+        self.operator = Operator::start(&self.field.ns.name).await;
+        self.settled(replicas).await;
+    }
+
+    async fn settled(&self, replicas: i32) {
+        let what = format!(
+            "{replicas} workers fetch, and nothing is left of a drain ({:?})",
+            self.rounds
+        );
+        eventually(&what, PATIENCE, async || {
+            let scene = self.field.scene().await;
+            if scene.is_settled(replicas) {
+                Ok(())
+            } else {
+                Err(format!("{scene:?}\n{}", self.operator.log()))
+            }
+        })
+        .await;
+    }
+
+    /// The judgement.
+    async fn end(self, name: &str) {
+        let mut lookout = Lookout::default();
+        watch(&self.field, &mut lookout).await;
+        let verdict = Verdict::of(&self.field.desk.records().await, &self.follow.course().alive());
+        let figures = json!({
+            "rounds": self.rounds, "missed": self.missed, "interrupted": verdict.interrupted, "rerun": verdict.rerun,
+            "stranded_workers": lookout.stranded.len(),
+        });
+        figures::record_in("interrupt", &format!("operator_killed.{name}"), figures);
+        let log = self.operator.log();
+        assert_eq!(
+            (verdict.interrupted, verdict.rerun),
+            (0, 0),
+            "{}\n{log}",
+            verdict.short()
+        );
+        assert!(lookout.stranded.is_empty(), "{:?}\n{log}", lookout.stranded);
+        assert!(self.missed <= 1, "{:?}", self.rounds);
+    }
+}

@@ -1,0 +1,31 @@
+//! A proof that no task is interrupted: real work in a namespace, everything about it recorded twice, and a judge.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `cell.rs` | what a run is about: the broker, when tasks are acknowledged, the workers |
+//! | `field.rs` | the namespace that it takes place in: broker, records, workers, pool |
+//! | `desk.rs` | asks `app/desk.py`, which publishes and asks workers and broker by Celery's own client |
+//! | `course.rs` | what the pods and the replicas did, by watches: pod-seconds, scale-downs, killed pods |
+//! | `scene.rs` | the pods and what their workers say, at one moment |
+//! | `stranded.rs` | pure: workers that live and fetch nothing, and nobody cares |
+//! | `verdict.rs` | pure: what came of each task, by the records |
+//! | `run.rs` | a plan from its first task to the end, and all of the above as its outcome |
+
+pub mod cell;
+pub mod course;
+pub mod desk;
+pub mod field;
+pub mod run;
+pub mod scene;
+pub mod stranded;
+pub mod verdict;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The machine's clock, which the pods have too.
+pub fn clock() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock")
+        .as_secs_f64()
+}
