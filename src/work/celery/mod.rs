@@ -37,7 +37,8 @@ use super::{
     Attention, Framework, Inspect, Listen, Mailbox, Moment, Now, Read, Reply, SampleError, Stance, Tally, Workers,
 };
 
-/// A worker that beats and has not answered for so long takes no questions (`worker_enable_remote_control = False`).
+/// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
+/// = False`). One that missed a beat may have been too busy to answer (`-P solo`).
 const DEAF: Duration = Duration::from_secs(15);
 
 /// Which broker the pool's Celery application uses.
@@ -181,6 +182,7 @@ impl Framework for Celery {
             let since = self.since.get(name).copied().unwrap_or(now.moment);
             if let Some(pod) = tally.pods.get_mut(name) {
                 pod.told = own.told(name, stance, since);
+                let since = own.steady_since(name).map_or(since, |steady| steady.max(since));
                 let last = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
                 pod.deaf = pod.fresh && !tally.control_refused && now.moment.saturating_sub(last) > DEAF;
             }
