@@ -88,7 +88,7 @@ bench-decide:
 
 bench-heartbeats: image
 	$(say) "a thousand workers' heartbeats: at most 3 % of a core and 5 MiB"
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) cargo test --locked --test heartbeats -- --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) cargo test --locked --test heartbeats -- --nocapture --test-threads=1
 
 down:
 	$(BED) down

@@ -9,13 +9,14 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout},
 };
 
 use super::{Endpoint, Sampled, SubscriberId, Subscription};
-use crate::work::{Framework, Listen, Moment, Now, Read, Reply, SampleError, Tally, Workers};
+use crate::work::{Framework, Listen, Moment, Now, Read, Reply, SampleError, Signal, Tally, Workers};
 
 /// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -25,6 +26,9 @@ const REST: u32 = 20;
 
 /// However long samples take, the next one comes after this time at the latest: a pool must not be left alone.
 const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// Signals taken in at once, at most: the ticks must not wait.
+const CROWD: usize = 1_000;
 
 /// A pool whose last sample failed waits at least so long.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -184,9 +188,21 @@ impl<E: Endpoint> Sampler<E> {
                     }
                     self.plan();
                 }
-                signal = self.endpoint.next_signal() => self.workers.take(&signal, self.clock.now().moment),
+                signal = self.endpoint.next_signal() => self.hear(&signal),
                 () = self.out.closed() => return,
             }
+        }
+    }
+
+    /// Takes a signal in, and those that came with it: they come in crowds, and each turn of the loop sets its timer anew.
+    fn hear(&mut self, first: &Signal) {
+        let moment = self.clock.now().moment;
+        self.workers.take(first, moment);
+        for _ in 1..CROWD {
+            let Some(signal) = self.endpoint.next_signal().now_or_never() else {
+                return;
+            };
+            self.workers.take(&signal, moment);
         }
     }
 

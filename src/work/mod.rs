@@ -5,9 +5,10 @@
 //! To teach the operator a new framework, write one folder here and name it in `controller::validate`.
 #![deny(clippy::disallowed_methods)]
 
+mod error;
+
 pub mod celery;
 pub mod census;
-mod error;
 mod later;
 mod workers;
 
@@ -20,8 +21,9 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use census::{Census, Digest, Entry, Oldest};
 pub use error::SampleError;
+
+pub use census::{Census, Digest, Entry, Oldest};
 pub use later::{Held, Later, Stay};
 pub use workers::{Inspection, Signal, Worker, Workers};
 

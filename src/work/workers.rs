@@ -12,6 +12,9 @@ use super::{Inspect, Moment};
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
+/// A worker that beat so long ago missed a beat at least: what it said may be old.
+pub(super) const BEATS: Duration = Duration::from_secs(5);
+
 /// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
 /// it runs a task.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
@@ -39,6 +42,8 @@ fn node_name(node: &str) -> NodeName {
 pub struct Worker {
     /// When its last heartbeat came.
     pub heard: Moment,
+    /// Since when it has missed no beat and has not begun anew: it was not so busy that it could not speak.
+    pub steady_since: Moment,
     /// Tasks it ran then.
     pub active: u32,
     /// Tasks it has taken on since it started.
@@ -71,6 +76,7 @@ impl Worker {
     fn new(active: u32, processed: u64, at: Moment) -> Self {
         Self {
             heard: at,
+            steady_since: at,
             active,
             processed,
             taken: 0,
@@ -88,7 +94,7 @@ impl Worker {
     fn begin(&mut self, at: Moment) {
         self.inspections.clear();
         (self.queues, self.stopped_since) = (None, None);
-        self.began = at;
+        (self.began, self.steady_since) = (at, at);
     }
 }
 
@@ -114,6 +120,9 @@ impl Workers {
         let worker = self.nodes.entry(name).or_insert_with(new);
         if !worker.is_live(at) {
             *worker = new();
+        }
+        if at.saturating_sub(worker.heard) > BEATS {
+            worker.steady_since = at;
         }
         let new = processed.checked_sub(worker.processed).unwrap_or_else(|| {
             // A smaller number is that of a new process under the same name: what the old one answered is void.

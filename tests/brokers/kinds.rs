@@ -32,6 +32,8 @@ struct Seen {
     again: bool,
     /// An order to fetch no more, and one to fetch again, is followed.
     obeys: bool,
+    /// It is known that it takes no questions.
+    deaf: bool,
 }
 
 struct Subject {
@@ -143,7 +145,14 @@ async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Valu
         false
     };
     let obeys = again && subject.obeys().await;
-    let seen = Seen { again, obeys, ..seen };
+    let known = |tally: &Tally| tally.pods.get(&subject.pod).is_some_and(|work| work.deaf);
+    let deaf = beats && !again && subject.comes(known).await;
+    let seen = Seen {
+        again,
+        obeys,
+        deaf,
+        ..seen
+    };
     println!("kind {name} ({worker}): {seen:?}");
     bench.kill(&subject.app).await;
     seen
@@ -159,6 +168,7 @@ fn exact() -> Seen {
         busy_answers: Some(1),
         again: true,
         obeys: true,
+        deaf: false,
     }
 }
 
@@ -191,6 +201,7 @@ async fn each_kind_of_worker_says_what_the_readme_promises() {
                 answers: false,
                 again: false,
                 obeys: false,
+                deaf: true,
                 ..exact()
             },
         ),
@@ -230,13 +241,26 @@ async fn a_silent_solo_worker_is_unknown_and_not_idle() {
             .ok_or_else(String::new)
     })
     .await;
-    bench.publish(&app, json!({"count": 1, "seconds": 40})).await;
+    watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+    // The last ones let it speak now and then, but not for long.
+    for (count, seconds) in [(1, 40), (8, 3)] {
+        bench.publish(&app, json!({"count": count, "seconds": seconds})).await;
+    }
     bench.wait_started(&app, 1).await;
     let gone = watch
-        .settles("it is not among those that are heard", |tally| {
-            !tally.pods.contains_key(&pod)
+        .settles("it fell silent", |tally| {
+            tally
+                .pods
+                .get(&pod)
+                .is_some_and(|work| !work.fresh && work.running == 0)
         })
         .await;
     assert!(!gone.workers_heard, "{gone:?}");
     assert_eq!(bench.recorded("ended", &app).await, 0, "and runs its task");
+    bench.wait_ended(&app, 9).await;
+    let deaf = |tally: &Tally| tally.pods.get(&pod).is_some_and(|work| work.deaf);
+    for sample in watch.history() {
+        let tally = sample.result.expect("a count");
+        assert!(!deaf(&tally), "it takes questions whenever it can: {tally:?}");
+    }
 }

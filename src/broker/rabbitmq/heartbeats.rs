@@ -18,6 +18,12 @@ use crate::work::{
 /// All events of workers; those of tasks are `task.#`.
 const KEY: &str = "worker.#";
 
+/// Heartbeats wait so long for others that come with them: a thousand workers' would wake us five hundred times a second.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Events taken in at once, at most; more than the sampler's queue has room for would be in vain.
+const AT_ONCE: usize = 4_096;
+
 /// Until it is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -54,11 +60,14 @@ async fn listen(live: &Live, exchange: &str, ends: &Ends) -> Result<(), Failed> 
         exchange: exchange.to_owned(),
         key: KEY.to_owned(),
     };
-    let mut events = open(&channel, &binding).await?;
-    while let Some(event) = events.next().await {
-        let event = event?;
-        digested(live, &event);
-        ends.send(read(&event.data, Wire::Plain));
+    let mut events = open(&channel, &binding).await?.ready_chunks(AT_ONCE);
+    while let Some(events) = events.next().await {
+        for event in events {
+            let event = event?;
+            digested(live, &event);
+            ends.send(read(&event.data, Wire::Plain));
+        }
+        sleep(GATHER).await;
     }
     Ok(())
 }

@@ -38,7 +38,8 @@ use super::{
     Workers,
 };
 
-/// A worker that beats and has not answered for so long takes no questions (`worker_enable_remote_control = False`).
+/// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
+/// = False`). One that missed a beat may have been too busy to answer (`-P solo`).
 const DEAF: Duration = Duration::from_secs(15);
 
 /// Which broker the pool's Celery application uses.
@@ -202,7 +203,8 @@ impl Framework for Celery {
             let came = self.came.get(name).copied().unwrap_or(now.moment);
             if let Some(pod) = tally.pods.get_mut(name) {
                 pod.told = own.told(name, care, came);
-                let last = pod.told.as_ref().map_or(came, |told| told.asked.max(came));
+                let since = own.steady_since(name).map_or(came, |steady| steady.max(came));
+                let last = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
                 pod.deaf = pod.fresh && !tally.control_refused && now.moment.saturating_sub(last) > DEAF;
             }
         }

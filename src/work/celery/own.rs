@@ -13,7 +13,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::pods;
-use crate::work::{Care, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers};
+use crate::work::{
+    Care, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers, workers::BEATS,
+};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -28,9 +30,6 @@ const SHARE_AGES: Duration = Duration::from_secs(20);
 
 /// A worker is asked again how many tasks it runs at a time after this time: little but `pool_grow` changes that.
 const SLOTS_AGE: Duration = Duration::from_secs(300);
-
-/// A worker that beat so long ago missed a beat at least: what it said may be old.
-const BEATS: Duration = Duration::from_secs(5);
 
 /// The pool's live workers, with their pods' names.
 pub(super) struct Own<'a> {
@@ -85,6 +84,11 @@ impl<'a> Own<'a> {
             })
         });
         answers.reduce(|a, b| Some(add(a?, b?)))?
+    }
+
+    /// Since when all workers of a pod have beaten without a gap.
+    pub(super) fn steady_since(&self, pod: &str) -> Option<Moment> {
+        self.on(pod).map(|(_, worker)| worker.steady_since).max()
     }
 
     /// There are any.

@@ -232,6 +232,29 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
 }
 
 #[test]
+fn deaf_is_who_beats_without_a_gap_and_answers_nothing() {
+    let ago = |seconds| now().moment - Duration::from_secs(seconds);
+    let deaf = |beats: &[u64], came: Option<u64>| {
+        let mut all = Workers::default();
+        beats
+            .iter()
+            .for_each(|seconds| all.heard(&node(0), 0, 7, ago(*seconds)));
+        if let Some(came) = came {
+            all.came(&node(0), ago(came));
+        }
+        attended(&all).pods[&format!("{MAIL}aaaa0")].deaf
+    };
+    assert!(deaf(&[20, 16, 12, 8, 4, 0], None));
+    assert!(!deaf(&[14, 10, 6, 2], None), "not for long enough");
+    assert!(
+        !deaf(&[40, 36, 12, 8, 4, 0], None),
+        "it ran something that kept it silent"
+    );
+    assert!(!deaf(&[40, 0], None), "this is its first word after that");
+    assert!(!deaf(&[20, 16, 12, 8, 4, 0], Some(1)), "what it answered was void");
+}
+
+#[test]
 fn refused_remote_control_is_told() {
     let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     celery.attend(watched(), Moment::ZERO);

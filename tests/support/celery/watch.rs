@@ -86,9 +86,17 @@ impl Watch {
 
     /// Waits until its samples hold what is expected, several times in a row; then they must go on so.
     pub async fn settles(&self, what: &str, holds: impl Fn(&Tally) -> bool) -> Arc<Tally> {
-        match self.settled(holds).await {
+        match self.settled(&holds).await {
             (true, Some(Sampled { result: Ok(tally), .. })) => tally,
-            (_, seen) => panic!("{what}: awaited for {SETTLES:?}, or it did not stay so; seen last: {seen:#?}"),
+            (_, seen) => {
+                let right = |sample: &Sampled| sample.result.as_ref().is_ok_and(|tally| holds(tally));
+                let marks = self
+                    .history()
+                    .iter()
+                    .map(|sample| if right(sample) { '+' } else { '-' })
+                    .collect::<String>();
+                panic!("{what}: awaited for {SETTLES:?}, or it did not stay so ({marks}); seen last: {seen:#?}")
+            }
         }
     }
 
