@@ -10,7 +10,7 @@ MUSL := x86_64-unknown-linux-musl
 OPERATOR := $(CARGO_TARGET_DIR)/$(MUSL)/release/twp-operator
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test lint unit bed image brokers cluster interrupt reality bench-waves install crd bench-decisions bench-decide down
+.PHONY: help demo test lint unit bed image brokers cluster interrupt reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint | unit | brokers | cluster | interrupt | install    one part of it"
 	@echo "make bench-decisions    the scaling rule against the others' in the simulator; writes target/report and target/figures"
 	@echo "make bench-decide     how long one decision takes"
+	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
 	@echo "make reality   the simulator beside real workers on the test bed; writes target/report and target/figures (8 minutes)"
 	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=waves | thousands | contrast | limit)"
 	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
@@ -94,6 +95,10 @@ bench-decisions:
 bench-decide:
 	$(say) "one decision of a busy pool: at most 20 µs"
 	cargo bench --locked --bench decide
+
+bench-heartbeats: image
+	$(say) "a thousand workers' heartbeats: at most 3 % of a core and 5 MiB"
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) cargo test --locked --test heartbeats -- --nocapture
 
 down:
 	$(BED) down

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `counts.rs` | the table of acceptance: what others see, what we count, what is so |
 //! | `keys.rs` | pools that share a database, prefixes, priorities, separators |
+//! | `remote_control.rs` | single workers stop fetching and fetch again, and nothing is lost |
+//! | `kinds.rs` | what each kind of worker says of itself, idle and busy |
 //! | `rights.rs` | users with no more rights than the README lists |
 //! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
 //! | `trouble.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
@@ -16,6 +18,10 @@ mod counts;
 mod doors;
 #[path = "brokers/keys.rs"]
 mod keys;
+#[path = "brokers/kinds.rs"]
+mod kinds;
+#[path = "brokers/remote_control.rs"]
+mod remote_control;
 #[path = "brokers/rights.rs"]
 mod rights;
 mod support;

@@ -26,7 +26,7 @@ pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
 pub use crd::crd;
 pub use schedule::Schedule;
 pub use spec::{
-    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, ScaleDown, TargetKind, TargetRef, TargetRule,
+    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, Removal, ScaleDown, TargetKind, TargetRef, TargetRule,
     TaskWorkerPool, TaskWorkerPoolSpec, Worker,
 };
 pub use status::{Condition, ConditionStatus, DecisionStatus, EstimatesStatus, LastScale, Status, WorkStatus};

@@ -60,6 +60,8 @@ use super::{Behavior, Broker, Schedule, Status};
         .message("`fallback.replicas` must be at most `maxReplicas`").field_path(".fallback.replicas"),
     validation = Rule::new("!has(self.profile) || !has(self.target) || !has(self.target.backlogPerReplica)")
         .message("`profile` must not be set with `target.backlogPerReplica`: it tunes the wait target").field_path(".profile"),
+    validation = Rule::new("!has(self.scaleDown) || !has(self.scaleDown.removal) || self.scaleDown.removal != 'Graceful' || (has(self.worker) && has(self.worker.maxTaskSeconds))")
+        .message("`scaleDown.removal: Graceful` needs `worker.maxTaskSeconds`, the longest that a task may take").field_path(".scaleDown.removal"),
     validation = Rule::new("self.queues.all(q, self.queues.exists_one(p, p == q))")
         .message("`queues` must not name a queue twice").field_path(".queues"),
     validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
@@ -117,7 +119,8 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<Worker>,
 
-    /// When the last replicas may go. Default: after 60 s without work. Example: `{idleSeconds: 300}`.
+    /// Which replicas may go, and when the last ones. Default: those that run no task; the last after 60 s without work.
+    /// Example: `{idleSeconds: 300}`.
     #[serde(default)]
     pub scale_down: ScaleDown,
 
@@ -147,6 +150,12 @@ pub struct TaskWorkerPoolSpec {
     /// autoscaler. Default: Act.
     #[serde(default)]
     pub mode: Mode,
+
+    /// `true`: while a replica runs tasks its pod carries the annotations by which cluster-autoscaler
+    /// (`cluster-autoscaler.kubernetes.io/safe-to-evict: "false"`) and Karpenter (`karpenter.sh/do-not-disrupt: "true"`)
+    /// leave its node alone; they go 30 s after its last task. Default: false.
+    #[serde(default)]
+    pub protect_from_disruption: bool,
 
     /// How often the work is counted, in milliseconds, 100 to 60000. The operator slows itself where a sample is
     /// expensive, so that sampling takes at most 5 % of its time. Default: 500.
@@ -297,17 +306,39 @@ pub struct Worker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400000))]
     pub expected_task_milliseconds: Option<i32>,
+
+    /// The longest that a task may take, in seconds, 1 to 86400. Used only with `scaleDown.removal: Graceful`. Default: not
+    /// set. Example: 25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub max_task_seconds: Option<i32>,
 }
 
-/// When the last replicas may go.
+/// Which replicas may go, and when the last ones.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDown {
+    /// `WhenIdle`: only replicas that run no task are removed. `Graceful`: also busy ones whose
+    /// `terminationGracePeriodSeconds` is at least `worker.maxTaskSeconds`; they end their running tasks, and what they
+    /// had fetched besides goes back to the queue. Default: WhenIdle.
+    #[serde(default)]
+    pub removal: Removal,
+
     /// For how long there must have been no work before the pool goes to `minReplicas`, in seconds, 0 to 86400.
     /// Default: 60.
     #[serde(default = "default_idle")]
     #[schemars(range(min = 0, max = 86400))]
     pub idle_seconds: i32,
+}
+
+/// Which replicas may be removed: `WhenIdle` or `Graceful`.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+pub enum Removal {
+    /// Those that run no task.
+    #[default]
+    WhenIdle,
+    /// Also busy ones whose grace period is long enough.
+    Graceful,
 }
 
 fn default_idle() -> i32 {
@@ -317,6 +348,7 @@ fn default_idle() -> i32 {
 impl Default for ScaleDown {
     fn default() -> Self {
         Self {
+            removal: Removal::WhenIdle,
             idle_seconds: default_idle(),
         }
     }

@@ -203,8 +203,9 @@ impl<E: Endpoint> Sampler<E> {
                 self.pools.insert(id, pool);
             }
             Subscription::Attend { id, attention } => {
+                let now = self.clock.now().moment;
                 if let Some(pool) = self.pools.get_mut(&id) {
-                    pool.framework.attend(attention);
+                    pool.framework.attend(attention, now);
                     // At once: somebody waits for it.
                     pool.due = None;
                 }

@@ -1,6 +1,6 @@
-//! Carries a decision out: for fewer replicas first makes sure that only pods that run nothing go, then writes `/scale`.
+//! Carries a decision out: sees to it that only pods that hold nothing go, then writes `/scale`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::{
@@ -16,13 +16,19 @@ use super::{
 };
 use crate::{
     api,
+    broker::Clock,
     work::Tally,
-    workers::{CallError, DEADLINE, costs, victims, within},
+    workers::{self, CallError, DEADLINE, Look, Means, Plan, pods, within},
 };
+
+/// Looks at the pods in one job, at most: each but the last is followed by writes on pods.
+const LOOKS: usize = 3;
 
 /// What is to be done.
 #[derive(Debug)]
 pub struct Job {
+    /// The pool's name.
+    pub pool: String,
     /// The Deployment.
     pub target: Key,
     /// Its UID: a new one of the same name is not ours to write.
@@ -33,80 +39,140 @@ pub struct Job {
     pub from: u32,
     /// The replicas decided on.
     pub to: u32,
-    /// The newest count: who is busy.
+    /// They are to be written, even if the number is the same.
+    pub write: bool,
+    /// Pods are on their way out, or may be: they are looked after.
+    pub unfinished: bool,
+    /// How it is known that a pod runs nothing, as far as that is known.
+    pub refused: bool,
+    /// A busy pod may go as well if its grace period is at least this.
+    pub graceful: Option<Duration>,
+    /// Answers to older questions are old.
+    pub fresh: Duration,
+    /// The newest count: what the workers hold.
     pub newest: watch::Receiver<Arc<Tally>>,
+    /// The process's clocks.
+    pub clock: Clock,
 }
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The replicas were written.
+pub struct Outcome {
+    /// To the replicas.
+    pub deed: Deed,
+    /// What the last look at the pods showed; `None`: there was none.
+    pub plan: Option<Plan>,
+}
+
+/// What was done to the replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// They were written.
     Written {
         /// Before.
         from: u32,
         /// Now.
         to: u32,
-        /// So many more than decided on, because their pods may run tasks.
+        /// So many more than decided on, because their pods may hold tasks.
         kept: u32,
         /// The resource version that it led to.
         version: u64,
     },
-    /// Nothing was written: every pod above the decision may run tasks.
+    /// Nothing was written: every pod above the decision may hold tasks.
     Kept {
         /// So many more than decided on.
         kept: u32,
     },
-    /// The write failed.
+    /// There was nothing to write.
+    None,
+    /// A call failed.
     Failed(CallError),
 }
 
-/// The whole job may take three calls' deadlines.
+/// The whole job may take four calls' deadlines.
 pub async fn carry_out(client: &Client, job: Job) -> Outcome {
-    timeout(DEADLINE * 3, attempt(client, &job))
+    let mut plan = None;
+    let deed = timeout(DEADLINE * 4, attempt(client, &job, &mut plan))
         .await
         .unwrap_or(Err(CallError::Timeout))
-        .unwrap_or_else(Outcome::Failed)
+        .unwrap_or_else(Deed::Failed);
+    Outcome { deed, plan }
 }
 
-async fn attempt(client: &Client, job: &Job) -> Result<Outcome, CallError> {
-    let allowed = if job.to < job.from {
-        clear(client, job).await?
-    } else {
-        job.to
-    };
-    let kept = allowed.saturating_sub(job.to);
-    if kept > 0 && allowed >= job.from {
-        return Ok(Outcome::Kept { kept });
+async fn attempt(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<Deed, CallError> {
+    if job.to >= job.from {
+        // More workers first, whatever there is to see to besides.
+        let deed = match job.write {
+            true => written(job, job.to, write(client, job, job.to).await?),
+            false => Deed::None,
+        };
+        if job.unfinished {
+            look(client, job, seen).await?;
+        }
+        return Ok(deed);
     }
-    let version = write(client, job, allowed).await?;
-    Ok(Outcome::Written {
-        from: job.from,
-        to: allowed,
-        kept,
-        version,
-    })
+    let allowed = look(client, job, seen).await?;
+    if !job.write {
+        return Ok(Deed::None);
+    }
+    if allowed >= job.from {
+        let kept = allowed.saturating_sub(job.to);
+        return Ok(Deed::Kept { kept });
+    }
+    Ok(written(job, allowed, write(client, job, allowed).await?))
 }
 
-/// Marks the pods so that idle ones go first, looks again, and says down to which number only idle ones go.
-async fn clear(client: &Client, job: &Job) -> Result<u32, CallError> {
+fn written(job: &Job, to: u32, version: u64) -> Deed {
+    Deed::Written {
+        from: job.from,
+        to,
+        kept: to.saturating_sub(job.to),
+        version,
+    }
+}
+
+/// Looks at the pods, writes on them what the plan asks for, and looks again, until there is nothing left to write: what
+/// held nothing when it was marked may have taken a task on since. Says down to which number only those go that hold
+/// nothing.
+async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
     if job.selector.is_empty() {
         // Without a selector no pod can be told from another's: hold.
         return Ok(job.from);
     }
-    let before = job.newest.borrow().clone();
-    let pods = costs::list(client, &job.target.namespace, &job.selector).await?;
-    let plan = victims::plan(&pods, &before.pods, before.workers_heard, job.from, job.to);
-    if plan.allowed >= job.from {
-        return Ok(plan.allowed);
+    let namespace = &job.target.namespace;
+    for _ in 0..LOOKS {
+        let pods = pods::list(client, namespace, &job.selector, job.clock.now().wall).await?;
+        let tally = job.newest.borrow().clone();
+        let plan = workers::plan(&Look {
+            pool: &job.pool,
+            pods: &pods,
+            work: &tally.pods,
+            means: means(&tally, job.refused),
+            from: job.from,
+            to: job.to,
+            graceful: job.graceful,
+            now: job.clock.now().moment,
+            fresh: job.fresh,
+        });
+        // What workers are told must stand on their pods first.
+        pods::mark(client, namespace, &plan.marks).await?;
+        let done = plan.marks.is_empty();
+        let allowed = plan.allowed;
+        *seen = Some(plan);
+        if done {
+            return Ok(allowed);
+        }
     }
-    costs::mark(client, &job.target.namespace, &plan.costs).await?;
-    // Look again: what was idle when it was marked may have taken a task on since.
-    let after = job.newest.borrow().clone();
-    let taken_on = after
-        .pods
-        .iter()
-        .any(|(name, pod)| pod.running > 0 && before.pods.get(name).is_some_and(|pod| pod.running == 0));
-    Ok(if taken_on { job.from } else { plan.allowed })
+    Ok(job.from)
+}
+
+/// What can be known of the pods, and done.
+pub fn means(tally: &Tally, refused: bool) -> Means {
+    match () {
+        () if tally.pods.is_empty() => Means::Nothing,
+        () if refused || tally.control_refused => Means::Heartbeats,
+        () => Means::RemoteControl,
+    }
 }
 
 /// Server-side apply on `/scale`, forced: whoever set the number before, it is ours now. Always a number: an empty Scale

@@ -4,19 +4,22 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource;
+use kube::{Client, Resource};
 
 use super::{
-    apply::{self, Job, Outcome},
+    apply::{self, Deed, Job, Outcome},
     desk::{Desk, MOST},
-    entry::{Entry, Link, backoff},
+    entry::{Entry, Leaving, Link, backoff},
     news::News,
     pool::{Pool, Problem},
-    resolve, validate,
+    release::{self, Release},
+    resolve,
+    target::Target,
+    validate,
 };
 use crate::{
     api::{LastScale, TaskWorkerPool},
-    broker::{Address, SubscriberId, Subscription},
+    broker::{Address, Clock, SubscriberId, Subscription},
     telemetry::{Direction, PoolEvent},
 };
 
@@ -24,6 +27,8 @@ use crate::{
 const FIRST: Duration = Duration::from_secs(1);
 /// How soon a scale-down that busy pods held up is tried again.
 const KEPT_AGAIN: Duration = Duration::from_secs(2);
+/// How soon pods on their way out are looked at again.
+const LEAVING_AGAIN: Duration = Duration::from_millis(500);
 
 impl Desk {
     /// Reads the pool's references in a task of its own, unless that is under way or was a short while ago.
@@ -79,6 +84,7 @@ impl Desk {
     pub(super) fn write(&mut self, id: SubscriberId, job: Job) {
         let Some(entry) = self.pools.get_mut(id) else { return };
         entry.tasks.writing = true;
+        entry.leaving.left = false;
         entry.hold.restoring = entry.hold.overwritten.clone();
         let (client, inbox) = (self.client.clone(), self.inbox.clone());
         tokio::spawn(async move {
@@ -91,6 +97,14 @@ impl Desk {
         let now = self.clock.now();
         let Some(entry) = self.pools.get_mut(id) else { return };
         entry.tasks.writing = false;
+        let looked = outcome.plan.is_some();
+        if let Some(plan) = outcome.plan {
+            if let Some(pod) = plan.conflict.clone() {
+                entry.leaving.conflict = Some((now.moment, pod));
+            }
+            entry.leaving.plan = plan;
+        }
+        let deed = outcome.deed;
         let key = entry.identity.key.clone();
         let sentence = entry
             .decision
@@ -104,11 +118,11 @@ impl Desk {
         let about = reference(entry);
         let mut events = Vec::new();
         let hold = &mut entry.hold;
-        if !matches!(outcome, Outcome::Written { .. }) {
+        if !matches!(deed, Deed::Written { .. }) {
             hold.restoring = None;
         }
-        match outcome {
-            Outcome::Written {
+        match deed {
+            Deed::Written {
                 from,
                 to,
                 kept,
@@ -159,20 +173,52 @@ impl Desk {
                     events.push(PoolEvent::Scaled { from, to, sentence });
                 }
             }
-            Outcome::Kept { kept } => {
+            Deed::None => {
+                hold.not_before = now.moment;
+                (hold.failed, hold.failures) = (None, 0);
+            }
+            Deed::Kept { kept } => {
                 hold.kept = Some(kept);
                 hold.not_before = now.moment + KEPT_AGAIN;
                 (hold.failed, hold.failures) = (None, 0);
             }
-            Outcome::Failed(error) => {
+            Deed::Failed(error) => {
                 tracing::warn!(namespace = key.namespace, name = key.name, why = %error, "the target could not be written");
                 hold.not_before = now.moment + backoff(hold.failures, FIRST, MOST, id);
                 hold.failures = hold.failures.saturating_add(1);
                 hold.failed = Some(error.to_string());
             }
         }
+        if entry.leaving.unfinished() {
+            entry.hold.not_before = match entry.hold.failures {
+                0 => now.moment + LEAVING_AGAIN,
+                _ => entry.hold.not_before,
+            };
+        }
+        if looked {
+            self.attend(id);
+        }
         self.tell(&about, events);
         self.pass(id);
+    }
+
+    /// Has the pods looked after as the last plan wishes.
+    fn attend(&mut self, id: SubscriberId) {
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        let Link::Linked(address) = &entry.link else { return };
+        let wished = &entry.leaving.plan.attention;
+        if *wished != entry.leaving.attention {
+            entry.leaving.attention.clone_from(wished);
+            self.endpoints.attend(address, id, wished.clone());
+        }
+    }
+
+    /// Gives the pool's workers back, if any are on their way out, in a task of its own.
+    pub(super) fn release(&mut self, id: SubscriberId, target: Option<&Target>) {
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        if let (Ok(pool), Some(target)) = (entry.pool.clone(), target) {
+            release(&self.client, self.clock, entry, pool, target);
+        }
     }
 
     /// Publishes Events in a task of its own.
@@ -199,4 +245,23 @@ pub(super) fn reference(entry: &Entry) -> ObjectReference {
         uid: Some(entry.identity.uid.clone()),
         ..ObjectReference::default()
     }
+}
+
+/// Gives the workers of a pool as it was back, if any are on their way out.
+pub(super) fn release(client: &Client, clock: Clock, entry: &mut Entry, pool: Pool, target: &Target) {
+    if !entry.leaving.unfinished() || target.selector.is_empty() {
+        return;
+    }
+    let address = match &entry.link {
+        Link::Linked(address) => Some(address.clone()),
+        _ => None,
+    };
+    entry.leaving = Leaving::default();
+    let release = Release {
+        key: entry.identity.key.clone(),
+        pool,
+        selector: target.selector.clone(),
+        address,
+    };
+    entry.leaving.release = Some(release::start(client.clone(), clock, release));
 }

@@ -1,12 +1,13 @@
 //! The desk: one task that takes the news and makes the passes, so that all state of all pools has one owner. Whatever
 //! waits for the API server or a broker runs in a task of its own and comes back as news.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kube::Client;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
+    deeds::release,
     entry::{Entry, Link},
     news::{News, PoolSeen, Scope, Watched},
     pool::{Key, Pool, Problem},
@@ -38,6 +39,8 @@ pub struct Desk {
     pub(super) pools: Pools,
     pub(super) targets: Targets,
     pub(super) endpoints: Endpoints,
+    /// Pools whose pods were on their way out when the process began, and who have not been seen yet.
+    pub(super) left: BTreeSet<Key>,
 }
 
 impl Desk {
@@ -61,6 +64,7 @@ impl Desk {
             pools: Pools::default(),
             targets: Targets::default(),
             endpoints: Endpoints::new(clock, samples),
+            left: BTreeSet::new(),
         }
     }
 
@@ -126,7 +130,9 @@ impl Desk {
             News::WatchFailed(watched, scope, error) => self.watch_failed(watched, scope, error),
             News::Sampled(sampled) => self.sampled(sampled),
             News::Resolved(id, result) => self.resolved(id, result),
+            News::Draining(pools) => self.left(pools),
             News::Wrote(id, outcome) => self.wrote(id, outcome),
+            News::Protected(id, result) => self.protected(id, result),
             News::Published(id, result) => {
                 if let Some(entry) = self.pools.get_mut(id) {
                     entry.tasks.publishing = false;
@@ -173,12 +179,14 @@ impl Desk {
                 entry
             }
             other => {
-                if let Some(old) = other {
-                    self.dismiss(&old);
+                if let Some(mut old) = other {
+                    self.dismiss(&mut old);
                 }
                 Entry::new(self.pools.next_id(), identity, pool, status)
             }
         };
+        let mut entry = entry;
+        entry.leaving.left |= self.left.remove(&entry.identity.key);
         let (id, after) = (entry.id, entry.target());
         self.pools.insert(entry);
         self.pass(id);
@@ -188,10 +196,32 @@ impl Desk {
         }
     }
 
+    /// Pods of these pools were left on their way out.
+    fn left(&mut self, pools: BTreeSet<Key>) {
+        for key in pools {
+            tracing::info!(
+                namespace = key.namespace,
+                name = key.name,
+                "pods were left on their way out"
+            );
+            match self.pools.id(&key).and_then(|id| self.pools.get_mut(id)) {
+                Some(entry) => {
+                    entry.leaving.left = true;
+                    let id = entry.id;
+                    self.pass(id);
+                }
+                None => drop(self.left.insert(key)),
+            }
+        }
+    }
+
     /// What a change of the spec means for what is running.
     fn change(&mut self, entry: &mut Entry, new: &Result<Pool, Problem>) {
-        let old = entry.pool.as_ref().ok();
         let new = new.as_ref().ok();
+        if new.is_none_or(|new| !acts(new) || entry.pool.as_ref().is_ok_and(|old| old.target != new.target)) {
+            self.give_back(entry);
+        }
+        let old = entry.pool.as_ref().ok();
         let counted_alike = match (old, new) {
             (Some(old), Some(new)) => {
                 old.source == new.source
@@ -212,11 +242,22 @@ impl Desk {
             self.endpoints.leave(address, entry.id);
         }
         entry.link = Link::None;
+        entry.leaving.attention.clear();
         (entry.samples.last, entry.samples.failing) = (None, None);
         (entry.tasks.resolve_not_before, entry.tasks.resolve_failures) = (Moment::ZERO, 0);
     }
 
-    fn dismiss(&mut self, entry: &Entry) {
+    /// Gives the workers of a pool back that are on their way out.
+    fn give_back(&self, entry: &mut Entry) {
+        let target = entry.target().and_then(|key| self.targets.get(&key));
+        if let (Ok(pool), Some(target)) = (entry.pool.clone(), target) {
+            release(&self.client, self.clock, entry, pool, target);
+        }
+    }
+
+    fn dismiss(&mut self, entry: &mut Entry) {
+        self.give_back(entry);
+        self.unprotect(entry);
         if let Link::Linked(address) = &entry.link {
             self.endpoints.leave(address, entry.id);
         }
@@ -225,10 +266,10 @@ impl Desk {
     }
 
     fn pool_gone(&mut self, key: &Key) {
-        let Some(entry) = self.pools.id(key).and_then(|id| self.pools.remove(id)) else {
+        let Some(mut entry) = self.pools.id(key).and_then(|id| self.pools.remove(id)) else {
             return;
         };
-        self.dismiss(&entry);
+        self.dismiss(&mut entry);
         if let Some(target) = entry.target() {
             self.pass_on(&target);
         }
@@ -282,6 +323,9 @@ impl Desk {
                     wall,
                     moment: sampled.at,
                 };
+                if tally.control_refused {
+                    entry.leaving.refused = Some(sampled.at);
+                }
                 let same = samples.failing.is_none()
                     && samples.last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, &tally));
                 samples.before = samples.last.as_ref().map(|(_, at)| at.moment);

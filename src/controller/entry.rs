@@ -1,9 +1,13 @@
 //! All that the controller keeps of one pool between two passes.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     pool::{Identity, Key, Pool, Problem},
@@ -13,7 +17,8 @@ use crate::{
     api::{LastScale, Status},
     broker::{Address, SubscriberId},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
-    work::{Moment, Now, SampleError, Tally},
+    work::{Attention, Moment, Now, SampleError, Tally},
+    workers::{Plan, Protection},
 };
 
 /// A pool's state. Owned by the one task that makes passes, so there are no locks and never two passes at once.
@@ -36,6 +41,10 @@ pub struct Entry {
     pub decision: Option<(Observation, Decision)>,
     /// What the operator has done to the target.
     pub hold: Hold,
+    /// The pods on their way out.
+    pub leaving: Leaving,
+    /// The pods that node autoscalers are asked to leave alone.
+    pub guard: Guard,
     /// The last change of replicas.
     pub last_scale: Option<LastScale>,
     /// Work that runs in a task of its own; at most one of each kind.
@@ -97,6 +106,62 @@ pub struct Hold {
     pub failures: u32,
 }
 
+/// The pods on their way out, as far as is known.
+#[derive(Debug, Default)]
+pub struct Leaving {
+    /// The last plan's.
+    pub plan: Plan,
+    /// A process before this one left some; no plan has been made since.
+    pub left: bool,
+    /// The decision of the last look at them.
+    pub to: u32,
+    /// How pods are looked after.
+    pub attention: Attention,
+    /// Someone else changed the deletion cost of this pod; when that was last seen.
+    pub conflict: Option<(Moment, String)>,
+    /// Since when remote control has been refused.
+    pub refused: Option<Moment>,
+    /// They are being given back, by a task of its own.
+    pub release: Option<AbortHandle>,
+}
+
+impl Leaving {
+    /// There is something to look after.
+    pub fn unfinished(&self) -> bool {
+        self.left || self.plan.unfinished
+    }
+
+    /// The pod whose deletion cost someone else changed lately.
+    pub fn fought_over(&self, now: Moment) -> Option<&str> {
+        let (at, pod) = self.conflict.as_ref()?;
+        (now.saturating_sub(*at) < CONFLICT).then_some(pod)
+    }
+
+    /// Remote control was refused lately.
+    pub fn is_refused(&self, now: Moment) -> bool {
+        self.refused.is_some_and(|at| now.saturating_sub(at) < REFUSED)
+    }
+}
+
+/// For so long after it was last seen another writer of deletion costs is told of.
+const CONFLICT: Duration = Duration::from_secs(600);
+
+/// A refusal of remote control is believed for so long after it was last seen.
+const REFUSED: Duration = Duration::from_secs(300);
+
+/// The pods that node autoscalers are asked to leave alone.
+#[derive(Debug, Default)]
+pub struct Guard {
+    /// Who was busy lately.
+    pub protection: Protection,
+    /// The pods protected by the last write that went well; `None`: not known.
+    pub written: Option<BTreeSet<String>>,
+    /// They are being written.
+    pub writing: bool,
+    /// Not to be written again before this moment.
+    pub not_before: Moment,
+}
+
 /// Tasks under way, and when to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tasks {
@@ -149,6 +214,8 @@ impl Entry {
             memory,
             decision: None,
             hold: Hold::default(),
+            leaving: Leaving::default(),
+            guard: Guard::default(),
             last_scale: None,
             tasks: Tasks::default(),
             published: None,
@@ -209,6 +276,7 @@ impl Entry {
             ready: target.ready,
             rollout: target.rollout,
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
+            drains: tally.is_some_and(|tally| !tally.pods.is_empty()) && !self.leaving.is_refused(now.moment),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
             slots: tally.and_then(|tally| tally.slots),
             processed: tally.and_then(|tally| tally.processed),

@@ -13,6 +13,8 @@
 //! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
 //! | `resolve.rs` | shell | Secrets and ConfigMaps, by name |
 //! | `apply.rs` | shell | pods to spare, then `/scale` |
+//! | `guard.rs` | shell | busy pods that node autoscalers are asked to leave alone |
+//! | `release.rs` | shell | workers told to stop are given back when nobody looks after them any more |
 //! | `status.rs` | pure | the status a pool ought to have |
 //! | `publish.rs`, `report.rs` | shell | the status written when it says something new; log lines, Events, metrics |
 //! | `leader.rs` | shell | one of several replicas acts |
@@ -21,12 +23,14 @@ mod apply;
 mod deeds;
 mod desk;
 mod entry;
+mod guard;
 mod leader;
 mod news;
 mod pass;
 pub mod pool;
 mod publish;
 mod registry;
+mod release;
 mod report;
 mod resolve;
 pub mod status;
@@ -201,6 +205,7 @@ async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Hea
     health.waiting(desk::CRD);
     for scope in scopes(&settings.watch_namespaces) {
         tokio::spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
+        tokio::spawn(watch::draining(client.clone(), scope.clone(), watched.clone()));
         tokio::spawn(watch::pools(client.clone(), scope, watched.clone()));
     }
     drop(watched);

@@ -1,6 +1,6 @@
 //! What reaches the task that makes passes: everything that can change a decision.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     apply::Outcome,
@@ -37,8 +37,12 @@ pub enum News {
     Sampled(Sampled),
     /// A pool's references have been read.
     Resolved(SubscriberId, Result<Arc<Address>, Problem>),
+    /// Pools of a scope whose pods were on their way out when the process began.
+    Draining(BTreeSet<Key>),
     /// A write to a target has ended.
     Wrote(SubscriberId, Outcome),
+    /// A write of pods' protection has ended: the pods that are protected now.
+    Protected(SubscriberId, Result<BTreeSet<String>, CallError>),
     /// A write of a status has ended.
     Published(SubscriberId, Result<Box<Status>, CallError>),
 }

@@ -48,7 +48,8 @@ impl Desk {
                 .is_some_and(|problem| problem.reason == CONFLICT || problem.reason == NO_TARGET);
             if let Some((target, key)) = target.as_ref().filter(|_| !blocked) {
                 next = next.min(self.decide(id, pool, target, now));
-                self.act(id, pool, target, key, now.moment);
+                next = next.min(self.act(id, pool, target, key, now.moment));
+                next = next.min(self.protect(id, pool, target, now.moment));
             }
         }
         let target = target.map(|(target, _)| target);
@@ -141,11 +142,23 @@ impl Desk {
         look_again.min(stale)
     }
 
-    /// Starts the write that the decision asks for, unless one is under way or it is too early to try again.
-    fn act(&mut self, id: SubscriberId, pool: &Pool, target: &Target, key: &Key, now: Moment) {
-        let Some(entry) = self.pools.get_mut(id) else { return };
-        let Some((seen, decision)) = entry.decision.as_ref().filter(|_| acts(pool)) else {
-            return;
+    /// Starts what the decision asks for, a write of the replicas or a look at the pods on their way out, unless one is
+    /// under way or it is too early to try again. Says when to look again.
+    fn act(&mut self, id: SubscriberId, pool: &Pool, target: &Target, key: &Key, now: Moment) -> Duration {
+        if !acts(pool) {
+            self.release(id, Some(target));
+            return AT_LEAST;
+        }
+        let Some(entry) = self.pools.get_mut(id) else {
+            return AT_LEAST;
+        };
+        if let Some(release) = entry.leaving.release.take() {
+            // Back at work: the desk sees to them again.
+            release.abort();
+            entry.leaving.left = true;
+        }
+        let Some((seen, decision)) = &entry.decision else {
+            return AT_LEAST;
         };
         // The first word of a broker that has not spoken yet is awaited: one write from zero to N, not two.
         let not_yet = matches!(
@@ -154,29 +167,37 @@ impl Desk {
                 why: SampleError::NotYet
             }
         );
-        if not_yet || !entry.must_write(decision.replicas) {
-            if entry.hold.intended == Some(decision.replicas) {
-                entry.hold.kept = None;
-            }
-            return;
+        let (replicas, from) = (decision.replicas, seen.replicas);
+        let write = entry.must_write(replicas);
+        if !write {
+            entry.hold.kept = None;
         }
-        let urgent = decision.replicas > target.replicas;
-        if entry.tasks.writing || (now < entry.hold.not_before && !(urgent && entry.hold.failures == 0)) {
-            return;
+        if not_yet || !(write || entry.leaving.unfinished()) {
+            return AT_LEAST;
         }
+        let urgent = replicas > target.replicas || replicas > entry.leaving.to;
+        let wait = entry.hold.not_before.saturating_sub(now);
+        if entry.tasks.writing || !(wait.is_zero() || (urgent && entry.hold.failures == 0)) {
+            return wait.max(Duration::from_millis(100));
+        }
+        entry.leaving.to = replicas;
         let job = Job {
+            pool: entry.identity.key.name.clone(),
             target: key.clone(),
             uid: target.uid.clone(),
             selector: target.selector.clone(),
-            from: entry
-                .hold
-                .overwritten
-                .as_ref()
-                .map_or(seen.replicas, |_| target.replicas),
-            to: decision.replicas,
+            from: entry.hold.overwritten.as_ref().map_or(from, |_| target.replicas),
+            to: replicas,
+            write,
+            unfinished: entry.leaving.unfinished(),
+            refused: entry.leaving.is_refused(now),
+            graceful: pool.graceful,
+            fresh: entry.fresh_for(pool).saturating_add(Duration::from_secs(1)),
             newest: entry.samples.newest.subscribe(),
+            clock: self.clock,
         };
         self.write(id, job);
+        AT_LEAST
     }
 
     /// Writes the status if it says something new and it is time; says when to look again.
@@ -201,6 +222,9 @@ impl Desk {
             source: pool.map_or(Source::NotYet, |pool| source(entry, pool, now)),
             decision: entry.decision.as_ref().map(|(_, decision)| decision),
             kept: entry.hold.kept,
+            leaving: Some(&entry.leaving.plan),
+            refused: entry.leaving.is_refused(now.moment),
+            cost_conflict: entry.leaving.fought_over(now.moment),
             fought_by: fought_by.as_deref(),
             write_failed: entry.hold.failed.as_deref(),
             last_scale: entry.last_scale.as_ref(),

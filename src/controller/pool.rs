@@ -46,6 +46,10 @@ pub struct Pool {
     pub policy: Policy,
     /// Whether replicas are written.
     pub mode: Mode,
+    /// A busy pod may go as well if its grace period is at least this, the longest task (`removal: Graceful`).
+    pub graceful: Option<Duration>,
+    /// Node autoscalers are asked to leave busy pods alone.
+    pub protect: bool,
 }
 
 /// Where the broker is said to be: texts, or references to them.

@@ -12,7 +12,7 @@ use crate::{
     broker::{
         self, Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId, Subscription,
     },
-    work::Moment,
+    work::{Attention, Moment},
 };
 
 /// All pools, by our own number and by name.
@@ -207,16 +207,17 @@ impl Endpoints {
 
     /// Samples for this pool at this address, from now on; an endpoint shared with others is used again.
     pub fn join(&mut self, address: &Arc<Address>, id: SubscriberId, subscription: Subscription) {
-        let (clock, out) = (self.clock, &self.out);
-        let (sampler, users) = self.samplers.entry(address.clone()).or_insert_with(|| {
-            let sampler = match address.kind {
-                Kind::Redis { .. } => broker::spawn(RedisEndpoint::new((**address).clone()), clock, out.clone()),
-                Kind::RabbitMq { .. } => broker::spawn(RabbitMqEndpoint::new((**address).clone()), clock, out.clone()),
-            };
-            (sampler, BTreeSet::new())
-        });
+        let new = || (sampler(address, self.clock, self.out.clone()), BTreeSet::new());
+        let (sampler, users) = self.samplers.entry(address.clone()).or_insert_with(new);
         users.insert(id);
         sampler.send(subscription);
+    }
+
+    /// Has these pods of a pool looked after.
+    pub fn attend(&self, address: &Arc<Address>, id: SubscriberId, attention: Attention) {
+        if let Some((sampler, _)) = self.samplers.get(address) {
+            sampler.send(Subscription::Attend { id, attention });
+        }
     }
 
     /// No more samples for this pool; the last one out closes the connection.
@@ -228,6 +229,14 @@ impl Endpoints {
                 self.samplers.remove(address);
             }
         }
+    }
+}
+
+/// Starts a sampler of this broker.
+pub fn sampler(address: &Address, clock: Clock, out: mpsc::Sender<Sampled>) -> SamplerHandle {
+    match address.kind {
+        Kind::Redis { .. } => broker::spawn(RedisEndpoint::new(address.clone()), clock, out),
+        Kind::RabbitMq { .. } => broker::spawn(RabbitMqEndpoint::new(address.clone()), clock, out),
     }
 }
 

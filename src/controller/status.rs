@@ -7,6 +7,7 @@
 
 mod facts;
 mod feasible;
+mod leaving;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -22,6 +23,7 @@ use crate::{
     },
     scaling::{Decision, Estimates, Rule},
     work::Tally,
+    workers::WaitsFor,
 };
 
 /// The API server accepts longer texts; nobody reads them.
@@ -91,7 +93,13 @@ fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
 pub fn sentence(facts: &Facts, decision: &Decision) -> String {
     let mut text = decision.sentence.clone();
     if let Some(kept) = facts.kept {
-        text = format!("{text} {kept} kept: their pods run tasks or have not said that they do not.");
+        text = format!(
+            "{text} {}",
+            leaving::kept(
+                kept,
+                &facts.leaving.map_or_else(WaitsFor::default, |plan| plan.waits_for)
+            )
+        );
     }
     if facts.mode == Mode::Observe {
         text = format!("{text} (Observe: nothing is written.)");
@@ -122,6 +130,8 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
             feasible::feasible(facts),
             fallback(facts),
             conflict(facts),
+            leaving::drain_available(facts),
+            leaving::cost_conflict(facts),
             reconciling(facts),
             stalled(facts),
         ]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::pool::{Identity, Key, Pool, Problem, Source, Text};
 use crate::{
-    api::{self, ProfileName, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
+    api::{self, ProfileName, Removal, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{self, Address, Kind, Secret, url},
     scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
     work::{
@@ -57,7 +57,23 @@ pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
         celery: celery(spec)?,
         policy: policy(spec)?,
         mode: spec.mode,
+        graceful: graceful(spec)?,
+        protect: spec.protect_from_disruption,
     })
+}
+
+/// The longest task, if busy replicas may go whose grace period covers it.
+fn graceful(spec: &TaskWorkerPoolSpec) -> Result<Option<Duration>, Problem> {
+    if spec.scale_down.removal != Removal::Graceful {
+        return Ok(None);
+    }
+    let longest = spec.worker.as_ref().and_then(|worker| worker.max_task_seconds);
+    let longest = longest.ok_or_else(|| {
+        Problem::invalid(
+            "`scaleDown.removal: Graceful` needs `worker.maxTaskSeconds`, the longest that a task may take",
+        )
+    })?;
+    Ok(Some(seconds("worker.maxTaskSeconds", longest)?))
 }
 
 fn queues(names: &[String]) -> Result<(), Problem> {

@@ -1,5 +1,7 @@
 //! The watches: pools and Deployments, each scope in a task of its own, so that one that is refused slows no other.
 
+use std::time::Duration;
+
 use futures::{StreamExt, pin_mut};
 use kube::{
     Api, Client, Resource,
@@ -10,7 +12,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     news::{News, PoolSeen, Scope, Watched},
@@ -20,8 +22,11 @@ use super::{
 };
 use crate::{
     api::{self, TaskWorkerPool},
-    workers::CallError,
+    workers::{CallError, pods},
 };
+
+/// Between attempts to list pods.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Watches the pools of one scope until the receiver goes.
 pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<News>) {
@@ -42,6 +47,24 @@ pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<News>) {
         Some((key, News::Pool(Box::new(PoolSeen { identity, pool, status }))))
     })
     .await;
+}
+
+/// Finds the pods of one scope that a process before this one left on their way out; tries until it knows.
+pub async fn draining(client: Client, scope: Scope, out: mpsc::Sender<News>) {
+    loop {
+        match pods::draining(&client, scope.as_deref()).await {
+            Ok(found) => {
+                let key = |(namespace, name)| Key { namespace, name };
+                // Fails only if the desk is gone.
+                let _gone = out.send(News::Draining(found.into_iter().map(key).collect())).await;
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(namespace = scope.as_deref().unwrap_or("*"), why = %error, "pods could not be listed; it is tried again");
+                sleep(AGAIN).await;
+            }
+        }
+    }
 }
 
 /// Watches the Deployments of one scope until the receiver goes.

@@ -311,10 +311,14 @@ impl Chooser<'_> {
     }
 }
 
-/// The replicas that running work needs: the busy pods where the workers tell, else all that is in flight.
+/// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the workers
+/// tell, else all that is in flight.
 fn protected(work: &Work, policy: &Policy, seen: &Observation) -> u32 {
     let carriers = |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
-    if seen.workers_heard {
+    let slots = policy.slots.or(seen.slots);
+    if seen.workers_heard && seen.drains && slots.is_some() {
+        carriers(work.running, slots.unwrap_or(1))
+    } else if seen.workers_heard {
         seen.busy_pods
             .max(policy.slots.map_or(0, |slots| carriers(work.running, slots)))
     } else {

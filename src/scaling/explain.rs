@@ -238,6 +238,9 @@ fn behavior(case: &Case) -> String {
 
 /// Who would be interrupted.
 fn protects(case: &Case, work: &Work) -> String {
+    if case.seen.workers_heard && case.seen.drains && case.policy.slots.or(case.seen.slots).is_some() {
+        return format!("{} need the room", count(work.running, "running task"));
+    }
     match (case.seen.workers_heard, case.replicas) {
         (true, 1) => "1 runs tasks".to_owned(),
         (true, busy) => format!("{busy} run tasks"),

@@ -52,6 +52,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         ready: replicas,
         rollout: false,
         busy_pods: 0,
+        drains: false,
         workers_heard: true,
         slots: None,
         processed: None,

@@ -168,10 +168,12 @@ pub struct Observation {
     pub ready: u32,
     /// The target is rolling out a new template: its pods go and come by themselves.
     pub rollout: bool,
-    /// Live workers that run at least one task (from heartbeats): none of them may go.
+    /// Live workers that run at least one task (from heartbeats): none of them may go while it does.
     pub busy_pods: u32,
     /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
     pub workers_heard: bool,
+    /// Busy workers can be emptied before they go, so running tasks need no more pods than have room for them.
+    pub drains: bool,
     /// Tasks that each pod runs at a time, where the workers tell.
     pub slots: Option<u32>,
     /// Tasks the workers have taken on so far, where they tell.

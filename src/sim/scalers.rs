@@ -81,6 +81,8 @@ pub fn observation(seen: &Seen) -> Observation {
         replicas: seen.replicas,
         ready: seen.ready,
         rollout: false,
+        // The simulated pods go only when they are idle.
+        drains: false,
         busy_pods: seen.ready.saturating_sub(seen.idle),
         workers_heard: true,
         slots: None,

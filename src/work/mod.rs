@@ -358,7 +358,7 @@ pub struct Tally {
     pub work: Work,
     /// Per queue, in the order of `spec.queues`.
     pub queues: Vec<QueueTally>,
-    /// The pods whose workers are heard, by name.
+    /// The pods whose workers are heard, or were, by name. One that said no goodbye may be busy rather than gone.
     pub pods: BTreeMap<String, PodWork>,
     /// The broker's permissions keep us from asking and telling workers.
     pub control_refused: bool,
@@ -377,14 +377,16 @@ pub struct Tally {
 /// What the workers of one pod say of themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodWork {
-    /// Tasks they run now.
+    /// Tasks they run now, as far as they are heard.
     pub running: u32,
-    /// They beat a moment ago; otherwise `running` may be old.
+    /// They beat a moment ago; otherwise `running` may be old, and of those that fell silent it is 0.
     pub fresh: bool,
     /// Since when they have run nothing, as far as their beats tell.
     pub idle_since: Option<Moment>,
     /// What they answered when they were asked; only of pods that are looked after ([`Attention`]).
     pub told: Option<Told>,
+    /// They beat, and have been asked for so long without an answer that none will come: they do not take questions.
+    pub deaf: bool,
 }
 
 /// The answers of all workers of one pod, added up.
@@ -392,8 +394,10 @@ pub struct PodWork {
 pub struct Told {
     /// The queues that any of them fetches from.
     pub consumes: BTreeSet<String>,
-    /// Since when none of them has fetched from any queue: the moment of the question.
+    /// Since when none of them has fetched from any queue, as far as they were to stop: the moment of the question.
     pub stopped_since: Option<Moment>,
+    /// They were to resume ([`Stance::Resume`]), were asked after that, and do.
+    pub resumed: bool,
     /// When the questions for the numbers below were asked: the oldest of them.
     pub asked: Moment,
     /// Tasks they run.
@@ -425,5 +429,5 @@ pub trait Framework: fmt::Debug + Send {
     fn listen(&self) -> Option<Listen>;
 
     /// Looks after these pods from now on, and after no others. Nothing to do for one whose workers take no questions.
-    fn attend(&mut self, _: Attention) {}
+    fn attend(&mut self, _: Attention, _: Moment) {}
 }

@@ -10,6 +10,10 @@ use super::{Inspect, Moment};
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
+/// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
+/// it runs a task.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
 /// More workers on one endpoint are not remembered: whoever may publish could make up names without end.
 const MAX_NODES: usize = 20_000;
 
@@ -51,9 +55,16 @@ pub struct Worker {
     pub queues: Option<(Moment, BTreeSet<String>)>,
     /// Since when it has fetched from no queue: the time of the first of the questions it answered so without a break.
     pub stopped_since: Option<Moment>,
+    /// What it answered to earlier questions is void: it began anew since, or connected to the broker again.
+    began: Moment,
 }
 
 impl Worker {
+    /// It beat lately.
+    pub fn is_live(&self, now: Moment) -> bool {
+        now.saturating_sub(self.heard) <= SILENT
+    }
+
     /// One of whom nothing is known but this beat.
     fn new(active: u32, processed: u64, at: Moment) -> Self {
         Self {
@@ -67,7 +78,15 @@ impl Worker {
             slots: None,
             queues: None,
             stopped_since: None,
+            began: Moment::ZERO,
         }
+    }
+
+    /// It begins anew: what it held and where it fetched from is not known any more.
+    fn begin(&mut self, at: Moment) {
+        self.inspections.clear();
+        (self.queues, self.stopped_since) = (None, None);
+        self.began = at;
     }
 }
 
@@ -87,14 +106,14 @@ impl Workers {
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
             return;
         }
-        let worker = self
-            .nodes
-            .entry(name)
-            .or_insert_with(|| Worker::new(active, processed, at));
+        let new = || Worker::new(active, processed, at);
+        let worker = self.nodes.entry(name).or_insert_with(new);
+        if !worker.is_live(at) {
+            *worker = new();
+        }
         let new = processed.checked_sub(worker.processed).unwrap_or_else(|| {
             // A smaller number is that of a new process under the same name: what the old one answered is void.
-            worker.inspections.clear();
-            (worker.queues, worker.stopped_since) = (None, None);
+            worker.begin(at);
             processed
         });
         worker.taken = worker.taken.saturating_add(new);
@@ -111,9 +130,22 @@ impl Workers {
         self.nodes.remove(&node_name(node));
     }
 
+    /// Takes the greeting (`worker-online`) of a new process or of a new connection to the broker in.
+    pub fn came(&mut self, node: &str, at: Moment) {
+        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+            worker.begin(at);
+        }
+    }
+
+    /// The worker, if it can have been asked then: it beat, and has not begun anew since.
+    fn answering(&mut self, node: &str, asked: Moment) -> Option<&mut Worker> {
+        let worker = self.nodes.get_mut(&node_name(node))?;
+        (worker.began <= asked).then_some(worker)
+    }
+
     /// Takes the answer to an inspection of this time in; from a node that never beat it is dropped.
     pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, asked: Moment) {
-        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+        if let Some(worker) = self.answering(node, asked) {
             if method == Inspect::Active && answer.tasks > 0 {
                 worker.acknowledging = Some((asked, answer));
             }
@@ -126,7 +158,7 @@ impl Workers {
 
     /// Takes the answer to [`Inspect::ActiveQueues`] in; from a node that never beat it is dropped.
     pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment) {
-        let Some(worker) = self.nodes.get_mut(&node_name(node)) else {
+        let Some(worker) = self.answering(node, asked) else {
             return;
         };
         if worker.queues.as_ref().is_none_or(|(last, _)| *last <= asked) {
@@ -142,26 +174,26 @@ impl Workers {
         }
     }
 
-    /// Forgets the workers that fell silent.
+    /// Forgets the workers that have been silent for long; all silent ones, if there are very many.
     pub fn prune(&mut self, now: Moment) {
+        let many = self.nodes.len() > MAX_NODES / 2;
         self.nodes
-            .retain(|_, worker| now.saturating_sub(worker.heard) <= SILENT);
+            .retain(|_, worker| worker.is_live(now) || !many && now.saturating_sub(worker.heard) <= REMEMBERED);
     }
 
     /// The workers that beat lately, by node name.
     pub fn live(&self, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .iter()
-            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
+            .filter(move |(_, worker)| worker.is_live(now))
             .map(|((_, node), worker)| (node.as_str(), worker))
     }
 
-    /// Of [`Workers::live`] those whose host's name begins so.
-    pub fn live_on(&self, host_prefix: &str, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
+    /// All workers whose host's name begins so, also those that fell silent.
+    pub fn on(&self, host_prefix: &str) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .range((host_prefix.to_owned(), String::new())..)
             .take_while(move |((host, _), _)| host.starts_with(host_prefix))
-            .filter(move |(_, worker)| now.saturating_sub(worker.heard) <= SILENT)
             .map(|((_, node), worker)| (node.as_str(), worker))
     }
 }
@@ -177,6 +209,11 @@ pub enum Signal {
         active: u32,
         /// Tasks it has taken on since it started.
         processed: u64,
+    },
+    /// It has just connected to the broker, as a new process or again; a heartbeat comes with it.
+    Online {
+        /// Node name.
+        node: String,
     },
     /// It stops fetching and leaves.
     Offline {
@@ -221,6 +258,7 @@ impl Workers {
                 active,
                 processed,
             } => self.heard(node, *active, *processed, at),
+            Signal::Online { node } => self.came(node, at),
             Signal::Offline { node } => self.left(node),
             // Nobody can have been asked later than now.
             Signal::Inspected {
@@ -234,3 +272,6 @@ impl Workers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

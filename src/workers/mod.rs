@@ -1,18 +1,27 @@
-//! Which pods may go when there are fewer replicas, and how the ReplicaSet controller is told.
+//! Which pods may go when there are fewer replicas, and how it is seen to that only they go.
 //!
 //! | file | kind | concept |
 //! |---|---|---|
-//! | `victims.rs` | pure | [`plan()`]: the deletion costs, and the lowest safe number of replicas |
-//! | `costs.rs` | shell | lists the pods of a target, writes deletion costs on them |
+//! | `pod.rs` | pure | [`Pod`]: what matters of a pod; [`Mark`]: what is written on it |
+//! | `drain.rs` | pure | one pod's way out: asked → told to fetch no more → works off what it holds → empty; and back |
+//! | `victims.rs` | pure | [`plan()`]: which pods are to go, the next step of each, and the lowest safe number of replicas |
+//! | `protect.rs` | pure | which pods are busy, for others that stop pods |
+//! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `call.rs` | shell | one call to the API server: its deadline, its errors in our words |
 //!
-//! Lowering replicas is: list → plan → mark → *list and plan again* → write `max(plan.allowed, wanted)`. The second look is
-//! needed because a worker takes a task whenever it likes. Telling workers to stop fetching first (draining) closes that
-//! gap: a pure `next_step(plan, pods, now) -> Step` belongs between plan and mark, with its shell beside `costs.rs`.
+//! Lowering replicas is: list → plan → mark → *list and plan again* → write the lowest number that removes only pods that
+//! hold nothing. A plan is made anew at each look from what is there; all that must outlive a look stands on the pods, so
+//! a new leader goes on from there. Every step may be repeated, and every step is taken back by the same plan when the
+//! pod is to stay after all.
 
 mod call;
-pub mod costs;
-pub mod victims;
+mod drain;
+mod pod;
+pub mod pods;
+mod protect;
+mod victims;
 
 pub use call::{CallError, DEADLINE, within};
-pub use victims::{Pod, RemovalPlan, plan};
+pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
+pub use protect::Protection;
+pub use victims::{Look, Means, Plan, WaitsFor, plan};

@@ -1,76 +1,209 @@
-//! Which pods may go, and how to make sure that they are the ones that go. Pure.
-//!
-//! A ReplicaSet removes pods in this order (`ActivePodsWithRanks`, kubernetes `pkg/controller/controller_utils.go`):
-//! unassigned, pending, *not ready*, *lower deletion cost*, more pods on the node, ready for a shorter time, more restarts,
-//! younger. So among ready pods the annotation [`COST`] decides, and nothing protects a pod that is not ready.
+//! Which pods are to go, and down to which number only those go that hold nothing. Pure.
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use crate::work::PodWork;
+use super::{
+    drain::{Next, leave, stay},
+    pod::{FIRST, Mark, Pod},
+};
+use crate::work::{Attention, Moment, PodWork, Stance, Told};
 
-/// The annotation that orders a ReplicaSet's ready pods; absent means 0.
-pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// A worker that has run nothing for so long does not merely pause between two short tasks.
+const IDLE: Duration = Duration::from_secs(2);
 
-/// The cost of a pod that must stay. The same for all, however much they run: no pod is written anew with each task.
-const KEEP: i32 = 100;
+/// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
+const CANDIDATES: usize = 8;
 
-/// A pod of the target that has not ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pod {
-    /// Its name.
-    pub name: String,
-    /// Its `Ready` condition is `True`.
-    pub ready: bool,
-    /// It is being deleted: it counts as no replica any more.
-    pub terminating: bool,
-    /// Its deletion cost, where it has one.
-    pub cost: Option<i32>,
+/// How it is known that a pod runs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// The workers do not announce themselves: not at all. The decision does not go below the work in flight then.
+    Nothing,
+    /// They beat, but may not be asked and told.
+    Heartbeats,
+    /// They beat, answer, and can be told to stop.
+    RemoteControl,
 }
 
-/// What to do so that only pods that run nothing go.
+/// All that a plan may know.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The pool's name, for the pods' marks.
+    pub pool: &'a str,
+    /// The target's pods.
+    pub pods: &'a [Pod],
+    /// What their workers say, by pod.
+    pub work: &'a BTreeMap<String, PodWork>,
+    /// What can be known and done.
+    pub means: Means,
+    /// Replicas now.
+    pub from: u32,
+    /// Replicas decided on.
+    pub to: u32,
+    /// A busy pod may go as well if its grace period is at least this, the longest task.
+    pub graceful: Option<Duration>,
+    /// The steady clock.
+    pub now: Moment,
+    /// Answers to older questions are old.
+    pub fresh: Duration,
+}
+
+impl Look<'_> {
+    pub(super) fn is_fresh(&self, told: &Told) -> bool {
+        self.now.saturating_sub(told.asked) <= self.fresh
+    }
+}
+
+/// What to do now so that only pods that hold nothing go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RemovalPlan {
-    /// Deletion costs to write first: pod and cost, only where they differ from what it has. 0 is the default.
-    pub costs: Vec<(String, i32)>,
-    /// The lowest number of replicas that removes only pods that run nothing, once the costs are written; within
-    /// `to..=from` of the call.
+pub struct Plan {
+    /// What to write on pods, first of all.
+    pub marks: Vec<Mark>,
+    /// How to look after pods, once that is written.
+    pub attention: Attention,
+    /// The lowest number of replicas that may be written, once nothing is left to mark; within `to..=from` of the look.
     pub allowed: u32,
+    /// What keeps it above `to`.
+    pub waits_for: WaitsFor,
+    /// Another writer changed the deletion cost of this pod.
+    pub conflict: Option<String>,
+    /// Pods are on their way out, or back: there is something to look after.
+    pub unfinished: bool,
 }
 
-/// Whether a pod must stay: it runs a task, or is ready and silent (it starts, or is too busy to say a word). A pod that
-/// is not ready and was never heard is taken for one that starts or cannot start.
-fn must_stay(pod: &Pod, busy: &BTreeMap<String, PodWork>) -> bool {
-    busy.get(&pod.name).map_or(pod.ready, |work| work.running > 0)
+/// What the pods that are to go still do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitsFor {
+    /// So many are told to fetch no more, and work off what they hold.
+    pub emptying: u32,
+    /// So many tasks: running and reserved.
+    pub tasks: u32,
+    /// So many others run tasks.
+    pub busy: u32,
+    /// So many have not said, or not lately, what they run.
+    pub unknown: u32,
+    /// Pods of more than one ReplicaSet are there: nobody can say which would go.
+    pub rollout: bool,
 }
 
-/// Plans the way from `from` replicas down to `to`.
+/// Plans the next step on the way from `from` replicas to `to`; with `to >= from` the way back of all that had begun.
 ///
-/// `busy` tells the tasks each heard worker runs, by pod name. If the workers do not announce themselves
-/// (`workers_heard` is false), nothing is known about pods: no costs, and `to` is allowed (the decision does not go below
-/// the work in flight then).
-///
-/// The pods to keep are as many as are ready and busy, for with the costs written all others go before them, however many
-/// others there are. A busy pod that is *not* ready goes before idle ones whatever its cost: then nothing may go.
-pub fn plan(pods: &[Pod], busy: &BTreeMap<String, PodWork>, workers_heard: bool, from: u32, to: u32) -> RemovalPlan {
-    if !workers_heard || to >= from {
-        return RemovalPlan {
-            allowed: to,
-            ..RemovalPlan::default()
+/// Among the pods that a ReplicaSet would remove first anyway (those not ready) and, for the rest, by preference: those
+/// that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Never more than are to go, so no
+/// more slots are taken away than the decision allows.
+pub fn plan(look: &Look) -> Plan {
+    let mut pods: Vec<&Pod> = look.pods.iter().filter(|pod| !pod.terminating).collect();
+    let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
+    let count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
+    let surplus = match look.to < look.from && !rollout {
+        true => count.saturating_sub(look.to) as usize,
+        false => 0,
+    };
+    pods.sort_by_cached_key(|pod| rank(pod, look));
+    let mut plan = Plan {
+        waits_for: WaitsFor {
+            rollout,
+            ..WaitsFor::default()
+        },
+        ..Plan::default()
+    };
+    // In the order in which they would go: whether it may, by readiness and cost.
+    let mut order = Vec::with_capacity(pods.len());
+    for (place, pod) in pods.iter().enumerate() {
+        let next = if place < surplus {
+            leave(pod, look)
+        } else {
+            stay(pod, look)
         };
-    }
-    let (mut costs, mut keep, mut exposed) = (Vec::new(), 0_u32, false);
-    for pod in pods.iter().filter(|pod| !pod.terminating) {
-        let stays = must_stay(pod, busy);
-        let cost = if stays { KEEP } else { 0 };
-        if pod.cost.unwrap_or(0) != cost {
-            costs.push((pod.name.clone(), cost));
+        let cost = match &next.mark {
+            Some(mark) => mark.cost,
+            None => pod.cost,
+        };
+        order.push((pod.readiness.class(), cost.unwrap_or(0), next.safe));
+        if place < surplus {
+            plan.waits_for.add(&next, look.work.get(&pod.name));
         }
-        keep = keep.saturating_add(u32::from(stays));
-        exposed |= stays && !pod.ready;
+        plan.take(pod, next);
     }
-    let allowed = if exposed { from } else { keep.clamp(to, from) };
-    RemovalPlan { costs, allowed }
+    if surplus > 0 && look.means == Means::RemoteControl {
+        plan.compare(pods.iter().skip(surplus).take(CANDIDATES), look);
+    }
+    order.sort();
+    let safe = order.iter().take_while(|(_, _, safe)| *safe).count();
+    let least = count.saturating_sub(u32::try_from(safe).unwrap_or(u32::MAX));
+    plan.allowed = match rollout && look.to < look.from {
+        true => look.from,
+        false => least.max(look.to).min(look.from.max(look.to)),
+    };
+    plan
+}
+
+impl Plan {
+    fn take(&mut self, pod: &Pod, next: Next) {
+        if pod.drain.as_ref().is_some_and(|drain| drain.empty) && pod.cost != Some(FIRST) {
+            self.conflict = Some(pod.name.clone());
+        }
+        self.unfinished |= next.stance.is_some() || next.mark.is_some() || pod.drain.is_some();
+        if let Some(stance) = next.stance {
+            self.attention.insert(pod.name.clone(), stance);
+        }
+        self.marks.extend(next.mark);
+    }
+
+    /// Asks the next best pods, too: perhaps they hold less than those that are about to be chosen.
+    fn compare<'a>(&mut self, pods: impl Iterator<Item = &'a &'a Pod>, look: &Look) {
+        if self.waits_for.tasks == 0 {
+            return;
+        }
+        for pod in pods.filter(|pod| look.work.get(&pod.name).is_some_and(|work| !work.deaf)) {
+            self.attention.entry(pod.name.clone()).or_insert(Stance::Watch);
+        }
+    }
+}
+
+impl WaitsFor {
+    fn add(&mut self, next: &Next, work: Option<&PodWork>) {
+        let Some(work) = work.filter(|work| work.fresh) else {
+            self.unknown += u32::from(!next.safe);
+            return;
+        };
+        if next.safe {
+            return;
+        }
+        match next.stance {
+            Some(Stance::Stop(_)) => self.emptying += 1,
+            _ => self.busy += 1,
+        }
+        let told = work.told.as_ref();
+        let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
+        self.tasks = self.tasks.saturating_add(held.max(work.running));
+    }
+}
+
+/// The order in which pods are chosen. What a ReplicaSet removes first anyway comes first.
+fn rank<'a>(pod: &'a Pod, look: &Look) -> (u8, u8, u32, u32, Reverse<Duration>, &'a str) {
+    let class = pod.readiness.class();
+    let named = |tier, running, reserved, idle| (class, tier, running, reserved, Reverse(idle), pod.name.as_str());
+    let begun = pod.drain.is_some();
+    let Some(work) = look.work.get(&pod.name) else {
+        let tier = if pod.readiness.holds_nothing_if_silent() { 0 } else { 5 };
+        return named(tier, 0, 0, Duration::ZERO);
+    };
+    let told = work.told.as_ref();
+    let running = told.map_or(work.running, |told| told.running.max(work.running));
+    let reserved = told.map_or(0, |told| told.reserved);
+    let idle = work
+        .idle_since
+        .map_or(Duration::ZERO, |since| look.now.saturating_sub(since));
+    let nothing = work.fresh && running == 0 && reserved == 0;
+    match () {
+        () if !work.fresh => named(5, running, reserved, idle),
+        () if nothing && begun => named(1, 0, 0, idle),
+        () if nothing && idle >= IDLE => named(2, 0, 0, idle),
+        () if begun => named(3, running, reserved, idle),
+        () => named(4, running, reserved, idle),
+    }
 }
 
 #[cfg(test)]

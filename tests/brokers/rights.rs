@@ -1,82 +1,181 @@
-//! Users with no more rights than the README lists.
+//! Users with no more rights than the README lists, step by step: counting, heartbeats, remote control.
+
+use std::time::Duration;
 
 use serde_json::json;
-use taskworkerpool::work::{SampleError, celery::CeleryConfig};
+use taskworkerpool::work::{Attention, SampleError, Stance, Tally, celery::CeleryConfig};
+use tokio::time::sleep;
 
-use crate::support::celery::{App, Bench, Watch, address};
+use crate::support::celery::{App, Bench, README, Watch, address};
 
-/// Redis's, for one application.
-const RIGHTS: &str = "resetchannels &/7.celeryev/* &/7.celery.pidbox +select \
-    +ping +llen +lrange +hlen +hstrlen +hmget +zrange +scard +smembers +psubscribe +publish +sadd +srem +rpop +del \
-    %R~q-few %R~q-few\x06\x16* %R~unacked %R~unacked_index %R~_kombu.binding.* \
-    %W~_kombu.binding.reply.celery.pidbox %RW~twp-operator-*.reply.celery.pidbox";
+/// The steps of the README, in their order.
+const STEPS: [&str; 3] = ["count", "heartbeats", "control"];
+
+/// The README's ACL rules, one list for each step, for another database and queue.
+fn acl_rules(db: u8, queue: &str) -> Vec<Vec<String>> {
+    let block = README.split("```\n").find(|block| block.starts_with("ACL SETUSER"));
+    let steps = block.expect("the README's rules").split("ACL SETUSER twp").skip(1);
+    let rule = |word: &str| {
+        let word = word.trim_matches('"').replace("\\x06\\x16", "\x06\x16");
+        let word = word.replace("~celery", &format!("~{queue}"));
+        word.replace("&/0.", &format!("&/{db}."))
+    };
+    let rules = |step: &str| {
+        let lines = step.lines().filter(|line| !line.starts_with('#'));
+        lines.flat_map(str::split_ascii_whitespace).map(rule).collect()
+    };
+    steps.map(rules).collect()
+}
+
+/// The README's permissions (configure, write, read), one triple for each step, for another queue.
+fn permissions(queue: &str) -> Vec<[String; 3]> {
+    let lines = README
+        .lines()
+        .filter(|line| line.starts_with("rabbitmqctl set_permissions twp"));
+    let triple = |line: &str| {
+        let parts: Vec<_> = line.split('\'').skip(1).step_by(2).map(str::to_owned).collect();
+        let [configure, write, read] = <[String; 3]>::try_from(parts).expect("three patterns");
+        let read = read.replace("^celery$", &format!("^{queue}$"));
+        [configure, write, read.replace("|celery)", &format!("|{queue})"))]
+    };
+    lines.map(triple).collect()
+}
+
+/// What a pool sees with the rights of one step, once it looks after its pod.
+async fn sees(what: &str, watch: &Watch, step: usize, counted: impl Fn(&Tally) -> bool) {
+    let heard = step >= 1;
+    let told = |tally: &Tally| tally.pods.values().next().is_some_and(|pod| pod.told.is_some());
+    watch
+        .settles(&format!("{what}: {} is allowed, no more", STEPS[step]), |tally| {
+            counted(tally)
+                && tally.degraded.is_none()
+                && tally.workers_heard == heard
+                && (tally.work.running == 2) == heard
+                // Nobody is asked before somebody is heard.
+                && tally.control_refused == (step == 1)
+                && told(tally) == (step == 2)
+        })
+        .await;
+}
+
+/// The pod is told to fetch no more, and again.
+async fn obeys(what: &str, watch: &Watch, pod: &str, app: &App) {
+    let queues = || std::collections::BTreeSet::from([app.queue.clone()]);
+    let consumes = |tally: &Tally| Some(tally.pods.get(pod)?.told.clone()?.consumes);
+    watch.attend(Attention::from([(pod.to_owned(), Stance::Stop(queues()))]));
+    watch
+        .settles(&format!("{what}: it stops"), |tally| {
+            consumes(tally).is_some_and(|queues| queues.is_empty())
+        })
+        .await;
+    watch.attend(Attention::from([(pod.to_owned(), Stance::Resume(queues()))]));
+    watch
+        .settles(&format!("{what}: it fetches again"), |tally| {
+            consumes(tally) == Some(queues())
+        })
+        .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty_queue() {
     let bench = Bench::new("rights").await;
     let password = "p/:@%#w";
-    let mut rule = vec!["acl", "setuser", "twp", "reset", "on", ">p/:@%#w"];
-    rule.extend(RIGHTS.split_ascii_whitespace());
-    assert_eq!(bench.redis_cli(&rule).await, "OK");
     let app = App {
         late: true,
         ..App::new("few", &format!("redis://{}/7", bench.redis))
     };
-    let url = format!("redis://twp:p%2F%3A%40%25%23w@{}/7", bench.redis);
-    let watch = Watch::new(address(&url, None), app.config());
+    let rules = acl_rules(7, &app.queue);
+    assert_eq!(rules.len(), STEPS.len());
     bench.workers(&app, 1).await;
+    let pod = bench.pod_of(&app).await;
     bench.publish(&app, json!({"count": 9})).await;
     bench.wait_started(&app, 2).await;
-    watch
-        .settles(
-            "9 outstanding, 2 of them running in 2 slots, nothing refused",
-            |tally| {
-                (tally.work.outstanding(), tally.work.running) == (9, 2)
-                    && tally.slots == Some(2)
-                    && tally.degraded.is_none()
-            },
-        )
-        .await;
-    let refused = Watch::new(address(&url, None), CeleryConfig::default());
-    assert_eq!(refused.fails().await, SampleError::Permission);
-    let never = refused.history().iter().all(|sample| sample.result.is_err());
-    assert!(never, "a refused queue is never a count: {:?}", refused.history());
-    assert!(!format!("{:?}", refused.history()).contains(password));
+    for (step, name) in STEPS.iter().enumerate() {
+        let rules = rules[..=step].concat();
+        let rules = rules.iter().map(|rule| rule.replace("PASSWORD", password));
+        let mut rule: Vec<String> = ["acl", "setuser", name].map(str::to_owned).into();
+        rule.extend(rules.chain(["+select".to_owned()]));
+        let rule: Vec<_> = rule.iter().map(String::as_str).collect();
+        assert_eq!(bench.redis_cli(&rule).await, "OK");
+        let url = format!("redis://{name}:p%2F%3A%40%25%23w@{}/7", bench.redis);
+        let watch = Watch::new(address(&url, None), app.config());
+        watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+        let counted = |tally: &Tally| tally.work.outstanding() == 9 && (step < 2 || tally.slots == Some(2));
+        sees(name, &watch, step, counted).await;
+        if step == 2 {
+            obeys(name, &watch, &pod, &app).await;
+        }
+        let refused = Watch::new(address(&url, None), CeleryConfig::default());
+        assert_eq!(refused.fails().await, SampleError::Permission);
+        let never = refused.history().iter().all(|sample| sample.result.is_err());
+        assert!(never, "a refused queue is never a count: {:?}", refused.history());
+        assert!(!format!("{:?}", refused.history()).contains(password));
+    }
 }
 
-/// RabbitMQ's, for one application with one queue: configure, write, read.
-const OWN: &str = r"^twp-operator\..*";
-const WRITE: &str = r"^(twp-operator\..*|celery\.pidbox)$";
-const READ: &str = r"^(twp-operator\..*|celeryev|reply\.celery\.pidbox|q-few)$";
+async fn user(bench: &Bench, rabbit: &str, name: &str, [configure, write, read]: &[String; 3]) -> [String; 2] {
+    let user = json!({"password": "s3cret", "tags": "management"}).to_string();
+    bench.manage(rabbit, "PUT", &format!("/users/{name}"), &user).await;
+    let rights = json!({"configure": configure, "write": write, "read": read}).to_string();
+    bench
+        .manage(rabbit, "PUT", &format!("/permissions/%2F/{name}"), &rights)
+        .await;
+    [
+        format!("amqp://{name}:s3cret@{rabbit}//"),
+        format!("http://{name}:s3cret@{rabbit}:15672"),
+    ]
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_rabbitmq_the_rights_of_the_readme_suffice() {
     let bench = Bench::new("rights").await;
     for (name, image) in [("rabbitmq", "RABBITMQ"), ("rabbitmq3", "RABBITMQ3")] {
         let rabbit = bench.rabbitmq(name, image, "").await;
-        let user = json!({"password": "s3cret", "tags": "management"}).to_string();
-        bench.manage(&rabbit, "PUT", "/users/twp", &user).await;
-        let rights = json!({"configure": OWN, "write": WRITE, "read": READ}).to_string();
-        bench.manage(&rabbit, "PUT", "/permissions/%2F/twp", &rights).await;
         let app = App {
             queue: "q-few".into(),
+            late: true,
             ..App::new(&format!("few-{name}"), &format!("amqp://{rabbit}//"))
         };
-        let url = format!("amqp://twp:s3cret@{rabbit}//");
-        let management = format!("http://twp:s3cret@{rabbit}:15672");
-        let watches = [None, Some(management.as_str())].map(|url_too| Watch::new(address(&url, url_too), app.config()));
+        let permissions = permissions(&app.queue);
+        assert_eq!(permissions.len(), STEPS.len());
         bench.workers(&app, 1).await;
-        bench.publish(&app, json!({"count": 9})).await;
+        let pod = bench.pod_of(&app).await;
+        bench.publish(&app, json!({"count": 20})).await;
         bench.wait_started(&app, 2).await;
-        for watch in &watches {
-            let what = format!("{name}: 9 outstanding, 2 of them running in 2 slots, nothing refused");
-            watch
-                .settles(&what, |tally| {
-                    (tally.work.outstanding(), tally.work.running) == (9, 2)
-                        && tally.slots == Some(2)
-                        && tally.degraded.is_none()
-                })
-                .await;
+        for (step, rights) in permissions.iter().enumerate() {
+            let [url, management] = user(&bench, &rabbit, STEPS[step], rights).await;
+            for with in [None, Some(management.as_str())] {
+                let watch = Watch::new(address(&url, with), app.config());
+                watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+                // Without management nobody sees what workers hold but they themselves.
+                let all = with.is_some() || step == 2;
+                let outstanding = if step == 1 { 22 } else { 20 };
+                let counted =
+                    |tally: &Tally| tally.work.ready == 12 && (!all || tally.work.outstanding() == outstanding);
+                sees(&format!("{name}, {with:?}"), &watch, step, counted).await;
+                if step == 2 {
+                    obeys(name, &watch, &pod, &app).await;
+                }
+            }
         }
+        // The broker refuses a publication late, by closing the channel: that must be seen, and stay so.
+        let [configure, _, read] = permissions[2].clone();
+        let rights = [configure, permissions[1][1].clone(), read];
+        let [url, _] = user(&bench, &rabbit, "mute", &rights).await;
+        let watch = Watch::new(address(&url, None), app.config());
+        watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+        let refused = watch
+            .settles("remote control is refused", |tally| tally.control_refused)
+            .await;
+        assert!(refused.workers_heard, "{refused:?}");
+        let before = watch.history().len();
+        sleep(Duration::from_secs(15)).await;
+        let after = watch.history().split_off(before);
+        let steady = |tally: &Tally| tally.control_refused && tally.workers_heard && tally.work.ready == 12;
+        let steady = after
+            .iter()
+            .all(|sample| sample.result.as_ref().is_ok_and(|tally| steady(tally)));
+        assert!(after.len() > 20 && steady, "{after:?}");
+        bench.kill(&app).await;
     }
 }

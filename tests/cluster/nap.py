@@ -23,6 +23,15 @@ def nap(number, seconds):
     records.rpush("ended", number)
 
 
+@app.task
+def hold(number):
+    """Runs until the set `released` has its number."""
+    records.rpush("started", f"{number} {socket.gethostname()} {time.time()}")
+    while not records.sismember("released", number):
+        time.sleep(0.2)
+    records.rpush("ended", number)
+
+
 @signals.worker_ready.connect
 def ready(**_):
     """From now on the worker takes tasks; the file is for a readiness probe."""

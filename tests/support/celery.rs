@@ -1,39 +1,21 @@
 //! Real brokers and real Celery workers in pods, and a sampler of our own that counts what they hold.
 
 mod pods;
-
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod watch;
 
 use serde_json::{Value, json};
-use taskworkerpool::{
-    broker::{Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn},
-    work::{
-        SampleError, Tally,
-        celery::{BrokerKind, Celery, CeleryConfig},
-    },
-};
+use taskworkerpool::{broker::Address, work::celery::CeleryConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{Notify, mpsc},
-    time::{Instant, timeout},
 };
 
 use super::bed::{Namespace, PATIENCE, eventually, image};
 use pods::{pod, server};
-
-/// A count must be right within this time of the last change.
-const SETTLES: Duration = Duration::from_secs(180);
-/// So many equal samples in a row are no accident …
-const IN_A_ROW: usize = 4;
-/// … and so many more must follow.
-const STAYS: usize = 8;
+pub use watch::Watch;
 
 const PROGRAM: &str = include_str!("../workload/load.py");
-const README: &str = include_str!("../../README.md");
+pub const README: &str = include_str!("../../README.md");
 
 /// A namespace with a recording Redis (also a broker) and a pod that publishes.
 pub struct Bench {
@@ -87,9 +69,12 @@ impl Bench {
 
     /// Starts so many workers (or changes their number).
     pub async fn workers(&self, app: &App, replicas: u32) {
-        let command = [
-            "python3", "-m", "celery", "-A", "load", "worker", "-l", "info", "-c", "2",
-        ];
+        let mut command = vec!["python3", "-m", "celery", "-A", "load", "worker", "-l", "info"];
+        command.extend(app.worker.split(' '));
+        let two = format!("{0} -n a@%h & {0} -n b@%h & wait", command.join(" "));
+        if app.two_nodes {
+            command = vec!["sh", "-c", &two, "celery"];
+        }
         self.space
             .apply(pod(
                 &app.name,
@@ -124,13 +109,38 @@ impl Bench {
 
     /// Waits until so many tasks of an application have started, by the tasks' own record.
     pub async fn wait_started(&self, app: &App, number: u64) {
-        let what = format!("{} started {number} tasks", app.name);
-        eventually(&what, PATIENCE, async || {
-            let key = format!("started:{}", app.name);
-            let seen = self.redis_cli(&["-n", "15", "llen", &key]).await;
-            if seen == number.to_string() { Ok(()) } else { Err(seen) }
+        self.wait_recorded("started", app, number).await;
+    }
+
+    /// The same for those that have ended.
+    pub async fn wait_ended(&self, app: &App, number: u64) {
+        self.wait_recorded("ended", app, number).await;
+    }
+
+    async fn wait_recorded(&self, what: &str, app: &App, number: u64) {
+        eventually(&format!("{} {what} {number} tasks", app.name), PATIENCE, async || {
+            let seen = self.recorded(what, app).await;
+            if seen == number { Ok(()) } else { Err(seen.to_string()) }
         })
         .await;
+    }
+
+    /// How many tasks of an application have `started` or `ended`.
+    pub async fn recorded(&self, what: &str, app: &App) -> u64 {
+        let key = format!("{what}:{}", app.name);
+        let seen = self.redis_cli(&["-n", "15", "llen", &key]).await;
+        seen.parse().expect("a number")
+    }
+
+    /// The name of an application's only pod.
+    pub async fn pod_of(&self, app: &App) -> String {
+        eventually(&format!("{} has one pod", app.name), PATIENCE, async || {
+            let pods = self.space.pods(&format!("app={}", app.name)).await;
+            let names: Vec<_> = pods.into_iter().filter_map(|pod| pod.metadata.name).collect();
+            <[String; 1]>::try_from(names).map_err(|names| format!("{names:?}"))
+        })
+        .await
+        .concat()
     }
 
     /// A request to RabbitMQ's management API as guest: the answer.
@@ -182,6 +192,12 @@ pub struct App {
     /// It says in each message when it was published, by the README's lines.
     pub stamped: bool,
     pub options: Value,
+    /// Celery's settings beside these.
+    pub settings: Value,
+    /// The worker's own arguments, by default two processes.
+    pub worker: String,
+    /// Two such workers in each pod.
+    pub two_nodes: bool,
     pub grace: u32,
 }
 
@@ -196,6 +212,9 @@ impl App {
             quorum: false,
             stamped: false,
             options: json!({}),
+            settings: json!({}),
+            worker: "-c 2".to_owned(),
+            two_nodes: false,
             grace: 5,
         }
     }
@@ -204,7 +223,7 @@ impl App {
         json!({
             "name": self.name, "broker": self.broker, "queue": self.queue, "late": self.late, "options": self.options,
             "kind": if self.quorum { "quorum" } else { "classic" }, "record": format!("redis://{}/15", bench.redis),
-            "stamped": self.stamped,
+            "stamped": self.stamped, "settings": self.settings,
         })
         .to_string()
     }
@@ -230,128 +249,6 @@ pub fn address(broker: &str, management: Option<&str>) -> Address {
     let mut address = taskworkerpool::broker::url::parse(broker).expect("a broker URL");
     address.management = management.map(|url| taskworkerpool::broker::url::management(url).expect("its URL"));
     address
-}
-
-/// One pool's sampler, as the controller runs it, and everything it said.
-pub struct Watch {
-    samples: Arc<Mutex<Vec<Sampled>>>,
-    news: Arc<Notify>,
-    _sampler: SamplerHandle,
-}
-
-impl Watch {
-    /// Samples from now on, every 500 ms.
-    pub fn new(address: Address, mut config: CeleryConfig) -> Self {
-        let (out, mut incoming) = mpsc::channel(16);
-        let clock = Clock::start();
-        config.broker = match address.kind {
-            Kind::Redis { db } => BrokerKind::Redis { db },
-            Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
-                management: address.management.is_some(),
-            },
-        };
-        let sampler = match address.kind {
-            Kind::Redis { .. } => spawn(RedisEndpoint::new(address), clock, out),
-            Kind::RabbitMq { .. } => spawn(RabbitMqEndpoint::new(address), clock, out),
-        };
-        sampler.send(Subscription::Add {
-            id: 1,
-            framework: Box::new(Celery::new(config)),
-            period: Duration::from_millis(500),
-        });
-        let samples = Arc::new(Mutex::new(Vec::new()));
-        let news = Arc::new(Notify::new());
-        let (into, tell) = (samples.clone(), news.clone());
-        tokio::spawn(async move {
-            while let Some(sample) = incoming.recv().await {
-                into.lock().expect("the samples").push(sample);
-                tell.notify_one();
-            }
-        });
-        Self {
-            samples,
-            news,
-            _sampler: sampler,
-        }
-    }
-
-    /// Everything it said so far.
-    pub fn history(&self) -> Vec<Sampled> {
-        self.samples.lock().expect("the samples").clone()
-    }
-
-    /// Waits until its samples hold what is expected, several times in a row; then they must go on so.
-    pub async fn settles(&self, what: &str, holds: impl Fn(&Tally) -> bool) -> Arc<Tally> {
-        match self.settled(holds).await {
-            (true, Some(Sampled { result: Ok(tally), .. })) => tally,
-            (_, seen) => panic!("{what}: awaited for {SETTLES:?}, or it did not stay so; seen last: {seen:#?}"),
-        }
-    }
-
-    /// The same as a verdict, with the sample that spoke last.
-    pub async fn settled(&self, holds: impl Fn(&Tally) -> bool) -> (bool, Option<Sampled>) {
-        let (mut seen, mut in_a_row) = (self.history().len(), 0);
-        let end = Instant::now() + SETTLES;
-        loop {
-            let Some(sample) = self.after(seen, end).await else {
-                // Nothing new at the end: what was said last tells more than that.
-                return (false, self.history().pop());
-            };
-            let sample = Some(sample);
-            seen += 1;
-            let right = matches!(&sample, Some(Sampled { result: Ok(tally), .. }) if holds(tally));
-            if right {
-                in_a_row += 1;
-            } else if in_a_row >= IN_A_ROW || Instant::now() >= end {
-                return (false, sample);
-            } else {
-                in_a_row = 0;
-            }
-            if in_a_row == IN_A_ROW + STAYS {
-                return (true, sample);
-            }
-        }
-    }
-
-    /// Waits for a sample that fails in a way that lasts, and says why.
-    pub async fn fails(&self) -> SampleError {
-        let lasting = |error| !matches!(error, SampleError::NotYet);
-        self.fails_as(lasting).await.expect("a sample that fails")
-    }
-
-    /// Waits for a sample that fails in one of these ways.
-    pub async fn fails_as(&self, way: impl Fn(SampleError) -> bool) -> Option<SampleError> {
-        let end = Instant::now() + SETTLES;
-        let mut seen = 0;
-        while let Some(sample) = self.after(seen, end).await {
-            seen += 1;
-            match sample.result {
-                Err(error) if way(error) => return Some(error),
-                _ if Instant::now() >= end => return None,
-                _ => {}
-            }
-        }
-        None
-    }
-
-    /// The sample with this number, as soon as it is there.
-    async fn after(&self, number: usize, end: Instant) -> Option<Sampled> {
-        loop {
-            let news = self.news.notified();
-            if let Some(sample) = self.samples.lock().expect("the samples").get(number) {
-                return Some(sample.clone());
-            }
-            if timeout(
-                end.saturating_duration_since(Instant::now()) + Duration::from_secs(5),
-                news,
-            )
-            .await
-            .is_err()
-            {
-                return None;
-            }
-        }
-    }
 }
 
 /// The messages that a queue of the vhost `/` has ready, by a passive declare: what a scaler sees over AMQP.

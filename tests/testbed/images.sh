@@ -114,6 +114,7 @@ image() {
 
 app_requirements() {
   if [ -f "$APP_SOURCE/requirements.txt" ]; then cat "$APP_SOURCE/requirements.txt"; else tr ' ' '\n' <<<"$APP_REQUIREMENTS"; fi
+  tr ' ' '\n' <<<"$GREEN_REQUIREMENTS"
 }
 
 # The example's Python packages, fetched by the machine's pip for the image's Python. Sets PACKAGES.

@@ -1,7 +1,7 @@
 """The Celery application of tests/brokers.rs: naps, and a record of every start in a Redis of its own.
 
-Settings come as JSON in the variable LOAD: broker, queue, kind (classic or quorum), late, options (transport), record,
-stamped (with the README's lines).
+Settings come as JSON in the variable LOAD: broker, queue, kind (classic or quorum), late, options (transport), settings
+(Celery's own), record, stamped (with the README's lines).
 As a worker: `celery -A load worker`. As a client: `python3 load.py '{"count": 40, "seconds": 600}'`.
 """
 import json
@@ -26,6 +26,7 @@ app.conf.update(
     task_ignore_result=True,
     broker_transport_options=LOAD.get("options", {}),
     broker_connection_retry_on_startup=True,
+    **LOAD.get("settings", {}),
 )
 
 

@@ -47,9 +47,9 @@ pub(super) struct Amqp {
     ends: Ends,
     /// By topic exchange.
     heartbeats: BTreeMap<String, Task>,
-    /// By control exchange.
-    inspectors: BTreeMap<String, Inspector>,
-    /// When each question was last asked.
+    /// By control exchange, with the time of the last letter.
+    inspectors: BTreeMap<String, (Inspector, Moment)>,
+    /// When each question was last put to all workers.
     inspected: BTreeMap<(Inspect, String), Moment>,
 }
 
@@ -171,10 +171,12 @@ impl Amqp {
                 Read::Inspect { method, mailbox } => {
                     let question = (*method, mailbox.exchange.clone());
                     let lately = |last: &Moment| now.saturating_sub(*last) < method.every();
-                    if mailbox.nodes.is_empty() && self.inspected.get(&question).is_some_and(lately) {
-                        continue;
+                    if mailbox.nodes.is_empty() {
+                        if self.inspected.get(&question).is_some_and(lately) {
+                            continue;
+                        }
+                        self.inspected.insert(question, now);
                     }
-                    self.inspected.insert(question, now);
                     let letter = Letter::Question {
                         method: *method,
                         nodes: mailbox.nodes.clone(),
@@ -192,17 +194,14 @@ impl Amqp {
                 _ => continue,
             };
             let ends = self.ends.clone();
-            let start = || Inspector::start(exchange.clone(), ends);
-            self.inspectors
-                .entry(exchange.clone())
-                .or_insert_with(start)
-                .write(letter);
+            let start = || (Inspector::start(exchange.clone(), ends), now);
+            let (inspector, last) = self.inspectors.entry(exchange.clone()).or_insert_with(start);
+            inspector.write(letter);
+            *last = now;
         }
-        self.inspected
-            .retain(|_, last| now.saturating_sub(*last) < INSPECT_ENDS);
-        let inspected = &self.inspected;
-        self.inspectors
-            .retain(|exchange, _| inspected.keys().any(|(_, asked)| asked == exchange));
+        let lately = |last: &Moment| now.saturating_sub(*last) < INSPECT_ENDS;
+        self.inspected.retain(|_, last| lately(last));
+        self.inspectors.retain(|_, (_, last)| lately(last));
     }
 }
 
@@ -214,7 +213,7 @@ impl Amqp {
         };
         self.inspectors
             .get(&mailbox.exchange)
-            .is_some_and(Inspector::is_refused)
+            .is_some_and(|(inspector, _)| inspector.is_refused())
     }
 }
 

@@ -12,12 +12,15 @@ use std::{
 
 use futures::StreamExt;
 use lapin::{
-    BasicProperties, Channel,
+    BasicProperties, Channel, Consumer,
     message::Delivery,
     options::BasicPublishOptions,
     types::{AMQPValue, FieldTable},
 };
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use super::{
     connection::{Live, broken, short},
@@ -39,6 +42,9 @@ const AGAIN_REFUSED: Duration = Duration::from_secs(300);
 
 /// Seconds after which a worker need not answer any more.
 const EXPIRES: u64 = 10;
+
+/// For the reason why a channel is closed, which is on its way.
+const REASON: Duration = Duration::from_secs(1);
 
 /// Letters that may wait: the questions and orders of a few samples.
 const WAITING: usize = 256;
@@ -140,8 +146,21 @@ async fn converse(
                     }
                     Letter::Order { order: what, nodes } => order(&what, &nodes, Wire::Plain, exchange, ""),
                 };
-                publish(&channel, exchange, &payload).await?;
+                if let Err(error) = publish(&channel, exchange, &payload).await {
+                    return Err(timeout(REASON, reason(&mut answers)).await.ok().flatten().unwrap_or(error));
+                }
             }
+        }
+    }
+}
+
+/// Why the channel is closed. The broker refuses a publication by closing the channel later: the consumer is told why,
+/// and whoever publishes next learns only that it is closed.
+async fn reason(answers: &mut Consumer) -> Option<Failed> {
+    loop {
+        match answers.next().await? {
+            Ok(_) => {}
+            Err(error) => return Some(error.into()),
         }
     }
 }

@@ -5,6 +5,7 @@ use tokio::{
     net::TcpListener,
 };
 
+mod control;
 mod fake;
 
 use self::fake::{Fake, Says};

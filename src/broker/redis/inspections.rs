@@ -52,7 +52,7 @@ pub(super) struct Inspections {
 /// One application's remote control.
 #[derive(Debug, Default)]
 pub(super) struct Channel {
-    /// When each question was asked last.
+    /// When each question was put to all workers last.
     asked: BTreeMap<Inspect, Moment>,
     /// Workers push their answers to our list.
     bound: bool,
@@ -174,7 +174,9 @@ impl Inspections {
                         // Whatever happens to the reply, the entry may be there then.
                         channel.bound = true;
                         channel.until = now.saturating_add(PATIENCE);
-                        channel.asked.insert(*method, now);
+                        if nodes.is_empty() {
+                            channel.asked.insert(*method, now);
+                        }
                         let request = control::request(*method, nodes, &self.reply, Wire::Kombu, exchange, now);
                         let all = nodes.is_empty().then_some(u64::MAX);
                         (request, all.unwrap_or(nodes.len() as u64))

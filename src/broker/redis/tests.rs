@@ -1,3 +1,4 @@
+mod control;
 mod hostile;
 mod server;
 mod workers;

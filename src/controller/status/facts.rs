@@ -9,6 +9,7 @@ use crate::{
     controller::pool::Problem,
     scaling::Decision,
     work::{SampleError, Tally},
+    workers::Plan,
 };
 
 /// What is known of a pool.
@@ -30,6 +31,12 @@ pub struct Facts<'a> {
     pub decision: Option<&'a Decision>,
     /// Fewer replicas were decided on than could be reached, because so many pods run tasks or are not known to be idle.
     pub kept: Option<u32>,
+    /// What the pods do that are to go, where that was looked at.
+    pub leaving: Option<&'a Plan>,
+    /// The broker's permissions keep us from asking and telling workers.
+    pub refused: bool,
+    /// Another writer changed the deletion cost of this pod.
+    pub cost_conflict: Option<&'a str>,
     /// Others changed the target's replicas three times in ten minutes: the last one's field manager.
     pub fought_by: Option<&'a str>,
     /// The last write to the target failed: why.

@@ -1,4 +1,5 @@
 //! A status: its conditions in each situation.
+mod leaving;
 mod numbers;
 
 use std::time::Duration;
@@ -53,6 +54,9 @@ fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a> {
         source: Source::Read { tally, at: at(99) },
         decision: Some(decision),
         kept: None,
+        leaving: None,
+        refused: false,
+        cost_conflict: None,
         fought_by: None,
         write_failed: None,
         last_scale: None,

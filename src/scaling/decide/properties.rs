@@ -151,6 +151,7 @@ fn observations() -> impl Strategy<Value = Observation> {
                 ready,
                 rollout,
                 busy_pods,
+                drains: false,
                 workers_heard,
                 slots,
                 processed,

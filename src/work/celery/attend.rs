@@ -55,3 +55,6 @@ fn due(stance: &Stance, worker: &Worker) -> Vec<Order> {
         Stance::Resume(queues) => some(queues, Order::AddConsumer, true),
     }
 }
+
+#[cfg(test)]
+mod tests;

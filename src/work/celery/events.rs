@@ -28,23 +28,25 @@ struct Event<'a> {
 
 /// What a worker event says; nothing, if the payload is anything else.
 pub fn read(payload: &[u8], wire: Wire) -> Vec<Signal> {
-    event(payload, wire).into_iter().collect()
+    event(payload, wire).unwrap_or_default()
 }
 
-fn event(payload: &[u8], wire: Wire) -> Option<Signal> {
+fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
     let body = wire::unwrap(payload, wire)?.body;
     let event: Event = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
     if !wire::is_node_name(&event.hostname) {
         return None;
     }
     let node = event.hostname.into_owned();
+    let heartbeat = |node| Signal::Heartbeat {
+        node,
+        active: u32::try_from(event.active.0.min(MAX_ACTIVE)).unwrap_or(u32::MAX),
+        processed: event.processed.0,
+    };
     match &*event.kind {
-        "worker-heartbeat" | "worker-online" => Some(Signal::Heartbeat {
-            node,
-            active: u32::try_from(event.active.0.min(MAX_ACTIVE)).unwrap_or(u32::MAX),
-            processed: event.processed.0,
-        }),
-        "worker-offline" => Some(Signal::Offline { node }),
+        "worker-heartbeat" => Some(vec![heartbeat(node)]),
+        "worker-online" => Some(vec![heartbeat(node.clone()), Signal::Online { node }]),
+        "worker-offline" => Some(vec![Signal::Offline { node }]),
         _ => None,
     }
 }

@@ -29,9 +29,16 @@ mod stats;
 mod unacked;
 mod wire;
 
+use std::{collections::BTreeMap, mem, time::Duration};
+
 use own::Own;
 
-use super::{Attention, Framework, Inspect, Listen, Mailbox, Now, Read, Reply, SampleError, Tally, Workers};
+use super::{
+    Attention, Framework, Inspect, Listen, Mailbox, Moment, Now, Read, Reply, SampleError, Stance, Tally, Workers,
+};
+
+/// A worker that beats and has not answered for so long takes no questions (`worker_enable_remote_control = False`).
+const DEAF: Duration = Duration::from_secs(15);
 
 /// Which broker the pool's Celery application uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +109,8 @@ impl Default for CeleryConfig {
 pub struct Celery {
     config: CeleryConfig,
     attention: Attention,
+    /// Since when each of those pods has been looked after in this way.
+    since: BTreeMap<String, Moment>,
 }
 
 impl Celery {
@@ -110,6 +119,7 @@ impl Celery {
         Self {
             config,
             attention: Attention::new(),
+            since: BTreeMap::new(),
         }
     }
 }
@@ -167,12 +177,13 @@ impl Framework for Celery {
             BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own),
         }?;
-        for (name, pod) in tally
-            .pods
-            .iter_mut()
-            .filter(|(name, _)| self.attention.contains_key(*name))
-        {
-            pod.told = own.told(name);
+        for (name, stance) in &self.attention {
+            let since = self.since.get(name).copied().unwrap_or(now.moment);
+            if let Some(pod) = tally.pods.get_mut(name) {
+                pod.told = own.told(name, stance, since);
+                let last = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
+                pod.deaf = pod.fresh && !tally.control_refused && now.moment.saturating_sub(last) > DEAF;
+            }
         }
         Ok(tally)
     }
@@ -188,7 +199,16 @@ impl Framework for Celery {
         })
     }
 
-    fn attend(&mut self, attention: Attention) {
+    fn attend(&mut self, attention: Attention, now: Moment) {
+        let same = |pod: &String, stance: &Stance| {
+            let before = self.attention.get(pod);
+            before.is_some_and(|before| mem::discriminant(before) == mem::discriminant(stance))
+        };
+        let since = |(pod, stance): (&String, &Stance)| {
+            let since = self.since.get(pod).filter(|_| same(pod, stance));
+            (pod.clone(), since.copied().unwrap_or(now))
+        };
+        self.since = attention.iter().map(since).collect();
         self.attention = attention;
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::pods;
-use crate::work::{Inspect, Inspection, Moment, PodWork, Tally, Told, Work, Worker, Workers};
+use crate::work::{Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -29,37 +29,45 @@ const BEATS: Duration = Duration::from_secs(5);
 /// The pool's live workers, with their pods' names.
 pub(super) struct Own<'a> {
     workers: Vec<(&'a str, &'a Worker)>,
-    /// Their names, in the same order.
-    nodes: Vec<&'a str>,
+    /// All, also those that fell silent: pod, node.
+    known: Vec<(&'a str, &'a str, &'a Worker)>,
     now: Moment,
 }
 
 impl<'a> Own<'a> {
     /// Those among all workers of the endpoint that run in the target's pods.
     pub(super) fn among(workers: &'a Workers, target: &str, now: Moment) -> Self {
-        let (nodes, workers) = workers
-            .live_on(pods::common_prefix(target), now)
-            .filter_map(|(node, worker)| Some((node, (pods::pod_of(node, target)?, worker))))
-            .unzip();
-        Self { workers, nodes, now }
+        let known: Vec<_> = workers
+            .on(pods::common_prefix(target))
+            .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, node, worker)))
+            .collect();
+        let live = known.iter().filter(|(_, _, worker)| worker.is_live(now));
+        Self {
+            workers: live.map(|(pod, _, worker)| (*pod, *worker)).collect(),
+            known,
+            now,
+        }
     }
 
     /// The workers of one pod, with their names.
     pub(super) fn on<'b>(&'b self, pod: &'b str) -> impl Iterator<Item = (&'a str, &'a Worker)> + 'b {
-        let all = self.nodes.iter().zip(&self.workers);
-        all.filter(move |(_, (of, _))| *of == pod)
-            .map(|(node, (_, worker))| (*node, *worker))
+        let of = self.known.iter().filter(move |(of, _, _)| *of == pod);
+        of.map(|(_, node, worker)| (*node, *worker))
     }
 
-    /// What all workers of a pod answered, once each has answered everything.
-    pub(super) fn told(&self, pod: &str) -> Option<Told> {
+    /// What all workers of a pod that has been looked after like this for so long answered, once each has answered
+    /// everything.
+    pub(super) fn told(&self, pod: &str, stance: &Stance, since: Moment) -> Option<Told> {
         let answers = self.on(pod).map(|(_, worker)| {
-            let (_, consumes) = worker.queues.as_ref()?;
+            let (queues_asked, consumes) = worker.queues.as_ref()?;
+            let resumed = matches!(stance, Stance::Resume(queues) if queues.is_subset(consumes));
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
             Some(Told {
                 consumes: consumes.clone(),
-                stopped_since: worker.stopped_since,
+                // What was said before it was last told to stop is void: it may have been told to resume in between.
+                stopped_since: worker.stopped_since.map(|stopped| stopped.max(since)),
+                resumed: resumed && *queues_asked > since,
                 asked: active.0.min(reserved.0),
                 running: active.1.tasks,
                 reserved: reserved.1.tasks,
@@ -143,12 +151,13 @@ impl<'a> Own<'a> {
     /// A tally of this work and what the workers say.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut pods = BTreeMap::<String, PodWork>::new();
-        for (name, worker) in &self.workers {
+        for (name, _, worker) in &self.known {
             let of = PodWork {
-                running: worker.active,
+                running: if worker.is_live(self.now) { worker.active } else { 0 },
                 fresh: self.now.saturating_sub(worker.heard) <= BEATS,
                 idle_since: worker.idle_since,
                 told: None,
+                deaf: false,
             };
             // Several nodes may share a pod.
             match pods.get_mut(*name) {
@@ -186,6 +195,7 @@ impl<'a> Own<'a> {
 fn add(a: Told, b: Told) -> Told {
     Told {
         consumes: a.consumes.into_iter().chain(b.consumes).collect::<BTreeSet<_>>(),
+        resumed: a.resumed && b.resumed,
         stopped_since: a.stopped_since.zip(b.stopped_since).map(|(a, b)| a.max(b)),
         asked: a.asked.min(b.asked),
         running: a.running.saturating_add(b.running),

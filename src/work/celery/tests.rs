@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::work::{Inspection, Signal, Work};
+use crate::work::{Inspection, Signal, Stance, Told, Work};
 
 pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
 
@@ -48,6 +48,13 @@ pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u
         asked,
     };
     workers.take(&signal, asked);
+}
+
+/// The first worker goes on beating for so many seconds.
+fn beats_on(workers: &mut Workers, active: u32, seconds: u64) {
+    for later in (1..=seconds).step_by(2) {
+        workers.heard(&node(0), active, 102, now().moment + Duration::from_secs(later));
+    }
 }
 
 /// A pool `mail` with these queues.
@@ -99,12 +106,116 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     let own = Own::among(&all, "mail", now().moment);
     let tally = own.tally(Work::default());
     let busy: Vec<_> = tally.pods.iter().map(|(pod, work)| (&**pod, work.running)).collect();
-    assert_eq!(busy, [("mail-6d5f7c9b8-aaaa0", 3), ("mail-6d5f7c9b8-aaaa1", 0)]);
+    // The last one fell silent: whether it is gone or busy is not known.
+    let known = [
+        ("mail-6d5f7c9b8-aaaa0", 3),
+        ("mail-6d5f7c9b8-aaaa1", 0),
+        ("mail-6d5f7c9b8-aaaa9", 0),
+    ];
+    assert_eq!(busy, known);
+    let fresh: Vec<_> = tally.pods.values().map(|pod| pod.fresh).collect();
+    assert_eq!(fresh, [true, true, false]);
     assert_eq!(tally.processed, Some(3));
     assert!(tally.workers_heard);
 
     let nobody = Own::among(&all, "web", now().moment).tally(Work::default());
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
+}
+
+/// Attends the pod of the first worker: its tally.
+fn attended(workers: &Workers) -> Tally {
+    let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]), Moment::ZERO);
+    let depth = Ok(Reply::Depth {
+        ready: 0,
+        consumers: None,
+    });
+    let reads = celery.reads(workers, None, now());
+    let asked = |read: &Read| matches!(read, Read::Inspect { .. });
+    let replies: Vec<_> = reads
+        .iter()
+        .map(|read| if asked(read) { Ok(Reply::Asked) } else { depth.clone() })
+        .collect();
+    celery.tally(&reads, &replies, workers, now()).unwrap()
+}
+
+#[test]
+fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
+    let mut all = workers(&[1, 0]);
+    let second = format!("second@{MAIL}aaaa0");
+    all.heard(&second, 0, 7, now().moment);
+    let ago = |seconds| now().moment - Duration::from_secs(seconds);
+    let told = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].told.clone();
+    let mut tells = |node: &str, asked, queues: &[&str], tasks: [u32; 3]| {
+        assert_eq!(told(&all), None, "{node} has not told everything");
+        all.told_queues(node, &queues.iter().map(|queue| (*queue).to_owned()).collect(), asked);
+        for (method, tasks) in [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
+            .into_iter()
+            .zip(tasks)
+        {
+            let answer = Inspection { tasks, acknowledged: 0 };
+            all.inspected(node, method, answer, asked);
+        }
+        told(&all)
+    };
+    assert_eq!(tells(&node(0), ago(4), &[], [1, 2, 3]), None);
+    let both = Told {
+        consumes: ["celery".to_owned()].into(),
+        stopped_since: None,
+        resumed: false,
+        asked: ago(4),
+        running: 1,
+        reserved: 6,
+        scheduled: 3,
+    };
+    assert_eq!(tells(&second, ago(2), &["celery"], [0, 4, 0]), Some(both.clone()));
+    all.told_queues(&second, &Default::default(), ago(1));
+    let since = told(&all).unwrap();
+    assert_eq!(
+        (since.stopped_since, since.consumes.len()),
+        (Some(ago(1)), 0),
+        "the last"
+    );
+    assert_eq!(
+        attended(&all).pods[&format!("{MAIL}aaaa1")].told,
+        None,
+        "nobody looks after it"
+    );
+}
+
+#[test]
+fn a_pod_with_a_node_that_fell_silent_is_not_known() {
+    let mut all = workers(&[0, 0]);
+    let second = format!("second@{MAIL}aaaa0");
+    let ago = |seconds| now().moment - Duration::from_secs(seconds);
+    all.heard(&second, 1, 7, ago(20));
+    all.told_queues(&node(0), &Default::default(), now().moment);
+    for method in [Inspect::Active, Inspect::Reserved, Inspect::Scheduled] {
+        answers(&mut all, 0, method, 0, 0);
+    }
+    let first = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].clone();
+    assert_eq!((first(&all).fresh, first(&all).told), (false, None));
+    assert!(attended(&all).pods[&format!("{MAIL}aaaa1")].fresh);
+    all.left(&second);
+    assert!(first(&all).fresh && first(&all).told.is_some(), "it said goodbye");
+}
+
+#[test]
+fn refused_remote_control_is_told() {
+    let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    celery.attend(Attention::from([(format!("{MAIL}aaaa0"), Stance::Watch)]), Moment::ZERO);
+    let workers = workers(&[0]);
+    let reads = celery.reads(&workers, None, now());
+    let reply = |read: &Read| match read {
+        Read::Inspect { .. } => Ok(Reply::Refused),
+        _ => Ok(Reply::Depth {
+            ready: 0,
+            consumers: None,
+        }),
+    };
+    let replies: Vec<_> = reads.iter().map(reply).collect();
+    assert!(celery.tally(&reads, &replies, &workers, now()).unwrap().control_refused);
+    assert!(!attended(&workers).control_refused);
 }
 
 #[test]
@@ -162,7 +273,7 @@ fn each_worker_is_asked_for_its_slots_once_and_again_after_minutes() {
         assert!(asks(&all, config, 1), "a new one");
     }
     all.told_slots(&node(0), 3, now().moment);
-    all.heard(&node(0), 0, 100, now().moment + Duration::from_secs(301));
+    beats_on(&mut all, 0, 301);
     let config = CeleryConfig {
         ask_slots: true,
         ..config(BrokerKind::Redis { db: 0 }, &["celery"])
@@ -213,7 +324,7 @@ fn a_busy_worker_is_asked_now_and_then_while_it_matters() {
     );
     answers(&mut all, 0, Inspect::Active, 2, 0);
     assert!(!unclear(&all, Some(&tally(8, 2)), 10));
-    all.heard(&node(0), 2, 0, now().moment + Duration::from_secs(21));
+    beats_on(&mut all, 2, 21);
     assert!(
         unclear(&all, Some(&tally(2, 2)), 21),
         "late: the answer must not expire"

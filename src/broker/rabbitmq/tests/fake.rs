@@ -1,4 +1,4 @@
-//! A broker that knows the handshake and passive declares.
+//! A broker that knows the handshake, passive declares, and one consumer and publisher.
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +21,12 @@ pub(super) enum Says {
 
 #[derive(Default)]
 struct State {
+    /// What was published, bodies only.
+    published: Vec<Vec<u8>>,
+    /// Whoever publishes is refused, as RabbitMQ does: later, by closing the channel.
+    refuses: bool,
+    /// The body and the ticket of the answer to each publication.
+    answer: Option<(Vec<u8>, String)>,
     queues: BTreeMap<String, Says>,
     channels_opened: usize,
     connections: JoinSet<()>,
@@ -54,6 +60,22 @@ impl Fake {
         self.state.lock().unwrap().queues.insert(name.to_owned(), says);
     }
 
+    /// What was published since the last call.
+    pub(super) fn published(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.state.lock().unwrap().published)
+    }
+
+    /// From now on whoever publishes is refused, or is not.
+    pub(super) fn refuse(&self, refuses: bool) {
+        self.state.lock().unwrap().refuses = refuses;
+    }
+
+    /// From now on each publication brings this answer.
+    pub(super) fn answer(&self, body: &str, ticket: &str) {
+        let answer = (body.as_bytes().to_vec(), ticket.to_owned());
+        self.state.lock().unwrap().answer = Some(answer);
+    }
+
     /// Channels opened since the last call.
     pub(super) fn channels(&self) -> usize {
         std::mem::take(&mut self.state.lock().unwrap().channels_opened)
@@ -70,6 +92,19 @@ impl Fake {
         let mut closed = Vec::new();
         loop {
             let (kind, channel, payload) = read(&mut tcp).await?;
+            if kind == 3 {
+                // Without the frame's end.
+                let body = payload[..payload.len() - 1].to_vec();
+                let answer = {
+                    let mut state = self.state.lock().unwrap();
+                    state.published.push(body);
+                    state.answer.clone()
+                };
+                if let Some((body, ticket)) = answer {
+                    tcp.write_all(&delivery(channel, &body, &ticket)).await?;
+                }
+                continue;
+            }
             let method = (kind == 1).then(|| (payload[1], payload[3]));
             if closed.contains(&channel) && method != Some((20, 41)) {
                 continue;
@@ -86,6 +121,17 @@ impl Fake {
                 Some((20, 41)) => {
                     closed.retain(|closed| *closed != channel);
                     continue;
+                }
+                // A queue of the client's own: not passive.
+                Some((50, 10)) if payload[7 + usize::from(payload[6])] & 1 == 0 => {
+                    let name = &payload[6..7 + usize::from(payload[6])];
+                    [&[0, 50, 0, 11][..], name, &[0; 8]].concat()
+                }
+                Some((50, 20)) => vec![0, 50, 0, 21],
+                Some((60, 20)) => vec![0, 60, 0, 21, 1, b'c'],
+                Some((60, 40)) if self.state.lock().unwrap().refuses => {
+                    closed.push(channel);
+                    [&[0, 20, 0, 40][..], &403_u16.to_be_bytes(), b"\x07NOT_YOU\0\x3C\0\x28"].concat()
                 }
                 Some((50, 10)) => {
                     let name = &payload[7..7 + usize::from(payload[6])];
@@ -117,6 +163,23 @@ impl Fake {
             tcp.write_all(&frame).await?;
         }
     }
+}
+
+/// `basic.deliver` to the consumer `c` with this body and the header `ticket`.
+fn delivery(channel: u16, body: &[u8], ticket: &str) -> Vec<u8> {
+    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    let method = [&[0, 60, 0, 60, 1, b'c'][..], &1_u64.to_be_bytes(), &[0, 0, 0]].concat();
+    let ticket = [b"\x06ticketS", &size(ticket.as_bytes())[..], ticket.as_bytes()].concat();
+    // Class 60, no weight, the body's size, and of the properties the headers alone.
+    let length = u64::try_from(body.len()).unwrap().to_be_bytes();
+    let header = [&[0, 60, 0, 0][..], &length, &[0x20, 0], &size(&ticket), &ticket].concat();
+    let frames = [(1, &method[..]), (2, &header), (3, body)].map(|(kind, payload)| {
+        let mut frame = super::frame(payload);
+        frame[0] = kind;
+        frame[1..3].copy_from_slice(&channel.to_be_bytes());
+        frame
+    });
+    frames.concat()
 }
 
 async fn read(tcp: &mut TcpStream) -> std::io::Result<(u8, u16, Vec<u8>)> {

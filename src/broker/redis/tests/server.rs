@@ -46,6 +46,7 @@ pub struct Server {
     pub port: u16,
     log: Arc<Mutex<Vec<String>>>,
     connections: Arc<Mutex<usize>>,
+    round_trips: Arc<Mutex<usize>>,
 }
 
 impl Server {
@@ -56,8 +57,10 @@ impl Server {
             port: listener.local_addr().unwrap().port(),
             log: Arc::default(),
             connections: Arc::default(),
+            round_trips: Arc::default(),
         };
         let (log, connections) = (Arc::clone(&server.log), Arc::clone(&server.connections));
+        let round_trips = Arc::clone(&server.round_trips);
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let number = {
@@ -65,7 +68,8 @@ impl Server {
                     *connections += 1;
                     *connections
                 };
-                tokio::spawn(serve(tcp, number, script.clone(), Arc::clone(&log)));
+                let marks = (Arc::clone(&log), Arc::clone(&round_trips));
+                tokio::spawn(serve(tcp, number, script.clone(), marks));
             }
         });
         server
@@ -79,15 +83,28 @@ impl Server {
     pub fn connections(&self) -> usize {
         *self.connections.lock().unwrap()
     }
+
+    /// How often a client waited for replies before it went on, the greetings aside.
+    pub fn round_trips(&self) -> usize {
+        *self.round_trips.lock().unwrap()
+    }
 }
 
-async fn serve(tcp: TcpStream, number: usize, script: impl Fn(usize, &[&str]) -> Act, log: Arc<Mutex<Vec<String>>>) {
-    let mut tcp = BufReader::new(tcp);
-    while let Some(words) = command(&mut tcp).await {
+/// Where the commands and the round trips are noted.
+type Marks = (Arc<Mutex<Vec<String>>>, Arc<Mutex<usize>>);
+
+async fn serve(tcp: TcpStream, number: usize, script: impl Fn(usize, &[&str]) -> Act, (log, round_trips): Marks) {
+    let mut tcp = BufReader::with_capacity(1 << 20, tcp);
+    loop {
+        let waits = tcp.buffer().is_empty();
+        let Some(words) = command(&mut tcp).await else {
+            return;
+        };
         if words == ["PING"] {
             let _ = tcp.write_all(b"+PONG\r\n").await;
             continue;
         }
+        *round_trips.lock().unwrap() += usize::from(waits);
         log.lock().unwrap().push(words.join(" "));
         let act = script(number, &words.iter().map(String::as_str).collect::<Vec<_>>());
         let said = match act {

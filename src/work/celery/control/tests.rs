@@ -45,6 +45,27 @@ fn a_request_is_what_celery_sends() {
 }
 
 #[test]
+fn questions_and_orders_to_single_nodes_name_them() {
+    let nodes = ["a@w1".to_owned(), "b@w1".to_owned()];
+    let question = request(Inspect::ActiveQueues, &nodes, &reply_to(), Wire::Plain, "celery", ASKED);
+    assert_eq!(parse(&question)["destination"], json!(nodes));
+    assert_eq!(parse(&question)["method"], "active_queues");
+    for (what, method) in [
+        (Order::CancelConsumer("q".into()), "cancel_consumer"),
+        (Order::AddConsumer("q".into()), "add_consumer"),
+    ] {
+        // Without ticket and reply_to nobody answers.
+        let truth = json!({"method": method, "arguments": {"queue": "q"}, "destination": nodes, "pattern": null,
+            "matcher": null});
+        assert_eq!(parse(&order(&what, &nodes, Wire::Plain, "celery", "")), truth);
+        let envelope = parse(&order(&what, &nodes, Wire::Kombu, "celery", "tag"));
+        let inner = STANDARD.decode(envelope["body"].as_str().unwrap()).unwrap();
+        assert_eq!(parse(&inner), truth);
+        assert_eq!(envelope["properties"]["delivery_tag"], "tag");
+    }
+}
+
+#[test]
 fn names_on_redis() {
     assert_eq!(channel("", 0, "celery"), "/0.celery.pidbox");
     assert_eq!(channel("myapp:", 3, "myctl"), "myapp:/3.myctl.pidbox");
@@ -116,6 +137,59 @@ fn the_answer_to_stats_becomes_slots() {
     assert_eq!(answer(ACTIVE.as_bytes(), Some("stats.5000"), Wire::Plain), vec![]);
 }
 
+/// As Celery 5.7 answers, shortened.
+const QUEUES: &str = r#"{"w1@vm":[{"name":"mail","exchange":{"name":"mail","type":"direct","arguments":null,"durable":true,
+ "passive":false,"auto_delete":false,"delivery_mode":null,"no_declare":false},"routing_key":"mail","queue_arguments":null,
+ "binding_arguments":null,"consumer_arguments":null,"durable":true,"exclusive":false,"auto_delete":false,"no_ack":false,
+ "alias":null,"bindings":[],"no_declare":null,"expires":null,"message_ttl":null,"max_length":null,"max_priority":null},
+ {"name":"bulk"}]}"#;
+
+#[test]
+fn the_answer_to_active_queues_becomes_their_names() {
+    let told = |body: &str| answer(body.as_bytes(), Some("active_queues.5000"), Wire::Plain);
+    let from = |queues: &[&str]| {
+        vec![Signal::Queues {
+            node: "w1@vm".into(),
+            queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
+            asked: ASKED,
+        }]
+    };
+    assert_eq!(told(QUEUES), from(&["bulk", "mail"]));
+    assert_eq!(
+        answer(&on_redis(QUEUES, "active_queues.5000"), None, Wire::Kombu),
+        from(&["bulk", "mail"])
+    );
+    assert_eq!(told(r#"{"w1@vm":[]}"#), from(&[]));
+    // None of these may pass for a worker that fetches from nowhere.
+    for other in [
+        r#"{"w1@vm":null}"#,
+        r#"{"w1@vm":{}}"#,
+        r#"{"w1@vm":{"error":"KeyError('active_queues')"}}"#,
+        r#"{"w1@vm":"[]"}"#,
+        r#"{"w1@vm":[null]}"#,
+        r#"{"w1@vm":["mail"]}"#,
+        r#"{"w1@vm":[{"name":null}]}"#,
+        r#"{"w1@vm":[{"name":7}]}"#,
+        r#"{"w1@vm":[{"routing_key":"mail"}]}"#,
+        r#"{"w 1":[]}"#,
+        "[]",
+        "null",
+        "",
+    ] {
+        assert_eq!(told(other), vec![], "{other}");
+    }
+    for ticket in [
+        "active_queues",
+        "active_queues.",
+        "active_queues.x",
+        "active_queues.-1",
+        ".5000",
+    ] {
+        assert_eq!(answer(QUEUES.as_bytes(), Some(ticket), Wire::Plain), vec![], "{ticket}");
+    }
+    assert_eq!(told(&format!(r#"{{"w1@vm":{}"#, "[".repeat(100_000))), vec![]);
+}
+
 #[test]
 fn anything_else_says_nothing() {
     for (payload, ticket) in [
@@ -148,6 +222,7 @@ proptest! {
     fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert_eq!(answer(&bytes, Some("active.5000"), Wire::Plain), vec![]);
         prop_assert_eq!(answer(&bytes, Some("stats.5000"), Wire::Plain), vec![]);
+        prop_assert_eq!(answer(&bytes, Some("active_queues.5000"), Wire::Plain), vec![]);
         prop_assert_eq!(answer(&bytes, None, Wire::Kombu), vec![]);
     }
 }

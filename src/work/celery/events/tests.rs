@@ -36,7 +36,9 @@ fn a_heartbeat_on_both_wires() {
 
 #[test]
 fn coming_and_going() {
-    assert_eq!(plain(&HEARTBEAT.replace("heartbeat", "online")), heartbeat(1, 17));
+    let mut came = heartbeat(1, 17);
+    came.push(Signal::Online { node: "w1@vm".into() });
+    assert_eq!(plain(&HEARTBEAT.replace("heartbeat", "online")), came);
     let gone = Signal::Offline { node: "w1@vm".into() };
     assert_eq!(plain(&HEARTBEAT.replace("heartbeat", "offline")), vec![gone]);
     assert_eq!(plain(&HEARTBEAT.replace("worker-heartbeat", "task-received")), vec![]);

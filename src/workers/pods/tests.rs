@@ -6,6 +6,7 @@ use std::{
 use http_body_util::BodyExt;
 use hyper::{Request, Response};
 use kube::client::Body;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
@@ -32,6 +33,10 @@ fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -
         }
     });
     (Client::new(service, "shop"), asked)
+}
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
 fn refused(code: u16) -> (u16, Value) {
@@ -61,19 +66,20 @@ async fn all_pages_are_read_and_reduced() {
             json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": token}, "items": items}),
         )
     });
-    let pods = list(&client, "shop", "app=mail").await.unwrap();
-    let pod = |name: &str, ready, terminating, cost| Pod {
+    let pods = list(&client, "shop", "app=mail", now()).await.unwrap();
+    let pod = |name: &str, readiness, terminating, cost| Pod {
         name: name.into(),
-        ready,
+        readiness,
         terminating,
         cost,
+        ..Pod::default()
     };
     assert_eq!(
         pods,
         [
-            pod("a", true, false, Some(101)),
-            pod("b", false, false, None),
-            pod("c", false, true, None)
+            pod("a", Readiness::Ready, false, Some(101)),
+            pod("b", Readiness::Unassigned, false, None),
+            pod("c", Readiness::Down, true, None)
         ]
     );
     let asked = asked.lock().unwrap();
@@ -87,7 +93,81 @@ async fn all_pages_are_read_and_reduced() {
 }
 
 #[tokio::test]
-async fn costs_are_merge_patches_and_a_lost_pod_is_no_error() {
+async fn what_stands_on_a_pod_is_read() {
+    let (client, _) = server(|_, _| {
+        let drain = r#"{"pool":"mail","queues":["celery"],"cost":5,"empty":true,"of a later version":1}"#;
+        let owners = json!([{"kind": "Node", "uid": "n"}, {"kind": "ReplicaSet", "uid": "u", "controller": true}]);
+        let runs = |at: &str| json!([{"state": {"running": {"startedAt": at}}}]);
+        let items = json!([
+            {"metadata": {"name": "a", "labels": {DRAINING: "true"}, "annotations": {DRAIN: drain}, "ownerReferences": owners},
+             "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 30},
+             "status": {"phase": "Running", "containerStatuses": runs("2026-01-01T00:00:00Z")}},
+            {"metadata": {"name": "b", "annotations": {DRAIN: "not ours"}}, "spec": {"nodeName": "n"},
+             "status": {"phase": "Running", "containerStatuses": runs("2025-12-31T23:58:59Z")}},
+            {"metadata": {"name": "c"}, "spec": {"nodeName": "n"}, "status": {"phase": "Pending",
+             "containerStatuses": [{"state": {"waiting": {}}}]}},
+        ]);
+        (
+            200,
+            json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}),
+        )
+    });
+    let pods = list(&client, "shop", "app=mail", now()).await.unwrap();
+    let drain = Drain {
+        pool: "mail".into(),
+        queues: ["celery".to_owned()].into(),
+        cost: Some(5),
+        empty: true,
+    };
+    let first = Pod {
+        name: "a".into(),
+        readiness: Readiness::Booting,
+        owner: "u".into(),
+        grace: Duration::from_secs(30),
+        drain: Some(drain),
+        ..Pod::default()
+    };
+    assert_eq!(pods[0], first);
+    assert_eq!(
+        (pods[1].readiness, pods[1].drain.clone()),
+        (Readiness::NotReady, Some(Drain::default()))
+    );
+    assert_eq!(pods[2].readiness, Readiness::Pending);
+}
+
+#[tokio::test]
+async fn pools_with_pods_on_their_way_out_are_found_by_the_label() {
+    let (client, asked) = server(|_, _| {
+        let drain = r#"{"pool":"mail","queues":[]}"#;
+        let items = json!([
+            {"metadata": {"name": "a", "namespace": "shop", "annotations": {DRAIN: drain}}},
+            {"metadata": {"name": "b", "namespace": "shop", "annotations": {DRAIN: drain}}},
+            {"metadata": {"name": "c", "namespace": "shop"}},
+        ]);
+        (
+            200,
+            json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}),
+        )
+    });
+    let found = draining(&client, None).await.unwrap();
+    assert_eq!(found, [("shop".to_owned(), "mail".to_owned())].into());
+    let uri = asked.lock().unwrap()[0].1.clone();
+    assert!(
+        uri.starts_with("/api/v1/pods?") && uri.contains("labelSelector=taskworkerpool.dev%2Fdraining%3Dtrue"),
+        "{uri}"
+    );
+}
+
+fn mark_of(pod: &str, drain: Option<Drain>, cost: Option<i32>) -> Mark {
+    Mark {
+        pod: pod.into(),
+        drain,
+        cost,
+    }
+}
+
+#[tokio::test]
+async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
     let (client, asked) = server(|_, uri| {
         if uri.contains("/gone") {
             return refused(404);
@@ -97,12 +177,22 @@ async fn costs_are_merge_patches_and_a_lost_pod_is_no_error() {
             json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "a"}}),
         )
     });
-    let costs = [("a".to_owned(), 102), ("gone".to_owned(), 101), ("b".to_owned(), 0)];
-    mark(&client, "shop", &costs).await.unwrap();
+    let drain = Some(Drain {
+        pool: "mail".into(),
+        ..Drain::default()
+    });
+    let marks = [
+        mark_of("a", drain.clone(), Some(102)),
+        mark_of("gone", drain, None),
+        mark_of("b", None, None),
+    ];
+    mark(&client, "shop", &marks).await.unwrap();
     let asked = asked.lock().unwrap();
     assert!(asked.iter().all(|(method, ..)| method == "PATCH"));
-    for (path, cost) in [("a", json!("102")), ("b", Value::Null)] {
-        let expected = json!({"metadata": {"annotations": {COST: cost}}});
+    let text = r#"{"pool":"mail","queues":[],"empty":false}"#;
+    let set = json!({"metadata": {"labels": {DRAINING: "true"}, "annotations": {COST: "102", DRAIN: text}}});
+    let unset = json!({"metadata": {"labels": {DRAINING: null}, "annotations": {COST: null, DRAIN: null}}});
+    for (path, expected) in [("a", set), ("b", unset)] {
         let (.., body) = asked
             .iter()
             .find(|(_, uri, _)| uri.contains(&format!("/pods/{path}?")))
@@ -117,8 +207,8 @@ async fn one_refusal_is_told_and_the_others_are_still_written() {
         true => refused(403),
         false => (200, json!({"metadata": {"name": "b"}})),
     });
-    let costs = [("a".to_owned(), 101), ("b".to_owned(), 101)];
-    let error = mark(&client, "shop", &costs).await.unwrap_err();
+    let marks = [mark_of("a", None, Some(101)), mark_of("b", None, Some(101))];
+    let error = mark(&client, "shop", &marks).await.unwrap_err();
     assert_eq!(error, CallError::Refused { code: 403 });
     assert!(!error.to_string().contains("secret"));
     assert_eq!(asked.lock().unwrap().len(), 2);
@@ -127,7 +217,7 @@ async fn one_refusal_is_told_and_the_others_are_still_written() {
 #[tokio::test]
 async fn pages_without_end_are_an_error() {
     let (client, asked) = server(|_, _| (200, json!({"metadata": {"continue": "again"}, "items": []})));
-    assert_eq!(list(&client, "shop", "").await, Err(CallError::NotUnderstood));
+    assert_eq!(list(&client, "shop", "", now()).await, Err(CallError::NotUnderstood));
     assert_eq!(asked.lock().unwrap().len(), PAGES);
 }
 
@@ -136,7 +226,7 @@ async fn a_silent_server_is_not_waited_for() {
     let silent = tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
     let start = Instant::now();
     assert_eq!(
-        list(&Client::new(silent, "shop"), "shop", "").await,
+        list(&Client::new(silent, "shop"), "shop", "", now()).await,
         Err(CallError::Timeout)
     );
     assert_eq!(start.elapsed(), DEADLINE);

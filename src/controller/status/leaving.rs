@@ -1,0 +1,92 @@
+//! What is said of the pods that are to go.
+#![deny(clippy::disallowed_methods)]
+
+use super::{Facts, Source, Wish, wish};
+use crate::{
+    api::ConditionStatus::{False, True},
+    workers::WaitsFor,
+};
+
+/// Why so many more replicas than decided on are there, as a sentence.
+pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
+    let WaitsFor {
+        emptying,
+        tasks,
+        busy,
+        unknown,
+        rollout,
+    } = *waits_for;
+    if rollout {
+        return format!("{kept} kept: pods of two templates are there, and nobody can say which would go.");
+    }
+    let mut why = Vec::new();
+    if emptying > 0 {
+        why.push(format!(
+            "{emptying} fetch no more and work off {}",
+            count(tasks, "task")
+        ));
+    }
+    if busy > 0 {
+        why.push(format!("{busy} run tasks"));
+    }
+    if unknown > 0 {
+        why.push(format!("{unknown} have not said that they run nothing"));
+    }
+    if why.is_empty() {
+        why.push("their pods are being looked at".to_owned());
+    }
+    format!("{kept} kept: {}.", why.join(", "))
+}
+
+fn count(number: u32, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        many => format!("{many} {one}s"),
+    }
+}
+
+/// There while workers cannot be emptied before they go.
+pub(super) fn drain_available(facts: &Facts) -> Option<Wish> {
+    let Source::Read { tally, .. } = &facts.source else {
+        return None;
+    };
+    if facts.problem.is_some() || facts.suspended {
+        return None;
+    }
+    let kind = "DrainAvailable";
+    if facts.refused {
+        return Some(wish(
+            kind,
+            False,
+            "RemoteControlRefused",
+            "The broker's permissions keep workers from being told to fetch no more: only workers are removed whose \
+             heartbeats say that they run nothing. See the README for the rights that are needed.",
+        ));
+    }
+    let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.deaf).collect();
+    let (name, _) = deaf.first()?;
+    Some(wish(
+        kind,
+        False,
+        "WorkersDoNotAnswer",
+        format!(
+            "{} of the workers beat and do not answer remote control (`worker_enable_remote_control`), such as `{name}`: \
+             they are removed when their heartbeats say that they run nothing.",
+            deaf.len()
+        ),
+    ))
+}
+
+/// There while someone else writes the pods' deletion cost.
+pub(super) fn cost_conflict(facts: &Facts) -> Option<Wish> {
+    let pod = facts.cost_conflict.filter(|_| facts.problem.is_none())?;
+    Some(wish(
+        "DeletionCostConflict",
+        True,
+        "CostOverwritten",
+        format!(
+            "Another writer changed `controller.kubernetes.io/pod-deletion-cost` of the pod `{pod}`, which decides who goes \
+             first: let only one of the two write it."
+        ),
+    ))
+}

@@ -1,0 +1,83 @@
+use super::*;
+use crate::{
+    work::PodWork,
+    workers::{Plan, WaitsFor},
+};
+
+fn plan(waits_for: WaitsFor) -> Plan {
+    Plan {
+        waits_for,
+        ..Plan::default()
+    }
+}
+
+#[test]
+fn the_sentence_says_what_the_pods_that_are_to_go_still_do() {
+    let (tally, decision) = (tally(), decision(Rule::Backlog));
+    let none = WaitsFor::default();
+    for (waits_for, said) in [
+        (
+            WaitsFor {
+                emptying: 2,
+                tasks: 5,
+                ..none
+            },
+            "2 fetch no more and work off 5 tasks.",
+        ),
+        (WaitsFor { busy: 3, ..none }, "3 run tasks."),
+        (
+            WaitsFor {
+                emptying: 1,
+                tasks: 1,
+                unknown: 1,
+                ..none
+            },
+            "1 fetch no more and work off 1 task, 1 have not said that they run nothing.",
+        ),
+        (
+            WaitsFor {
+                rollout: true,
+                busy: 1,
+                ..none
+            },
+            "pods of two templates are there, and nobody can say which would go.",
+        ),
+        (none, "their pods are being looked at."),
+    ] {
+        let leaving = plan(waits_for);
+        let facts = Facts {
+            kept: Some(3),
+            leaving: Some(&leaving),
+            ..working(&tally, &decision)
+        };
+        assert_eq!(
+            sentence(&facts, &decision),
+            format!("15 outstanding at 4 each need 4. 3 kept: {said}")
+        );
+    }
+}
+
+#[test]
+fn conditions_say_when_workers_cannot_be_emptied_and_who_else_writes_costs() {
+    let decision = decision(Rule::Backlog);
+    let quiet = tally();
+    let mut deaf = tally();
+    let pod = PodWork {
+        deaf: true,
+        ..PodWork::default()
+    };
+    deaf.pods.insert("mail-1-a".into(), pod);
+    let of = |facts: &Facts| line(&status(facts, None));
+    assert!(!of(&working(&quiet, &decision)).contains("Drain"));
+    let refused = Facts {
+        refused: true,
+        ..working(&quiet, &decision)
+    };
+    assert!(of(&refused).contains("DrainAvailable=False/RemoteControlRefused"));
+    assert!(of(&working(&deaf, &decision)).contains("DrainAvailable=False/WorkersDoNotAnswer"));
+    let fought = Facts {
+        cost_conflict: Some("mail-1-a"),
+        ..working(&quiet, &decision)
+    };
+    assert!(of(&fought).contains("DeletionCostConflict=True/CostOverwritten"));
+}

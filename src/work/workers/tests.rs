@@ -1,0 +1,155 @@
+use super::*;
+
+const NODE: &str = "celery@mail-6d5f7c9b8-aaaa0";
+
+fn at(seconds: u64) -> Moment {
+    Duration::from_secs(seconds)
+}
+
+fn queues(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A worker that beat at 100 s, after 7 tasks.
+fn one() -> Workers {
+    let mut workers = Workers::default();
+    workers.heard(NODE, 0, 7, at(100));
+    workers
+}
+
+fn worker(workers: &Workers) -> &Worker {
+    workers.live(at(110)).next().unwrap().1
+}
+
+fn tasks(tasks: u32) -> Inspection {
+    Inspection { tasks, acknowledged: 0 }
+}
+
+#[test]
+fn a_worker_has_stopped_since_the_first_of_an_unbroken_row_of_answers() {
+    let mut workers = one();
+    let stopped = |workers: &Workers| worker(workers).stopped_since;
+    let mut tell = |names: &[&str], asked| {
+        workers.told_queues(NODE, &queues(names), at(asked));
+        workers.clone()
+    };
+    assert_eq!(stopped(&tell(&["mail"], 100)), None);
+    assert_eq!(stopped(&tell(&[], 102)), Some(at(102)));
+    assert_eq!(stopped(&tell(&[], 104)), Some(at(102)));
+    assert_eq!(stopped(&tell(&["mail"], 106)), None, "it fetches again");
+    assert_eq!(stopped(&tell(&[], 105)), None, "an older answer comes late");
+    assert_eq!(stopped(&tell(&[], 108)), Some(at(108)), "from here, not from before");
+}
+
+#[test]
+fn an_older_answer_does_not_replace_a_newer_one() {
+    let mut workers = one();
+    workers.inspected(NODE, Inspect::Reserved, tasks(0), at(104));
+    workers.inspected(NODE, Inspect::Reserved, tasks(3), at(102));
+    workers.told_queues(NODE, &queues(&["mail"]), at(104));
+    workers.told_queues(NODE, &queues(&[]), at(102));
+    let worker = worker(&workers);
+    assert_eq!(worker.inspections.get(&Inspect::Reserved), Some(&(at(104), tasks(0))));
+    assert_eq!(worker.queues, Some((at(104), queues(&["mail"]))));
+}
+
+#[test]
+fn what_was_answered_is_void_once_a_worker_begins_anew() {
+    let restarted = |workers: &mut Workers| workers.heard(NODE, 0, 2, at(105));
+    let connected_again = |workers: &mut Workers| {
+        workers.heard(NODE, 0, 7, at(105));
+        let node = NODE.to_owned();
+        workers.take(&Signal::Online { node }, at(105));
+    };
+    for begins in [restarted as fn(&mut Workers), connected_again] {
+        let mut workers = one();
+        workers.told_queues(NODE, &queues(&[]), at(102));
+        workers.inspected(NODE, Inspect::Active, tasks(0), at(102));
+        begins(&mut workers);
+        let after = worker(&workers);
+        assert_eq!((&after.queues, after.stopped_since), (&None, None));
+        assert!(after.inspections.is_empty());
+        // The answers to what was asked before arrive still.
+        workers.told_queues(NODE, &queues(&[]), at(104));
+        workers.inspected(NODE, Inspect::Active, tasks(0), at(104));
+        assert_eq!(worker(&workers).stopped_since, None);
+        assert!(worker(&workers).inspections.is_empty());
+        workers.told_queues(NODE, &queues(&[]), at(106));
+        assert_eq!(worker(&workers).stopped_since, Some(at(106)));
+    }
+}
+
+#[test]
+fn a_worker_is_idle_since_its_first_beat_without_a_task() {
+    let mut workers = one();
+    let idle = |workers: &Workers| worker(workers).idle_since;
+    let mut beats = |active, processed, seconds| {
+        workers.heard(NODE, active, processed, at(seconds));
+        workers.clone()
+    };
+    assert_eq!(idle(&beats(0, 7, 102)), Some(at(100)));
+    assert_eq!(
+        idle(&beats(0, 8, 104)),
+        Some(at(104)),
+        "a task came and went between two beats"
+    );
+    assert_eq!(idle(&beats(1, 9, 106)), None);
+    assert_eq!(idle(&beats(0, 9, 108)), Some(at(108)));
+    assert_eq!(
+        idle(&beats(0, 0, 109)),
+        Some(at(108)),
+        "a new process that has run nothing"
+    );
+}
+
+#[test]
+fn nobody_was_asked_later_than_now_and_strangers_are_not_remembered() {
+    let mut workers = one();
+    let node = NODE.to_owned();
+    let (queues, asked) = (queues(&[]), at(9_999));
+    workers.take(&Signal::Queues { node, queues, asked }, at(103));
+    assert_eq!(worker(&workers).stopped_since, Some(at(103)));
+    workers.told_queues("celery@stranger", &BTreeSet::new(), at(103));
+    workers.inspected("celery@stranger", Inspect::Active, tasks(1), at(103));
+    workers.came("celery@stranger", at(103));
+    assert_eq!(workers.live(at(103)).count(), 1);
+}
+
+fn silent(workers: &Workers, host_prefix: &str, now: Moment) -> usize {
+    workers
+        .on(host_prefix)
+        .filter(|(_, worker)| !worker.is_live(now))
+        .count()
+}
+
+#[test]
+fn one_that_falls_silent_is_remembered_for_a_day_and_begins_anew_when_it_is_back() {
+    let mut workers = one();
+    workers.heard(NODE, 0, 9, at(101));
+    workers.told_queues(NODE, &queues(&[]), at(101));
+    let both = |workers: &Workers, now| (workers.live(now).count(), silent(workers, "mail-", now));
+    assert_eq!(both(&workers, at(113)), (1, 0));
+    for (now, expected) in [(114, (0, 1)), (101 + 86_400, (0, 1)), (102 + 86_400, (0, 0))] {
+        workers.prune(at(now));
+        assert_eq!(both(&workers, at(now)), expected, "{now}");
+    }
+    let mut workers = one();
+    workers.heard(NODE, 0, 9, at(101));
+    workers.told_queues(NODE, &queues(&[]), at(101));
+    workers.heard(NODE, 0, 30, at(200));
+    let back = workers.live(at(200)).next().unwrap().1;
+    assert_eq!((back.taken, back.idle_since, &back.queues), (0, Some(at(200)), &None));
+    workers.left(NODE);
+    assert_eq!(both(&workers, at(300)), (0, 0), "it said goodbye");
+}
+
+#[test]
+fn of_very_many_the_silent_are_forgotten_first() {
+    let mut workers = Workers::default();
+    for number in 0..=MAX_NODES / 2 {
+        workers.heard(&format!("celery@mail-{number}"), 0, 0, at(100));
+    }
+    workers.heard(NODE, 0, 0, at(120));
+    workers.prune(at(120));
+    assert_eq!((workers.live(at(120)).count(), silent(&workers, "", at(120))), (1, 0));
+}

@@ -1,0 +1,168 @@
+//! One pod's way out, and its way back. Pure.
+//!
+//! | what is seen | what is done |
+//! |---|---|
+//! | it is to go; nothing known of its queues | its workers are asked |
+//! | they fetch from queues | the queues are written on the pod, *then* they are told to stop (`cancel_consumer`) |
+//! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved |
+//! | they hold nothing | the pod gets the lowest deletion cost; now it may go |
+//! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
+//!
+//! A worker on Redis that was told to stop may still have a `BRPOP` under way, for a second at most; what it brings is
+//! given back to the queue (kombu's `_reject_inbound_message`). So it is empty only if it says so [`SETTLES`] after it
+//! stopped.
+#![deny(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use super::{
+    pod::{Drain, FIRST, Mark, Pod},
+    victims::{Look, Means},
+};
+use crate::work::{PodWork, Stance, Told};
+
+/// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
+const SETTLES: Duration = Duration::from_millis(1500);
+
+/// A pod's next step.
+#[derive(Debug, Default)]
+pub(super) struct Next {
+    /// How to look after it.
+    pub(super) stance: Option<Stance>,
+    /// What is to stand on it, where that is something else than what does.
+    pub(super) mark: Option<Mark>,
+    /// It holds nothing, and nothing will come to it.
+    pub(super) safe: bool,
+}
+
+/// The next step of a pod that is to go.
+pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
+    let work = look.work.get(&pod.name);
+    let safe = may_go(pod, work, look);
+    let asked = match look.means {
+        Means::RemoteControl => work.filter(|work| !work.deaf),
+        // Asked all the same: as long as that is refused, this is known.
+        Means::Heartbeats => return Next::marked(pod, work.map(|_| Stance::Watch), empty(pod, safe, look), safe),
+        Means::Nothing => None,
+    };
+    let told = asked
+        .and_then(|work| work.told.as_ref())
+        .filter(|told| look.is_fresh(told));
+    let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
+    let consumes = told.map(|told| told.consumes.clone());
+    let queues = match (known, consumes) {
+        (Some(known), Some(more)) => Some(known.into_iter().chain(more).collect()),
+        (known, consumes) => known.or(consumes),
+    };
+    let stance = asked.map(|_| queues.clone().map_or(Stance::Watch, Stance::Stop));
+    let drain = match queues {
+        Some(queues) => Some(Drain {
+            queues,
+            ..empty(pod, safe, look).unwrap_or_else(|| begun(pod, look))
+        }),
+        None => empty(pod, safe, look),
+    };
+    Next::marked(pod, stance, drain, safe)
+}
+
+/// The next step of a pod that is to stay.
+pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
+    let Some(drain) = &pod.drain else {
+        // Nobody else gives this cost; without the annotation it is left over.
+        let cost = pod.cost.filter(|cost| *cost != FIRST);
+        return Next {
+            mark: (cost != pod.cost).then(|| Mark {
+                pod: pod.name.clone(),
+                drain: None,
+                cost,
+            }),
+            ..Next::default()
+        };
+    };
+    let told = look.work.get(&pod.name).and_then(|work| work.told.as_ref());
+    let resumed = drain.queues.is_empty() || told.is_some_and(|told| told.resumed);
+    let back = Mark {
+        pod: pod.name.clone(),
+        drain: (!resumed).then(|| Drain {
+            empty: false,
+            ..drain.clone()
+        }),
+        cost: drain.cost,
+    };
+    Next {
+        stance: (!resumed).then(|| Stance::Resume(drain.queues.clone())),
+        mark: Some(back).filter(|mark| differs(mark, pod)),
+        safe: false,
+    }
+}
+
+impl Next {
+    fn marked(pod: &Pod, stance: Option<Stance>, drain: Option<Drain>, safe: bool) -> Self {
+        let own = pod.drain.as_ref().map_or(pod.cost, |drain| drain.cost);
+        let cost = if safe { Some(FIRST) } else { own };
+        let mark = Mark {
+            pod: pod.name.clone(),
+            drain: drain.or_else(|| pod.drain.clone()),
+            cost,
+        };
+        Self {
+            stance,
+            mark: Some(mark).filter(|mark| differs(mark, pod)),
+            safe,
+        }
+    }
+}
+
+fn differs(mark: &Mark, pod: &Pod) -> bool {
+    mark.drain != pod.drain || mark.cost != pod.cost
+}
+
+/// The pod's way out begins: its cost is remembered.
+fn begun(pod: &Pod, look: &Look) -> Drain {
+    let begun = pod.drain.clone().unwrap_or_else(|| Drain {
+        cost: pod.cost.filter(|cost| *cost != FIRST),
+        ..Drain::default()
+    });
+    Drain {
+        pool: look.pool.to_owned(),
+        empty: false,
+        ..begun
+    }
+}
+
+/// What stands on a pod that holds nothing.
+fn empty(pod: &Pod, safe: bool, look: &Look) -> Option<Drain> {
+    safe.then(|| Drain {
+        empty: true,
+        ..begun(pod, look)
+    })
+}
+
+/// Nothing is interrupted if the pod goes now.
+fn may_go(pod: &Pod, work: Option<&PodWork>, look: &Look) -> bool {
+    if look.graceful.is_some_and(|longest| pod.grace >= longest) {
+        return true;
+    }
+    let Some(work) = work else {
+        return look.means == Means::Nothing || pod.readiness.holds_nothing_if_silent();
+    };
+    let idle = work.fresh && work.running == 0;
+    match look.means {
+        Means::Nothing => true,
+        Means::Heartbeats => idle,
+        Means::RemoteControl if work.deaf => idle,
+        Means::RemoteControl => idle && work.told.as_ref().is_some_and(|told| is_empty(told, look)),
+    }
+}
+
+/// The workers have said, late enough and a moment ago, that they hold nothing. Tasks with an ETA do not count: they
+/// never run out, and go back to the queue.
+fn is_empty(told: &Told, look: &Look) -> bool {
+    let settled = told
+        .stopped_since
+        .is_some_and(|since| told.asked >= since.saturating_add(SETTLES));
+    settled && look.is_fresh(told) && told.running == 0 && told.reserved == 0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! Histories: pods with Celery workers as they are, the real framework and the real plan between them, and everything that
+//! may go wrong in between. In none of them does a pod go that holds a task, and in the end no worker is left stopped.
+
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use proptest::prelude::*;
+
+use crate::{
+    work::{
+        Attention, Framework, Inspect, Inspection, Moment, Now, Order, Read, Reply, Signal, Tally, Workers,
+        celery::{BrokerKind, Celery, CeleryConfig},
+    },
+    workers::{Look, Means, Pod, Readiness, plan},
+};
+
+use super::*;
+
+const TICK: Duration = Duration::from_millis(500);
+const SLOTS: u32 = 2;
+const PREFETCH: u32 = 4;
+
+/// Numbers that look random.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most.max(1)
+    }
+
+    fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+/// What travels to a worker and when it is there.
+#[derive(Clone)]
+enum Letter {
+    Order(Order),
+    Question(Inspect, Moment),
+}
+
+/// A pod with one worker.
+struct Body {
+    pod: Pod,
+    fetches: bool,
+    /// When each running task ends.
+    running: Vec<Moment>,
+    reserved: u32,
+    processed: u64,
+    post: Vec<(Moment, Letter)>,
+}
+
+impl Body {
+    fn node(&self) -> String {
+        format!("celery@{}", self.pod.name)
+    }
+
+    fn holds(&self) -> u32 {
+        self.reserved + self.running.len() as u32
+    }
+}
+
+struct World {
+    dice: Dice,
+    now: Moment,
+    bodies: Vec<Body>,
+    queue: u64,
+    replicas: u32,
+    celery: Celery,
+    heard: Workers,
+    /// On their way to the operator.
+    signals: Vec<(Moment, Signal)>,
+    attention: Attention,
+    born: u32,
+    calm: bool,
+}
+
+fn framework() -> Celery {
+    Celery::new(CeleryConfig {
+        broker: BrokerKind::RabbitMq { management: false },
+        target: "mail".into(),
+        ask_slots: false,
+        ..CeleryConfig::default()
+    })
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            dice: Dice(seed | 1),
+            now: Duration::from_secs(100),
+            bodies: Vec::new(),
+            queue: 0,
+            replicas: 0,
+            celery: framework(),
+            heard: Workers::default(),
+            signals: Vec::new(),
+            attention: Attention::new(),
+            born: 0,
+            calm: false,
+        }
+    }
+
+    /// What the ReplicaSet controller does.
+    fn reconcile(&mut self) {
+        while (self.bodies.len() as u32) < self.replicas {
+            self.born += 1;
+            let pod = Pod {
+                name: format!("mail-6d5f7c9b8-{:05}", self.born),
+                readiness: Readiness::Ready,
+                ..Pod::default()
+            };
+            self.bodies.push(Body {
+                pod,
+                fetches: true,
+                running: Vec::new(),
+                reserved: 0,
+                processed: 0,
+                post: Vec::new(),
+            });
+        }
+        self.bodies.sort_by_key(|body| {
+            (
+                body.pod.readiness,
+                body.pod.cost.unwrap_or(0),
+                Reverse(body.pod.name.clone()),
+            )
+        });
+        let gone = self.bodies.len() - self.replicas as usize;
+        for body in self.bodies.drain(..gone) {
+            assert_eq!(body.holds(), 0, "{} went with tasks at {:?}", body.pod.name, self.now);
+        }
+    }
+
+    /// Workers fetch, run, read their post, and beat.
+    fn work(&mut self) {
+        let now = self.now;
+        let beat = now.as_millis() % 2000 == 0;
+        for body in &mut self.bodies {
+            body.running.retain(|end| *end > now);
+            let due: Vec<_> = body.post.iter().filter(|(at, _)| *at <= now).cloned().collect();
+            body.post.retain(|(at, _)| *at > now);
+            let node = body.node();
+            for (_, letter) in due {
+                let tasks = match letter {
+                    Letter::Order(Order::CancelConsumer(_)) => {
+                        body.fetches = false;
+                        continue;
+                    }
+                    Letter::Order(Order::AddConsumer(_)) => {
+                        body.fetches = true;
+                        continue;
+                    }
+                    Letter::Question(Inspect::ActiveQueues, asked) => {
+                        let queues = body.fetches.then(|| "celery".to_owned()).into_iter().collect();
+                        let node = node.clone();
+                        self.signals.push((now + TICK, Signal::Queues { node, queues, asked }));
+                        continue;
+                    }
+                    Letter::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
+                    Letter::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
+                    Letter::Question(method, asked) => (method, asked, 0),
+                };
+                let (method, asked, tasks) = tasks;
+                let answer = Inspection {
+                    tasks,
+                    ..Inspection::default()
+                };
+                let node = node.clone();
+                let signal = Signal::Inspected {
+                    node,
+                    method,
+                    answer,
+                    asked,
+                };
+                self.signals.push((now + TICK, signal));
+            }
+            if body.fetches {
+                let room = u64::from((SLOTS * PREFETCH).saturating_sub(body.reserved));
+                let taken = room.min(self.queue);
+                self.queue -= taken;
+                body.reserved += taken as u32;
+            }
+            while body.reserved > 0 && (body.running.len() as u32) < SLOTS {
+                body.reserved -= 1;
+                body.processed += 1;
+                body.running.push(now + TICK * (1 + self.dice.below(60) as u32));
+            }
+            if beat {
+                let (node, active, processed) = (body.node(), body.running.len() as u32, body.processed);
+                self.signals.push((
+                    now,
+                    Signal::Heartbeat {
+                        node,
+                        active,
+                        processed,
+                    },
+                ));
+            }
+        }
+    }
+
+    /// One sample: what was said is heard, what is to be asked and told is sent; some of it is lost.
+    fn sample(&mut self) -> Tally {
+        let now = self.now;
+        let (there, later) = std::mem::take(&mut self.signals)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.signals = later;
+        let there: Vec<_> = there;
+        there.iter().for_each(|(_, signal)| self.heard.take(signal, now));
+        let clocks = Now {
+            wall: jiff::Timestamp::UNIX_EPOCH,
+            moment: now,
+        };
+        let reads = self.celery.reads(&self.heard, None, clocks);
+        let (lost, late) = (!self.calm && self.dice.once_in(8), self.dice.below(3) as u32);
+        for read in reads.iter().filter(|_| !lost) {
+            let (letter, nodes) = match read {
+                Read::Tell { order, mailbox } => (Letter::Order(order.clone()), &mailbox.nodes),
+                Read::Inspect { method, mailbox } => (Letter::Question(*method, now), &mailbox.nodes),
+                _ => continue,
+            };
+            for body in &mut self.bodies {
+                if nodes.is_empty() || nodes.contains(&body.node()) {
+                    // What is sent later does not arrive earlier.
+                    let last = body.post.last().map_or(now, |(at, _)| *at);
+                    body.post.push((last.max(now + TICK * late), letter.clone()));
+                }
+            }
+        }
+        let replies: Vec<_> = reads
+            .iter()
+            .map(|read| match read {
+                Read::QueueDepth { .. } => Ok(Reply::Depth {
+                    ready: self.queue,
+                    consumers: None,
+                }),
+                _ => Ok(Reply::Asked),
+            })
+            .collect();
+        self.celery
+            .tally(&reads, &replies, &self.heard, clocks)
+            .expect("a tally")
+    }
+
+    /// The shell's job, perhaps cut short; what it leaves undone is done the next time.
+    fn act(&mut self, to: u32) {
+        let tally = self.sample();
+        for _ in 0..3 {
+            let pods: Vec<_> = self.bodies.iter().map(|body| body.pod.clone()).collect();
+            let plan = plan(&Look {
+                pool: "mail",
+                pods: &pods,
+                work: &tally.pods,
+                means: if tally.pods.is_empty() {
+                    Means::Nothing
+                } else {
+                    Means::RemoteControl
+                },
+                from: self.replicas,
+                to,
+                graceful: None,
+                now: self.now,
+                fresh: Duration::from_secs(3),
+            });
+            for mark in &plan.marks {
+                if !self.calm && self.dice.once_in(10) {
+                    return;
+                }
+                for body in self.bodies.iter_mut().filter(|body| body.pod.name == mark.pod) {
+                    (body.pod.drain, body.pod.cost) = (mark.drain.clone(), mark.cost);
+                }
+            }
+            let stopped = plan
+                .attention
+                .values()
+                .filter(|stance| matches!(stance, Stance::Stop(_)))
+                .count();
+            assert!(
+                stopped <= pods.len().saturating_sub(to as usize),
+                "more slots are taken away than allowed"
+            );
+            if plan.attention != self.attention {
+                self.attention.clone_from(&plan.attention);
+                self.celery.attend(plan.attention.clone(), self.now);
+            }
+            if plan.marks.is_empty() {
+                if to >= self.replicas {
+                    self.replicas = to;
+                } else if plan.allowed < self.replicas {
+                    self.replicas = plan.allowed;
+                }
+                return;
+            }
+        }
+    }
+
+    /// The operator is killed, and another one begins, who has heard nothing yet.
+    fn restart(&mut self) {
+        (self.celery, self.heard, self.attention) = (framework(), Workers::default(), Attention::new());
+        self.signals.clear();
+    }
+
+    fn stranded(&self) -> BTreeSet<&str> {
+        let left = self
+            .bodies
+            .iter()
+            .filter(|body| !body.fetches || body.pod.drain.is_some() || body.pod.cost.is_some());
+        left.map(|body| body.pod.name.as_str()).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_task_is_interrupted_and_no_worker_is_left_alone(seed in any::<u64>()) {
+        let mut world = World::new(seed);
+        let (mut to, mut quiet) = (4, 0_u32);
+        for _ in 0..800 {
+            world.now += TICK;
+            if world.dice.once_in(20) {
+                world.queue += world.dice.below(12);
+            }
+            if world.dice.once_in(25) {
+                to = world.dice.below(7) as u32;
+            }
+            if world.dice.once_in(150) {
+                world.restart();
+                // It decides nothing before it has heard who is there.
+                quiet = 10;
+            }
+            quiet = quiet.saturating_sub(1);
+            let wished = if quiet > 0 { to.max(world.replicas) } else { to };
+            world.act(wished);
+            world.reconcile();
+            world.work();
+        }
+        world.calm = true;
+        for _ in 0..40 {
+            world.now += TICK;
+            world.act(world.replicas);
+            world.reconcile();
+            world.work();
+        }
+        prop_assert_eq!(world.stranded(), BTreeSet::new());
+        // And when there is no work, all go.
+        world.queue = 0;
+        for _ in 0..800 {
+            world.now += TICK;
+            world.act(0);
+            world.reconcile();
+            world.work();
+        }
+        prop_assert_eq!(world.bodies.len(), 0);
+    }
+}

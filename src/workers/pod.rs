@@ -1,0 +1,108 @@
+//! What matters of a target's pod, and what the operator writes on it. Pure.
+//!
+//! A ReplicaSet removes pods in this order (`ActivePodsWithRanks`, kubernetes `pkg/controller/controller_utils.go`):
+//! unassigned, pending, *not ready*, *lower deletion cost*, more pods on the node, ready for a shorter time, more restarts,
+//! younger. So the annotation [`COST`] decides among pods that are ready, and nothing protects a pod that is not.
+#![deny(clippy::disallowed_methods)]
+
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// The annotation that orders a ReplicaSet's ready pods; absent means 0.
+pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// The annotation that says how far the pod is on its way out: [`Drain`] as JSON.
+pub const DRAIN: &str = "taskworkerpool.dev/drain";
+
+/// The label that pods on their way out carry, so that one list finds them all; its value is `true`.
+pub const DRAINING: &str = "taskworkerpool.dev/draining";
+
+/// The cost of a pod that goes first: no other writer's is lower.
+pub const FIRST: i32 = i32::MIN;
+
+/// A pod of the target that has not ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// How far it has come.
+    pub readiness: Readiness,
+    /// It is being deleted: it counts as no replica any more.
+    pub terminating: bool,
+    /// Its ReplicaSet's UID. Pods of two ReplicaSets are there while a new template is rolled out.
+    pub owner: String,
+    /// How long it may take to end once it is deleted (`terminationGracePeriodSeconds`).
+    pub grace: Duration,
+    /// Its deletion cost, where it has one.
+    pub cost: Option<i32>,
+    /// It is on its way out.
+    pub drain: Option<Drain>,
+    /// Node autoscalers are asked to leave it alone.
+    pub protected: bool,
+}
+
+/// How far a pod has come, in the order in which a ReplicaSet removes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Readiness {
+    /// No node has been found for it.
+    Unassigned,
+    /// None of its containers has run yet.
+    #[default]
+    Pending,
+    /// It is not ready, and no container runs: it crashed, or its image is missing.
+    Down,
+    /// It is not ready, but its containers run, and began to within the last [`BOOT`]: it may fetch a task any moment.
+    Booting,
+    /// It is not ready, and its containers have run for longer.
+    NotReady,
+    /// Its `Ready` condition is `True`.
+    Ready,
+}
+
+/// A worker that has not been heard for so long after its container began cannot reach the broker.
+pub const BOOT: SignedDuration = SignedDuration::from_secs(60);
+
+impl Readiness {
+    /// The ReplicaSet's own order: it does not tell the reasons for not being ready apart.
+    pub(super) fn class(self) -> u8 {
+        match self {
+            Self::Unassigned => 0,
+            Self::Pending => 1,
+            Self::Down | Self::Booting | Self::NotReady => 2,
+            Self::Ready => 3,
+        }
+    }
+
+    /// A worker that was never heard holds nothing in a pod like this.
+    pub(super) fn holds_nothing_if_silent(self) -> bool {
+        !matches!(self, Self::Booting | Self::Ready)
+    }
+}
+
+/// How far a pod is on its way out, as it stands on the pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Drain {
+    /// The pool that wishes it.
+    pub pool: String,
+    /// The queues that its workers fetched from: to these they return if it is to stay.
+    pub queues: BTreeSet<String>,
+    /// The deletion cost that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<i32>,
+    /// It holds nothing any more, and has the cost [`FIRST`].
+    #[serde(default)]
+    pub empty: bool,
+}
+
+/// What is to stand on a pod: both in one write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The pod's name.
+    pub pod: String,
+    /// How far it is on its way out; `None`: it stays.
+    pub drain: Option<Drain>,
+    /// Its deletion cost; `None`: the default.
+    pub cost: Option<i32>,
+}

@@ -1,0 +1,242 @@
+//! What each kind of worker says of itself, idle and busy: what can be promised for it.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use taskworkerpool::work::{Attention, Moment, Stance, Tally};
+use tokio::time::sleep;
+
+use crate::support::{
+    bed::{PATIENCE, eventually},
+    celery::{App, Bench, Watch},
+};
+
+/// A task's time: long enough to miss many beats.
+const TASK: u32 = 25;
+
+/// What was seen of one worker.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    /// Idle: its heartbeats are heard.
+    beats: bool,
+    /// Idle: it answers questions.
+    answers: bool,
+    /// While it runs one task: the most tasks that its beats tell of.
+    busy_beats: u32,
+    /// While it runs one task: its beats go on.
+    busy_fresh: bool,
+    /// While it runs one task: the most tasks that its answers tell of; `None`: it answers nothing.
+    busy_answers: Option<u32>,
+    /// After the task it is heard again, and answers.
+    again: bool,
+    /// An order to fetch no more, and one to fetch again, is followed.
+    obeys: bool,
+}
+
+struct Subject {
+    app: App,
+    pod: String,
+    watch: Watch,
+}
+
+impl Subject {
+    fn attend(&self, stance: Stance) {
+        self.watch.attend(Attention::from([(self.pod.clone(), stance)]));
+    }
+
+    /// The samples since then.
+    fn since(&self, since: Moment) -> Vec<std::sync::Arc<Tally>> {
+        let samples = self.watch.history().into_iter().filter(|sample| sample.at >= since);
+        samples.filter_map(|sample| sample.result.ok()).collect()
+    }
+
+    /// Whether this comes about in time.
+    async fn comes(&self, holds: impl Fn(&Tally) -> bool) -> bool {
+        for _ in 0..60 {
+            if self
+                .since(self.watch.now().saturating_sub(Duration::from_secs(1)))
+                .last()
+                .is_some_and(|tally| holds(tally))
+            {
+                return true;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+        false
+    }
+
+    async fn is_heard(&self) -> bool {
+        self.comes(|tally| tally.pods.contains_key(&self.pod)).await
+    }
+
+    async fn answers(&self) -> bool {
+        let since = self.watch.now();
+        let told = |tally: &Tally| {
+            tally
+                .pods
+                .get(&self.pod)?
+                .told
+                .clone()
+                .filter(|told| told.asked >= since)
+        };
+        self.comes(|tally| told(tally).is_some()).await
+    }
+
+    async fn obeys(&self) -> bool {
+        let queues = || std::collections::BTreeSet::from([self.app.queue.clone()]);
+        let told = |tally: &Tally| tally.pods.get(&self.pod)?.told.clone();
+        self.attend(Stance::Stop(queues()));
+        let stops = self
+            .comes(|tally| told(tally).is_some_and(|told| told.consumes.is_empty()))
+            .await;
+        self.attend(Stance::Resume(queues()));
+        stops
+            && self
+                .comes(|tally| told(tally).is_some_and(|told| told.consumes == queues()))
+                .await
+    }
+}
+
+async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Value) -> Seen {
+    let app = App {
+        worker: worker.to_owned(),
+        settings,
+        ..App::new(name, &format!("redis://{}/{db}", bench.redis))
+    };
+    let watch = app.watch(None);
+    bench.workers(&app, 1).await;
+    let pod = bench.pod_of(&app).await;
+    let subject = Subject { app, pod, watch };
+    subject.attend(Stance::Watch);
+    bench.space.wait_ready(name).await;
+    // That it lives is seen by a task, not by what it says.
+    bench.publish(&subject.app, json!({"count": 1, "seconds": 0})).await;
+    bench.wait_ended(&subject.app, 1).await;
+    let (beats, answers) = futures::join!(subject.is_heard(), subject.answers());
+
+    bench.publish(&subject.app, json!({"count": 1, "seconds": TASK})).await;
+    bench.wait_started(&subject.app, 2).await;
+    sleep(Duration::from_secs(8)).await;
+    let since = subject.watch.now();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(
+        bench.recorded("ended", &subject.app).await,
+        1,
+        "{name}: the task still runs"
+    );
+    let busy = subject.since(since);
+    let pods: Vec<_> = busy.iter().filter_map(|tally| tally.pods.get(&subject.pod)).collect();
+    let told = pods.iter().filter_map(|pod| pod.told.as_ref());
+    let seen = Seen {
+        beats,
+        answers,
+        busy_beats: pods.iter().map(|pod| pod.running).max().unwrap_or(0),
+        busy_fresh: !busy.is_empty() && pods.len() == busy.len() && pods.iter().all(|pod| pod.fresh),
+        busy_answers: told.filter(|told| told.asked >= since).map(|told| told.running).max(),
+        ..Seen::default()
+    };
+    bench.wait_ended(&subject.app, 2).await;
+    let again = if beats {
+        subject.is_heard().await && subject.answers().await
+    } else {
+        false
+    };
+    let obeys = again && subject.obeys().await;
+    let seen = Seen { again, obeys, ..seen };
+    println!("kind {name} ({worker}): {seen:?}");
+    bench.kill(&subject.app).await;
+    seen
+}
+
+/// Says everything, busy or not, and does as it is told.
+fn exact() -> Seen {
+    Seen {
+        beats: true,
+        answers: true,
+        busy_beats: 1,
+        busy_fresh: true,
+        busy_answers: Some(1),
+        again: true,
+        obeys: true,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_worker_says_what_the_readme_promises() {
+    let bench = &Bench::new("kinds").await;
+    let kinds = [
+        ("prefork", "-c 2", json!({}), exact()),
+        ("threads", "-P threads -c 2", json!({}), exact()),
+        ("gevent", "-P gevent -c 2", json!({}), exact()),
+        ("eventlet", "-P eventlet -c 2", json!({}), exact()),
+        (
+            "solo",
+            "-P solo",
+            json!({}),
+            Seen {
+                busy_beats: 0,
+                busy_fresh: false,
+                busy_answers: None,
+                ..exact()
+            },
+        ),
+        ("mute", "-c 2 --without-heartbeat", json!({}), Seen::default()),
+        (
+            "deaf",
+            "-c 2",
+            json!({"worker_enable_remote_control": false}),
+            Seen {
+                busy_answers: None,
+                answers: false,
+                again: false,
+                obeys: false,
+                ..exact()
+            },
+        ),
+    ];
+    let mut wrong = Vec::new();
+    // Few at a time: a machine with two processors starts them slowly.
+    let mut number = 0;
+    for few in kinds.chunks(4) {
+        let seen = join_all(few.iter().map(|(name, worker, settings, _)| {
+            number += 1;
+            examine(bench, name, number, worker, settings.clone())
+        }));
+        for ((name, .., expected), seen) in few.iter().zip(seen.await) {
+            if seen != *expected {
+                wrong.push(format!("{name}: {seen:?} instead of {expected:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A solo worker that runs a task longer than its silence is borne is no idle worker: nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_solo_worker_is_unknown_and_not_idle() {
+    let bench = &Bench::new("solo").await;
+    let app = App {
+        worker: "-P solo".to_owned(),
+        ..App::new("alone", &format!("redis://{}/1", bench.redis))
+    };
+    let watch = app.watch(None);
+    bench.workers(&app, 1).await;
+    let pod = bench.pod_of(&app).await;
+    eventually("it is heard", PATIENCE, async || {
+        let last = watch.history().pop().and_then(|sample| sample.result.ok());
+        last.filter(|tally| tally.pods.contains_key(&pod))
+            .map(drop)
+            .ok_or_else(String::new)
+    })
+    .await;
+    bench.publish(&app, json!({"count": 1, "seconds": 40})).await;
+    bench.wait_started(&app, 1).await;
+    let gone = watch
+        .settles("it is not among those that are heard", |tally| {
+            !tally.pods.contains_key(&pod)
+        })
+        .await;
+    assert!(!gone.workers_heard, "{gone:?}");
+    assert_eq!(bench.recorded("ended", &app).await, 0, "and runs its task");
+}

@@ -1,0 +1,320 @@
+//! Single workers are told to fetch no more, work off what they hold, and fetch again; nothing is lost.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures::future::join_all;
+use serde_json::json;
+use taskworkerpool::work::{Attention, Moment, Stance, Told};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{
+    bed::{PATIENCE, eventually, throughout},
+    celery::{App, Bench, Watch, passive_count},
+};
+
+/// An order is followed and seen to be within this time: a few samples of half a second, and Celery's own second.
+const FOLLOWED: Duration = Duration::from_secs(10);
+
+/// One application, its only pod, and how to look after it.
+struct Patient<'a> {
+    bench: &'a Bench,
+    app: &'a App,
+    watch: Watch,
+    pod: String,
+}
+
+impl<'a> Patient<'a> {
+    async fn new(bench: &'a Bench, app: &'a App) -> Self {
+        let watch = app.watch(None);
+        bench.workers(app, 1).await;
+        let pod = bench.pod_of(app).await;
+        Self { bench, app, watch, pod }
+    }
+
+    fn attend(&self, stance: Stance) {
+        self.watch.attend(Attention::from([(self.pod.clone(), stance)]));
+    }
+
+    fn queues(&self) -> BTreeSet<String> {
+        BTreeSet::from([self.app.queue.clone()])
+    }
+
+    /// What the pod said last, if it was asked since then.
+    fn told_since(&self, since: Moment) -> Option<Told> {
+        let last = self.watch.history().pop()?.result.ok()?;
+        last.pods
+            .get(&self.pod)?
+            .told
+            .clone()
+            .filter(|told| told.asked >= since)
+    }
+
+    /// Waits until the pod answers so: how long that took.
+    async fn tells(&self, what: &str, deadline: Duration, holds: impl Fn(&Told) -> bool) -> Duration {
+        let (started, since) = (Instant::now(), self.watch.now());
+        eventually(&format!("{}: {what}", self.app.name), deadline, async || {
+            match self.told_since(since) {
+                Some(told) if holds(&told) => Ok(()),
+                told => Err(format!("{told:?}; {:?}", self.watch.history().pop())),
+            }
+        })
+        .await;
+        started.elapsed()
+    }
+
+    async fn stop(&self) -> Duration {
+        self.attend(Stance::Stop(self.queues()));
+        let stopped = |told: &Told| told.consumes.is_empty() && told.stopped_since.is_some();
+        self.tells("it fetches no more", FOLLOWED, stopped).await
+    }
+
+    async fn resume(&self) -> Duration {
+        self.attend(Stance::Resume(self.queues()));
+        let fetches = |told: &Told| told.consumes == self.queues() && told.stopped_since.is_none();
+        self.tells("it fetches again", FOLLOWED, fetches).await
+    }
+
+    async fn publish(&self, count: u32, seconds: u32) {
+        self.bench
+            .publish(self.app, json!({"count": count, "seconds": seconds}))
+            .await;
+    }
+
+    /// Messages that wait in the queue, by the broker's own word.
+    async fn waiting(&self) -> u64 {
+        match self.app.broker.strip_prefix("amqp://") {
+            Some(rest) => passive_count(rest.trim_end_matches('/'), &self.app.queue).await.into(),
+            None => {
+                let db = self.app.broker.rsplit('/').next().unwrap_or("0");
+                let length = self.bench.redis_cli(&["-n", db, "llen", &self.app.queue]).await;
+                length.parse().expect("a length")
+            }
+        }
+    }
+
+    /// Breaks every connection to the broker, ours as well.
+    async fn break_connections(&self) {
+        match self.app.broker.strip_prefix("amqp://") {
+            None => {
+                for kind in ["pubsub", "normal"] {
+                    self.bench.redis_cli(&["client", "kill", "type", kind]).await;
+                }
+            }
+            Some(rest) => {
+                let server = rest.trim_end_matches('/');
+                let broken = eventually("connections are listed and broken", PATIENCE, async || {
+                    let answer = self.bench.manage(server, "GET", "/connections?columns=name", "").await;
+                    let names: Vec<_> = answer.split("\"name\":\"").skip(1).collect();
+                    for name in &names {
+                        let name = name.split('"').next().unwrap_or_default();
+                        let path = format!("/connections/{}", name.replace(' ', "%20").replace('>', "%3E"));
+                        self.bench.manage(server, "DELETE", &path, "").await;
+                    }
+                    if names.is_empty() { Err(answer) } else { Ok(names.len()) }
+                });
+                println!("{}: {} connections broken", self.app.name, broken.await);
+            }
+        }
+    }
+
+    /// Whether the worker fetches after its connections broke, as long as nobody tells it anything.
+    async fn comes_back_fetching(&self) -> bool {
+        self.attend(Stance::Watch);
+        sleep(Duration::from_secs(1)).await;
+        self.break_connections().await;
+        // The answers before the break do not count, nor those from before it has noticed.
+        sleep(Duration::from_secs(5)).await;
+        let since = self.watch.now();
+        self.tells("it answers again", PATIENCE, |_| true).await;
+        sleep(Duration::from_secs(3)).await;
+        let told = self.told_since(since).expect("an answer");
+        println!("{}: after the break {told:?}", self.app.name);
+        !told.consumes.is_empty()
+    }
+}
+
+/// What a worker of the application does between a stop and a resume.
+async fn stopped_and_resumed(bench: &Bench, app: &App) {
+    let patient = Patient::new(bench, app).await;
+    bench.publish(app, json!({"count": 2, "countdown": 900})).await;
+    patient.publish(6, 15).await;
+    bench.wait_started(app, 2).await;
+    patient.attend(Stance::Watch);
+    let full = |told: &Told| (told.running, told.reserved, told.scheduled) == (2, 4, 2);
+    patient
+        .tells("2 run, 4 are fetched, 2 come later", PATIENCE, full)
+        .await;
+
+    let took = patient.stop().await;
+    println!("{}: stopped after {} ms", app.name, took.as_millis());
+    patient.publish(3, 1).await;
+    let done = |told: &Told| (told.running, told.reserved, told.scheduled) == (0, 0, 2) && told.consumes.is_empty();
+    patient
+        .tells("what was fetched is done, what comes later stays", PATIENCE, done)
+        .await;
+    throughout("nothing is fetched", Duration::from_secs(4), async || {
+        let seen = (patient.waiting().await, bench.recorded("started", app).await);
+        if seen == (3, 6) {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
+    })
+    .await;
+    assert_eq!(bench.recorded("ended", app).await, 6, "{}", app.name);
+
+    let took = patient.resume().await;
+    println!("{}: resumed after {} ms", app.name, took.as_millis());
+    bench.wait_ended(app, 9).await;
+    assert_eq!(bench.recorded("started", app).await, 9, "{}: each once", app.name);
+}
+
+fn apps(broker: impl Fn(u8) -> String, name: &str, quorum: bool) -> Vec<App> {
+    let of = |late: bool| App {
+        late,
+        quorum,
+        ..App::new(
+            &format!("{name}-{}", if late { "late" } else { "early" }),
+            &broker(u8::from(late)),
+        )
+    };
+    vec![of(false), of(true)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_redis_a_stopped_worker_works_off_what_it_holds_and_no_more() {
+    let bench = &Bench::new("control").await;
+    let apps = apps(|db| format!("redis://{}/{db}", bench.redis), "redis", false);
+    join_all(apps.iter().map(|app| stopped_and_resumed(bench, app))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rabbitmq_a_stopped_worker_works_off_what_it_holds_and_no_more() {
+    let bench = &Bench::new("control").await;
+    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let of = |name, quorum| apps(|_| format!("amqp://{rabbit}//"), name, quorum);
+    let apps = [of("classic", false), of("quorum", true)].concat();
+    join_all(apps.iter().map(|app| stopped_and_resumed(bench, app))).await;
+}
+
+/// Stops, publishes and resumes again and again: each task runs once. On Redis this meets the `BRPOP` that is under way
+/// when the worker is told to stop.
+async fn nothing_is_lost(bench: &Bench, app: &App) {
+    let patient = Patient::new(bench, app).await;
+    patient.resume_when_it_answers().await;
+    let mut published = 0;
+    for round in 0..8 {
+        let order = async {
+            sleep(Duration::from_millis(150 * round)).await;
+            patient.attend(Stance::Stop(patient.queues()));
+        };
+        futures::join!(order, patient.publish(40, 0));
+        published += 40;
+        let stopped = |told: &Told| told.consumes.is_empty();
+        patient.tells("it fetches no more", FOLLOWED, stopped).await;
+        patient.publish(5, 0).await;
+        published += 5;
+        patient.resume().await;
+    }
+    bench.wait_ended(app, published).await;
+    assert_eq!(
+        bench.recorded("started", app).await,
+        published,
+        "{}: each once",
+        app.name
+    );
+    let empty = |told: &Told| (told.running, told.reserved) == (0, 0);
+    patient.tells("it holds nothing", PATIENCE, empty).await;
+    assert_eq!(patient.waiting().await, 0);
+}
+
+impl Patient<'_> {
+    async fn resume_when_it_answers(&self) {
+        self.attend(Stance::Watch);
+        self.tells("it answers", PATIENCE, |_| true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_task_is_lost_or_run_twice_by_stopping_and_resuming() {
+    let bench = &Bench::new("lossless").await;
+    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let redis = App::new("on-redis", &format!("redis://{}/0", bench.redis));
+    let late = App {
+        late: true,
+        ..App::new("on-redis-late", &format!("redis://{}/1", bench.redis))
+    };
+    let quorum = App {
+        quorum: true,
+        ..App::new("quorum", &format!("amqp://{rabbit}//"))
+    };
+    join_all([redis, late, quorum].iter().map(|app| nothing_is_lost(bench, app))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_nodes_of_a_pod_answer_and_stop() {
+    let bench = &Bench::new("nodes").await;
+    let app = App {
+        two_nodes: true,
+        ..App::new("two", &format!("redis://{}/0", bench.redis))
+    };
+    let patient = Patient::new(bench, &app).await;
+    patient.resume_when_it_answers().await;
+    patient.publish(12, 12).await;
+    bench.wait_started(&app, 4).await;
+    let both = |told: &Told| told.running == 4 && told.reserved == 8;
+    patient
+        .tells("4 run in both nodes, 8 are fetched", PATIENCE, both)
+        .await;
+    patient.stop().await;
+    patient.publish(4, 1).await;
+    let done = |told: &Told| (told.running, told.reserved) == (0, 0) && told.consumes.is_empty();
+    patient
+        .tells("both have worked off what they held", PATIENCE, done)
+        .await;
+    assert_eq!((patient.waiting().await, bench.recorded("ended", &app).await), (4, 12));
+    patient.resume().await;
+    bench.wait_ended(&app, 16).await;
+}
+
+/// A stopped worker whose connections break stays stopped, and one that was resumed fetches on.
+async fn survives_a_break(bench: &Bench, app: &App) {
+    let patient = Patient::new(bench, app).await;
+    patient.resume_when_it_answers().await;
+    patient.stop().await;
+    patient.publish(3, 1).await;
+    let fetching = patient.comes_back_fetching().await;
+    println!("{}: stopped, then broken: comes back fetching: {fetching}", app.name);
+    patient.stop().await;
+    let (waits, started) = (patient.waiting().await, bench.recorded("started", app).await);
+    assert_eq!(fetching, started > 0, "{}: {started} started", app.name);
+    assert_eq!(waits + started, 3, "{}", app.name);
+    patient.resume().await;
+    bench.wait_ended(app, 3).await;
+
+    let fetching_again = patient.comes_back_fetching().await;
+    println!(
+        "{}: resumed, then broken: comes back fetching: {fetching_again}",
+        app.name
+    );
+    assert_eq!((fetching, fetching_again), (false, true), "{}", app.name);
+    patient.publish(2, 1).await;
+    bench.wait_ended(app, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_connection_undoes_no_order() {
+    let bench = &Bench::new("breaks").await;
+    let redis = App::new("on-redis", &format!("redis://{}/0", bench.redis));
+    survives_a_break(bench, &redis).await;
+    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    for quorum in [false, true] {
+        let name = if quorum { "quorum" } else { "classic" };
+        let app = App {
+            quorum,
+            ..App::new(name, &format!("amqp://{rabbit}//"))
+        };
+        survives_a_break(bench, &app).await;
+        bench.kill(&app).await;
+    }
+}

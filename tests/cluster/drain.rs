@@ -1,0 +1,194 @@
+//! Workers are emptied before they go, and given back when they are to stay: whatever happens meanwhile, none is left that
+//! neither fetches nor goes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    shop::{LONG, Shop},
+    stage::pool,
+    support::{bed::eventually, operator::Operator},
+};
+
+/// Two slots a pod, and a replica for every two tasks: two pods with one task each are one too many.
+fn spec() -> Value {
+    json!({"maxReplicas": 2, "target": {"backlogPerReplica": 2}, "worker": {"concurrency": 2},
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}})
+}
+
+/// Tasks that run until they are released.
+struct Held<'a> {
+    shop: &'a Shop,
+    published: u32,
+}
+
+impl Held<'_> {
+    async fn publish(&mut self, tasks: u32) {
+        let numbers = self.published..self.published + tasks;
+        let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
+        let code = format!(
+            "import nap\nfor number in [{}]: nap.hold.delay(number)",
+            numbers.join(",")
+        );
+        self.shop.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+        self.published += tasks;
+        eventually(
+            &format!("{} tasks have started", self.published),
+            LONG,
+            async || match self.shop.list("started").await.len() {
+                seen if seen >= self.published as usize => Ok(()),
+                seen => Err(format!("{seen} have")),
+            },
+        )
+        .await;
+    }
+
+    /// Those that run, by pod.
+    async fn running(&self) -> BTreeMap<String, Vec<String>> {
+        let ended = self.shop.ended().await;
+        let mut pods = BTreeMap::<String, Vec<String>>::new();
+        for line in self.shop.list("started").await {
+            let mut words = line.split(' ').map(str::to_owned);
+            if let (Some(number), Some(pod)) = (words.next(), words.next())
+                && !ended.contains(&number)
+            {
+                pods.entry(pod).or_default().push(number);
+            }
+        }
+        pods
+    }
+
+    async fn release(&self, numbers: &[String]) {
+        for number in numbers {
+            let add = ["redis-cli", "sadd", "released", number];
+            self.shop.ns.exec("deploy/records", &add).await;
+        }
+    }
+
+    /// Lets all but one end on each pod.
+    async fn leave_one_on_each(&self) {
+        for tasks in self.running().await.values() {
+            self.release(tasks.get(1..).unwrap_or_default()).await;
+        }
+    }
+
+    async fn draining(&self) -> BTreeSet<String> {
+        let pods = self.shop.ns.pods("app=mail,taskworkerpool.dev/draining=true").await;
+        pods.into_iter().filter_map(|pod| pod.metadata.name).collect()
+    }
+
+    /// Waits until so many pods are on their way out: their names.
+    async fn wait_draining(&self, pods: usize, operator: &Operator) -> BTreeSet<String> {
+        eventually(&format!("{pods} pods are on their way out"), LONG, async || {
+            let seen = self.draining().await;
+            match seen.len() == pods {
+                true => Ok(seen),
+                false => Err(format!("{seen:?}\n{}", operator.log())),
+            }
+        })
+        .await
+    }
+
+    /// Waits until so many workers fetch from the queue, by their own word, and no others are there.
+    async fn wait_fetching(&self, workers: usize) {
+        eventually(
+            &format!("{workers} workers fetch, and no others are there"),
+            LONG,
+            async || {
+                let code =
+                    "import json, nap; print(json.dumps(nap.app.control.inspect(timeout=3).active_queues() or {}))";
+                let said = self.shop.ns.exec("deploy/client", &["python3", "-c", code]).await;
+                let said: BTreeMap<String, Vec<Value>> =
+                    serde_json::from_str(said.trim()).map_err(|error| error.to_string())?;
+                let fetch = said.values().filter(|queues| !queues.is_empty()).count();
+                match (said.len(), fetch) == (workers, workers) {
+                    true => Ok(()),
+                    false => Err(format!("{said:?}")),
+                }
+            },
+        )
+        .await;
+    }
+}
+
+/// How the operator stops looking after a pool.
+enum Over {
+    Deleted,
+    Suspended,
+    Observed,
+}
+
+async fn workers_are_given_back(kind: &str, over: Over) {
+    let shop = Shop::new("drain", kind).await;
+    shop.workers("2", 300).await;
+    shop.ns.apply(pool("mail", spec()).to_string()).await;
+    let mut operator = Operator::start(&shop.ns.name).await;
+    let mut held = Held {
+        shop: &shop,
+        published: 0,
+    };
+    held.publish(4).await;
+    assert_eq!(held.running().await.len(), 2, "two pods with two tasks each");
+
+    // One task on each: one of the two is emptied, and the sentence says so.
+    held.leave_one_on_each().await;
+    held.wait_draining(1, &operator).await;
+    eventually("the sentence says what is awaited", LONG, async || {
+        let status = shop.ns.pool("mail").await?.status.unwrap_or_default();
+        let said = status.decision.map(|decision| decision.message).unwrap_or_default();
+        match said.contains("1 kept: 1 fetch no more and work off 1 task.") {
+            true => Ok(()),
+            false => Err(said),
+        }
+    })
+    .await;
+
+    // Work returns: the worker fetches again.
+    let returned = Instant::now();
+    held.publish(2).await;
+    println!("{kind}: two tasks published and started after {:?}", returned.elapsed());
+    held.wait_draining(0, &operator).await;
+    held.wait_fetching(2).await;
+    held.leave_one_on_each().await;
+
+    // The operator is killed, and the next one goes on, or takes it back first.
+    held.wait_draining(1, &operator).await;
+    operator.kill();
+    let operator = Operator::start(&shop.ns.name).await;
+    held.wait_fetching(2).await;
+    held.wait_draining(1, &operator).await;
+
+    // Nobody looks after the pool any more.
+    match over {
+        Over::Deleted => shop.ns.delete("twp/mail").await,
+        Over::Suspended => shop.ns.change_pool("mail", json!({"suspend": true})).await,
+        Over::Observed => shop.ns.change_pool("mail", json!({"mode": "Observe"})).await,
+    }
+    held.wait_draining(0, &operator).await;
+    held.wait_fetching(2).await;
+    let rest: Vec<_> = held.running().await.into_values().flatten().collect();
+    assert_eq!(rest.len(), 2, "the tasks still run");
+    held.release(&rest).await;
+    shop.wait_ended(6).await;
+    let started = shop.list("started").await;
+    assert_eq!(started.len(), 6, "each once: {started:?}\n{}", operator.log());
+}
+
+#[tokio::test]
+async fn on_redis_workers_of_a_deleted_pool_are_given_back() {
+    workers_are_given_back("redis", Over::Deleted).await;
+}
+
+#[tokio::test]
+async fn on_rabbitmq_workers_of_a_suspended_pool_are_given_back() {
+    workers_are_given_back("rabbitmq", Over::Suspended).await;
+}
+
+#[tokio::test]
+async fn workers_of_a_pool_that_only_observes_are_given_back() {
+    workers_are_given_back("redis", Over::Observed).await;
+}
