@@ -83,7 +83,7 @@ async fn workers_that_are_never_idle_go_within_the_longest_tasks_time() {
         let decision = field.ns.pool("w").await?.status.and_then(|status| status.decision);
         let replicas = field.ns.replicas("w").await?;
         match decision {
-            Some(decision) if decision.replicas == replicas && replicas < WORKERS as i32 => Ok(replicas),
+            Some(decision) if decision.replicas == replicas && replicas <= WORKERS as i32 / 2 => Ok(replicas),
             other => Err(format!("{replicas} replicas, {other:?}\n{}", operator.log())),
         }
     })
