@@ -10,16 +10,17 @@ MUSL := x86_64-unknown-linux-musl
 OPERATOR := $(CARGO_TARGET_DIR)/$(MUSL)/release/twp-operator
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test lint unit bed image brokers cluster reality install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo test lint unit bed image brokers cluster interrupt reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
-	@echo "make test      everything: lint, unit, brokers, install, cluster"
-	@echo "make lint | unit | brokers | cluster | install    one part of it"
+	@echo "make test      everything: lint, unit, brokers, install, cluster, interrupt"
+	@echo "make lint | unit | brokers | cluster | interrupt | install    one part of it"
 	@echo "make bench-decisions    the scaling rule against the others' in the simulator; writes target/report and target/figures"
 	@echo "make bench-decide     how long one decision takes"
 	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
 	@echo "make reality   the simulator beside real workers on the test bed; writes target/report and target/figures (8 minutes)"
+	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=waves | thousands | contrast | limit)"
 	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
 	@echo "make down      stops the test bed"
 	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"
@@ -31,7 +32,7 @@ demo: image
 # by themselves: on a new cluster it has to bring its own.
 test: lint unit
 	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
-	code=0; $(MAKE) --no-print-directory brokers install cluster || code=$$?; \
+	code=0; $(MAKE) --no-print-directory brokers install cluster interrupt || code=$$?; \
 	[ $$was = up ] || $(BED) down; exit $$code
 
 lint:
@@ -63,9 +64,18 @@ cluster: bed
 	$(say) "the operator on a real cluster"
 	eval "$$($(BED) env)"; cargo test --locked --test cluster -- --test-threads=4
 
+interrupt: bed
+	$(say) "no task is interrupted"
+	eval "$$($(BED) env)"; cargo test --locked --test interrupt -- --test-threads=3
+
 reality: bed
 	$(say) "the simulator beside real workers"
 	eval "$$($(BED) env)"; cargo test --locked --test reality -- --nocapture --test-threads=1
+
+# One measurement after another; each runs several cells at once. tests/interrupt/bench/mod.rs names the variables.
+bench-waves: bed
+	$(say) "long runs that shrink again and again, beside KEDA's figures"
+	eval "$$($(BED) env)"; cargo test --locked --test waves -- $(addprefix bench::,$(ONLY)) --nocapture --test-threads=1
 
 install: image
 	$(say) "the chart, installed"

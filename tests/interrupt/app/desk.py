@@ -15,11 +15,11 @@ import plans
 from nap import QUEUE, SETTINGS, app, nap, record, records
 
 
-def publish(plan, **settings):
-    """Publishes a plan; the answer comes when all of it is published."""
+def publish(plan, offset=0, **settings):
+    """Publishes a plan, its tasks numbered from `offset`; the answer comes when all of it is published."""
     begin = time.time()
     naps = getattr(plans, plan)(**settings)
-    for number, (at, seconds) in enumerate(naps):
+    for number, (at, seconds) in enumerate(naps, offset):
         time.sleep(max(0, begin + at - time.time()))
         record("submitted", number=number, id=(id := str(uuid.uuid4())), seconds=seconds)
         nap.apply_async((number, seconds), task_id=id, retry=True)

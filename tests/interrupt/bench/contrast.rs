@@ -22,11 +22,11 @@ const WHAT: &str = "the same replicas by kubectl scale";
 #[tokio::test(flavor = "multi_thread")]
 async fn contrast() {
     let cells = vec![
-        (Cell::new(Redis, Late), plan(2, 280)),
-        (Cell::new(Classic, Late).with_management(), plan(2, 280)),
+        (Cell::new(Redis, Late), plan(3, 420)),
+        (Cell::new(Classic, Late).with_management(), plan(3, 420)),
         (Cell::new(Quorum, Early).with_management(), plan(2, 280)),
     ];
-    let outcomes = each(cells, async |cell, plan| {
+    let (outcomes, failed) = each(cells, async |cell, plan| {
         let field = Field::new(cell).await;
         let follow = Follow::new(&field.ns);
         let spec = json!({"minReplicas": 0, "target": {"waitSeconds": 60}, "mode": "Observe"});
@@ -44,6 +44,7 @@ async fn contrast() {
     })
     .await;
     println!("{}", report::waves(&format!("Waves, {WHAT} (/ KEDA's)"), &outcomes));
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// Sets the replicas that the pool speaks of, for ever.

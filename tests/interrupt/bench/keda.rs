@@ -48,7 +48,8 @@ const fn keda(cell: &'static str, tasks: [usize; 4], pods: [usize; 2], seconds: 
     }
 }
 
-/// KEDA's run of this cell, if it was measured.
-pub fn of(cell: &str) -> Option<Keda> {
-    KEDA.into_iter().find(|keda| keda.cell == cell)
+/// KEDA's run of this cell with so many tasks, if it was measured.
+pub fn of(cell: &str, submitted: usize) -> Option<Keda> {
+    KEDA.into_iter()
+        .find(|keda| keda.cell == cell && keda.submitted == submitted)
 }

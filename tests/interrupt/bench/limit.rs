@@ -34,7 +34,7 @@ async fn limit() {
     // A backlog that never ends.
     let plan = json!({"plan": "steady", "every": 0, "tasks": number("TWP_TASKS", 3000), "shortest": 3, "longest": 6});
     let cells = vec![(cell(), plan.clone()), (cell().with_management(), plan)];
-    let rows = each(cells, async |cell, plan| {
+    let (rows, failed) = each(cells, async |cell, plan| {
         // Two cells of one kind; the one that knows the management API is the pool's.
         let pool = cell.management;
         let field = Field::new(cell).await;
@@ -99,6 +99,7 @@ async fn limit() {
     ];
     let cells = rows.iter().map(|row| head.map(|key| row[key].to_string()));
     println!("{}", report::table("Thirty scale-downs, delivery limit 3", head, cells));
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// Down and up, thirty times.

@@ -46,8 +46,9 @@ pub fn number(variable: &str, usual: usize) -> usize {
     })
 }
 
-/// Runs cells, a few at a time, in their order. One that fails says why and does not stop the others.
-pub async fn each<F, T>(cells: Vec<(Cell, Value)>, run: impl Fn(Cell, Value) -> F) -> Vec<T>
+/// Runs cells, a few at a time, in their order. One that fails says why and does not stop the others: the second value
+/// names such cells.
+pub async fn each<F, T>(cells: Vec<(Cell, Value)>, run: impl Fn(Cell, Value) -> F) -> (Vec<T>, Vec<String>)
 where
     F: Future<Output = T> + 'static,
     T: 'static,
@@ -69,10 +70,10 @@ where
             tokio::time::sleep(STAGGER * if place < at_once { place as u32 } else { 0 }).await;
             println!("{name}: begins");
             match spawn_local(running).await {
-                Ok(outcome) => Some(outcome),
+                Ok(outcome) => Ok(outcome),
                 Err(failed) => {
                     println!("{name}: failed: {failed}");
-                    None
+                    Err(name)
                 }
             }
         }
@@ -80,7 +81,14 @@ where
     // On this thread: a run only waits. As tasks of their own, so that a panic ends one run and no other.
     let all = stream::iter(runs).buffered(at_once).collect::<Vec<_>>();
     let outcomes = LocalSet::new().run_until(all).await;
-    outcomes.into_iter().flatten().collect()
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Ok(outcome) => done.push(outcome),
+            Err(name) => failed.push(name),
+        }
+    }
+    (done, failed)
 }
 
 /// The plan of the waves.

@@ -58,7 +58,7 @@ pub fn wave(outcome: &Outcome) -> Value {
         &mut figures,
         &json!({"killed": verdict.interrupted, "restarted": verdict.rerun}),
     );
-    if let Some(keda) = keda::of(&outcome.cell.name()) {
+    if let Some(keda) = keda::of(&outcome.cell.name(), outcome.verdict.submitted) {
         figures["keda"] = json!({
             "submitted": keda.submitted, "finished": keda.finished, "killed": keda.killed, "restarted": keda.restarted,
             "pod_seconds": keda.pod_seconds, "wait_p50": keda.wait_p50, "wait_p95": keda.wait_p95,
@@ -125,7 +125,10 @@ pub fn waves(title: &str, outcomes: &[Outcome]) -> String {
         "stranded",
     ];
     let rows = outcomes.iter().map(|outcome| {
-        let (verdict, keda) = (&outcome.verdict, keda::of(&outcome.cell.name()));
+        let (verdict, keda) = (
+            &outcome.verdict,
+            keda::of(&outcome.cell.name(), outcome.verdict.submitted),
+        );
         let both = |ours: f64, theirs: Option<f64>| match theirs {
             Some(theirs) => format!("{ours:.0} / {theirs:.0}"),
             None => format!("{ours:.0}"),

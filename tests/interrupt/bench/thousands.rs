@@ -35,7 +35,7 @@ fn burst() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands() {
     let cells = cells().into_iter().map(|cell| (cell, burst())).collect();
-    let outcomes = each(cells, async |cell, plan| {
+    let (outcomes, failed) = each(cells, async |cell, plan| {
         let pool = pool(json!({"target": {"waitSeconds": 15}, "scaleDown": {"idleSeconds": 0}}));
         let until = Until {
             limit: Duration::from_secs(3000),
@@ -51,4 +51,5 @@ async fn thousands() {
     .await;
     report::stranded();
     println!("{}", report::waves("Thousands of tasks in bursts", &outcomes));
+    assert!(failed.is_empty(), "{failed:?}");
 }

@@ -27,7 +27,7 @@ fn cells() -> Vec<(Cell, Value)> {
 async fn waves() {
     let cells = cells();
     report::assert_distinct(cells.iter().map(|(cell, _)| cell.name()));
-    let outcomes = each(cells, async |cell, plan| {
+    let (outcomes, failed) = each(cells, async |cell, plan| {
         let pool = pool(json!({"minReplicas": 0, "target": {"waitSeconds": 60}}));
         let (outcome, log) = with_pool(cell, &pool, plan, Until::waves()).await;
         report::keep("waves", &outcome, &log);
@@ -40,4 +40,5 @@ async fn waves() {
         "{}",
         report::waves("Waves of tasks of half a minute (ours / KEDA's)", &outcomes)
     );
+    assert!(failed.is_empty(), "{failed:?}");
 }
