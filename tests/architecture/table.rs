@@ -32,7 +32,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     (
         "workers",
         &["work", "scaling"],
-        &["kube", "k8s_openapi", "serde_json", "tokio"],
+        &["jiff", "kube", "k8s_openapi", "serde_json", "tokio"],
     ),
     (
         "telemetry",

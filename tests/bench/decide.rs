@@ -66,6 +66,7 @@ impl Pool {
                 replicas: 12,
                 ready: 12,
                 rollout: false,
+                drains: false,
                 busy_pods: 12,
                 workers_heard: true,
                 slots: Some(4),

@@ -143,7 +143,7 @@ impl World {
     /// Workers fetch, run, read their post, and beat.
     fn work(&mut self) {
         let now = self.now;
-        let beat = now.as_millis() % 2000 == 0;
+        let beat = now.as_millis().is_multiple_of(2000);
         for body in &mut self.bodies {
             body.running.retain(|end| *end > now);
             let due: Vec<_> = body.post.iter().filter(|(at, _)| *at <= now).cloned().collect();

@@ -1,6 +1,7 @@
-use std::{cmp::Reverse, sync::LazyLock, time::Duration};
+mod means;
+mod order;
 
-use proptest::prelude::*;
+use std::{sync::LazyLock, time::Duration};
 
 use super::*;
 use crate::workers::pod::{Drain, Readiness};
@@ -325,53 +326,6 @@ fn a_busy_pod_that_is_not_ready_goes_first_whatever_its_cost_so_it_is_emptied_fi
 }
 
 #[test]
-fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
-    let pods = [pod("a"), pod("b"), pod("c")];
-    let mut old = beats(0);
-    old.fresh = false;
-    let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
-    let first = plan(&look(&pods, &seen, Means::Heartbeats, 0));
-    assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
-    assert!(first.stances.values().all(|stance| *stance == Stance::Watch));
-    let pods = [pod("a"), marked("b"), pod("c")];
-    assert_eq!(plan(&look(&pods, &seen, Means::Heartbeats, 0)).allowed, 2);
-}
-
-#[test]
-fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
-    let deaf = |running| PodWork {
-        deaf: true,
-        ..beats(running)
-    };
-    assert_eq!(
-        marks(&planned(&[pod("a")], &work([("a", deaf(0))]), 0)),
-        [("a", true, Some(FIRST))]
-    );
-    assert_eq!(marks(&planned(&[pod("a")], &work([("a", deaf(1))]), 0)), []);
-}
-
-#[test]
-fn where_nobody_is_heard_all_may_go() {
-    let nobody = plan(&look(&[pod("a"), pod("b")], &work([]), Means::Nothing, 0));
-    assert_eq!(marks(&nobody), [("a", true, Some(FIRST)), ("b", true, Some(FIRST))]);
-}
-
-#[test]
-fn a_busy_pod_may_go_if_its_grace_period_covers_the_longest_task() {
-    let grace = |name, seconds| Pod {
-        grace: Duration::from_secs(seconds),
-        ..pod(name)
-    };
-    let pods = [grace("a", 30), grace("b", 29)];
-    let seen = work([("a", beats(1)), ("b", beats(1))]);
-    let plan = plan(&Look {
-        graceful: Some(Duration::from_secs(30)),
-        ..look(&pods, &seen, Means::Heartbeats, 0)
-    });
-    assert_eq!(marks(&plan), [("a", true, Some(FIRST))]);
-}
-
-#[test]
 fn nothing_goes_while_pods_of_two_templates_are_there() {
     let mut other = marked("b");
     other.owner = "another".into();
@@ -408,97 +362,4 @@ fn another_writer_of_the_cost_is_noticed() {
     let plan = planned(&[pod], &work([("a", tells(0, 0, long_since()))]), 0);
     assert_eq!(plan.conflict.as_deref(), Some("a"));
     assert_eq!(marks(&plan), [("a", true, Some(FIRST))], "it is written again first");
-}
-
-/// A pod with all that the ReplicaSet controller looks at.
-#[derive(Clone, Debug)]
-struct Ranked {
-    pod: Pod,
-    work: Option<PodWork>,
-    /// Pods of the same owner on its node; restarts; seconds since it was created.
-    rest: (u8, u8, u32),
-}
-
-impl Ranked {
-    /// `ActivePodsWithRanks.Less` as a key: what sorts first goes first.
-    fn rank(&self) -> impl Ord + use<> {
-        (
-            self.pod.readiness.class(),
-            self.pod.cost.unwrap_or(0),
-            Reverse(self.rest),
-        )
-    }
-
-    /// What the worker said, believed to the letter.
-    fn holds_nothing(&self) -> bool {
-        match &self.work {
-            None => self.pod.readiness.holds_nothing_if_silent(),
-            Some(work) if work.deaf => work.fresh && work.running == 0,
-            Some(work) => {
-                let empty = |told: &Told| told.stopped_since.is_some() && told.running == 0 && told.reserved == 0;
-                work.fresh && work.running == 0 && work.told.as_ref().is_some_and(empty)
-            }
-        }
-    }
-}
-
-prop_compose! {
-    fn any_work()(
-        running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), told in any::<bool>(), fresh in any::<bool>(),
-        deaf in prop::bool::weighted(0.1),
-    ) -> PodWork {
-        let said = tells(running, reserved, stopped.then(long_since).flatten());
-        PodWork { fresh, deaf, told: said.told.clone().filter(|_| told), ..said }
-    }
-}
-
-prop_compose! {
-    fn any_pod()(
-        work in prop::option::of(any_work()), rest in any::<(u8, u8, u32)>(),
-        readiness in prop::sample::select(vec![Readiness::Unassigned, Readiness::Pending, Readiness::Down,
-            Readiness::Booting, Readiness::NotReady, Readiness::Ready, Readiness::Ready, Readiness::Ready]),
-        cost in prop::sample::select(vec![None, None, Some(FIRST), Some(-7), Some(100)]),
-        terminating in prop::bool::weighted(0.1), begun in any::<bool>(), empty in any::<bool>(),
-    ) -> Ranked {
-        let drain = begun.then(|| Drain { empty, ..stopped("").drain.unwrap() });
-        let pod = Pod { readiness, cost, terminating, drain, ..Pod::default() };
-        Ranked { pod, work, rest }
-    }
-}
-
-proptest! {
-    /// Whatever the pods and what is known of them: what a ReplicaSet removes, once the marks are written, holds nothing.
-    #[test]
-    fn no_pod_goes_that_may_hold_something(mut set in prop::collection::vec(any_pod(), 0..12), to in 0_u32..12) {
-        for (number, ranked) in set.iter_mut().enumerate() {
-            ranked.pod.name = format!("pod-{number}");
-        }
-        let known: Work = set.iter().filter_map(|one| Some((one.pod.name.clone(), one.work.clone()?))).collect();
-        let mut last = None;
-        for _ in 0..3 {
-            let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
-            let plan = planned(&pods, &known, to);
-            let stopping = plan.stances.values().filter(|stance| matches!(stance, Stance::Stop(_))).count();
-            let there = pods.iter().filter(|pod| !pod.terminating).count();
-            prop_assert!(stopping <= there.saturating_sub(to as usize), "more told to stop than are to go");
-            for mark in &plan.marks {
-                for ranked in set.iter_mut().filter(|ranked| ranked.pod.name == mark.pod) {
-                    (ranked.pod.drain, ranked.pod.cost) = (mark.drain.clone(), mark.cost);
-                }
-            }
-            let done = plan.marks.is_empty();
-            last = Some((plan, there));
-            if done {
-                break;
-            }
-        }
-        let Some((plan, there)) = last else { return Ok(()) };
-        prop_assert!(plan.marks.is_empty(), "it comes to an end: {plan:?}");
-        prop_assert!(plan.allowed >= to.min(u32::try_from(there).unwrap()));
-        set.retain(|ranked| !ranked.pod.terminating);
-        set.sort_by_key(Ranked::rank);
-        for gone in set.iter().take(there.saturating_sub(plan.allowed as usize)) {
-            prop_assert!(gone.holds_nothing(), "{gone:?} was removed by {plan:?}");
-        }
-    }
 }

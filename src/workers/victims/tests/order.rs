@@ -1,0 +1,100 @@
+//! Whatever the pods: what a ReplicaSet removes holds nothing.
+
+use std::cmp::Reverse;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A pod with all that the ReplicaSet controller looks at.
+#[derive(Clone, Debug)]
+struct Ranked {
+    pod: Pod,
+    work: Option<PodWork>,
+    /// Pods of the same owner on its node; restarts; seconds since it was created.
+    rest: (u8, u8, u32),
+}
+
+impl Ranked {
+    /// `ActivePodsWithRanks.Less` as a key: what sorts first goes first.
+    fn rank(&self) -> impl Ord + use<> {
+        (
+            self.pod.readiness.class(),
+            self.pod.cost.unwrap_or(0),
+            Reverse(self.rest),
+        )
+    }
+
+    /// What the worker said, believed to the letter.
+    fn holds_nothing(&self) -> bool {
+        match &self.work {
+            None => self.pod.readiness.holds_nothing_if_silent(),
+            Some(work) if work.deaf => work.fresh && work.running == 0,
+            Some(work) => {
+                let empty = |told: &Told| told.stopped_since.is_some() && told.running == 0 && told.reserved == 0;
+                work.fresh && work.running == 0 && work.told.as_ref().is_some_and(empty)
+            }
+        }
+    }
+}
+
+prop_compose! {
+    fn any_work()(
+        running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), told in any::<bool>(), fresh in any::<bool>(),
+        deaf in prop::bool::weighted(0.1),
+    ) -> PodWork {
+        let said = tells(running, reserved, stopped.then(long_since).flatten());
+        PodWork { fresh, deaf, told: said.told.clone().filter(|_| told), ..said }
+    }
+}
+
+prop_compose! {
+    fn any_pod()(
+        work in prop::option::of(any_work()), rest in any::<(u8, u8, u32)>(),
+        readiness in prop::sample::select(vec![Readiness::Unassigned, Readiness::Pending, Readiness::Down,
+            Readiness::Booting, Readiness::NotReady, Readiness::Ready, Readiness::Ready, Readiness::Ready]),
+        cost in prop::sample::select(vec![None, None, Some(FIRST), Some(-7), Some(100)]),
+        terminating in prop::bool::weighted(0.1), begun in any::<bool>(), empty in any::<bool>(),
+    ) -> Ranked {
+        let drain = begun.then(|| Drain { empty, ..stopped("").drain.unwrap() });
+        let pod = Pod { readiness, cost, terminating, drain, ..Pod::default() };
+        Ranked { pod, work, rest }
+    }
+}
+
+proptest! {
+    /// Whatever the pods and what is known of them: what a ReplicaSet removes, once the marks are written, holds nothing.
+    #[test]
+    fn no_pod_goes_that_may_hold_something(mut set in prop::collection::vec(any_pod(), 0..12), to in 0_u32..12) {
+        for (number, ranked) in set.iter_mut().enumerate() {
+            ranked.pod.name = format!("pod-{number}");
+        }
+        let known: Work = set.iter().filter_map(|one| Some((one.pod.name.clone(), one.work.clone()?))).collect();
+        let mut last = None;
+        for _ in 0..3 {
+            let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
+            let plan = planned(&pods, &known, to);
+            let stopping = plan.stances.values().filter(|stance| matches!(stance, Stance::Stop(_))).count();
+            let there = pods.iter().filter(|pod| !pod.terminating).count();
+            prop_assert!(stopping <= there.saturating_sub(to as usize), "more told to stop than are to go");
+            for mark in &plan.marks {
+                for ranked in set.iter_mut().filter(|ranked| ranked.pod.name == mark.pod) {
+                    (ranked.pod.drain, ranked.pod.cost) = (mark.drain.clone(), mark.cost);
+                }
+            }
+            let done = plan.marks.is_empty();
+            last = Some((plan, there));
+            if done {
+                break;
+            }
+        }
+        let Some((plan, there)) = last else { return Ok(()) };
+        prop_assert!(plan.marks.is_empty(), "it comes to an end: {plan:?}");
+        prop_assert!(plan.allowed >= to.min(u32::try_from(there).unwrap()));
+        set.retain(|ranked| !ranked.pod.terminating);
+        set.sort_by_key(Ranked::rank);
+        for gone in set.iter().take(there.saturating_sub(plan.allowed as usize)) {
+            prop_assert!(gone.holds_nothing(), "{gone:?} was removed by {plan:?}");
+        }
+    }
+}
