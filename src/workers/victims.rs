@@ -15,6 +15,9 @@ const IDLE: Duration = Duration::from_secs(2);
 /// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;
 
+/// No more pods are on their way out at once: more answers than theirs would not be read in time.
+const AT_ONCE: usize = 64;
+
 /// How it is known that a pod runs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
@@ -102,7 +105,7 @@ pub fn plan(look: &Look) -> Plan {
     let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
     let count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
     let surplus = match look.to < look.from && !rollout {
-        true => count.saturating_sub(look.to) as usize,
+        true => (count.saturating_sub(look.to) as usize).min(AT_ONCE),
         false => 0,
     };
     pods.sort_by_cached_key(|pod| rank(pod, look));

@@ -356,6 +356,14 @@ fn a_pod_that_is_being_deleted_is_no_replica() {
 }
 
 #[test]
+fn no_more_are_on_their_way_out_at_once_than_can_be_looked_after() {
+    let pods: Vec<_> = (0..200).map(|number| pod(&format!("pod-{number}"))).collect();
+    let all = pods.iter().map(|pod| (pod.name.clone(), beats(0))).collect();
+    let plan = planned(&pods, &all, 0);
+    assert_eq!((plan.stances.len(), plan.allowed), (64, 200));
+}
+
+#[test]
 fn another_writer_of_the_cost_is_noticed() {
     let mut pod = marked("a");
     pod.cost = Some(50);
