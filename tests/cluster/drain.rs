@@ -17,6 +17,7 @@ use crate::{
 /// Two slots a pod, and a replica for every two tasks: two pods with one task each are one too many.
 fn spec() -> Value {
     json!({"maxReplicas": 2, "target": {"backlogPerReplica": 2}, "worker": {"concurrency": 2},
+        "protectFromDisruption": true,
         "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}})
 }
 
@@ -93,6 +94,28 @@ impl Held<'_> {
         .await
     }
 
+    /// Waits until node autoscalers are asked to leave so many pods alone.
+    async fn wait_protected(&self, pods: usize, operator: &Operator) {
+        let asked = [
+            ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
+            ("karpenter.sh/do-not-disrupt", "true"),
+        ];
+        eventually(&format!("{pods} pods are protected"), LONG, async || {
+            let all = self.shop.ns.pods("app=mail").await;
+            let protected = all.iter().filter(|pod| {
+                let annotations = pod.metadata.annotations.clone().unwrap_or_default();
+                asked
+                    .iter()
+                    .all(|(key, value)| annotations.get(*key).is_some_and(|found| found == value))
+            });
+            match protected.count() {
+                seen if seen == pods => Ok(()),
+                seen => Err(format!("{seen} are\n{}", operator.log())),
+            }
+        })
+        .await;
+    }
+
     /// Waits until so many workers fetch from the queue, by their own word, and no others are there.
     async fn wait_fetching(&self, workers: usize) {
         eventually(
@@ -134,6 +157,8 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     held.publish(4).await;
     assert_eq!(held.running().await.len(), 2, "two pods with two tasks each");
 
+    held.wait_protected(2, &operator).await;
+
     // One task on each: one of the two is emptied, and the sentence says so.
     held.leave_one_on_each().await;
     held.wait_draining(1, &operator).await;
@@ -169,6 +194,7 @@ async fn workers_are_given_back(kind: &str, over: Over) {
         Over::Observed => shop.ns.change_pool("mail", json!({"mode": "Observe"})).await,
     }
     held.wait_draining(0, &operator).await;
+    held.wait_protected(0, &operator).await;
     held.wait_fetching(2).await;
     let rest: Vec<_> = held.running().await.into_values().flatten().collect();
     assert_eq!(rest.len(), 2, "the tasks still run");
