@@ -28,8 +28,6 @@ use crate::{
 const FIRST: Duration = Duration::from_secs(1);
 /// How soon a scale-down that busy pods held up is tried again.
 const KEPT_AGAIN: Duration = Duration::from_secs(2);
-/// How soon pods on their way out are looked at again.
-const LEAVING_AGAIN: Duration = Duration::from_millis(500);
 
 impl Desk {
     /// Reads the pool's references in a task of its own, unless that is under way or was a short while ago.
@@ -85,7 +83,6 @@ impl Desk {
     pub(super) fn write(&mut self, id: SubscriberId, job: Job) {
         let Some(entry) = self.pools.get_mut(id) else { return };
         entry.tasks.writing = true;
-        entry.leaving.left = false;
         entry.hold.restoring = entry.hold.overwritten.clone();
         let (client, inbox) = (self.client.clone(), self.inbox.clone());
         tokio::spawn(async move {
@@ -103,7 +100,7 @@ impl Desk {
             if let Some(pod) = plan.conflict.clone() {
                 entry.leaving.conflict = Some((now.moment, pod));
             }
-            entry.leaving.plan = plan;
+            entry.leaving.saw(plan);
         }
         let deed = outcome.deed;
         let key = entry.identity.key.clone();
@@ -192,7 +189,7 @@ impl Desk {
         }
         if entry.leaving.unfinished() {
             entry.hold.not_before = match entry.hold.failures {
-                0 => now.moment + LEAVING_AGAIN,
+                0 => now.moment + entry.leaving.again_in(),
                 _ => entry.hold.not_before,
             };
         }

@@ -113,6 +113,8 @@ pub struct Leaving {
     pub plan: Plan,
     /// A process before this one left some; no plan has been made since.
     pub left: bool,
+    /// So many looks in a row found the same.
+    same: u32,
     /// The decision of the last look at them.
     pub to: u32,
     /// How pods are looked after.
@@ -126,6 +128,22 @@ pub struct Leaving {
 }
 
 impl Leaving {
+    /// Takes the last look's plan in.
+    pub fn saw(&mut self, plan: Plan) {
+        self.same = if plan == self.plan {
+            self.same.saturating_add(1)
+        } else {
+            0
+        };
+        self.plan = plan;
+        self.left = false;
+    }
+
+    /// How soon to look again: the less often, the longer nothing changes. Every look is a call to the API server.
+    pub fn again_in(&self) -> Duration {
+        LOOK_AGAIN.saturating_mul(1 << (self.same / 3).min(2))
+    }
+
     /// There is something to look after.
     pub fn unfinished(&self) -> bool {
         self.left || self.plan.unfinished
@@ -142,6 +160,9 @@ impl Leaving {
         self.refused.is_some_and(|at| now.saturating_sub(at) < REFUSED)
     }
 }
+
+/// How soon pods on their way out are looked at again; up to four times as much while nothing changes.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// For so long after it was last seen another writer of deletion costs is told of.
 const CONFLICT: Duration = Duration::from_secs(600);
