@@ -109,7 +109,11 @@ async fn attempt(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<
             false => Deed::None,
         };
         if job.unfinished {
-            look(client, job, seen).await?;
+            let looked = look(client, job, seen).await;
+            // What was written is written; the look is made again.
+            if deed == Deed::None {
+                looked?;
+            }
         }
         return Ok(deed);
     }
