@@ -60,7 +60,8 @@ async fn while_emptied_workers_go_or_are_called_back() {
 #[tokio::test]
 async fn at_any_time() {
     let mut trial = Trial::new(Cell::new(Broker::Redis, Acks::Late)).await;
-    let mut drawn = Random::new(7, 0);
+    let seed = std::env::var("TWP_SEED").map_or(7, |seed| seed.parse().expect("TWP_SEED is a number"));
+    let mut drawn = Random::new(seed, 0);
     for _ in 0..4 {
         trial
             .kill_after(Duration::from_secs_f64(drawn.uniform(0.0, 10.0)))
