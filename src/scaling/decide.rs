@@ -272,7 +272,8 @@ impl Chooser<'_> {
             |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
         let slots = policy.slots.or(seen.slots);
         if seen.workers_heard && seen.drains && slots.is_some() {
-            carriers(work.running, slots.unwrap_or(1))
+            // The maximum is the user's word: running work is not interrupted by it, but it keeps no more either.
+            carriers(work.running, slots.unwrap_or(1)).min(self.limits.max)
         } else if seen.workers_heard {
             let running = policy.slots.map_or(0, |slots| carriers(work.running, slots));
             seen.busy_pods.max(running)

@@ -104,7 +104,9 @@ pub fn plan(look: &Look) -> Plan {
     let mut pods: Vec<&Pod> = look.pods.iter().filter(|pod| !pod.terminating).collect();
     let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
     let count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
-    let surplus = match look.to < look.from && !rollout {
+    // Down to none of them it does not matter whose they are.
+    let unclear = rollout && look.to > 0;
+    let surplus = match look.to < look.from && !unclear {
         true => (count.saturating_sub(look.to) as usize).min(AT_ONCE),
         false => 0,
     };
@@ -140,7 +142,8 @@ pub fn plan(look: &Look) -> Plan {
     order.sort();
     let safe = order.iter().take_while(|(_, _, safe)| *safe).count();
     let least = count.saturating_sub(u32::try_from(safe).unwrap_or(u32::MAX));
-    plan.allowed = match rollout && look.to < look.from {
+    let unsafe_mix = rollout && safe < pods.len();
+    plan.allowed = match unsafe_mix && look.to < look.from {
         true => look.from,
         false => least.max(look.to).min(look.from.max(look.to)),
     };

@@ -124,6 +124,10 @@ fn running_work_is_never_interrupted() {
     row("busy pods are not trusted then", p(), &later(at(200., 10).running(1, 9).unheard()), 1, Backlog);
     row("never more than there are", p(), &later(at(200., 3).reserved(90).unheard()), 9, Backlog);
     row("above the maximum", pool(0, 4, 10), &later(at(200., 10).running(7, 7)), 7, RunningWork);
+    let drains = |seen| Observation { drains: true, ..seen };
+    row("workers that can be emptied: only the room counts", p(), &later(drains(at(200., 10).running(9, 7))), 3, RunningWork);
+    row("and no more than the maximum", pool(0, 2, 10), &later(drains(at(200., 10).running(9, 7))), 2, RunningWork);
+    row("slots unknown: busy pods stay", Policy { slots: None, ..p() }, &later(drains(at(200., 10).running(9, 7))), 7, RunningWork);
     row("idle, yet a pod is busy", p(), &later(Observation { busy_pods: 2, ..at(200., 10) }), 2, RunningWork);
     row("0 slots are 1", Policy { slots: Some(0), ..p() }, &later(at(200., 10).running(3, 1)), 3, RunningWork);
     row("unknown slots: the workers' word counts", Policy { slots: None, ..p() }, &later(at(200., 10).running(9, 2)), 2, RunningWork);

@@ -330,9 +330,15 @@ fn nothing_goes_while_pods_of_two_templates_are_there() {
     let mut other = marked("b");
     other.owner = "another".into();
     let seen = work([("a", tells(0, 0, None)), ("b", tells(0, 0, long_since()))]);
-    let plan = planned(&[pod("a"), other], &seen, 0);
+    let pods = [pod("a"), other.clone()];
+    let plan = planned(&pods, &seen, 1);
     assert_eq!((plan.allowed, plan.waits_for.rollout), (2, true));
     assert!(matches!(plan.stances["b"], Stance::Resume(_)));
+    // Down to none it does not matter who goes first: once all hold nothing they may.
+    assert_eq!(planned(&pods, &seen, 0).stances["a"], stop());
+    assert_eq!(planned(&pods, &seen, 0).allowed, 2);
+    let empty = work([("a", tells(0, 0, long_since())), ("b", tells(0, 0, long_since()))]);
+    assert_eq!(planned(&[marked("a"), other], &empty, 0).allowed, 0);
 }
 
 #[test]
