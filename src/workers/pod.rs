@@ -53,7 +53,7 @@ pub enum Readiness {
     Pending,
     /// It is not ready, and no container runs: it crashed, or its image is missing.
     Down,
-    /// It is not ready, but its containers run, and began to within the last [`BOOT`]: it may fetch a task any moment.
+    /// It is not ready, but its containers run, and began to within the last minute: it may fetch a task any moment.
     Booting,
     /// It is not ready, and its containers have run for longer.
     NotReady,
@@ -91,7 +91,7 @@ pub struct Drain {
     /// The deletion cost that it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<i32>,
-    /// It holds nothing any more, and has the cost [`FIRST`].
+    /// It holds nothing any more, and has the lowest cost.
     #[serde(default)]
     pub empty: bool,
 }
