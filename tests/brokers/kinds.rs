@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use taskworkerpool::work::{Attention, Moment, Stance, Tally};
+use taskworkerpool::work::{Moment, Stance, Tally};
 use tokio::time::sleep;
 
 use crate::support::{
@@ -44,7 +44,7 @@ struct Subject {
 
 impl Subject {
     fn attend(&self, stance: Stance) {
-        self.watch.attend(Attention::from([(self.pod.clone(), stance)]));
+        self.watch.attend(&self.pod, stance);
     }
 
     /// The samples since then.
@@ -241,7 +241,7 @@ async fn a_silent_solo_worker_is_unknown_and_not_idle() {
             .ok_or_else(String::new)
     })
     .await;
-    watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+    watch.attend(&pod, Stance::Watch);
     // The last ones let it speak now and then, but not for long.
     for (count, seconds) in [(1, 40), (8, 3)] {
         bench.publish(&app, json!({"count": count, "seconds": seconds})).await;

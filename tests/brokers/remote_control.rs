@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::join_all;
 use serde_json::json;
-use taskworkerpool::work::{Attention, Moment, Stance, Told};
+use taskworkerpool::work::{Moment, Stance, Told};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
@@ -32,7 +32,7 @@ impl<'a> Patient<'a> {
     }
 
     fn attend(&self, stance: Stance) {
-        self.watch.attend(Attention::from([(self.pod.clone(), stance)]));
+        self.watch.attend(&self.pod, stance);
     }
 
     fn queues(&self) -> BTreeSet<String> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use taskworkerpool::work::{Attention, SampleError, Stance, Tally, celery::CeleryConfig};
+use taskworkerpool::work::{SampleError, Stance, Tally, celery::CeleryConfig};
 use tokio::time::sleep;
 
 use crate::support::celery::{App, Bench, README, Watch, address};
@@ -62,13 +62,13 @@ async fn sees(what: &str, watch: &Watch, step: usize, counted: impl Fn(&Tally) -
 async fn obeys(what: &str, watch: &Watch, pod: &str, app: &App) {
     let queues = || std::collections::BTreeSet::from([app.queue.clone()]);
     let consumes = |tally: &Tally| Some(tally.pods.get(pod)?.told.clone()?.consumes);
-    watch.attend(Attention::from([(pod.to_owned(), Stance::Stop(queues()))]));
+    watch.attend(pod, Stance::Stop(queues()));
     watch
         .settles(&format!("{what}: it stops"), |tally| {
             consumes(tally).is_some_and(|queues| queues.is_empty())
         })
         .await;
-    watch.attend(Attention::from([(pod.to_owned(), Stance::Resume(queues()))]));
+    watch.attend(pod, Stance::Resume(queues()));
     watch
         .settles(&format!("{what}: it fetches again"), |tally| {
             consumes(tally) == Some(queues())
@@ -99,7 +99,7 @@ async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty
         assert_eq!(bench.redis_cli(&rule).await, "OK");
         let url = format!("redis://{name}:p%2F%3A%40%25%23w@{}/7", bench.redis);
         let watch = Watch::new(address(&url, None), app.config());
-        watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+        watch.attend(&pod, Stance::Watch);
         // Who cannot ask takes what runs for acknowledged, and counts it on top.
         let all = if step == 1 { 11 } else { 9 };
         let counted = |tally: &Tally| tally.work.outstanding() == all && (step < 2 || tally.slots == Some(2));
@@ -148,7 +148,7 @@ async fn on_rabbitmq_the_rights_of_the_readme_suffice() {
             let [url, management] = user(&bench, &rabbit, STEPS[step], rights).await;
             for with in [None, Some(management.as_str())] {
                 let watch = Watch::new(address(&url, with), app.config());
-                watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+                watch.attend(&pod, Stance::Watch);
                 // Without management nobody sees what workers hold but they themselves.
                 let all = with.is_some() || step == 2;
                 let outstanding = if step == 1 { 22 } else { 20 };
@@ -162,7 +162,7 @@ async fn on_rabbitmq_the_rights_of_the_readme_suffice() {
         let rights = [configure, permissions[1][1].clone(), read];
         let [url, _] = user(&bench, &rabbit, "mute", &rights).await;
         let watch = Watch::new(address(&url, None), app.config());
-        watch.attend(Attention::from([(pod.clone(), Stance::Watch)]));
+        watch.attend(&pod, Stance::Watch);
         let refused = watch
             .settles("remote control is refused", |tally| tally.control_refused)
             .await;

@@ -8,7 +8,7 @@ use std::{
 use taskworkerpool::{
     broker::{Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn},
     work::{
-        Attention, Moment, SampleError, Tally,
+        Care, Moment, SampleError, Tally,
         celery::{BrokerKind, Celery, CeleryConfig},
     },
 };
@@ -69,8 +69,13 @@ impl Watch {
         }
     }
 
-    /// Looks after these pods from now on.
-    pub fn attend(&self, attention: Attention) {
+    /// Looks after this pod from now on, and after no other.
+    pub fn attend(&self, pod: &str, stance: Stance) {
+        let care = Care {
+            stance,
+            since: self.now(),
+        };
+        let attention = [(pod.to_owned(), care)].into();
         self.sampler.send(Subscription::Attend { id: 1, attention });
     }
 
