@@ -39,7 +39,8 @@ lint:
 	$(say) "format and lints"
 	@command -v cargo >/dev/null || { echo "missing: cargo 1.89 or newer (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
-	cargo clippy --locked --all-targets --test '*' --features bound -- -D warnings
+	cargo clippy --locked --all-targets --features bound -- -D warnings
+	cargo clippy --locked --test '*' --features bound -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --features bound
 
 unit:

@@ -8,7 +8,7 @@ use std::{
 use taskworkerpool::{
     broker::{Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn},
     work::{
-        Care, Moment, SampleError, Tally,
+        Care, Moment, SampleError, Stance, Tally,
         celery::{BrokerKind, Celery, CeleryConfig},
     },
 };
