@@ -177,7 +177,11 @@ async fn look_as_a_user(shop: &Stage) {
         let good = ["mail", "TARGET", "WHY", "need 3 replicas at 10 each."]
             .iter()
             .all(|part| seen.contains(part));
-        if good { Ok(println!("{seen}")) } else { Err(seen) }
+        if !good {
+            return Err(seen);
+        }
+        println!("{seen}");
+        Ok(())
     })
     .await;
     let seen = shop.ns.kubectl(&["describe", "twp", "mail"]).await;

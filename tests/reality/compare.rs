@@ -39,9 +39,12 @@ impl Row {
     }
 }
 
+/// What is read off a run.
+type Figure = fn(&Course) -> f64;
+
 /// All figures of both runs.
 pub fn compare(real: &Course, simulated: &Course) -> Vec<Row> {
-    let figures: [(_, fn(&Course) -> f64, _); 4] = [
+    let figures: [(_, Figure, _); 4] = [
         ("pod-seconds", |course| pod_seconds(&course.replicas), 0.0),
         ("most replicas", peak, 0.0),
         ("mean wait, s", |course| mean(&waits(course)), 1.0),
