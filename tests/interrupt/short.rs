@@ -13,7 +13,7 @@ use crate::{
     support::figures,
 };
 
-const DOWNS: usize = 5;
+const DOWNS: usize = 3;
 
 #[tokio::test]
 async fn redis_late_processes() {
