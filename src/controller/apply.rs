@@ -154,7 +154,7 @@ async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32
             pods: &pods,
             work: &tally.pods,
             attention: &job.attention,
-            means: means(&tally, job.refused),
+            means: Means::of(&tally, job.refused),
             from: job.from,
             to: job.to,
             graceful: job.graceful,
@@ -171,15 +171,6 @@ async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32
         }
     }
     Ok(job.from)
-}
-
-/// What can be known of the pods, and done.
-pub fn means(tally: &Tally, refused: bool) -> Means {
-    match () {
-        () if tally.pods.is_empty() => Means::Nothing,
-        () if refused || tally.control_refused => Means::Heartbeats,
-        () => Means::RemoteControl,
-    }
 }
 
 /// Server-side apply on `/scale`, forced: whoever set the number before, it is ours now. Always a number: an empty Scale

@@ -11,7 +11,6 @@ use tokio::{
 };
 
 use super::{
-    apply::means,
     pool::{Key, Pool},
     registry::sampler,
     resolve, validate,
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     broker::{Address, Clock, SubscriberId, Subscription},
     work::{Attention, Tally},
-    workers::{self, Look, pods},
+    workers::{self, Look, Means, pods},
 };
 
 /// How often pods and workers are looked at.
@@ -104,7 +103,7 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
             pods: &found,
             work: &tally.pods,
             attention: &told,
-            means: means(&tally, false),
+            means: Means::of(&tally, false),
             from: 0,
             to: 0,
             graceful: None,

@@ -7,7 +7,7 @@ use super::{
     drain::{Next, leave, stay},
     pod::{FIRST, Mark, Pod},
 };
-use crate::work::{Attention, Care, Moment, PodWork, Stance, Told};
+use crate::work::{Attention, Care, Moment, PodWork, Stance, Tally, Told};
 
 /// A worker that has run nothing for so long does not merely pause between two short tasks.
 const IDLE: Duration = Duration::from_secs(2);
@@ -27,6 +27,17 @@ pub enum Means {
     Heartbeats,
     /// They beat, answer, and can be told to stop.
     RemoteControl,
+}
+
+impl Means {
+    /// By the last count, and whether remote control was refused lately.
+    pub fn of(tally: &Tally, refused: bool) -> Self {
+        match () {
+            () if tally.pods.is_empty() => Self::Nothing,
+            () if refused || tally.control_refused => Self::Heartbeats,
+            () => Self::RemoteControl,
+        }
+    }
 }
 
 /// All that a plan may know.

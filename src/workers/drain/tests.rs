@@ -75,7 +75,7 @@ struct World {
     signals: Vec<(Moment, Signal)>,
     attention: Attention,
     /// Wished, and not known to the framework yet: a sample was under way.
-    wished: Option<(Attention, Moment)>,
+    wished: Option<Attention>,
     last: Tally,
     born: u32,
     calm: bool,
@@ -257,8 +257,9 @@ impl World {
         // A job may come before the next sample, or during one.
         if self.calm || !self.dice.once_in(4) {
             let late = !self.calm && self.dice.once_in(4);
-            if let Some((wished, at)) = self.wished.take_if(|_| !late) {
-                self.celery.attend(wished, at);
+            // It comes when the sampler takes it in, not when it was wished.
+            if let Some(wished) = self.wished.take_if(|_| !late) {
+                self.celery.attend(wished, self.now);
             }
             self.last = self.sample();
         }
@@ -313,7 +314,7 @@ impl World {
         let wished = attention(&self.attention, &stances, self.now);
         if wished != self.attention {
             self.attention.clone_from(&wished);
-            self.wished = Some((wished, self.now));
+            self.wished = Some(wished);
         }
     }
 

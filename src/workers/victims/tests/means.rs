@@ -3,6 +3,23 @@
 use super::*;
 
 #[test]
+fn what_can_be_done_follows_from_what_is_heard_and_what_is_refused() {
+    let heard = |control_refused| Tally {
+        pods: work([("a", beats(0))]),
+        control_refused,
+        ..Tally::default()
+    };
+    for (tally, refused, means) in [
+        (Tally::default(), true, Means::Nothing),
+        (heard(true), false, Means::Heartbeats),
+        (heard(false), true, Means::Heartbeats),
+        (heard(false), false, Means::RemoteControl),
+    ] {
+        assert_eq!(Means::of(&tally, refused), means);
+    }
+}
+
+#[test]
 fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let pods = [pod("a"), pod("b"), pod("c")];
     let mut old = beats(0);
