@@ -15,10 +15,14 @@ mod drain;
 mod eta;
 #[path = "cluster/hands.rs"]
 mod hands;
+#[path = "cluster/misfortune.rs"]
+mod misfortune;
 #[path = "cluster/process.rs"]
 mod process;
 #[path = "cluster/references.rs"]
 mod references;
+#[path = "cluster/removal.rs"]
+mod removal;
 #[path = "cluster/running.rs"]
 mod running;
 #[path = "cluster/shop.rs"]

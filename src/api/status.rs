@@ -52,9 +52,9 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scale: Option<LastScale>,
 
-    /// Conditions: `Ready` says that the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited`, `Degraded`,
-    /// `QueuesFound`, `QueueBlocked`, `TargetFeasible`, `Fallback` and `TargetConflict` say the rest; `Reconciling` and `Stalled` appear
-    /// only while they are true.
+    /// Conditions: `Ready` says that the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited` and `Degraded` say
+    /// the rest. Others appear only while there is something to say: `QueuesFound`, `QueueBlocked`, `TargetFeasible`,
+    /// `Fallback`, `TargetConflict`, `DrainAvailable`, `DeletionCostConflict`, `Reconciling` and `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -188,6 +188,9 @@ fn by_wait(case: &Case, work: &Work) -> String {
             "Pods start in {}, later than the target of {target}: {replicas} for what may arrive meanwhile",
             seconds(rounded(answer.startup)),
         ),
+        _ if waiting == 0 && work.in_flight == 0 => {
+            format!("Nothing waits or runs now: {replicas} for what may still come at the recent rate")
+        }
         _ if waiting == 0 => {
             let running = count(work.in_flight, "task");
             let verb = if work.in_flight == 1 {

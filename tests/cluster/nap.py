@@ -35,6 +35,17 @@ def hold(number):
     records.rpush("ended", number)
 
 
+@app.task
+def grow(number):
+    """Takes memory until it is killed for it; the second time, with AGAIN, none."""
+    records.rpush("started", f"{number} {socket.gethostname()} {time.time()}")
+    again = records.incr(f"starts:{number}") > 1 and os.environ.get("AGAIN")
+    taken = []
+    while not again:
+        taken.append(bytearray(os.urandom(1 << 24)))
+    records.rpush("ended", number)
+
+
 @signals.worker_ready.connect
 def ready(**_):
     """From now on the worker takes tasks; the file is for a readiness probe."""

@@ -93,6 +93,17 @@ impl Shop {
 
     /// With more in their environment: what `nap.py` reads from there.
     pub async fn workers_with(&self, concurrency: &str, grace: i32, environment: &[(&str, &str)]) {
+        self.workers_like(concurrency, grace, environment, |_| {}).await;
+    }
+
+    /// And with something else in the spec of their pods.
+    pub async fn workers_like(
+        &self,
+        concurrency: &str,
+        grace: i32,
+        environment: &[(&str, &str)],
+        change: impl FnOnce(&mut Value),
+    ) {
         let command = [
             "python3",
             "-m",
@@ -114,6 +125,7 @@ impl Shop {
                     .map(|(name, value)| json!({"name": name, "value": value})),
             );
         }
+        change(&mut deployment["spec"]["template"]["spec"]);
         self.ns.apply(deployment.to_string()).await;
     }
 

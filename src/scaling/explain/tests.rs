@@ -276,6 +276,11 @@ fn the_wait_target() {
     );
     says(
         waits(0, 50, 60.0),
+        &std::array::from_fn::<_, 121, _>(|n| at(n as f64, 1).waiting(u64::from(n % 3 == 1 && n < 118))),
+        "Nothing waits or runs now: 1 replica for what may still come at the recent rate.",
+    );
+    says(
+        waits(0, 50, 60.0),
         &[at(0., 1).waiting(1).running(1, 1), at(60., 1), at(130., 1)],
         "No work for 60 s.",
     );

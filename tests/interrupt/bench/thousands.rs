@@ -9,15 +9,19 @@ use crate::proof::{
 };
 use std::time::Duration;
 
-/// Slots cost nothing where tasks sleep; processes do, so one cell alone has them.
+/// Both brokers, both moments of acknowledgement, Celery's prefetch and none. Slots cost nothing where tasks sleep;
+/// processes do, so one cell alone has them.
 fn cells() -> Vec<Cell> {
+    let threads = |broker, acks| Cell::new(broker, acks).with_threads(16);
     vec![
-        Cell::new(Redis, Late).with_threads(16),
-        Cell::new(Classic, Early).with_threads(16),
+        threads(Redis, Late),
+        threads(Classic, Early),
         Cell::new(Quorum, Late).with_slots(8),
-        Cell::new(Redis, Early).with_threads(16),
-        Cell::new(Classic, Late).with_threads(16).with_management(),
-        Cell::new(Quorum, Early).with_threads(16),
+        threads(Redis, Early),
+        threads(Redis, Late).with_prefetch(1),
+        threads(Classic, Early).with_prefetch(1),
+        threads(Quorum, Late).with_prefetch(1),
+        threads(Redis, Early).with_prefetch(1),
     ]
 }
 

@@ -40,21 +40,35 @@ const FRESH: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn while_workers_are_stopped_and_emptied() {
     use Point::*;
-    let mut trial = Trial::new(Cell::new(Broker::Redis, Acks::Early)).await;
-    for point in [Labelled, Cancelled, Holding, Empty] {
-        trial.kill_at(point).await;
-    }
-    trial.end("stopping").await;
+    each(
+        Cell::new(Broker::Redis, Acks::Early),
+        [Labelled, Cancelled, Holding, Empty],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn while_emptied_workers_go_or_are_called_back() {
     use Point::*;
-    let mut trial = Trial::new(Cell::new(Broker::Quorum, Acks::Late)).await;
-    for point in [Costed, Lowered, Terminating, Undoing] {
-        trial.kill_at(point).await;
+    each(
+        Cell::new(Broker::Quorum, Acks::Late),
+        [Costed, Lowered, Terminating, Undoing],
+    )
+    .await;
+}
+
+/// Kills an operator at each of these points; at all there are, on each broker, with `TWP_POINTS=all`.
+async fn each(cell: Cell, usual: [Point; 4]) {
+    let points = match std::env::var("TWP_POINTS").as_deref() {
+        Ok("all") => &Point::ALL[..],
+        _ => &usual,
+    };
+    let name = cell.broker.name();
+    let mut trial = Trial::new(cell).await;
+    for point in points {
+        trial.kill_at(*point).await;
     }
-    trial.end("going").await;
+    trial.end(name).await;
 }
 
 #[tokio::test]

@@ -24,6 +24,17 @@ pub enum Point {
 }
 
 impl Point {
+    pub const ALL: [Self; 8] = [
+        Self::Labelled,
+        Self::Cancelled,
+        Self::Holding,
+        Self::Empty,
+        Self::Costed,
+        Self::Lowered,
+        Self::Terminating,
+        Self::Undoing,
+    ];
+
     /// Whether the workers must be asked to see it.
     pub fn asks(self) -> bool {
         matches!(self, Self::Cancelled | Self::Holding | Self::Empty)
@@ -73,9 +84,8 @@ mod tests {
     }
 
     fn reached(scene: &Scene) -> Vec<Point> {
-        use Point::*;
-        let all = [Labelled, Cancelled, Holding, Empty, Costed, Lowered, Terminating];
-        all.into_iter().filter(|point| point.is_reached(scene, 4)).collect()
+        let drained = Point::ALL.into_iter().filter(|point| *point != Point::Undoing);
+        drained.filter(|point| point.is_reached(scene, 4)).collect()
     }
 
     #[test]
