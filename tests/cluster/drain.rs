@@ -1,17 +1,14 @@
 //! Workers are emptied before they go, and given back when they are to stay: whatever happens meanwhile, none is left that
 //! neither fetches nor goes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::{
     shop::{LONG, Shop},
     stage::pool,
-    support::{bed::eventually, operator::Operator},
+    support::{bed::eventually, figures, operator::Operator},
 };
 
 /// Two slots a pod, and a replica for every two tasks: two pods with one task each are one too many.
@@ -28,14 +25,16 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    async fn publish(&mut self, tasks: u32) {
+    /// Publishes more and waits until they have started: so many seconds after they were published.
+    async fn publish(&mut self, tasks: u32) -> f64 {
         let numbers = self.published..self.published + tasks;
         let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
         let code = format!(
-            "import nap\nfor number in [{}]: nap.hold.delay(number)",
+            "import nap, time\nfor number in [{}]: nap.hold.delay(number)\nprint(time.time())",
             numbers.join(",")
         );
-        self.shop.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+        let published = self.shop.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+        let published: f64 = published.trim().parse().expect("a time");
         self.published += tasks;
         eventually(
             &format!("{} tasks have started", self.published),
@@ -46,6 +45,11 @@ impl Held<'_> {
             },
         )
         .await;
+        let started = self.shop.list("started").await;
+        let times = started
+            .iter()
+            .filter_map(|line| line.split(' ').nth(2)?.parse::<f64>().ok());
+        times.fold(published, f64::max) - published
     }
 
     /// Those that run, by pod.
@@ -173,9 +177,12 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     .await;
 
     // Work returns: the worker fetches again.
-    let returned = Instant::now();
-    held.publish(2).await;
-    println!("{kind}: two tasks published and started after {:?}", returned.elapsed());
+    let seconds = held.publish(2).await;
+    figures::record_in(
+        "interrupt",
+        &format!("work_returns_starts_after_seconds.{kind}"),
+        seconds,
+    );
     held.wait_draining(0, &operator).await;
     held.wait_fetching(2).await;
     held.leave_one_on_each().await;
