@@ -21,6 +21,14 @@ for pid in filter(str.isdigit, os.listdir('/proc')):
     if 'celery' in command: os.kill(int(pid), 9)
 ";
 
+/// Of the profile that watches least long before anything goes.
+fn spec(min: u32, max: u32, slots: u32) -> Value {
+    json!({
+        "minReplicas": min, "maxReplicas": max, "worker": {"concurrency": slots}, "target": {"waitSeconds": 60},
+        "profile": "Economy",
+    })
+}
+
 fn is_running(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
@@ -62,8 +70,7 @@ async fn idle_workers_are_killed(kind: &str) -> BTreeSet<String> {
     // Otherwise the worker is the first process, which no signal from within ends.
     let share = |spec: &mut Value| spec["shareProcessNamespace"] = json!(true);
     shop.workers_like("1", 30, &[("TRANSPORT", transport)], share).await;
-    let spec = json!({"minReplicas": 3, "maxReplicas": 3, "worker": {"concurrency": 1}});
-    shop.ns.apply(pool("mail", spec).to_string()).await;
+    shop.ns.apply(pool("mail", spec(3, 3, 1)).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
     ready(&shop, 3).await;
     let publishing = shop.client("nap.publish([(n * 0.1, 0.05) for n in range(100)])");
@@ -117,9 +124,7 @@ async fn a_task_out_of_memory_keeps_no_worker_and_harms_no_other() {
     let environment = [("AGAIN", "0"), ("TRANSPORT", r#"{"visibility_timeout": 20}"#)];
     let limit = |spec: &mut Value| spec["containers"][0]["resources"] = json!({"limits": {"memory": "256Mi"}});
     shop.workers_like("2", 60, &environment, limit).await;
-    shop.ns
-        .apply(pool("mail", json!({"worker": {"concurrency": 2}, "maxReplicas": 1})).to_string())
-        .await;
+    shop.ns.apply(pool("mail", spec(0, 1, 2)).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
     shop.client("nap.hold.delay(0)").await;
     started(&shop, 1).await;
@@ -162,8 +167,7 @@ async fn a_task_out_of_memory_keeps_no_worker_and_harms_no_other() {
 async fn an_evicted_worker_ends_its_task_and_another_takes_its_place() {
     let shop = Shop::new("evicted", "redis").await;
     shop.workers("1", 300).await;
-    let spec = json!({"worker": {"concurrency": 1}, "maxReplicas": 1, "target": {"backlogPerReplica": 1}});
-    shop.ns.apply(pool("mail", spec).to_string()).await;
+    shop.ns.apply(pool("mail", spec(0, 1, 1)).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
     shop.client("for number in range(2): nap.hold.delay(number)").await;
     started(&shop, 1).await;
