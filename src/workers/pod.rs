@@ -48,12 +48,15 @@ pub struct Pod {
 pub enum Readiness {
     /// No node has been found for it.
     Unassigned,
-    /// None of its containers has run yet.
+    /// None of its containers has run yet, for longer than a node takes to tell of it, or the node says that none can.
     #[default]
     Pending,
+    /// Its node was to start it within the last minute: it may run already, for a node tells a moment later.
+    Creating,
     /// It is not ready, and no container runs: it crashed, or its image is missing.
     Down,
-    /// It is not ready, but its containers run, and began to within the last minute: it may fetch a task any moment.
+    /// It is not ready, but its containers run, or may do so again, and began to within the last minute: it may fetch a
+    /// task any moment.
     Booting,
     /// It is not ready, and its containers have run for longer.
     NotReady,
@@ -69,7 +72,7 @@ impl Readiness {
     pub(super) fn class(self) -> u8 {
         match self {
             Self::Unassigned => 0,
-            Self::Pending => 1,
+            Self::Pending | Self::Creating => 1,
             Self::Down | Self::Booting | Self::NotReady => 2,
             Self::Ready => 3,
         }
@@ -77,7 +80,7 @@ impl Readiness {
 
     /// A worker that was never heard holds nothing in a pod like this.
     pub(super) fn holds_nothing_if_silent(self) -> bool {
-        !matches!(self, Self::Booting | Self::Ready)
+        !matches!(self, Self::Creating | Self::Booting | Self::Ready)
     }
 }
 

@@ -24,6 +24,8 @@ use super::{
 const PAGE: u32 = 500;
 /// More pages than the pods of the largest pool need (10,000 replicas, and as many that end).
 const PAGES: usize = 64;
+/// Why a container waits that is about to run; any other reason says that it cannot.
+const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// Pods written at a time.
 const WRITES: usize = 8;
 
@@ -54,15 +56,30 @@ struct Status {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Container {
     state: State,
+    last_state: State,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct State {
+    waiting: Option<Waiting>,
     running: Option<Running>,
+    terminated: Option<Terminated>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Waiting {
+    reason: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Terminated {
+    finished_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -72,10 +89,13 @@ struct Running {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
+    #[serde(default)]
+    last_transition_time: Option<Timestamp>,
 }
 
 impl Slim {
@@ -122,13 +142,43 @@ impl Slim {
             .map(|running| running.started_at);
         // A container that does not say when it began has just begun.
         let began = began.map(|at| at.unwrap_or(now)).min();
-        match (self.status.phase.as_str(), began) {
-            (_, Some(at)) if now.duration_since(at) <= BOOT => Readiness::Booting,
-            (_, Some(_)) => Readiness::NotReady,
-            ("Running" | "Unknown", None) => Readiness::Down,
-            _ if self.spec.node_name.is_empty() => Readiness::Unassigned,
-            _ => Readiness::Pending,
+        if let Some(at) = began {
+            return match now.duration_since(at) <= BOOT {
+                true => Readiness::Booting,
+                false => Readiness::NotReady,
+            };
         }
+        match (self.status.phase.as_str(), self.may_run(now)) {
+            ("Running" | "Unknown", true) => Readiness::Booting,
+            ("Running" | "Unknown", false) => Readiness::Down,
+            _ if self.spec.node_name.is_empty() => Readiness::Unassigned,
+            (_, true) => Readiness::Creating,
+            (_, false) => Readiness::Pending,
+        }
+    }
+
+    /// A container may have begun although the node has not told yet: it does so a moment later, or many on a busy node.
+    fn may_run(&self, now: Timestamp) -> bool {
+        let containers = &self.status.container_statuses;
+        let held_back = |container: &Container| {
+            let reason = container.state.waiting.as_ref().map(|waiting| waiting.reason.as_str());
+            reason.is_some_and(|reason| !reason.is_empty() && !STARTS.contains(&reason))
+        };
+        if !containers.is_empty() && containers.iter().all(held_back) {
+            return false;
+        }
+        let states = containers
+            .iter()
+            .flat_map(|container| [&container.state, &container.last_state]);
+        let ended = states.filter_map(|state| state.terminated.as_ref()?.finished_at);
+        let mut conditions = self.status.conditions.iter();
+        let assigned = conditions.find(|condition| condition.kind == "PodScheduled");
+        let made = self.metadata.creation_timestamp.as_ref().map(|made| made.0);
+        let since = ended
+            .chain(assigned.and_then(|assigned| assigned.last_transition_time))
+            .chain(made)
+            .max();
+        since.is_none_or(|since| now.duration_since(since) <= BOOT)
     }
 }
 

@@ -36,16 +36,7 @@ impl Held<'_> {
         let published = self.shop.ns.exec("deploy/client", &["python3", "-c", &code]).await;
         let published: f64 = published.trim().parse().expect("a time");
         self.published += tasks;
-        eventually(
-            &format!("{} tasks have started", self.published),
-            LONG,
-            async || match self.shop.list("started").await.len() {
-                seen if seen >= self.published as usize => Ok(()),
-                seen => Err(format!("{seen} have")),
-            },
-        )
-        .await;
-        let started = self.shop.list("started").await;
+        let started = self.shop.wait_started(self.published as usize).await;
         let times = started
             .iter()
             .filter_map(|line| line.split(' ').nth(2)?.parse::<f64>().ok());
@@ -67,17 +58,10 @@ impl Held<'_> {
         pods
     }
 
-    async fn release(&self, numbers: &[String]) {
-        for number in numbers {
-            let add = ["redis-cli", "sadd", "released", number];
-            self.shop.ns.exec("deploy/records", &add).await;
-        }
-    }
-
     /// Lets all but one end on each pod.
     async fn leave_one_on_each(&self) {
         for tasks in self.running().await.values() {
-            self.release(tasks.get(1..).unwrap_or_default()).await;
+            self.shop.release(tasks.get(1..).unwrap_or_default()).await;
         }
     }
 
@@ -205,7 +189,7 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     held.wait_fetching(2).await;
     let rest: Vec<_> = held.running().await.into_values().flatten().collect();
     assert_eq!(rest.len(), 2, "the tasks still run");
-    held.release(&rest).await;
+    shop.release(&rest).await;
     shop.wait_ended(6).await;
     let started = shop.list("started").await;
     assert_eq!(started.len(), 6, "each once: {started:?}\n{}", operator.log());

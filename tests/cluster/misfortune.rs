@@ -40,16 +40,6 @@ async fn running(shop: &Shop) -> Vec<String> {
     pods.filter(is_running).filter_map(|pod| pod.metadata.name).collect()
 }
 
-/// Waits until so many tasks have started.
-async fn started(shop: &Shop, tasks: usize) {
-    let what = format!("{tasks} tasks have started");
-    eventually(&what, LONG, async || match shop.list("started").await.len() {
-        seen if seen >= tasks => Ok(()),
-        seen => Err(format!("{seen} have")),
-    })
-    .await;
-}
-
 /// Waits until so many workers have said that they take tasks.
 async fn ready(shop: &Shop, workers: usize) {
     let what = format!("{workers} workers have been ready");
@@ -76,7 +66,7 @@ async fn idle_workers_are_killed(kind: &str) -> BTreeSet<String> {
     let publishing = shop.client("nap.publish([(n * 0.1, 0.05) for n in range(100)])");
     let killing = async {
         // The publisher takes its time to start, and some of it must have come when the first worker dies.
-        started(&shop, 1).await;
+        shop.wait_started(1).await;
         for pod in running(&shop).await {
             // What runs the command may not live to tell.
             let _said = shop
@@ -127,7 +117,7 @@ async fn a_task_out_of_memory_keeps_no_worker_and_harms_no_other() {
     shop.ns.apply(pool("mail", spec(0, 1, 2)).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
     shop.client("nap.hold.delay(0)").await;
-    started(&shop, 1).await;
+    shop.wait_started(1).await;
     shop.client("nap.grow.delay(1)").await;
     eventually("the kernel has ended what was too large", LONG, async || {
         let pods = shop.ns.pods("app=mail").await;
@@ -149,9 +139,7 @@ async fn a_task_out_of_memory_keeps_no_worker_and_harms_no_other() {
     })
     .await;
     // One task is held back or runs again: its worker stays.
-    shop.ns
-        .exec("deploy/records", &["redis-cli", "sadd", "released", "0"])
-        .await;
+    shop.release(&["0"]).await;
     eventually("the other task has ended", LONG, async || {
         let ended = shop.ended().await;
         match ended.contains("0") {
@@ -170,12 +158,12 @@ async fn an_evicted_worker_ends_its_task_and_another_takes_its_place() {
     shop.ns.apply(pool("mail", spec(0, 1, 1)).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
     shop.client("for number in range(2): nap.hold.delay(number)").await;
-    started(&shop, 1).await;
+    shop.wait_started(1).await;
     let [victim] = running(&shop).await.try_into().expect("one worker");
     let evicted = shop.ns.api::<Pod>().evict(&victim, &EvictParams::default()).await;
     evicted.expect("the API evicts it");
     // The other task begins on another pod; the first one still runs, and both are counted.
-    started(&shop, 2).await;
+    shop.wait_started(2).await;
     eventually("the task of the evicted worker is counted", LONG, async || {
         let work = shop.ns.pool("mail").await?.status.and_then(|status| status.work);
         match work {
@@ -184,9 +172,7 @@ async fn an_evicted_worker_ends_its_task_and_another_takes_its_place() {
         }
     })
     .await;
-    shop.ns
-        .exec("deploy/records", &["redis-cli", "sadd", "released", "0", "1"])
-        .await;
+    shop.release(&["0", "1"]).await;
     shop.wait_ended(2).await;
     let started = shop.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());

@@ -21,19 +21,8 @@ async fn two_busy_workers(name: &str, spec: Value) -> (Shop, Operator) {
     shop.ns.apply(pool("mail", spec).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
     shop.client("for number in range(2): nap.hold.delay(number)").await;
-    eventually("both tasks run", LONG, async || {
-        match shop.list("started").await.len() {
-            2 => Ok(()),
-            seen => Err(format!("{seen} started\n{}", operator.log())),
-        }
-    })
-    .await;
+    shop.wait_started(2).await;
     (shop, operator)
-}
-
-async fn release(shop: &Shop, number: &str) {
-    let add = ["redis-cli", "sadd", "released", number];
-    shop.ns.exec("deploy/records", &add).await;
 }
 
 #[tokio::test]
@@ -59,8 +48,7 @@ async fn a_busy_worker_may_go_where_its_grace_period_covers_its_task() {
     .await;
     // … which comes within the grace period.
     assert!(shop.ended().await.is_empty(), "both tasks still run");
-    release(&shop, "0").await;
-    release(&shop, "1").await;
+    shop.release(&["0", "1"]).await;
     shop.wait_ended(2).await;
     let started = shop.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
@@ -134,7 +122,7 @@ async fn another_writer_of_the_deletion_cost_is_named_and_nobody_goes_meanwhile(
     });
     let (shop, operator) = two_busy_workers("meddler", spec).await;
     let meddler = Meddler::new(&shop.ns).await;
-    release(&shop, "0").await;
+    shop.release(&["0"]).await;
     shop.ns
         .change_pool("mail", json!({"minReplicas": 1, "maxReplicas": 1}))
         .await;
@@ -153,7 +141,7 @@ async fn another_writer_of_the_deletion_cost_is_named_and_nobody_goes_meanwhile(
     .await;
     meddler.goes().await;
     shop.ns.wait_replicas("mail", 1).await;
-    release(&shop, "1").await;
+    shop.release(&["1"]).await;
     shop.wait_ended(2).await;
     let started = shop.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());

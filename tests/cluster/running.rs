@@ -114,11 +114,7 @@ async fn killed(name: &str, environment: &[(&str, &str)]) -> (Shop, Operator) {
     shop.ns.apply(pool("mail", spec).to_string()).await;
     let operator = Operator::start(&shop.ns.name).await;
     shop.publish("[(n, 600) for n in range(3)]").await;
-    eventually("the tasks run", LONG, async || match shop.list("started").await.len() {
-        3 => Ok(()),
-        seen => Err(format!("{seen} started")),
-    })
-    .await;
+    shop.wait_started(3).await;
     shop.ns
         .kubectl(&["delete", "pod", "-l", "app=mail", "--grace-period=0", "--force"])
         .await;

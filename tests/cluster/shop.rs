@@ -156,6 +156,27 @@ impl Shop {
         self.list("ended").await.into_iter().collect()
     }
 
+    /// Waits until so many attempts have started; returns all of them: number, pod, time.
+    pub async fn wait_started(&self, attempts: usize) -> Vec<String> {
+        eventually(&format!("{attempts} tasks have started"), LONG, async || {
+            let started = self.list("started").await;
+            if started.len() >= attempts {
+                Ok(started)
+            } else {
+                Err(format!("{started:?} have"))
+            }
+        })
+        .await
+    }
+
+    /// Lets these tasks of `hold` (in `nap.py`) end.
+    pub async fn release(&self, numbers: &[impl AsRef<str>]) {
+        for number in numbers {
+            let add = ["redis-cli", "sadd", "released", number.as_ref()];
+            self.ns.exec("deploy/records", &add).await;
+        }
+    }
+
     pub async fn wait_ended(&self, tasks: usize) {
         eventually(&format!("{tasks} tasks have ended"), LONG, async || {
             let ended = self.ended().await.len();

@@ -50,7 +50,8 @@ async fn all_pages_are_read_and_reduced() {
         let ready = json!([{"type": "Ready", "status": "True"}, {"type": "Initialized", "status": "True"}]);
         let items = if uri.contains("continue=next") {
             json!([
-                {"metadata": {"name": "c", "deletionTimestamp": "2026-01-01T00:00:00Z", "annotations": {COST: "x"}},
+                {"metadata": {"name": "c", "creationTimestamp": "2025-12-31T00:00:00Z", "deletionTimestamp": "2026-01-01T00:00:00Z",
+                              "annotations": {COST: "x"}},
                  "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}},
                 {"metadata": {"name": "d"}, "status": {"phase": "Succeeded", "conditions": ready}},
             ])
@@ -104,8 +105,6 @@ async fn what_stands_on_a_pod_is_read() {
              "status": {"phase": "Running", "containerStatuses": runs("2026-01-01T00:00:00Z")}},
             {"metadata": {"name": "b", "annotations": {DRAIN: "not ours"}}, "spec": {"nodeName": "n"},
              "status": {"phase": "Running", "containerStatuses": runs("2025-12-31T23:58:59Z")}},
-            {"metadata": {"name": "c"}, "spec": {"nodeName": "n"}, "status": {"phase": "Pending",
-             "containerStatuses": [{"state": {"waiting": {}}}]}},
         ]);
         (
             200,
@@ -132,7 +131,68 @@ async fn what_stands_on_a_pod_is_read() {
         (pods[1].readiness, pods[1].drain.clone()),
         (Readiness::NotReady, Some(Drain::default()))
     );
-    assert_eq!(pods[2].readiness, Readiness::Pending);
+}
+
+#[test]
+fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
+    let old = "2025-12-31T23:58:59Z";
+    let new = "2025-12-31T23:59:01Z";
+    let waiting = |reason: &str| json!({"state": {"waiting": {"reason": reason}}});
+    let crashed = |at: &str| json!({"state": {"waiting": {}}, "lastState": {"terminated": {"finishedAt": at}}});
+    let ended = |at: &str| json!({"state": {"terminated": {"finishedAt": at}}});
+    let runs = |at: &str| json!({"state": {"running": {"startedAt": at}}});
+    let all = [
+        ("Pending", "", new, vec![], Readiness::Unassigned),
+        ("Pending", "n", new, vec![], Readiness::Creating),
+        ("Pending", "n", old, vec![], Readiness::Pending),
+        (
+            "Pending",
+            "n",
+            new,
+            vec![waiting("ContainerCreating")],
+            Readiness::Creating,
+        ),
+        (
+            "Pending",
+            "n",
+            old,
+            vec![waiting("ContainerCreating")],
+            Readiness::Pending,
+        ),
+        (
+            "Pending",
+            "n",
+            new,
+            vec![waiting("ImagePullBackOff")],
+            Readiness::Pending,
+        ),
+        (
+            "Pending",
+            "n",
+            new,
+            vec![waiting("ImagePullBackOff"), waiting("PodInitializing")],
+            Readiness::Creating,
+        ),
+        ("Running", "n", old, vec![ended(old)], Readiness::Down),
+        ("Running", "n", old, vec![ended(new)], Readiness::Booting),
+        ("Running", "n", old, vec![crashed(new)], Readiness::Booting),
+        ("Running", "n", old, vec![crashed(old)], Readiness::Down),
+        ("Running", "n", new, vec![waiting("CrashLoopBackOff")], Readiness::Down),
+        ("Running", "n", old, vec![runs(new)], Readiness::Booting),
+        ("Running", "n", old, vec![runs(old)], Readiness::NotReady),
+    ];
+    for (phase, node, assigned, containers, expected) in all {
+        // It may have waited for a node for long.
+        let made = if node.is_empty() { new } else { old };
+        let pod = json!({
+            "metadata": {"name": "a", "creationTimestamp": made}, "spec": {"nodeName": node},
+            "status": {"phase": phase, "containerStatuses": containers, "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": assigned},
+            ]},
+        });
+        let slim: Slim = serde_json::from_value(pod.clone()).unwrap();
+        assert_eq!(slim.readiness(now()), expected, "{pod}");
+    }
 }
 
 #[tokio::test]

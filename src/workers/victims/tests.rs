@@ -292,6 +292,7 @@ fn silence_is_not_idleness() {
         (None, Readiness::Booting, false),
         (None, Readiness::NotReady, true),
         (None, Readiness::Down, true),
+        (None, Readiness::Creating, false),
         (None, Readiness::Pending, true),
         (None, Readiness::Unassigned, true),
     ] {

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 async fn limit() {
     let cell = || Cell::new(Quorum, Late).with_limit(3);
     // A backlog that never ends.
-    let plan = json!({"plan": "steady", "every": 0, "tasks": number("TWP_TASKS", 3000), "shortest": 3, "longest": 6});
+    let plan = json!({"plan": "steady", "every": 0, "tasks": number("TWP_TASKS", 6000), "shortest": 3, "longest": 6});
     let cells = vec![(cell(), plan.clone()), (cell().with_management(), plan)];
     let (rows, failed) = each(cells, async |cell, plan| {
         // Two cells of one kind; the one that knows the management API is the pool's.

@@ -51,7 +51,7 @@ prop_compose! {
 prop_compose! {
     fn any_pod()(
         work in prop::option::of(any_work()), rest in any::<(u8, u8, u32)>(),
-        readiness in prop::sample::select(vec![Readiness::Unassigned, Readiness::Pending, Readiness::Down,
+        readiness in prop::sample::select(vec![Readiness::Unassigned, Readiness::Pending, Readiness::Creating, Readiness::Down,
             Readiness::Booting, Readiness::NotReady, Readiness::Ready, Readiness::Ready, Readiness::Ready]),
         cost in prop::sample::select(vec![None, None, Some(FIRST), Some(-7), Some(100)]),
         terminating in prop::bool::weighted(0.1), begun in any::<bool>(), empty in any::<bool>(),
