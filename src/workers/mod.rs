@@ -6,6 +6,7 @@
 //! | `drain.rs` | pure | one pod's way out: asked → told to fetch no more → works off what it holds → empty; and back |
 //! | `victims.rs` | pure | [`plan()`]: which pods are to go, the next step of each, and the lowest safe number of replicas |
 //! | `protect.rs` | pure | which pods are busy, for others that stop pods |
+//! | `slim.rs` | pure | the little of a pod that is read, and how far it has come |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `call.rs` | shell | one call to the API server: its deadline, its errors in our words |
 //!
@@ -19,6 +20,7 @@ mod drain;
 mod pod;
 pub mod pods;
 mod protect;
+mod slim;
 mod victims;
 
 pub use call::{CallError, DEADLINE, within};

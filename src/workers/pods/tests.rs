@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
+use crate::workers::Readiness;
 
 /// What the fake server was asked: method, path with query, body.
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
@@ -131,68 +132,6 @@ async fn what_stands_on_a_pod_is_read() {
         (pods[1].readiness, pods[1].drain.clone()),
         (Readiness::NotReady, Some(Drain::default()))
     );
-}
-
-#[test]
-fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
-    let old = "2025-12-31T23:58:59Z";
-    let new = "2025-12-31T23:59:01Z";
-    let waiting = |reason: &str| json!({"state": {"waiting": {"reason": reason}}});
-    let crashed = |at: &str| json!({"state": {"waiting": {}}, "lastState": {"terminated": {"finishedAt": at}}});
-    let ended = |at: &str| json!({"state": {"terminated": {"finishedAt": at}}});
-    let runs = |at: &str| json!({"state": {"running": {"startedAt": at}}});
-    let all = [
-        ("Pending", "", new, vec![], Readiness::Unassigned),
-        ("Pending", "n", new, vec![], Readiness::Creating),
-        ("Pending", "n", old, vec![], Readiness::Pending),
-        (
-            "Pending",
-            "n",
-            new,
-            vec![waiting("ContainerCreating")],
-            Readiness::Creating,
-        ),
-        (
-            "Pending",
-            "n",
-            old,
-            vec![waiting("ContainerCreating")],
-            Readiness::Pending,
-        ),
-        (
-            "Pending",
-            "n",
-            new,
-            vec![waiting("ImagePullBackOff")],
-            Readiness::Pending,
-        ),
-        (
-            "Pending",
-            "n",
-            new,
-            vec![waiting("ImagePullBackOff"), waiting("PodInitializing")],
-            Readiness::Creating,
-        ),
-        ("Running", "n", old, vec![ended(old)], Readiness::Down),
-        ("Running", "n", old, vec![ended(new)], Readiness::Booting),
-        ("Running", "n", old, vec![crashed(new)], Readiness::Booting),
-        ("Running", "n", old, vec![crashed(old)], Readiness::Down),
-        ("Running", "n", new, vec![waiting("CrashLoopBackOff")], Readiness::Down),
-        ("Running", "n", old, vec![runs(new)], Readiness::Booting),
-        ("Running", "n", old, vec![runs(old)], Readiness::NotReady),
-    ];
-    for (phase, node, assigned, containers, expected) in all {
-        // It may have waited for a node for long.
-        let made = if node.is_empty() { new } else { old };
-        let pod = json!({
-            "metadata": {"name": "a", "creationTimestamp": made}, "spec": {"nodeName": node},
-            "status": {"phase": phase, "containerStatuses": containers, "conditions": [
-                {"type": "PodScheduled", "status": "True", "lastTransitionTime": assigned},
-            ]},
-        });
-        let slim: Slim = serde_json::from_value(pod.clone()).unwrap();
-        assert_eq!(slim.readiness(now()), expected, "{pod}");
-    }
 }
 
 #[tokio::test]
