@@ -2,7 +2,7 @@
 //!
 //! Rights needed: `list` and `patch` on pods.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
