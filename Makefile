@@ -28,11 +28,12 @@ help:
 demo: image
 	tests/demo.sh
 
-# The bed goes down again, whatever happens, unless it was up before. The chart comes before the tests that install the CRD
-# by themselves: on a new cluster it has to bring its own.
+# The bed goes down again, whatever happens, unless it was up before. The image is built while tests wait for brokers. The
+# chart comes before the tests that install the CRD by themselves: on a new cluster it has to bring its own.
 test: lint unit
 	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
-	code=0; $(MAKE) --no-print-directory brokers install cluster interrupt || code=$$?; \
+	code=0; $(MAKE) --no-print-directory -j2 brokers image && \
+	$(MAKE) --no-print-directory install cluster interrupt || code=$$?; \
 	[ $$was = up ] || $(BED) down; exit $$code
 
 lint:
@@ -59,7 +60,7 @@ image: bed
 
 brokers: bed
 	$(say) "counts, against real brokers and real Celery workers"
-	eval "$$($(BED) env)"; cargo test --locked --test brokers -- --test-threads=3
+	eval "$$($(BED) env)"; cargo test --locked --test brokers -- --test-threads=4
 
 cluster: bed
 	$(say) "the operator on a real cluster"
