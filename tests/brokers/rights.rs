@@ -129,55 +129,61 @@ async fn user(bench: &Bench, rabbit: &str, name: &str, [configure, write, read]:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_rabbitmq_the_rights_of_the_readme_suffice() {
+async fn on_rabbitmq_4_the_rights_of_the_readme_suffice() {
+    the_rights_of_the_readme_suffice("rabbitmq", "RABBITMQ").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rabbitmq_3_the_rights_of_the_readme_suffice() {
+    the_rights_of_the_readme_suffice("rabbitmq3", "RABBITMQ3").await;
+}
+
+async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
     let bench = Bench::new("rights").await;
-    for (name, image) in [("rabbitmq", "RABBITMQ"), ("rabbitmq3", "RABBITMQ3")] {
-        let rabbit = bench.rabbitmq(name, image, "").await;
-        let app = App {
-            queue: "q-few".into(),
-            late: true,
-            ..App::new(&format!("few-{name}"), &format!("amqp://{rabbit}//"))
-        };
-        let permissions = permissions(&app.queue);
-        assert_eq!(permissions.len(), STEPS.len());
-        bench.workers(&app, 1).await;
-        let pod = bench.pod_of(&app).await;
-        bench.publish(&app, json!({"count": 20})).await;
-        bench.wait_started(&app, 2).await;
-        for (step, rights) in permissions.iter().enumerate() {
-            let [url, management] = user(&bench, &rabbit, STEPS[step], rights).await;
-            for with in [None, Some(management.as_str())] {
-                let watch = Watch::new(address(&url, with), app.config());
-                watch.attend(&pod, Stance::Watch);
-                // Without management nobody sees what workers hold but they themselves.
-                let all = with.is_some() || step == 2;
-                let outstanding = if step == 1 { 22 } else { 20 };
-                let counted =
-                    |tally: &Tally| tally.work.ready == 12 && (!all || tally.work.outstanding() == outstanding);
-                sees(&format!("{name}, {with:?}"), &watch, step, counted).await;
-            }
+    let rabbit = bench.rabbitmq(name, image, "").await;
+    let app = App {
+        queue: "q-few".into(),
+        late: true,
+        ..App::new(&format!("few-{name}"), &format!("amqp://{rabbit}//"))
+    };
+    let permissions = permissions(&app.queue);
+    assert_eq!(permissions.len(), STEPS.len());
+    bench.workers(&app, 1).await;
+    let pod = bench.pod_of(&app).await;
+    bench.publish(&app, json!({"count": 20})).await;
+    bench.wait_started(&app, 2).await;
+    for (step, rights) in permissions.iter().enumerate() {
+        let [url, management] = user(&bench, &rabbit, STEPS[step], rights).await;
+        for with in [None, Some(management.as_str())] {
+            let watch = Watch::new(address(&url, with), app.config());
+            watch.attend(&pod, Stance::Watch);
+            // Without management nobody sees what workers hold but they themselves.
+            let all = with.is_some() || step == 2;
+            let outstanding = if step == 1 { 22 } else { 20 };
+            let counted = |tally: &Tally| tally.work.ready == 12 && (!all || tally.work.outstanding() == outstanding);
+            sees(&format!("{name}, {with:?}"), &watch, step, counted).await;
         }
-        // The broker refuses a publication late, by closing the channel: that must be seen, and stay so.
-        let [configure, _, read] = permissions[2].clone();
-        let rights = [configure, permissions[1][1].clone(), read];
-        let [url, _] = user(&bench, &rabbit, "mute", &rights).await;
-        let watch = Watch::new(address(&url, None), app.config());
-        watch.attend(&pod, Stance::Watch);
-        let refused = watch
-            .settles("remote control is refused", |tally| tally.control_refused)
-            .await;
-        assert!(refused.workers_heard, "{refused:?}");
-        let before = watch.history().len();
-        sleep(Duration::from_secs(15)).await;
-        let after = watch.history().split_off(before);
-        let steady = |tally: &Tally| tally.control_refused && tally.workers_heard && tally.work.ready == 12;
-        let steady = after
-            .iter()
-            .all(|sample| sample.result.as_ref().is_ok_and(|tally| steady(tally)));
-        assert!(after.len() > 20 && steady, "{after:?}");
-        // At the end: a worker that fetches again takes as many as ever, whatever it still holds.
-        let [url, _] = user(&bench, &rabbit, STEPS[2], &permissions[2]).await;
-        obeys(name, &Watch::new(address(&url, None), app.config()), &pod, &app).await;
-        bench.kill(&app).await;
     }
+    // The broker refuses a publication late, by closing the channel: that must be seen, and stay so.
+    let [configure, _, read] = permissions[2].clone();
+    let rights = [configure, permissions[1][1].clone(), read];
+    let [url, _] = user(&bench, &rabbit, "mute", &rights).await;
+    let watch = Watch::new(address(&url, None), app.config());
+    watch.attend(&pod, Stance::Watch);
+    let refused = watch
+        .settles("remote control is refused", |tally| tally.control_refused)
+        .await;
+    assert!(refused.workers_heard, "{refused:?}");
+    let before = watch.history().len();
+    sleep(Duration::from_secs(15)).await;
+    let after = watch.history().split_off(before);
+    let steady = |tally: &Tally| tally.control_refused && tally.workers_heard && tally.work.ready == 12;
+    let steady = after
+        .iter()
+        .all(|sample| sample.result.as_ref().is_ok_and(|tally| steady(tally)));
+    assert!(after.len() > 20 && steady, "{after:?}");
+    // At the end: a worker that fetches again takes as many as ever, whatever it still holds.
+    let [url, _] = user(&bench, &rabbit, STEPS[2], &permissions[2]).await;
+    obeys(name, &Watch::new(address(&url, None), app.config()), &pod, &app).await;
+    bench.kill(&app).await;
 }
