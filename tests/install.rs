@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "cluster/stage.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // It serves other tests, too.
 mod stage;
 mod support;
 

@@ -51,14 +51,15 @@ async fn every_task_runs_once(cell: Cell) {
     );
     figures::record_in("interrupt", &format!("short.{name}"), outcome.figures());
     assert!(outcome.verdict.is_clean(), "{}\n{log}", outcome.verdict.short());
-    // What a worker gives back when it is told to end was fetched by one that should have been emptied first. What is on
-    // its way to a worker in the moment in which it is told to fetch no more is given back, too, without ever reaching it:
-    // by kombu on Redis (a fetch lasts a second), by a quorum queue itself.
-    let redelivered = match broker {
-        Broker::Classic => outcome.verdict.redelivered,
-        Broker::Redis | Broker::Quorum => 0,
+    // What a worker gives back when it is told to end was fetched by one that should have been emptied first: 8 tasks, or
+    // as many as it holds. What is on its way to a worker in the moment in which it is told to fetch no more is given back,
+    // too, without ever reaching it: by kombu on Redis (a fetch lasts a second), by a quorum queue itself.
+    let allowed = match broker {
+        Broker::Classic => 0,
+        Broker::Redis | Broker::Quorum => outcome.course.downs(),
     };
-    assert_eq!(redelivered, 0, "{}\n{log}", outcome.verdict.short());
+    let redelivered = outcome.verdict.redelivered;
+    assert!(redelivered <= allowed, "{}\n{log}", outcome.verdict.short());
     assert!(outcome.stranded.is_empty(), "stranded: {:?}\n{log}", outcome.stranded);
     assert!(outcome.course.downs() >= DOWNS, "{}\n{log}", outcome.replicas());
     assert_eq!(outcome.course.sigkilled(), 0, "{:?}", outcome.course.pods);
