@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
+    hold::Change,
     pool::Key,
     target::{self, MANAGER},
 };
@@ -71,14 +72,17 @@ pub struct Outcome {
 pub enum Deed {
     /// They were written.
     Written {
-        /// Before.
-        from: u32,
-        /// Now.
-        to: u32,
-        /// So many more than decided on, because their pods may hold tasks.
-        kept: u32,
+        /// What was written.
+        change: Change,
         /// The resource version that it led to.
         version: u64,
+    },
+    /// The write had no answer: it may have been carried out, or still be.
+    Unanswered {
+        /// What was to be written.
+        change: Change,
+        /// Why there was no answer.
+        why: CallError,
     },
     /// Nothing was written: every pod above the decision may hold tasks.
     Kept {
@@ -94,10 +98,7 @@ pub enum Deed {
 /// The whole job may take four calls' deadlines.
 pub async fn carry_out(client: &Client, job: Job) -> Outcome {
     let mut plan = None;
-    let deed = timeout(DEADLINE * 4, attempt(client, &job, &mut plan))
-        .await
-        .unwrap_or(Err(CallError::Timeout))
-        .unwrap_or_else(Deed::Failed);
+    let deed = attempt(client, &job, &mut plan).await.unwrap_or_else(Deed::Failed);
     Outcome { deed, plan }
 }
 
@@ -105,7 +106,7 @@ async fn attempt(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<
     if job.to >= job.from {
         // More workers first, whatever there is to see to besides.
         let deed = match job.write {
-            true => written(job, job.to, write(client, job, job.to).await?),
+            true => write(client, job, job.to).await?,
             false => Deed::None,
         };
         if job.unfinished {
@@ -125,22 +126,20 @@ async fn attempt(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<
         let kept = allowed.saturating_sub(job.to);
         return Ok(Deed::Kept { kept });
     }
-    Ok(written(job, allowed, write(client, job, allowed).await?))
+    write(client, job, allowed).await
 }
 
-fn written(job: &Job, to: u32, version: u64) -> Deed {
-    Deed::Written {
-        from: job.from,
-        to,
-        kept: to.saturating_sub(job.to),
-        version,
-    }
+/// [`look_and_mark`], within three calls' deadlines.
+async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
+    timeout(DEADLINE * 3, look_and_mark(client, job, seen))
+        .await
+        .unwrap_or(Err(CallError::Timeout))
 }
 
 /// Looks at the pods, writes on them what the plan asks for, and looks again, until there is nothing left to write: what
 /// held nothing when it was marked may have taken a task on since. Says down to which number only those go that hold
 /// nothing.
-async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
+async fn look_and_mark(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
     if job.selector.is_empty() {
         // Without a selector no pod can be told from another's: hold.
         return Ok(job.from);
@@ -175,15 +174,27 @@ async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32
 
 /// Server-side apply on `/scale`, forced: whoever set the number before, it is ours now. Always a number: an empty Scale
 /// means 0.
-async fn write(client: &Client, job: &Job, replicas: u32) -> Result<u64, CallError> {
+async fn write(client: &Client, job: &Job, to: u32) -> Result<Deed, CallError> {
+    let change = Change {
+        from: job.from,
+        to,
+        kept: to.saturating_sub(job.to),
+    };
     let api: Api<api::Target> = Api::namespaced(client.clone(), &job.target.namespace);
     let patch = Patch::Apply(json!({
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
         "metadata": {"name": job.target.name, "namespace": job.target.namespace, "uid": job.uid},
-        "spec": {"replicas": replicas},
+        "spec": {"replicas": to},
     }));
     let params = PatchParams::apply(MANAGER).force();
-    let scale: Scale = within(DEADLINE, api.patch_scale(&job.target.name, &params, &patch)).await?;
-    Ok(target::version(scale.metadata.resource_version.as_deref()))
+    let answer: Result<Scale, _> = within(DEADLINE, api.patch_scale(&job.target.name, &params, &patch)).await;
+    match answer {
+        Ok(scale) => Ok(Deed::Written {
+            change,
+            version: target::version(scale.metadata.resource_version.as_deref()),
+        }),
+        Err(why @ CallError::Refused { .. }) => Err(why),
+        Err(why) => Ok(Deed::Unanswered { change, why }),
+    }
 }

@@ -10,6 +10,7 @@ use super::{
     apply::{self, Deed, Job, Outcome},
     desk::{Desk, MOST, acts},
     entry::{self, Entry, Leaving, Link, backoff},
+    hold::Change,
     news::News,
     pool::{Pool, Problem},
     release::{self, Release},
@@ -102,91 +103,31 @@ impl Desk {
             }
             entry.leaving.saw(plan);
         }
-        let deed = outcome.deed;
-        let key = entry.identity.key.clone();
-        let sentence = entry
-            .decision
-            .as_ref()
-            .map(|(_, decision)| decision.sentence.clone())
-            .unwrap_or_default();
-        let reason = entry
-            .decision
-            .as_ref()
-            .map_or("Unknown", |(_, decision)| decision.rule.reason());
-        let about = reference(entry);
-        let mut events = Vec::new();
+        let key = &entry.identity.key;
         let hold = &mut entry.hold;
-        if !matches!(deed, Deed::Written { .. }) {
-            hold.restoring = None;
+        if let Deed::Failed(why) | Deed::Unanswered { why, .. } = outcome.deed {
+            tracing::warn!(namespace = key.namespace, name = key.name, why = %why, "the target could not be written");
+            hold.not_before = now.moment + backoff(hold.failures, FIRST, MOST, id);
+            hold.failures = hold.failures.saturating_add(1);
+            hold.failed = Some(why.to_string());
         }
-        match deed {
-            Deed::Written {
-                from,
-                to,
-                kept,
-                version,
-            } => {
-                self.metrics.scale_written();
-                if let Some((manager, found)) = hold.restoring.take() {
-                    hold.overwritten = None;
-                    self.metrics.overwritten(&manager);
-                    tracing::warn!(
-                        namespace = key.namespace,
-                        name = key.name,
-                        manager,
-                        found,
-                        restored = to,
-                        "replicas overwritten"
-                    );
-                    events.push(PoolEvent::ReplicasOverwritten {
-                        manager,
-                        found,
-                        restored: to,
-                    });
-                }
-                (hold.intended, hold.version) = (Some(to), version.max(hold.version));
-                (hold.failed, hold.failures) = (None, 0);
-                hold.kept = (kept > 0).then_some(kept);
-                hold.not_before = if kept > 0 { now.moment + KEPT_AGAIN } else { now.moment };
-                if from != to {
-                    let direction = if to > from { Direction::Up } else { Direction::Down };
-                    self.metrics.scaled(direction, reason);
-                    tracing::info!(
-                        namespace = key.namespace,
-                        name = key.name,
-                        from,
-                        to,
-                        rule = reason,
-                        why = sentence,
-                        "scaled"
-                    );
-                    entry.last_scale = Some(LastScale {
-                        from: i32::try_from(from).unwrap_or(i32::MAX),
-                        to: i32::try_from(to).unwrap_or(i32::MAX),
-                        at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
-                            jiff::Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall),
-                        ),
-                        message: sentence.clone(),
-                    });
-                    events.push(PoolEvent::Scaled { from, to, sentence });
-                }
-            }
+        match outcome.deed {
+            Deed::Written { change, version } => self.written(id, change, version),
+            Deed::Unanswered { change, .. } => hold.unanswered = Some(change),
+            Deed::Failed(_) => hold.restoring = None,
             Deed::None => {
                 hold.not_before = now.moment;
-                (hold.failed, hold.failures) = (None, 0);
+                hold.restoring = None;
+                hold.well();
             }
             Deed::Kept { kept } => {
                 hold.kept = Some(kept);
                 hold.not_before = now.moment + KEPT_AGAIN;
-                (hold.failed, hold.failures) = (None, 0);
-            }
-            Deed::Failed(error) => {
-                tracing::warn!(namespace = key.namespace, name = key.name, why = %error, "the target could not be written");
-                hold.not_before = now.moment + backoff(hold.failures, FIRST, MOST, id);
-                hold.failures = hold.failures.saturating_add(1);
-                hold.failed = Some(error.to_string());
+                hold.restoring = None;
+                hold.well();
             }
         }
+        let Some(entry) = self.pools.get_mut(id) else { return };
         if entry.leaving.unfinished() {
             entry.hold.not_before = match entry.hold.failures {
                 0 => now.moment + entry.leaving.again_in(),
@@ -196,8 +137,71 @@ impl Desk {
         if looked && entry.pool.as_ref().is_ok_and(acts) {
             self.attend(id);
         }
-        self.tell(&about, events);
         self.pass(id);
+    }
+
+    /// The replicas are written: remembers and tells it.
+    pub(super) fn written(&mut self, id: SubscriberId, change: Change, version: u64) {
+        let now = self.clock.now();
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        let about = reference(entry);
+        let key = &entry.identity.key;
+        let (reason, sentence) = entry.decision.as_ref().map_or(("Unknown", ""), |(_, decision)| {
+            (decision.rule.reason(), decision.sentence.as_str())
+        });
+        let Change { from, to, kept } = change;
+        let hold = &mut entry.hold;
+        self.metrics.scale_written();
+        let mut events = Vec::new();
+        if let Some((manager, found)) = hold.restoring.take() {
+            hold.overwritten = None;
+            self.metrics.overwritten(&manager);
+            tracing::warn!(
+                namespace = key.namespace,
+                name = key.name,
+                manager,
+                found,
+                restored = to,
+                "replicas overwritten"
+            );
+            events.push(PoolEvent::ReplicasOverwritten {
+                manager,
+                found,
+                restored: to,
+            });
+        }
+        (hold.intended, hold.version) = (Some(to), version.max(hold.version));
+        hold.unanswered = None;
+        hold.well();
+        hold.kept = (kept > 0).then_some(kept);
+        hold.not_before = if kept > 0 { now.moment + KEPT_AGAIN } else { now.moment };
+        if from != to {
+            let direction = if to > from { Direction::Up } else { Direction::Down };
+            self.metrics.scaled(direction, reason);
+            tracing::info!(
+                namespace = key.namespace,
+                name = key.name,
+                from,
+                to,
+                rule = reason,
+                why = sentence,
+                "scaled"
+            );
+            entry.last_scale = Some(LastScale {
+                from: i32::try_from(from).unwrap_or(i32::MAX),
+                to: i32::try_from(to).unwrap_or(i32::MAX),
+                at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+                    jiff::Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall),
+                ),
+                message: sentence.to_owned(),
+            });
+            events.push(PoolEvent::Scaled {
+                from,
+                to,
+                sentence: sentence.to_owned(),
+            });
+        }
+        self.tell(&about, events);
     }
 
     /// Has the pods looked after as the last plan wishes.

@@ -1,15 +1,12 @@
 //! All that the controller keeps of one pool between two passes.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
+    hold::Hold,
     pool::{Identity, Key, Pool, Problem},
     target::Target,
 };
@@ -79,31 +76,6 @@ pub struct Samples {
     pub failing: Option<(SampleError, Moment)>,
     /// The newest count for a task that writes: it looks again before it lowers.
     pub newest: watch::Sender<Arc<Tally>>,
-}
-
-/// What the operator has done to its target.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Hold {
-    /// The UID of the target that this speaks of.
-    pub uid: String,
-    /// The number written last.
-    pub intended: Option<u32>,
-    /// The resource version that the last write led to; what is seen of an older one is not news.
-    pub version: u64,
-    /// Someone else took the replicas: their field manager and the number found.
-    pub overwritten: Option<(String, u32)>,
-    /// The write under way puts back what they took. Its own, for the watch may show the result before the write returns.
-    pub restoring: Option<(String, u32)>,
-    /// When others took the replicas, lately.
-    pub fights: VecDeque<(Moment, String)>,
-    /// So many replicas were kept above the decision, because their pods may run tasks.
-    pub kept: Option<u32>,
-    /// Why the last write failed.
-    pub failed: Option<String>,
-    /// No write before this moment (failed ones back off).
-    pub not_before: Moment,
-    /// Failures in a row.
-    pub failures: u32,
 }
 
 /// The pods on their way out, as far as is known.
@@ -220,10 +192,6 @@ pub fn held(stored: Option<&Status>) -> Option<Held> {
     })
 }
 
-/// Three changes by others within this time are a conflict.
-const FIGHT_WINDOW: Duration = Duration::from_secs(600);
-const FIGHTS: usize = 3;
-
 impl Entry {
     /// A pool just met.
     pub fn new(id: SubscriberId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
@@ -302,7 +270,7 @@ impl Entry {
                 at: self.samples.last.as_ref().map_or(now.moment, |(_, at)| at.moment),
                 before: self.samples.before,
             },
-            replicas: self.replicas(target),
+            replicas: self.hold.replicas(target),
             ready: target.ready,
             rollout: target.rollout,
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
@@ -314,56 +282,6 @@ impl Entry {
                 .and_then(|work| work.next_due)
                 .map(|due| Duration::try_from(due.duration_since(now.wall)).unwrap_or_default()),
         }
-    }
-
-    /// The number of replicas that counts as the present one: what we wrote, even if someone else wrote over it or the
-    /// watch has not shown it yet; otherwise what is there.
-    pub fn replicas(&self, target: &Target) -> u32 {
-        self.hold
-            .intended
-            .filter(|_| self.hold.uid == target.uid)
-            .unwrap_or(target.replicas)
-    }
-
-    /// Looks at the target after a change of it, or of the pool's will to act.
-    pub fn look(&mut self, target: &Target, acts: bool, now: Moment) {
-        if !acts || self.hold.uid != target.uid {
-            self.hold = Hold {
-                uid: target.uid.clone(),
-                ..Hold::default()
-            };
-        }
-        if !acts || target.version < self.hold.version {
-            return;
-        }
-        if target.is_ours() {
-            self.hold.intended = Some(target.replicas);
-            self.hold.overwritten = None;
-        } else if self.hold.intended.is_some() && self.hold.overwritten.is_none() {
-            let manager = target.other_owner().unwrap_or("unknown").to_owned();
-            self.hold.fights.push_back((now, manager.clone()));
-            self.hold.overwritten = Some((manager, target.replicas));
-        }
-    }
-
-    /// The replicas must be written: they are not ours yet, not ours any more, or not the number decided on.
-    pub fn must_write(&self, decided: u32) -> bool {
-        self.hold.overwritten.is_some() || self.hold.intended != Some(decided)
-    }
-
-    /// Who keeps changing the replicas.
-    pub fn fought_by(&mut self, now: Moment) -> Option<String> {
-        let fights = &mut self.hold.fights;
-        while fights
-            .front()
-            .is_some_and(|(at, _)| now.saturating_sub(*at) > FIGHT_WINDOW)
-            || fights.len() > 16
-        {
-            fights.pop_front();
-        }
-        (fights.len() >= FIGHTS)
-            .then(|| fights.back().map(|(_, manager)| manager.clone()))
-            .flatten()
     }
 
     /// When the last count was taken, by the wall clock.

@@ -8,6 +8,7 @@
 //! | `validate.rs` | pure | from the object as written to a pool, and to its broker's address |
 //! | `target.rs` | pure | what a decision needs to know of a Deployment |
 //! | `watch.rs`, `news.rs` | shell, data | the watches; all that can change a decision |
+//! | `hold.rs` | pure | what the operator did to its target, and whether it still stands |
 //! | `registry.rs`, `entry.rs` | data | the books: pools, targets, endpoints; one pool's state |
 //! | `desk.rs`, `pass.rs` | shell | the one task that takes the news; the pass: look → decide → apply → publish |
 //! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
@@ -24,6 +25,7 @@ mod deeds;
 mod desk;
 mod entry;
 mod guard;
+mod hold;
 mod leader;
 mod news;
 mod pass;

@@ -116,7 +116,14 @@ impl Desk {
         let Some(entry) = self.pools.get_mut(id) else {
             return AT_LEAST;
         };
-        entry.look(target, acts(pool), now.moment);
+        let found = entry.hold.look(target, acts(pool), entry.tasks.writing, now.moment);
+        if let Some(change) = found {
+            // Told with the sentence that it was written for: before the next decision.
+            self.written(id, change, target.version);
+        }
+        let Some(entry) = self.pools.get_mut(id) else {
+            return AT_LEAST;
+        };
         let seen = entry.observe(pool, target, now);
         let fresh = matches!(seen.reading, Reading::Fresh(_));
         let memory = std::mem::take(&mut entry.memory);
@@ -168,9 +175,12 @@ impl Desk {
             }
         );
         let (replicas, from) = (decision.replicas, seen.replicas);
-        let write = entry.must_write(replicas);
+        let write = entry.hold.must_write(replicas);
         if !write {
             entry.hold.kept = None;
+            if !entry.leaving.unfinished() {
+                entry.hold.well();
+            }
         }
         if not_yet || !(write || entry.leaving.unfinished()) {
             return AT_LEAST;
@@ -213,13 +223,13 @@ impl Desk {
         let Some(entry) = self.pools.get_mut(id) else {
             return AT_LEAST;
         };
-        let fought_by = entry.fought_by(now.moment);
+        let fought_by = entry.hold.fought_by(now.moment);
         let facts = Facts {
             generation: entry.identity.generation,
             problem,
             suspended: pool.is_some_and(|pool| pool.policy.suspended),
             mode: pool.map_or(Mode::Act, |pool| pool.mode),
-            target: target.map(|target| (entry.replicas(target), target.ready)),
+            target: target.map(|target| (entry.hold.replicas(target), target.ready)),
             source: pool.map_or(Source::NotYet, |pool| source(entry, pool, now)),
             decision: entry.decision.as_ref().map(|(_, decision)| decision),
             kept: entry.hold.kept,

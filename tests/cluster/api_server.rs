@@ -3,21 +3,22 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use serde_json::json;
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
     net::{TcpListener, TcpStream},
+    process::Child,
 };
 
 use crate::{
     stage::Stage,
     support::{
-        bed::{kubeconfig, unique},
+        bed::{PATIENCE, eventually, kubeconfig, kubectl_command, unique},
         operator::{Operator, Options},
     },
 };
@@ -157,4 +158,111 @@ async fn a_call_that_hangs_is_given_up_and_made_again() {
     stage.publish(30).await;
     stage.ns.wait_replicas("mail", 3).await;
     assert_eq!(operator.ended(), None, "the operator lives on");
+}
+
+/// A way to the API server that can lose the answer to one write of replicas: `kubectl proxy`, so that HTTP can be read,
+/// and this test before it.
+struct Forgetful {
+    port: u16,
+    forgets: Arc<AtomicBool>,
+    _proxy: Child,
+}
+
+impl Forgetful {
+    async fn open() -> Self {
+        let mut proxy = kubectl_command(&["proxy", "--port=0"]).spawn().expect("kubectl proxy");
+        let mut said = BufReader::new(proxy.stdout.take().expect("what it says")).lines();
+        let line = said.next_line().await.expect("what it says").expect("where it listens");
+        let to = line.rsplit(' ').next().expect("an address").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("its number").port();
+        let forgets = Arc::new(AtomicBool::new(false));
+        let forget = forgets.clone();
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let far = TcpStream::connect(&to).await.expect("kubectl proxy");
+                tokio::spawn(pass_on(near, far, forget.clone()));
+            }
+        });
+        Self {
+            port,
+            forgets,
+            _proxy: proxy,
+        }
+    }
+}
+
+/// Carries requests and answers, until a write of replicas comes while an answer is to be lost: that request goes on, and
+/// nothing comes back on this connection any more.
+async fn pass_on(near: TcpStream, far: TcpStream, forget: Arc<AtomicBool>) {
+    let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.into_split(), far.into_split());
+    let deaf = Arc::new(AtomicBool::new(false));
+    let lost = deaf.clone();
+    let requests = async move {
+        let mut text = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from_near.read(&mut text).await {
+            let head = String::from_utf8_lossy(&text[..read]);
+            let writes = head.starts_with("PATCH ") && head.contains("/scale?");
+            if writes && forget.swap(false, Ordering::Relaxed) {
+                lost.store(true, Ordering::Relaxed);
+            }
+            if to_far.write_all(&text[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    let answers = async move {
+        let mut text = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from_far.read(&mut text).await {
+            if !deaf.load(Ordering::Relaxed) && to_near.write_all(&text[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(requests, answers);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_told_of_and_not_called_a_failure() {
+    let stage = Stage::redis("lost").await;
+    stage.workers("mail", 0).await;
+    stage.pool("mail", json!({})).await;
+    let way = Forgetful::open().await;
+    let file = kubeconfig_with(|config| {
+        config["clusters"][0]["cluster"] = json!({"server": format!("http://127.0.0.1:{}", way.port)});
+        config["users"][0]["user"] = json!({});
+    });
+    let options = Options {
+        kubeconfig: Some(file),
+        ..Options::default()
+    };
+    let operator = Operator::start_with(&stage.ns.name, options).await;
+    let writes = |wished: f64| {
+        let operator = &operator;
+        async move {
+            eventually(&format!("{wished} writes of replicas"), PATIENCE, async || {
+                let seen = operator.metric("twp_scale_writes_total").await;
+                if seen == wished { Ok(()) } else { Err(seen.to_string()) }
+            })
+            .await;
+        }
+    };
+    writes(1.0).await;
+
+    way.forgets.store(true, Ordering::Relaxed);
+    stage.publish(30).await;
+    stage.ns.wait_replicas("mail", 3).await;
+    assert!(!way.forgets.load(Ordering::Relaxed), "its answer was lost");
+    writes(2.0).await;
+    stage.ns.wait_event(&["Scaled", "from 0 to 3"]).await;
+    stage
+        .ns
+        .wait_condition("mail", "ScalingActive", "True", "Scaling")
+        .await;
+    let last = stage.ns.pool("mail").await.expect("the pool").status.expect("a status");
+    let last = last.last_scale.expect("the last change");
+    assert_eq!((last.from, last.to), (0, 3));
+    let said = operator.log();
+    assert_eq!(said.matches("the target could not be written").count(), 1, "{said}");
+    assert_eq!(said.matches("\"scaled\"").count(), 1, "{said}");
 }

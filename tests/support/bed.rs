@@ -340,8 +340,8 @@ async fn install_crd() {
     kubectl(&established, "").await.expect("the CRD is served");
 }
 
-/// kubectl with the administrator's rights: what it printed, or what it complained of.
-pub async fn kubectl(args: &[&str], input: &str) -> Result<String, String> {
+/// A kubectl with the administrator's rights, not yet started.
+pub fn kubectl_command(args: &[&str]) -> tokio::process::Command {
     let mut command = match std::env::var_os("TWP_KUBECTL") {
         Some(program) => tokio::process::Command::new(program),
         None => {
@@ -350,15 +350,19 @@ pub async fn kubectl(args: &[&str], input: &str) -> Result<String, String> {
             command
         }
     };
-    let mut child = command
+    command
         .args(args)
         .env("KUBECONFIG", kubeconfig())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("kubectl");
+        .kill_on_drop(true);
+    command
+}
+
+/// kubectl with the administrator's rights: what it printed, or what it complained of.
+pub async fn kubectl(args: &[&str], input: &str) -> Result<String, String> {
+    let mut child = kubectl_command(args).spawn().expect("kubectl");
     let mut stdin = child.stdin.take().expect("its input");
     let _closed = stdin.write_all(input.as_bytes()).await;
     drop(stdin);

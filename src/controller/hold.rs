@@ -1,0 +1,115 @@
+//! What the operator has done to its target, and what the target as seen says of it: ours, taken by someone else, or
+//! written although the answer never came. Pure.
+#![deny(clippy::disallowed_methods)]
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::target::Target;
+use crate::work::Moment;
+
+/// What the operator has done to its target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hold {
+    /// The UID of the target that this speaks of.
+    pub uid: String,
+    /// The number written last.
+    pub intended: Option<u32>,
+    /// The resource version that the last write led to; what is seen of an older one is not news.
+    pub version: u64,
+    /// Someone else took the replicas: their field manager and the number found.
+    pub overwritten: Option<(String, u32)>,
+    /// The write under way puts back what they took. Its own, for the watch may show the result before the write returns.
+    pub restoring: Option<(String, u32)>,
+    /// When others took the replicas, lately.
+    pub fights: VecDeque<(Moment, String)>,
+    /// So many replicas were kept above the decision, because their pods may run tasks.
+    pub kept: Option<u32>,
+    /// The last write had no answer: it may have been carried out, or still be.
+    pub unanswered: Option<Change>,
+    /// Why the last write failed.
+    pub failed: Option<String>,
+    /// No write before this moment (failed ones back off).
+    pub not_before: Moment,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+/// One write of the replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Before.
+    pub from: u32,
+    /// After.
+    pub to: u32,
+    /// So many more than decided on, because their pods may hold tasks.
+    pub kept: u32,
+}
+
+/// Three changes by others within this time are a conflict.
+const FIGHT_WINDOW: Duration = Duration::from_secs(600);
+const FIGHTS: usize = 3;
+
+impl Hold {
+    /// The number of replicas that counts as the present one: what we wrote, even if someone else wrote over it or the
+    /// watch has not shown it yet; otherwise what is there.
+    pub fn replicas(&self, target: &Target) -> u32 {
+        self.intended
+            .filter(|_| self.uid == target.uid)
+            .unwrap_or(target.replicas)
+    }
+
+    /// Looks at the target after a change of it, or of the pool's will to act. Gives the unanswered write that it shows to
+    /// have been carried out; `writing`: there may still be an answer.
+    pub fn look(&mut self, target: &Target, acts: bool, writing: bool, now: Moment) -> Option<Change> {
+        if !acts || self.uid != target.uid {
+            *self = Self {
+                uid: target.uid.clone(),
+                ..Self::default()
+            };
+        }
+        if !acts || target.version < self.version {
+            return None;
+        }
+        if target.is_ours() {
+            self.intended = Some(target.replicas);
+            self.overwritten = None;
+            return self
+                .unanswered
+                .take_if(|change| !writing && change.to == target.replicas);
+        }
+        if self.intended.is_some() && self.overwritten.is_none() {
+            let manager = target.other_owner().unwrap_or("unknown").to_owned();
+            self.fights.push_back((now, manager.clone()));
+            self.overwritten = Some((manager, target.replicas));
+        }
+        None
+    }
+
+    /// The replicas must be written: they are not ours yet, not ours any more, or not the number decided on.
+    pub fn must_write(&self, decided: u32) -> bool {
+        self.overwritten.is_some() || self.intended != Some(decided)
+    }
+
+    /// Nothing is wrong any more: the last deed went well, or there is none to do.
+    pub fn well(&mut self) {
+        (self.failed, self.failures) = (None, 0);
+    }
+
+    /// Who keeps changing the replicas.
+    pub fn fought_by(&mut self, now: Moment) -> Option<String> {
+        let fights = &mut self.fights;
+        while fights
+            .front()
+            .is_some_and(|(at, _)| now.saturating_sub(*at) > FIGHT_WINDOW)
+            || fights.len() > 16
+        {
+            fights.pop_front();
+        }
+        (fights.len() >= FIGHTS)
+            .then(|| fights.back().map(|(_, manager)| manager.clone()))
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests;

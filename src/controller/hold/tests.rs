@@ -1,0 +1,182 @@
+use super::*;
+use crate::controller::target::MANAGER;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A Deployment at this version, with so many replicas, that this manager set.
+fn target(version: u64, replicas: u32, owner: &str) -> Target {
+    Target {
+        uid: "deployment".into(),
+        version,
+        replicas,
+        ready: replicas,
+        rollout: false,
+        owners: vec![owner.into()],
+        selector: "app=mail".into(),
+    }
+}
+
+/// 5 replicas have been written, which led to version 10.
+fn holding() -> Hold {
+    let mut hold = Hold::default();
+    look(&mut hold, &target(9, 1, "kubectl"));
+    (hold.intended, hold.version) = (Some(5), 10);
+    hold
+}
+
+/// A look by an operator that acts, while it writes nothing.
+fn look(hold: &mut Hold, target: &Target) -> Option<Change> {
+    hold.look(target, true, false, SECOND)
+}
+
+#[test]
+fn replicas_that_are_not_ours_yet_are_written_even_if_the_number_is_right() {
+    let mut hold = Hold::default();
+    let seen = target(3, 5, "kubectl");
+    look(&mut hold, &seen);
+    assert_eq!(hold.replicas(&seen), 5);
+    assert!(hold.must_write(5));
+    assert_eq!(hold.overwritten, None, "adoption is no fight");
+}
+
+#[test]
+fn replicas_that_are_ours_are_written_only_for_another_number() {
+    let mut hold = Hold::default();
+    look(&mut hold, &target(3, 5, MANAGER));
+    assert!(!hold.must_write(5));
+    assert!(hold.must_write(6));
+}
+
+#[test]
+fn what_was_seen_before_our_write_is_no_news() {
+    let mut hold = holding();
+    let old = target(9, 1, "kubectl");
+    look(&mut hold, &old);
+    assert_eq!(hold.overwritten, None);
+    assert_eq!(hold.replicas(&old), 5, "what we wrote counts");
+    assert!(!hold.must_write(5));
+}
+
+#[test]
+fn a_foreign_change_is_put_back_and_counted_once() {
+    let mut hold = holding();
+    let foreign = target(11, 2, "kubectl");
+    for _ in 0..3 {
+        look(&mut hold, &foreign);
+    }
+    assert_eq!(hold.overwritten, Some(("kubectl".into(), 2)));
+    assert_eq!(hold.fights.len(), 1);
+    assert_eq!(hold.replicas(&foreign), 5, "the decision starts from what we wrote");
+    assert!(hold.must_write(5), "the same number must be written again");
+}
+
+#[test]
+fn replicas_that_nobody_owns_were_taken_too() {
+    let mut hold = holding();
+    let dropped = Target {
+        owners: vec![],
+        ..target(11, 1, "")
+    };
+    look(&mut hold, &dropped);
+    assert_eq!(hold.overwritten, Some(("unknown".into(), 1)));
+}
+
+#[test]
+fn another_deployment_of_the_same_name_starts_anew() {
+    let mut hold = holding();
+    let new = Target {
+        uid: "another".into(),
+        ..target(3, 1, "kubectl")
+    };
+    look(&mut hold, &new);
+    assert_eq!((hold.intended, hold.version), (None, 0));
+    assert_eq!(hold.replicas(&new), 1);
+}
+
+#[test]
+fn a_pool_that_does_not_act_holds_nothing() {
+    let mut hold = holding();
+    let foreign = target(11, 2, "kubectl");
+    hold.look(&foreign, false, false, SECOND);
+    assert_eq!((hold.intended, hold.fights.len()), (None, 0));
+    assert_eq!(hold.replicas(&foreign), 2);
+}
+
+#[test]
+fn three_fights_in_ten_minutes_are_a_conflict_until_they_are_old() {
+    let mut hold = Hold::default();
+    let fight = |hold: &mut Hold, at: u64, by: &str| {
+        hold.fights.push_back((Duration::from_secs(at), by.into()));
+        hold.fought_by(Duration::from_secs(at))
+    };
+    assert_eq!(fight(&mut hold, 0, "a"), None);
+    assert_eq!(fight(&mut hold, 300, "b"), None);
+    assert_eq!(fight(&mut hold, 600, "c"), Some("c".into()));
+    assert_eq!(hold.fought_by(Duration::from_secs(601)), None);
+}
+
+#[test]
+fn fights_without_end_take_no_memory_without_end() {
+    let mut hold = Hold::default();
+    for _ in 0..1000 {
+        hold.fights.push_back((SECOND, "a".into()));
+        hold.fought_by(SECOND);
+    }
+    assert!(hold.fights.len() <= 16);
+}
+
+/// A write that had no answer.
+fn unanswered(from: u32, to: u32) -> Hold {
+    let mut hold = Hold::default();
+    look(&mut hold, &target(9, from, MANAGER));
+    let change = Change { from, to, kept: 0 };
+    (hold.unanswered, hold.failed) = (Some(change), Some("no answer".into()));
+    hold
+}
+
+#[test]
+fn a_write_without_an_answer_is_found_once_the_target_shows_it() {
+    let mut hold = unanswered(0, 5);
+    assert_eq!(
+        look(&mut hold, &target(9, 0, MANAGER)),
+        None,
+        "not carried out, or not yet"
+    );
+    assert!(hold.must_write(5), "so it is tried again");
+    let found = look(&mut hold, &target(10, 5, MANAGER));
+    assert_eq!(
+        found,
+        Some(Change {
+            from: 0,
+            to: 5,
+            kept: 0
+        })
+    );
+    assert_eq!(look(&mut hold, &target(10, 5, MANAGER)), None, "it is told once");
+    assert!(!hold.must_write(5));
+}
+
+#[test]
+fn adoption_without_an_answer_is_found_as_well() {
+    let mut hold = Hold::default();
+    look(&mut hold, &target(9, 5, "kubectl"));
+    let change = Change {
+        from: 5,
+        to: 5,
+        kept: 0,
+    };
+    hold.unanswered = Some(change);
+    assert_eq!(
+        look(&mut hold, &target(9, 5, "kubectl")),
+        None,
+        "the number is there, but not by us"
+    );
+    assert_eq!(look(&mut hold, &target(10, 5, MANAGER)), Some(change));
+}
+
+#[test]
+fn while_it_is_tried_again_the_answer_is_awaited() {
+    let mut hold = unanswered(0, 5);
+    assert_eq!(hold.look(&target(10, 5, MANAGER), true, true, SECOND), None);
+    assert!(hold.unanswered.is_some(), "the second answer may be lost, too");
+}
