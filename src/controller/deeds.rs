@@ -8,8 +8,8 @@ use kube::{Client, Resource};
 
 use super::{
     apply::{self, Deed, Job, Outcome},
-    desk::{Desk, MOST, acts},
-    entry::{self, Entry, Leaving, Link, backoff},
+    desk::{Desk, acts},
+    entry::{self, Entry, FIRST, Leaving, Link, MOST, backoff},
     hold::Change,
     news::News,
     pool::{Pool, Problem},
@@ -19,14 +19,12 @@ use super::{
     validate,
 };
 use crate::{
-    api::{LastScale, TaskWorkerPool},
+    api::{LastScale, Status, TaskWorkerPool},
     broker::{Address, Clock, SubscriberId, Subscription},
     telemetry::{Direction, PoolEvent},
-    workers::attention,
+    workers::{CallError, attention},
 };
 
-/// The first wait between attempts to read references, and between failed writes.
-const FIRST: Duration = Duration::from_secs(1);
 /// How soon a scale-down that busy pods held up is tried again.
 const KEPT_AGAIN: Duration = Duration::from_secs(2);
 
@@ -202,6 +200,27 @@ impl Desk {
             });
         }
         self.tell(&about, events);
+    }
+
+    pub(super) fn published(&mut self, id: SubscriberId, result: Result<Box<Status>, CallError>) {
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        entry.tasks.publishing = false;
+        entry.said.at = Some(self.clock.now().moment);
+        match result {
+            Ok(status) => {
+                entry.stored = Some(*status);
+                entry.said.failures = 0;
+                self.metrics.status_written();
+            }
+            // The watch says soon what became of it.
+            Err(why) if why.is_not_found() || why.is_conflict() => {}
+            Err(why) => {
+                let key = &entry.identity.key;
+                tracing::warn!(namespace = key.namespace, name = key.name, why = %why, "the status could not be written");
+                entry.said.failures = entry.said.failures.saturating_add(1);
+            }
+        }
+        self.pass(id);
     }
 
     /// Has the pods looked after as the last plan wishes.

@@ -21,8 +21,8 @@ use crate::{
     workers::CallError,
 };
 
-/// The longest wait between two looks at a pool, and between attempts to do what failed.
-pub(super) const MOST: Duration = Duration::from_secs(30);
+/// The longest wait between two looks at a pool.
+const MOST: Duration = Duration::from_secs(30);
 
 /// What the readiness probe names while it is missing.
 pub const CRD: &str = "the list of TaskWorkerPools: is the CRD taskworkerpools.taskworkerpool.dev installed?";
@@ -133,17 +133,7 @@ impl Desk {
             News::Draining(pools) => self.left(pools),
             News::Wrote(id, outcome) => self.wrote(id, outcome),
             News::Protected(id, result) => self.protected(id, result),
-            News::Published(id, result) => {
-                if let Some(entry) = self.pools.get_mut(id) {
-                    entry.tasks.publishing = false;
-                    entry.published = Some(self.clock.now().moment);
-                    if let Ok(status) = result {
-                        entry.stored = Some(*status);
-                        self.metrics.status_written();
-                    }
-                    self.pass(id);
-                }
-            }
+            News::Published(id, result) => self.published(id, result),
         }
     }
 

@@ -46,8 +46,8 @@ pub struct Entry {
     pub last_scale: Option<LastScale>,
     /// Work that runs in a task of its own; at most one of each kind.
     pub tasks: Tasks,
-    /// When the status was last written.
-    pub published: Option<Moment>,
+    /// The writes of the status.
+    pub said: Said,
     /// When the next pass is due even if nothing happens.
     pub wake: Moment,
 }
@@ -155,6 +155,28 @@ pub struct Guard {
     pub not_before: Moment,
 }
 
+/// The writes of the status.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// When the last one ended.
+    pub at: Option<Moment>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// What the last one was to say, whether or not it could: its Events are told.
+    pub told: Option<Status>,
+}
+
+impl Said {
+    /// How long the next one, due so long after the last, has still to wait; after failures longer.
+    pub fn wait(&self, due: Duration, now: Moment, id: SubscriberId) -> Duration {
+        let after = match self.failures.checked_sub(1) {
+            None => due,
+            Some(failures) => due.max(backoff(failures, FIRST, MOST, id)),
+        };
+        self.at.map_or(Duration::ZERO, |at| (at + after).saturating_sub(now))
+    }
+}
+
 /// Tasks under way, and when to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tasks {
@@ -216,7 +238,7 @@ impl Entry {
             guard: Guard::default(),
             last_scale: None,
             tasks: Tasks::default(),
-            published: None,
+            said: Said::default(),
             wake: Moment::ZERO,
         }
     }
@@ -289,6 +311,11 @@ impl Entry {
         self.samples.last.as_ref().map(|(tally, at)| (tally.as_ref(), at.wall))
     }
 }
+
+/// The first wait after a failure.
+pub const FIRST: Duration = Duration::from_secs(1);
+/// The longest wait between attempts at something that keeps failing.
+pub const MOST: Duration = Duration::from_secs(30);
 
 /// How long to wait after so many failures in a row: doubling from `first` to `most`, spread by up to a quarter so that
 /// those who failed together do not come back together.

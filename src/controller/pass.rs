@@ -243,17 +243,17 @@ impl Desk {
         };
         let new = status::status(&facts, entry.stored.as_ref());
         report::numbers(entry, pool, target, &new, &self.metrics);
-        let events = report::conditions(entry.stored.as_ref(), &new);
         let Some(after) = publish::due_after(entry.stored.as_ref(), &new) else {
             return AT_LEAST;
         };
-        let wait = entry
-            .published
-            .map_or(Duration::ZERO, |at| (at + after).saturating_sub(now.moment));
+        let wait = entry.said.wait(after, now.moment, id);
         if entry.tasks.publishing || !wait.is_zero() {
             return wait.max(Duration::from_millis(100));
         }
         entry.tasks.publishing = true;
+        let before = entry.said.told.as_ref().or(entry.stored.as_ref());
+        let events = report::conditions(before, &new);
+        entry.said.told = Some(new.clone());
         let about = reference(entry);
         let (client, inbox, identity) = (self.client.clone(), self.inbox.clone(), entry.identity.clone());
         tokio::spawn(async move {

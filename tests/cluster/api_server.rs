@@ -33,57 +33,49 @@ fn kubeconfig_with(change: impl Fn(&mut serde_json::Value)) -> String {
     file.to_str().expect("a path").to_owned()
 }
 
-#[tokio::test]
-async fn deployments_that_may_not_be_listed_are_said_and_slow_no_other_namespace() {
-    let (good, bad) = (Stage::redis("granted").await, Stage::redis("refused").await);
-    for stage in [&good, &bad] {
-        let ns = &stage.ns;
-        ns.kubectl(&["create", "serviceaccount", "op"]).await;
-        let pools = [
-            "--verb=list,watch,patch",
-            "--resource=taskworkerpools,taskworkerpools/status",
-        ];
-        ns.kubectl(&["create", "role", "pools", pools[0], pools[1]]).await;
-        ns.kubectl(&[
-            "create",
-            "role",
-            "rest",
-            "--verb=get,patch,create",
-            "--resource=secrets,deployments/scale,events.events.k8s.io",
-        ])
-        .await;
-        ns.kubectl(&[
-            "create",
-            "role",
-            "targets",
-            "--verb=list,watch",
-            "--resource=deployments.apps",
-        ])
-        .await;
-    }
-    let account = format!("--serviceaccount={}:op", good.ns.name);
-    for (stage, roles) in [
-        (&good, &["pools", "rest", "targets"][..]),
-        (&bad, &["pools", "rest"][..]),
-    ] {
-        for role in roles {
+/// What an operator needs that has no Lease: a role's name, its verbs, its resources.
+const RIGHTS: [[&str; 3]; 4] = [
+    ["pools", "list,watch", "taskworkerpools"],
+    ["statuses", "patch", "taskworkerpools/status"],
+    ["targets", "list,watch", "deployments.apps"],
+    [
+        "rest",
+        "get,patch,create",
+        "secrets,deployments/scale,events.events.k8s.io",
+    ],
+];
+
+/// Gives a service account of this one's namespace all rights but one in these namespaces.
+async fn grant(account: &Stage, stages: &[(&Stage, &str)]) -> Options {
+    account.ns.kubectl(&["create", "serviceaccount", "op"]).await;
+    let to = format!("--serviceaccount={}:op", account.ns.name);
+    for (stage, without) in stages {
+        for [role, verbs, resources] in RIGHTS.iter().filter(|[role, ..]| role != without) {
+            let (verbs, resources) = (format!("--verb={verbs}"), format!("--resource={resources}"));
+            stage.ns.kubectl(&["create", "role", role, &verbs, &resources]).await;
             stage
                 .ns
-                .kubectl(&["create", "rolebinding", role, "--role", role, &account])
+                .kubectl(&["create", "rolebinding", role, "--role", role, &to])
                 .await;
         }
     }
-    let token = good.ns.kubectl(&["create", "token", "op"]).await;
+    let token = account.ns.kubectl(&["create", "token", "op"]).await;
     let file = kubeconfig_with(|config| config["users"][0]["user"] = json!({"token": token.trim()}));
+    Options {
+        kubeconfig: Some(file),
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn deployments_that_may_not_be_listed_are_said_and_slow_no_other_namespace() {
+    let (good, bad) = (Stage::redis("granted").await, Stage::redis("refused").await);
+    let options = grant(&good, &[(&good, ""), (&bad, "targets")]).await;
     for stage in [&good, &bad] {
         stage.workers("mail", 0).await;
         stage.pool("mail", json!({})).await;
         stage.publish(30).await;
     }
-    let options = Options {
-        kubeconfig: Some(file),
-        ..Options::default()
-    };
     let operator = Operator::launch(&format!("{},{}", good.ns.name, bad.ns.name), options).await;
     good.ns.wait_replicas("mail", 3).await;
     let message = bad.ns.wait_condition("mail", "Ready", "False", "TargetMissing").await;
@@ -91,6 +83,25 @@ async fn deployments_that_may_not_be_listed_are_said_and_slow_no_other_namespace
     good.publish(20).await;
     good.ns.wait_replicas("mail", 5).await;
     assert!(operator.metric("twp_watch_errors_total").await > 0.0);
+}
+
+#[tokio::test]
+async fn a_status_that_may_not_be_written_is_logged_and_the_pool_scales() {
+    let stage = Stage::redis("mute").await;
+    let options = grant(&stage, &[(&stage, "statuses")]).await;
+    stage.workers("mail", 0).await;
+    stage.pool("mail", json!({})).await;
+    stage.publish(30).await;
+    let operator = Operator::start_with(&stage.ns.name, options).await;
+    stage.ns.wait_replicas("mail", 3).await;
+    eventually("the log says so", PATIENCE, async || {
+        let log = operator.log();
+        let said = log.lines().any(|line| {
+            line.contains("the status could not be written") && line.contains("refused the call with status 403")
+        });
+        if said { Ok(()) } else { Err(log) }
+    })
+    .await;
 }
 
 /// A way to the API server that can fall silent: connections that exist then never say a word again.

@@ -157,3 +157,25 @@ fn backing_off_doubles_ends_and_spreads() {
     let distinct: std::collections::BTreeSet<_> = waits.iter().collect();
     assert!(distinct.len() > 50, "{} different waits", distinct.len());
 }
+
+#[test]
+fn a_status_that_cannot_be_written_is_tried_less_and_less_often() {
+    let mut said = Said::default();
+    assert_eq!(
+        said.wait(SECOND, SECOND * 100, 0),
+        Duration::ZERO,
+        "the first is due at once"
+    );
+    said.at = Some(SECOND * 100);
+    let mut waits = Vec::new();
+    for failures in [0, 1, 2, 3, 50] {
+        said.failures = failures;
+        waits.push(said.wait(SECOND, SECOND * 100, 0).as_secs());
+    }
+    assert_eq!(waits, [1, 1, 2, 4, 30]);
+    assert_eq!(
+        said.wait(SECOND * 60, SECOND * 100, 0),
+        SECOND * 60,
+        "numbers alone wait longer anyway"
+    );
+}
