@@ -112,4 +112,4 @@ impl Hold {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

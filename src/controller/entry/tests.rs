@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    controller::target::MANAGER,
+    controller::{hold::tests::target, target::MANAGER},
     work::{PodWork, Work, celery::CeleryConfig},
 };
 
@@ -35,19 +35,6 @@ pub fn entry(id: SubscriberId, name: &str, target: &str, created: i64) -> Entry 
 
 fn mail() -> Entry {
     entry(1, "mail", "mail-worker", 0)
-}
-
-/// A Deployment at this version, with so many replicas, that this manager set.
-fn target(version: u64, replicas: u32, owner: &str) -> Target {
-    Target {
-        uid: "deployment".into(),
-        version,
-        replicas,
-        ready: replicas,
-        rollout: false,
-        owners: vec![owner.into()],
-        selector: "app=mail".into(),
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::controller::target::MANAGER;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A Deployment at this version, with so many replicas, that this manager set.
-fn target(version: u64, replicas: u32, owner: &str) -> Target {
+pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
     Target {
         uid: "deployment".into(),
         version,
