@@ -4,23 +4,20 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Client, Resource};
+use kube::Resource;
 
 use super::{
     apply::{self, Deed, Job, Outcome},
     desk::{Desk, acts},
-    entry::{self, Entry, FIRST, Leaving, Link, MOST, backoff},
+    entry::{self, Entry, FIRST, Link, MOST, backoff},
     hold::Change,
     news::News,
     pool::{Pool, Problem},
-    release::{self, Release},
-    resolve,
-    target::Target,
-    validate,
+    resolve, validate,
 };
 use crate::{
     api::{LastScale, Status, TaskWorkerPool},
-    broker::{Address, Clock, SubscriberId, Subscription},
+    broker::{Address, SubscriberId, Subscription},
     telemetry::{Direction, PoolEvent},
     workers::{CallError, attention},
 };
@@ -84,10 +81,11 @@ impl Desk {
         entry.tasks.writing = true;
         entry.hold.restoring = entry.hold.overwritten.clone();
         let (client, inbox) = (self.client.clone(), self.inbox.clone());
-        tokio::spawn(async move {
+        let job = tokio::spawn(async move {
             let outcome = apply::carry_out(&client, job).await;
             let _gone = inbox.send(News::Wrote(id, outcome));
         });
+        entry.job = Some(job.abort_handle());
     }
 
     pub(super) fn wrote(&mut self, id: SubscriberId, outcome: Outcome) {
@@ -235,15 +233,6 @@ impl Desk {
         }
     }
 
-    /// Gives the pool's workers back, if any are on their way out, in a task of its own.
-    pub(super) fn release(&mut self, id: SubscriberId, target: Option<&Target>) {
-        let Some(entry) = self.pools.get_mut(id) else { return };
-        if let (Ok(pool), Some(target)) = (entry.pool.clone(), target) {
-            self.endpoints.let_be(entry);
-            release(&self.client, self.clock, entry, pool, target);
-        }
-    }
-
     /// Publishes Events in a task of its own.
     pub(super) fn tell(&self, about: &ObjectReference, events: Vec<PoolEvent>) {
         if events.is_empty() {
@@ -268,23 +257,4 @@ pub(super) fn reference(entry: &Entry) -> ObjectReference {
         uid: Some(entry.identity.uid.clone()),
         ..ObjectReference::default()
     }
-}
-
-/// Gives the workers of a pool as it was back, if any are on their way out.
-pub(super) fn release(client: &Client, clock: Clock, entry: &mut Entry, pool: Pool, target: &Target) {
-    if !entry.leaving.unfinished() || target.selector.is_empty() {
-        return;
-    }
-    let address = match &entry.link {
-        Link::Linked(address) => Some(address.clone()),
-        _ => None,
-    };
-    entry.leaving = Leaving::default();
-    let release = Release {
-        key: entry.identity.key.clone(),
-        pool,
-        selector: target.selector.clone(),
-        address,
-    };
-    entry.leaving.release = Some(release::start(client.clone(), clock, release));
 }

@@ -4,10 +4,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kube::Client;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
 
 use super::{
-    deeds::release,
     entry::{Entry, Link},
     news::{News, PoolSeen, Scope, Watched},
     pool::{Key, Pool, Problem},
@@ -41,6 +44,8 @@ pub struct Desk {
     pub(super) endpoints: Endpoints,
     /// Pools whose pods were on their way out when the process began, and who have not been seen yet.
     pub(super) left: BTreeSet<Key>,
+    /// Tasks that give workers back.
+    pub(super) releases: JoinSet<()>,
 }
 
 impl Desk {
@@ -65,15 +70,17 @@ impl Desk {
             targets: Targets::default(),
             endpoints: Endpoints::new(clock, samples),
             left: BTreeSet::new(),
+            releases: JoinSet::new(),
         }
     }
 
-    /// Works until the watches end, which they do only with the process.
+    /// Works until told to stop; then gives back the workers that are on their way out.
     pub async fn run(
         mut self,
         mut watched: mpsc::Receiver<News>,
         mut own: mpsc::UnboundedReceiver<News>,
         mut samples: mpsc::Receiver<Sampled>,
+        mut stop: oneshot::Receiver<()>,
     ) {
         loop {
             self.health.beat(Instant::now());
@@ -89,12 +96,15 @@ impl Desk {
                 Some(sampled) = samples.recv() => self.take(News::Sampled(sampled)),
                 news = watched.recv() => match news {
                     Some(news) => self.take(news),
+                    // The watches end with the process only.
                     None => return,
                 },
                 () = tokio::time::sleep(wake) => {}
+                _ = &mut stop => break,
             }
             self.wake_due();
         }
+        self.end().await;
     }
 
     fn wake_due(&mut self) {
@@ -242,15 +252,6 @@ impl Desk {
         entry.leaving.attention.clear();
         (entry.samples.last, entry.samples.failing) = (None, None);
         (entry.tasks.resolve_not_before, entry.tasks.resolve_failures) = (Moment::ZERO, 0);
-    }
-
-    /// Gives the workers of a pool back that are on their way out.
-    fn give_back(&self, entry: &mut Entry) {
-        let target = entry.target().and_then(|key| self.targets.get(&key));
-        if let (Ok(pool), Some(target)) = (entry.pool.clone(), target) {
-            self.endpoints.let_be(entry);
-            release(&self.client, self.clock, entry, pool, target);
-        }
     }
 
     fn dismiss(&mut self, entry: &mut Entry) {

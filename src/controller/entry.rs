@@ -46,6 +46,8 @@ pub struct Entry {
     pub last_scale: Option<LastScale>,
     /// Work that runs in a task of its own; at most one of each kind.
     pub tasks: Tasks,
+    /// The last job on the target; it may have ended.
+    pub job: Option<AbortHandle>,
     /// The writes of the status.
     pub said: Said,
     /// When the next pass is due even if nothing happens.
@@ -238,6 +240,7 @@ impl Entry {
             guard: Guard::default(),
             last_scale: None,
             tasks: Tasks::default(),
+            job: None,
             said: Said::default(),
             wake: Moment::ZERO,
         }

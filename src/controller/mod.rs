@@ -40,7 +40,7 @@ mod target;
 pub mod validate;
 mod watch;
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, pin::pin, time::Duration};
 
 use clap::Args;
 use kube::{Client, client::ClientBuilder};
@@ -60,6 +60,8 @@ use crate::{
 const HEADERS: Duration = Duration::from_secs(10);
 /// News of a watch that wait for the desk.
 const WATCHED: usize = 256;
+/// For so long workers are given back after SIGTERM: less than the 30 s that a pod is given to end.
+const ENDING: Duration = Duration::from_secs(20);
 /// Samples that wait for the desk; a sampler waits when they do.
 const SAMPLES: usize = 4096;
 
@@ -112,7 +114,7 @@ pub enum RunError {
     Ended,
 }
 
-/// Runs until SIGTERM or SIGINT, then returns within a second or two.
+/// Runs until SIGTERM or SIGINT, then returns within a second or two; within some 20 s if workers are to be given back.
 ///
 /// # Errors
 /// [`RunError`]: the process must end, and be started again.
@@ -162,33 +164,53 @@ impl Signals {
     }
 }
 
-/// Waits for the leadership, then works until a signal comes; then gives the leadership back, so that a standby need not
-/// wait for the Lease to expire.
+/// Waits for the leadership, then works until a signal comes; then gives workers back that are on their way out, and the
+/// leadership, so that a standby need not wait for the Lease to expire. A second signal ends it at once.
 async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
     let client = client().await?;
-    let work = || work(settings, client.clone(), metrics.clone(), health.clone());
-    if !settings.leader_election {
-        return tokio::select! {
-            () = work() => Err(RunError::Ended),
-            () = signals.received() => Ok(()),
-        };
+    let mut leadership = match settings.leader_election {
+        false => None,
+        true => {
+            let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
+            metrics.leads(&settings.lease_name, false);
+            let leadership = tokio::select! {
+                leadership = leader::lead(client.clone(), config) => leadership,
+                () = signals.received() => return Ok(()),
+            };
+            metrics.leads(&settings.lease_name, true);
+            Some(leadership)
+        }
+    };
+    let (stop, stopped) = oneshot::channel();
+    let mut work = pin!(work(settings, client, metrics.clone(), health.clone(), stopped));
+    tokio::select! {
+        () = &mut work => return Err(RunError::Ended),
+        () = lost(&mut leadership) => return Err(RunError::LostLease),
+        () = signals.received() => {}
     }
-    let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
-    metrics.leads(&settings.lease_name, false);
-    let mut leadership = tokio::select! {
-        leadership = leader::lead(client.clone(), config) => leadership,
-        () = signals.received() => return Ok(()),
-    };
-    metrics.leads(&settings.lease_name, true);
-    let result = tokio::select! {
-        () = work() => Err(RunError::Ended),
-        () = leadership.lost() => Err(RunError::LostLease),
-        () = signals.received() => Ok(()),
-    };
-    if result.is_ok() {
+    let _ended = stop.send(());
+    tokio::select! {
+        () = work => {}
+        // The next leader sees to them.
+        () = lost(&mut leadership) => {}
+        () = signals.received() => tracing::warn!("asked to end a second time: {LEFT}"),
+        () = tokio::time::sleep(ENDING) => tracing::warn!("no more time: {LEFT}"),
+    }
+    if let Some(leadership) = leadership {
         leadership.release().await;
     }
-    result
+    Ok(())
+}
+
+/// What a hasty end means.
+const LEFT: &str = "workers that were told to stop may not fetch again until an operator runs";
+
+/// Ends when the leadership is lost: never where there is none.
+async fn lost(leadership: &mut Option<leader::Leadership>) {
+    match leadership {
+        Some(leadership) => leadership.lost().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn client() -> Result<Client, RunError> {
@@ -199,8 +221,8 @@ async fn client() -> Result<Client, RunError> {
     Ok(builder.with_layer(&TimeoutLayer::new(HEADERS)).build())
 }
 
-/// Starts the watches and the desk.
-async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Health) {
+/// Starts the watches and the desk; ends some time after it was told to.
+async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Health, stopped: oneshot::Receiver<()>) {
     let (watched, news) = mpsc::channel(WATCHED);
     let (inbox, own) = mpsc::unbounded_channel();
     let (out, samples) = mpsc::channel(SAMPLES);
@@ -213,7 +235,7 @@ async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Hea
     drop(watched);
     let events = Events::new(client.clone(), settings.pod_name.clone());
     desk::Desk::new(client, Clock::start(), metrics, events, health, inbox, out)
-        .run(news, own, samples)
+        .run(news, own, samples, stopped)
         .await;
 }
 

@@ -153,7 +153,10 @@ impl Desk {
     /// under way or it is too early to try again. Says when to look again.
     fn act(&mut self, id: SubscriberId, pool: &Pool, target: &Target, key: &Key, now: Moment) -> Duration {
         if !acts(pool) {
-            self.release(id, Some(target));
+            if let Some(mut entry) = self.pools.remove(id) {
+                self.give_back(&mut entry);
+                self.pools.insert(entry);
+            }
             return AT_LEAST;
         }
         let Some(entry) = self.pools.get_mut(id) else {

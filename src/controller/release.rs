@@ -1,9 +1,10 @@
 //! Gives a pool's workers back: those that were told to stop are told to fetch again, and the marks go. For pools that the
-//! desk looks after no more: deleted, suspended, only observed, or with another target.
+//! desk looks after no more: deleted, suspended, only observed, or with another target; and for all when the process ends,
+//! for nobody may come after it.
 
 use std::{sync::Arc, time::Duration};
 
-use kube::Client;
+use kube::{Api, Client, api::ListParams};
 use tokio::{
     sync::mpsc,
     task::AbortHandle,
@@ -11,14 +12,19 @@ use tokio::{
 };
 
 use super::{
+    desk::Desk,
+    entry::{Entry, Leaving, Link},
     pool::{Key, Pool},
     registry::sampler,
-    resolve, validate,
+    resolve,
+    target::Target,
+    validate,
 };
 use crate::{
+    api,
     broker::{Address, Clock, SubscriberId, Subscription},
     work::{Attention, Tally},
-    workers::{self, Look, Means, pods},
+    workers::{self, CallError, DEADLINE, Look, Means, pods, within},
 };
 
 /// How often pods and workers are looked at.
@@ -34,35 +40,71 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// Whose workers, and where.
 #[derive(Clone, Debug)]
-pub struct Release {
+struct Release {
     /// The pool's own name.
-    pub key: Key,
+    key: Key,
     /// The pool as it was.
-    pub pool: Pool,
+    pool: Pool,
     /// Its target's label selector.
-    pub selector: String,
+    selector: String,
     /// Its broker, if it was known.
-    pub address: Option<Arc<Address>>,
+    address: Option<Arc<Address>>,
+    /// A job that may still write marks or replicas.
+    after: Option<AbortHandle>,
 }
 
-/// Starts it; ends by itself.
-pub fn start(client: Client, clock: Clock, release: Release) -> AbortHandle {
-    let task = tokio::spawn(async move {
-        let key = release.key.clone();
-        let done = timeout(PATIENCE, give_back(&client, clock, release)).await;
-        let (namespace, name) = (key.namespace, key.name);
-        match done {
-            Ok(()) => tracing::info!(namespace, name, "workers that were told to stop fetch again"),
-            Err(_) => tracing::warn!(
-                namespace,
-                name,
-                "workers that were told to stop may not fetch again: look for pods with the label {}, and delete them \
-                 when they are idle",
-                workers::DRAINING
-            ),
+impl Desk {
+    /// Gives the workers of a pool as it was back, if any are on their way out, in a task of its own.
+    pub(super) fn give_back(&mut self, entry: &mut Entry) {
+        let target = entry.target().and_then(|key| self.targets.get(&key));
+        let (Ok(pool), Some(target)) = (entry.pool.clone(), target) else {
+            return;
+        };
+        self.endpoints.let_be(entry);
+        if !entry.leaving.unfinished() || target.selector.is_empty() {
+            return;
         }
-    });
-    task.abort_handle()
+        let release = Release {
+            key: entry.identity.key.clone(),
+            pool,
+            selector: target.selector.clone(),
+            address: match &entry.link {
+                Link::Linked(address) => Some(address.clone()),
+                _ => None,
+            },
+            after: entry.job.clone(),
+        };
+        while self.releases.try_join_next().is_some() {}
+        entry.leaving = Leaving::default();
+        let release = carry_out(self.client.clone(), self.clock, release);
+        entry.leaving.release = Some(self.releases.spawn(release));
+    }
+
+    /// Gives the workers of all pools back that are on their way out; ends when all of them fetch again.
+    pub(super) async fn end(mut self) {
+        for id in self.pools.ids() {
+            if let Some(mut entry) = self.pools.remove(id) {
+                self.give_back(&mut entry);
+                self.pools.insert(entry);
+            }
+        }
+        while self.releases.join_next().await.is_some() {}
+    }
+}
+
+/// Ends by itself.
+async fn carry_out(client: Client, clock: Clock, release: Release) {
+    let (namespace, name) = (release.key.namespace.clone(), release.key.name.clone());
+    match timeout(PATIENCE, give_back(&client, clock, release)).await {
+        Ok(()) => tracing::info!(namespace, name, "workers that were told to stop fetch again"),
+        Err(_) => tracing::warn!(
+            namespace,
+            name,
+            "workers that were told to stop may not fetch again: look for pods with the label {}, and delete them when they \
+             are idle",
+            workers::DRAINING
+        ),
+    }
 }
 
 async fn give_back(client: &Client, clock: Clock, release: Release) {
@@ -72,7 +114,11 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
         pool,
         selector,
         mut address,
+        after,
     } = release;
+    while after.as_ref().is_some_and(|job| !job.is_finished()) {
+        sleep(PERIOD / 10).await;
+    }
     let address = loop {
         if let Some(address) = address {
             break address;
@@ -93,8 +139,10 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
     let mut tally = Arc::<Tally>::default();
     let mut clean = 0;
     loop {
-        let found = pods::list(client, &key.namespace, &selector, clock.now().wall).await;
-        let Ok(found) = found else {
+        let (Ok(replicas), Ok(found)) = (
+            replicas(client, &key.namespace, &pool.target).await,
+            pods::list(client, &key.namespace, &selector, clock.now().wall).await,
+        ) else {
             sleep(AGAIN).await;
             continue;
         };
@@ -104,8 +152,8 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
             work: &tally.pods,
             attention: &told,
             means: Means::of(&tally, false),
-            from: 0,
-            to: 0,
+            from: replicas,
+            to: replicas,
             graceful: None,
             now: clock.now().moment,
             fresh: FRESH,
@@ -127,4 +175,14 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
             None => return,
         }
     }
+}
+
+/// The Deployment's replicas: pods beyond them are about to be removed, and must not run anything until then. Where there
+/// is none, nobody removes pods.
+async fn replicas(client: &Client, namespace: &str, deployment: &str) -> Result<u32, CallError> {
+    let api: Api<api::Target> = Api::namespaced(client.clone(), namespace);
+    let named = ListParams::default().fields(&format!("metadata.name={deployment}"));
+    let found = within(DEADLINE, api.list(&named)).await?.items;
+    let target = found.first().and_then(Target::read);
+    Ok(target.map_or(u32::MAX, |(_, target)| target.replicas))
 }

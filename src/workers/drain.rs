@@ -6,6 +6,7 @@
 //! | they fetch from queues | the queues are written on the pod, *then* they are told to stop (`cancel_consumer`) |
 //! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved |
 //! | they hold nothing | the pod gets the lowest deletion cost; now it may go |
+//! | the replicas are lowered, the pod is still there | nothing changes until the ReplicaSet has removed it |
 //! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
 //!
 //! A worker on Redis that was told to stop may still have a `BRPOP` under way, for a second at most; what it brings is
@@ -96,6 +97,16 @@ pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
 }
 
 impl Next {
+    /// That of a pod that the ReplicaSet is about to remove: it stays as it is, whatever is known of it by now.
+    pub(super) fn gone(pod: &Pod) -> Self {
+        let drain = pod.drain.as_ref().filter(|drain| !drain.queues.is_empty());
+        Self {
+            stance: drain.map(|drain| Stance::Stop(drain.queues.clone())),
+            mark: None,
+            safe: true,
+        }
+    }
+
     fn marked(pod: &Pod, stance: Option<Stance>, drain: Option<Drain>, safe: bool) -> Self {
         let own = pod.drain.as_ref().map_or(pod.cost, |drain| drain.cost);
         let cost = if safe { Some(FIRST) } else { own };

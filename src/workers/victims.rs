@@ -106,7 +106,8 @@ pub struct WaitsFor {
     pub rollout: bool,
 }
 
-/// Plans the next step on the way from `from` replicas to `to`; with `to >= from` the way back of all that had begun.
+/// Plans the next step on the way from `from` replicas to `to`; with `to >= from` the way back of all that had begun, but
+/// for those that the ReplicaSet has still to remove: they are not told to fetch again, and keep their cost.
 ///
 /// Among the pods that a ReplicaSet would remove first anyway (those not ready) and, for the rest, by preference: those
 /// that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Never more than are to go, so no
@@ -117,11 +118,14 @@ pub fn plan(look: &Look) -> Plan {
     let count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
     // Down to none of them it does not matter whose they are.
     let unclear = rollout && look.to > 0;
-    let surplus = match look.to < look.from && !unclear {
-        true => (count.saturating_sub(look.to) as usize).min(AT_ONCE),
-        false => 0,
+    let beyond = |replicas: u32| match unclear {
+        true => 0,
+        false => (count.saturating_sub(replicas) as usize).min(AT_ONCE),
     };
-    pods.sort_by_cached_key(|pod| rank(pod, look));
+    // Those beyond the replicas as they stand are as good as gone: the ReplicaSet will see to it, by cost.
+    let (gone, surplus) = (beyond(look.to.max(look.from)), beyond(look.to));
+    pods.sort_by_key(|pod| (pod.readiness.class(), pod.cost.unwrap_or(0)));
+    pods[gone..].sort_by_cached_key(|pod| rank(pod, look));
     let mut plan = Plan {
         waits_for: WaitsFor {
             rollout,
@@ -132,17 +136,17 @@ pub fn plan(look: &Look) -> Plan {
     // In the order in which they would go: whether it may, by readiness and cost.
     let mut order = Vec::with_capacity(pods.len());
     for (place, pod) in pods.iter().enumerate() {
-        let next = if place < surplus {
-            leave(pod, look)
-        } else {
-            stay(pod, look)
+        let next = match place {
+            _ if place < gone => Next::gone(pod),
+            _ if place < surplus => leave(pod, look),
+            _ => stay(pod, look),
         };
         let cost = match &next.mark {
             Some(mark) => mark.cost,
             None => pod.cost,
         };
         order.push((pod.readiness.class(), cost.unwrap_or(0), next.safe));
-        if place < surplus {
+        if (gone..surplus).contains(&place) {
             plan.waits_for.add(&next, look.work.get(&pod.name));
         }
         plan.take(pod, next);

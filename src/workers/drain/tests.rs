@@ -109,8 +109,11 @@ impl World {
         }
     }
 
-    /// What the ReplicaSet controller does.
+    /// What the ReplicaSet controller does, sooner or later.
     fn reconcile(&mut self) {
+        if !self.calm && !self.dice.once_in(3) {
+            return;
+        }
         while (self.bodies.len() as u32) < self.replicas {
             self.born += 1;
             let pod = Pod {
@@ -265,6 +268,8 @@ impl World {
         }
         let tally = self.last.clone();
         let mut stances = None;
+        let from = self.replicas;
+        self.replicas = to.max(from);
         for _ in 0..3 {
             let pods: Vec<_> = self.bodies.iter().map(|body| body.pod.clone()).collect();
             let plan = plan(&Look {
@@ -277,7 +282,7 @@ impl World {
                 } else {
                     Means::RemoteControl
                 },
-                from: self.replicas,
+                from,
                 to,
                 graceful: None,
                 now: self.now,
@@ -302,11 +307,7 @@ impl World {
             );
             stances = Some(plan.stances);
             if plan.marks.is_empty() {
-                if to >= self.replicas {
-                    self.replicas = to;
-                } else if plan.allowed < self.replicas {
-                    self.replicas = plan.allowed;
-                }
+                self.replicas = self.replicas.min(plan.allowed);
                 break;
             }
         }

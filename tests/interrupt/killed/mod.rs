@@ -1,6 +1,6 @@
 //! The operator is killed in the middle of a drain, at each of its points and at any time, and another one starts: the
 //! replicas settle, no worker stays stopped for ever, and no task is interrupted. Nothing in the operator helps with that:
-//! the points are recognised from outside (`points.rs`).
+//! the points are recognised from outside (`points.rs`). Asked to end (SIGTERM), it gives the workers back itself.
 
 mod points;
 
@@ -68,6 +68,7 @@ async fn each(cell: Cell, usual: [Point; 4]) {
     for point in points {
         trial.kill_at(*point).await;
     }
+    trial.ask_to_end().await;
     trial.end(name).await;
 }
 
@@ -139,6 +140,18 @@ impl Trial {
         tokio::time::sleep(time).await;
         self.operator.kill();
         self.replace(format!("after {:.1} s", time.as_secs_f64()), FEW).await;
+    }
+
+    /// Asks the operator to end in the middle of a drain: nobody comes after it, as when it is uninstalled, and yet all
+    /// workers fetch.
+    async fn ask_to_end(&mut self) {
+        self.begin().await;
+        assert!(self.reach(Point::Cancelled).await, "a worker was told to stop");
+        let status = self.operator.stop().await;
+        assert!(status.success(), "{status}");
+        let replicas = self.field.ns.replicas("w").await.expect("the Deployment");
+        self.settled(replicas).await;
+        self.replace("asked to end".to_owned(), FEW).await;
     }
 
     /// The workers are all there and all busy, and most of them have to go.

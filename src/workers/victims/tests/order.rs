@@ -98,3 +98,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it() {
+    let pods = ["a", "b"].map(pod).into_iter().chain([marked("c")]).collect::<Vec<_>>();
+    let lowered = |known: &Work, to| {
+        let look = Look {
+            from: 2,
+            ..look(&pods, known, Means::RemoteControl, to)
+        };
+        plan(&look)
+    };
+    // A new operator has heard nothing of it.
+    let known = work([("a", beats(1)), ("b", beats(2))]);
+    let kept = lowered(&known, 2);
+    assert_eq!((marks(&kept), kept.allowed, kept.unfinished), (vec![], 2, true));
+    assert_eq!(kept.stances, [("c".to_owned(), stop())].into());
+
+    let further = lowered(&known, 1);
+    assert_eq!((marks(&further), further.allowed), (vec![], 2));
+    assert_eq!(further.stances["c"], stop());
+    assert_eq!(further.stances["a"], Stance::Watch, "one more has to go");
+
+    let back = lowered(&known, 3);
+    assert_eq!(marks(&back), [("c", false, None)]);
+    assert_eq!(back.stances["c"], Stance::Resume(["celery".to_owned()].into()));
+}
