@@ -23,6 +23,8 @@ mod process;
 mod references;
 #[path = "cluster/removal.rs"]
 mod removal;
+#[path = "cluster/rights.rs"]
+mod rights;
 #[path = "cluster/running.rs"]
 mod running;
 #[path = "cluster/shop.rs"]

@@ -2,7 +2,7 @@
 //! desk looks after no more: deleted, suspended, only observed, or with another target; and for all when the process ends,
 //! for nobody may come after it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::{Api, Client, api::ListParams};
 use tokio::{
@@ -23,8 +23,8 @@ use super::{
 use crate::{
     api,
     broker::{Address, Clock, SubscriberId, Subscription},
-    work::{Attention, Tally},
-    workers::{self, CallError, DEADLINE, Look, Means, pods, within},
+    work::{Attention, Stance, Tally},
+    workers::{self, CallError, DEADLINE, Look, Means, Plan, pods, within},
 };
 
 /// How often pods and workers are looked at.
@@ -51,6 +51,8 @@ struct Release {
     address: Option<Arc<Address>>,
     /// A job that may still write marks or replicas.
     after: Option<AbortHandle>,
+    /// The pods that were told to stop, as far as this process knows, and what is to be done about it.
+    stopped: BTreeMap<String, Stance>,
 }
 
 impl Desk {
@@ -60,6 +62,12 @@ impl Desk {
         let (Ok(pool), Some(target)) = (entry.pool.clone(), target) else {
             return;
         };
+        let stopped = entry.leaving.attention.iter();
+        let stopped = stopped.filter_map(|(pod, care)| match &care.stance {
+            Stance::Stop(queues) | Stance::Resume(queues) => Some((pod.clone(), Stance::Resume(queues.clone()))),
+            Stance::Watch => None,
+        });
+        let stopped = stopped.collect();
         self.endpoints.let_be(entry);
         if !entry.leaving.unfinished() || target.selector.is_empty() {
             return;
@@ -73,6 +81,7 @@ impl Desk {
                 _ => None,
             },
             after: entry.job.clone(),
+            stopped,
         };
         while self.releases.try_join_next().is_some() {}
         entry.leaving = Leaving::default();
@@ -107,24 +116,18 @@ async fn carry_out(client: Client, clock: Clock, release: Release) {
     }
 }
 
-async fn give_back(client: &Client, clock: Clock, release: Release) {
+async fn give_back(client: &Client, clock: Clock, mut release: Release) {
     const ID: SubscriberId = 0;
-    let Release {
-        key,
-        pool,
-        selector,
-        mut address,
-        after,
-    } = release;
-    while after.as_ref().is_some_and(|job| !job.is_finished()) {
+    while release.after.as_ref().is_some_and(|job| !job.is_finished()) {
         sleep(PERIOD / 10).await;
     }
+    let namespace = release.key.namespace.clone();
     let address = loop {
-        if let Some(address) = address {
+        if let Some(address) = release.address.take() {
             break address;
         }
-        address = resolve::address(client, &key.namespace, &pool).await.ok();
-        if address.is_none() {
+        release.address = resolve::address(client, &namespace, &release.pool).await.ok();
+        if release.address.is_none() {
             sleep(AGAIN).await;
         }
     };
@@ -132,39 +135,34 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
     let sampler = sampler(&address, clock, out);
     sampler.send(Subscription::Add {
         id: ID,
-        framework: validate::framework(&pool, &address, None),
+        framework: validate::framework(&release.pool, &address, None),
         period: PERIOD,
     });
     let mut told = Attention::new();
     let mut tally = Arc::<Tally>::default();
     let mut clean = 0;
     loop {
-        let (Ok(replicas), Ok(found)) = (
-            replicas(client, &key.namespace, &pool.target).await,
-            pods::list(client, &key.namespace, &selector, clock.now().wall).await,
-        ) else {
-            sleep(AGAIN).await;
-            continue;
+        let (stances, unfinished) = match look(client, clock, &release, &tally, &told).await {
+            Ok(plan) => {
+                let _again = pods::mark(client, &namespace, &plan.marks).await;
+                (plan.stances, plan.unfinished)
+            }
+            // Its rights have gone, as they do when it is uninstalled: workers can be told all the same.
+            Err(CallError::Refused { .. }) => {
+                release.stopped.retain(|pod, _| !fetches(pod, &tally, &told));
+                (release.stopped.clone(), !release.stopped.is_empty())
+            }
+            Err(_) => {
+                sleep(AGAIN).await;
+                continue;
+            }
         };
-        let plan = workers::plan(&Look {
-            pool: &key.name,
-            pods: &found,
-            work: &tally.pods,
-            attention: &told,
-            means: Means::of(&tally, false),
-            from: replicas,
-            to: replicas,
-            graceful: None,
-            now: clock.now().moment,
-            fresh: FRESH,
-        });
         // A write that was under way when the desk let go may still come.
-        clean = if plan.unfinished { 0 } else { clean + 1 };
+        clean = if unfinished { 0 } else { clean + 1 };
         if clean > CLEAN {
             return;
         }
-        let _again = pods::mark(client, &key.namespace, &plan.marks).await;
-        let wished = workers::attention(&told, &plan.stances, clock.now().moment);
+        let wished = workers::attention(&told, &stances, clock.now().moment);
         if wished != told {
             told.clone_from(&wished);
             let attention = wished;
@@ -175,6 +173,37 @@ async fn give_back(client: &Client, clock: Clock, release: Release) {
             None => return,
         }
     }
+}
+
+async fn look(
+    client: &Client,
+    clock: Clock,
+    release: &Release,
+    tally: &Tally,
+    told: &Attention,
+) -> Result<Plan, CallError> {
+    let namespace = &release.key.namespace;
+    let replicas = replicas(client, namespace, &release.pool.target).await?;
+    let pods = pods::list(client, namespace, &release.selector, clock.now().wall).await?;
+    Ok(workers::plan(&Look {
+        pool: &release.key.name,
+        pods: &pods,
+        work: &tally.pods,
+        attention: told,
+        means: Means::of(tally, false),
+        from: replicas,
+        to: replicas,
+        graceful: None,
+        now: clock.now().moment,
+        fresh: FRESH,
+    }))
+}
+
+/// The pod's workers have said that they fetch again, since they were told to.
+fn fetches(pod: &str, tally: &Tally, told: &Attention) -> bool {
+    let said = tally.pods.get(pod).and_then(|work| work.told.as_ref());
+    let said = said.zip(told.get(pod));
+    said.is_some_and(|(said, care)| said.resumed && said.since == care.since)
 }
 
 /// The Deployment's replicas: pods beyond them are about to be removed, and must not run anything until then. Where there

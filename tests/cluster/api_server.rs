@@ -16,61 +16,18 @@ use tokio::{
 };
 
 use crate::{
+    rights::{grant, kubeconfig_with},
     stage::Stage,
     support::{
-        bed::{PATIENCE, eventually, kubeconfig, kubectl_command, unique},
+        bed::{PATIENCE, eventually, kubeconfig, kubectl_command},
         operator::{Operator, Options},
     },
 };
 
-/// A copy of the kubeconfig with these texts replaced, in a file of its own.
-fn kubeconfig_with(change: impl Fn(&mut serde_json::Value)) -> String {
-    let text = std::fs::read_to_string(kubeconfig()).expect("the kubeconfig");
-    let mut config: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
-    change(&mut config);
-    let file = std::env::temp_dir().join(format!("twp-kubeconfig-{}", unique()));
-    std::fs::write(&file, config.to_string()).expect("a kubeconfig");
-    file.to_str().expect("a path").to_owned()
-}
-
-/// What an operator needs that has no Lease: a role's name, its verbs, its resources.
-const RIGHTS: [[&str; 3]; 4] = [
-    ["pools", "list,watch", "taskworkerpools"],
-    ["statuses", "patch", "taskworkerpools/status"],
-    ["targets", "list,watch", "deployments.apps"],
-    [
-        "rest",
-        "get,patch,create",
-        "secrets,deployments/scale,events.events.k8s.io",
-    ],
-];
-
-/// Gives a service account of this one's namespace all rights but one in these namespaces.
-async fn grant(account: &Stage, stages: &[(&Stage, &str)]) -> Options {
-    account.ns.kubectl(&["create", "serviceaccount", "op"]).await;
-    let to = format!("--serviceaccount={}:op", account.ns.name);
-    for (stage, without) in stages {
-        for [role, verbs, resources] in RIGHTS.iter().filter(|[role, ..]| role != without) {
-            let (verbs, resources) = (format!("--verb={verbs}"), format!("--resource={resources}"));
-            stage.ns.kubectl(&["create", "role", role, &verbs, &resources]).await;
-            stage
-                .ns
-                .kubectl(&["create", "rolebinding", role, "--role", role, &to])
-                .await;
-        }
-    }
-    let token = account.ns.kubectl(&["create", "token", "op"]).await;
-    let file = kubeconfig_with(|config| config["users"][0]["user"] = json!({"token": token.trim()}));
-    Options {
-        kubeconfig: Some(file),
-        ..Options::default()
-    }
-}
-
 #[tokio::test]
 async fn deployments_that_may_not_be_listed_are_said_and_slow_no_other_namespace() {
     let (good, bad) = (Stage::redis("granted").await, Stage::redis("refused").await);
-    let options = grant(&good, &[(&good, ""), (&bad, "targets")]).await;
+    let options = grant(&good.ns, &[(&good.ns, ""), (&bad.ns, "targets")]).await;
     for stage in [&good, &bad] {
         stage.workers("mail", 0).await;
         stage.pool("mail", json!({})).await;
@@ -88,7 +45,7 @@ async fn deployments_that_may_not_be_listed_are_said_and_slow_no_other_namespace
 #[tokio::test]
 async fn a_status_that_may_not_be_written_is_logged_and_the_pool_scales() {
     let stage = Stage::redis("mute").await;
-    let options = grant(&stage, &[(&stage, "statuses")]).await;
+    let options = grant(&stage.ns, &[(&stage.ns, "statuses")]).await;
     stage.workers("mail", 0).await;
     stage.pool("mail", json!({})).await;
     stage.publish(30).await;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::{
+    rights::grant,
     shop::{LONG, Shop},
     stage::pool,
     support::{bed::eventually, figures, operator::Operator},
@@ -104,24 +105,20 @@ impl Held<'_> {
         .await;
     }
 
-    /// Waits until so many workers fetch from the queue, by their own word, and no others are there.
-    async fn wait_fetching(&self, workers: usize) {
-        eventually(
-            &format!("{workers} workers fetch, and no others are there"),
-            LONG,
-            async || {
-                let code =
-                    "import json, nap; print(json.dumps(nap.app.control.inspect(timeout=3).active_queues() or {}))";
-                let said = self.shop.ns.exec("deploy/client", &["python3", "-c", code]).await;
-                let said: BTreeMap<String, Vec<Value>> =
-                    serde_json::from_str(said.trim()).map_err(|error| error.to_string())?;
-                let fetch = said.values().filter(|queues| !queues.is_empty()).count();
-                match (said.len(), fetch) == (workers, workers) {
-                    true => Ok(()),
-                    false => Err(format!("{said:?}")),
-                }
-            },
-        )
+    /// Waits until so many of so many workers fetch from the queue, by their own word, and no others are there.
+    async fn wait_fetching(&self, fetching: usize, of: usize) {
+        let what = format!("{fetching} of {of} workers fetch, and no others are there");
+        eventually(&what, LONG, async || {
+            let code = "import json, nap; print(json.dumps(nap.app.control.inspect(timeout=3).active_queues() or {}))";
+            let said = self.shop.ns.exec("deploy/client", &["python3", "-c", code]).await;
+            let said: BTreeMap<String, Vec<Value>> =
+                serde_json::from_str(said.trim()).map_err(|error| error.to_string())?;
+            let fetch = said.values().filter(|queues| !queues.is_empty()).count();
+            match (said.len(), fetch) == (of, fetching) {
+                true => Ok(()),
+                false => Err(format!("{said:?}")),
+            }
+        })
         .await;
     }
 }
@@ -168,14 +165,14 @@ async fn workers_are_given_back(kind: &str, over: Over) {
         seconds,
     );
     held.wait_draining(0, &operator).await;
-    held.wait_fetching(2).await;
+    held.wait_fetching(2, 2).await;
     held.leave_one_on_each().await;
 
     // The operator is killed, and the next one goes on, or takes it back first.
     held.wait_draining(1, &operator).await;
     operator.kill();
     let operator = Operator::start(&shop.ns.name).await;
-    held.wait_fetching(2).await;
+    held.wait_fetching(2, 2).await;
     held.wait_draining(1, &operator).await;
 
     // Nobody looks after the pool any more.
@@ -186,7 +183,7 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     }
     held.wait_draining(0, &operator).await;
     held.wait_protected(0, &operator).await;
-    held.wait_fetching(2).await;
+    held.wait_fetching(2, 2).await;
     let rest: Vec<_> = held.running().await.into_values().flatten().collect();
     assert_eq!(rest.len(), 2, "the tasks still run");
     shop.release(&rest).await;
@@ -208,4 +205,34 @@ async fn on_rabbitmq_workers_of_a_suspended_pool_are_given_back() {
 #[tokio::test]
 async fn workers_of_a_pool_that_only_observes_are_given_back() {
     workers_are_given_back("redis", Over::Observed).await;
+}
+
+/// `helm uninstall` takes an operator's rights away while it ends: then what it has noted on pods stays, but its workers
+/// fetch again.
+#[tokio::test]
+async fn an_operator_that_ends_without_any_rights_gives_its_workers_back() {
+    let shop = Shop::new("drain", "rabbitmq").await;
+    shop.workers("2", 300).await;
+    shop.ns.apply(pool("mail", spec()).to_string()).await;
+    let options = grant(&shop.ns, &[(&shop.ns, "")]).await;
+    let mut operator = Operator::start_with(&shop.ns.name, options).await;
+    let mut held = Held {
+        shop: &shop,
+        published: 0,
+    };
+    held.publish(4).await;
+    held.leave_one_on_each().await;
+    held.wait_draining(1, &operator).await;
+    held.wait_fetching(1, 2).await;
+
+    shop.ns.kubectl(&["delete", "rolebinding", "--all"]).await;
+    shop.ns.delete("serviceaccount/op").await;
+    let status = operator.stop().await;
+    assert!(status.success(), "{status}");
+    assert!(operator.log().contains("fetch again"), "{}", operator.log());
+    held.wait_fetching(2, 2).await;
+    let rest: Vec<_> = held.running().await.into_values().flatten().collect();
+    shop.release(&rest).await;
+    shop.wait_ended(4).await;
+    assert_eq!(shop.list("started").await.len(), 4, "each once\n{}", operator.log());
 }

@@ -1,0 +1,50 @@
+//! Operators with the rights of a service account, not the administrator's.
+
+use serde_json::json;
+
+use crate::support::{
+    bed::{Namespace, kubeconfig, unique},
+    operator::Options,
+};
+
+/// A copy of the kubeconfig with these texts replaced, in a file of its own.
+pub fn kubeconfig_with(change: impl Fn(&mut serde_json::Value)) -> String {
+    let text = std::fs::read_to_string(kubeconfig()).expect("the kubeconfig");
+    let mut config: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    change(&mut config);
+    let file = std::env::temp_dir().join(format!("twp-kubeconfig-{}", unique()));
+    std::fs::write(&file, config.to_string()).expect("a kubeconfig");
+    file.to_str().expect("a path").to_owned()
+}
+
+/// What an operator needs that has no Lease: a role's name, its verbs, its resources.
+const RIGHTS: [[&str; 3]; 5] = [
+    ["pools", "list,watch", "taskworkerpools"],
+    ["statuses", "patch", "taskworkerpools/status"],
+    ["targets", "list,watch", "deployments.apps"],
+    ["workers", "list,patch", "pods"],
+    [
+        "rest",
+        "get,patch,create",
+        "secrets,deployments/scale,events.events.k8s.io",
+    ],
+];
+
+/// Gives a service account of this one's namespace all rights but one in these namespaces.
+pub async fn grant(account: &Namespace, namespaces: &[(&Namespace, &str)]) -> Options {
+    account.kubectl(&["create", "serviceaccount", "op"]).await;
+    let to = format!("--serviceaccount={}:op", account.name);
+    for (ns, without) in namespaces {
+        for [role, verbs, resources] in RIGHTS.iter().filter(|[role, ..]| role != without) {
+            let (verbs, resources) = (format!("--verb={verbs}"), format!("--resource={resources}"));
+            ns.kubectl(&["create", "role", role, &verbs, &resources]).await;
+            ns.kubectl(&["create", "rolebinding", role, "--role", role, &to]).await;
+        }
+    }
+    let token = account.kubectl(&["create", "token", "op"]).await;
+    let file = kubeconfig_with(|config| config["users"][0]["user"] = json!({"token": token.trim()}));
+    Options {
+        kubeconfig: Some(file),
+        ..Options::default()
+    }
+}
