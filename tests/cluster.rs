@@ -17,6 +17,8 @@ mod eta;
 mod hands;
 #[path = "cluster/misfortune.rs"]
 mod misfortune;
+#[path = "cluster/policy.rs"]
+mod policy;
 #[path = "cluster/process.rs"]
 mod process;
 #[path = "cluster/references.rs"]

@@ -1,15 +1,16 @@
-//! Who goes when there are too many: workers whose grace period covers their tasks, and pods whose deletion cost someone
-//! else writes, too.
+//! Who goes when there are too many: workers whose grace period covers their tasks, pods whose deletion cost someone else
+//! writes, too, and pods that the ReplicaSet is slow to remove.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::{
+    policy::Policy,
     shop::{LONG, Shop},
     stage::pool,
     support::{
-        bed::{Namespace, eventually, kubectl, throughout},
+        bed::{Namespace, eventually, throughout},
         operator::Operator,
     },
 };
@@ -56,37 +57,18 @@ async fn a_busy_worker_may_go_where_its_grace_period_covers_its_task() {
 }
 
 /// Whatever is written as the deletion cost of a pod of this namespace, it becomes 5.
-struct Meddler(String);
+struct Meddler(Policy);
 
 impl Meddler {
     async fn new(ns: &Namespace) -> Self {
-        let name = format!("meddler-{}", ns.name);
-        let uid = ["get", "namespace", &ns.name, "-o", "jsonpath={.metadata.uid}"];
-        // It goes with the namespace, also when the test fails.
-        let owner = json!([{"apiVersion": "v1", "kind": "Namespace", "name": ns.name, "uid": ns.kubectl(&uid).await}]);
-        let metadata = json!({"name": name, "ownerReferences": owner});
-        let policy = json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": metadata,
-            "spec": {
-                "failurePolicy": "Fail", "reinvocationPolicy": "Never",
-                "matchConstraints": {
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns.name}},
-                    "resourceRules": [
-                        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["pods"]},
-                    ],
-                },
-                "matchConditions": [{"name": "has-a-cost", "expression":
-                    "has(object.metadata.annotations) && 'controller.kubernetes.io/pod-deletion-cost' in object.metadata.annotations"}],
-                "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression":
-                    "Object{metadata: Object.metadata{annotations: {'controller.kubernetes.io/pod-deletion-cost': '5'}}}"}}],
-            },
+        let spec = json!({
+            "reinvocationPolicy": "Never",
+            "matchConditions": [{"name": "has-a-cost", "expression":
+                "has(object.metadata.annotations) && 'controller.kubernetes.io/pod-deletion-cost' in object.metadata.annotations"}],
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression":
+                "Object{metadata: Object.metadata{annotations: {'controller.kubernetes.io/pod-deletion-cost': '5'}}}"}}],
         });
-        let binding = json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding",
-            "metadata": metadata, "spec": {"policyName": name},
-        });
-        ns.apply(format!("{policy}\n---\n{binding}\n")).await;
-        let meddler = Self(name);
+        let meddler = Self(Policy::new(ns, "MutatingAdmissionPolicy", "UPDATE", spec, json!({})).await);
         // The API server learns of it a moment later.
         let cost = [
             "annotate",
@@ -110,12 +92,6 @@ impl Meddler {
         })
         .await;
         meddler
-    }
-
-    async fn goes(&self) {
-        for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
-            kubectl(&["delete", kind, &self.0], "").await.expect("it is deleted");
-        }
     }
 }
 
@@ -144,8 +120,57 @@ async fn another_writer_of_the_deletion_cost_is_named_and_nobody_goes_meanwhile(
         }
     })
     .await;
-    meddler.goes().await;
+    meddler.0.goes().await;
     shop.ns.wait_replicas("mail", 1).await;
+    shop.release(&["1"]).await;
+    shop.wait_ended(2).await;
+    let started = shop.list("started").await;
+    assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
+}
+
+#[tokio::test]
+async fn what_the_replica_set_is_slow_to_remove_is_not_called_back() {
+    let spec = json!({
+        "minReplicas": 2, "maxReplicas": 2, "worker": {"concurrency": 1},
+        "target": {"waitSeconds": 60}, "profile": "Economy", "scaleDown": {"idleSeconds": 0},
+    });
+    let (shop, operator) = two_busy_workers("slow", spec).await;
+    // The ReplicaSet's deletions are refused, as if it had not come to them yet.
+    let refusal = json!({"validations": [{"expression":
+        "oldObject.metadata.labels['app'] != 'mail' || namespaceObject.status.phase == 'Terminating'"}]});
+    let deny = json!({"validationActions": ["Deny"]});
+    let policy = Policy::new(&shop.ns, "ValidatingAdmissionPolicy", "DELETE", refusal, deny).await;
+    eventually("pods cannot be deleted", LONG, async || {
+        let delete = ["delete", "pods", "-l", "app=mail", "--dry-run=server"];
+        match shop.ns.try_kubectl(&delete, "").await {
+            Err(refused) if refused.contains("ValidatingAdmissionPolicy") => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        }
+    })
+    .await;
+    shop.release(&["0"]).await;
+    shop.ns
+        .change_pool("mail", json!({"minReplicas": 1, "maxReplicas": 1}))
+        .await;
+    shop.ns.wait_replicas("mail", 1).await;
+    // Only its cost keeps the ReplicaSet from taking the busy one.
+    throughout("the empty one stays marked", Duration::from_secs(8), async || {
+        let first = i32::MIN.to_string();
+        let pods = shop.ns.pods("app=mail").await;
+        let costs = pods.iter().filter_map(|pod| pod.metadata.annotations.as_ref());
+        let costs = costs.filter_map(|all| all.get("controller.kubernetes.io/pod-deletion-cost"));
+        match (pods.len(), costs.filter(|cost| **cost == first).count()) {
+            (2, 1) => Ok(()),
+            seen => Err(format!("{seen:?}\n{}", operator.log())),
+        }
+    })
+    .await;
+    policy.goes().await;
+    eventually("it goes", LONG, async || match shop.ns.pods("app=mail").await.len() {
+        1 => Ok(()),
+        seen => Err(format!("{seen} pods")),
+    })
+    .await;
     shop.release(&["1"]).await;
     shop.wait_ended(2).await;
     let started = shop.list("started").await;
