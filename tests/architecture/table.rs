@@ -82,6 +82,7 @@ pub const PURE: &[&str] = &[
     "controller/validate.rs",
     "controller/status.rs",
     "controller/target.rs",
+    "controller/hold.rs",
     "controller/pool.rs",
     "broker/url.rs",
     "cli/simulate/manifest.rs",
