@@ -22,9 +22,6 @@ use crate::{
     workers::{self, CallError, DEADLINE, Look, Means, Plan, pods, within},
 };
 
-/// Looks at the pods in one job, at most: each but the last is followed by writes on pods.
-const LOOKS: usize = 3;
-
 /// What is to be done.
 #[derive(Debug)]
 pub struct Job {
@@ -136,40 +133,33 @@ async fn look(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32
         .unwrap_or(Err(CallError::Timeout))
 }
 
-/// Looks at the pods, writes on them what the plan asks for, and looks again, until there is nothing left to write: what
-/// held nothing when it was marked may have taken a task on since. Says down to which number only those go that hold
-/// nothing.
+/// Looks at the pods and writes on them what the plan asks for. Says down to which number only those go that held nothing
+/// when they were marked, and hold nothing now.
 async fn look_and_mark(client: &Client, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
     if job.selector.is_empty() {
         // Without a selector no pod can be told from another's: hold.
         return Ok(job.from);
     }
     let namespace = &job.target.namespace;
-    for _ in 0..LOOKS {
-        let pods = pods::list(client, namespace, &job.selector, job.clock.now().wall).await?;
-        let tally = job.newest.borrow().clone();
-        let plan = workers::plan(&Look {
-            pool: &job.pool,
-            pods: &pods,
-            work: &tally.pods,
-            attention: &job.attention,
-            means: Means::of(&tally, job.refused),
-            from: job.from,
-            to: job.to,
-            graceful: job.graceful,
-            now: job.clock.now().moment,
-            fresh: job.fresh,
-        });
-        // What workers are told must stand on their pods first.
-        pods::mark(client, namespace, &plan.marks).await?;
-        let done = plan.marks.is_empty();
-        let allowed = plan.allowed;
-        *seen = Some(plan);
-        if done {
-            return Ok(allowed);
-        }
-    }
-    Ok(job.from)
+    let pods = pods::list(client, namespace, &job.selector, job.clock.now().wall).await?;
+    let tally = job.newest.borrow().clone();
+    let plan = workers::plan(&Look {
+        pool: &job.pool,
+        pods: &pods,
+        work: &tally.pods,
+        attention: &job.attention,
+        means: Means::of(&tally, job.refused),
+        from: job.from,
+        to: job.to,
+        graceful: job.graceful,
+        now: job.clock.now().moment,
+        fresh: job.fresh,
+    });
+    // What workers are told must stand on their pods first.
+    pods::mark(client, namespace, &plan.marks).await?;
+    let allowed = plan.allowed;
+    *seen = Some(plan);
+    Ok(allowed)
 }
 
 /// Server-side apply on `/scale`, forced: whoever set the number before, it is ours now. Always a number: an empty Scale

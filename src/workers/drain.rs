@@ -5,7 +5,7 @@
 //! | it is to go; nothing known of its queues | its workers are asked |
 //! | they fetch from queues | the queues are written on the pod, *then* they are told to stop (`cancel_consumer`) |
 //! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved |
-//! | they hold nothing | the pod gets the lowest deletion cost; now it may go |
+//! | they hold nothing | the pod gets the lowest deletion cost; if that is still so at the next look, it may go |
 //! | the replicas are lowered, the pod is still there | nothing changes until the ReplicaSet has removed it |
 //! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
 //!

@@ -81,7 +81,8 @@ pub struct Plan {
     pub marks: Vec<Mark>,
     /// How to look after pods, once that is written.
     pub stances: BTreeMap<String, Stance>,
-    /// The lowest number of replicas that may be written, once nothing is left to mark; within `to..=from` of the look.
+    /// The lowest number of replicas that may be written, within `to..=from` of the look, by what stands on the pods
+    /// already: a mark protects nobody before the ReplicaSet controller has seen it.
     pub allowed: u32,
     /// What keeps it above `to`.
     pub waits_for: WaitsFor,
@@ -141,11 +142,8 @@ pub fn plan(look: &Look) -> Plan {
             _ if place < surplus => leave(pod, look),
             _ => stay(pod, look),
         };
-        let cost = match &next.mark {
-            Some(mark) => mark.cost,
-            None => pod.cost,
-        };
-        order.push((pod.readiness.class(), cost.unwrap_or(0), next.safe));
+        let settled = next.mark.as_ref().is_none_or(|mark| mark.cost == pod.cost);
+        order.push((pod.readiness.class(), pod.cost.unwrap_or(0), next.safe && settled));
         if (gone..surplus).contains(&place) {
             plan.waits_for.add(&next, look.work.get(&pod.name));
         }

@@ -45,6 +45,8 @@ enum Letter {
 /// A pod with one worker.
 struct Body {
     pod: Pod,
+    /// Its deletion cost, as the ReplicaSet controller sees it: a moment later.
+    seen: Option<i32>,
     fetches: bool,
     /// When each running task ends.
     running: Vec<Moment>,
@@ -123,6 +125,7 @@ impl World {
             };
             self.bodies.push(Body {
                 pod,
+                seen: None,
                 fetches: true,
                 running: Vec::new(),
                 reserved: 0,
@@ -133,7 +136,7 @@ impl World {
         self.bodies.sort_by_key(|body| {
             (
                 body.pod.readiness,
-                body.pod.cost.unwrap_or(0),
+                body.seen.unwrap_or(0),
                 Reverse(body.pod.name.clone()),
             )
         });
@@ -148,6 +151,7 @@ impl World {
         let now = self.now;
         let beat = now.as_millis().is_multiple_of(2000);
         for body in &mut self.bodies {
+            body.seen = body.pod.cost;
             body.running.retain(|end| *end > now);
             let due: Vec<_> = body.post.iter().filter(|(at, _)| *at <= now).cloned().collect();
             body.post.retain(|(at, _)| *at > now);
@@ -267,51 +271,44 @@ impl World {
             self.last = self.sample();
         }
         let tally = self.last.clone();
-        let mut stances = None;
         let from = self.replicas;
         self.replicas = to.max(from);
-        for _ in 0..3 {
-            let pods: Vec<_> = self.bodies.iter().map(|body| body.pod.clone()).collect();
-            let plan = plan(&Look {
-                pool: "mail",
-                pods: &pods,
-                work: &tally.pods,
-                attention: &self.attention,
-                means: if tally.pods.is_empty() {
-                    Means::Nothing
-                } else {
-                    Means::RemoteControl
-                },
-                from,
-                to,
-                graceful: None,
-                now: self.now,
-                fresh: Duration::from_secs(3),
-            });
-            for mark in &plan.marks {
-                if !self.calm && self.dice.once_in(10) {
-                    return;
-                }
-                for body in self.bodies.iter_mut().filter(|body| body.pod.name == mark.pod) {
-                    (body.pod.drain, body.pod.cost) = (mark.drain.clone(), mark.cost);
-                }
+        let pods: Vec<_> = self.bodies.iter().map(|body| body.pod.clone()).collect();
+        let plan = plan(&Look {
+            pool: "mail",
+            pods: &pods,
+            work: &tally.pods,
+            attention: &self.attention,
+            means: if tally.pods.is_empty() {
+                Means::Nothing
+            } else {
+                Means::RemoteControl
+            },
+            from,
+            to,
+            graceful: None,
+            now: self.now,
+            fresh: Duration::from_secs(3),
+        });
+        for mark in &plan.marks {
+            if !self.calm && self.dice.once_in(10) {
+                return;
             }
-            let stopped = plan
-                .stances
-                .values()
-                .filter(|stance| matches!(stance, Stance::Stop(_)))
-                .count();
-            assert!(
-                stopped <= pods.len().saturating_sub(to as usize),
-                "more slots are taken away than allowed"
-            );
-            stances = Some(plan.stances);
-            if plan.marks.is_empty() {
-                self.replicas = self.replicas.min(plan.allowed);
-                break;
+            for body in self.bodies.iter_mut().filter(|body| body.pod.name == mark.pod) {
+                (body.pod.drain, body.pod.cost) = (mark.drain.clone(), mark.cost);
             }
         }
-        let Some(stances) = stances else { return };
+        let stopped = plan
+            .stances
+            .values()
+            .filter(|stance| matches!(stance, Stance::Stop(_)))
+            .count();
+        assert!(
+            stopped <= pods.len().saturating_sub(to as usize),
+            "more slots are taken away than allowed"
+        );
+        self.replicas = self.replicas.min(plan.allowed);
+        let stances = plan.stances;
         let wished = attention(&self.attention, &stances, self.now);
         if wished != self.attention {
             self.attention.clone_from(&wished);

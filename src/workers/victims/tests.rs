@@ -150,7 +150,9 @@ fn a_worker_is_asked_then_told_then_awaited_then_marked_and_then_it_may_go() {
     );
 
     let empty = work([("a", tells(0, 0, long_since()))]);
-    assert_eq!(marks(&planned(&pods, &empty, 0)), [("a", true, Some(FIRST))]);
+    let marked_now = planned(&pods, &empty, 0);
+    assert_eq!(marks(&marked_now), [("a", true, Some(FIRST))]);
+    assert_eq!(marked_now.allowed, 1, "the ReplicaSet controller has not seen it yet");
     let gone = planned(&[marked("a")], &empty, 0);
     assert_eq!((marks(&gone), gone.allowed), (vec![], 0));
 }
