@@ -105,6 +105,17 @@ impl Held<'_> {
         .await;
     }
 
+    /// Both workers fetch, and still run a task each: all of so many have run once when these have ended.
+    async fn end(&self, tasks: usize, operator: &Operator) {
+        self.wait_fetching(2, 2).await;
+        let rest: Vec<_> = self.running().await.into_values().flatten().collect();
+        assert_eq!(rest.len(), 2, "the tasks still run");
+        self.shop.release(&rest).await;
+        self.shop.wait_ended(tasks).await;
+        let started = self.shop.list("started").await;
+        assert_eq!(started.len(), tasks, "each once: {started:?}\n{}", operator.log());
+    }
+
     /// Waits until so many of so many workers fetch from the queue, by their own word, and no others are there.
     async fn wait_fetching(&self, fetching: usize, of: usize) {
         let what = format!("{fetching} of {of} workers fetch, and no others are there");
@@ -127,7 +138,6 @@ impl Held<'_> {
 enum Over {
     Deleted,
     Suspended,
-    Observed,
 }
 
 async fn workers_are_given_back(kind: &str, over: Over) {
@@ -179,17 +189,10 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     match over {
         Over::Deleted => shop.ns.delete("twp/mail").await,
         Over::Suspended => shop.ns.change_pool("mail", json!({"suspend": true})).await,
-        Over::Observed => shop.ns.change_pool("mail", json!({"mode": "Observe"})).await,
     }
     held.wait_draining(0, &operator).await;
     held.wait_protected(0, &operator).await;
-    held.wait_fetching(2, 2).await;
-    let rest: Vec<_> = held.running().await.into_values().flatten().collect();
-    assert_eq!(rest.len(), 2, "the tasks still run");
-    shop.release(&rest).await;
-    shop.wait_ended(6).await;
-    let started = shop.list("started").await;
-    assert_eq!(started.len(), 6, "each once: {started:?}\n{}", operator.log());
+    held.end(6, &operator).await;
 }
 
 #[tokio::test]
@@ -202,9 +205,26 @@ async fn on_rabbitmq_workers_of_a_suspended_pool_are_given_back() {
     workers_are_given_back("rabbitmq", Over::Suspended).await;
 }
 
+/// Two workers with a task each, one of which has been told to stop.
+async fn one_of_two_stopped<'a>(shop: &'a Shop, operator: &Operator) -> Held<'a> {
+    let mut held = Held { shop, published: 0 };
+    held.publish(4).await;
+    held.leave_one_on_each().await;
+    held.wait_draining(1, operator).await;
+    held.wait_fetching(1, 2).await;
+    held
+}
+
 #[tokio::test]
 async fn workers_of_a_pool_that_only_observes_are_given_back() {
-    workers_are_given_back("redis", Over::Observed).await;
+    let shop = Shop::new("drain", "redis").await;
+    shop.workers("2", 300).await;
+    shop.ns.apply(pool("mail", spec()).to_string()).await;
+    let operator = Operator::start(&shop.ns.name).await;
+    let held = one_of_two_stopped(&shop, &operator).await;
+    shop.ns.change_pool("mail", json!({"mode": "Observe"})).await;
+    held.wait_draining(0, &operator).await;
+    held.end(4, &operator).await;
 }
 
 /// `helm uninstall` takes an operator's rights away while it ends: then what it has noted on pods stays, but its workers
@@ -216,23 +236,11 @@ async fn an_operator_that_ends_without_any_rights_gives_its_workers_back() {
     shop.ns.apply(pool("mail", spec()).to_string()).await;
     let options = grant(&shop.ns, &[(&shop.ns, "")]).await;
     let mut operator = Operator::start_with(&shop.ns.name, options).await;
-    let mut held = Held {
-        shop: &shop,
-        published: 0,
-    };
-    held.publish(4).await;
-    held.leave_one_on_each().await;
-    held.wait_draining(1, &operator).await;
-    held.wait_fetching(1, 2).await;
-
+    let held = one_of_two_stopped(&shop, &operator).await;
     shop.ns.kubectl(&["delete", "rolebinding", "--all"]).await;
     shop.ns.delete("serviceaccount/op").await;
     let status = operator.stop().await;
     assert!(status.success(), "{status}");
     assert!(operator.log().contains("fetch again"), "{}", operator.log());
-    held.wait_fetching(2, 2).await;
-    let rest: Vec<_> = held.running().await.into_values().flatten().collect();
-    shop.release(&rest).await;
-    shop.wait_ended(4).await;
-    assert_eq!(shop.list("started").await.len(), 4, "each once\n{}", operator.log());
+    held.end(4, &operator).await;
 }
