@@ -19,8 +19,8 @@
 use std::time::Duration;
 
 use super::{
+    look::{Look, Means},
     pod::{Drain, FIRST, Mark, Pod},
-    victims::{Look, Means},
 };
 use crate::work::{PodWork, Stance, Told};
 

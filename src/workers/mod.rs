@@ -3,6 +3,7 @@
 //! | file | kind | concept |
 //! |---|---|---|
 //! | `pod.rs` | pure | [`Pod`]: what matters of a pod; [`Mark`]: what is written on it |
+//! | `look.rs` | pure | [`Look`]: all that is known when the pods are looked at |
 //! | `drain.rs` | pure | one pod's way out: asked → told to fetch no more → works off what it holds → empty; and back |
 //! | `victims.rs` | pure | [`plan()`]: which pods are to go, the next step of each, and the lowest safe number of replicas |
 //! | `protect.rs` | pure | which pods are busy, for others that stop pods |
@@ -10,13 +11,14 @@
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `call.rs` | shell | one call to the API server: its deadline, its errors in our words |
 //!
-//! Lowering replicas is: list → plan → mark → *list and plan again* → write the lowest number that removes only pods that
-//! hold nothing. A plan is made anew at each look from what is there; all that must outlive a look stands on the pods, so
+//! Lowering replicas is: list → plan → mark → half a second later *list and plan again* → write the lowest number that
+//! removes only pods that are marked and hold nothing. A plan is made anew at each look from what is there; all that must outlive a look stands on the pods, so
 //! a new leader goes on from there. Every step may be repeated, and every step is taken back by the same plan when the
 //! pod is to stay after all.
 
 mod call;
 mod drain;
+mod look;
 mod pod;
 pub mod pods;
 mod protect;
@@ -24,6 +26,7 @@ mod slim;
 mod victims;
 
 pub use call::{CallError, DEADLINE, within};
+pub use look::{Look, Means};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use protect::Protection;
-pub use victims::{Look, Means, Plan, WaitsFor, attention, plan};
+pub use victims::{Plan, WaitsFor, attention, plan};

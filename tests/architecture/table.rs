@@ -78,6 +78,7 @@ pub const PURE: &[&str] = &[
     "work",
     "scaling",
     "sim",
+    "workers/look.rs",
     "workers/victims.rs",
     "controller/validate.rs",
     "controller/status.rs",

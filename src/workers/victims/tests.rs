@@ -4,7 +4,10 @@ mod order;
 use std::{sync::LazyLock, time::Duration};
 
 use super::*;
-use crate::workers::pod::{Drain, Readiness};
+use crate::{
+    work::{Tally, Told},
+    workers::pod::{Drain, Readiness},
+};
 
 const NOW: Moment = Duration::from_secs(1000);
 
