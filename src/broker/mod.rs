@@ -28,7 +28,7 @@ pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
 pub use crate::work::Signal;
-use crate::work::{Attention, Framework, Listen, Moment, Read, Reply, SampleError, Tally};
+use crate::work::{Attention, Framework, Hearing, Listen, Moment, Read, Reply, SampleError, Tally};
 
 /// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +103,9 @@ pub trait Endpoint: Send {
 
     /// Listens to these from now on (more or fewer than before); subscriptions survive reconnects.
     fn listen(&mut self, to: Vec<Listen>);
+
+    /// How it stands with one of the subscriptions.
+    fn hearing(&self, to: &Listen) -> Hearing;
 
     /// Waits for the next thing a worker says of itself. Never returns if nothing is listened to.
     fn next_signal(&mut self) -> impl Future<Output = Signal> + Send;

@@ -237,6 +237,7 @@ impl<E: Endpoint> Sampler<E> {
         let wanted: BTreeSet<Listen> = self.pools.values().filter_map(|pool| pool.framework.listen()).collect();
         if wanted != self.listening {
             self.endpoint.listen(wanted.iter().cloned().collect());
+            self.workers.listens_only(&wanted);
             self.listening = wanted;
         }
     }
@@ -262,6 +263,9 @@ impl<E: Endpoint> Sampler<E> {
             Ok(replies) => replies,
             Err(_) => vec![Err(SampleError::Timeout); batch.reads.len()],
         };
+        for listen in &self.listening {
+            self.workers.listens(listen, self.endpoint.hearing(listen));
+        }
         let now = self.clock.now();
         // A failure says nothing about what a sample costs the broker; it waits for its own reason.
         if replies.iter().any(Result::is_ok) {

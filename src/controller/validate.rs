@@ -155,7 +155,7 @@ fn celery(spec: &TaskWorkerPoolSpec) -> Result<CeleryConfig, Problem> {
         queues: spec.queues.clone(),
         key_prefix: spec.broker.key_prefix.clone().unwrap_or_default(),
         priority_steps,
-        separator: options.separator.unwrap_or(usual.separator),
+        separator: options.separator,
         unacked_key: options.unacked_key.unwrap_or(usual.unacked_key),
         unacked_index_key: options.unacked_index_key.unwrap_or(usual.unacked_index_key),
         control_exchange: options.control_exchange.unwrap_or(usual.control_exchange),

@@ -102,6 +102,10 @@ pub struct Mailbox {
     pub exchange: String,
     /// Key prefix of the pub/sub channel and reply keys on Redis (`global_keyprefix`), else empty.
     pub prefix: String,
+    /// Redis: what the application puts between the parts of a binding (`sep`). `None`: the pool does not say, so it is
+    /// found in the application's own bindings, and until it is nothing is written there: a member that is joined by
+    /// anything else keeps every worker from answering anybody.
+    pub separator: Option<String>,
     /// These nodes, in order; none: all workers that hear it.
     pub nodes: Vec<String>,
 }
@@ -152,6 +156,8 @@ pub enum Inspect {
     ActiveQueues,
     /// What a worker is; of all that it says, how many tasks it runs at a time.
     Stats,
+    /// Who is there: the smallest of all answers.
+    Ping,
 }
 
 impl Inspect {
@@ -163,13 +169,14 @@ impl Inspect {
             Self::Scheduled => "scheduled",
             Self::ActiveQueues => "active_queues",
             Self::Stats => "stats",
+            Self::Ping => "ping",
         }
     }
 
     /// The same question is put to all workers of an application no more often, whoever wishes an answer.
     pub fn every(self) -> Duration {
         match self {
-            Self::Active | Self::Reserved | Self::Scheduled | Self::ActiveQueues => Duration::from_secs(2),
+            Self::Active | Self::Reserved | Self::Scheduled | Self::ActiveQueues | Self::Ping => Duration::from_secs(2),
             Self::Stats => Duration::from_secs(20),
         }
     }
@@ -182,6 +189,23 @@ pub enum Listen {
     Pattern(String),
     /// RabbitMQ: an exclusive queue bound to this topic exchange with `worker.#`.
     TopicExchange(String),
+}
+
+/// How it stands with what is listened to ([`Listen`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Hearing {
+    /// Not subscribed yet.
+    #[default]
+    NotYet,
+    /// Subscribed: whoever announces itself is heard.
+    Works,
+    /// The broker's permissions refuse it.
+    Refused {
+        /// The right that is missing, in the broker's words.
+        right: String,
+    },
+    /// It is tried, and fails.
+    Failing(SampleError),
 }
 
 /// A broker's bounded answer to one [`Read`].
@@ -210,7 +234,10 @@ pub enum Reply {
     /// Nothing to say: the answer arrives elsewhere ([`Read::Inspect`]), or there is none ([`Read::Tell`]).
     Asked,
     /// The broker's permissions keep us from asking and telling workers.
-    Refused,
+    Refused {
+        /// The right that is missing, in the broker's words.
+        right: String,
+    },
 }
 
 /// The work of one pool, counted at one moment. All of it: also what has left the list and is not done.

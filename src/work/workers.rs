@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Inspect, Moment};
+use super::{Hearing, Inspect, Listen, Moment};
 
 /// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
@@ -27,6 +27,8 @@ const MAX_NODES: usize = 20_000;
 pub struct Workers {
     /// Ordered by host (what follows the first `@`), so that a pool finds its pods without a look at all others.
     nodes: BTreeMap<NodeName, Worker>,
+    /// How it stands with each subscription.
+    hearing: BTreeMap<Listen, Hearing>,
 }
 
 /// A node's host and its full name.
@@ -187,6 +189,23 @@ impl Workers {
         }
     }
 
+    /// How it stands with a subscription now.
+    pub fn listens(&mut self, to: &Listen, hearing: Hearing) {
+        if self.hearing.get(to) != Some(&hearing) {
+            self.hearing.insert(to.clone(), hearing);
+        }
+    }
+
+    /// There are no other subscriptions than these.
+    pub fn listens_only(&mut self, to: &BTreeSet<Listen>) {
+        self.hearing.retain(|listen, _| to.contains(listen));
+    }
+
+    /// How it stands with this subscription.
+    pub fn hearing(&self, to: &Listen) -> Hearing {
+        self.hearing.get(to).cloned().unwrap_or_default()
+    }
+
     /// Forgets the workers that have been silent for long; all silent ones, if there are very many.
     pub fn prune(&mut self, now: Moment) {
         let many = self.nodes.len() > MAX_NODES / 2;
@@ -253,6 +272,13 @@ pub enum Signal {
         /// When it was asked.
         asked: Moment,
     },
+    /// The answer to [`Inspect::Ping`].
+    Pong {
+        /// Node name.
+        node: String,
+        /// When it was asked.
+        asked: Moment,
+    },
     /// The answer to [`Inspect::Stats`].
     Slots {
         /// Node name.
@@ -281,6 +307,8 @@ impl Workers {
                 asked,
             } => self.inspected(node, *method, *answer, at.min(*asked)),
             Signal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked)),
+            // Who only says that it is there says nothing of what it holds.
+            Signal::Pong { .. } => {}
             Signal::Slots { node, slots } => self.told_slots(node, *slots, at),
         }
     }

@@ -222,6 +222,7 @@ async fn reads_of_other_brokers_are_refused_and_inspections_answered_elsewhere()
     let inspect = Read::Inspect {
         method: Inspect::Active,
         mailbox: Mailbox {
+            separator: None,
             exchange: "celery".into(),
             prefix: String::new(),
             nodes: Vec::new(),

@@ -138,7 +138,7 @@ impl Inspections {
         let mut commands = Commands::default();
         for ((exchange, prefix), channel) in &mut self.channels {
             if channel.bound && over(channel) {
-                let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid);
+                let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid, "\x06\x16");
                 let list = control::reply_list(prefix, exchange, &self.reply.oid);
                 commands.add(&[b"SREM", set.as_bytes(), member.as_bytes()]);
                 commands.add(&[b"DEL", list.as_bytes()]);
@@ -167,7 +167,7 @@ impl Inspections {
                     Read::Inspect { method, .. } if nodes.is_empty() && !channel.may_ask(*method, now) => continue,
                     Read::Inspect { method, .. } => {
                         if !channel.bound {
-                            let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid);
+                            let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid, "\x06\x16");
                             commands.add(&[b"SADD", set.as_bytes(), member.as_bytes()]);
                             answers.push(0);
                         }

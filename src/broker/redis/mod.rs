@@ -38,7 +38,7 @@ use self::{
     resp::{Commands, LINE, Value},
 };
 use super::{Address, Endpoint, Kind};
-use crate::work::{Listen, Moment, Read, Reply, SampleError, Signal};
+use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError, Signal};
 
 /// A whole sample, connecting included, takes no longer.
 const SAMPLE: Duration = Duration::from_secs(4);
@@ -235,7 +235,9 @@ impl Endpoint for RedisEndpoint {
         }
         let answers: Vec<_> = (reads.iter().zip(questions))
             .map(|(read, question)| match question.answer() {
-                Ok(Reply::Asked) if self.inspections.is_refused(read, moment) => Ok(Reply::Refused),
+                Ok(Reply::Asked) if self.inspections.is_refused(read, moment) => {
+                    Ok(Reply::Refused { right: String::new() })
+                }
                 answer => answer,
             })
             .collect();
@@ -261,6 +263,10 @@ impl Endpoint for RedisEndpoint {
             self.heartbeats = (!patterns.is_empty())
                 .then(|| Heartbeats::listen(self.address.clone(), patterns, self.signals.0.clone()));
         }
+    }
+
+    fn hearing(&self, _: &Listen) -> Hearing {
+        Hearing::Works
     }
 
     async fn next_signal(&mut self) -> Signal {

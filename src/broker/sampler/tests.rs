@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::work::Signal;
+use crate::work::{Hearing, Signal};
 
 /// What the fake endpoint saw.
 #[derive(Default)]
@@ -36,6 +36,10 @@ impl Endpoint for Fake {
 
     fn listen(&mut self, to: Vec<Listen>) {
         self.seen.lock().unwrap().listens.push(to);
+    }
+
+    fn hearing(&self, _: &Listen) -> Hearing {
+        Hearing::Works
     }
 
     async fn next_signal(&mut self) -> Signal {

@@ -59,7 +59,7 @@ fn the_smallest_pool_gets_the_defaults() {
     assert_eq!(pool.source.url, Text::Plain("redis://redis:6379/0".into()));
     assert_eq!(pool.celery.queues, ["celery"]);
     assert_eq!(pool.celery.priority_steps, [0, 3, 6, 9]);
-    assert_eq!(pool.celery.separator, "\u{6}\u{16}");
+    assert_eq!(pool.celery.separator, None);
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
     let wait = Wait {
         within: Duration::from_secs(60),
@@ -91,7 +91,11 @@ fn every_field_arrives() {
     assert_eq!(pool.source.server_name.as_deref(), Some("r"));
     let celery = &pool.celery;
     assert_eq!(
-        (&*celery.key_prefix, &*celery.separator, &*celery.unacked_key),
+        (
+            &*celery.key_prefix,
+            celery.separator.as_deref().unwrap_or_default(),
+            &*celery.unacked_key
+        ),
         ("shop:", ":", "u")
     );
     assert_eq!(

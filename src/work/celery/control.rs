@@ -52,7 +52,7 @@ pub fn request(
     let tag = format!("{}.{ticket}", reply.oid);
     let body = json!({
         "method": method.name(),
-        "arguments": {},
+        "arguments": arguments(method),
         "destination": destination(nodes),
         "pattern": null,
         "matcher": null,
@@ -78,6 +78,15 @@ pub fn order(order: &Order, nodes: &[String], wire: Wire, exchange: &str, tag: &
     wrapped(&body, wire, exchange, tag)
 }
 
+/// `safe`: a task's arguments are shortened to text. They may be large, and there are some that only the serializer of the
+/// task itself can write: to answer with those ends a worker's remote control (kombu resets it and listens no more).
+fn arguments(method: Inspect) -> serde_json::Value {
+    match method {
+        Inspect::Active => json!({"safe": true}),
+        _ => json!({}),
+    }
+}
+
 fn destination(nodes: &[String]) -> Option<&[String]> {
     Some(nodes).filter(|nodes| !nodes.is_empty())
 }
@@ -96,11 +105,32 @@ pub fn channel(prefix: &str, db: u32, exchange: &str) -> String {
 }
 
 /// Redis: the set (its key) and the member of it that bind the list of answers. Without it workers drop their answers.
-pub fn reply_binding(prefix: &str, exchange: &str, oid: &str) -> (String, String) {
+/// `separator`: the application's own, for a worker takes each member of the set apart by that.
+pub fn reply_binding(prefix: &str, exchange: &str, oid: &str, separator: &str) -> (String, String) {
     (
         format!("{prefix}_kombu.binding.reply.{exchange}.pidbox"),
-        format!("{oid}\x06\x16\x06\x16{oid}.reply.{exchange}.pidbox"),
+        format!("{oid}{separator}{separator}{oid}.reply.{exchange}.pidbox"),
     )
+}
+
+/// Redis: the set in which the workers that are there are bound to remote control, each with its own queue. Any member
+/// of it shows the application's separator ([`separator_of`]).
+pub fn worker_bindings(prefix: &str, exchange: &str) -> String {
+    format!("{prefix}_kombu.binding.{exchange}.pidbox")
+}
+
+/// Redis: the separator by which a member of [`worker_bindings`] is joined: routing key and pattern are empty there, so it
+/// begins with the separator twice, and a node's name follows. `None`: it is no such member.
+pub fn separator_of(member: &str, exchange: &str) -> Option<String> {
+    let end = format!(".{exchange}.pidbox");
+    let ends = (1..=member.len() / 2).rev();
+    let twice = |end: &usize| member.get(..*end).filter(|sep| member[*end..].starts_with(sep));
+    let separator = ends
+        .filter(|end| member.is_char_boundary(*end))
+        .find_map(|end| twice(&end))?;
+    let node = member.get(2 * separator.len()..)?.strip_suffix(&end)?;
+    let plausible = !separator.contains(char::is_alphanumeric) && node.contains('@');
+    plausible.then(|| separator.to_owned())
 }
 
 /// Redis: the list into which the answers are pushed.
@@ -124,6 +154,9 @@ fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signa
     if ticket == Inspect::ActiveQueues.name() {
         return queues(&unwrapped.body, asked);
     }
+    if ticket == Inspect::Ping.name() {
+        return pongs(&unwrapped.body, asked);
+    }
     let method = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
         .into_iter()
         .find(|method| method.name() == ticket)?;
@@ -138,6 +171,17 @@ fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signa
         wire::is_node_name(&node).then_some(answer.0)?.map(signal)
     });
     Some(known.collect())
+}
+
+/// Who is there.
+fn pongs(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
+    let answers: BTreeMap<Cow<str>, IgnoredAny> = serde_json::from_slice(body).ok()?;
+    let there = answers.into_keys().filter(|node| wire::is_node_name(node));
+    let pong = |node: Cow<str>| Signal::Pong {
+        node: node.into_owned(),
+        asked,
+    };
+    Some(there.map(pong).collect())
 }
 
 #[derive(Deserialize)]

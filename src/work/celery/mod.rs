@@ -68,8 +68,9 @@ pub struct CeleryConfig {
     pub key_prefix: String,
     /// `priority_steps`: by default 0, 3, 6, 9. Redis only.
     pub priority_steps: Vec<u8>,
-    /// `sep`: between a queue's name and a step, and in bindings; by default `\x06\x16`. Redis only.
-    pub separator: String,
+    /// `sep`: between a queue's name and a step, and in bindings; `\x06\x16` if neither the pool says nor the application
+    /// shows another one. Redis only.
+    pub separator: Option<String>,
     /// `unacked_key`, by default `unacked`. Redis only.
     pub unacked_key: String,
     /// `unacked_index_key`, by default `unacked_index`. Redis only.
@@ -94,7 +95,7 @@ impl Default for CeleryConfig {
             queues: vec!["celery".into()],
             key_prefix: String::new(),
             priority_steps: vec![0, 3, 6, 9],
-            separator: "\x06\x16".into(),
+            separator: None,
             unacked_key: "unacked".into(),
             unacked_index_key: "unacked_index".into(),
             control_exchange: "celery".into(),
@@ -105,6 +106,9 @@ impl Default for CeleryConfig {
         }
     }
 }
+
+/// What kombu puts between a queue's name and a step, and in bindings, unless the application says otherwise (`sep`).
+pub(super) const SEPARATOR: &str = "\x06\x16";
 
 /// How Celery's work is counted for one pool.
 #[derive(Clone, Debug)]
@@ -158,6 +162,11 @@ impl CeleryConfig {
         }
     }
 
+    /// What joins the parts of a key or a binding.
+    fn separator(&self) -> &str {
+        self.separator.as_deref().unwrap_or(SEPARATOR)
+    }
+
     fn mailbox(&self, nodes: Vec<String>) -> Mailbox {
         Mailbox {
             exchange: self.control_exchange.clone(),
@@ -165,6 +174,7 @@ impl CeleryConfig {
                 BrokerKind::Redis { .. } => self.key_prefix.clone(),
                 BrokerKind::RabbitMq { .. } => String::new(),
             },
+            separator: self.separator.clone(),
             nodes,
         }
     }
@@ -172,7 +182,7 @@ impl CeleryConfig {
 
 /// The broker's permissions keep us from asking or telling workers.
 fn control_refused(replies: &[Result<Reply, SampleError>]) -> bool {
-    replies.contains(&Ok(Reply::Refused))
+    replies.iter().any(|reply| matches!(reply, Ok(Reply::Refused { .. })))
 }
 
 impl Framework for Celery {

@@ -93,7 +93,7 @@ pub(super) fn tally(
             (Read::HashCensus { .. }, Ok(Reply::Census(census))) => held = Some(census),
             (Read::SetMembers { key }, Ok(Reply::Members(members))) => {
                 if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
-                    bindings.insert(exchange, unacked::bindings(members, &config.separator));
+                    bindings.insert(exchange, unacked::bindings(members, config.separator()));
                 }
             }
             (Read::SetMembers { .. } | Read::Inspect { .. } | Read::Tell { .. }, Err(error)) => {
@@ -189,7 +189,7 @@ fn steps(config: &CeleryConfig) -> BTreeSet<u8> {
 
 /// The list of a queue's messages of one priority step: step 0 has the queue's own name.
 fn list_key(config: &CeleryConfig, queue: &str, step: u8) -> String {
-    let (prefix, separator) = (&config.key_prefix, &config.separator);
+    let (prefix, separator) = (&config.key_prefix, config.separator());
     match step {
         0 => format!("{prefix}{queue}"),
         step => format!("{prefix}{queue}{separator}{step}"),

@@ -261,7 +261,7 @@ fn refused_remote_control_is_told() {
     let workers = workers(&[0]);
     let reads = celery.reads(&workers, None, now());
     let reply = |read: &Read| match read {
-        Read::Inspect { .. } => Ok(Reply::Refused),
+        Read::Inspect { .. } => Ok(Reply::Refused { right: String::new() }),
         _ => Ok(Reply::Depth {
             ready: 0,
             consumers: None,

@@ -8,6 +8,7 @@ use crate::work::Order;
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
+        separator: None,
         exchange: "celery".to_owned(),
         prefix: String::new(),
         nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
@@ -80,7 +81,7 @@ async fn a_refused_publication_is_told_and_not_tried_again_at_once() {
     fake.refuse(true);
     let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
     let reads = [depth("q"), ask(&["celery@a"]), stop(&["celery@a"])];
-    let refused = vec![ready(1), Ok(Reply::Refused), Ok(Reply::Refused)];
+    let refused = vec![ready(1), Ok(refused()), Ok(refused())];
     let ends = Instant::now() + Duration::from_secs(3);
     let mut moment = 0;
     loop {
@@ -106,4 +107,8 @@ async fn a_refused_publication_is_told_and_not_tried_again_at_once() {
         (0, 0),
         "nothing is tried for a while"
     );
+}
+
+fn refused() -> Reply {
+    Reply::Refused { right: String::new() }
 }

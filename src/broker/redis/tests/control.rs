@@ -12,6 +12,7 @@ use crate::work::{Mailbox, Order};
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
+        separator: Some("\x06\x16".into()),
         exchange: "celery".to_owned(),
         prefix: "shop:".to_owned(),
         nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
@@ -159,7 +160,7 @@ async fn refused_remote_control_pauses_and_spoils_no_count() {
             stop(&["celery@a"]),
         ];
         let mut answers = redis.sample(&reads, seconds(at)).await;
-        assert_eq!(answers.split_off(1), vec![Ok(Reply::Refused); 3], "{at}");
+        assert_eq!(answers.split_off(1), vec![Ok(refused()); 3], "{at}");
         assert_eq!(numbers(answers), [Ok(0)]);
         let publishes = |command: &&String| command.starts_with("PUBLISH");
         asked.push(server.log().iter().filter(publishes).count());
@@ -179,9 +180,9 @@ async fn after_the_pause_it_goes_on_if_the_rights_are_there() {
     .await;
     let mut redis = endpoint(&server);
     let tell = [stop(&["celery@a"])];
-    assert_eq!(redis.sample(&tell, seconds(1)).await, [Ok(Reply::Refused)]);
+    assert_eq!(redis.sample(&tell, seconds(1)).await, [Ok(refused())]);
     granted.store(true, Ordering::Relaxed);
-    assert_eq!(redis.sample(&tell, seconds(300)).await, [Ok(Reply::Refused)]);
+    assert_eq!(redis.sample(&tell, seconds(300)).await, [Ok(refused())]);
     assert_eq!(redis.sample(&tell, seconds(301)).await, [Ok(Reply::Asked)]);
 }
 
@@ -261,4 +262,8 @@ async fn of_the_workers_that_hear_a_question_only_those_that_are_meant_are_waite
         panic!("no answer");
     };
     assert_eq!(asked, seconds(1), "the time of the question");
+}
+
+fn refused() -> Reply {
+    Reply::Refused { right: String::new() }
 }

@@ -70,7 +70,7 @@ fn names_on_redis() {
     assert_eq!(channel("", 0, "celery"), "/0.celery.pidbox");
     assert_eq!(channel("myapp:", 3, "myctl"), "myapp:/3.myctl.pidbox");
     assert_eq!(
-        reply_binding("myapp:", "celery", "o"),
+        reply_binding("myapp:", "celery", "o", "\x06\x16"),
         (
             "myapp:_kombu.binding.reply.celery.pidbox".into(),
             "o\u{6}\u{16}\u{6}\u{16}o.reply.celery.pidbox".into()
@@ -248,5 +248,23 @@ proptest! {
         prop_assert_eq!(answer(&bytes, Some("stats.5000"), Wire::Plain), vec![]);
         prop_assert_eq!(answer(&bytes, Some("active_queues.5000"), Wire::Plain), vec![]);
         prop_assert_eq!(answer(&bytes, None, Wire::Kombu), vec![]);
+    }
+}
+
+#[test]
+fn a_separator_is_found_in_the_bindings_of_workers() {
+    for (member, separator) in [
+        ("\x06\x16\x06\x16celery@pod.celery.pidbox", Some("\x06\x16")),
+        ("::celery@pod.celery.pidbox", Some(":")),
+        ("::::celery@pod.celery.pidbox", Some("::")),
+        ("||aa@pod.celery.pidbox", Some("|")),
+        ("celery@pod.celery.pidbox", None),
+        ("::celery@pod.other.pidbox", None),
+        ("::celery.pidbox", None),
+        ("", None),
+        ("§§celery@pod.celery.pidbox", Some("§")),
+        ("aacelery@pod.celery.pidbox", None),
+    ] {
+        assert_eq!(separator_of(member, "celery").as_deref(), separator, "{member:?}");
     }
 }

@@ -146,7 +146,7 @@ fn a_refused_question_keeps_one_worker() {
     let replies: Vec<_> = (reads.iter())
         .map(|read| match read {
             Read::QueueDepth { .. } => DEPTH_0,
-            _ => Ok(Reply::Refused),
+            _ => Ok(Reply::Refused { right: String::new() }),
         })
         .collect();
     let work = |workers: &Workers| celery.tally(&reads, &replies, workers, None, now()).unwrap().work;

@@ -166,7 +166,7 @@ fn priorities_are_four_lists() {
 
     let custom = CeleryConfig {
         priority_steps: vec![0, 5, 5],
-        separator: ":".into(),
+        separator: Some(":".into()),
         key_prefix: "shop:".into(),
         ..redis(&["celery"])
     };
