@@ -28,7 +28,7 @@ pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
 pub use crate::work::Signal;
-use crate::work::{Attention, Framework, Hearing, Listen, Moment, Read, Reply, SampleError, Tally};
+use crate::work::{Attention, Framework, Hearing, Listen, Moment, Read, Reply, Roster, SampleError, Tally};
 
 /// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -132,6 +132,13 @@ pub enum Subscription {
         id: SubscriberId,
         /// The pods.
         attention: Attention,
+    },
+    /// These are the pods of a pool's target from now on.
+    Roster {
+        /// The pool.
+        id: SubscriberId,
+        /// The pods.
+        roster: Roster,
     },
     /// Forget this pool.
     Remove {

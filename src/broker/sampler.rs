@@ -226,6 +226,11 @@ impl<E: Endpoint> Sampler<E> {
                     pool.due = None;
                 }
             }
+            Subscription::Roster { id, roster } => {
+                if let Some(pool) = self.pools.get_mut(&id) {
+                    pool.framework.roster(roster);
+                }
+            }
             Subscription::Remove { id } => {
                 self.pools.remove(&id);
             }
@@ -288,10 +293,10 @@ impl<E: Endpoint> Sampler<E> {
     }
 
     /// The due pools with their reads.
-    fn gather(&self, now: Now) -> Batch {
+    fn gather(&mut self, now: Now) -> Batch {
         let mut batch = Batch::default();
         let mut places: BTreeMap<Read, usize> = BTreeMap::new();
-        for (id, pool) in self.pools.iter().filter(|(_, pool)| pool.joins(now.moment)) {
+        for (id, pool) in self.pools.iter_mut().filter(|(_, pool)| pool.joins(now.moment)) {
             let reads = pool.framework.reads(&self.workers, pool.last.as_deref(), now);
             let place = |read: &Read| {
                 *places.entry(read.clone()).or_insert_with(|| {

@@ -145,6 +145,7 @@ async fn look_and_mark(client: &Client, job: &Job, seen: &mut Option<Plan>) -> R
     let tally = job.newest.borrow().clone();
     let plan = workers::plan(&Look {
         pool: &job.pool,
+        deployment: &job.target.name,
         pods: &pods,
         work: &tally.pods,
         attention: &job.attention,
@@ -152,7 +153,7 @@ async fn look_and_mark(client: &Client, job: &Job, seen: &mut Option<Plan>) -> R
         from: job.from,
         to: job.to,
         graceful: job.graceful,
-        now: job.clock.now().moment,
+        now: job.clock.now(),
         fresh: job.fresh,
     });
     // What workers are told must stand on their pods first.

@@ -97,6 +97,9 @@ impl Desk {
             if let Some(pod) = plan.conflict.clone() {
                 entry.leaving.conflict = Some((now.moment, pod));
             }
+            if !plan.own.is_empty() {
+                entry.roll.listed(plan.own.clone(), now.moment);
+            }
             entry.leaving.saw(plan);
         }
         let key = &entry.identity.key;

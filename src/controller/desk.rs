@@ -15,12 +15,13 @@ use super::{
     news::{News, PoolSeen, Scope, Watched},
     pool::{Key, Pool, Problem},
     registry::{Endpoints, Listing, Pools, Targets},
+    roll::Roll,
 };
 use crate::{
     api::Mode,
     broker::{Clock, Sampled, SubscriberId},
     telemetry::{Events, Health, Metrics},
-    work::{Moment, SampleError},
+    work::{Control, Moment, SampleError},
     workers::CallError,
 };
 
@@ -143,6 +144,7 @@ impl Desk {
             News::Draining(pools) => self.left(pools),
             News::Wrote(id, outcome) => self.wrote(id, outcome),
             News::Protected(id, result) => self.protected(id, result),
+            News::Roll(id, result) => self.rolled(id, result),
             News::Published(id, result) => self.published(id, result),
         }
     }
@@ -250,6 +252,7 @@ impl Desk {
         }
         entry.link = Link::None;
         entry.leaving.attention.clear();
+        entry.roll = Roll::default();
         (entry.samples.last, entry.samples.failing) = (None, None);
         (entry.tasks.resolve_not_before, entry.tasks.resolve_failures) = (Moment::ZERO, 0);
     }
@@ -322,8 +325,8 @@ impl Desk {
                     wall,
                     moment: sampled.at,
                 };
-                if tally.control_refused {
-                    entry.leaving.refused = Some(sampled.at);
+                if let Control::Refused { right } = &tally.control {
+                    entry.leaving.refused = Some((sampled.at, right.clone()));
                 }
                 let same = samples.failing.is_none()
                     && samples.last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, &tally));

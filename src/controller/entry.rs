@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::AbortHandle};
 use super::{
     hold::Hold,
     pool::{Identity, Key, Pool, Problem},
+    roll::{self, Roll},
     target::Target,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub struct Entry {
     pub hold: Hold,
     /// The pods on their way out.
     pub leaving: Leaving,
+    /// The target's pods, and whom of them nobody hears.
+    pub roll: Roll,
     /// The pods that node autoscalers are asked to leave alone.
     pub guard: Guard,
     /// The last change of replicas.
@@ -95,8 +98,10 @@ pub struct Leaving {
     pub attention: Attention,
     /// Someone else changed the deletion cost of this pod; when that was last seen.
     pub conflict: Option<(Moment, String)>,
-    /// Since when remote control has been refused.
-    pub refused: Option<Moment>,
+    /// Remote control was refused: when last, and the right that is missing.
+    pub refused: Option<(Moment, String)>,
+    /// This pod was stopped while it may have run tasks, and did not end by itself: the grace period covers nothing.
+    pub overstayed: Option<String>,
     /// They are being given back, by a task of its own.
     pub release: Option<AbortHandle>,
 }
@@ -109,6 +114,7 @@ impl Leaving {
         } else {
             0
         };
+        self.overstayed = self.overstayed.take().or_else(|| plan.overstayed.clone());
         self.plan = plan;
         self.left = false;
     }
@@ -131,7 +137,13 @@ impl Leaving {
 
     /// Remote control was refused lately.
     pub fn is_refused(&self, now: Moment) -> bool {
-        self.refused.is_some_and(|at| now.saturating_sub(at) < REFUSED)
+        self.refusal(now).is_some()
+    }
+
+    /// The right that is missing, if remote control was refused lately.
+    pub fn refusal(&self, now: Moment) -> Option<&str> {
+        let (at, right) = self.refused.as_ref()?;
+        (now.saturating_sub(*at) < REFUSED).then_some(right)
     }
 }
 
@@ -142,7 +154,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const CONFLICT: Duration = Duration::from_secs(600);
 
 /// A refusal of remote control is believed for so long after it was last seen.
-const REFUSED: Duration = Duration::from_secs(300);
+const REFUSED: Duration = Duration::from_secs(90);
 
 /// The pods that node autoscalers are asked to leave alone.
 #[derive(Debug, Default)]
@@ -237,6 +249,7 @@ impl Entry {
             decision: None,
             hold: Hold::default(),
             leaving: Leaving::default(),
+            roll: Roll::default(),
             guard: Guard::default(),
             last_scale: None,
             tasks: Tasks::default(),
@@ -299,6 +312,7 @@ impl Entry {
             ready: target.ready,
             rollout: target.rollout,
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
+            silent_pods: tally.map_or(0, |tally| target.ready.saturating_sub(roll::heard(tally))),
             drains: tally.is_some_and(|tally| !tally.pods.is_empty()) && !self.leaving.is_refused(now.moment),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
             slots: tally.and_then(|tally| tally.slots),

@@ -13,6 +13,7 @@
 //! | `desk.rs`, `pass.rs` | shell | the one task that takes the news; the pass: look → decide → apply → publish |
 //! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
 //! | `resolve.rs` | shell | Secrets and ConfigMaps, by name |
+//! | `roll.rs` | pure, shell | ready pods that nobody hears: counted, listed, named |
 //! | `apply.rs` | shell | pods to spare, then `/scale` |
 //! | `guard.rs` | shell | busy pods that node autoscalers are asked to leave alone |
 //! | `release.rs` | shell | workers told to stop are given back when nobody looks after them any more |
@@ -35,6 +36,7 @@ mod registry;
 mod release;
 mod report;
 mod resolve;
+mod roll;
 pub mod status;
 mod target;
 pub mod validate;

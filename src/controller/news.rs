@@ -43,6 +43,8 @@ pub enum News {
     Wrote(SubscriberId, Outcome),
     /// A write of pods' protection has ended: the pods that are protected now.
     Protected(SubscriberId, Result<BTreeSet<String>, CallError>),
+    /// A pool's pods have been listed: the target's own.
+    Roll(SubscriberId, Result<BTreeSet<String>, CallError>),
     /// A write of a status has ended.
     Published(SubscriberId, Result<Box<Status>, CallError>),
 }

@@ -11,8 +11,8 @@ use super::{
     pool::{Key, Pool, Problem},
     publish,
     registry::Listing,
-    report,
-    status::{self, Facts, Source},
+    report, roll,
+    status::{self, Facts, Heard, Source},
     target::Target,
 };
 use crate::{
@@ -49,6 +49,7 @@ impl Desk {
             if let Some((target, key)) = target.as_ref().filter(|_| !blocked) {
                 next = next.min(self.decide(id, pool, target, now));
                 next = next.min(self.act(id, pool, target, key, now.moment));
+                next = next.min(self.call_roll(id, target, now.moment));
                 next = next.min(self.protect(id, pool, target, now.moment));
             }
         }
@@ -205,7 +206,8 @@ impl Desk {
             unfinished: entry.leaving.unfinished(),
             refused: entry.leaving.is_refused(now),
             attention: entry.leaving.attention.clone(),
-            graceful: pool.graceful,
+            // Where a pod did not end by itself the grace period covers nothing.
+            graceful: pool.graceful.filter(|_| entry.leaving.overstayed.is_none()),
             fresh: entry.fresh_for(pool).saturating_add(Duration::from_secs(1)),
             newest: entry.samples.newest.subscribe(),
             clock: self.clock,
@@ -237,7 +239,9 @@ impl Desk {
             decision: entry.decision.as_ref().map(|(_, decision)| decision),
             kept: entry.hold.kept,
             leaving: Some(&entry.leaving.plan),
-            refused: entry.leaving.is_refused(now.moment),
+            refused: entry.leaving.refusal(now.moment),
+            workers: workers(entry, target, now.moment),
+            overstayed: entry.leaving.overstayed.as_deref(),
             cost_conflict: entry.leaving.fought_over(now.moment),
             fought_by: fought_by.as_deref(),
             write_failed: entry.hold.failed.as_deref(),
@@ -272,6 +276,23 @@ impl Desk {
 const CONFLICT: &str = "TargetTaken";
 /// There is nothing to scale.
 const NO_TARGET: &str = "TargetMissing";
+
+/// Who of the ready pods is heard, and who is not.
+fn workers<'a>(entry: &'a Entry, target: Option<&Target>, now: Moment) -> Heard<'a> {
+    let ready = target.map_or(0, |target| target.ready);
+    let Some((tally, _)) = &entry.samples.last else {
+        return Heard {
+            ready,
+            ..Heard::default()
+        };
+    };
+    Heard {
+        ready,
+        heard: roll::heard(tally).min(ready),
+        missing_for: entry.roll.missing_for(now),
+        not_heard: entry.roll.not_heard(tally).collect(),
+    }
+}
 
 fn source<'a>(entry: &'a Entry, pool: &Pool, now: Now) -> Source<'a> {
     let failing = entry.samples.failing;

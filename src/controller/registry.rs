@@ -17,7 +17,7 @@ use crate::{
     broker::{
         self, Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId, Subscription,
     },
-    work::{Attention, Moment},
+    work::{Attention, Moment, Roster},
 };
 
 /// All pools, by our own number and by name.
@@ -223,6 +223,21 @@ impl Endpoints {
         if let Some((sampler, _)) = self.samplers.get(address) {
             sampler.send(Subscription::Attend { id, attention });
         }
+    }
+
+    /// Says which pods a pool's target has; whether there was a sampler to say it to.
+    pub fn tell_roster(&self, entry: &Entry, roster: &Roster) -> bool {
+        let Link::Linked(address) = &entry.link else {
+            return false;
+        };
+        let Some((sampler, _)) = self.samplers.get(address) else {
+            return false;
+        };
+        sampler.send(Subscription::Roster {
+            id: entry.id,
+            roster: roster.clone(),
+        });
+        true
     }
 
     /// Has no pod of this pool looked after: somebody else does.

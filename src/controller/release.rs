@@ -186,6 +186,7 @@ async fn look(
     let replicas = replicas(client, namespace, &release.pool.target).await?;
     let pods = pods::list(client, namespace, &release.selector, clock.now().wall).await?;
     Ok(workers::plan(&Look {
+        deployment: &release.pool.target,
         pool: &release.key.name,
         pods: &pods,
         work: &tally.pods,
@@ -194,7 +195,7 @@ async fn look(
         from: replicas,
         to: replicas,
         graceful: None,
-        now: clock.now().moment,
+        now: clock.now(),
         fresh: FRESH,
     }))
 }

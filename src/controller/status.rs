@@ -7,12 +7,13 @@
 
 mod facts;
 mod feasible;
+mod known;
 mod leaving;
 mod numbers;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-pub use facts::{Facts, Source};
+pub use facts::{Facts, Heard, Source};
 
 use numbers::{count, estimates, held, whole_second, wide, work};
 
@@ -107,6 +108,7 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         active(facts),
         limited(facts),
         degraded(facts),
+        known::workers_known(facts),
     ];
     wishes.extend(
         [
@@ -115,7 +117,6 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
             feasible::feasible(facts),
             fallback(facts),
             conflict(facts),
-            leaving::drain_available(facts),
             leaving::cost_conflict(facts),
             reconciling(facts),
             stalled(facts),

@@ -162,7 +162,6 @@ fn celery(spec: &TaskWorkerPoolSpec) -> Result<CeleryConfig, Problem> {
         event_exchange: options.event_exchange.unwrap_or(usual.event_exchange),
         heartbeat_channel: options.heartbeat_channel,
         target: spec.target_ref.name.clone(),
-        ask_slots: spec.worker.as_ref().is_none_or(|worker| worker.concurrency.is_none()),
     })
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         busy_pods: 0,
         drains: false,
         workers_heard: true,
+        silent_pods: 0,
         slots: None,
         processed: None,
         next_due_in: None,

@@ -174,6 +174,8 @@ pub struct Observation {
     pub rollout: bool,
     /// Live workers that run at least one task (from heartbeats): none of them may go while it does.
     pub busy_pods: u32,
+    /// Ready pods whose workers are not heard and do not answer: they may be busy.
+    pub silent_pods: u32,
     /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
     pub workers_heard: bool,
     /// Busy workers can be emptied before they go, so running tasks need no more pods than have room for them.

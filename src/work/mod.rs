@@ -25,7 +25,7 @@ pub use error::SampleError;
 
 pub use census::{Census, Digest, Entry, Oldest};
 pub use later::{Held, Later, Stay};
-pub use workers::{Inspection, Signal, Worker, Workers};
+pub use workers::{Application, Inspection, Signal, Stats, Worker, Workers};
 
 /// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;
@@ -142,6 +142,15 @@ pub struct Care {
 
 /// The pods to look after closely, by name.
 pub type Attention = BTreeMap<String, Care>;
+
+/// The target's pods, as far as they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// Their names, as they were listed last; none: never.
+    pub pods: Arc<BTreeSet<String>>,
+    /// So many are ready, so that it is known when some are not heard.
+    pub ready: u32,
+}
 
 /// The remote-control questions the operator asks (Celery's own names).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -321,13 +330,21 @@ pub struct Tally {
     pub queues: Vec<QueueTally>,
     /// The pods whose workers are heard, or were, by name. One that said no goodbye may be busy rather than gone.
     pub pods: BTreeMap<String, PodWork>,
-    /// The broker's permissions keep us from asking and telling workers.
-    pub control_refused: bool,
+    /// How it stands with asking and telling workers.
+    pub control: Control,
+    /// How it stands with hearing them.
+    pub hearing: Hearing,
+    /// Workers that are there and may be the pool's, but whose names fit none of its pods, or several; few of them.
+    pub strangers: Vec<String>,
+    /// What each of the pool's pods was last heard to fetch from; only of those that said it.
+    pub fetches: BTreeMap<String, BTreeSet<String>>,
+    /// How the application uses its broker, as its workers say.
+    pub application: Option<Application>,
     /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
     pub slots: Option<u32>,
     /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
     pub processed: Option<u64>,
-    /// The workers announce themselves (heartbeats heard), so `pods` can be trusted.
+    /// Some of the pool's workers are there: they beat or answer.
     pub workers_heard: bool,
     /// Named exchanges met in this sample, whose bindings the next one asks for (Celery on Redis); few.
     pub exchanges: BTreeSet<String>,
@@ -342,14 +359,22 @@ pub struct Tally {
 pub struct PodWork {
     /// Tasks they run now, as far as they are heard.
     pub running: u32,
-    /// They beat a moment ago; otherwise `running` may be old, and of those that fell silent it is 0.
+    /// One of them is there at least: it beat or answered lately.
+    pub live: bool,
+    /// All that are there said so a moment ago; otherwise `running` may be old, and of those that fell silent it is 0.
     pub fresh: bool,
+    /// One of them fell silent without a goodbye: when the last of those was heard last. It may be busy.
+    pub silent: Option<Moment>,
+    /// Several of its workers go by this name: what is said under it says nothing of each.
+    pub doubled: Option<String>,
     /// Since when they have run nothing, as far as their beats tell.
     pub idle_since: Option<Moment>,
     /// What they answered when they were asked; only of pods that are looked after ([`Attention`]).
     pub told: Option<Told>,
     /// They beat, and have been asked for so long without an answer that none will come: they do not take questions.
     pub deaf: bool,
+    /// They answer, but not every question, although it was asked for long: an answer may be larger than is accepted.
+    pub partly: bool,
 }
 
 /// The answers of all workers of one pod, added up.
@@ -371,19 +396,38 @@ pub struct Told {
     pub reserved: u32,
     /// Tasks with an ETA that they hold: those never run out, and go back to the queue when the worker stops.
     pub scheduled: u32,
+    /// When the first of those comes due; `None`: they do not say it of all.
+    pub due: Option<Timestamp>,
+    /// When that was asked: the oldest of the questions.
+    pub scheduled_asked: Moment,
+}
+
+/// How it stands with asking and telling workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Control {
+    /// Nothing is known against it.
+    #[default]
+    Works,
+    /// The broker's permissions refuse it.
+    Refused {
+        /// The right that is missing, in the broker's words.
+        right: String,
+    },
+    /// It fails.
+    Failing(SampleError),
 }
 
 /// What to ask and what it means. Pure. One implementation per framework.
 pub trait Framework: fmt::Debug + Send {
     /// The reads this pool needs for its next sample. `last` is its previous tally.
-    fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read>;
+    fn reads(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read>;
 
     /// Adds up. `replies` are in the order of the reads; `last` is the tally before.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
     fn tally(
-        &self,
+        &mut self,
         reads: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
@@ -393,6 +437,9 @@ pub trait Framework: fmt::Debug + Send {
 
     /// Where this framework's workers announce themselves.
     fn listen(&self) -> Option<Listen>;
+
+    /// These are the target's pods from now on.
+    fn roster(&mut self, _: Roster) {}
 
     /// Looks after these pods from now on, and after no others. Nothing to do for one whose workers take no questions.
     fn attend(&mut self, _: Attention, _: Moment) {}

@@ -9,11 +9,20 @@ use jiff::Timestamp;
 
 use super::{Hearing, Inspect, Listen, Moment};
 
-/// A worker that has not been heard for this long is not counted any more (Celery beats every 2 s).
+/// A worker that beats as usual and has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
-/// A worker that beat so long ago missed a beat at least: what it said may be old.
-pub(super) const BEATS: Duration = Duration::from_secs(5);
+/// A worker that beats as usual and did so this long ago missed a beat at least: what it said may be old.
+const BEATS: Duration = Duration::from_secs(5);
+
+/// So many beats may fail to come before a worker with a longer interval (`--heartbeat-interval`) is not counted any more.
+const MISSED: u32 = 3;
+
+/// A longer interval between two beats is a forgery or a mistake.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
+
+/// A worker that does not beat is there for so long after a question that it answered.
+const ANSWERS: Duration = Duration::from_secs(15);
 
 /// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
 /// it runs a task.
@@ -42,11 +51,17 @@ fn node_name(node: &str) -> NodeName {
 /// One worker process's last words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
-    /// When its last heartbeat came.
-    pub heard: Moment,
+    /// When its last heartbeat came; `None`: it does not beat, and is known by its answers alone.
+    pub beat: Option<Moment>,
+    /// How often it says that it beats.
+    interval: Duration,
+    /// The latest question that it answered: when it was asked.
+    pub answered: Option<Moment>,
+    /// Two answers to one question came under this name, last to the one asked then: several workers share it.
+    pub doubled: Option<Moment>,
     /// Since when it has missed no beat and has not begun anew: it was not so busy that it could not speak.
     pub steady_since: Moment,
-    /// Tasks it ran then.
+    /// Tasks it runs: by its last beat, or by its last answer if it does not beat.
     pub active: u32,
     /// Tasks it has taken on since it started.
     pub processed: u64,
@@ -58,8 +73,8 @@ pub struct Worker {
     pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
     /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
     pub acknowledging: Option<(Moment, Inspection)>,
-    /// How many tasks it runs at a time, and when it said so.
-    pub slots: Option<(Moment, u32)>,
+    /// What it said of itself ([`Inspect::Stats`]), and when.
+    pub stats: Option<(Moment, Stats)>,
     /// The queues it fetches from, and when it was asked for them.
     pub queues: Option<(Moment, BTreeSet<String>)>,
     /// Since when it has fetched from no queue: the time of the first of the questions it answered so without a break.
@@ -68,24 +83,74 @@ pub struct Worker {
     began: Moment,
 }
 
+/// What a worker says of itself ([`Inspect::Stats`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Tasks it runs at a time.
+    pub slots: Option<u32>,
+    /// Tasks it has taken on since it started.
+    pub processed: Option<u64>,
+    /// How its application uses the broker.
+    pub application: Application,
+}
+
+/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
+/// as it comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Application {
+    /// `priority_steps`.
+    pub priority_steps: Option<Vec<u8>>,
+    /// `sep`.
+    pub separator: Option<String>,
+}
+
 impl Worker {
-    /// It beat lately.
+    /// It is there: it beat lately, or answered lately.
     pub fn is_live(&self, now: Moment) -> bool {
-        now.saturating_sub(self.heard) <= SILENT
+        self.beats(now) || self.answered.is_some_and(|at| now.saturating_sub(at) <= ANSWERS)
     }
 
-    /// One of whom nothing is known but this beat.
-    fn new(active: u32, processed: u64, at: Moment) -> Self {
+    /// It beat lately.
+    pub fn beats(&self, now: Moment) -> bool {
+        let silent = SILENT.max(self.interval * MISSED);
+        self.beat.is_some_and(|at| now.saturating_sub(at) <= silent)
+    }
+
+    /// What it said last is not old: it missed no beat, or has answered as lately.
+    pub fn is_fresh(&self, now: Moment) -> bool {
+        let beats = BEATS.max(self.interval * 2);
+        self.beat.is_some_and(|at| now.saturating_sub(at) <= beats)
+            || self
+                .inspections
+                .get(&Inspect::Active)
+                .is_some_and(|(at, _)| now.saturating_sub(*at) <= BEATS)
+    }
+
+    /// When it was heard last, in whatever way.
+    pub fn heard(&self) -> Moment {
+        self.beat.max(self.answered).unwrap_or(Moment::ZERO)
+    }
+
+    /// Several workers go by this name, as far as was seen lately.
+    pub fn is_doubled(&self, now: Moment) -> bool {
+        self.doubled.is_some_and(|at| now.saturating_sub(at) <= REMEMBERED)
+    }
+
+    /// One of whom nothing is known.
+    fn new(at: Moment) -> Self {
         Self {
-            heard: at,
+            beat: None,
+            interval: Duration::ZERO,
+            answered: None,
+            doubled: None,
             steady_since: at,
-            active,
-            processed,
+            active: 0,
+            processed: 0,
             taken: 0,
             idle_since: None,
             inspections: BTreeMap::new(),
             acknowledging: None,
-            slots: None,
+            stats: None,
             queues: None,
             stopped_since: None,
             began: Moment::ZERO,
@@ -97,6 +162,23 @@ impl Worker {
         self.inspections.clear();
         (self.queues, self.stopped_since) = (None, None);
         (self.began, self.steady_since) = (at, at);
+    }
+
+    /// It runs so many tasks, and has taken on so many since it started, as far as that is told.
+    fn runs(&mut self, active: u32, processed: Option<u64>, at: Moment) {
+        let processed = processed.unwrap_or(self.processed);
+        let new = processed.checked_sub(self.processed).unwrap_or_else(|| {
+            // A smaller number is that of a new process under the same name: what the old one answered is void.
+            self.begin(at);
+            processed
+        });
+        self.taken = self.taken.saturating_add(new);
+        self.idle_since = match self.idle_since {
+            _ if active > 0 => None,
+            Some(since) if new == 0 => Some(since),
+            _ => Some(at),
+        };
+        (self.active, self.processed) = (active, processed);
     }
 }
 
@@ -112,32 +194,36 @@ pub struct Inspection {
 }
 
 impl Workers {
-    /// Takes a heartbeat in.
-    pub fn heard(&mut self, node: &str, active: u32, processed: u64, at: Moment) {
+    /// The worker of this name, a new one if need be; `None`: there are too many already.
+    fn named(&mut self, node: &str, at: Moment) -> Option<&mut Worker> {
         let name = node_name(node);
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
-            return;
+            return None;
         }
-        let new = || Worker::new(active, processed, at);
-        let worker = self.nodes.entry(name).or_insert_with(new);
+        let worker = self.nodes.entry(name).or_insert_with(|| Worker::new(at));
         if !worker.is_live(at) {
-            *worker = new();
+            *worker = Worker {
+                doubled: worker.doubled,
+                ..Worker::new(at)
+            };
         }
-        if at.saturating_sub(worker.heard) > BEATS {
+        Some(worker)
+    }
+
+    /// Takes a heartbeat in; `interval`: how often the worker says that it beats.
+    pub fn heard(&mut self, node: &str, active: u32, processed: u64, interval: Duration, at: Moment) {
+        let Some(worker) = self.named(node, at) else { return };
+        worker.interval = interval.min(LONGEST_INTERVAL);
+        let Some(last) = worker.beat.replace(at) else {
+            // What it took on before it was heard first is not counted.
+            worker.processed = processed;
+            worker.steady_since = at;
+            return worker.runs(active, Some(processed), at);
+        };
+        if at.saturating_sub(last) > BEATS.max(worker.interval * 2) {
             worker.steady_since = at;
         }
-        let new = processed.checked_sub(worker.processed).unwrap_or_else(|| {
-            // A smaller number is that of a new process under the same name: what the old one answered is void.
-            worker.begin(at);
-            processed
-        });
-        worker.taken = worker.taken.saturating_add(new);
-        worker.idle_since = match worker.idle_since {
-            _ if active > 0 => None,
-            Some(since) if new == 0 => Some(since),
-            _ => Some(at),
-        };
-        (worker.heard, worker.active, worker.processed) = (at, active, processed);
+        worker.runs(active, Some(processed), at);
     }
 
     /// Takes a goodbye (`worker-offline`) in: the worker stops fetching, and says no more; what it still runs is not known.
@@ -152,28 +238,38 @@ impl Workers {
         }
     }
 
-    /// The worker, if it can have been asked then: it beat, and has not begun anew since.
-    fn answering(&mut self, node: &str, asked: Moment) -> Option<&mut Worker> {
-        let worker = self.nodes.get_mut(&node_name(node))?;
+    /// The worker that answers a question of this time; `None`: it has begun anew since, or is not remembered.
+    fn answering(&mut self, node: &str, asked: Moment, at: Moment) -> Option<&mut Worker> {
+        let worker = self.named(node, at)?;
+        worker.answered = worker.answered.max(Some(asked));
         (worker.began <= asked).then_some(worker)
     }
 
-    /// Takes the answer to an inspection of this time in; from a node that never beat it is dropped.
-    pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, asked: Moment) {
-        if let Some(worker) = self.answering(node, asked) {
-            if method == Inspect::Active && answer.tasks > 0 {
-                worker.acknowledging = Some((asked, answer));
+    /// Takes the answer to an inspection of this time in, which comes now. Also one who does not beat is known by it.
+    pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, asked: Moment, at: Moment) {
+        let Some(worker) = self.answering(node, asked, at) else {
+            return;
+        };
+        if method == Inspect::Active && answer.tasks > 0 {
+            worker.acknowledging = Some((asked, answer));
+        }
+        match worker.inspections.get_mut(&method) {
+            Some((last, _)) if *last > asked => return,
+            Some((last, before)) if *last == asked => {
+                // Nobody answers twice.
+                before.tasks = before.tasks.saturating_add(answer.tasks);
+                worker.doubled = Some(asked);
             }
-            let last = worker.inspections.entry(method).or_insert((asked, answer));
-            if last.0 <= asked {
-                *last = (asked, answer);
-            }
+            _ => drop(worker.inspections.insert(method, (asked, answer))),
+        }
+        if method == Inspect::Active && !worker.beats(at) {
+            worker.runs(answer.tasks, None, asked);
         }
     }
 
-    /// Takes the answer to [`Inspect::ActiveQueues`] in; from a node that never beat it is dropped.
-    pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment) {
-        let Some(worker) = self.answering(node, asked) else {
+    /// Takes the answer to [`Inspect::ActiveQueues`] in.
+    pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment, at: Moment) {
+        let Some(worker) = self.answering(node, asked, at) else {
             return;
         };
         if worker.queues.as_ref().is_none_or(|(last, _)| *last <= asked) {
@@ -182,11 +278,20 @@ impl Workers {
         }
     }
 
-    /// Takes in how many tasks a worker runs at a time; from a node that never beat it is dropped.
-    pub fn told_slots(&mut self, node: &str, slots: u32, at: Moment) {
-        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
-            worker.slots = Some((at, slots));
+    /// Takes in what a worker says of itself.
+    pub fn told_stats(&mut self, node: &str, stats: &Stats, asked: Moment, at: Moment) {
+        let Some(worker) = self.answering(node, asked, at) else {
+            return;
+        };
+        if !worker.beats(at)
+            && let Some(processed) = stats.processed
+        {
+            if worker.stats.is_none() {
+                worker.processed = processed;
+            }
+            worker.runs(worker.active, Some(processed), asked);
         }
+        worker.stats = Some((asked, stats.clone()));
     }
 
     /// How it stands with a subscription now.
@@ -210,15 +315,17 @@ impl Workers {
     pub fn prune(&mut self, now: Moment) {
         let many = self.nodes.len() > MAX_NODES / 2;
         self.nodes
-            .retain(|_, worker| worker.is_live(now) || !many && now.saturating_sub(worker.heard) <= REMEMBERED);
+            .retain(|_, worker| worker.is_live(now) || !many && now.saturating_sub(worker.heard()) <= REMEMBERED);
     }
 
-    /// The workers that beat lately, by node name.
+    /// The workers that are there, by node name.
     pub fn live(&self, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
-        self.nodes
-            .iter()
-            .filter(move |(_, worker)| worker.is_live(now))
-            .map(|((_, node), worker)| (node.as_str(), worker))
+        self.all().filter(move |(_, worker)| worker.is_live(now))
+    }
+
+    /// All workers, also those that fell silent, by node name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Worker)> {
+        self.nodes.iter().map(|((_, node), worker)| (node.as_str(), worker))
     }
 
     /// All workers whose host's name begins so, also those that fell silent.
@@ -241,6 +348,8 @@ pub enum Signal {
         active: u32,
         /// Tasks it has taken on since it started.
         processed: u64,
+        /// How often it beats, as it says.
+        interval: Duration,
     },
     /// It has just connected to the broker, as a new process or again; a heartbeat comes with it.
     Online {
@@ -280,36 +389,38 @@ pub enum Signal {
         asked: Moment,
     },
     /// The answer to [`Inspect::Stats`].
-    Slots {
+    Stats {
         /// Node name.
         node: String,
-        /// Tasks it runs at a time.
-        slots: u32,
+        /// What it says of itself.
+        stats: Stats,
+        /// When it was asked.
+        asked: Moment,
     },
 }
 
 impl Workers {
     /// Takes a signal in.
     pub fn take(&mut self, signal: &Signal, at: Moment) {
+        // Nobody can have been asked later than now.
         match signal {
             Signal::Heartbeat {
                 node,
                 active,
                 processed,
-            } => self.heard(node, *active, *processed, at),
+                interval,
+            } => self.heard(node, *active, *processed, *interval, at),
             Signal::Online { node } => self.came(node, at),
             Signal::Offline { node } => self.left(node),
-            // Nobody can have been asked later than now.
             Signal::Inspected {
                 node,
                 method,
                 answer,
                 asked,
-            } => self.inspected(node, *method, *answer, at.min(*asked)),
-            Signal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked)),
-            // Who only says that it is there says nothing of what it holds.
-            Signal::Pong { .. } => {}
-            Signal::Slots { node, slots } => self.told_slots(node, *slots, at),
+            } => self.inspected(node, *method, *answer, at.min(*asked), at),
+            Signal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked), at),
+            Signal::Pong { node, asked } => drop(self.answering(node, at.min(*asked), at)),
+            Signal::Stats { node, stats, asked } => self.told_stats(node, stats, at.min(*asked), at),
         }
     }
 }

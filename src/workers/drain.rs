@@ -4,7 +4,8 @@
 //! |---|---|
 //! | it is to go; nothing known of its queues | its workers are asked |
 //! | they fetch from queues | the queues are written on the pod, *then* they are told to stop (`cancel_consumer`) |
-//! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved |
+//! | nobody of it is known | everybody is asked who is there; who does not answer is unknown, and the pod stays |
+//! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved, none comes due while it ends |
 //! | they hold nothing | the pod gets the lowest deletion cost; if that is still so at the next look, it may go |
 //! | the replicas are lowered, the pod is still there | nothing changes until the ReplicaSet has removed it |
 //! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
@@ -18,14 +19,24 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
     look::{Look, Means},
     pod::{Drain, FIRST, Mark, Pod},
 };
-use crate::work::{PodWork, Stance, Told};
+use crate::work::{Moment, PodWork, Stance, Told};
 
 /// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
 const SETTLES: Duration = Duration::from_millis(1500);
+
+/// A worker that beats and cannot be asked is believed to be idle once it has been for so long: one that merely pauses
+/// between two short tasks is not.
+pub(super) const IDLE: Duration = Duration::from_secs(2);
+
+/// From a worker's last word until it is told to end at most so much time passes; a task that comes due in it, or while
+/// the worker ends, may begin.
+const BEGINS: Duration = Duration::from_secs(15);
 
 /// A pod's next step.
 #[derive(Debug, Default)]
@@ -36,26 +47,50 @@ pub(super) struct Next {
     pub(super) mark: Option<Mark>,
     /// It holds nothing, and nothing will come to it.
     pub(super) safe: bool,
+    /// Why it is not known what it holds.
+    pub(super) unknown: Option<Why>,
+}
+
+/// Why it is not known what a pod holds: so it stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// None of its workers beats or answers.
+    NotHeard,
+    /// One of its workers fell silent.
+    Silent,
+    /// Several of its workers go by this name.
+    Doubled {
+        /// The node's name.
+        node: String,
+    },
+    /// Its workers have not answered yet, or not lately.
+    NotAnswered,
+    /// They answer, but not every question.
+    Partly,
 }
 
 /// The next step of a pod that is to go.
 pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     let work = look.work.get(&pod.name);
-    let safe = may_go(pod, work, look);
+    let unknown = unknown(pod, work, look);
+    let safe = unknown.is_none() && may_go(pod, work, look);
+    let unknown = unknown.filter(|_| !safe);
     let asked = match look.means {
-        Means::RemoteControl => work.filter(|work| !work.deaf),
+        _ if pod.readiness.holds_nothing() => None,
         // Asked all the same: as long as that is refused, this is known.
-        Means::Heartbeats => return Next::marked(pod, work.map(|_| Stance::Watch), empty(pod, safe, look), safe),
-        Means::Nothing => None,
+        Means::Heartbeats => return Next::marked(pod, Some(Stance::Watch), empty(pod, safe, look), safe, unknown),
+        Means::RemoteControl if work.is_some_and(|work| work.deaf) => None,
+        Means::RemoteControl => Some(()),
     };
-    let told = asked.and_then(|_| look.told(pod));
+    let told = asked.and_then(|()| look.told(pod));
     let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
     let consumes = told.map(|told| told.consumes.clone());
     let queues = match (known, consumes) {
         (Some(known), Some(more)) => Some(known.into_iter().chain(more).collect()),
         (known, consumes) => known.or(consumes),
     };
-    let stance = asked.map(|_| queues.clone().map_or(Stance::Watch, Stance::Stop));
+    // Whom nobody knows can be asked who it is, and nothing else.
+    let stance = asked.map(|()| queues.clone().map_or(Stance::Watch, Stance::Stop));
     let drain = match queues {
         Some(queues) => Some(Drain {
             queues,
@@ -63,7 +98,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
         }),
         None => empty(pod, safe, look),
     };
-    Next::marked(pod, stance, drain, safe)
+    Next::marked(pod, stance, drain, safe, unknown)
 }
 
 /// The next step of a pod that is to stay.
@@ -93,6 +128,7 @@ pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
         stance: (!resumed).then(|| Stance::Resume(drain.queues.clone())),
         mark: Some(back).filter(|mark| differs(mark, pod)),
         safe: false,
+        unknown: None,
     }
 }
 
@@ -104,10 +140,11 @@ impl Next {
             stance: drain.map(|drain| Stance::Stop(drain.queues.clone())),
             mark: None,
             safe: true,
+            unknown: None,
         }
     }
 
-    fn marked(pod: &Pod, stance: Option<Stance>, drain: Option<Drain>, safe: bool) -> Self {
+    fn marked(pod: &Pod, stance: Option<Stance>, drain: Option<Drain>, safe: bool, unknown: Option<Why>) -> Self {
         let own = pod.drain.as_ref().map_or(pod.cost, |drain| drain.cost);
         let cost = if safe { Some(FIRST) } else { own };
         let mark = Mark {
@@ -119,6 +156,7 @@ impl Next {
             stance,
             mark: Some(mark).filter(|mark| differs(mark, pod)),
             safe,
+            unknown,
         }
     }
 }
@@ -148,30 +186,62 @@ fn empty(pod: &Pod, safe: bool, look: &Look) -> Option<Drain> {
     })
 }
 
-/// Nothing is interrupted if the pod goes now.
+/// Nothing is interrupted if the pod goes now, provided that it is known ([`unknown`]).
 fn may_go(pod: &Pod, work: Option<&PodWork>, look: &Look) -> bool {
-    if look.graceful.is_some_and(|longest| pod.grace >= longest) {
+    if pod.readiness.holds_nothing() || is_covered(pod, look) {
         return true;
     }
-    let Some(work) = work else {
-        return look.means == Means::Nothing || pod.readiness.holds_nothing_if_silent();
-    };
+    let Some(work) = work else { return false };
     let idle = work.fresh && work.running == 0;
+    let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
     match look.means {
-        Means::Nothing => true,
-        Means::Heartbeats => idle,
-        Means::RemoteControl if work.deaf => idle,
-        Means::RemoteControl => idle && look.told(pod).is_some_and(is_empty),
+        Means::Heartbeats => idle && !work.idle_since.is_none_or(pauses),
+        Means::RemoteControl if work.deaf => idle && !work.idle_since.is_none_or(pauses),
+        Means::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
     }
 }
 
-/// The workers have said, late enough, that they hold nothing. Tasks with an ETA do not count: they never run out, and go
-/// back to the queue.
-fn is_empty(told: &Told) -> bool {
-    let settled = told
-        .stopped_since
-        .is_some_and(|since| told.asked >= since.saturating_add(SETTLES));
-    settled && told.running == 0 && told.reserved == 0
+/// Why it is not known what a pod holds, if it is not. That it holds something is known as well.
+fn unknown(pod: &Pod, work: Option<&PodWork>, look: &Look) -> Option<Why> {
+    if pod.readiness.holds_nothing() || is_covered(pod, look) {
+        return None;
+    }
+    let Some(work) = work else {
+        return Some(Why::NotHeard);
+    };
+    if let Some(node) = work.doubled.clone() {
+        return Some(Why::Doubled { node });
+    }
+    if look.is_silent(pod, work) {
+        return Some(if work.live { Why::Silent } else { Why::NotHeard });
+    }
+    let by_beats = look.means == Means::Heartbeats || work.deaf;
+    match () {
+        () if !work.live => Some(Why::NotHeard),
+        () if work.partly => Some(Why::Partly),
+        () if by_beats && work.fresh => None,
+        () if !by_beats && look.told(pod).is_some() => None,
+        () => Some(Why::NotAnswered),
+    }
+}
+
+/// The user's word: whatever it does, its grace period covers it.
+fn is_covered(pod: &Pod, look: &Look) -> bool {
+    look.graceful.is_some_and(|longest| pod.grace >= longest)
+}
+
+/// The workers have said, late enough, that they hold nothing. Tasks with an ETA go back to the queue, unless they may
+/// begin before the pod has ended.
+fn is_empty(told: &Told, pod: &Pod, look: &Look) -> bool {
+    let Some(since) = told.stopped_since else { return false };
+    let settled = told.asked >= since.saturating_add(SETTLES) && told.scheduled_asked >= since;
+    let begins = look
+        .now
+        .wall
+        .checked_add(pod.grace.saturating_add(BEGINS))
+        .unwrap_or(Timestamp::MAX);
+    let later = told.scheduled == 0 || told.due.is_some_and(|due| due > begins);
+    settled && told.running == 0 && told.reserved == 0 && later
 }
 
 #[cfg(test)]

@@ -3,27 +3,26 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
+
 use super::pod::Pod;
-use crate::work::{Attention, Moment, PodWork, Tally, Told};
+use crate::work::{Attention, Control, Moment, Now, PodWork, Tally, Told};
 
 /// How it is known that a pod runs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
-    /// The workers do not announce themselves: not at all. The decision does not go below the work in flight then.
-    Nothing,
-    /// They beat, but may not be asked and told.
+    /// Workers may not be asked and told: by their heartbeats alone.
     Heartbeats,
-    /// They beat, answer, and can be told to stop.
+    /// They answer, and can be told to stop.
     RemoteControl,
 }
 
 impl Means {
     /// By the last count, and whether remote control was refused lately.
     pub fn of(tally: &Tally, refused: bool) -> Self {
-        match () {
-            () if tally.pods.is_empty() => Self::Nothing,
-            () if refused || tally.control_refused => Self::Heartbeats,
-            () => Self::RemoteControl,
+        match refused || matches!(tally.control, Control::Refused { .. }) {
+            true => Self::Heartbeats,
+            false => Self::RemoteControl,
         }
     }
 }
@@ -33,7 +32,9 @@ impl Means {
 pub struct Look<'a> {
     /// The pool's name, for the pods' marks.
     pub pool: &'a str,
-    /// The target's pods.
+    /// The target's name, by which its own pods are known.
+    pub deployment: &'a str,
+    /// The pods that the target's selector selects.
     pub pods: &'a [Pod],
     /// What their workers say, by pod.
     pub work: &'a BTreeMap<String, PodWork>,
@@ -47,17 +48,39 @@ pub struct Look<'a> {
     pub to: u32,
     /// A busy pod may go as well if its grace period is at least this, the longest task.
     pub graceful: Option<Duration>,
-    /// The steady clock.
-    pub now: Moment,
+    /// Both clocks.
+    pub now: Now,
     /// Answers to older questions are old.
     pub fresh: Duration,
 }
+
+/// A node's clock may be so far behind ours.
+const SKEW: Duration = Duration::from_secs(5);
 
 impl Look<'_> {
     /// What a pod's workers answered since it has been looked after as it is now, and not long ago.
     pub(super) fn told(&self, pod: &Pod) -> Option<&Told> {
         let since = self.attention.get(&pod.name)?.since;
         let told = self.work.get(&pod.name)?.told.as_ref()?;
-        (told.since == since && self.now.saturating_sub(told.asked) <= self.fresh).then_some(told)
+        (told.since == since && self.now.moment.saturating_sub(told.asked) <= self.fresh).then_some(told)
+    }
+
+    /// For how long a pod has been looked after as it is now.
+    pub(super) fn looked_after(&self, pod: &Pod) -> Duration {
+        let care = self.attention.get(&pod.name);
+        care.map_or(Duration::ZERO, |care| self.now.moment.saturating_sub(care.since))
+    }
+
+    /// One of the pod's workers fell silent and may still be there: its containers have not begun anew since.
+    pub(super) fn is_silent(&self, pod: &Pod, work: &PodWork) -> bool {
+        let began = pod.began.map(|at| self.moment(at).saturating_sub(SKEW));
+        work.silent
+            .is_some_and(|heard| began.is_none_or(|began| began <= heard))
+    }
+
+    /// A time of the wall clock on the steady one.
+    fn moment(&self, at: Timestamp) -> Moment {
+        let ago = Duration::try_from(self.now.wall.duration_since(at)).unwrap_or_default();
+        self.now.moment.saturating_sub(ago)
     }
 }

@@ -26,7 +26,8 @@ mod slim;
 mod victims;
 
 pub use call::{CallError, DEADLINE, within};
+pub use drain::Why;
 pub use look::{Look, Means};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use protect::Protection;
-pub use victims::{Plan, WaitsFor, attention, plan};
+pub use victims::{Plan, Unknown, WaitsFor, attention, plan};

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The annotation that orders a ReplicaSet's ready pods; absent means 0.
@@ -29,10 +29,18 @@ pub struct Pod {
     pub name: String,
     /// How far it has come.
     pub readiness: Readiness,
-    /// It is being deleted: it counts as no replica any more.
-    pub terminating: bool,
+    /// Its phase is `Pending`, even if some of its containers run: a ReplicaSet removes it before those that are not ready.
+    pub pending: bool,
+    /// Since when all the containers have run that run now, as far as they are a worker's.
+    pub began: Option<Timestamp>,
+    /// It is being deleted: it counts as no replica any more. Its node kills what still runs at this time.
+    pub killed_at: Option<Timestamp>,
     /// Its ReplicaSet's UID. Pods of two ReplicaSets are there while a new template is rolled out.
     pub owner: String,
+    /// Its ReplicaSet's name; empty if it has none.
+    pub replica_set: String,
+    /// The hash of its template, by which its Deployment names the ReplicaSet.
+    pub template_hash: String,
     /// How long it may take to end once it is deleted (`terminationGracePeriodSeconds`).
     pub grace: Duration,
     /// Its deletion cost, where it has one.
@@ -64,12 +72,11 @@ pub enum Readiness {
     Ready,
 }
 
-/// A worker that has not been heard for so long after its container began cannot reach the broker.
+/// A container that has not run for longer is starting, and a node that has not told for longer will not start it.
 pub const BOOT: SignedDuration = SignedDuration::from_secs(60);
 
 impl Readiness {
-    /// The ReplicaSet's own order: it does not tell the reasons for not being ready apart.
-    pub(super) fn class(self) -> u8 {
+    fn class(self) -> u8 {
         match self {
             Self::Unassigned => 0,
             Self::Pending | Self::Creating => 1,
@@ -78,9 +85,31 @@ impl Readiness {
         }
     }
 
-    /// A worker that was never heard holds nothing in a pod like this.
-    pub(super) fn holds_nothing_if_silent(self) -> bool {
-        !matches!(self, Self::Creating | Self::Booting | Self::Ready)
+    /// No worker runs in a pod like this, whatever was heard of it before.
+    pub(super) fn holds_nothing(self) -> bool {
+        matches!(self, Self::Unassigned | Self::Pending | Self::Down)
+    }
+}
+
+impl Pod {
+    /// It is being deleted.
+    pub(super) fn is_terminating(&self) -> bool {
+        self.killed_at.is_some()
+    }
+
+    /// The ReplicaSet's own order: it does not tell the reasons for not being ready apart.
+    pub(super) fn class(&self) -> u8 {
+        let class = self.readiness.class();
+        if self.pending { class.min(1) } else { class }
+    }
+
+    /// It belongs to somebody else, and only the Deployment's selector matches it: it has no ReplicaSet, or one that
+    /// another Deployment has named.
+    pub fn is_foreign(&self, deployment: &str) -> bool {
+        let named_by = self.replica_set.strip_suffix(&self.template_hash);
+        let named_by = named_by.and_then(|name| name.strip_suffix('-'));
+        let named_by = named_by.filter(|_| !self.template_hash.is_empty());
+        self.replica_set.is_empty() || named_by.is_some_and(|name| name != deployment)
     }
 }
 

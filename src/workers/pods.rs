@@ -93,7 +93,7 @@ pub async fn protect(
     let api = Api::<Slim>::namespaced(client.clone(), namespace);
     let wrong = pods
         .into_iter()
-        .filter(|pod| !pod.terminating && pod.protected != busy.contains(&pod.name));
+        .filter(|pod| !pod.is_terminating() && pod.protected != busy.contains(&pod.name));
     let writes: Vec<_> = wrong
         .map(|pod| annotate(api.clone(), pod.name, !pod.protected))
         .collect();

@@ -13,6 +13,9 @@ use super::{
     protect::{DO_NOT_DISRUPT, SAFE_TO_EVICT},
 };
 
+/// The label by which a Deployment tells the pods of its templates apart.
+const TEMPLATE_HASH: &str = "pod-template-hash";
+
 /// Why a container waits that is about to run; any other reason says that it cannot.
 const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
@@ -32,6 +35,26 @@ pub(super) struct Slim {
 struct Spec {
     node_name: String,
     termination_grace_period_seconds: u64,
+    containers: Vec<Program>,
+}
+
+/// What a container runs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Program {
+    name: String,
+    command: Vec<String>,
+    args: Vec<String>,
+}
+
+impl Program {
+    /// Its command line names Celery.
+    fn is_worker(&self) -> bool {
+        self.command
+            .iter()
+            .chain(&self.args)
+            .any(|word| word.contains("celery"))
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -45,6 +68,7 @@ struct Status {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Container {
+    name: String,
     state: State,
     last_state: State,
 }
@@ -101,11 +125,21 @@ impl Slim {
         // One that cannot be read is taken for one that says nothing, so that it is taken away.
         let drain = annotation(DRAIN).map(|drain| serde_json::from_str::<Drain>(drain).unwrap_or_default());
         let controller = self.metadata.owner_references.iter().flatten();
-        let mut controller = controller.filter(|owner| owner.controller == Some(true));
+        let controller = controller.filter(|owner| owner.controller == Some(true)).next();
+        let replica_set = controller.filter(|owner| owner.kind == "ReplicaSet");
+        let hash = self
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(TEMPLATE_HASH));
         Some(Pod {
             readiness,
-            terminating: self.metadata.deletion_timestamp.is_some(),
-            owner: controller.next().map(|owner| owner.uid.clone()).unwrap_or_default(),
+            pending: self.status.phase == "Pending",
+            began: self.began(now).min(),
+            killed_at: self.metadata.deletion_timestamp.as_ref().map(|at| at.0),
+            owner: controller.map(|owner| owner.uid.clone()).unwrap_or_default(),
+            replica_set: replica_set.map(|owner| owner.name.clone()).unwrap_or_default(),
+            template_hash: hash.cloned().unwrap_or_default(),
             grace: Duration::from_secs(self.spec.termination_grace_period_seconds),
             // The ReplicaSet controller, too, takes what is no number for 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
@@ -120,16 +154,8 @@ impl Slim {
         if conditions.any(|condition| condition.kind == "Ready" && condition.status == "True") {
             return Readiness::Ready;
         }
-        let runs = |container: &Container| container.state.running.clone();
-        let began = self
-            .status
-            .container_statuses
-            .iter()
-            .filter_map(runs)
-            .map(|running| running.started_at);
-        // A container that does not say when it began has just begun.
-        let began = began.map(|at| at.unwrap_or(now)).min();
-        if let Some(at) = began {
+        // The one that began last tells: a sidecar may have run for long.
+        if let Some(at) = self.began(now).max() {
             return match now.duration_since(at) <= BOOT {
                 true => Readiness::Booting,
                 false => Readiness::NotReady,
@@ -144,14 +170,33 @@ impl Slim {
         }
     }
 
+    /// The containers that a worker may run in: those whose command line says so, all if none does.
+    fn workers(&self) -> impl Iterator<Item = &Container> {
+        let programs = &self.spec.containers;
+        let all = !programs.iter().any(Program::is_worker);
+        let is_worker = move |name: &str| {
+            all || programs
+                .iter()
+                .any(|program| program.name == name && program.is_worker())
+        };
+        let containers = self.status.container_statuses.iter();
+        containers.filter(move |container| is_worker(&container.name))
+    }
+
+    /// When each of them began that runs. One that does not say when has just begun.
+    fn began(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let runs = self.workers().filter_map(|container| container.state.running.as_ref());
+        runs.map(move |running| running.started_at.unwrap_or(now))
+    }
+
     /// A container may have begun although the node has not told yet: it does so a moment later, or many on a busy node.
     fn may_run(&self, now: Timestamp) -> bool {
-        let containers = &self.status.container_statuses;
+        let containers: Vec<_> = self.workers().collect();
         let held_back = |container: &Container| {
             let reason = container.state.waiting.as_ref().map(|waiting| waiting.reason.as_str());
             reason.is_some_and(|reason| !reason.is_empty() && !STARTS.contains(&reason))
         };
-        if !containers.is_empty() && containers.iter().all(held_back) {
+        if !containers.is_empty() && containers.iter().copied().all(held_back) {
             return false;
         }
         let states = containers

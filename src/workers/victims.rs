@@ -1,23 +1,34 @@
 //! Which pods are to go, and down to which number only those go that hold nothing. Pure.
 #![deny(clippy::disallowed_methods)]
 
-use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    time::Duration,
+};
 
 use super::{
-    drain::{Next, leave, stay},
+    drain::{IDLE, Next, Why, leave, stay},
     look::{Look, Means},
     pod::{FIRST, Mark, Pod},
 };
 use crate::work::{Attention, Care, Moment, PodWork, Stance};
-
-/// A worker that has run nothing for so long does not merely pause between two short tasks.
-const IDLE: Duration = Duration::from_secs(2);
 
 /// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;
 
 /// No more pods are on their way out at once: more answers than theirs would not be read in time.
 const AT_ONCE: usize = 64;
+
+/// So many pods are named.
+const NAMED: usize = 3;
+
+/// A pod is called unknown when its workers have been asked for so long.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A pod that is stopped is looked at so shortly before its node kills it.
+const KILLS: Duration = Duration::from_secs(2);
 
 /// What to do now so that only pods that hold nothing go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,10 +42,27 @@ pub struct Plan {
     pub allowed: u32,
     /// What keeps it above `to`.
     pub waits_for: WaitsFor,
+    /// Pods that are to go and of which it is not known, for longer than an answer takes, what they hold: a few of them.
+    pub unknown: Vec<Unknown>,
+    /// Pods that the selector matches and that are somebody else's: a few of them. They are left alone.
+    pub foreign: Vec<String>,
+    /// This pod was stopped while it may have run tasks, and did not end by itself within its grace period.
+    pub overstayed: Option<String>,
+    /// The target's own pods, by name.
+    pub own: BTreeSet<String>,
     /// Another writer changed the deletion cost of this pod.
     pub conflict: Option<String>,
     /// Pods are on their way out, or back: there is something to look after.
     pub unfinished: bool,
+}
+
+/// A pod of which it is not known what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its name.
+    pub pod: String,
+    /// Why.
+    pub why: Why,
 }
 
 /// What the pods that are to go still do.
@@ -59,7 +87,8 @@ pub struct WaitsFor {
 /// that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Never more than are to go, so no
 /// more slots are taken away than the decision allows.
 pub fn plan(look: &Look) -> Plan {
-    let mut pods: Vec<&Pod> = look.pods.iter().filter(|pod| !pod.terminating).collect();
+    let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = look.pods.iter().partition(|pod| pod.is_foreign(look.deployment));
+    let (ending, mut pods): (Vec<&Pod>, Vec<&Pod>) = own.into_iter().partition(|pod| pod.is_terminating());
     let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
     let count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
     // Down to none of them it does not matter whose they are.
@@ -70,13 +99,18 @@ pub fn plan(look: &Look) -> Plan {
     };
     // Those beyond the replicas as they stand are as good as gone: the ReplicaSet will see to it, by cost.
     let (gone, surplus) = (beyond(look.to.max(look.from)), beyond(look.to));
-    pods.sort_by_key(|pod| (pod.readiness.class(), pod.cost.unwrap_or(0)));
+    pods.sort_by_key(|pod| (pod.class(), pod.cost.unwrap_or(0)));
     pods[gone..].sort_by_cached_key(|pod| rank(pod, look));
     let mut plan = Plan {
         waits_for: WaitsFor {
             rollout,
             ..WaitsFor::default()
         },
+        foreign: foreign.iter().take(NAMED).map(|pod| pod.name.clone()).collect(),
+        overstayed: look.graceful.and_then(|_| overstayed(&ending, look)),
+        own: pods.iter().map(|pod| pod.name.clone()).collect(),
+        // Whether they end by themselves is seen by looking.
+        unfinished: look.graceful.is_some() && !ending.is_empty(),
         ..Plan::default()
     };
     // In the order in which they would go: whether it may, by readiness and cost.
@@ -88,9 +122,18 @@ pub fn plan(look: &Look) -> Plan {
             _ => stay(pod, look),
         };
         let settled = next.mark.as_ref().is_none_or(|mark| mark.cost == pod.cost);
-        order.push((pod.readiness.class(), pod.cost.unwrap_or(0), next.safe && settled));
+        order.push((pod.class(), pod.cost.unwrap_or(0), next.safe && settled));
         if (gone..surplus).contains(&place) {
             plan.waits_for.add(&next, look.work.get(&pod.name));
+            if let Some(why) = &next.unknown
+                && look.looked_after(pod) >= PATIENCE
+                && plan.unknown.len() < NAMED
+            {
+                plan.unknown.push(Unknown {
+                    pod: pod.name.clone(),
+                    why: why.clone(),
+                });
+            }
         }
         plan.take(pod, next);
     }
@@ -131,6 +174,15 @@ impl Plan {
     }
 }
 
+/// A pod that was stopped and is still there when its node is about to kill it.
+fn overstayed(ending: &[&Pod], look: &Look) -> Option<String> {
+    let late = |pod: &&&Pod| {
+        let killed = pod.killed_at.and_then(|at| at.checked_sub(KILLS).ok());
+        pod.grace > KILLS && killed.is_some_and(|at| look.now.wall >= at)
+    };
+    ending.iter().find(late).map(|pod| pod.name.clone())
+}
+
 /// The plan's stances as wishes: those of the same kind as before are the same wish.
 pub fn attention(before: &Attention, stances: &BTreeMap<String, Stance>, now: Moment) -> Attention {
     let care = |(pod, stance): (&String, &Stance)| {
@@ -148,13 +200,15 @@ pub fn attention(before: &Attention, stances: &BTreeMap<String, Stance>, now: Mo
 
 impl WaitsFor {
     fn add(&mut self, next: &Next, work: Option<&PodWork>) {
-        let Some(work) = work.filter(|work| work.fresh) else {
-            self.unknown += u32::from(!next.safe);
-            return;
-        };
         if next.safe {
             return;
         }
+        let Some(work) =
+            work.filter(|work| work.fresh && next.unknown.as_ref().is_none_or(|why| *why == Why::NotAnswered))
+        else {
+            self.unknown += 1;
+            return;
+        };
         match next.stance {
             Some(Stance::Stop(_)) => self.emptying += 1,
             _ => self.busy += 1,
@@ -167,11 +221,11 @@ impl WaitsFor {
 
 /// The order in which pods are chosen. What a ReplicaSet removes first anyway comes first.
 fn rank<'a>(pod: &'a Pod, look: &Look) -> (u8, u8, u32, u32, Reverse<Duration>, &'a str) {
-    let class = pod.readiness.class();
+    let class = pod.class();
     let named = |tier, running, reserved, idle| (class, tier, running, reserved, Reverse(idle), pod.name.as_str());
     let begun = pod.drain.is_some();
     let Some(work) = look.work.get(&pod.name) else {
-        let tier = if pod.readiness.holds_nothing_if_silent() { 0 } else { 5 };
+        let tier = if pod.readiness.holds_nothing() { 0 } else { 5 };
         return named(tier, 0, 0, Duration::ZERO);
     };
     let told = work.told.as_ref();
@@ -179,10 +233,11 @@ fn rank<'a>(pod: &'a Pod, look: &Look) -> (u8, u8, u32, u32, Reverse<Duration>, 
     let reserved = told.map_or(0, |told| told.reserved);
     let idle = work
         .idle_since
-        .map_or(Duration::ZERO, |since| look.now.saturating_sub(since));
+        .map_or(Duration::ZERO, |since| look.now.moment.saturating_sub(since));
     let nothing = work.fresh && running == 0 && reserved == 0;
     match () {
-        () if !work.fresh => named(5, running, reserved, idle),
+        () if pod.readiness.holds_nothing() => named(0, 0, 0, idle),
+        () if !work.fresh || look.is_silent(pod, work) || work.doubled.is_some() => named(5, running, reserved, idle),
         () if nothing && begun => named(1, 0, 0, idle),
         () if nothing && idle >= IDLE => named(2, 0, 0, idle),
         () if begun => named(3, running, reserved, idle),

@@ -55,13 +55,13 @@ impl Endpoint for Fake {
 struct Queues(Vec<&'static str>);
 
 impl Framework for Queues {
-    fn reads(&self, _: &Workers, _: Option<&Tally>, _: Now) -> Vec<Read> {
+    fn reads(&mut self, _: &Workers, _: Option<&Tally>, _: Now) -> Vec<Read> {
         let read = |key: &&str| Read::QueueDepth { queue: (*key).into() };
         self.0.iter().map(read).collect()
     }
 
     fn tally(
-        &self,
+        &mut self,
         _: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
@@ -261,6 +261,7 @@ async fn an_equal_tally_is_the_same_allocation() {
         node: "celery@a".into(),
         active: 0,
         processed: 1,
+        interval: Duration::from_secs(2),
     };
     bench.signals.send(heartbeat).await.unwrap();
     let third = bench.next().await.result.unwrap();

@@ -33,8 +33,12 @@ pub struct Facts<'a> {
     pub kept: Option<u32>,
     /// What the pods do that are to go, where that was looked at.
     pub leaving: Option<&'a Plan>,
-    /// The broker's permissions keep us from asking and telling workers.
-    pub refused: bool,
+    /// The right that is missing, if the broker's permissions keep us from asking and telling workers.
+    pub refused: Option<&'a str>,
+    /// Who of the ready pods is heard.
+    pub workers: Heard<'a>,
+    /// This pod was stopped while it may have run tasks, and did not end by itself within its grace period.
+    pub overstayed: Option<&'a str>,
     /// Another writer changed the deletion cost of this pod.
     pub cost_conflict: Option<&'a str>,
     /// Others changed the target's replicas three times in ten minutes: the last one's field manager.
@@ -45,6 +49,19 @@ pub struct Facts<'a> {
     pub last_scale: Option<&'a LastScale>,
     /// The wall clock, for transition times.
     pub now: Timestamp,
+}
+
+/// Who of the ready pods is heard, by heartbeats or answers.
+#[derive(Clone, Debug, Default)]
+pub struct Heard<'a> {
+    /// So many pods are ready.
+    pub ready: u32,
+    /// So many of them are heard.
+    pub heard: u32,
+    /// For how long some have not been; `None`: all are.
+    pub missing_for: Option<Duration>,
+    /// Names of those, once they have been listed.
+    pub not_heard: Vec<&'a str>,
 }
 
 /// What is known of the broker.

@@ -1,11 +1,8 @@
 //! What is said of the pods that are to go.
 #![deny(clippy::disallowed_methods)]
 
-use super::{Facts, Source, Wish, wish};
-use crate::{
-    api::ConditionStatus::{False, True},
-    workers::WaitsFor,
-};
+use super::{Facts, Wish, wish};
+use crate::{api::ConditionStatus::True, workers::WaitsFor};
 
 /// Why so many more replicas than decided on are there, as a sentence.
 pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
@@ -43,38 +40,6 @@ fn count(number: u32, one: &str) -> String {
         1 => format!("1 {one}"),
         many => format!("{many} {one}s"),
     }
-}
-
-/// There while workers cannot be emptied before they go.
-pub(super) fn drain_available(facts: &Facts) -> Option<Wish> {
-    let Source::Read { tally, .. } = &facts.source else {
-        return None;
-    };
-    if facts.problem.is_some() || facts.suspended {
-        return None;
-    }
-    let kind = "DrainAvailable";
-    if facts.refused {
-        return Some(wish(
-            kind,
-            False,
-            "RemoteControlRefused",
-            "The broker's permissions keep workers from being told to fetch no more: only workers are removed whose \
-             heartbeats say that they run nothing. See the README for the rights that are needed.",
-        ));
-    }
-    let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.deaf).collect();
-    let (name, _) = deaf.first()?;
-    Some(wish(
-        kind,
-        False,
-        "WorkersDoNotAnswer",
-        format!(
-            "{} of the workers beat and do not answer remote control (`worker_enable_remote_control`), such as `{name}`: \
-             they are removed when their heartbeats say that they run nothing.",
-            deaf.len()
-        ),
-    ))
 }
 
 /// There while someone else writes the pods' deletion cost.

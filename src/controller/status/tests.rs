@@ -19,7 +19,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn tally() -> Tally {
+pub(super) fn tally() -> Tally {
     Tally {
         work: Work {
             ready: 12,
@@ -31,7 +31,7 @@ fn tally() -> Tally {
     }
 }
 
-fn decision(rule: Rule) -> Decision {
+pub(super) fn decision(rule: Rule) -> Decision {
     Decision {
         replicas: 4,
         rule,
@@ -46,7 +46,7 @@ fn decision(rule: Rule) -> Decision {
 }
 
 /// A pool that works, at second 100.
-fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a> {
+pub(super) fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a> {
     Facts {
         generation: GENERATION,
         problem: None,
@@ -57,7 +57,13 @@ fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a> {
         decision: Some(decision),
         kept: None,
         leaving: None,
-        refused: false,
+        refused: None,
+        workers: Heard {
+            ready: 3,
+            heard: 3,
+            ..Heard::default()
+        },
+        overstayed: None,
         cost_conflict: None,
         fought_by: None,
         write_failed: None,
@@ -104,13 +110,13 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=Unknown/Starting SourceAvailable=Unknown/NotSampledYet ScalingActive=Unknown/NotSampledYet \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected Reconciling=True/Starting",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=Unknown/NotAsked Reconciling=True/Starting",
         ),
         (
             "working",
             works(),
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=False/AsExpected",
+             Degraded=False/AsExpected WorkersKnown=True/AllKnown",
         ),
         (
             "broker lost a moment ago",
@@ -119,7 +125,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=Unknown/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=Unknown/NotAsked",
         ),
         (
             "broker lost for long",
@@ -128,7 +134,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=False/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=True/SourceLost",
+             ScalingLimited=False/WithinLimits Degraded=True/SourceLost WorkersKnown=Unknown/NotAsked",
         ),
         (
             "a Secret is missing",
@@ -137,7 +143,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=False/SecretNotFound SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound Reconciling=True/SecretNotFound",
+             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound WorkersKnown=Unknown/NotAsked Reconciling=True/SecretNotFound",
         ),
         (
             "the spec cannot work",
@@ -146,7 +152,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=False/InvalidSpec SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec Stalled=True/InvalidSpec",
+             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec WorkersKnown=Unknown/NotAsked Stalled=True/InvalidSpec",
         ),
         (
             "suspended",
@@ -155,7 +161,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Suspended SourceAvailable=Unknown/NotAsked ScalingActive=False/Suspended \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=Unknown/Suspended",
         ),
         (
             "observing",
@@ -164,7 +170,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/Observing \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=True/AllKnown",
         ),
         (
             "the write is refused",
@@ -173,7 +179,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/WriteFailed \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=True/AllKnown",
         ),
         (
             "others write, too",
@@ -182,7 +188,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=False/AsExpected TargetConflict=True/ReplicasOverwritten",
+             Degraded=False/AsExpected WorkersKnown=True/AllKnown TargetConflict=True/ReplicasOverwritten",
         ),
     ];
     for (situation, facts, expected) in table {

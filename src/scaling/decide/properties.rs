@@ -160,6 +160,7 @@ fn observations() -> impl Strategy<Value = Observation> {
                 busy_pods,
                 drains: false,
                 workers_heard,
+                silent_pods: 0,
                 slots,
                 processed,
                 next_due_in,

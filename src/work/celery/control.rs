@@ -7,13 +7,15 @@
 //! header `clock` = 1 (an integer); an `expires` header is optional (Unix seconds), and the `ticket` is in the body.
 //! Workers create both exchanges; while there are none, there is nobody to ask.
 //!
-//! The ticket of a request is the method's name and the time of the question: so answers need no memory of what was
-//! asked. Orders ask for no answer.
+//! The ticket of a request is the method's name, the time of the question and a number for those who are asked: so answers
+//! need no memory of what was asked, and two answers to one question are seen to come from two workers. Orders ask for no
+//! answer.
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
@@ -30,6 +32,15 @@ use super::{
     wire::{self, Wire},
 };
 use crate::work::{Inspect, Inspection, Moment, Order, Signal};
+
+/// Questions of one moment that can be told apart; also the nanoseconds of a millisecond.
+const SERIALS: u64 = 1_000_000;
+
+/// A worker that says that it fetches from more queues says nothing: no pool has more, and a forger's would be kept.
+const MAX_QUEUES: usize = 1_000;
+
+/// Nor can a queue's name be longer.
+const MAX_QUEUE_NAME: usize = 255;
 
 /// Where the workers' answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +59,7 @@ pub fn request(
     exchange: &str,
     asked: Moment,
 ) -> Vec<u8> {
-    let ticket = format!("{}.{}", method.name(), asked.as_millis());
+    let ticket = format!("{}.{}.{}", method.name(), asked.as_millis(), serial(nodes));
     let tag = format!("{}.{ticket}", reply.oid);
     let body = json!({
         "method": method.name(),
@@ -76,6 +87,21 @@ pub fn order(order: &Order, nodes: &[String], wire: Wire, exchange: &str, tag: &
         "matcher": null,
     });
     wrapped(&body, wire, exchange, tag)
+}
+
+/// Tells questions of one moment apart by whom they are for, so that nobody seems to answer one twice.
+fn serial(nodes: &[String]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    nodes.hash(&mut hasher);
+    hasher.finish() % SERIALS
+}
+
+/// The time of a question, as its ticket tells it: the serial number is a part of it, less than a millisecond.
+fn asked(ticket: &str) -> Option<Moment> {
+    let (millis, serial) = ticket.split_once('.').unwrap_or((ticket, "0"));
+    let serial = serial.parse::<u64>().ok()?;
+    let whole = Duration::from_millis(millis.parse().ok()?);
+    Some(whole.saturating_add(Duration::from_nanos(serial % SERIALS)))
 }
 
 /// `safe`: a task's arguments are shortened to text. They may be large, and there are some that only the serializer of the
@@ -146,10 +172,10 @@ pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Vec<Signal> {
 
 fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signal>> {
     let unwrapped = wire::unwrap(payload, wire)?;
-    let (ticket, asked) = unwrapped.ticket.as_deref().or(ticket)?.split_once('.')?;
-    let asked = Duration::from_millis(asked.parse().ok()?);
+    let (ticket, of) = unwrapped.ticket.as_deref().or(ticket)?.split_once('.')?;
+    let asked = asked(of)?;
     if ticket == Inspect::Stats.name() {
-        return stats::signals(&unwrapped.body);
+        return stats::signals(&unwrapped.body, asked);
     }
     if ticket == Inspect::ActiveQueues.name() {
         return queues(&unwrapped.body, asked);
@@ -184,19 +210,59 @@ fn pongs(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
     Some(there.map(pong).collect())
 }
 
+/// The names of the queues that a worker fetches from; of what is no such list: nothing.
+struct Queues(Option<BTreeSet<String>>);
+
 #[derive(Deserialize)]
-struct Queue {
-    name: String,
+struct Queue<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+impl<'de> Deserialize<'de> for Queues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(QueuesVisitor)
+    }
+}
+
+struct QueuesVisitor;
+
+impl<'de> de::Visitor<'de> for QueuesVisitor {
+    type Value = Queues;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of queues, or an object")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<Queues, A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some(Queue { name }) = queues.next_element()? {
+            if names.len() >= MAX_QUEUES || name.len() > MAX_QUEUE_NAME {
+                return Err(de::Error::custom("too many queues"));
+            }
+            names.insert(name.into_owned());
+        }
+        Ok(Queues(Some(names)))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Queues, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Queues(None))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Queues, E> {
+        Ok(Queues(None))
+    }
 }
 
 /// Which queues each node fetches from; what is no list of queues says nothing.
 fn queues(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
-    let answers: BTreeMap<Cow<str>, serde_json::Value> = serde_json::from_slice(body).ok()?;
+    let answers: BTreeMap<Cow<str>, Queues> = serde_json::from_slice(body).ok()?;
     let known = answers.into_iter().filter_map(|(node, answer)| {
-        let queues: Vec<Queue> = serde_json::from_value(answer).ok()?;
-        wire::is_node_name(&node).then(|| Signal::Queues {
+        let queues = answer.0.filter(|_| wire::is_node_name(&node))?;
+        Some(Signal::Queues {
             node: node.into_owned(),
-            queues: queues.into_iter().map(|queue| queue.name).collect::<BTreeSet<_>>(),
+            queues,
             asked,
         })
     });

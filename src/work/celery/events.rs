@@ -1,9 +1,9 @@
-//! Worker events: `worker-heartbeat` every 2 s by default, `worker-online`, `worker-offline`.
+//! Worker events: `worker-heartbeat` every 2 s by default (`freq` says how often), `worker-online`, `worker-offline`.
 //!
 //! On Redis they are published on `/{db}.celeryev/worker.*`, on RabbitMQ to the topic exchange `celeryev` with routing
 //! keys `worker.*`. Task events (`-E`) share the exchange, partly as arrays (`task.multi`): they are not looked at.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -13,6 +13,9 @@ use crate::work::Signal;
 
 /// No worker runs more tasks at a time: a larger number is a forgery or a mistake.
 const MAX_ACTIVE: u64 = 10_000;
+
+/// Nobody beats less often: a larger number is a forgery or a mistake.
+const MAX_INTERVAL: u64 = 86_400;
 
 #[derive(Deserialize)]
 struct Event<'a> {
@@ -24,6 +27,9 @@ struct Event<'a> {
     active: Amount,
     #[serde(default)]
     processed: Amount,
+    /// Seconds between two heartbeats (`--heartbeat-interval`).
+    #[serde(default)]
+    freq: Amount,
 }
 
 /// What a worker event says; nothing, if the payload is anything else.
@@ -42,6 +48,7 @@ fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
         node,
         active: u32::try_from(event.active.0.min(MAX_ACTIVE)).unwrap_or(u32::MAX),
         processed: event.processed.0,
+        interval: Duration::from_secs(event.freq.0.min(MAX_INTERVAL)),
     };
     match &*event.kind {
         "worker-heartbeat" => Some(vec![heartbeat(node)]),

@@ -5,17 +5,19 @@
 //! | `mod.rs` | [`Celery`], the framework, and [`CeleryConfig`], what a pool says of its application |
 //! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
 //! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
+//! | `asking.rs` | whom to ask what, and how soon again |
 //! | `attend.rs` | asking single pods what they hold, and telling them to stop or resume fetching |
 //! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
-//! | `stats.rs` | how many tasks a worker runs at a time |
+//! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
 //! | `pods.rs` | which pod a worker is |
 //!
 //! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
 //! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
 #![deny(clippy::disallowed_methods)]
 
+mod asking;
 mod attend;
 pub mod control;
 pub mod events;
@@ -31,16 +33,29 @@ mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use asking::Asking;
 use own::Own;
 
 use super::{
-    Attention, Care, Framework, Held, Inspect, Later, Listen, Mailbox, Moment, Now, Read, Reply, SampleError, Tally,
-    Workers,
+    Attention, Care, Control, Framework, Held, Inspect, Later, Listen, Mailbox, Moment, Now, Read, Reply, Roster,
+    SampleError, Tally, Workers,
 };
 
 /// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
 /// = False`). One that missed a beat may have been too busy to answer (`-P solo`).
 const DEAF: Duration = Duration::from_secs(15);
+
+/// So often everybody is asked who is there while ready pods are not heard.
+const SEEK_PACE: Duration = Duration::from_secs(10);
+
+/// So often the bindings are looked at for the application's separator, where the pool does not say it.
+const SEEK_SEPARATOR: Duration = Duration::from_secs(60);
+
+/// Workers that do not beat are asked what they run.
+const SILENT_PACE: Duration = Duration::from_secs(2);
+
+/// Workers are asked what they are and what they fetch from, where it is not known.
+const TRAITS_PACE: Duration = Duration::from_secs(10);
 
 /// Which broker the pool's Celery application uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +98,6 @@ pub struct CeleryConfig {
     pub heartbeat_channel: Option<String>,
     /// The Deployment's name, by which its pods' workers are recognised.
     pub target: String,
-    /// Nobody else says how many tasks a worker runs at a time: the workers are asked.
-    pub ask_slots: bool,
 }
 
 impl Default for CeleryConfig {
@@ -102,7 +115,6 @@ impl Default for CeleryConfig {
             event_exchange: "celeryev".into(),
             heartbeat_channel: None,
             target: String::new(),
-            ask_slots: true,
         }
     }
 }
@@ -114,11 +126,24 @@ pub(super) const SEPARATOR: &str = "\x06\x16";
 #[derive(Clone, Debug)]
 pub struct Celery {
     config: CeleryConfig,
+    roster: Roster,
     attention: Attention,
     /// When each of those wishes came.
     came: BTreeMap<String, Moment>,
+    asking: Asking,
+    /// What was found of the application in the broker.
+    found: Found,
     /// What an earlier process remembered.
     held: Option<Held>,
+}
+
+/// What an application's own keys show of it (Redis).
+#[derive(Clone, Debug, Default)]
+struct Found {
+    /// `sep`, where the pool does not say it.
+    separator: Option<String>,
+    /// When it was looked for.
+    sought: Option<Moment>,
 }
 
 impl Celery {
@@ -126,8 +151,11 @@ impl Celery {
     pub fn new(config: CeleryConfig) -> Self {
         Self {
             config,
+            roster: Roster::default(),
             attention: Attention::new(),
             came: BTreeMap::new(),
+            asking: Asking::default(),
+            found: Found::default(),
             held: None,
         }
     }
@@ -147,14 +175,78 @@ impl Celery {
         };
         last.map_or(first, rabbitmq::Last::of)
     }
+
+    /// As the pool says, and where it says nothing as the application shows.
+    fn known(&self) -> CeleryConfig {
+        CeleryConfig {
+            separator: self.config.separator.clone().or_else(|| self.found.separator.clone()),
+            ..self.config.clone()
+        }
+    }
+
+    /// Where the application's separator shows, if it is to be looked for now.
+    fn seek_separator(&mut self, now: Now) -> Option<Read> {
+        let redis = matches!(self.config.broker, BrokerKind::Redis { .. });
+        let sought = |at: Moment| now.moment.saturating_sub(at) < SEEK_SEPARATOR;
+        if !redis || self.config.separator.is_some() || self.found.sought.is_some_and(sought) {
+            return None;
+        }
+        self.found.sought = Some(now.moment);
+        self.separators()
+    }
+
+    /// Where it shows: the first read of a sample, if it is one of it.
+    fn separators(&self) -> Option<Read> {
+        let queue = self.config.queues.first()?;
+        Some(Read::SetMembers {
+            key: self::redis::binding_key(&self.config, queue),
+        })
+    }
+
+    /// Takes in what the bindings of the pool's first queue show. That they cannot be read is no trouble of the count.
+    fn find_separator(&mut self, reply: Option<&Result<Reply, SampleError>>) {
+        if let Some(Ok(Reply::Members(members))) = reply
+            && let Some(queue) = self.config.queues.first()
+            && let Some(separator) = members.iter().find_map(|member| unacked::separator_of(member, queue))
+        {
+            self.found.separator = Some(separator);
+        }
+    }
+
+    /// Asks who is there, and what they are, as long as there are more ready pods than are heard: workers that do not
+    /// beat are known by their answers, and those of other names by what they fetch from.
+    fn seek(&mut self, own: &Own, now: Now) -> Vec<Read> {
+        let missing = self.roster.ready as usize > own.pods_heard();
+        if !missing {
+            return Vec::new();
+        }
+        let others = own.others_unclear();
+        let mut reads = self
+            .asking
+            .ask(&self.config, Inspect::ActiveQueues, &others, SEEK_PACE, now);
+        reads.extend(self.asking.ping(&self.config, SEEK_PACE, now));
+        reads
+    }
+
+    /// What the pool's workers are asked for their own sake.
+    fn questions(&mut self, own: &Own, now: Now) -> Vec<Read> {
+        let config = &self.config;
+        let mut reads = Vec::new();
+        let silent = own.silent_unclear();
+        for (method, nodes, pace) in [
+            (Inspect::Reserved, &silent, SILENT_PACE),
+            (Inspect::Active, &silent, SILENT_PACE),
+            (Inspect::Stats, &own.stats_unclear(), TRAITS_PACE),
+            (Inspect::ActiveQueues, &own.queues_unclear(), TRAITS_PACE),
+        ] {
+            reads.extend(self.asking.ask(config, method, nodes, pace, now));
+        }
+        reads
+    }
 }
 
 impl CeleryConfig {
-    /// The question for the workers' slots, if it is time for it.
-    fn inspect_slots(&self, own: &Own) -> Option<Read> {
-        (self.ask_slots && own.slots_unclear()).then(|| self.inspect(Inspect::Stats))
-    }
-
+    /// A question to everybody.
     fn inspect(&self, method: Inspect) -> Read {
         Read::Inspect {
             method,
@@ -180,42 +272,78 @@ impl CeleryConfig {
     }
 }
 
-/// The broker's permissions keep us from asking or telling workers.
-fn control_refused(replies: &[Result<Reply, SampleError>]) -> bool {
-    replies.iter().any(|reply| matches!(reply, Ok(Reply::Refused { .. })))
+/// How it stands with asking and telling workers, by this sample's attempts.
+fn control(reads: &[Read], replies: &[Result<Reply, SampleError>]) -> Control {
+    let attempts = reads.iter().zip(replies);
+    let mut attempts = attempts.filter(|(read, _)| matches!(read, Read::Inspect { .. } | Read::Tell { .. }));
+    let trouble = attempts.find_map(|(_, reply)| match reply {
+        Ok(Reply::Refused { right }) => Some(Control::Refused { right: right.clone() }),
+        Err(error) => Some(Control::Failing(*error)),
+        Ok(_) => None,
+    });
+    trouble.unwrap_or_default()
 }
 
 impl Framework for Celery {
-    fn reads(&self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
-        let own = Own::among(workers, &self.config.target, now.moment);
-        let mut reads = match self.config.broker {
-            BrokerKind::Redis { .. } => self::redis::reads(&self.config, &own, last),
-            BrokerKind::RabbitMq { management } => rabbitmq::reads(&self.config, management, &own, last),
-        };
-        reads.extend(attend::reads(&self.config, &own, &self.attention));
+    fn reads(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
+        self.asking.tidy(now.moment);
+        let roster = self.roster.clone();
+        let config = self.known();
+        let own = Own::among(workers, &config.target, &roster, now.moment);
+        let mut reads: Vec<_> = self.seek_separator(now).into_iter().collect();
+        reads.extend(match config.broker {
+            BrokerKind::Redis { .. } => self::redis::reads(&config, &own, last, &mut self.asking, now),
+            BrokerKind::RabbitMq { management } => {
+                rabbitmq::reads(&config, management, &own, last, &mut self.asking, now)
+            }
+        });
+        reads.extend(attend::reads(
+            &config,
+            &own,
+            &self.attention,
+            &self.came,
+            &mut self.asking,
+            now,
+        ));
+        reads.extend(self.questions(&own, now));
+        reads.extend(self.seek(&own, now));
         reads
     }
 
     fn tally(
-        &self,
+        &mut self,
         reads: &[Read],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
         last: Option<&Tally>,
         now: Now,
     ) -> Result<Tally, SampleError> {
-        let own = Own::among(workers, &self.config.target, now.moment);
-        let mut tally = match self.config.broker {
-            BrokerKind::Redis { .. } => self::redis::tally(&self.config, reads, replies, &own, now),
-            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&self.config, reads, replies, &own, self.last(last), now),
+        let (mut reads, mut replies) = (reads, replies);
+        if reads.first().is_some() && reads.first() == self.separators().as_ref() {
+            self.find_separator(replies.first());
+            (reads, replies) = (reads.get(1..).unwrap_or_default(), replies.get(1..).unwrap_or_default());
+        }
+        let config = self.known();
+        let own = Own::among(workers, &config.target, &self.roster, now.moment);
+        let mut tally = match config.broker {
+            BrokerKind::Redis { .. } => self::redis::tally(&config, reads, replies, &own, now),
+            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, self.last(last), now),
         }?;
+        tally.control = control(reads, replies);
+        tally.hearing = self.listen().map(|to| workers.hearing(&to)).unwrap_or_default();
+        if self.roster.ready as usize > own.pods_heard() {
+            tally.strangers = own.strangers(&config.target, &config.queues);
+        }
         for (name, care) in &self.attention {
             let came = self.came.get(name).copied().unwrap_or(now.moment);
             if let Some(pod) = tally.pods.get_mut(name) {
                 pod.told = own.told(name, care, came);
                 let since = own.steady_since(name).map_or(came, |steady| steady.max(came));
-                let last = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
-                pod.deaf = pod.fresh && !tally.control_refused && now.moment.saturating_sub(last) > DEAF;
+                let waited = |since: Moment| now.moment.saturating_sub(since) > DEAF;
+                let told = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
+                let answered = own.answered(name).is_some_and(|at| !waited(at));
+                let unanswered = pod.fresh && tally.control == Control::Works && waited(told);
+                (pod.deaf, pod.partly) = (unanswered && !answered, unanswered && answered);
             }
         }
         Ok(tally)
@@ -230,6 +358,10 @@ impl Framework for Celery {
             }
             BrokerKind::RabbitMq { .. } => Listen::TopicExchange(config.event_exchange.clone()),
         })
+    }
+
+    fn roster(&mut self, roster: Roster) {
+        self.roster = roster;
     }
 
     fn attend(&mut self, attention: Attention, now: Moment) {

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use super::pods;
 use crate::work::{
-    Care, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers, workers::BEATS,
+    Care, Inspect, Inspection, Moment, PodWork, Roster, Stance, Tally, Told, Work, Worker, Workers,
+    workers::Application,
 };
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
@@ -28,8 +29,16 @@ const SHARE_HOLDS: Duration = Duration::from_secs(60);
 /// A busy worker is asked again for its way of acknowledging after this time, well before the old answer expires.
 const SHARE_AGES: Duration = Duration::from_secs(20);
 
-/// A worker is asked again how many tasks it runs at a time after this time: little but `pool_grow` changes that.
-const SLOTS_AGE: Duration = Duration::from_secs(300);
+/// A worker is asked again what it is after this time: little but `pool_grow` changes that.
+const STATS_AGE: Duration = Duration::from_secs(300);
+/// One that does not beat is asked as often as this, for nothing else tells how many tasks it has taken on.
+const SILENT_STATS_AGE: Duration = Duration::from_secs(20);
+/// What a worker fetches from is asked for again after this time.
+const QUEUES_AGE: Duration = Duration::from_secs(60);
+/// A worker that does not beat is asked again what it holds after this time.
+const HOLDS_AGE: Duration = Duration::from_secs(3);
+/// So many workers that fit no pod are named.
+const STRANGERS: usize = 3;
 
 /// The pool's live workers, with their pods' names.
 pub(super) struct Own<'a> {
@@ -42,12 +51,18 @@ pub(super) struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    /// Those among all workers of the endpoint that run in the target's pods.
-    pub(super) fn among(workers: &'a Workers, target: &str, now: Moment) -> Self {
-        let known: Vec<_> = workers
+    /// Those among all workers of the endpoint that run in the target's pods: by a pod's name as a Deployment's are made,
+    /// and by the names of the pods that were listed, wherever those stand in a node's name.
+    pub(super) fn among(workers: &'a Workers, target: &str, roster: &'a Roster, now: Moment) -> Self {
+        let mut known: Vec<_> = workers
             .on(pods::common_prefix(target))
             .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, node, worker)))
             .collect();
+        if !roster.pods.is_empty() {
+            let others = workers.all().filter(|(node, _)| pods::pod_of(node, target).is_none());
+            known
+                .extend(others.filter_map(|(node, worker)| Some((pods::pod_among(node, &roster.pods)?, node, worker))));
+        }
         let live = known.iter().filter(|(_, _, worker)| worker.is_live(now));
         Self {
             workers: live.map(|(pod, _, worker)| (*pod, *worker)).collect(),
@@ -63,10 +78,11 @@ impl<'a> Own<'a> {
         of.map(|(_, node, worker)| (*node, *worker))
     }
 
-    /// What all workers of a pod answered, once each has answered everything. `came`: since when it has been looked after
+    /// What all workers of a pod that are there answered, once each has answered everything. `came`: since when it has been looked after
     /// like this.
     pub(super) fn told(&self, pod: &str, care: &Care, came: Moment) -> Option<Told> {
-        let answers = self.on(pod).map(|(_, worker)| {
+        let there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
+        let answers = there.map(|(_, worker)| {
             let (queues_asked, consumes) = worker.queues.as_ref()?;
             let resumed = matches!(&care.stance, Stance::Resume(queues) if queues.is_subset(consumes));
             let of = |method| worker.inspections.get(&method);
@@ -81,6 +97,8 @@ impl<'a> Own<'a> {
                 running: active.1.tasks,
                 reserved: reserved.1.tasks,
                 scheduled: scheduled.1.tasks,
+                due: scheduled.1.due,
+                scheduled_asked: scheduled.0,
             })
         });
         answers.reduce(|a, b| Some(add(a?, b?)))?
@@ -89,6 +107,17 @@ impl<'a> Own<'a> {
     /// Since when all workers of a pod have beaten without a gap.
     pub(super) fn steady_since(&self, pod: &str) -> Option<Moment> {
         self.on(pod).map(|(_, worker)| worker.steady_since).max()
+    }
+
+    /// When the one of a pod's workers answered last that has not answered for longest; `None`: one never has.
+    pub(super) fn answered(&self, pod: &str) -> Option<Moment> {
+        let there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
+        there.map(|(_, worker)| worker.answered).min().flatten()
+    }
+
+    /// Somebody is there on this endpoint, whosever.
+    pub(super) fn anybody(&self) -> bool {
+        self.all.live(self.now).next().is_some()
     }
 
     /// There are any.
@@ -123,7 +152,7 @@ impl<'a> Own<'a> {
     }
 
     /// Tasks in the latest answers to this question.
-    pub(super) fn answered(&self, method: Inspect) -> u64 {
+    pub(super) fn sum_of(&self, method: Inspect) -> u64 {
         let fresh = |worker: &&Worker| {
             let (at, answer) = worker.inspections.get(&method)?;
             (self.now.saturating_sub(*at) <= ANSWER_HOLDS).then_some(u64::from(answer.tasks))
@@ -174,12 +203,33 @@ impl<'a> Own<'a> {
         Some(left.saturating_sub(others))
     }
 
-    /// What a worker holds is to be asked for (again).
-    pub(super) fn account_unclear(&self) -> bool {
-        let told = |worker, method| self.account(worker, method, ACCOUNT_AGES).is_some();
-        !self
-            .each()
-            .all(|worker| told(worker, Inspect::Active) && told(worker, Inspect::Reserved))
+    /// Those that are to be asked (again) what they hold, to account for single tasks.
+    pub(super) fn account_unclear(&self) -> Nodes<'a> {
+        let told = |worker: &Worker, method| self.account(worker, method, ACCOUNT_AGES).is_some();
+        self.those(|worker| !(told(worker, Inspect::Active) && told(worker, Inspect::Reserved)))
+    }
+
+    /// Those that do not beat and are to be asked (again) what they hold.
+    pub(super) fn silent_unclear(&self) -> Nodes<'a> {
+        let told = |worker: &Worker| {
+            let active = worker.inspections.get(&Inspect::Active);
+            active.is_some_and(|(at, _)| self.now.saturating_sub(*at) < HOLDS_AGE)
+        };
+        let unclear = |worker: &Worker| !worker.beats(self.now) && !told(worker);
+        // One that fell silent may answer again.
+        let known = self.known.iter().filter(|(_, _, worker)| unclear(worker));
+        known.map(|(_, node, worker)| (*node, *worker)).collect()
+    }
+
+    /// Those that hold tasks that are not due, or may.
+    pub(super) fn all_live(&self) -> Nodes<'a> {
+        self.those(|_| true)
+    }
+
+    fn those(&self, which: impl Fn(&Worker) -> bool) -> Nodes<'a> {
+        let live = self.known.iter().filter(|(_, _, worker)| worker.is_live(self.now));
+        let wanted = live.filter(|(_, _, worker)| which(worker));
+        wanted.map(|(_, node, worker)| (*node, *worker)).collect()
     }
 
     fn account(&self, worker: &Worker, method: Inspect, holds: Duration) -> Option<Inspection> {
@@ -187,25 +237,70 @@ impl<'a> Own<'a> {
         (self.now.saturating_sub(*at) <= holds).then_some(*answer)
     }
 
-    /// A busy worker's way of acknowledging is to be asked for, because it matters: there are unacknowledged messages
+    /// Busy workers whose way of acknowledging is to be asked for, because it matters: there are unacknowledged messages
     /// beside the running tasks, or running ones among them.
-    pub(super) fn acknowledging_unclear(&self, last: Option<&Tally>) -> bool {
+    pub(super) fn acknowledging_unclear(&self, last: Option<&Tally>) -> Nodes<'a> {
         let mixed = last.is_none_or(|tally| tally.work.in_flight > tally.work.running);
         let late = self.each().any(|worker| {
             worker
                 .acknowledging
                 .is_some_and(|(_, answer)| answer.acknowledged < answer.tasks)
         });
-        (mixed || late)
-            && self
-                .each()
-                .any(|worker| worker.active > 0 && self.acknowledging(worker, SHARE_AGES).is_none())
+        self.those(|worker| (mixed || late) && worker.active > 0 && self.acknowledging(worker, SHARE_AGES).is_none())
     }
 
-    /// A worker has not said how many tasks it runs at a time, or not lately.
-    pub(super) fn slots_unclear(&self) -> bool {
-        let lately = |(at, _): (Moment, u32)| self.now.saturating_sub(at) <= SLOTS_AGE;
-        !self.each().all(|worker| worker.slots.is_some_and(lately))
+    /// Those that have not said what they are, or not lately.
+    pub(super) fn stats_unclear(&self) -> Nodes<'a> {
+        self.those(|worker| {
+            let holds = if worker.beats(self.now) {
+                STATS_AGE
+            } else {
+                SILENT_STATS_AGE
+            };
+            !worker
+                .stats
+                .as_ref()
+                .is_some_and(|(at, _)| self.now.saturating_sub(*at) <= holds)
+        })
+    }
+
+    /// Those that have not said what they fetch from, or not lately.
+    pub(super) fn queues_unclear(&self) -> Nodes<'a> {
+        self.those(|worker| {
+            !worker
+                .queues
+                .as_ref()
+                .is_some_and(|(at, _)| self.now.saturating_sub(*at) <= QUEUES_AGE)
+        })
+    }
+
+    /// Pods of whose workers one is there at least.
+    pub(super) fn pods_heard(&self) -> usize {
+        self.workers.iter().map(|(pod, _)| *pod).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Others' workers on this endpoint, as far as their queues are not known.
+    pub(super) fn others_unclear(&self) -> Nodes<'a> {
+        let unclear = |worker: &Worker| worker.queues.is_none();
+        let others = self.others().filter(|(_, worker)| unclear(worker));
+        others.take(MOST_OTHERS).collect()
+    }
+
+    fn others(&self) -> impl Iterator<Item = (&'a str, &'a Worker)> + '_ {
+        let own: BTreeSet<&str> = self.known.iter().map(|(_, node, _)| *node).collect();
+        let all = self.all;
+        all.live(self.now).filter(move |(node, _)| !own.contains(node))
+    }
+
+    /// Workers that may be the pool's: they fetch from its queues, or their names look like its pods', and fit none.
+    pub(super) fn strangers(&self, target: &str, queues: &[String]) -> Vec<String> {
+        let fetches = |worker: &Worker| {
+            let from = worker.queues.as_ref().map(|(_, from)| from);
+            from.is_some_and(|from| queues.iter().any(|queue| from.contains(queue)))
+        };
+        let looks = |node: &str| pods::host(node).contains(pods::common_prefix(target));
+        let strangers = self.others().filter(|(node, worker)| looks(node) || fetches(worker));
+        strangers.take(STRANGERS).map(|(node, _)| node.to_owned()).collect()
     }
 
     /// Tasks that a pod runs at a time: one of whose nodes each has told; of pods that differ the fewest, so that more
@@ -214,7 +309,8 @@ impl<'a> Own<'a> {
         let mut pods = BTreeMap::<&str, Option<u32>>::new();
         for (pod, worker) in &self.workers {
             let sum = pods.entry(*pod).or_insert(Some(0));
-            *sum = sum.zip(worker.slots).map(|(sum, (_, slots))| sum.saturating_add(slots));
+            let slots = worker.stats.as_ref().and_then(|(_, stats)| stats.slots);
+            *sum = sum.zip(slots).map(|(sum, slots)| sum.saturating_add(slots));
         }
         pods.into_values().flatten().min()
     }
@@ -222,19 +318,30 @@ impl<'a> Own<'a> {
     /// A tally of this work and what the workers say.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut pods = BTreeMap::<String, PodWork>::new();
-        for (name, _, worker) in &self.known {
+        for (name, node, worker) in &self.known {
+            let live = worker.is_live(self.now);
             let of = PodWork {
-                running: if worker.is_live(self.now) { worker.active } else { 0 },
-                fresh: self.now.saturating_sub(worker.heard) <= BEATS,
+                running: if live { worker.active } else { 0 },
+                live,
+                fresh: live && worker.is_fresh(self.now),
+                silent: (!live).then(|| worker.heard()),
+                doubled: worker.is_doubled(self.now).then(|| (*node).to_owned()),
                 idle_since: worker.idle_since,
-                told: None,
-                deaf: false,
+                ..PodWork::default()
             };
             // Several nodes may share a pod.
             match pods.get_mut(*name) {
                 Some(pod) => {
                     pod.running = pod.running.saturating_add(of.running);
-                    pod.fresh &= of.fresh;
+                    // One that fell silent is told of by `silent` alone.
+                    pod.fresh = match (pod.live, of.live) {
+                        (true, true) => pod.fresh && of.fresh,
+                        (true, false) => pod.fresh,
+                        _ => of.fresh,
+                    };
+                    pod.live |= of.live;
+                    pod.silent = pod.silent.max(of.silent);
+                    pod.doubled = pod.doubled.take().or(of.doubled);
                     pod.idle_since = pod.idle_since.zip(of.idle_since).map(|(a, b)| a.max(b));
                 }
                 None => drop(pods.insert((*name).to_owned(), of)),
@@ -248,8 +355,31 @@ impl<'a> Own<'a> {
                 .any()
                 .then(|| self.each().fold(0_u64, |sum, worker| sum.saturating_add(worker.taken))),
             workers_heard: self.any(),
+            fetches: self.fetches(),
+            application: self.application(),
             ..Tally::default()
         }
+    }
+
+    /// What each pod's workers were last heard to fetch from.
+    fn fetches(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut fetches = BTreeMap::<String, BTreeSet<String>>::new();
+        for (pod, worker) in &self.workers {
+            if let Some((_, queues)) = &worker.queues {
+                fetches
+                    .entry((*pod).to_owned())
+                    .or_default()
+                    .extend(queues.iter().cloned());
+            }
+        }
+        fetches
+    }
+
+    /// How the application uses its broker: as the worker says that was asked last.
+    fn application(&self) -> Option<Application> {
+        let told = self.each().filter_map(|worker| worker.stats.as_ref());
+        told.max_by_key(|(at, _)| *at)
+            .map(|(_, stats)| stats.application.clone())
     }
 
     fn each(&self) -> impl Iterator<Item = &'a Worker> + '_ {
@@ -262,6 +392,12 @@ impl<'a> Own<'a> {
     }
 }
 
+/// Workers with their names.
+pub(super) type Nodes<'a> = Vec<(&'a str, &'a Worker)>;
+
+/// So many of others' workers are asked at a time.
+const MOST_OTHERS: usize = 32;
+
 /// Two workers of one pod as one.
 fn add(a: Told, b: Told) -> Told {
     Told {
@@ -273,5 +409,11 @@ fn add(a: Told, b: Told) -> Told {
         running: a.running.saturating_add(b.running),
         reserved: a.reserved.saturating_add(b.reserved),
         scheduled: a.scheduled.saturating_add(b.scheduled),
+        scheduled_asked: a.scheduled_asked.min(b.scheduled_asked),
+        due: match (a.scheduled, b.scheduled) {
+            (0, _) => b.due,
+            (_, 0) => a.due,
+            _ => a.due.zip(b.due).map(|(a, b)| a.min(b)),
+        },
     }
 }

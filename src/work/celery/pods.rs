@@ -2,7 +2,13 @@
 //!
 //! Celery names a node `celery@%h` by default, and in a pod `%h` is the pod's name. A Deployment's pods are named
 //! `<deployment>-<template hash>-<random>`; the API server cuts `<deployment>-<template hash>-` to 58 characters before
-//! it appends 5 random ones (`generateName`, at most 63 in all).
+//! it appends 5 random ones (`generateName`, at most 63 in all). So a node of such a name is known by it alone.
+//!
+//! Many applications name their nodes otherwise (`edx.lms.core.default.%h`, `mail@%h-1`, host names with a domain). Those
+//! are known once the target's pods have been listed: by the pod's name, wherever it stands in what follows the `@`. A
+//! name in which no pod's stands, or those of several, says nothing.
+
+use std::{cmp::Reverse, collections::BTreeSet};
 
 /// Characters of `generateName` that the API server keeps.
 const MAX_BASE: usize = 58;
@@ -15,6 +21,25 @@ const MAX_HASH: usize = 10;
 pub fn pod_of<'a>(node: &'a str, deployment: &str) -> Option<&'a str> {
     let (_, pod) = node.split_once('@')?;
     (is_whole(pod, deployment) || is_cut(pod, deployment)).then_some(pod)
+}
+
+/// The pod of these whose name stands in this node's host: the longest, for one pod's name may be a part of another's.
+/// `None`: there is none, or there are several in different places.
+pub(super) fn pod_among<'a>(node: &str, pods: &'a BTreeSet<String>) -> Option<&'a str> {
+    let host = host(node);
+    let mut found: Vec<&str> = pods
+        .iter()
+        .map(String::as_str)
+        .filter(|pod| host.contains(pod))
+        .collect();
+    found.sort_by_key(|pod| Reverse(pod.len()));
+    let (longest, others) = found.split_first()?;
+    others.iter().all(|other| longest.contains(other)).then_some(longest)
+}
+
+/// What follows the first `@`; a node without one is all host.
+pub(super) fn host(node: &str) -> &str {
+    node.split_once('@').map_or(node, |(_, host)| host)
 }
 
 /// What every pod's name of this Deployment begins with.
@@ -84,6 +109,36 @@ mod tests {
         assert_eq!(pod_of("w1@mail-6d5f7c9b8-abcde", "mail"), Some("mail-6d5f7c9b8-abcde"));
         assert_eq!(pod_of("mail-6d5f7c9b8-abcde", "mail"), None);
         assert_eq!(pod_of("a@b@mail-6d5f7c9b8-abcde", "mail"), None);
+    }
+
+    #[test]
+    fn a_pod_is_known_by_its_name_anywhere_in_the_host() {
+        let pods = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let two = pods(&["mail-6d5f7c9b8-abcde", "mail-6d5f7c9b8-fghij", "x-mail-6d5f7c9b8-abcde"]);
+        for (node, pod) in [
+            ("celery@mail-6d5f7c9b8-abcde", Some("mail-6d5f7c9b8-abcde")),
+            (
+                "celery@edx.lms.core.default.mail-6d5f7c9b8-abcde",
+                Some("mail-6d5f7c9b8-abcde"),
+            ),
+            ("celery@edxmail-6d5f7c9b8-fghij", Some("mail-6d5f7c9b8-fghij")),
+            ("mail@mail-6d5f7c9b8-abcde-1", Some("mail-6d5f7c9b8-abcde")),
+            (
+                "celery@mail-6d5f7c9b8-abcde.workers.shop.svc.cluster.local",
+                Some("mail-6d5f7c9b8-abcde"),
+            ),
+            ("mail-6d5f7c9b8-abcde", Some("mail-6d5f7c9b8-abcde")),
+            // The longer name has the shorter one in it.
+            ("celery@x-mail-6d5f7c9b8-abcde", Some("x-mail-6d5f7c9b8-abcde")),
+            // Only the host counts.
+            ("mail-6d5f7c9b8-abcde@node-7", None),
+            ("fixed@worker", None),
+            ("celery@mail-6d5f7c9b8-abcde.mail-6d5f7c9b8-fghij", None),
+            ("celery@mail-6d5f7c9b8-abcd", None),
+        ] {
+            assert_eq!(pod_among(node, &two), pod, "{node}");
+        }
+        assert_eq!(pod_among("celery@mail-6d5f7c9b8-abcde", &pods(&[])), None);
     }
 
     #[test]

@@ -13,25 +13,40 @@
 
 mod held;
 
+use std::time::Duration;
+
 use held::Seen;
 
-use super::{CeleryConfig, control_refused, own::Own};
-use crate::work::{Inspect, Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
+use super::{CeleryConfig, asking::Asking, control, own::Own};
+use crate::work::{Control, Inspect, Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
+
+/// A worker that answered is asked again no sooner.
+const PACE: Duration = Duration::from_secs(2);
 
 /// Depth and totals queue by queue, then remote control if there is anyone to ask.
-pub(super) fn reads(config: &CeleryConfig, management: bool, own: &Own, last: Option<&Tally>) -> Vec<Read> {
+pub(super) fn reads(
+    config: &CeleryConfig,
+    management: bool,
+    own: &Own,
+    last: Option<&Tally>,
+    asking: &mut Asking,
+    now: Now,
+) -> Vec<Read> {
     let queues = config.queues.iter().flat_map(|queue| {
         let totals = management.then(|| Read::QueueTotals { queue: queue.clone() });
         [Read::QueueDepth { queue: queue.clone() }].into_iter().chain(totals)
     });
+    let mut reads: Vec<_> = queues.collect();
+    let all = own.all_live();
     // ETA tasks may be held by a worker that runs nothing: asked for as long as there is one.
-    let scheduled = own.any().then_some(Inspect::Scheduled);
-    let counts_by_workers = !management || last.is_some_and(|tally| tally.degraded.is_some());
-    let reserved = (own.any() && counts_by_workers).then_some(Inspect::Reserved);
-    let active = (management && own.acknowledging_unclear(last)).then_some(Inspect::Active);
-    let inspect = scheduled.into_iter().chain(reserved).chain(active);
-    let inspect = inspect.map(|method| config.inspect(method));
-    queues.chain(inspect).chain(config.inspect_slots(own)).collect()
+    reads.extend(asking.ask(config, Inspect::Scheduled, &all, PACE, now));
+    if !management || last.is_some_and(|tally| tally.degraded.is_some()) {
+        reads.extend(asking.ask(config, Inspect::Reserved, &all, PACE, now));
+    }
+    if management {
+        reads.extend(asking.ask(config, Inspect::Active, &own.acknowledging_unclear(last), PACE, now));
+    }
+    reads
 }
 
 /// Adds up.
@@ -75,22 +90,21 @@ pub(super) fn tally(
         _ => None,
     });
 
-    let control_refused = control_refused(replies);
     let seen = Seen {
         ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
         before: last.ready,
         heard: own.any(),
         fetches,
-        refused: control_refused,
+        refused: matches!(control(reads, replies), Control::Refused { .. }),
     };
     let told = own.scheduled(held::fetched(&seen, last.later, now).unwrap_or(Moment::ZERO));
-    let found = held::find(&seen, told, own.answered(Inspect::Scheduled), last.later, now);
+    let found = held::find(&seen, told, own.sum_of(Inspect::Scheduled), last.later, now);
     let in_flight = match unacked {
         Some(unacked) => {
             let due = unacked.saturating_sub(found.in_memory);
             due.saturating_add(own.running_acknowledged(due))
         }
-        None => own.running().saturating_add(own.answered(Inspect::Reserved)),
+        None => own.running().saturating_add(own.sum_of(Inspect::Reserved)),
     };
     let work = Work {
         ready: found.ready,
@@ -104,7 +118,6 @@ pub(super) fn tally(
     Ok(Tally {
         queues,
         degraded: degraded.or(failed),
-        control_refused,
         later: found.later,
         ..own.tally(work)
     })

@@ -14,14 +14,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CeleryConfig, control_refused, own::Own, unacked};
+use super::{CeleryConfig, asking::Asking, own::Own, unacked};
 use crate::work::{
     Census, Digest, Inspect, Now, Oldest, QueueTally, Read, Reply, SampleError, Since, Tally, WAKE_AHEAD, Work,
 };
+
+/// A worker that answered is asked again no sooner.
+const PACE: Duration = Duration::from_secs(2);
 
 /// So many exchanges' bindings are asked for at most.
 const MAX_EXCHANGES: usize = 16;
@@ -30,7 +34,13 @@ const MAX_EXCHANGES: usize = 16;
 const LONGEST_AGO: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The lists' censuses queue by queue, the census of `unacked`, bindings and remote control as needed.
-pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>) -> Vec<Read> {
+pub(super) fn reads(
+    config: &CeleryConfig,
+    own: &Own,
+    last: Option<&Tally>,
+    asking: &mut Asking,
+    now: Now,
+) -> Vec<Read> {
     let prefix = &config.key_prefix;
     let lists = config.queues.iter().flat_map(|queue| {
         steps(config).into_iter().map(move |step| Read::ListCensus {
@@ -47,12 +57,18 @@ pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>) -> V
     let bindings = exchanges.map(|exchange| Read::SetMembers {
         key: binding_key(config, exchange),
     });
-    let account = own.any() && last.is_some_and(|tally| to_account_for(&tally.work)) && own.account_unclear();
-    let inspect = (account || own.acknowledging_unclear(last)).then_some(Inspect::Active);
-    let inspect = inspect.into_iter().chain(account.then_some(Inspect::Reserved));
-    let inspect = inspect.map(|method| config.inspect(method));
-    let inspect = inspect.chain(config.inspect_slots(own));
-    lists.chain([unacked]).chain(bindings).chain(inspect).collect()
+    let mut reads: Vec<_> = lists.chain([unacked]).chain(bindings).collect();
+    if last.is_some_and(|tally| to_account_for(&tally.work)) {
+        // Others' workers may hold what none of the pool's own does.
+        if own.anybody() && last.is_some_and(|tally| tally.work.unheld.is_some_and(|tasks| tasks > 0)) {
+            reads.extend([Inspect::Reserved, Inspect::Active].map(|method| config.inspect(method)));
+        }
+        for method in [Inspect::Reserved, Inspect::Active] {
+            reads.extend(asking.ask(config, method, &own.account_unclear(), PACE, now));
+        }
+    }
+    reads.extend(asking.ask(config, Inspect::Active, &own.acknowledging_unclear(last), PACE, now));
+    reads
 }
 
 /// Adds up.
@@ -127,7 +143,6 @@ pub(super) fn tally(
         queues,
         exchanges: exchanges(held),
         degraded,
-        control_refused: control_refused(replies),
         ..own.tally(work)
     })
 }
@@ -197,7 +212,7 @@ fn list_key(config: &CeleryConfig, queue: &str, step: u8) -> String {
 }
 
 /// The set of an exchange's bindings.
-fn binding_key(config: &CeleryConfig, exchange: &str) -> String {
+pub(super) fn binding_key(config: &CeleryConfig, exchange: &str) -> String {
     format!("{}_kombu.binding.{exchange}", config.key_prefix)
 }
 

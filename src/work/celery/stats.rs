@@ -1,24 +1,34 @@
-//! How many tasks a worker runs at a time, by its answer to remote control's `stats`: an object with much else in it.
+//! What a worker says of itself, by its answer to remote control's `stats`: an object with much else in it.
 //!
-//! `pool.max-concurrency` is the size the pool began with, in every kind of pool. `pool.processes` (one for each slot;
-//! not every kind has them) grows beyond it by `pool_grow`. With `--autoscale` the pool begins with the fewest, and
-//! `autoscaler.max` is what it grows to when there is work. The largest of these is meant.
+//! * *How many tasks it runs at a time*: `pool.max-concurrency` is the size the pool began with, in every kind of pool.
+//!   `pool.processes` (one for each slot; not every kind has them) grows beyond it by `pool_grow`. With `--autoscale` the
+//!   pool begins with the fewest, and `autoscaler.max` is what it grows to when there is work. The largest of these is meant.
+//! * *How many tasks it has taken on*: the sum of `total`, by task name.
+//! * *How its application uses the broker*: `broker.transport_options`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
 
 use super::wire;
-use crate::work::Signal;
+use crate::work::{Application, Moment, Signal, Stats};
 
 /// More than `worker.concurrency` may be is nobody's word.
 const MOST: usize = 10_000;
 
+/// There are no more priorities.
+const MOST_STEPS: usize = 256;
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Stats {
+struct Answer {
     pool: Pool,
     autoscaler: Autoscaler,
+    total: Total,
+    broker: Broker,
 }
 
 #[derive(Default, Deserialize)]
@@ -35,7 +45,78 @@ struct Autoscaler {
     max: usize,
 }
 
-impl Stats {
+/// The sum of the counters of all task names; an answer without them says nothing of it.
+#[derive(Default)]
+struct Total(Option<u64>);
+
+impl<'de> Deserialize<'de> for Total {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TotalVisitor)
+    }
+}
+
+struct TotalVisitor;
+
+impl<'de> de::Visitor<'de> for TotalVisitor {
+    type Value = Total;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("counters by name")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Total, A::Error> {
+        let mut sum = 0_u64;
+        while let Some((_, count)) = map.next_entry::<IgnoredAny, u64>()? {
+            sum = sum.saturating_add(count);
+        }
+        Ok(Total(Some(sum)))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Total, E> {
+        Ok(Total(None))
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Broker {
+    transport_options: Options,
+}
+
+/// Of `broker_transport_options`. One that is of another form than kombu takes is as good as none.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Options {
+    priority_steps: Lenient<Vec<u8>>,
+    sep: Lenient<String>,
+}
+
+/// A value, if it has the form that is wanted.
+#[derive(Default)]
+struct Lenient<T>(Option<T>);
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_value(value).ok()))
+    }
+}
+
+impl Answer {
+    fn stats(self) -> Option<Stats> {
+        // An answer that says none of it is an error's.
+        let slots = self.slots()?;
+        let options = self.broker.transport_options;
+        Some(Stats {
+            slots: Some(slots),
+            processed: self.total.0,
+            application: Application {
+                priority_steps: options.priority_steps.0.filter(|steps| steps.len() <= MOST_STEPS),
+                separator: options.sep.0.filter(|sep| (1..=16).contains(&sep.len())),
+            },
+        })
+    }
+
     fn slots(&self) -> Option<u32> {
         let slots = self.pool.max_concurrency.max(self.pool.processes.len());
         let slots = slots.max(self.autoscaler.max);
@@ -44,12 +125,12 @@ impl Stats {
 }
 
 /// What an answer's body says; `None`: it is no such answer.
-pub(super) fn signals(body: &[u8]) -> Option<Vec<Signal>> {
-    let answers: BTreeMap<Cow<str>, Stats> = serde_json::from_slice(body).ok()?;
-    let told = answers.into_iter().filter_map(|(node, stats)| {
-        let slots = stats.slots().filter(|_| wire::is_node_name(&node))?;
+pub(super) fn signals(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
+    let answers: BTreeMap<Cow<str>, Answer> = serde_json::from_slice(body).ok()?;
+    let told = answers.into_iter().filter_map(|(node, answer)| {
+        let stats = answer.stats().filter(|_| wire::is_node_name(&node))?;
         let node = node.into_owned();
-        Some(Signal::Slots { node, slots })
+        Some(Signal::Stats { node, stats, asked })
     });
     Some(told.collect())
 }
@@ -66,8 +147,12 @@ mod tests {
         "broker":{"hostname":"redis","userid":null,"transport_options":{}},"prefetch_count":12,"rusage":{"utime":0.5}}}"#;
 
     fn slots(body: &str) -> Option<u32> {
-        match signals(body.as_bytes()).unwrap_or_default().as_slice() {
-            [Signal::Slots { node, slots }] if node == "celery@w1" => Some(*slots),
+        told(body)?.slots
+    }
+
+    fn told(body: &str) -> Option<Stats> {
+        match signals(body.as_bytes(), Moment::ZERO).unwrap_or_default().as_slice() {
+            [Signal::Stats { node, stats, .. }] if node == "celery@w1" => Some(stats.clone()),
             _ => None,
         }
     }
@@ -85,6 +170,32 @@ mod tests {
         let scaled =
             r#"{"pool":{"max-concurrency":2,"processes":[1,2]},"autoscaler":{"max":8,"min":2,"current":2,"qty":0}}"#;
         assert_eq!(of(scaled), Some(8));
+    }
+
+    #[test]
+    fn what_a_worker_has_taken_on_and_how_its_application_uses_the_broker_is_told() {
+        let stats = told(PREFORK).unwrap();
+        assert_eq!((stats.processed, stats.application), (Some(4), Application::default()));
+        let of = |broker: &str| {
+            let body = format!(
+                r#"{{"celery@w1":{{"pool":{{"max-concurrency":1}},"total":{{"a":2,"b":3}},"broker":{broker}}}}}"#
+            );
+            told(&body).map(|stats| {
+                (
+                    stats.processed,
+                    stats.application.priority_steps,
+                    stats.application.separator,
+                )
+            })
+        };
+        assert_eq!(
+            of(r#"{"transport_options":{"sep":":","priority_steps":[0,1,2],"queue_order_strategy":"priority"}}"#),
+            Some((Some(5), Some(vec![0, 1, 2]), Some(":".into())))
+        );
+        assert_eq!(
+            of(r#"{"transport_options":{"sep":7,"priority_steps":"all"}}"#),
+            Some((Some(5), None, None))
+        );
     }
 
     #[test]
@@ -107,7 +218,11 @@ mod tests {
             assert_eq!(slots(&format!(r#"{{"celery@w1":{stats}}}"#)), None, "{stats}");
         }
         for body in ["", "[]", "3", r#"{"w\n1":{"pool":{"max-concurrency":3}}}"#] {
-            assert_eq!(signals(body.as_bytes()).unwrap_or_default(), vec![], "{body}");
+            assert_eq!(
+                signals(body.as_bytes(), Moment::ZERO).unwrap_or_default(),
+                vec![],
+                "{body}"
+            );
         }
     }
 }

@@ -1,11 +1,17 @@
 //! What several test files need, and the framework as a whole.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use super::*;
-use crate::work::{Inspection, Signal, Stance, Told, Work};
+use crate::work::{Inspection, Signal, Stance, Stats, Told, Work};
 
 pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
 
@@ -22,6 +28,15 @@ pub(super) fn wall(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_343_146 + seconds).unwrap()
 }
 
+/// Workers beat every 2 s.
+pub(super) const EVERY: Duration = Duration::from_secs(2);
+
+/// No pods have been listed.
+pub(super) fn nobody() -> &'static Roster {
+    static NOBODY: LazyLock<Roster> = LazyLock::new(Roster::default);
+    &NOBODY
+}
+
 /// The node of the pool's nth worker.
 pub(super) fn node(n: usize) -> String {
     format!("celery@{MAIL}aaaa{n}")
@@ -31,7 +46,7 @@ pub(super) fn node(n: usize) -> String {
 pub(super) fn workers(active: &[u32]) -> Workers {
     let mut workers = Workers::default();
     for (n, active) in active.iter().enumerate() {
-        workers.heard(&node(n), *active, 100 + u64::from(*active), now().moment);
+        workers.heard(&node(n), *active, 100 + u64::from(*active), EVERY, now().moment);
     }
     workers
 }
@@ -57,21 +72,23 @@ pub(super) fn schedules(workers: &mut Workers, n: usize, tasks: u32, due: Option
 }
 
 fn inspected(workers: &mut Workers, n: usize, method: Inspect, answer: Inspection) {
+    // Each answer is one to a question of its own, later than the last.
+    static QUESTIONS: AtomicU64 = AtomicU64::new(0);
     let node = node(n);
-    let asked = now().moment;
+    let asked = now().moment - Duration::from_secs(1) + Duration::from_nanos(QUESTIONS.fetch_add(1, Ordering::Relaxed));
     let signal = Signal::Inspected {
         node,
         method,
         answer,
         asked,
     };
-    workers.take(&signal, asked);
+    workers.take(&signal, now().moment);
 }
 
 /// The first worker goes on beating for so many seconds.
 fn beats_on(workers: &mut Workers, active: u32, seconds: u64) {
     for later in (1..=seconds).step_by(2) {
-        workers.heard(&node(0), active, 102, now().moment + Duration::from_secs(later));
+        workers.heard(&node(0), active, 102, EVERY, now().moment + Duration::from_secs(later));
     }
 }
 
@@ -81,7 +98,6 @@ pub(super) fn config(broker: BrokerKind, queues: &[&str]) -> CeleryConfig {
         broker,
         queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
         target: "mail".into(),
-        ask_slots: false,
         ..CeleryConfig::default()
     }
 }
@@ -114,14 +130,20 @@ fn where_workers_are_heard() {
 #[test]
 fn only_live_workers_in_the_targets_pods_are_the_pools() {
     let mut all = workers(&[1, 0]);
-    all.heard(&format!("second@{MAIL}aaaa0"), 2, 7, now().moment);
-    all.heard("celery@mail-x-6d5f7c9b8-aaaaa", 5, 5, now().moment);
-    all.heard("celery@mail", 5, 5, now().moment);
-    all.heard("celery@laptop", 5, 5, now().moment);
-    all.heard(&node(9), 5, 5, now().moment.saturating_sub(Duration::from_secs(13)));
+    all.heard(&format!("second@{MAIL}aaaa0"), 2, 7, EVERY, now().moment);
+    all.heard("celery@mail-x-6d5f7c9b8-aaaaa", 5, 5, EVERY, now().moment);
+    all.heard("celery@mail", 5, 5, EVERY, now().moment);
+    all.heard("celery@laptop", 5, 5, EVERY, now().moment);
+    all.heard(
+        &node(9),
+        5,
+        5,
+        EVERY,
+        now().moment.saturating_sub(Duration::from_secs(13)),
+    );
     // Of what they took on only what was seen counts.
-    all.heard(&node(0), 1, 104, now().moment);
-    let own = Own::among(&all, "mail", now().moment);
+    all.heard(&node(0), 1, 104, EVERY, now().moment);
+    let own = Own::among(&all, "mail", nobody(), now().moment);
     let tally = own.tally(Work::default());
     let busy: Vec<_> = tally.pods.iter().map(|(pod, work)| (&**pod, work.running)).collect();
     // The last one fell silent: whether it is gone or busy is not known.
@@ -136,7 +158,7 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     assert_eq!(tally.processed, Some(3));
     assert!(tally.workers_heard);
 
-    let nobody = Own::among(&all, "web", now().moment).tally(Work::default());
+    let nobody = Own::among(&all, "web", nobody(), now().moment).tally(Work::default());
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
 }
 
@@ -169,12 +191,17 @@ fn attended(workers: &Workers) -> Tally {
 fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
     let mut all = workers(&[1, 0]);
     let second = format!("second@{MAIL}aaaa0");
-    all.heard(&second, 0, 7, now().moment);
+    all.heard(&second, 0, 7, EVERY, now().moment);
     let ago = |seconds| now().moment - Duration::from_secs(seconds);
     let told = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].told.clone();
     let mut tells = |node: &str, asked, queues: &[&str], tasks: [u32; 3]| {
         assert_eq!(told(&all), None, "{node} has not told everything");
-        all.told_queues(node, &queues.iter().map(|queue| (*queue).to_owned()).collect(), asked);
+        all.told_queues(
+            node,
+            &queues.iter().map(|queue| (*queue).to_owned()).collect(),
+            asked,
+            asked,
+        );
         for (method, tasks) in [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
             .into_iter()
             .zip(tasks)
@@ -184,7 +211,7 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
                 acknowledged: 0,
                 due: None,
             };
-            all.inspected(node, method, answer, asked);
+            all.inspected(node, method, answer, asked, asked);
         }
         told(&all)
     };
@@ -198,9 +225,11 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
         running: 1,
         reserved: 6,
         scheduled: 3,
+        due: None,
+        scheduled_asked: ago(4),
     };
     assert_eq!(tells(&second, ago(2), &["celery"], [0, 4, 0]), Some(both.clone()));
-    all.told_queues(&second, &Default::default(), ago(1));
+    all.told_queues(&second, &Default::default(), ago(1), ago(1));
     let since = told(&all).unwrap();
     assert_eq!(
         (since.stopped_since, since.consumes.len()),
@@ -219,16 +248,19 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
     let mut all = workers(&[0, 0]);
     let second = format!("second@{MAIL}aaaa0");
     let ago = |seconds| now().moment - Duration::from_secs(seconds);
-    all.heard(&second, 1, 7, ago(20));
-    all.told_queues(&node(0), &Default::default(), now().moment);
+    all.heard(&second, 1, 7, EVERY, ago(20));
+    all.told_queues(&node(0), &Default::default(), now().moment, now().moment);
     for method in [Inspect::Active, Inspect::Reserved, Inspect::Scheduled] {
         answers(&mut all, 0, method, 0, 0);
     }
     let first = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].clone();
-    assert_eq!((first(&all).fresh, first(&all).told), (false, None));
+    assert_eq!(first(&all).silent, Some(ago(20)), "whatever the other one says");
     assert!(attended(&all).pods[&format!("{MAIL}aaaa1")].fresh);
     all.left(&second);
-    assert!(first(&all).fresh && first(&all).told.is_some(), "it said goodbye");
+    assert!(
+        first(&all).silent.is_none() && first(&all).told.is_some(),
+        "it said goodbye"
+    );
 }
 
 #[test]
@@ -238,7 +270,7 @@ fn deaf_is_who_beats_without_a_gap_and_answers_nothing() {
         let mut all = Workers::default();
         beats
             .iter()
-            .for_each(|seconds| all.heard(&node(0), 0, 7, ago(*seconds)));
+            .for_each(|seconds| all.heard(&node(0), 0, 7, EVERY, ago(*seconds)));
         if let Some(came) = came {
             all.came(&node(0), ago(came));
         }
@@ -261,89 +293,90 @@ fn refused_remote_control_is_told() {
     let workers = workers(&[0]);
     let reads = celery.reads(&workers, None, now());
     let reply = |read: &Read| match read {
-        Read::Inspect { .. } => Ok(Reply::Refused { right: String::new() }),
+        Read::Inspect { .. } => Ok(Reply::Refused {
+            right: "`write` on the exchange `celery.pidbox`".into(),
+        }),
         _ => Ok(Reply::Depth {
             ready: 0,
             consumers: None,
         }),
     };
     let replies: Vec<_> = reads.iter().map(reply).collect();
-    assert!(
-        celery
-            .tally(&reads, &replies, &workers, None, now())
-            .unwrap()
-            .control_refused
-    );
-    assert!(!attended(&workers).control_refused);
+    let tally = celery.tally(&reads, &replies, &workers, None, now()).unwrap();
+    let right = "`write` on the exchange `celery.pidbox`".into();
+    assert_eq!(tally.control, Control::Refused { right });
+    assert_eq!(attended(&workers).control, Control::Works);
+}
+
+fn has(slots: u32) -> Stats {
+    Stats {
+        slots: Some(slots),
+        ..Stats::default()
+    }
 }
 
 #[test]
 fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
     let mut all = workers(&[0, 0]);
     let second = format!("second@{MAIL}aaaa0");
-    all.heard(&second, 0, 7, now().moment);
-    let slots = |all: &Workers| Own::among(all, "mail", now().moment).tally(Work::default()).slots;
+    all.heard(&second, 0, 7, EVERY, now().moment);
+    let slots = |all: &Workers| {
+        Own::among(all, "mail", nobody(), now().moment)
+            .tally(Work::default())
+            .slots
+    };
     let mut tells = |node: &str, slots: u32| {
         let node = node.to_owned();
-        all.take(&Signal::Slots { node, slots }, now().moment);
+        let (stats, asked) = (has(slots), now().moment);
+        all.take(&Signal::Stats { node, stats, asked }, now().moment);
         all.clone()
     };
     assert_eq!(slots(&tells(&node(0), 2)), None, "one of two nodes in its pod");
     assert_eq!(slots(&tells(&node(1), 9)), Some(9));
     assert_eq!(slots(&tells(&second, 4)), Some(6));
     assert_eq!(
-        slots(&tells("celery@mail-6d5f7c9b8-never", 1)),
-        Some(6),
-        "it never beat"
+        slots(&tells("celery@mail-6d5f7c9b8-mute0", 1)),
+        Some(1),
+        "it does not beat"
     );
+    assert_eq!(slots(&tells("celery@mail-6d5f7c9b8-mute0", 9)), Some(6));
     assert_eq!(slots(&tells(&node(1), 3)), Some(3));
 }
 
 #[test]
-fn each_worker_is_asked_for_its_slots_once_and_again_after_minutes() {
-    let mut all = workers(&[0]);
-    let asks = |all: &Workers, config: CeleryConfig, later: u64| {
+fn each_worker_is_asked_what_it_is_once_and_again_after_minutes() {
+    let asks = |all: &Workers, broker, later: u64| {
         let moment = now().moment + Duration::from_secs(later);
-        let reads = Celery::new(config).reads(all, None, Now { moment, ..now() });
-        let asked = |read: &&Read| {
-            matches!(
-                read,
-                Read::Inspect {
-                    method: Inspect::Stats,
-                    ..
-                }
-            )
-        };
-        reads.iter().filter(asked).count() == 1
+        let reads = Celery::new(config(broker, &["celery"])).reads(all, None, Now { moment, ..now() });
+        let asked = reads.into_iter().filter_map(|read| match read {
+            Read::Inspect {
+                method: Inspect::Stats,
+                mailbox,
+            } => Some(mailbox.nodes),
+            _ => None,
+        });
+        asked.flatten().collect::<Vec<_>>()
     };
     for broker in [BrokerKind::Redis { db: 0 }, BrokerKind::RabbitMq { management: true }] {
-        let mut all = all.clone();
-        let quiet = config(broker, &["celery"]);
-        let config = CeleryConfig {
-            ask_slots: true,
-            ..quiet.clone()
-        };
-        assert!(!asks(&Workers::default(), config.clone(), 0), "nobody is there");
-        assert!(asks(&all, config.clone(), 0));
-        assert!(!asks(&all, quiet, 0), "the pool says it itself");
-        all.told_slots(&node(0), 3, now().moment);
-        assert!(!asks(&all, config.clone(), 1));
-        all.heard(&node(1), 0, 0, now().moment);
-        assert!(asks(&all, config, 1), "a new one");
+        let mut all = workers(&[0]);
+        assert_eq!(asks(&Workers::default(), broker, 0), [""; 0], "nobody is there");
+        assert_eq!(asks(&all, broker, 0), [node(0)]);
+        all.told_stats(&node(0), &has(3), now().moment, now().moment);
+        assert_eq!(asks(&all, broker, 1), [""; 0]);
+        all.heard(&node(1), 0, 0, EVERY, now().moment);
+        assert_eq!(asks(&all, broker, 1), [node(1)], "a new one");
     }
-    all.told_slots(&node(0), 3, now().moment);
+    let mut all = workers(&[0]);
+    all.told_stats(&node(0), &has(3), now().moment, now().moment);
     beats_on(&mut all, 0, 301);
-    let config = CeleryConfig {
-        ask_slots: true,
-        ..config(BrokerKind::Redis { db: 0 }, &["celery"])
-    };
-    assert!(!asks(&all, config.clone(), 300) && asks(&all, config, 301));
+    let redis = BrokerKind::Redis { db: 0 };
+    assert_eq!((asks(&all, redis, 300).len(), asks(&all, redis, 301).len()), (0, 1));
 }
 
 #[test]
 fn the_way_of_acknowledging_is_learned_from_answers_with_tasks() {
     let mut all = workers(&[4, 4]);
-    let early = |all: &Workers, unacked| Own::among(all, "mail", now().moment).running_acknowledged(unacked);
+    let early = |all: &Workers, unacked| Own::among(all, "mail", nobody(), now().moment).running_acknowledged(unacked);
     assert_eq!(early(&all, 100), 8, "unknown: all on top");
     answers(&mut all, 0, Inspect::Active, 4, 0);
     assert_eq!(early(&all, 100), 0, "late, and the other worker is as this one");
@@ -360,7 +393,9 @@ fn the_way_of_acknowledging_is_learned_from_answers_with_tasks() {
 fn a_busy_worker_is_asked_now_and_then_while_it_matters() {
     let unclear = |all: &Workers, last: Option<&Tally>, later: u64| {
         let moment = now().moment + Duration::from_secs(later);
-        Own::among(all, "mail", moment).acknowledging_unclear(last)
+        !Own::among(all, "mail", nobody(), moment)
+            .acknowledging_unclear(last)
+            .is_empty()
     };
     let tally = |in_flight, running| Tally {
         work: Work {

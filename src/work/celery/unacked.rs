@@ -44,6 +44,16 @@ pub(super) struct Binding {
 }
 
 /// Members of `_kombu.binding.<exchange>`: routing key, regular expression (topic exchanges only), queue.
+/// The separator by which a binding of a queue to its exchange is joined, where the queue's name is known: it stands twice
+/// between a routing key and the queue (the pattern between them is empty for a direct exchange). `None`: it cannot be told.
+pub(super) fn separator_of(member: &str, queue: &str) -> Option<String> {
+    let joined = member.strip_suffix(queue)?;
+    // The routing key of a queue that Celery makes by itself is its name.
+    let twice = joined.strip_prefix(queue)?;
+    let (first, second) = twice.split_at_checked(twice.len() / 2)?;
+    (!first.is_empty() && first == second).then(|| first.to_owned())
+}
+
 pub(super) fn bindings(members: &[String], separator: &str) -> Vec<Binding> {
     let parse = |member: &String| {
         let mut parts = member.split(separator);

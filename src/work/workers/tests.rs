@@ -2,6 +2,9 @@ use super::*;
 
 const NODE: &str = "celery@mail-6d5f7c9b8-aaaa0";
 
+/// Workers beat every 2 s.
+const EVERY: Duration = Duration::from_secs(2);
+
 fn at(seconds: u64) -> Moment {
     Duration::from_secs(seconds)
 }
@@ -13,7 +16,7 @@ fn queues(names: &[&str]) -> BTreeSet<String> {
 /// A worker that beat at 100 s, after 7 tasks.
 fn one() -> Workers {
     let mut workers = Workers::default();
-    workers.heard(NODE, 0, 7, at(100));
+    workers.heard(NODE, 0, 7, EVERY, at(100));
     workers
 }
 
@@ -33,7 +36,7 @@ fn a_worker_has_stopped_since_the_first_of_an_unbroken_row_of_answers() {
     let mut workers = one();
     let stopped = |workers: &Workers| worker(workers).stopped_since;
     let mut tell = |names: &[&str], asked| {
-        workers.told_queues(NODE, &queues(names), at(asked));
+        workers.told_queues(NODE, &queues(names), at(asked), at(asked));
         workers.clone()
     };
     assert_eq!(stopped(&tell(&["mail"], 100)), None);
@@ -47,10 +50,10 @@ fn a_worker_has_stopped_since_the_first_of_an_unbroken_row_of_answers() {
 #[test]
 fn an_older_answer_does_not_replace_a_newer_one() {
     let mut workers = one();
-    workers.inspected(NODE, Inspect::Reserved, tasks(0), at(104));
-    workers.inspected(NODE, Inspect::Reserved, tasks(3), at(102));
-    workers.told_queues(NODE, &queues(&["mail"]), at(104));
-    workers.told_queues(NODE, &queues(&[]), at(102));
+    workers.inspected(NODE, Inspect::Reserved, tasks(0), at(104), at(104));
+    workers.inspected(NODE, Inspect::Reserved, tasks(3), at(102), at(102));
+    workers.told_queues(NODE, &queues(&["mail"]), at(104), at(104));
+    workers.told_queues(NODE, &queues(&[]), at(102), at(102));
     let worker = worker(&workers);
     assert_eq!(worker.inspections.get(&Inspect::Reserved), Some(&(at(104), tasks(0))));
     assert_eq!(worker.queues, Some((at(104), queues(&["mail"]))));
@@ -58,26 +61,26 @@ fn an_older_answer_does_not_replace_a_newer_one() {
 
 #[test]
 fn what_was_answered_is_void_once_a_worker_begins_anew() {
-    let restarted = |workers: &mut Workers| workers.heard(NODE, 0, 2, at(105));
+    let restarted = |workers: &mut Workers| workers.heard(NODE, 0, 2, EVERY, at(105));
     let connected_again = |workers: &mut Workers| {
-        workers.heard(NODE, 0, 7, at(105));
+        workers.heard(NODE, 0, 7, EVERY, at(105));
         let node = NODE.to_owned();
         workers.take(&Signal::Online { node }, at(105));
     };
     for begins in [restarted as fn(&mut Workers), connected_again] {
         let mut workers = one();
-        workers.told_queues(NODE, &queues(&[]), at(102));
-        workers.inspected(NODE, Inspect::Active, tasks(0), at(102));
+        workers.told_queues(NODE, &queues(&[]), at(102), at(102));
+        workers.inspected(NODE, Inspect::Active, tasks(0), at(102), at(102));
         begins(&mut workers);
         let after = worker(&workers);
         assert_eq!((&after.queues, after.stopped_since), (&None, None));
         assert!(after.inspections.is_empty());
         // The answers to what was asked before arrive still.
-        workers.told_queues(NODE, &queues(&[]), at(104));
-        workers.inspected(NODE, Inspect::Active, tasks(0), at(104));
+        workers.told_queues(NODE, &queues(&[]), at(104), at(104));
+        workers.inspected(NODE, Inspect::Active, tasks(0), at(104), at(104));
         assert_eq!(worker(&workers).stopped_since, None);
         assert!(worker(&workers).inspections.is_empty());
-        workers.told_queues(NODE, &queues(&[]), at(106));
+        workers.told_queues(NODE, &queues(&[]), at(106), at(106));
         assert_eq!(worker(&workers).stopped_since, Some(at(106)));
     }
 }
@@ -87,7 +90,7 @@ fn a_worker_is_idle_since_its_first_beat_without_a_task() {
     let mut workers = one();
     let idle = |workers: &Workers| worker(workers).idle_since;
     let mut beats = |active, processed, seconds| {
-        workers.heard(NODE, active, processed, at(seconds));
+        workers.heard(NODE, active, processed, EVERY, at(seconds));
         workers.clone()
     };
     assert_eq!(idle(&beats(0, 7, 102)), Some(at(100)));
@@ -106,16 +109,89 @@ fn a_worker_is_idle_since_its_first_beat_without_a_task() {
 }
 
 #[test]
-fn nobody_was_asked_later_than_now_and_strangers_are_not_remembered() {
+fn nobody_was_asked_later_than_now_and_those_that_do_not_beat_are_known_by_their_answers() {
     let mut workers = one();
     let node = NODE.to_owned();
     let (queues, asked) = (queues(&[]), at(9_999));
     workers.take(&Signal::Queues { node, queues, asked }, at(103));
     assert_eq!(worker(&workers).stopped_since, Some(at(103)));
-    workers.told_queues("celery@stranger", &BTreeSet::new(), at(103));
-    workers.inspected("celery@stranger", Inspect::Active, tasks(1), at(103));
     workers.came("celery@stranger", at(103));
-    assert_eq!(workers.live(at(103)).count(), 1);
+    workers.left("celery@stranger");
+    assert_eq!(workers.live(at(103)).count(), 1, "a greeting alone is nothing");
+    workers.inspected("celery@silent", Inspect::Active, tasks(1), at(103), at(104));
+    let silent = |workers: &Workers, now| {
+        workers
+            .live(at(now))
+            .any(|(node, worker)| node == "celery@silent" && worker.active == 1)
+    };
+    assert!(silent(&workers, 118) && !silent(&workers, 119));
+    let before = |workers: &Workers| {
+        workers
+            .all()
+            .find(|(node, _)| *node == "celery@silent")
+            .unwrap()
+            .1
+            .clone()
+    };
+    assert!(!before(&workers).beats(at(104)) && before(&workers).is_fresh(at(104)));
+    workers.take(
+        &Signal::Pong {
+            node: "celery@there".into(),
+            asked: at(105),
+        },
+        at(106),
+    );
+    assert!(
+        workers
+            .live(at(106))
+            .any(|(node, worker)| node == "celery@there" && !worker.is_fresh(at(106)))
+    );
+}
+
+#[test]
+fn what_a_silent_worker_has_taken_on_is_told_by_its_counters() {
+    let mut workers = Workers::default();
+    let told = |processed| Stats {
+        processed: Some(processed),
+        ..Stats::default()
+    };
+    let taken = |workers: &Workers| workers.all().next().unwrap().1.taken;
+    workers.told_stats(NODE, &told(40), at(100), at(100));
+    assert_eq!(taken(&workers), 0, "before it was known");
+    workers.told_stats(NODE, &told(43), at(105), at(105));
+    assert_eq!(taken(&workers), 3);
+    workers.inspected(NODE, Inspect::Active, tasks(0), at(106), at(106));
+    assert_eq!(taken(&workers), 3);
+    workers.told_stats(NODE, &told(1), at(107), at(107));
+    assert_eq!(taken(&workers), 4, "a new process");
+}
+
+#[test]
+fn nobody_answers_one_question_twice() {
+    let mut workers = one();
+    for asked in [101, 102] {
+        workers.inspected(NODE, Inspect::Active, tasks(0), at(asked), at(103));
+    }
+    assert!(!worker(&workers).is_doubled(at(103)));
+    workers.inspected(NODE, Inspect::Active, tasks(1), at(102), at(103));
+    assert!(worker(&workers).is_doubled(at(103)), "another worker of that name");
+    assert_eq!(worker(&workers).inspections[&Inspect::Active].1.tasks, 1);
+}
+
+#[test]
+fn a_slow_heartbeat_is_no_silence() {
+    let mut workers = Workers::default();
+    let minute = Duration::from_secs(60);
+    workers.heard(NODE, 1, 7, minute, at(100));
+    let state = |workers: &Workers, now| {
+        let worker = workers.all().next().unwrap().1;
+        (worker.is_live(at(now)), worker.is_fresh(at(now)))
+    };
+    assert_eq!(state(&workers, 220), (true, true));
+    assert_eq!(state(&workers, 280), (true, false));
+    assert_eq!(state(&workers, 281), (false, false));
+    workers.heard(NODE, 1, 7, Duration::from_secs(9_999_999), at(300));
+    assert_eq!(state(&workers, 1201), (false, false), "nobody beats so seldom");
 }
 
 fn silent(workers: &Workers, host_prefix: &str, now: Moment) -> usize {
@@ -128,18 +204,23 @@ fn silent(workers: &Workers, host_prefix: &str, now: Moment) -> usize {
 #[test]
 fn one_that_falls_silent_is_remembered_for_a_day_and_begins_anew_when_it_is_back() {
     let mut workers = one();
-    workers.heard(NODE, 0, 9, at(101));
-    workers.told_queues(NODE, &queues(&[]), at(101));
+    workers.heard(NODE, 0, 9, EVERY, at(101));
+    workers.told_queues(NODE, &queues(&[]), at(101), at(101));
     let both = |workers: &Workers, now| (workers.live(now).count(), silent(workers, "mail-", now));
     assert_eq!(both(&workers, at(113)), (1, 0));
-    for (now, expected) in [(114, (0, 1)), (101 + 86_400, (0, 1)), (102 + 86_400, (0, 0))] {
+    for (now, expected) in [
+        (116, (1, 0)),
+        (117, (0, 1)),
+        (101 + 86_400, (0, 1)),
+        (102 + 86_400, (0, 0)),
+    ] {
         workers.prune(at(now));
         assert_eq!(both(&workers, at(now)), expected, "{now}");
     }
     let mut workers = one();
-    workers.heard(NODE, 0, 9, at(101));
-    workers.told_queues(NODE, &queues(&[]), at(101));
-    workers.heard(NODE, 0, 30, at(200));
+    workers.heard(NODE, 0, 9, EVERY, at(101));
+    workers.told_queues(NODE, &queues(&[]), at(101), at(101));
+    workers.heard(NODE, 0, 30, EVERY, at(200));
     let back = workers.live(at(200)).next().unwrap().1;
     assert_eq!((back.taken, back.idle_since, &back.queues), (0, Some(at(200)), &None));
     workers.left(NODE);
@@ -150,9 +231,9 @@ fn one_that_falls_silent_is_remembered_for_a_day_and_begins_anew_when_it_is_back
 fn of_very_many_the_silent_are_forgotten_first() {
     let mut workers = Workers::default();
     for number in 0..=MAX_NODES / 2 {
-        workers.heard(&format!("celery@mail-{number}"), 0, 0, at(100));
+        workers.heard(&format!("celery@mail-{number}"), 0, 0, EVERY, at(100));
     }
-    workers.heard(NODE, 0, 0, at(120));
+    workers.heard(NODE, 0, 0, EVERY, at(120));
     workers.prune(at(120));
     assert_eq!((workers.live(at(120)).count(), silent(&workers, "", at(120))), (1, 0));
 }

@@ -45,6 +45,7 @@ enum Letter {
 /// A pod with one worker.
 struct Body {
     pod: Pod,
+    kind: Kind,
     /// Its deletion cost, as the ReplicaSet controller sees it: a moment later.
     seen: Option<i32>,
     fetches: bool,
@@ -87,9 +88,26 @@ fn framework() -> Celery {
     Celery::new(CeleryConfig {
         broker: BrokerKind::RabbitMq { management: false },
         target: "mail".into(),
-        ask_slots: false,
         ..CeleryConfig::default()
     })
+}
+
+fn clocks(moment: Moment) -> Now {
+    Now {
+        wall: Timestamp::UNIX_EPOCH + moment,
+        moment,
+    }
+}
+
+/// How a worker makes itself known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// It beats and answers.
+    Beats,
+    /// It answers, and does not beat.
+    Answers,
+    /// Neither.
+    Mute,
 }
 
 impl World {
@@ -121,10 +139,17 @@ impl World {
             let pod = Pod {
                 name: format!("mail-6d5f7c9b8-{:05}", self.born),
                 readiness: Readiness::Ready,
+                replica_set: "mail-6d5f7c9b8".into(),
+                template_hash: "6d5f7c9b8".into(),
                 ..Pod::default()
             };
             self.bodies.push(Body {
                 pod,
+                kind: match self.dice.below(12) {
+                    0 => Kind::Mute,
+                    1..4 => Kind::Answers,
+                    _ => Kind::Beats,
+                },
                 seen: None,
                 fetches: true,
                 running: Vec::new(),
@@ -156,7 +181,7 @@ impl World {
             let due: Vec<_> = body.post.iter().filter(|(at, _)| *at <= now).cloned().collect();
             body.post.retain(|(at, _)| *at > now);
             let node = body.node();
-            for (_, letter) in due {
+            for (_, letter) in due.into_iter().filter(|_| body.kind != Kind::Mute) {
                 let tasks = match letter {
                     Letter::Order(Order::CancelConsumer(_)) => {
                         body.fetches = false;
@@ -174,6 +199,12 @@ impl World {
                     }
                     Letter::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
                     Letter::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
+                    Letter::Question(Inspect::Ping, asked) => {
+                        let node = node.clone();
+                        self.signals.push((now + TICK, Signal::Pong { node, asked }));
+                        continue;
+                    }
+                    Letter::Question(Inspect::Stats, _) => continue,
                     Letter::Question(method, asked) => (method, asked, 0),
                 };
                 let (method, asked, tasks) = tasks;
@@ -201,7 +232,7 @@ impl World {
                 body.processed += 1;
                 body.running.push(now + TICK * (1 + self.dice.below(60) as u32));
             }
-            if beat {
+            if beat && body.kind == Kind::Beats {
                 let (node, active, processed) = (body.node(), body.running.len() as u32, body.processed);
                 self.signals.push((
                     now,
@@ -209,6 +240,7 @@ impl World {
                         node,
                         active,
                         processed,
+                        interval: TICK * 4,
                     },
                 ));
             }
@@ -224,10 +256,7 @@ impl World {
         self.signals = later;
         let there: Vec<_> = there;
         there.iter().for_each(|(_, signal)| self.heard.take(signal, now));
-        let clocks = Now {
-            wall: jiff::Timestamp::UNIX_EPOCH,
-            moment: now,
-        };
+        let clocks = clocks(now);
         let reads = self.celery.reads(&self.heard, None, clocks);
         let (lost, late) = (!self.calm && self.dice.once_in(8), self.dice.below(3) as u32);
         for read in reads.iter().filter(|_| !lost) {
@@ -276,18 +305,15 @@ impl World {
         let pods: Vec<_> = self.bodies.iter().map(|body| body.pod.clone()).collect();
         let plan = plan(&Look {
             pool: "mail",
+            deployment: "mail",
             pods: &pods,
             work: &tally.pods,
             attention: &self.attention,
-            means: if tally.pods.is_empty() {
-                Means::Nothing
-            } else {
-                Means::RemoteControl
-            },
+            means: Means::RemoteControl,
             from,
             to,
             graceful: None,
-            now: self.now,
+            now: clocks(self.now),
             fresh: Duration::from_secs(3),
         });
         for mark in &plan.marks {
@@ -375,6 +401,7 @@ proptest! {
             world.reconcile();
             world.work();
         }
-        prop_assert_eq!(world.bodies.len(), 0);
+        // But for those of whom nobody knows anything.
+        prop_assert!(world.bodies.iter().all(|body| body.kind == Kind::Mute));
     }
 }

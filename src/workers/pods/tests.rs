@@ -70,10 +70,10 @@ async fn all_pages_are_read_and_reduced() {
         )
     });
     let pods = list(&client, "shop", "app=mail", now()).await.unwrap();
-    let pod = |name: &str, readiness, terminating, cost| Pod {
+    let pod = |name: &str, readiness, terminating: bool, cost| Pod {
         name: name.into(),
         readiness,
-        terminating,
+        killed_at: terminating.then(now),
         cost,
         ..Pod::default()
     };
@@ -99,7 +99,7 @@ async fn all_pages_are_read_and_reduced() {
 async fn what_stands_on_a_pod_is_read() {
     let (client, _) = server(|_, _| {
         let drain = r#"{"pool":"mail","queues":["celery"],"cost":5,"empty":true,"of a later version":1}"#;
-        let owners = json!([{"kind": "Node", "uid": "n"}, {"kind": "ReplicaSet", "uid": "u", "controller": true}]);
+        let owners = json!([{"kind": "Node", "uid": "n"}, {"kind": "ReplicaSet", "name": "mail-6d5f7c9b8", "uid": "u", "controller": true}]);
         let runs = |at: &str| json!([{"state": {"running": {"startedAt": at}}}]);
         let items = json!([
             {"metadata": {"name": "a", "labels": {DRAINING: "true"}, "annotations": {DRAIN: drain}, "ownerReferences": owners},
@@ -124,6 +124,8 @@ async fn what_stands_on_a_pod_is_read() {
         name: "a".into(),
         readiness: Readiness::Booting,
         owner: "u".into(),
+        replica_set: "mail-6d5f7c9b8".into(),
+        began: Some(now()),
         grace: Duration::from_secs(30),
         drain: Some(drain),
         ..Pod::default()

@@ -3,19 +3,30 @@ mod order;
 
 use std::{sync::LazyLock, time::Duration};
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::{
-    work::{Tally, Told},
+    work::{Control, Now, Tally, Told},
     workers::pod::{Drain, Readiness},
 };
 
 const NOW: Moment = Duration::from_secs(1000);
+
+fn now() -> Now {
+    Now {
+        wall: Timestamp::UNIX_EPOCH + NOW,
+        moment: NOW,
+    }
+}
 
 /// A ready pod without a cost.
 fn pod(name: &str) -> Pod {
     Pod {
         name: name.into(),
         readiness: Readiness::Ready,
+        replica_set: "mail-6d5f7c9b8".into(),
+        template_hash: "6d5f7c9b8".into(),
         ..Pod::default()
     }
 }
@@ -44,6 +55,7 @@ fn marked(name: &str) -> Pod {
 fn beats(running: u32) -> PodWork {
     PodWork {
         running,
+        live: true,
         fresh: true,
         idle_since: (running == 0).then_some(NOW - Duration::from_secs(10)),
         ..PodWork::default()
@@ -58,6 +70,7 @@ fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodWork 
             consumes: queue.into_iter().collect(),
             stopped_since,
             asked: NOW - Duration::from_millis(500),
+            scheduled_asked: NOW - Duration::from_millis(500),
             running,
             reserved,
             ..Told::default()
@@ -94,14 +107,15 @@ fn work<const N: usize>(all: [(&str, PodWork); N]) -> Work {
 fn look<'a>(pods: &'a [Pod], work: &'a Work, means: Means, to: u32) -> Look<'a> {
     Look {
         pool: "mail",
+        deployment: "mail",
         pods,
         work,
         attention: cared(),
         means,
-        from: u32::try_from(pods.iter().filter(|pod| !pod.terminating).count()).unwrap(),
+        from: u32::try_from(pods.iter().filter(|pod| !pod.is_terminating()).count()).unwrap(),
         to,
         graceful: None,
-        now: NOW,
+        now: now(),
         fresh: Duration::from_secs(3),
     }
 }
@@ -240,6 +254,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
         left_alone,
         Plan {
             allowed: 1,
+            own: ["a".to_owned()].into(),
             ..Plan::default()
         }
     );
@@ -289,13 +304,20 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
 
 #[test]
 fn silence_is_not_idleness() {
-    let silent = PodWork::default();
+    // It was heard ten seconds ago.
+    let silent = PodWork {
+        silent: Some(NOW - Duration::from_secs(10)),
+        ..PodWork::default()
+    };
     for (seen, readiness, may_go) in [
         (Some(silent.clone()), Readiness::Ready, false),
-        (Some(silent), Readiness::NotReady, false),
+        (Some(silent.clone()), Readiness::NotReady, false),
+        (Some(silent.clone()), Readiness::Down, true),
+        (Some(silent), Readiness::Pending, true),
+        (Some(beats(0)), Readiness::Ready, false),
         (None, Readiness::Ready, false),
         (None, Readiness::Booting, false),
-        (None, Readiness::NotReady, true),
+        (None, Readiness::NotReady, false),
         (None, Readiness::Down, true),
         (None, Readiness::Creating, false),
         (None, Readiness::Pending, true),
@@ -350,7 +372,7 @@ fn nothing_goes_while_pods_of_two_templates_are_there() {
 #[test]
 fn a_pod_that_is_being_deleted_is_no_replica() {
     let leaving = Pod {
-        terminating: true,
+        killed_at: Some(Timestamp::UNIX_EPOCH),
         ..marked("a")
     };
     let plan = planned(
@@ -362,6 +384,7 @@ fn a_pod_that_is_being_deleted_is_no_replica() {
         plan,
         Plan {
             allowed: 1,
+            own: ["b".to_owned()].into(),
             ..Plan::default()
         }
     );

@@ -28,6 +28,7 @@ fn heard(node: &str) -> Signal {
         node: node.to_owned(),
         active: 2,
         processed: 7,
+        interval: Duration::from_secs(0),
     }
 }
 

@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    work::PodWork,
-    workers::{Plan, WaitsFor},
-};
+use crate::workers::{Plan, WaitsFor};
 
 fn plan(waits_for: WaitsFor) -> Plan {
     Plan {
@@ -58,23 +55,10 @@ fn the_sentence_says_what_the_pods_that_are_to_go_still_do() {
 }
 
 #[test]
-fn conditions_say_when_workers_cannot_be_emptied_and_who_else_writes_costs() {
+fn a_condition_says_who_else_writes_costs() {
     let decision = decision(Rule::Backlog);
     let quiet = tally();
-    let mut deaf = tally();
-    let pod = PodWork {
-        deaf: true,
-        ..PodWork::default()
-    };
-    deaf.pods.insert("mail-1-a".into(), pod);
     let of = |facts: &Facts| line(&status(facts, None));
-    assert!(!of(&working(&quiet, &decision)).contains("Drain"));
-    let refused = Facts {
-        refused: true,
-        ..working(&quiet, &decision)
-    };
-    assert!(of(&refused).contains("DrainAvailable=False/RemoteControlRefused"));
-    assert!(of(&working(&deaf, &decision)).contains("DrainAvailable=False/WorkersDoNotAnswer"));
     let fought = Facts {
         cost_conflict: Some("mail-1-a"),
         ..working(&quiet, &decision)

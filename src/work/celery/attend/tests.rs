@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::{
     super::{
         BrokerKind,
-        tests::{MAIL, config, node, now, workers},
+        tests::{EVERY, MAIL, config, nobody, node, now, workers},
     },
     *,
 };
@@ -25,17 +25,22 @@ fn cared(stance: Stance) -> Care {
 /// What the pool `mail` asks and tells of these workers: orders with their nodes, and the nodes that are asked.
 fn said(workers: &Workers, attention: &[(&str, Stance)]) -> (Vec<(Order, Vec<String>)>, Vec<String>) {
     let config = config(BrokerKind::Redis { db: 0 }, &["celery"]);
-    let own = Own::among(workers, &config.target, now().moment);
+    let own = Own::among(workers, &config.target, nobody(), now().moment);
     let attention = attention
         .iter()
         .map(|(pod, stance)| ((*pod).to_owned(), cared(stance.clone())));
     let (mut orders, mut asked, mut methods) = (Vec::new(), Vec::new(), Vec::new());
-    for read in reads(&config, &own, &attention.collect()) {
+    let (attention, mut asking) = (attention.collect(), Asking::default());
+    for read in reads(&config, &own, &attention, &BTreeMap::new(), &mut asking, now()) {
         match read {
             Read::Tell { order, mailbox } => {
                 assert!(methods.is_empty(), "orders come before the questions");
                 orders.push((order, mailbox.nodes));
             }
+            // Everybody is asked who is there.
+            Read::Inspect {
+                method: Inspect::Ping, ..
+            } => {}
             Read::Inspect { method, mailbox } => {
                 methods.push(method);
                 asked = mailbox.nodes;
@@ -43,7 +48,10 @@ fn said(workers: &Workers, attention: &[(&str, Stance)]) -> (Vec<(Order, Vec<Str
             other => panic!("{other:?}"),
         }
     }
-    assert!(methods.is_empty() || methods == QUESTIONS, "{methods:?}");
+    assert!(
+        methods.is_empty() || methods[0] == Inspect::Scheduled && methods[1..] == QUESTIONS,
+        "{methods:?}"
+    );
     (orders, asked)
 }
 
@@ -71,8 +79,8 @@ fn a_watched_pod_is_asked_and_told_nothing() {
 #[test]
 fn a_stop_is_repeated_until_each_queue_is_seen_to_be_left() {
     let mut workers = workers(&[0, 0, 0]);
-    workers.told_queues(&node(1), &queues(&["celery", "other"]), now().moment);
-    workers.told_queues(&node(2), &queues(&[]), now().moment);
+    workers.told_queues(&node(1), &queues(&["celery", "other"]), now().moment, now().moment);
+    workers.told_queues(&node(2), &queues(&[]), now().moment, now().moment);
     let stop = Stance::Stop(queues(&["celery", "bulk"]));
     let all = PODS.map(|pod| (pod, stop.clone()));
     // The first has not said from which queues it fetches, the last from none.
@@ -83,27 +91,27 @@ fn a_stop_is_repeated_until_each_queue_is_seen_to_be_left() {
     for _ in 0..2 {
         assert_eq!(said(&workers, &all), (told.clone(), vec![node(0), node(1), node(2)]));
     }
-    workers.told_queues(&node(0), &queues(&["bulk"]), now().moment);
-    workers.told_queues(&node(1), &queues(&["other"]), now().moment);
+    workers.told_queues(&node(0), &queues(&["bulk"]), now().moment, now().moment);
+    workers.told_queues(&node(1), &queues(&["other"]), now().moment, now().moment);
     let (orders, asked) = said(&workers, &all);
     assert_eq!(orders, [(cancel("bulk"), vec![node(0)])]);
     assert_eq!(asked.len(), 3, "the answers are still wanted");
     // It comes back fetching.
-    workers.told_queues(&node(2), &queues(&["celery"]), now().moment);
+    workers.told_queues(&node(2), &queues(&["celery"]), now().moment, now().moment);
     assert!(said(&workers, &all).0.contains(&(cancel("celery"), vec![node(2)])));
 }
 
 #[test]
 fn a_pod_that_is_to_fetch_again_is_told_until_it_does() {
     let mut workers = workers(&[0, 0]);
-    workers.told_queues(&node(1), &queues(&["celery"]), now().moment);
+    workers.told_queues(&node(1), &queues(&["celery"]), now().moment, now().moment);
     let resume = Stance::Resume(queues(&["bulk", "celery"]));
     let all = [(PODS[0], resume.clone()), (PODS[1], resume)];
     let both = vec![node(0), node(1)];
     let told = vec![(add("bulk"), both.clone()), (add("celery"), vec![node(0)])];
     assert_eq!(said(&workers, &all), (told, both.clone()));
     for node in &both {
-        workers.told_queues(node, &queues(&["bulk", "celery"]), now().moment);
+        workers.told_queues(node, &queues(&["bulk", "celery"]), now().moment, now().moment);
     }
     assert_eq!(said(&workers, &all), (vec![], both));
 }
@@ -112,7 +120,7 @@ fn a_pod_that_is_to_fetch_again_is_told_until_it_does() {
 fn all_nodes_of_a_pod_are_told_and_each_pod_its_own() {
     let mut workers = workers(&[0, 0]);
     let second = format!("second@{MAIL}aaaa0");
-    workers.heard(&second, 0, 7, now().moment);
+    workers.heard(&second, 0, 7, EVERY, now().moment);
     let attention = [
         (PODS[0], Stance::Stop(queues(&["celery"]))),
         (PODS[1], Stance::Resume(queues(&["celery"]))),

@@ -24,9 +24,10 @@ fn a_request_is_what_celery_sends() {
         "celery",
         ASKED,
     ));
-    let truth = json!({"method": "active", "arguments": {}, "destination": null, "pattern": null, "matcher": null,
-        "ticket": "active.5000", "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "twp-1234"}});
+    let truth = json!({"method": "active", "arguments": {"safe": true}, "destination": null, "pattern": null, "matcher": null,
+        "ticket": body["ticket"], "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "twp-1234"}});
     assert_eq!(body, truth);
+    assert!(body["ticket"].as_str().unwrap().starts_with("active.5000."));
 
     let envelope = parse(&request(
         Inspect::Active,
@@ -155,7 +156,14 @@ fn the_answer_to_stats_becomes_slots() {
     let node = "w1@vm".to_owned();
     assert_eq!(
         answer(&on_redis(stats, "stats.5000"), None, Wire::Kombu),
-        [Signal::Slots { node, slots: 3 }]
+        [Signal::Stats {
+            node,
+            stats: crate::work::Stats {
+                slots: Some(3),
+                ..crate::work::Stats::default()
+            },
+            asked: ASKED
+        }]
     );
     assert_eq!(answer(stats.as_bytes(), Some("active.5000"), Wire::Plain), vec![]);
     assert_eq!(answer(ACTIVE.as_bytes(), Some("stats.5000"), Wire::Plain), vec![]);
@@ -267,4 +275,55 @@ fn a_separator_is_found_in_the_bindings_of_workers() {
     ] {
         assert_eq!(separator_of(member, "celery").as_deref(), separator, "{member:?}");
     }
+}
+
+#[test]
+fn questions_of_one_moment_have_tickets_of_their_own() {
+    let ticket = |nodes: &[&str]| {
+        let nodes: Vec<_> = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let body = parse(&request(
+            Inspect::Active,
+            &nodes,
+            &reply_to(),
+            Wire::Plain,
+            "celery",
+            ASKED,
+        ));
+        body["ticket"].as_str().unwrap().to_owned()
+    };
+    let asked = |ticket: &str| match answer(ACTIVE.as_bytes(), Some(ticket), Wire::Plain).as_slice() {
+        [Signal::Inspected { asked, .. }] => *asked,
+        other => panic!("{other:?}"),
+    };
+    let (all, one) = (ticket(&[]), ticket(&["w1@vm"]));
+    assert_ne!(asked(&all), asked(&one));
+    assert_eq!(asked(&one), asked(&ticket(&["w1@vm"])));
+    for ticket in [all, one] {
+        assert_eq!(asked(&ticket).as_millis(), ASKED.as_millis());
+    }
+}
+
+#[test]
+fn a_pong_says_who_is_there_and_a_list_of_too_many_queues_nothing() {
+    let pong = answer(br#"{"w1@vm":{"ok":"pong"}}"#, Some("ping.5000"), Wire::Plain);
+    assert_eq!(
+        pong,
+        [Signal::Pong {
+            node: "w1@vm".into(),
+            asked: ASKED
+        }]
+    );
+    let queues = |names: usize, length: usize| {
+        let list: Vec<_> = (0..names).map(|n| json!({"name": format!("{n:0length$}")})).collect();
+        answer(
+            json!({"w1@vm": list}).to_string().as_bytes(),
+            Some("active_queues.5000"),
+            Wire::Plain,
+        )
+        .len()
+    };
+    assert_eq!(
+        (queues(1000, 9), queues(1001, 9), queues(1, 255), queues(1, 256)),
+        (1, 0, 1, 0)
+    );
 }

@@ -17,6 +17,7 @@ fn heartbeat(active: u32, processed: u64) -> Vec<Signal> {
         node,
         active,
         processed,
+        interval: std::time::Duration::from_secs(2),
     }]
 }
 

@@ -23,7 +23,7 @@ fn sample(depth: Answer, totals: Option<Answer>, workers: &Workers) -> Result<Ta
     let broker = BrokerKind::RabbitMq {
         management: totals.is_some(),
     };
-    let celery = Celery::new(config(broker, &["celery"]));
+    let mut celery = Celery::new(config(broker, &["celery"]));
     let reads = celery.reads(workers, None, now());
     let replies: Vec<_> = reads
         .iter()
@@ -96,14 +96,14 @@ fn countdowns_in_a_workers_memory() {
     // Old answers are not counted.
     let mut later = Workers::default();
     let before = now().moment.saturating_sub(std::time::Duration::from_secs(31));
-    later.heard(&node(0), 0, 0, before);
+    later.heard(&node(0), 0, 0, EVERY, before);
     let answer = crate::work::Inspection {
         tasks: 30,
         acknowledged: 0,
         due: None,
     };
-    later.inspected(&node(0), Inspect::Scheduled, answer, before);
-    later.heard(&node(0), 0, 0, now().moment);
+    later.inspected(&node(0), Inspect::Scheduled, answer, before, before);
+    later.heard(&node(0), 0, 0, EVERY, now().moment);
     assert_eq!(count(DEPTH_0, Some(totals(0, 30)), &later), (0, 30, 0, 0));
 }
 
@@ -140,7 +140,7 @@ fn what_may_fail() {
 
 #[test]
 fn a_refused_question_keeps_one_worker() {
-    let celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    let mut celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     let all = workers(&[0]);
     let reads = celery.reads(&all, None, now());
     let replies: Vec<_> = (reads.iter())
@@ -149,7 +149,7 @@ fn a_refused_question_keeps_one_worker() {
             _ => Ok(Reply::Refused { right: String::new() }),
         })
         .collect();
-    let work = |workers: &Workers| celery.tally(&reads, &replies, workers, None, now()).unwrap().work;
+    let mut work = |workers: &Workers| celery.tally(&reads, &replies, workers, None, now()).unwrap().work;
     assert_eq!(work(&all).stay, Some(Stay::Refused));
     assert_eq!(work(&Workers::default()).stay, None, "there is none");
 }
@@ -160,7 +160,8 @@ fn what_an_earlier_process_remembered_counts_from_the_first_sample_on() {
         tasks: 20,
         due: wall(90),
     };
-    let celery = Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"])).remembering(Some(held));
+    let mut celery =
+        Celery::new(config(BrokerKind::RabbitMq { management: false }, &["celery"])).remembering(Some(held));
     let nobody = Workers::default();
     let reads = celery.reads(&nobody, None, now());
     let first = celery.tally(&reads, &[depth(21)], &nobody, None, now()).unwrap();
@@ -178,11 +179,13 @@ fn what_an_earlier_process_remembered_counts_from_the_first_sample_on() {
 }
 
 fn asked(management: bool, workers: &Workers, last: Option<&Tally>) -> Vec<Inspect> {
-    let celery = Celery::new(config(BrokerKind::RabbitMq { management }, &["celery"]));
+    let mut celery = Celery::new(config(BrokerKind::RabbitMq { management }, &["celery"]));
+    // What a worker is, is asked whatever the broker.
+    let traits = [Inspect::Stats, Inspect::ActiveQueues];
     let reads = celery.reads(workers, last, now()).into_iter();
     reads
         .filter_map(|read| match read {
-            Read::Inspect { method, .. } => Some(method),
+            Read::Inspect { method, .. } => Some(method).filter(|method| !traits.contains(method)),
             _ => None,
         })
         .collect()

@@ -106,7 +106,7 @@ fn since_when_the_oldest_task_waits() {
 }
 
 fn sample(config: &CeleryConfig, database: &Database, workers: &Workers, last: Option<&Tally>) -> Tally {
-    let celery = Celery::new(config.clone());
+    let mut celery = Celery::new(config.clone());
     let reads = celery.reads(workers, last, now());
     let replies: Vec<_> = reads.iter().map(|read| database.answer(read)).collect();
     celery.tally(&reads, &replies, workers, last, now()).unwrap()
@@ -244,7 +244,7 @@ fn bindings_of_named_exchanges_are_asked_for_in_the_next_sample() {
 
 #[test]
 fn a_failed_read_is_an_error_or_is_told() {
-    let celery = Celery::new(redis(&["celery"]));
+    let mut celery = Celery::new(redis(&["celery"]));
     let last = Tally {
         exchanges: BTreeSet::from(["tasks".into()]),
         ..Tally::default()
@@ -252,7 +252,17 @@ fn a_failed_read_is_an_error_or_is_told() {
     let all = workers(&[1]);
     let reads = celery.reads(&all, Some(&last), now());
     let good: Vec<_> = reads.iter().map(|read| Database::default().answer(read)).collect();
-    for n in 0..reads.len() {
+    assert_eq!(
+        reads[0],
+        Read::SetMembers {
+            key: "_kombu.binding.celery".into()
+        }
+    );
+    let mut unbound = good.clone();
+    unbound[0] = Err(SampleError::Permission);
+    let tally = celery.tally(&reads, &unbound, &all, None, now()).unwrap();
+    assert_eq!(tally.degraded, None, "the separator is as it comes");
+    for n in 1..reads.len() {
         let mut replies = good.clone();
         replies[n] = Err(SampleError::Permission);
         let tally = celery.tally(&reads, &replies, &all, None, now());
@@ -265,7 +275,7 @@ fn a_failed_read_is_an_error_or_is_told() {
         assert!(tally == Err(SampleError::Protocol) || matches!(reads[n], Read::Inspect { .. } | Read::Tell { .. }));
     }
     assert_eq!(
-        celery.tally(&reads, &good[..2], &all, None, now()),
+        celery.tally(&reads, &good[..3], &all, None, now()),
         Err(SampleError::NotYet)
     );
     assert!(celery.tally(&[], &[], &all, None, now()).is_err());
@@ -274,18 +284,54 @@ fn a_failed_read_is_an_error_or_is_told() {
 #[test]
 fn the_reads_of_a_quiet_pool() {
     let reads = Celery::new(redis(&["a", "b"])).reads(&workers(&[0]), Some(&Tally::default()), now());
-    let keys: Vec<_> = reads
-        .iter()
-        .map(|read| match read {
-            Read::ListCensus { key, .. } => key.clone(),
-            Read::HashCensus { hash, index, .. } => format!("{hash}+{index}"),
-            other => format!("{other:?}"),
-        })
-        .collect();
+    let key = |read: &Read| match read {
+        Read::ListCensus { key, .. } => Some(key.clone()),
+        Read::HashCensus { hash, index, .. } => Some(format!("{hash}+{index}")),
+        // Seldom: the separator, and what the workers are.
+        Read::SetMembers { .. } | Read::Inspect { .. } => None,
+        other => Some(format!("{other:?}")),
+    };
+    let keys: Vec<_> = reads.iter().filter_map(key).collect();
     let steps = |queue: &str| ["", "\u{6}\u{16}3", "\u{6}\u{16}6", "\u{6}\u{16}9"].map(|step| format!("{queue}{step}"));
     let mut truth = [steps("a"), steps("b")].concat();
     truth.push("unacked+unacked_index".into());
     assert_eq!(keys, truth);
+}
+
+#[test]
+fn the_separator_is_the_applications_where_the_pool_does_not_say_it() {
+    let mut database = Database::default().with("celery:3", headed(7, 0, None, None));
+    let counted = |celery: &mut Celery, database: &Database| {
+        let reads = celery.reads(&Workers::default(), None, now());
+        let replies: Vec<_> = reads.iter().map(|read| database.answer(read)).collect();
+        celery
+            .tally(&reads, &replies, &Workers::default(), None, now())
+            .unwrap()
+            .work
+            .ready
+    };
+    let mut celery = Celery::new(redis(&["celery"]));
+    assert_eq!(counted(&mut celery, &database), 0, "nothing shows it");
+    for (member, ready) in [
+        ("celery\u{6}\u{16}\u{6}\u{16}celery", 0),
+        ("celery", 0),
+        ("other::celery", 0),
+        ("celery::celery", 7),
+    ] {
+        database
+            .sets
+            .insert("_kombu.binding.celery".into(), vec![member.to_owned()]);
+        let mut celery = Celery::new(redis(&["celery"]));
+        counted(&mut celery, &database);
+        assert_eq!(counted(&mut celery, &database), ready, "{member:?}");
+    }
+    let said = CeleryConfig {
+        separator: Some("/".into()),
+        ..redis(&["celery"])
+    };
+    let mut celery = Celery::new(said);
+    counted(&mut celery, &database);
+    assert_eq!(counted(&mut celery, &database), 0, "the pool's word");
 }
 
 proptest! {

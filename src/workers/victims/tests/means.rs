@@ -3,19 +3,23 @@
 use super::*;
 
 #[test]
-fn what_can_be_done_follows_from_what_is_heard_and_what_is_refused() {
-    let heard = |control_refused| Tally {
-        pods: work([("a", beats(0))]),
-        control_refused,
+fn what_can_be_done_follows_from_what_is_refused() {
+    let tally = |control| Tally {
+        control,
         ..Tally::default()
     };
-    for (tally, refused, means) in [
-        (Tally::default(), true, Means::Nothing),
-        (heard(true), false, Means::Heartbeats),
-        (heard(false), true, Means::Heartbeats),
-        (heard(false), false, Means::RemoteControl),
+    let right = String::new();
+    for (control, refused, means) in [
+        (Control::Refused { right }, false, Means::Heartbeats),
+        (Control::Works, true, Means::Heartbeats),
+        (Control::Works, false, Means::RemoteControl),
+        (
+            Control::Failing(crate::work::SampleError::Timeout),
+            false,
+            Means::RemoteControl,
+        ),
     ] {
-        assert_eq!(Means::of(&tally, refused), means);
+        assert_eq!(Means::of(&tally(control), refused), means);
     }
 }
 
@@ -23,7 +27,7 @@ fn what_can_be_done_follows_from_what_is_heard_and_what_is_refused() {
 fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let pods = [pod("a"), pod("b"), pod("c")];
     let mut old = beats(0);
-    old.fresh = false;
+    (old.fresh, old.idle_since) = (false, None);
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
     let first = plan(&look(&pods, &seen, Means::Heartbeats, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
@@ -46,9 +50,129 @@ fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
 }
 
 #[test]
-fn where_nobody_is_heard_all_may_go() {
-    let nobody = plan(&look(&[pod("a"), pod("b")], &work([]), Means::Nothing, 0));
-    assert_eq!(marks(&nobody), [("a", true, Some(FIRST)), ("b", true, Some(FIRST))]);
+fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
+    let pods = [pod("a"), pod("b")];
+    let nobody = planned(&pods, &work([]), 0);
+    assert_eq!(
+        (marks(&nobody), nobody.allowed, nobody.waits_for.unknown),
+        (vec![], 2, 2)
+    );
+    let both = ["a", "b"].map(|pod| (pod.to_owned(), Stance::Watch));
+    assert_eq!(nobody.stances, both.into());
+    // They have been asked for long.
+    let why = Why::NotHeard;
+    let unknown = ["a", "b"].map(|pod| Unknown {
+        pod: pod.into(),
+        why: why.clone(),
+    });
+    assert_eq!(nobody.unknown, unknown);
+    let just_now = Attention::new();
+    let first = plan(&Look {
+        attention: &just_now,
+        ..look(&pods, &work([]), Means::RemoteControl, 0)
+    });
+    assert_eq!(first.unknown, [], "an answer may still come");
+    assert_eq!(plan(&look(&pods, &work([]), Means::Heartbeats, 0)).allowed, 2);
+}
+
+#[test]
+fn a_name_that_several_workers_share_proves_nothing() {
+    let shared = PodWork {
+        doubled: Some("celery@a".into()),
+        ..tells(0, 0, long_since())
+    };
+    let plan = planned(&[marked("a")], &work([("a", shared)]), 0);
+    assert_eq!(plan.allowed, 1);
+    assert_eq!(
+        plan.unknown[0].why,
+        Why::Doubled {
+            node: "celery@a".into()
+        }
+    );
+}
+
+#[test]
+fn one_silent_worker_of_a_pod_keeps_it_until_its_containers_begin_anew() {
+    let heard = NOW - Duration::from_secs(100);
+    let one = PodWork {
+        silent: Some(heard),
+        ..tells(0, 0, long_since())
+    };
+    let begins = |ago: u64| Pod {
+        began: Some(Timestamp::UNIX_EPOCH + (NOW - Duration::from_secs(ago))),
+        ..marked("a")
+    };
+    for (pod, allowed) in [(marked("a"), 1), (begins(120), 1), (begins(100), 1), (begins(80), 0)] {
+        assert_eq!(planned(&[pod], &work([("a", one.clone())]), 0).allowed, allowed);
+    }
+}
+
+#[test]
+fn a_task_that_comes_due_while_its_worker_ends_is_held() {
+    let schedules = |due: Option<u64>, asked| {
+        let mut pod = tells(0, 0, long_since());
+        pod.told.iter_mut().for_each(|told| {
+            told.scheduled = 1;
+            told.due = due.map(|due| now().wall + Duration::from_secs(due));
+            told.scheduled_asked = NOW - Duration::from_secs(asked);
+        });
+        let pods = [Pod {
+            grace: Duration::from_secs(30),
+            ..marked("a")
+        }];
+        planned(&pods, &work([("a", pod)]), 0).allowed == 0
+    };
+    assert!(schedules(Some(46), 1));
+    assert!(!schedules(Some(45), 1), "15 s and the grace period");
+    assert!(!schedules(None, 1), "who knows when");
+    assert!(!schedules(Some(46), 6), "asked before it stopped");
+}
+
+#[test]
+fn pods_of_others_are_named_and_left_alone() {
+    let of = |name: &str, replica_set: &str| Pod {
+        replica_set: replica_set.into(),
+        owner: replica_set.into(),
+        ..pod(name)
+    };
+    // A Job's, one that nobody owns, and one of another Deployment with the same labels.
+    let job = of("migrate", "");
+    let web = of("web", "web-6d5f7c9b8");
+    let mut own = marked("a");
+    own.owner = "mail-6d5f7c9b8".into();
+    let pods = [own, of("b", "mail-6d5f7c9b8"), job, web];
+    let seen = work([("a", tells(0, 0, long_since())), ("b", beats(1))]);
+    let plan = plan(&Look {
+        from: 2,
+        ..look(&pods, &seen, Means::RemoteControl, 1)
+    });
+    assert_eq!((plan.allowed, plan.waits_for.rollout), (1, false));
+    assert_eq!(plan.foreign, ["migrate", "web"]);
+    assert_eq!(plan.own, ["a", "b"].map(str::to_owned).into());
+    assert!(plan.marks.is_empty());
+    // A ReplicaSet of another name may have been adopted: whose it is, nobody can say.
+    let adopted = of("c", "old");
+    assert!(!adopted.is_foreign("mail"));
+}
+
+#[test]
+fn a_pod_that_does_not_end_by_itself_is_told_of() {
+    let ending = |left: u64| Pod {
+        killed_at: Some(now().wall + Duration::from_secs(left)),
+        grace: Duration::from_secs(30),
+        ..pod("a")
+    };
+    let graceful = |pod: Pod| {
+        plan(&Look {
+            graceful: Some(Duration::from_secs(30)),
+            ..look(&[pod], &work([]), Means::RemoteControl, 0)
+        })
+    };
+    let early = graceful(ending(10));
+    assert_eq!((early.overstayed, early.unfinished), (None, true), "it is watched");
+    assert_eq!(graceful(ending(1)).overstayed.as_deref(), Some("a"));
+    let idle = planned(&[ending(1)], &work([]), 0);
+    assert_eq!(idle.overstayed, None, "it was empty");
 }
 
 #[test]

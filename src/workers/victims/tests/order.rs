@@ -18,20 +18,20 @@ struct Ranked {
 impl Ranked {
     /// `ActivePodsWithRanks.Less` as a key: what sorts first goes first.
     fn rank(&self) -> impl Ord + use<> {
-        (
-            self.pod.readiness.class(),
-            self.pod.cost.unwrap_or(0),
-            Reverse(self.rest),
-        )
+        (self.pod.class(), self.pod.cost.unwrap_or(0), Reverse(self.rest))
     }
 
     /// What the worker said, believed to the letter.
     fn holds_nothing(&self) -> bool {
         match &self.work {
-            None => self.pod.readiness.holds_nothing_if_silent(),
+            _ if self.pod.readiness.holds_nothing() => true,
+            None => false,
+            Some(work) if work.silent.is_some() || !work.live => false,
             Some(work) if work.deaf => work.fresh && work.running == 0,
             Some(work) => {
-                let empty = |told: &Told| told.stopped_since.is_some() && told.running == 0 && told.reserved == 0;
+                let empty = |told: &Told| {
+                    told.stopped_since.is_some() && told.running == 0 && told.reserved == 0 && told.scheduled == 0
+                };
                 work.fresh && work.running == 0 && work.told.as_ref().is_some_and(empty)
             }
         }
@@ -41,10 +41,12 @@ impl Ranked {
 prop_compose! {
     fn any_work()(
         running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), told in any::<bool>(), fresh in any::<bool>(),
-        deaf in prop::bool::weighted(0.1),
+        deaf in prop::bool::weighted(0.1), live in prop::bool::weighted(0.9), silent in prop::bool::weighted(0.1),
+        scheduled in 0_u32..2,
     ) -> PodWork {
         let said = tells(running, reserved, stopped.then(long_since).flatten());
-        PodWork { fresh, deaf, told: said.told.clone().filter(|_| told), ..said }
+        let told = said.told.clone().filter(|_| told).map(|told| Told { scheduled, ..told });
+        PodWork { fresh, deaf, live, silent: silent.then_some(NOW), told, ..said }
     }
 }
 
@@ -54,10 +56,11 @@ prop_compose! {
         readiness in prop::sample::select(vec![Readiness::Unassigned, Readiness::Pending, Readiness::Creating, Readiness::Down,
             Readiness::Booting, Readiness::NotReady, Readiness::Ready, Readiness::Ready, Readiness::Ready]),
         cost in prop::sample::select(vec![None, None, Some(FIRST), Some(-7), Some(100)]),
-        terminating in prop::bool::weighted(0.1), begun in any::<bool>(), empty in any::<bool>(),
+        terminating in prop::bool::weighted(0.1), pending in prop::bool::weighted(0.1), begun in any::<bool>(), empty in any::<bool>(),
     ) -> Ranked {
         let drain = begun.then(|| Drain { empty, ..stopped("").drain.unwrap() });
-        let pod = Pod { readiness, cost, terminating, drain, ..Pod::default() };
+        let killed_at = terminating.then_some(Timestamp::UNIX_EPOCH);
+        let pod = Pod { readiness, pending, cost, killed_at, drain, ..pod("") };
         Ranked { pod, work, rest }
     }
 }
@@ -75,7 +78,7 @@ proptest! {
             let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
             let plan = planned(&pods, &known, to);
             let stopping = plan.stances.values().filter(|stance| matches!(stance, Stance::Stop(_))).count();
-            let there = pods.iter().filter(|pod| !pod.terminating).count();
+            let there = pods.iter().filter(|pod| !pod.is_terminating()).count();
             prop_assert!(stopping <= there.saturating_sub(to as usize), "more told to stop than are to go");
             for mark in &plan.marks {
                 for ranked in set.iter_mut().filter(|ranked| ranked.pod.name == mark.pod) {
@@ -91,7 +94,7 @@ proptest! {
         let Some((plan, there)) = last else { return Ok(()) };
         prop_assert!(plan.marks.is_empty(), "it comes to an end: {plan:?}");
         prop_assert!(plan.allowed >= to.min(u32::try_from(there).unwrap()));
-        set.retain(|ranked| !ranked.pod.terminating);
+        set.retain(|ranked| !ranked.pod.is_terminating());
         set.sort_by_key(Ranked::rank);
         for gone in set.iter().take(there.saturating_sub(plan.allowed as usize)) {
             prop_assert!(gone.holds_nothing(), "{gone:?} was removed by {plan:?}");

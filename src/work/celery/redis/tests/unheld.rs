@@ -27,21 +27,21 @@ fn what_no_worker_holds_is_perhaps_a_dead_ones() {
     assert_eq!(unheld(2, &all), Some(0));
     // What another pool's worker holds may be among them.
     let other = "celery@web-6d5f7c9b8-aaaa0";
-    all.heard(other, 0, 0, now().moment);
+    all.heard(other, 0, 0, EVERY, now().moment);
     assert_eq!(unheld(9, &all), Some(6));
     let two = Inspection {
         tasks: 2,
         ..Inspection::default()
     };
     for method in [Inspect::Active, Inspect::Reserved] {
-        all.inspected(other, method, two, now().moment);
+        all.inspected(other, method, two, now().moment, now().moment);
     }
     assert_eq!(unheld(9, &all), Some(2));
     let later = Now {
-        moment: now().moment + std::time::Duration::from_secs(13),
+        moment: now().moment + std::time::Duration::from_secs(16),
         ..now()
     };
-    let old = crate::work::celery::Own::among(&all, "mail", later.moment);
+    let old = crate::work::celery::Own::among(&all, "mail", nobody(), later.moment);
     assert_eq!(old.unheld(9), Some(9), "they have fallen silent");
 }
 
@@ -55,7 +55,7 @@ fn workers_are_asked_what_they_hold_only_when_it_matters() {
         };
         let reads = Celery::new(redis(&["celery"])).reads(workers, Some(&last), now());
         let methods = reads.into_iter().filter_map(|read| match read {
-            Read::Inspect { method, .. } => Some(method),
+            Read::Inspect { method, .. } => Some(method).filter(|method| [Active, Reserved].contains(method)),
             _ => None,
         });
         methods.collect::<Vec<_>>()
@@ -67,18 +67,17 @@ fn workers_are_asked_what_they_hold_only_when_it_matters() {
         unheld,
         ..Work::default()
     };
-    assert_eq!(asked(&workers(&[0]), work(0, 4, 0, None)), [Active, Reserved]);
+    assert_eq!(asked(&workers(&[0]), work(0, 4, 0, None)), [Reserved, Active]);
     assert_eq!(asked(&workers(&[0]), work(0, 4, 4, None)), [], "all of it runs");
     assert_eq!(asked(&workers(&[0]), work(9, 4, 0, None)), [], "there is enough to do");
     assert_eq!(asked(&workers(&[0]), work(9, 4, 0, Some(0))), []);
-    assert_eq!(asked(&workers(&[0]), work(9, 4, 0, Some(4))), [Active, Reserved]);
+    // Everybody, for another application's worker may hold them.
     assert_eq!(
-        asked(&Workers::default(), work(0, 4, 0, Some(4))),
-        [],
-        "nobody is there"
+        asked(&workers(&[0]), work(9, 4, 0, Some(4))),
+        [Reserved, Active, Reserved, Active]
     );
     let mut told = workers(&[0]);
     answers(&mut told, 0, Active, 0, 0);
     answers(&mut told, 0, Reserved, 0, 0);
-    assert_eq!(asked(&told, work(0, 4, 0, Some(4))), [], "they have just told");
+    assert_eq!(asked(&told, work(0, 4, 0, None)), [], "they have just told");
 }

@@ -1,0 +1,201 @@
+//! Whom of the target's ready pods nobody hears. Their names are listed then, so that workers of any name are known by
+//! them, and the sampler is told, so that it asks those who do not announce themselves.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{desk::Desk, entry::Entry, news::News, registry::Endpoints, target::Target};
+use crate::{
+    broker::SubscriberId,
+    work::{Moment, Roster, Tally},
+    workers::{CallError, pods},
+};
+
+/// A pod that became ready is heard after this time: its worker connects first.
+const BOOTS: Duration = Duration::from_secs(4);
+/// The first pause between two lists of the pods; it doubles while nothing changes.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The longest one.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What is known of the target's pods beside what their workers say.
+#[derive(Debug, Default)]
+pub struct Roll {
+    /// Their names, as they were listed last.
+    pods: Arc<BTreeSet<String>>,
+    /// What the sampler was told.
+    told: Roster,
+    /// They are being listed.
+    calling: bool,
+    /// Not to be listed again before this moment.
+    not_before: Moment,
+    /// Lists that changed nothing, in a row.
+    same: u32,
+    /// Since when there have been more ready pods than are heard, and how many were ready then.
+    missing: Option<(Moment, u32)>,
+}
+
+impl Roll {
+    /// Takes a count in: how many of so many ready pods are not heard.
+    fn count(&mut self, tally: &Tally, ready: u32, now: Moment) -> u32 {
+        let missing = ready.saturating_sub(heard(tally));
+        match self.missing {
+            _ if missing == 0 => (self.missing, self.same) = (None, 0),
+            Some((_, before)) if before == ready => {}
+            since => {
+                self.same = 0;
+                self.missing = Some((since.map_or(now, |(since, _)| since), ready));
+            }
+        }
+        missing
+    }
+
+    /// The pods' names are known.
+    pub fn listed(&mut self, pods: BTreeSet<String>, now: Moment) {
+        self.same = if *self.pods == pods {
+            self.same.saturating_add(1)
+        } else {
+            0
+        };
+        if *self.pods != pods {
+            self.pods = Arc::new(pods);
+        }
+        self.not_before = now + PAUSE.saturating_mul(1 << self.same.min(4)).min(LONGEST);
+    }
+
+    /// For how long ready pods have not been heard; `None`: all are.
+    pub fn missing_for(&self, now: Moment) -> Option<Duration> {
+        self.missing.map(|(since, _)| now.saturating_sub(since))
+    }
+
+    /// The listed pods that are not heard.
+    pub fn not_heard<'a>(&'a self, tally: &'a Tally) -> impl Iterator<Item = &'a str> {
+        let live = |pod: &&String| tally.pods.get(*pod).is_some_and(|work| work.live);
+        self.pods.iter().filter(move |pod| !live(pod)).map(String::as_str)
+    }
+}
+
+/// Pods of whose workers one is there at least.
+pub fn heard(tally: &Tally) -> u32 {
+    let live = tally.pods.values().filter(|pod| pod.live).count();
+    u32::try_from(live).unwrap_or(u32::MAX)
+}
+
+impl Desk {
+    /// Has the pods listed if some of them are not heard, and tells the sampler of them. Says when to look again.
+    pub(super) fn call_roll(&mut self, id: SubscriberId, target: &Target, now: Moment) -> Duration {
+        let Some(entry) = self.pools.get_mut(id) else {
+            return LONGEST;
+        };
+        let Some((tally, _)) = &entry.samples.last else {
+            return LONGEST;
+        };
+        let roll = &mut entry.roll;
+        let missing = roll.count(tally, target.ready, now);
+        tell(&self.endpoints, entry, target.ready);
+        let roll = &mut entry.roll;
+        let Some(missing_for) = roll
+            .missing_for(now)
+            .filter(|_| missing > 0 && !target.selector.is_empty())
+        else {
+            return LONGEST;
+        };
+        let wait = BOOTS
+            .saturating_sub(missing_for)
+            .max(roll.not_before.saturating_sub(now));
+        if roll.calling || !wait.is_zero() {
+            return wait.max(Duration::from_millis(100));
+        }
+        roll.calling = true;
+        let (client, clock, inbox) = (self.client.clone(), self.clock, self.inbox.clone());
+        let key = entry.identity.key.clone();
+        let deployment = entry.target().map(|target| target.name).unwrap_or_default();
+        let selector = target.selector.clone();
+        tokio::spawn(async move {
+            let listed = pods::list(&client, &key.namespace, &selector, clock.now().wall).await;
+            let own = |pods: Vec<crate::workers::Pod>| {
+                let own = pods.into_iter().filter(|pod| !pod.is_foreign(&deployment));
+                own.map(|pod| pod.name).collect()
+            };
+            // Fails only if the desk is gone.
+            let _gone = inbox.send(News::Roll(id, listed.map(own)));
+        });
+        PAUSE
+    }
+
+    pub(super) fn rolled(&mut self, id: SubscriberId, result: Result<BTreeSet<String>, CallError>) {
+        let now = self.clock.now().moment;
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        entry.roll.calling = false;
+        match result {
+            Ok(pods) => entry.roll.listed(pods, now),
+            Err(error) => {
+                let key = &entry.identity.key;
+                tracing::warn!(namespace = key.namespace, name = key.name, why = %error, "the target's pods could not be listed");
+                entry.roll.not_before = now + LONGEST;
+            }
+        }
+        let ready = entry.roll.told.ready;
+        tell(&self.endpoints, entry, ready);
+        self.pass(id);
+    }
+}
+
+/// Tells the sampler of the pods, if it does not know.
+fn tell(endpoints: &Endpoints, entry: &mut Entry, ready: u32) {
+    let roster = Roster {
+        pods: entry.roll.pods.clone(),
+        ready,
+    };
+    if entry.roll.told != roster && endpoints.tell_roster(entry, &roster) {
+        entry.roll.told = roster;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::PodWork;
+
+    fn at(seconds: u64) -> Moment {
+        Duration::from_secs(seconds)
+    }
+
+    fn tally(live: &[&str]) -> Tally {
+        let pod = |name: &&str| {
+            let work = PodWork {
+                live: true,
+                ..PodWork::default()
+            };
+            ((*name).to_owned(), work)
+        };
+        Tally {
+            pods: live.iter().map(pod).collect(),
+            ..Tally::default()
+        }
+    }
+
+    #[test]
+    fn those_that_are_not_heard_are_counted_and_named() {
+        let mut roll = Roll::default();
+        assert_eq!(roll.count(&tally(&["a", "b"]), 2, at(1)), 0);
+        assert_eq!(roll.missing_for(at(1)), None);
+        assert_eq!(roll.count(&tally(&["a"]), 3, at(2)), 2);
+        assert_eq!(roll.count(&tally(&["a"]), 4, at(5)), 3);
+        assert_eq!(roll.missing_for(at(9)), Some(at(7)), "since the first");
+        roll.listed(["a", "b"].map(str::to_owned).into(), at(9));
+        assert_eq!(roll.not_heard(&tally(&["a"])).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(roll.count(&tally(&["a", "b", "c", "d"]), 4, at(10)), 0);
+        assert_eq!(roll.missing_for(at(10)), None);
+    }
+
+    #[test]
+    fn pods_are_listed_the_less_often_the_longer_nothing_changes() {
+        let mut roll = Roll::default();
+        let mut pause = |names: &[&str]| {
+            roll.listed(names.iter().map(|name| (*name).to_owned()).collect(), at(100));
+            (roll.not_before - at(100)).as_secs()
+        };
+        assert_eq!([(); 6].map(|()| pause(&["a"])), [5, 10, 20, 40, 60, 60]);
+        assert_eq!(pause(&["a", "b"]), 5);
+    }
+}

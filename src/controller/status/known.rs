@@ -1,0 +1,198 @@
+//! The condition `WorkersKnown`: whether it is known of each ready pod what its workers hold. Of whom it is not known
+//! stays, so where it is False a person is told whom, why, and what helps.
+#![deny(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use super::{Facts, Heard, Source, Wish, wish};
+use crate::{
+    api::ConditionStatus::{False, True, Unknown},
+    work::{Control, Hearing, Tally},
+    workers::Why,
+};
+
+const KIND: &str = "WorkersKnown";
+
+/// A pod that has just become ready is not missed yet: its worker starts, and a solo one may be busy for a moment.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What helps where nothing else does.
+const GRACEFUL: &str = "`scaleDown.removal: Graceful` says that a pod's grace period covers its tasks; until then these \
+                        pods are kept.";
+
+/// Always there.
+pub(super) fn workers_known(facts: &Facts) -> Wish {
+    if facts.suspended {
+        return wish(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
+    }
+    let (Source::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
+        return wish(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
+    };
+    let told = [
+        stop_ignored(facts),
+        control_refused(facts),
+        not_heard(facts, tally),
+        unknown(facts),
+        deaf(tally),
+    ];
+    let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
+    let status = if reason == KNOWN || reason == NONE { True } else { False };
+    wish(KIND, status, reason, message)
+}
+
+const KNOWN: &str = "AllKnown";
+const NONE: &str = "NoWorkers";
+
+type Told = Option<(&'static str, String)>;
+
+fn known(facts: &Facts) -> (&'static str, String) {
+    let Heard { ready, .. } = facts.workers;
+    let foreign = facts.leaving.map_or(&[][..], |plan| &plan.foreign);
+    let others = match foreign {
+        [] => String::new(),
+        pods => format!(
+            " Pods that the target's selector matches and that are not its own are left alone: {}.",
+            names(pods.iter().map(String::as_str))
+        ),
+    };
+    match ready {
+        0 => (NONE, format!("No pod is ready.{others}")),
+        _ => (KNOWN, format!("All ready pods are heard or answer.{others}")),
+    }
+}
+
+/// The user's word did not hold.
+fn stop_ignored(facts: &Facts) -> Told {
+    let pod = facts.overstayed?;
+    let message = format!(
+        "The pod `{pod}` was told to end and did not within its grace period: its tasks may have been cut off. \
+         `removal: Graceful` is not followed until the operator starts anew: pods go when they are idle. A shell as the first \
+         process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`."
+    );
+    Some(("StopIgnored", message))
+}
+
+fn control_refused(facts: &Facts) -> Told {
+    let right = facts.refused?;
+    let message = format!(
+        "The broker's permissions keep workers from being asked and told{}: only those are removed whose heartbeats say that \
+         they run nothing. Grant the rights for remote control (README, \"Rights on the broker\").",
+        missing(right)
+    );
+    Some(("RemoteControlRefused", message))
+}
+
+/// Ready pods whose workers neither beat nor answer.
+fn not_heard(facts: &Facts, tally: &Tally) -> Told {
+    let Heard {
+        ready,
+        heard,
+        missing_for,
+        ref not_heard,
+    } = facts.workers;
+    missing_for.filter(|since| *since >= PATIENCE)?;
+    let whom = match (ready.saturating_sub(heard), not_heard.as_slice()) {
+        (all, []) => format!("{all} of {ready} ready pods"),
+        (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
+    };
+    let silent = format!("The workers of {whom} are not known: they neither beat nor answer remote control");
+    Some(match (&tally.hearing, &tally.control) {
+        (Hearing::Refused { right }, _) => (
+            "HeartbeatsRefused",
+            format!(
+                "{silent}; the broker's permissions refuse heartbeats{}. Grant the rights for heartbeats (README, \"Rights on \
+                 the broker\"). {GRACEFUL}",
+                missing(right)
+            ),
+        ),
+        (Hearing::Failing(why), _) => (
+            "HeartbeatsFail",
+            format!("{silent}; heartbeats cannot be listened to: {why}. {GRACEFUL}"),
+        ),
+        (_, Control::Failing(why)) => ("RemoteControlFails", format!("{silent}: {why}. {GRACEFUL}")),
+        _ if !tally.strangers.is_empty() => (
+            "NodeNamesUnknown",
+            format!(
+                "{silent}. Workers are there whose names fit no pod of the target, or several: {}. A node's name must have its \
+                 pod's name in it (`-n name@%h`). {GRACEFUL}",
+                names(tally.strangers.iter().map(String::as_str))
+            ),
+        ),
+        _ if heard == 0 => (
+            "NobodyHeard",
+            format!(
+                "{silent}. Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, \
+                 `controlExchange`, `eventExchange`), or they run without heartbeats and remote control. {GRACEFUL}"
+            ),
+        ),
+        _ => (
+            "WorkersSilent",
+            format!(
+                "{silent}. A worker with `--pool solo` says nothing while it runs a task; one without heartbeats and remote \
+                 control never does. {GRACEFUL}"
+            ),
+        ),
+    })
+}
+
+/// Pods that are to go and whose workers do not say what they hold.
+fn unknown(facts: &Facts) -> Told {
+    let unknown = &facts.leaving?.unknown;
+    let first = unknown.first()?;
+    let pods = names(unknown.iter().map(|unknown| unknown.pod.as_str()));
+    Some(match &first.why {
+        Why::Doubled { node } => (
+            "NodeNamesUnknown",
+            format!(
+                "Several workers call themselves `{node}` ({pods}), so nobody can say what each holds: give each a name of its \
+                 own (`-n a@%h`, `-n b@%h`). {GRACEFUL}"
+            ),
+        ),
+        Why::NotHeard | Why::Silent => (
+            "WorkersSilent",
+            format!(
+                "The workers of {pods} were asked for their removal and say nothing. A worker with `--pool solo` says nothing \
+                 while it runs a task; one without heartbeats and remote control never does. {GRACEFUL}"
+            ),
+        ),
+        Why::NotAnswered => (
+            "RemoteControlSilent",
+            format!("The workers of {pods} beat, but have not answered lately what they hold. {GRACEFUL}"),
+        ),
+        Why::Partly => (
+            "RemoteControlSilent",
+            format!(
+                "The workers of {pods} answer, but not what they hold: the answer may be larger than is accepted (very many \
+                 prefetched tasks or tasks with an ETA). {GRACEFUL}"
+            ),
+        ),
+    })
+}
+
+/// Workers that beat and take no questions.
+fn deaf(tally: &Tally) -> Told {
+    let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.deaf).collect();
+    let (name, _) = deaf.first()?;
+    let message = format!(
+        "{} of the workers beat and do not answer remote control (`worker_enable_remote_control`), such as `{name}`: they are \
+         removed when their heartbeats say that they run nothing.",
+        deaf.len()
+    );
+    Some(("RemoteControlSilent", message))
+}
+
+fn missing(right: &str) -> String {
+    match right {
+        "" => String::new(),
+        right => format!(" (missing: {right})"),
+    }
+}
+
+/// Up to three names.
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    let named: Vec<_> = all.take(3).map(|name| format!("`{name}`")).collect();
+    named.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

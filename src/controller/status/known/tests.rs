@@ -1,0 +1,154 @@
+use super::super::tests::{decision, tally, working};
+use super::*;
+use crate::{
+    scaling::Rule,
+    work::{PodWork, SampleError},
+    workers::{Plan, Unknown},
+};
+
+/// Three ready pods, of which so many are heard, for so long.
+fn heard(heard: u32, seconds: u64) -> Heard<'static> {
+    Heard {
+        ready: 3,
+        heard,
+        missing_for: (heard < 3).then(|| Duration::from_secs(seconds)),
+        not_heard: vec!["mail-a", "mail-b"],
+    }
+}
+
+/// The condition for this tally, and the message.
+fn said(tally: &Tally, change: impl FnOnce(&mut Facts)) -> (String, String) {
+    let decision = decision(Rule::Backlog);
+    let mut facts = working(tally, &decision);
+    change(&mut facts);
+    let wish = workers_known(&facts);
+    (format!("{:?}/{}", wish.status, wish.reason), wish.message)
+}
+
+#[test]
+fn where_all_are_heard_it_is_true() {
+    assert_eq!(said(&tally(), |_| ()).0, "True/AllKnown");
+    let nobody = said(&tally(), |facts| facts.workers = Heard::default());
+    assert_eq!(nobody.0, "True/NoWorkers");
+    let foreign = Plan {
+        foreign: vec!["migrate-1".into()],
+        ..Plan::default()
+    };
+    let decision = decision(Rule::Backlog);
+    let counted = tally();
+    let facts = Facts {
+        leaving: Some(&foreign),
+        ..working(&counted, &decision)
+    };
+    assert!(workers_known(&facts).message.contains("`migrate-1`"));
+}
+
+#[test]
+fn whom_nobody_hears_is_named_with_the_cause() {
+    let with = |change: fn(&mut Tally)| {
+        let mut tally = tally();
+        change(&mut tally);
+        tally
+    };
+    let right = || "`read` on the exchange `celeryev`".to_owned();
+    for (tally, alive, reason, words) in [
+        (with(|_| ()), 0, "NobodyHeard", "keyPrefix"),
+        (
+            with(|_| ()),
+            2,
+            "WorkersSilent",
+            "1 of 3 ready pods (`mail-a`, `mail-b`)",
+        ),
+        (
+            with(|tally| tally.strangers = vec!["fixed@worker".into()]),
+            0,
+            "NodeNamesUnknown",
+            "`fixed@worker`",
+        ),
+        (
+            with(|tally| tally.hearing = Hearing::Failing(SampleError::NotReady)),
+            0,
+            "HeartbeatsFail",
+            "not ready",
+        ),
+        (
+            with(|tally| tally.control = Control::Failing(SampleError::Timeout)),
+            0,
+            "RemoteControlFails",
+            "in time",
+        ),
+    ] {
+        let (condition, message) = said(&tally, |facts| facts.workers = heard(alive, 20));
+        assert_eq!(condition, format!("False/{reason}"));
+        assert!(message.contains(words) && message.contains("Graceful"), "{message}");
+        let soon = said(&tally, |facts| facts.workers = heard(alive, 14));
+        assert_eq!(soon.0, "True/AllKnown", "it may just be starting");
+    }
+    let mut refused = tally();
+    refused.hearing = Hearing::Refused { right: right() };
+    let (condition, message) = said(&refused, |facts| facts.workers = heard(0, 20));
+    assert_eq!(condition, "False/HeartbeatsRefused");
+    assert!(message.contains(&right()), "{message}");
+    // All answer all the same.
+    assert_eq!(said(&refused, |_| ()).0, "True/AllKnown");
+}
+
+#[test]
+fn what_the_pods_that_are_to_go_do_not_say_is_told() {
+    for (why, reason, words) in [
+        (Why::NotHeard, "WorkersSilent", "solo"),
+        (Why::Silent, "WorkersSilent", "solo"),
+        (Why::NotAnswered, "RemoteControlSilent", "beat"),
+        (Why::Partly, "RemoteControlSilent", "larger"),
+        (
+            Why::Doubled {
+                node: "celery@x".into(),
+            },
+            "NodeNamesUnknown",
+            "`celery@x`",
+        ),
+    ] {
+        let plan = Plan {
+            unknown: vec![Unknown {
+                pod: "mail-a".into(),
+                why,
+            }],
+            ..Plan::default()
+        };
+        let (decision, counted) = (decision(Rule::Backlog), tally());
+        let wish = workers_known(&Facts {
+            leaving: Some(&plan),
+            ..working(&counted, &decision)
+        });
+        assert_eq!((wish.status, wish.reason), (False, reason));
+        assert!(
+            wish.message.contains(words) && wish.message.contains("`mail-a`"),
+            "{}",
+            wish.message
+        );
+    }
+}
+
+#[test]
+fn refusals_deaf_workers_and_pods_that_do_not_end_are_told() {
+    let (condition, message) = said(&tally(), |facts| facts.refused = Some("`+sadd`"));
+    assert_eq!(condition, "False/RemoteControlRefused");
+    assert!(message.contains("(missing: `+sadd`)"), "{message}");
+    let mut deaf = tally();
+    let pod = PodWork {
+        deaf: true,
+        ..PodWork::default()
+    };
+    deaf.pods.insert("mail-1-a".into(), pod);
+    assert_eq!(said(&deaf, |_| ()).0, "False/RemoteControlSilent");
+    let (condition, message) = said(&tally(), |facts| facts.overstayed = Some("mail-1-b"));
+    assert_eq!(condition, "False/StopIgnored");
+    assert!(message.contains("`mail-1-b`") && message.contains("exec"), "{message}");
+}
+
+#[test]
+fn it_is_unknown_while_nothing_is_known() {
+    assert_eq!(said(&tally(), |facts| facts.suspended = true).0, "Unknown/Suspended");
+    let unread = said(&tally(), |facts| facts.source = Source::NotYet);
+    assert_eq!(unread.0, "Unknown/NotAsked");
+}

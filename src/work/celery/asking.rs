@@ -1,0 +1,120 @@
+//! Whom of the workers to ask what, and how soon again: only those who are meant, never more often than they answer.
+//!
+//! A worker that does not answer (`-P solo` runs a task, a broken connection) finds all questions when it is back, and
+//! answers each: so the pauses grow.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{CeleryConfig, own::Nodes};
+use crate::work::{Inspect, Moment, Now, Read, Worker};
+
+/// An answer comes with one of the next samples.
+const SOON: Duration = Duration::from_millis(400);
+/// So many questions without an answer are put as fast as that.
+const EAGER: u32 = 3;
+/// The longest pause between two questions that are not answered.
+const LONGEST: Duration = Duration::from_secs(30);
+/// What was asked so long ago is forgotten.
+const FORGET: Duration = Duration::from_secs(120);
+/// One message names no more nodes.
+const AT_ONCE: usize = 500;
+
+/// The questions put lately, by method and node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asking {
+    asked: BTreeMap<(Inspect, String), Asked>,
+    /// When everybody was asked who is there.
+    pinged: Option<Moment>,
+    tidied: Moment,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    at: Moment,
+    /// So many in a row without an answer, before the last one.
+    unanswered: u32,
+}
+
+impl Asking {
+    /// Puts a question to those of these workers that answered the last one `pace` ago, or did not for longer.
+    pub(super) fn ask(
+        &mut self,
+        config: &CeleryConfig,
+        method: Inspect,
+        nodes: &Nodes,
+        pace: Duration,
+        now: Now,
+    ) -> Vec<Read> {
+        let due = nodes
+            .iter()
+            .filter(|(node, worker)| self.is_due(method, node, worker, pace, now.moment));
+        let due: Vec<String> = due.map(|(node, _)| (*node).to_owned()).collect();
+        for (node, worker) in nodes {
+            if due.iter().any(|due| due == node) {
+                self.put(method, node, worker, now.moment);
+            }
+        }
+        let reads = due.chunks(AT_ONCE).map(|nodes| Read::Inspect {
+            method,
+            mailbox: config.mailbox(nodes.to_vec()),
+        });
+        reads.collect()
+    }
+
+    /// Asks everybody who is there, unless that was done as lately.
+    pub(super) fn ping(&mut self, config: &CeleryConfig, pace: Duration, now: Now) -> Option<Read> {
+        let due = self.pinged.is_none_or(|at| now.moment.saturating_sub(at) >= pace);
+        due.then(|| {
+            self.pinged = Some(now.moment);
+            config.inspect(Inspect::Ping)
+        })
+    }
+
+    /// A worker is to be asked this (again).
+    pub(super) fn is_due(&self, method: Inspect, node: &str, worker: &Worker, pace: Duration, now: Moment) -> bool {
+        let Some(asked) = self.asked.get(&(method, node.to_owned())) else {
+            return true;
+        };
+        let since = now.saturating_sub(asked.at);
+        match answered(worker, method).is_some_and(|at| at >= asked.at) {
+            true => since >= pace,
+            false => since >= pause(asked.unanswered),
+        }
+    }
+
+    fn put(&mut self, method: Inspect, node: &str, worker: &Worker, now: Moment) {
+        let entry = self.asked.entry((method, node.to_owned()));
+        let asked = entry.or_insert(Asked { at: now, unanswered: 0 });
+        asked.unanswered = match answered(worker, method).is_some_and(|at| at >= asked.at) || asked.at == now {
+            true => 0,
+            false => asked.unanswered.saturating_add(1),
+        };
+        asked.at = now;
+    }
+
+    /// Forgets what was asked long ago, now and then.
+    pub(super) fn tidy(&mut self, now: Moment) {
+        if now.saturating_sub(self.tidied) >= FORGET {
+            self.tidied = now;
+            self.asked.retain(|_, asked| now.saturating_sub(asked.at) < FORGET);
+        }
+    }
+}
+
+/// How long to wait after so many questions in a row without an answer, and one more.
+fn pause(unanswered: u32) -> Duration {
+    match unanswered.checked_sub(EAGER) {
+        None => SOON,
+        Some(more) => Duration::from_secs(1 << more.min(5)).min(LONGEST),
+    }
+}
+
+/// When the question was asked that a worker answered last.
+fn answered(worker: &Worker, method: Inspect) -> Option<Moment> {
+    match method {
+        Inspect::ActiveQueues => worker.queues.as_ref().map(|(at, _)| *at),
+        Inspect::Stats => worker.stats.as_ref().map(|(at, _)| *at),
+        Inspect::Ping => worker.answered,
+        _ => worker.inspections.get(&method).map(|(at, _)| *at),
+    }
+}
