@@ -60,7 +60,9 @@ impl Link {
             None => Commands::one(&[b"AUTH", password.as_bytes()]),
         };
         match link.order(&auth).await {
-            Err(SampleError::Protocol | SampleError::Permission) => Err(SampleError::Authentication),
+            Err(SampleError::ServerError | SampleError::UnknownCommand | SampleError::Permission) => {
+                Err(SampleError::Authentication)
+            }
             other => other.map(|()| link),
         }
     }
@@ -75,13 +77,8 @@ impl Link {
         if db == 0 {
             return Ok(());
         }
-        match self
-            .order(&Commands::one(&[b"SELECT", db.to_string().as_bytes()]))
-            .await
-        {
-            Err(SampleError::Protocol) => Err(SampleError::NoSuchVhost),
-            other => other,
-        }
+        let select = Commands::one(&[b"SELECT", db.to_string().as_bytes()]);
+        self.order(&select).await
     }
 
     /// A command whose reply is `+OK` or an error.

@@ -7,7 +7,8 @@
 //! | `resp.rs` | the protocol: commands, replies, and what errors mean |
 //! | `question.rs` | one read's way through the round trips of a sample |
 //! | `memory.rs` | censuses, and zeros that are not believed yet |
-//! | `inspections.rs` | remote control: questions to workers and their answers |
+//! | `inspections.rs`, `channel.rs` | remote control: questions to workers and their answers; of one application |
+//! | `bindings.rs` | how an application joins its bindings, and entries that nobody took back |
 //! | `heartbeats.rs` | the pub/sub connection |
 //! | `backoff.rs` | pauses between attempts to connect |
 //!
@@ -17,6 +18,8 @@
 //! `PUBLISH`, `RPOP`, `DEL`.
 
 mod backoff;
+mod bindings;
+mod channel;
 mod heartbeats;
 mod inspections;
 mod link;
@@ -104,6 +107,7 @@ impl RedisEndpoint {
         let link = Link::open(&self.address, self.db).await?;
         if self.lost {
             self.memory.reconnected();
+            self.inspections.reconnected();
         }
         self.lost = true;
         Ok(link)
@@ -234,12 +238,14 @@ impl Endpoint for RedisEndpoint {
             }
         }
         let answers: Vec<_> = (reads.iter().zip(questions))
-            .map(|(read, question)| match question.answer() {
-                Ok(Reply::Asked) if self.inspections.is_refused(read, moment) => {
-                    Ok(Reply::Refused { right: String::new() })
-                }
-                answer => answer,
-            })
+            .map(
+                |(read, question)| match (question.answer(), self.inspections.refused(read, moment)) {
+                    (Ok(Reply::Asked), Some(right)) => Ok(Reply::Refused {
+                        right: right.to_owned(),
+                    }),
+                    (answer, _) => answer,
+                },
+            )
             .collect();
         // Without credentials every command is refused, one by one, on a connection that is well.
         let locked_out = Err(SampleError::Authentication);

@@ -92,7 +92,7 @@ impl Value {
             Ok(redis::Value::Nil) if frame.starts_with(b"*") => Ok(Self::List(Vec::new())),
             Ok(value) => Self::of(value),
             // An error without a word.
-            Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::Protocol)),
+            Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::ServerError)),
             Err(_) => Err(SampleError::Protocol),
         }
     }
@@ -236,24 +236,41 @@ fn number(digits: &[u8]) -> Result<i64, SampleError> {
         .ok_or(SampleError::Protocol)
 }
 
-/// What an error reply means, by its code.
+/// What an error reply means, by its first word.
 fn refusal(error: &ServerError) -> SampleError {
     match error.code() {
         // DENIED: protected mode, where only loopback may connect without a password.
         "NOPERM" | "DENIED" => SampleError::Permission,
         "WRONGTYPE" => SampleError::WrongType,
         "NOAUTH" | "WRONGPASS" => SampleError::Authentication,
-        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "MISCONF" => {
-            SampleError::NotReady
-        }
-        "ERR"
-            if error
-                .details()
-                .is_some_and(|details| details.starts_with("max number of clients")) =>
-        {
-            SampleError::NotReady
-        }
-        _ => SampleError::Protocol,
+        "LOADING" => SampleError::Loading,
+        "READONLY" => SampleError::ReadOnly,
+        "MASTERDOWN" => SampleError::MasterDown,
+        "NOREPLICAS" => SampleError::NoReplicas,
+        "MISCONF" => SampleError::Misconfigured,
+        "BUSY" => SampleError::Busy,
+        "TRYAGAIN" => SampleError::TryAgain,
+        "OOM" => SampleError::OutOfMemory,
+        "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => SampleError::RedisCluster,
+        "ERR" => unnamed(error.details().unwrap_or_default()),
+        _ => SampleError::ServerError,
+    }
+}
+
+/// What an error reply without a word of its own means. Servers, proxies and providers word it differently.
+fn unnamed(details: &str) -> SampleError {
+    let details = details.to_ascii_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| details.starts_with(word));
+    if begins(&["max number of clients"]) {
+        SampleError::TooManyConnections
+    } else if begins(&["unknown command", "unsupported command", "command is not available"]) {
+        SampleError::UnknownCommand
+    } else if begins(&["db index is out of range", "invalid db index"]) {
+        SampleError::NoSuchVhost
+    } else if begins(&["select is not allowed in cluster mode"]) {
+        SampleError::RedisCluster
+    } else {
+        SampleError::ServerError
     }
 }
 
@@ -281,7 +298,7 @@ mod tests {
                 "-NOPERM no permissions for 'key'\r\n",
                 Value::Refused(SampleError::Permission),
             ),
-            ("-\r\n", Value::Refused(SampleError::Protocol)),
+            ("-\r\n", Value::Refused(SampleError::ServerError)),
             (":-7\r\n", Value::Number(-7)),
             ("$3\r\na\r\n\r\n", Value::Text(Some("a\r\n".into()))),
             ("$0\r\n\r\n", Value::Text(Some(Vec::new()))),
