@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     link::Link,
-    resp::{Commands, LINE, Value},
+    resp::{Commands, Value},
 };
 use crate::work::{Moment, SampleError, celery::control};
 
@@ -182,7 +182,7 @@ async fn members(link: &mut Link, sets: &[String; 2]) -> Result<[Result<Vec<Stri
     for set in sets {
         sizes.add(&[b"SCARD", set.as_bytes()]);
     }
-    let sizes = link.ask(&sizes, 2 * LINE).await?;
+    let sizes = link.ask(&sizes).await?;
     let mut known = [Ok(Vec::new()), Ok(Vec::new())];
     let mut read = Commands::default();
     let mut asked = Vec::new();
@@ -191,13 +191,13 @@ async fn members(link: &mut Link, sets: &[String; 2]) -> Result<[Result<Vec<Stri
             Ok(0) => {}
             Ok(size) if size > MAX_MEMBERS => known[n] = Err(SampleError::TooLarge),
             Ok(_) => {
-                read.add(&[b"SMEMBERS", sets[n].as_bytes()]);
+                read.add_for(MEMBERS_BYTES, &[b"SMEMBERS", sets[n].as_bytes()]);
                 asked.push(n);
             }
             Err(error) => known[n] = Err(error),
         }
     }
-    let replies = link.ask(&read, MEMBERS_BYTES * asked.len() as u64).await?;
+    let replies = link.ask(&read).await?;
     for (n, reply) in asked.into_iter().zip(replies) {
         known[n] = texts(reply);
     }

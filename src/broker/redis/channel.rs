@@ -8,7 +8,7 @@ use std::{
 use super::{
     bindings::{self, Bindings, NoSeparator},
     link::Link,
-    resp::{Commands, LINE, Value},
+    resp::{Commands, Value},
 };
 use crate::work::{
     Inspect, Mailbox, Moment, Read, SampleError,
@@ -216,7 +216,7 @@ impl Channel {
             self.unbind(&mut commands);
         }
         // Refused only where nobody else can do it either.
-        link.ask(&commands, LINE * commands.count() as u64).await?;
+        link.ask(&commands).await?;
         let separator = match separator {
             Ok(separator) => separator,
             Err(NoSeparator::NotShown) => return Ok(false),
@@ -240,7 +240,7 @@ impl Channel {
             member,
             list,
         });
-        let replies = link.ask(&command, LINE).await?;
+        let replies = link.ask(&command).await?;
         Ok(match replies.first().map(Value::count) {
             Some(Ok(_)) => true,
             Some(Err(error)) if error.is_refusal() => {
@@ -285,7 +285,10 @@ impl Channel {
     async fn publish(&mut self, link: &mut Link, posts: &[Post], now: Moment) -> Result<(), SampleError> {
         let name = self.name(self.bare);
         let heard = publish_on(link, &name, posts).await?;
-        if heard.iter().flatten().sum::<u64>() == 0 && self.may_try_the_other_name(posts, now) {
+        let nobody = heard
+            .iter()
+            .all(|heard| heard.map_or_else(SampleError::is_refusal, |heard| heard == 0));
+        if nobody && self.may_try_the_other_name(posts, now) {
             self.tried = Some(now);
             let other = publish_on(link, &self.name(!self.bare), posts).await?;
             if other.iter().flatten().any(|heard| *heard > 0) {
@@ -295,9 +298,7 @@ impl Channel {
             }
         }
         self.heard_by(posts, &heard, now);
-        if heard.iter().flatten().count() < heard.len()
-            && heard.iter().any(|heard| heard.is_err_and(SampleError::is_refusal))
-        {
+        if heard.iter().any(|heard| heard.is_err_and(SampleError::is_refusal)) {
             self.refuse(format!("`PUBLISH` on the channel `{name}`"), now);
         }
         Ok(())
@@ -318,8 +319,7 @@ impl Channel {
         }
     }
 
-    /// Nobody hears although workers are bound: perhaps the application leaves the database out of the name. A name
-    /// that may not be published on is no reason to believe that the other one is refused.
+    /// Nobody hears although workers are bound: perhaps the application leaves the database out of the name.
     fn may_try_the_other_name(&self, posts: &[Post], now: Moment) -> bool {
         let lately = self.tried.is_some_and(|tried| now.saturating_sub(tried) < OTHER_NAME);
         !posts.is_empty() && self.bindings.any_workers() && !lately
@@ -341,6 +341,6 @@ async fn publish_on(link: &mut Link, name: &str, posts: &[Post]) -> Result<Vec<R
     for post in posts {
         commands.add(&[b"PUBLISH", name.as_bytes(), &post.payload]);
     }
-    let replies = link.ask(&commands, LINE * commands.count() as u64).await?;
+    let replies = link.ask(&commands).await?;
     Ok(replies.iter().map(Value::count).collect())
 }

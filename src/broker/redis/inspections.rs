@@ -12,7 +12,7 @@ use super::{
     bindings::{self, RENEWED},
     channel::Channel,
     link::Link,
-    resp::{Commands, LINE, Value},
+    resp::{Commands, Value},
 };
 use crate::work::{
     Mailbox, Moment, Read, SampleError, Signal,
@@ -25,11 +25,20 @@ use crate::work::{
 /// Answers taken from the list at once, at most.
 const MAX_ANSWERS: usize = 64;
 
+/// At first not so many: nobody knows yet how large they are.
+const FIRST_ANSWERS: usize = 8;
+
 /// Round trips for answers in one sample, at most.
 const MAX_ROUNDS: usize = 8;
 
-/// Bytes of the answers taken at once: they hold the tasks' arguments.
-const ANSWERS_BYTES: u64 = 2 << 20;
+/// A larger answer is dropped: it tells of tasks by the ten thousand, and is worth no more of everybody's time.
+const ANSWER_BYTES: u64 = 4 << 20;
+
+/// So many bytes of answers are to come in one round trip.
+const ROUND_BYTES: u64 = 4 << 20;
+
+/// After so many bytes of answers the rest waits for the next sample.
+const SAMPLE_BYTES: u64 = 16 << 20;
 
 /// The questions and answers of one endpoint.
 #[derive(Debug)]
@@ -52,7 +61,7 @@ impl Inspections {
             made: None,
             db,
             channels: BTreeMap::new(),
-            at_once: MAX_ANSWERS,
+            at_once: FIRST_ANSWERS,
         }
     }
 
@@ -81,27 +90,22 @@ impl Inspections {
 
     async fn collect(&mut self, link: &mut Link, now: Moment) -> Result<Vec<Signal>, SampleError> {
         let mut signals = Vec::new();
+        let begin = link.read();
         for channel in self.channels.values_mut() {
             let Some(list) = channel.list().map(str::to_owned) else {
                 continue;
             };
-            let mut pop = Commands::default();
-            (0..self.at_once).for_each(|_| pop.add(&[b"RPOP", list.as_bytes()]));
-            for _ in 0..MAX_ROUNDS {
-                let replies = link.ask(&pop, ANSWERS_BYTES).await?;
-                let mut came = 0;
-                for reply in replies {
-                    match reply {
-                        Value::Text(Some(payload)) => {
-                            came += 1;
-                            signals.extend(control::answer(&payload, None, Wire::Kombu));
-                        }
-                        Value::Refused(error) if error.is_refusal() => channel.pop_refused(now),
-                        _ => {}
-                    }
+            let mut rounds = 0;
+            while rounds < MAX_ROUNDS && link.read() - begin < SAMPLE_BYTES {
+                rounds += 1;
+                let asked = self.at_once;
+                let popped = pop(link, &list, asked, &mut signals).await?;
+                channel.answered(popped.answers);
+                if popped.refused {
+                    channel.pop_refused(now);
                 }
-                channel.answered(came);
-                if came < self.at_once as u64 {
+                self.at_once = popped.fits().clamp(1, MAX_ANSWERS.min(asked * 4));
+                if popped.answers < asked as u64 {
                     break;
                 }
             }
@@ -116,7 +120,7 @@ impl Inspections {
         let renew = now.saturating_sub(made) >= RENEWED;
         let commands = self.unbind(|channel| renew || channel.is_over(now));
         // If this is refused, so was the entry itself.
-        link.ask(&commands, LINE * commands.count() as u64).await?;
+        link.ask(&commands).await?;
         if renew {
             (self.reply, self.made) = (new_reply(), Some(now));
         }
@@ -155,6 +159,45 @@ impl Inspections {
         let channel = self.channels.get(&(of.exchange.clone(), of.prefix.clone()))?;
         channel.refused(now)
     }
+}
+
+/// What one round trip for answers brought.
+#[derive(Default)]
+struct Popped {
+    answers: u64,
+    largest: u64,
+    refused: bool,
+}
+
+impl Popped {
+    /// How many as large as the largest one fit into a round trip.
+    fn fits(&self) -> usize {
+        let fits = ROUND_BYTES.checked_div(self.largest);
+        fits.and_then(|fits| usize::try_from(fits).ok()).unwrap_or(MAX_ANSWERS)
+    }
+}
+
+/// Takes so many answers from the list, if they are there. Each is read, taken in and let go before the next one. What
+/// is too large counts as an answer that says nothing: that is a matter of its node alone.
+async fn pop(link: &mut Link, list: &str, count: usize, signals: &mut Vec<Signal>) -> Result<Popped, SampleError> {
+    let mut commands = Commands::default();
+    (0..count).for_each(|_| commands.add_for(ANSWER_BYTES, &[b"RPOP", list.as_bytes()]));
+    let mut popped = Popped::default();
+    let take = |reply| match reply {
+        Value::Text(Some(payload)) => {
+            popped.answers += 1;
+            popped.largest = popped.largest.max(payload.len() as u64);
+            signals.extend(control::answer(&payload, None, Wire::Kombu));
+        }
+        Value::Refused(SampleError::TooLarge) => {
+            popped.answers += 1;
+            popped.largest = ANSWER_BYTES;
+        }
+        Value::Refused(error) => popped.refused |= error.is_refusal(),
+        _ => {}
+    };
+    link.ask_each(&commands, take).await?;
+    Ok(popped)
 }
 
 fn new_reply() -> ReplyTo {

@@ -1,5 +1,7 @@
+mod answers;
 mod control;
 mod hostile;
+mod looks;
 mod separator;
 mod server;
 mod workers;
