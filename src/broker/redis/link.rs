@@ -174,13 +174,13 @@ impl Link {
         sent.map_err(|error| classify(&error))
     }
 
-    /// Waits for a reply that comes when it comes, for `patience` at most, and reads it, `bytes` at most. `None`:
-    /// nothing came.
+    /// Waits for a reply that comes when it comes, for `patience` at most, and reads it; one of more than `bytes` is
+    /// dropped. `None`: nothing came.
     ///
     /// # Errors
     /// As [`Link::ask`]; [`SampleError::Timeout`] if a reply began and did not end.
     pub(super) async fn next(&mut self, patience: Duration, bytes: u64) -> Result<Option<Value>, SampleError> {
-        self.stream.get_ref().budget().arm(bytes);
+        self.stream.get_ref().budget().arm(bytes.saturating_add(DROPPED));
         match timeout(patience, self.stream.fill_buf()).await {
             Err(_) => return Ok(None),
             Ok(began) => began.map_err(|error| classify(&error))?,

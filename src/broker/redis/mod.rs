@@ -273,13 +273,18 @@ impl Endpoint for RedisEndpoint {
         patterns.dedup();
         if patterns != self.listening {
             self.listening.clone_from(&patterns);
-            self.heartbeats = (!patterns.is_empty())
-                .then(|| Heartbeats::listen(self.address.clone(), patterns, self.signals.0.clone()));
+            let (address, signals) = (self.address.clone(), self.signals.0.clone());
+            let before = self.heartbeats.take();
+            self.heartbeats =
+                (!patterns.is_empty()).then(|| Heartbeats::listen(address, &patterns, signals, before.as_ref()));
         }
     }
 
-    fn hearing(&self, _: &Listen) -> Hearing {
-        Hearing::Works
+    fn hearing(&self, to: &Listen) -> Hearing {
+        match (to, &self.heartbeats) {
+            (Listen::Pattern(pattern), Some(heartbeats)) => heartbeats.hearing(pattern),
+            _ => Hearing::NotYet,
+        }
     }
 
     async fn next_signal(&mut self) -> Signal {
