@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use rustls::{AlertDescription, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -25,6 +26,9 @@ use crate::work::SampleError;
 
 /// Bytes a fresh connection may read before its budget is armed: room for any broker's greeting.
 const GREETING: u64 = 256 << 10;
+
+/// One of several addresses is tried alone for so long, then the next one as well.
+const HEAD_START: Duration = Duration::from_millis(300);
 
 /// The first bytes of a TLS alert: what a TLS port answers to a client that does not speak TLS.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
@@ -46,26 +50,43 @@ pub async fn connect(host: &str, port: u16, tls: Option<&Tls>, deadline: Duratio
     timeout(deadline, connecting).await.unwrap_or(Err(SampleError::Timeout))
 }
 
-/// Tries the host's addresses in turn; the last one's error counts. A name server that is silent about a name (many are,
-/// about names outside the cluster) is told from a broker that is.
+/// Looks the host up and connects to one of its addresses. A name server that is silent about a name (many are, about
+/// names outside the cluster) is told from a broker that is.
 async fn connect_tcp(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, SampleError> {
     let addresses = timeout(deadline, tokio::net::lookup_host((host, port))).await;
-    let addresses: Vec<SocketAddr> = match addresses {
-        Ok(Ok(addresses)) => addresses.collect(),
-        _ => return Err(SampleError::Dns),
-    };
+    match addresses {
+        Ok(Ok(addresses)) => connect_any(&addresses.collect::<Vec<_>>(), deadline).await,
+        _ => Err(SampleError::Dns),
+    }
+}
+
+/// Connects to the first of these addresses that answers, in their order: one that is silent gets a head start and no
+/// more, for it may be the address of a machine that is gone. The last error counts.
+async fn connect_any(addresses: &[SocketAddr], deadline: Duration) -> Result<TcpStream, SampleError> {
+    let among = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let head_start = HEAD_START.min(deadline / among);
+    let mut waiting = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
     let mut failed = SampleError::Dns;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(tcp) => {
+    loop {
+        attempts.extend(waiting.next().map(|address| TcpStream::connect(*address)));
+        let first = match waiting.len() {
+            0 => attempts.next().await,
+            _ => match timeout(head_start, attempts.next()).await {
+                Ok(first) => first,
+                Err(_) => continue,
+            },
+        };
+        match first {
+            Some(Ok(tcp)) => {
                 // Small questions that must not wait for each other; without it they are slower, not wrong.
                 let _ = tcp.set_nodelay(true);
                 return Ok(tcp);
             }
-            Err(error) => failed = classify(&error),
+            Some(Err(error)) => failed = classify(&error),
+            None => return Err(failed),
         }
     }
-    Err(failed)
 }
 
 /// Speaks TLS and verifies the server under `tls.server_name`, else under `host`.

@@ -361,8 +361,5 @@ pub(super) fn acts(pool: &Pool) -> bool {
 
 /// Errors after which the Secret may hold something newer.
 fn may_be_credentials(why: SampleError) -> bool {
-    !matches!(
-        why,
-        SampleError::NotYet | SampleError::JustReconnected | SampleError::NotReady
-    )
+    !why.passes() && !matches!(why, SampleError::NotYet | SampleError::JustReconnected)
 }

@@ -42,6 +42,57 @@ pub enum SampleError {
     /// The server is loading, read-only, in recovery or blocked.
     #[error("the broker is not ready to answer")]
     NotReady,
+    /// `LOADING`.
+    #[error("Redis is loading its data from disk (`LOADING`)")]
+    Loading,
+    /// `READONLY`: a replica, or an old master that has become one.
+    #[error("this Redis is a read-only replica (`READONLY`): the broker URL must lead to the master")]
+    ReadOnly,
+    /// `MASTERDOWN`.
+    #[error("this Redis is a replica that has lost its master (`MASTERDOWN`)")]
+    MasterDown,
+    /// `NOREPLICAS`.
+    #[error("Redis takes no writes because too few replicas are connected to it (`NOREPLICAS`)")]
+    NoReplicas,
+    /// `MISCONF`.
+    #[error("Redis takes no writes because it cannot save its data to disk (`MISCONF`): see its own log")]
+    Misconfigured,
+    /// `BUSY`.
+    #[error("Redis is busy with a script that does not end (`BUSY`)")]
+    Busy,
+    /// `TRYAGAIN`.
+    #[error("Redis asks to be asked again (`TRYAGAIN`)")]
+    TryAgain,
+    /// `OOM`.
+    #[error(
+        "Redis is out of memory (`OOM`) and takes no writes, of tasks neither: raise its `maxmemory` or remove what fills it"
+    )]
+    OutOfMemory,
+    /// `max number of clients reached`, or a limit of connections by another name.
+    #[error(
+        "the broker accepts no more connections (its limit is reached): raise it (Redis: `maxclients`) or close some"
+    )]
+    TooManyConnections,
+    /// `MOVED`, `ASK`, `CROSSSLOT`, `CLUSTERDOWN`: a node of a Redis Cluster.
+    #[error(
+        "this is a node of a Redis Cluster, which Celery cannot use as a broker either: \
+         the broker URL must lead to a Redis with cluster mode off"
+    )]
+    RedisCluster,
+    /// A Sentinel, which knows where the master is and holds no data.
+    #[error(
+        "this port belongs to a Redis Sentinel, which holds no tasks: \
+         the broker URL must lead to the master itself (a Service that follows it)"
+    )]
+    RedisSentinel,
+    /// A command that every Redis knows is unknown here, or hidden.
+    #[error(
+        "the broker does not know a command that the operator needs: it must be Redis 5 or newer, or Valkey, with no such command renamed"
+    )]
+    UnknownCommand,
+    /// An error reply of a kind that has no name here.
+    #[error("the broker answered with an error that the operator does not know: see the broker's own log")]
+    ServerError,
     /// More bytes than a reply may have.
     #[error("the broker's reply was larger than the operator accepts")]
     TooLarge,
@@ -60,6 +111,27 @@ pub enum SampleError {
 }
 
 impl SampleError {
+    /// It passes by itself: nothing in the URL, the rights or the pool has to change.
+    pub fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::NotReady
+                | Self::Loading
+                | Self::ReadOnly
+                | Self::MasterDown
+                | Self::NoReplicas
+                | Self::Misconfigured
+                | Self::Busy
+                | Self::TryAgain
+                | Self::OutOfMemory
+        )
+    }
+
+    /// The right to do this is missing, or the command itself.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Permission | Self::UnknownCommand)
+    }
+
     /// A short, fixed label for metrics and condition reasons.
     pub fn label(self) -> &'static str {
         match self {
@@ -76,6 +148,19 @@ impl SampleError {
             Self::NoSuchVhost => "NoSuchVirtualHost",
             Self::WrongType => "WrongKeyType",
             Self::NotReady => "BrokerNotReady",
+            Self::Loading => "RedisLoading",
+            Self::ReadOnly => "RedisReadOnly",
+            Self::MasterDown => "RedisMasterDown",
+            Self::NoReplicas => "RedisNoReplicas",
+            Self::Misconfigured => "RedisMisconf",
+            Self::Busy => "RedisBusy",
+            Self::TryAgain => "RedisTryAgain",
+            Self::OutOfMemory => "RedisOutOfMemory",
+            Self::TooManyConnections => "TooManyConnections",
+            Self::RedisCluster => "RedisCluster",
+            Self::RedisSentinel => "RedisSentinel",
+            Self::UnknownCommand => "UnknownCommand",
+            Self::ServerError => "ServerError",
             Self::TooLarge => "ReplyTooLarge",
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",

@@ -1,8 +1,19 @@
 //! Listens to what workers publish of themselves: one connection in pub/sub mode, subscribed anew after each reconnect.
+//!
+//! Each pattern has a command of its own, because Redis refuses a command whole if it refuses one of its patterns; the
+//! replies come in the order of the commands. How it stands with each is told to whoever asks.
 
-use std::{iter, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::{sync::mpsc, task::AbortHandle, time::sleep};
+use tokio::{
+    sync::mpsc,
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
 
 use super::{
     backoff::Backoff,
@@ -12,7 +23,7 @@ use super::{
 use crate::{
     broker::Address,
     work::{
-        SampleError, Signal,
+        Hearing, SampleError, Signal,
         celery::events::{self, Wire},
     },
 };
@@ -20,95 +31,197 @@ use crate::{
 /// After so long without a message the server is asked whether it is there; after as long again it is not.
 const QUIET: Duration = Duration::from_secs(15);
 
+/// A pattern that was refused is tried again after this time: rights come with a change of configuration, and servers log
+/// each refusal.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
 /// A larger message is no heartbeat: it is not looked at.
 const MAX_MESSAGE: usize = 64 << 10;
 
-/// A larger message ends the connection. Batches of task events (`-E`), which share the channels, stay below.
+/// A larger message is dropped. Batches of task events (`-E`), which share the channels, stay below.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// How it stands with each pattern.
+type Standing = Arc<Mutex<BTreeMap<String, Hearing>>>;
 
 /// The listening task; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Heartbeats(AbortHandle);
+pub(super) struct Heartbeats {
+    task: AbortHandle,
+    standing: Standing,
+}
 
 impl Drop for Heartbeats {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
 impl Heartbeats {
-    /// Listens to these patterns. While `signals` is full, what is heard is dropped: workers repeat themselves.
-    pub(super) fn listen(address: Address, patterns: Vec<String>, signals: mpsc::Sender<Signal>) -> Self {
+    /// Listens to these patterns. While `signals` is full, what is heard is dropped: workers repeat themselves. `before`:
+    /// who listened so far; what is heard already counts as heard until the new connection tells otherwise.
+    pub(super) fn listen(
+        address: Address,
+        patterns: &[String],
+        signals: mpsc::Sender<Signal>,
+        before: Option<&Self>,
+    ) -> Self {
+        let known = |pattern: &String| before.map(|before| before.hearing(pattern)).unwrap_or_default();
+        let standing = patterns.iter().map(|pattern| (pattern.clone(), known(pattern)));
+        let standing: Standing = Arc::new(Mutex::new(standing.collect()));
+        let shared = Arc::clone(&standing);
         let task = tokio::spawn(async move {
             let mut backoff = Backoff::default();
             let mut told = None;
             loop {
-                let error = hear(&address, &patterns, &signals, &mut backoff).await;
+                let error = hear(&address, &shared, &signals, &mut backoff).await;
+                with(&shared, |standing| {
+                    standing
+                        .values_mut()
+                        .for_each(|hearing| *hearing = Hearing::Failing(error));
+                });
                 if told.replace(error) != Some(error) {
                     tracing::info!(reason = error.label(), "workers' heartbeats on Redis are not heard");
                 }
                 sleep(backoff.failed(error)).await;
             }
         });
-        Self(task.abort_handle())
+        Self {
+            task: task.abort_handle(),
+            standing,
+        }
     }
+
+    /// How it stands with this pattern.
+    pub(super) fn hearing(&self, pattern: &str) -> Hearing {
+        with(&self.standing, |standing| standing.get(pattern).cloned()).unwrap_or_default()
+    }
+}
+
+/// Nobody panics while holding it.
+fn with<T>(standing: &Standing, what: impl FnOnce(&mut BTreeMap<String, Hearing>) -> T) -> T {
+    what(&mut standing.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Connects, subscribes and listens until something breaks; returns what.
 async fn hear(
     address: &Address,
-    patterns: &[String],
+    standing: &Standing,
     signals: &mpsc::Sender<Signal>,
     backoff: &mut Backoff,
 ) -> SampleError {
-    let subscribed = async {
-        // Channels are the same in all databases.
-        let mut link = Link::open(address, 0).await?;
-        let words = iter::once("PSUBSCRIBE").chain(patterns.iter().map(String::as_str));
-        let words: Vec<_> = words.map(str::as_bytes).collect();
-        link.send(&Commands::one(&words)).await?;
-        Ok(link)
+    // Channels are the same in all databases.
+    let mut listener = match Link::open(address, 0).await {
+        Ok(link) => Listener {
+            link,
+            standing,
+            unanswered: VecDeque::new(),
+            refused: Vec::new(),
+            again: None,
+        },
+        Err(error) => return error,
     };
-    let error = match subscribed.await {
-        Ok(link) => read(link, signals, backoff).await,
+    let patterns = with(standing, |standing| standing.keys().cloned().collect());
+    let error = match listener.subscribe(patterns).await {
+        Ok(()) => listener.read(signals, backoff).await,
         Err(error) => Err(error),
     };
     error.err().unwrap_or(SampleError::Disconnected)
 }
 
-/// Reads messages for as long as there are any, or at least signs of life.
-async fn read(mut link: Link, signals: &mpsc::Sender<Signal>, backoff: &mut Backoff) -> Result<(), SampleError> {
-    let mut asked = false;
-    loop {
-        match link.next(QUIET, MAX_BYTES).await? {
-            Some(value) => {
-                take(value, signals)?;
-                backoff.succeeded();
-                asked = false;
-            }
-            None if asked => return Err(SampleError::Timeout),
-            None => {
-                link.send(&Commands::one(&[b"PING"])).await?;
-                asked = true;
-            }
-        }
-    }
+/// One connection in pub/sub mode.
+struct Listener<'a> {
+    link: Link,
+    standing: &'a Standing,
+    /// The patterns of the commands that have not been answered yet, in their order.
+    unanswered: VecDeque<String>,
+    /// Those that were refused, and when they are tried again.
+    refused: Vec<String>,
+    again: Option<Instant>,
 }
 
-/// Takes one message in: `pmessage`, pattern, channel, payload. Confirmations and pongs say nothing.
-fn take(value: Value, signals: &mpsc::Sender<Signal>) -> Result<(), SampleError> {
-    let parts = match value {
-        Value::List(parts) => parts,
-        Value::Refused(error) => return Err(error),
-        _ => return Err(SampleError::Protocol),
-    };
-    if let [Item::Text(Some(kind)), _, _, Item::Text(Some(payload))] = parts.as_slice()
-        && kind == b"pmessage"
-        && payload.len() <= MAX_MESSAGE
-    {
-        for signal in events::read(payload, Wire::Kombu) {
-            let _full = signals.try_send(signal);
+impl Listener<'_> {
+    async fn subscribe(&mut self, patterns: Vec<String>) -> Result<(), SampleError> {
+        let mut commands = Commands::default();
+        for pattern in &patterns {
+            commands.add(&[b"PSUBSCRIBE", pattern.as_bytes()]);
+        }
+        self.unanswered.extend(patterns);
+        self.link.send(&commands).await
+    }
+
+    /// Reads messages for as long as there are any, or at least signs of life.
+    async fn read(&mut self, signals: &mpsc::Sender<Signal>, backoff: &mut Backoff) -> Result<(), SampleError> {
+        let mut asked = false;
+        loop {
+            if self.again.is_some_and(|again| again <= Instant::now()) {
+                self.again = None;
+                let refused = std::mem::take(&mut self.refused);
+                self.subscribe(refused).await?;
+            }
+            match self.link.next(QUIET, MAX_BYTES).await? {
+                Some(value) => {
+                    self.take(value, signals)?;
+                    backoff.succeeded();
+                    asked = false;
+                }
+                None if asked => return Err(SampleError::Timeout),
+                None => {
+                    self.link.send(&Commands::one(&[b"PING"])).await?;
+                    asked = true;
+                }
+            }
         }
     }
-    Ok(())
+
+    /// Takes one message in: `pmessage`, pattern, channel, payload; or the answer to a subscription. Pongs say nothing.
+    fn take(&mut self, value: Value, signals: &mpsc::Sender<Signal>) -> Result<(), SampleError> {
+        let parts = match value {
+            Value::List(parts) => parts,
+            // A message without end, or an answer to `PING` where nothing is subscribed.
+            Value::Refused(SampleError::TooLarge) | Value::Done => return Ok(()),
+            Value::Refused(error) => return self.is_refused(error),
+            _ => return Err(SampleError::Protocol),
+        };
+        match parts.as_slice() {
+            [Item::Text(Some(kind)), _, _, Item::Text(Some(payload))]
+                if kind == b"pmessage" && payload.len() <= MAX_MESSAGE =>
+            {
+                for signal in events::read(payload, Wire::Kombu) {
+                    let _full = signals.try_send(signal);
+                }
+            }
+            [Item::Text(Some(kind)), ..] if kind == b"psubscribe" => self.is_confirmed(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn is_confirmed(&mut self) {
+        if let Some(pattern) = self.unanswered.pop_front() {
+            with(self.standing, |standing| standing.insert(pattern, Hearing::Works));
+        }
+    }
+
+    /// A missing right is a matter of this pattern alone; anything else ends the connection, to begin anew.
+    fn is_refused(&mut self, error: SampleError) -> Result<(), SampleError> {
+        if !error.is_refusal() {
+            return Err(error);
+        }
+        // Nothing was asked but `PING`: a sign of life, whatever it says.
+        let Some(pattern) = self.unanswered.pop_front() else {
+            return Ok(());
+        };
+        let right = format!("`PSUBSCRIBE` on `&{pattern}`");
+        let refused = Hearing::Refused { right: right.clone() };
+        let before = with(self.standing, |standing| {
+            standing.insert(pattern.clone(), refused.clone())
+        });
+        if before != Some(refused) {
+            tracing::info!(right, "workers' heartbeats on Redis are refused");
+        }
+        self.refused.push(pattern);
+        self.again.get_or_insert(Instant::now() + TRY_AGAIN);
+        Ok(())
+    }
 }

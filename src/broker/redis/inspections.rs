@@ -2,81 +2,72 @@
 //! at later samples.
 //!
 //! An answer is an element of a list of our own, into which workers push as long as a set says where we are. That entry
-//! is there only while answers are outstanding, so that nothing is pushed for ever after we are gone.
+//! is there only while answers are outstanding, so that nothing is pushed for ever after we are gone; where we were
+//! killed meanwhile, another operator takes it away ([`super::bindings`]).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
 use super::{
     backoff::random,
+    bindings::{self, RENEWED},
+    channel::Channel,
     link::Link,
-    resp::{Commands, LINE, Value},
+    resp::{Commands, Value},
 };
 use crate::work::{
-    Inspect, Mailbox, Moment, Read, SampleError, Signal,
+    Mailbox, Moment, Read, SampleError, Signal,
     celery::{
         control::{self, ReplyTo},
         events::Wire,
     },
 };
 
-/// Answers are waited for so long.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// After a refusal nothing is asked for so long.
-const REFUSED: Duration = Duration::from_secs(300);
-
 /// Answers taken from the list at once, at most.
 const MAX_ANSWERS: usize = 64;
+
+/// At first not so many: nobody knows yet how large they are.
+const FIRST_ANSWERS: usize = 8;
 
 /// Round trips for answers in one sample, at most.
 const MAX_ROUNDS: usize = 8;
 
-/// Bytes of the answers taken at once: they hold the tasks' arguments.
-const ANSWERS_BYTES: u64 = 2 << 20;
+/// A larger answer is dropped: it tells of tasks by the ten thousand, and is worth no more of everybody's time.
+const ANSWER_BYTES: u64 = 4 << 20;
+
+/// So many bytes of answers are to come in one round trip.
+const ROUND_BYTES: u64 = 4 << 20;
+
+/// After so many bytes of answers the rest waits for the next sample.
+const SAMPLE_BYTES: u64 = 16 << 20;
 
 /// The questions and answers of one endpoint.
 #[derive(Debug)]
 pub(super) struct Inspections {
-    /// Our address; the fixed beginning lets an ACL name our lists.
+    /// Our address, and when it was made.
     reply: ReplyTo,
+    made: Option<Moment>,
     db: u32,
     /// By control exchange and key prefix.
     channels: BTreeMap<(String, String), Channel>,
-    /// How many answers to take at once: fewer after too large ones.
+    /// How many answers to take at once: fewer after large ones.
     at_once: usize,
-}
-
-/// One application's remote control.
-#[derive(Debug, Default)]
-pub(super) struct Channel {
-    /// When each question was put to all workers last.
-    asked: BTreeMap<Inspect, Moment>,
-    /// Workers push their answers to our list.
-    bound: bool,
-    /// Then the last answer is waited for no longer.
-    until: Moment,
-    /// Workers that heard the questions, and answers that came.
-    heard: u64,
-    answered: u64,
-    /// Refused: nothing is asked until then.
-    off_until: Moment,
-    /// The log tells of it already.
-    told: bool,
 }
 
 impl Inspections {
     /// For this database.
     pub(super) fn new(db: u32) -> Self {
-        let oid = format!("twp-operator-{:016x}{:016x}", random(), random());
         Self {
-            reply: ReplyTo { oid },
+            reply: new_reply(),
+            made: None,
             db,
             channels: BTreeMap::new(),
-            at_once: MAX_ANSWERS,
+            at_once: FIRST_ANSWERS,
         }
+    }
+
+    /// The connection is another one.
+    pub(super) fn reconnected(&mut self) {
+        self.channels.values_mut().for_each(Channel::reconnected);
     }
 
     /// Collects answers, ends what is over and asks what `reads` wish, in as few round trips as that needs: none, if
@@ -99,110 +90,119 @@ impl Inspections {
 
     async fn collect(&mut self, link: &mut Link, now: Moment) -> Result<Vec<Signal>, SampleError> {
         let mut signals = Vec::new();
-        for ((exchange, prefix), channel) in self.channels.iter_mut().filter(|(_, channel)| channel.bound) {
-            let list = control::reply_list(prefix, exchange, &self.reply.oid);
-            for _ in 0..MAX_ROUNDS {
-                let pop = Commands::one(&[b"RPOP", list.as_bytes(), self.at_once.to_string().as_bytes()]);
-                let replies = link.ask(&pop, ANSWERS_BYTES).await;
-                if replies == Err(SampleError::TooLarge) {
-                    channel.too_large(&mut self.at_once, now);
+        let begin = link.read();
+        for channel in self.channels.values_mut() {
+            let Some(list) = channel.list().map(str::to_owned) else {
+                continue;
+            };
+            let mut rounds = 0;
+            while rounds < MAX_ROUNDS && link.read() - begin < SAMPLE_BYTES {
+                rounds += 1;
+                let asked = self.at_once;
+                let popped = pop(link, &list, asked, &mut signals).await?;
+                channel.answered(popped.answers);
+                if popped.refused {
+                    channel.pop_refused(now);
                 }
-                let answers = match replies?.pop().map(Value::texts) {
-                    Some(Ok(answers)) => answers,
-                    _ => {
-                        channel.refused(now);
-                        break;
-                    }
-                };
-                channel.answered += answers.len() as u64;
-                let read = |payload: &Vec<u8>| control::answer(payload, None, Wire::Kombu);
-                signals.extend(answers.iter().flat_map(read));
-                if answers.len() < self.at_once {
+                self.at_once = popped.fits().clamp(1, MAX_ANSWERS.min(asked * 4));
+                if popped.answers < asked as u64 {
                     break;
                 }
-                self.at_once = (self.at_once * 2).min(MAX_ANSWERS);
             }
         }
         Ok(signals)
     }
 
-    /// Takes our entry and our list away where all have answered or nobody is waited for any more.
+    /// Takes our entry and our list away where all have answered or nobody is waited for any more, and everywhere when
+    /// our address is so old that it is to be another one.
     async fn end(&mut self, link: &mut Link, now: Moment) -> Result<(), SampleError> {
-        let commands = self.unbind(|channel| channel.answered >= channel.heard || channel.until <= now);
+        let made = *self.made.get_or_insert(now);
+        let renew = now.saturating_sub(made) >= RENEWED;
+        let commands = self.unbind(|channel| renew || channel.is_over(now));
         // If this is refused, so was the entry itself.
-        link.ask(&commands, LINE * commands.count() as u64).await.map(drop)
+        link.ask(&commands).await?;
+        if renew {
+            (self.reply, self.made) = (new_reply(), Some(now));
+        }
+        Ok(())
     }
 
     /// What takes our entry and our list away from these channels.
     pub(super) fn unbind(&mut self, over: impl Fn(&Channel) -> bool) -> Commands {
         let mut commands = Commands::default();
-        for ((exchange, prefix), channel) in &mut self.channels {
-            if channel.bound && over(channel) {
-                let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid, "\x06\x16");
-                let list = control::reply_list(prefix, exchange, &self.reply.oid);
-                commands.add(&[b"SREM", set.as_bytes(), member.as_bytes()]);
-                commands.add(&[b"DEL", list.as_bytes()]);
-                (channel.bound, channel.heard, channel.answered) = (false, 0, 0);
-            }
+        for channel in self.channels.values_mut().filter(|channel| over(channel)) {
+            channel.unbind(&mut commands);
         }
         commands
     }
 
     /// Publishes questions and orders, application by application.
     async fn ask(&mut self, link: &mut Link, reads: &[Read], now: Moment) -> Result<(), SampleError> {
-        let mailboxes = reads.iter().filter_map(mailbox);
-        let applications: BTreeSet<_> = mailboxes.map(|of| (&of.exchange, &of.prefix)).collect();
-        for (exchange, prefix) in applications {
-            let channel = self.channels.entry((exchange.clone(), prefix.clone())).or_default();
-            let to = control::channel(prefix, self.db, exchange);
-            let mut commands = Commands::default();
-            // How many answers each command brings at most.
-            let mut answers = Vec::new();
-            for (number, read) in reads.iter().enumerate() {
-                let of = mailbox(read).filter(|of| (&of.exchange, &of.prefix) == (exchange, prefix));
-                let Some(Mailbox { nodes, .. }) = of.filter(|_| channel.off_until <= now) else {
-                    continue;
-                };
-                let (payload, expected) = match read {
-                    Read::Inspect { method, .. } if nodes.is_empty() && !channel.may_ask(*method, now) => continue,
-                    Read::Inspect { method, .. } => {
-                        if !channel.bound {
-                            let (set, member) = control::reply_binding(prefix, exchange, &self.reply.oid, "\x06\x16");
-                            commands.add(&[b"SADD", set.as_bytes(), member.as_bytes()]);
-                            answers.push(0);
-                        }
-                        // Whatever happens to the reply, the entry may be there then.
-                        channel.bound = true;
-                        channel.until = now.saturating_add(PATIENCE);
-                        if nodes.is_empty() {
-                            channel.asked.insert(*method, now);
-                        }
-                        let request = control::request(*method, nodes, &self.reply, Wire::Kombu, exchange, now);
-                        let all = nodes.is_empty().then_some(u64::MAX);
-                        (request, all.unwrap_or(nodes.len() as u64))
-                    }
-                    Read::Tell { order, .. } => {
-                        let tag = format!("{}.{}.{number}", self.reply.oid, now.as_millis());
-                        (control::order(order, nodes, Wire::Kombu, exchange, &tag), 0)
-                    }
-                    _ => continue,
-                };
-                commands.add(&[b"PUBLISH", to.as_bytes(), &payload]);
-                answers.push(expected);
+        let mut applications = BTreeMap::<_, Vec<_>>::new();
+        for (number, read) in reads.iter().enumerate() {
+            if let Some(of) = mailbox(read) {
+                let application = (&of.exchange, &of.prefix);
+                applications.entry(application).or_default().push((number, read, of));
             }
-            let replies = link.ask(&commands, LINE * commands.count() as u64).await?;
-            match replies.iter().map(Value::count).collect::<Result<Vec<_>, _>>() {
-                Ok(heard) => channel.heard += heard.iter().zip(&answers).map(|(a, b)| a.min(b)).sum::<u64>(),
-                Err(_) => channel.refused(now),
-            }
+        }
+        for ((exchange, prefix), reads) in applications {
+            let channel = self.channels.entry((exchange.clone(), prefix.clone()));
+            let channel = channel.or_insert_with(|| Channel::new(exchange, prefix, self.db));
+            channel.ask(link, &reads, &self.reply, now).await?;
         }
         Ok(())
     }
 
-    /// These workers can be neither asked nor told anything: it is refused.
-    pub(super) fn is_refused(&self, read: &Read, now: Moment) -> bool {
-        let channel = mailbox(read).and_then(|of| self.channels.get(&(of.exchange.clone(), of.prefix.clone())));
-        channel.is_some_and(|channel| channel.off_until > now)
+    /// The right that is missing, if these workers can be neither asked nor told anything.
+    pub(super) fn refused(&self, read: &Read, now: Moment) -> Option<&str> {
+        let of = mailbox(read)?;
+        let channel = self.channels.get(&(of.exchange.clone(), of.prefix.clone()))?;
+        channel.refused(now)
+    }
+}
+
+/// What one round trip for answers brought.
+#[derive(Default)]
+struct Popped {
+    answers: u64,
+    largest: u64,
+    refused: bool,
+}
+
+impl Popped {
+    /// How many as large as the largest one fit into a round trip.
+    fn fits(&self) -> usize {
+        let fits = ROUND_BYTES.checked_div(self.largest);
+        fits.and_then(|fits| usize::try_from(fits).ok()).unwrap_or(MAX_ANSWERS)
+    }
+}
+
+/// Takes so many answers from the list, if they are there. Each is read, taken in and let go before the next one. What
+/// is too large counts as an answer that says nothing: that is a matter of its node alone.
+async fn pop(link: &mut Link, list: &str, count: usize, signals: &mut Vec<Signal>) -> Result<Popped, SampleError> {
+    let mut commands = Commands::default();
+    (0..count).for_each(|_| commands.add_for(ANSWER_BYTES, &[b"RPOP", list.as_bytes()]));
+    let mut popped = Popped::default();
+    let take = |reply| match reply {
+        Value::Text(Some(payload)) => {
+            popped.answers += 1;
+            popped.largest = popped.largest.max(payload.len() as u64);
+            signals.extend(control::answer(&payload, None, Wire::Kombu));
+        }
+        Value::Refused(SampleError::TooLarge) => {
+            popped.answers += 1;
+            popped.largest = ANSWER_BYTES;
+        }
+        Value::Refused(error) => popped.refused |= error.is_refusal(),
+        _ => {}
+    };
+    link.ask_each(&commands, take).await?;
+    Ok(popped)
+}
+
+fn new_reply() -> ReplyTo {
+    ReplyTo {
+        oid: bindings::new_address([random(), random()]),
     }
 }
 
@@ -211,35 +211,5 @@ fn mailbox(read: &Read) -> Option<&Mailbox> {
     match read {
         Read::Inspect { mailbox, .. } | Read::Tell { mailbox, .. } => Some(mailbox),
         _ => None,
-    }
-}
-
-impl Channel {
-    fn may_ask(&self, method: Inspect, now: Moment) -> bool {
-        let lately = |asked: &Moment| now.saturating_sub(*asked) < method.every();
-        self.off_until <= now && !self.asked.get(&method).is_some_and(lately)
-    }
-
-    /// A command was refused: what is there goes at once, and nothing is asked for a while.
-    fn refused(&mut self, now: Moment) {
-        if !std::mem::replace(&mut self.told, true) {
-            tracing::info!("remote control on Redis is refused: for five minutes workers are not asked what they hold");
-        }
-        self.off_until = now.saturating_add(REFUSED);
-        self.until = now;
-    }
-
-    /// The answers were too large: fewer at once, or none.
-    fn too_large(&mut self, at_once: &mut usize, now: Moment) {
-        if *at_once == 1 {
-            self.refused(now);
-        }
-        *at_once = (*at_once / 8).max(1);
-    }
-
-    /// It still has something to remember.
-    fn is_of_use(&self, now: Moment) -> bool {
-        let lately = |(method, asked): (&Inspect, &Moment)| now.saturating_sub(*asked) < method.every().max(PATIENCE);
-        self.bound || self.off_until > now || self.asked.iter().any(lately)
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::resp::{Commands, LINE, Value};
+use super::resp::{Commands, Value};
 use crate::{
     broker::{
         Address, Tls,
@@ -24,11 +24,23 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// All replies to one batch of commands must be there within this time.
 const ROUND_TRIP: Duration = Duration::from_secs(1);
 
+/// So much more than was planned for may come with one batch, and is dropped. Beyond it the connection ends: the rest of
+/// a message of many megabytes is not worth waiting for.
+const DROPPED: u64 = 16 << 20;
+
+/// Planned or not, more than this does not come with one batch.
+const MOST: u64 = 64 << 20;
+
+/// What a server tells of itself has no more bytes.
+const INFO: u64 = 64 << 10;
+
 /// An open, authenticated connection. After an error it is of no use: its replies are out of step.
 #[derive(Debug)]
 pub(super) struct Link {
     stream: BufReader<Stream>,
     read: u64,
+    /// It was asked whether it is a Sentinel.
+    introduced: bool,
 }
 
 impl Link {
@@ -51,7 +63,7 @@ impl Link {
     async fn greet(address: &Address) -> Result<Self, SampleError> {
         let mut link = Self::connect(address, address.tls.as_ref()).await?;
         if address.user.is_none() && address.password.is_none() {
-            link.ask(&Commands::one(&[b"PING"]), LINE).await?;
+            link.ask(&Commands::one(&[b"PING"])).await?;
             return Ok(link);
         }
         let password = address.password.as_ref().map_or("", |password| password.expose());
@@ -60,7 +72,9 @@ impl Link {
             None => Commands::one(&[b"AUTH", password.as_bytes()]),
         };
         match link.order(&auth).await {
-            Err(SampleError::Protocol | SampleError::Permission) => Err(SampleError::Authentication),
+            Err(SampleError::ServerError | SampleError::UnknownCommand | SampleError::Permission) => {
+                Err(SampleError::Authentication)
+            }
             other => other.map(|()| link),
         }
     }
@@ -68,57 +82,87 @@ impl Link {
     async fn connect(address: &Address, tls: Option<&Tls>) -> Result<Self, SampleError> {
         let stream = stream::connect(&address.host, address.port, tls, CONNECT).await?;
         let stream = BufReader::new(stream);
-        Ok(Self { stream, read: 0 })
+        Ok(Self {
+            stream,
+            read: 0,
+            introduced: false,
+        })
     }
 
     async fn select(&mut self, db: u32) -> Result<(), SampleError> {
         if db == 0 {
             return Ok(());
         }
-        match self
-            .order(&Commands::one(&[b"SELECT", db.to_string().as_bytes()]))
-            .await
-        {
-            Err(SampleError::Protocol) => Err(SampleError::NoSuchVhost),
+        let select = Commands::one(&[b"SELECT", db.to_string().as_bytes()]);
+        match self.order(&select).await {
+            Err(SampleError::UnknownCommand) if self.is_sentinel().await => Err(SampleError::RedisSentinel),
             other => other,
+        }
+    }
+
+    /// Whether it is a Sentinel that answers here. Asked only where a command is unknown that every Redis knows.
+    pub(super) async fn is_sentinel(&mut self) -> bool {
+        if std::mem::replace(&mut self.introduced, true) {
+            return false;
+        }
+        let mut info = Commands::default();
+        info.add_for(INFO, &[b"INFO", b"server"]);
+        let says = |text: &[u8]| String::from_utf8_lossy(text).contains("redis_mode:sentinel");
+        match self.ask(&info).await.as_deref() {
+            Ok([Value::Text(Some(text))]) => says(text),
+            _ => false,
         }
     }
 
     /// A command whose reply is `+OK` or an error.
     async fn order(&mut self, command: &Commands) -> Result<(), SampleError> {
-        match self.ask(command, LINE).await?.first() {
+        match self.ask(command).await?.first() {
             Some(Value::Done) => Ok(()),
             Some(Value::Refused(error)) => Err(*error),
             _ => Err(SampleError::Protocol),
         }
     }
 
-    /// Sends all commands and reads as many replies, `bytes` at most. A command that the server refuses is a
-    /// [`Value::Refused`] in its place.
+    /// Sends all commands and reads as many replies. A command that the server refuses is a [`Value::Refused`] in its
+    /// place, as is a reply of more bytes than its command allows.
     ///
     /// # Errors
     /// What breaks the connection; [`SampleError::Timeout`], [`SampleError::TooLarge`]; [`SampleError::Protocol`] if
     /// the replies are not understood or too many.
-    pub(super) async fn ask(&mut self, commands: &Commands, bytes: u64) -> Result<Vec<Value>, SampleError> {
-        if commands.count() == 0 {
-            return Ok(Vec::new());
-        }
-        let budget = self.stream.get_ref().budget();
-        budget.arm(bytes);
-        let replies = timeout(ROUND_TRIP, self.exchange(commands)).await;
-        self.read += bytes.saturating_sub(budget.left());
-        replies.unwrap_or(Err(SampleError::Timeout))
+    pub(super) async fn ask(&mut self, commands: &Commands) -> Result<Vec<Value>, SampleError> {
+        let mut values = Vec::with_capacity(commands.count());
+        self.ask_each(commands, |value| values.push(value)).await?;
+        Ok(values)
     }
 
-    async fn exchange(&mut self, commands: &Commands) -> Result<Vec<Value>, SampleError> {
+    /// The same, but the replies are handed out one by one as they come.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(super) async fn ask_each(
+        &mut self,
+        commands: &Commands,
+        take: impl FnMut(Value) + Send,
+    ) -> Result<(), SampleError> {
+        if commands.count() == 0 {
+            return Ok(());
+        }
+        let bytes = commands.planned().saturating_add(DROPPED).min(MOST);
+        let budget = self.stream.get_ref().budget();
+        budget.arm(bytes);
+        let done = timeout(ROUND_TRIP, self.exchange(commands, take)).await;
+        self.read += bytes.saturating_sub(budget.left());
+        done.unwrap_or(Err(SampleError::Timeout))
+    }
+
+    async fn exchange(&mut self, commands: &Commands, mut take: impl FnMut(Value) + Send) -> Result<(), SampleError> {
         self.send(commands).await?;
-        let mut values = Vec::with_capacity(commands.count());
-        while values.len() < commands.count() {
-            values.push(Value::read(&mut self.stream).await?);
+        for bytes in commands.replies() {
+            take(Value::read(&mut self.stream, *bytes).await?);
         }
         // Bytes that nobody asked for would be taken for the next answer.
         if self.stream.buffer().is_empty() {
-            Ok(values)
+            Ok(())
         } else {
             Err(SampleError::Protocol)
         }
@@ -130,18 +174,18 @@ impl Link {
         sent.map_err(|error| classify(&error))
     }
 
-    /// Waits for a reply that comes when it comes, for `patience` at most, and reads it, `bytes` at most. `None`:
-    /// nothing came.
+    /// Waits for a reply that comes when it comes, for `patience` at most, and reads it; one of more than `bytes` is
+    /// dropped. `None`: nothing came.
     ///
     /// # Errors
     /// As [`Link::ask`]; [`SampleError::Timeout`] if a reply began and did not end.
     pub(super) async fn next(&mut self, patience: Duration, bytes: u64) -> Result<Option<Value>, SampleError> {
-        self.stream.get_ref().budget().arm(bytes);
+        self.stream.get_ref().budget().arm(bytes.saturating_add(DROPPED));
         match timeout(patience, self.stream.fill_buf()).await {
             Err(_) => return Ok(None),
             Ok(began) => began.map_err(|error| classify(&error))?,
         };
-        let value = timeout(ROUND_TRIP, Value::read(&mut self.stream)).await;
+        let value = timeout(ROUND_TRIP, Value::read(&mut self.stream, bytes)).await;
         value.unwrap_or(Err(SampleError::Timeout)).map(Some)
     }
 
@@ -163,7 +207,7 @@ async fn explain(address: &Address, error: SampleError) -> SampleError {
 
 async fn speaks_plainly(address: &Address) -> bool {
     match Link::connect(address, None).await {
-        Ok(mut link) => link.ask(&Commands::one(&[b"PING"]), LINE).await.is_ok(),
+        Ok(mut link) => link.ask(&Commands::one(&[b"PING"])).await.is_ok(),
         Err(_) => false,
     }
 }

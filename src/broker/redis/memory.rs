@@ -11,12 +11,21 @@ use crate::work::{
     census::{HashCensus, ListCensus},
 };
 
-/// What has not been read for so long is forgotten.
+/// The census of what has not been read for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
+
+/// That a key held something is remembered for so long, not counting the time without a connection.
+const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// For so long after a reconnect, a key that held something before and is empty now is not believed: a restarted old
 /// master says "master, empty" for 10 s before it becomes a replica.
 const DOUBT: Duration = Duration::from_secs(10);
+
+/// A list with a message that is too large for a look is left alone for so long.
+const REST: Duration = Duration::from_secs(60);
+
+/// A key is left alone for so long after a look that took too long, and for twice as long after the next one.
+const SHORT_REST: Duration = Duration::from_secs(5);
 
 /// The memory of one endpoint, by read.
 #[derive(Debug, Default)]
@@ -36,9 +45,29 @@ pub(super) struct Kept<C> {
     /// Its last result.
     pub(super) last: Arc<Census>,
     used: Moment,
+    /// No look before this moment, and how long that rest is in all.
+    rests_until: Moment,
+    rest: Duration,
 }
 
 impl<C> Kept<C> {
+    /// It is not looked at now: that brought too much, or took too long.
+    pub(super) fn rests(&self, now: Moment) -> bool {
+        now < self.rests_until
+    }
+
+    /// A look failed: the next one waits. Longer each time, unless it went well for a while.
+    fn rest(&mut self, now: Moment, shortest: Duration) {
+        let well = now.saturating_sub(self.rests_until) > FORGET;
+        let doubled = if well {
+            Duration::ZERO
+        } else {
+            self.rest.saturating_mul(2)
+        };
+        self.rest = doubled.clamp(shortest, REST);
+        self.rests_until = now.saturating_add(self.rest);
+    }
+
     /// The census at this total without another look: as it was, if that can still be.
     pub(super) fn unseen(&self, total: u64) -> Arc<Census> {
         let looked_at: u64 = self.last.kinds.values().map(|kind| kind.count).sum();
@@ -66,7 +95,12 @@ impl Memory {
         let recent = |used: Moment| now.saturating_sub(used) < FORGET;
         self.lists.retain(|_, kept| recent(kept.used));
         self.hashes.retain(|_, kept| recent(kept.used));
-        self.filled.retain(|_, at| recent(*at));
+    }
+
+    /// A sample ended well: what has not been asked for in all of its time is forgotten.
+    pub(super) fn end(&mut self) {
+        let now = self.now;
+        self.filled.retain(|_, at| now.saturating_sub(*at) < REMEMBERED);
     }
 
     /// When the sample began.
@@ -74,8 +108,9 @@ impl Memory {
         self.now
     }
 
-    /// The connection is a new one.
+    /// The connection is a new one. However long there was none, what was there before it broke is remembered.
     pub(super) fn reconnected(&mut self) {
+        self.filled.values_mut().for_each(|at| *at = self.now);
         self.doubt_until = self.now.saturating_add(DOUBT);
     }
 
@@ -106,6 +141,26 @@ impl Memory {
     /// The census of this hash.
     pub(super) fn hash(&mut self, read: &Read) -> &mut Kept<HashCensus> {
         keep(&mut self.hashes, read, self.now)
+    }
+
+    /// A look into a list of this length brought too much: the next one brings less, or, if it was a single message,
+    /// does not come for a while, however the list moves.
+    pub(super) fn refused(&mut self, read: &Read, length: u64) {
+        let now = self.now;
+        let kept = self.list(read);
+        kept.census.refused(length);
+        if kept.census.plan(length).is_none() {
+            kept.rest(now, REST);
+        }
+    }
+
+    /// A look took too long, which cost the connection: the next one does not come at once.
+    pub(super) fn too_slow(&mut self, read: &Read) {
+        let now = self.now;
+        match read {
+            Read::ListCensus { .. } => self.list(read).rest(now, SHORT_REST),
+            _ => self.hash(read).rest(now, SHORT_REST),
+        }
     }
 
     /// The key is empty: there is nothing to remember of it.

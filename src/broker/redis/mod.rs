@@ -7,7 +7,8 @@
 //! | `resp.rs` | the protocol: commands, replies, and what errors mean |
 //! | `question.rs` | one read's way through the round trips of a sample |
 //! | `memory.rs` | censuses, and zeros that are not believed yet |
-//! | `inspections.rs` | remote control: questions to workers and their answers |
+//! | `inspections.rs`, `channel.rs` | remote control: questions to workers and their answers; of one application |
+//! | `bindings.rs` | how an application joins its bindings, and entries that nobody took back |
 //! | `heartbeats.rs` | the pub/sub connection |
 //! | `backoff.rs` | pauses between attempts to connect |
 //!
@@ -17,6 +18,8 @@
 //! `PUBLISH`, `RPOP`, `DEL`.
 
 mod backoff;
+mod bindings;
+mod channel;
 mod heartbeats;
 mod inspections;
 mod link;
@@ -35,7 +38,7 @@ use self::{
     link::Link,
     memory::Memory,
     question::Question,
-    resp::{Commands, LINE, Value},
+    resp::{Commands, Value},
 };
 use super::{Address, Endpoint, Kind};
 use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError, Signal};
@@ -104,6 +107,7 @@ impl RedisEndpoint {
         let link = Link::open(&self.address, self.db).await?;
         if self.lost {
             self.memory.reconnected();
+            self.inspections.reconnected();
         }
         self.lost = true;
         Ok(link)
@@ -118,6 +122,9 @@ impl RedisEndpoint {
     ) -> Result<(), SampleError> {
         let mut link = self.connect().await?;
         answer_all(&mut link, questions, &mut self.memory).await?;
+        if questions.iter().any(Question::was_unknown) && link.is_sentinel().await {
+            return Err(SampleError::RedisSentinel);
+        }
         for signal in self.inspections.round(&mut link, reads, now).await? {
             let _full = self.signals.0.try_send(signal);
         }
@@ -142,7 +149,7 @@ impl Drop for RedisEndpoint {
     fn drop(&mut self) {
         let commands = self.inspections.unbind(|_| true);
         if let (1.., Some(mut link), Ok(runtime)) = (commands.count(), self.link.take(), Handle::try_current()) {
-            runtime.spawn(async move { link.ask(&commands, LINE * commands.count() as u64).await });
+            runtime.spawn(async move { link.ask(&commands).await });
         }
     }
 }
@@ -158,7 +165,7 @@ async fn answer_all(link: &mut Link, questions: &mut [Question<'_>], memory: &mu
         while !open.is_empty() {
             let exhausted = link.read() - before >= SAMPLE_BYTES;
             let batch = Batch::of(&mut open, exhausted, memory);
-            let replies = link.ask(&batch.commands, batch.bytes).await;
+            let replies = link.ask(&batch.commands).await;
             batch.take(replies, memory)?;
         }
     }
@@ -172,7 +179,6 @@ fn open<'q, 'a>(questions: &'q mut [Question<'a>]) -> VecDeque<&'q mut Question<
 /// The commands of one round trip.
 struct Batch<'q, 'a> {
     commands: Commands,
-    bytes: u64,
     /// Who asked, with its number of commands.
     askers: Vec<(&'q mut Question<'a>, usize)>,
 }
@@ -182,11 +188,10 @@ impl<'q, 'a> Batch<'q, 'a> {
     fn of(open: &mut VecDeque<&'q mut Question<'a>>, exhausted: bool, memory: &mut Memory) -> Self {
         let mut batch = Self {
             commands: Commands::default(),
-            bytes: 0,
             askers: Vec::new(),
         };
         while batch.commands.count() < BATCH_COMMANDS
-            && batch.bytes < BATCH_BYTES
+            && batch.commands.planned() < BATCH_BYTES
             && let Some(question) = open.pop_front()
         {
             if exhausted && question.is_look() {
@@ -194,7 +199,7 @@ impl<'q, 'a> Batch<'q, 'a> {
                 continue;
             }
             let first = batch.commands.count();
-            batch.bytes += question.ask(&mut batch.commands);
+            question.ask(&mut batch.commands);
             batch.askers.push((question, batch.commands.count() - first));
         }
         batch
@@ -202,13 +207,16 @@ impl<'q, 'a> Batch<'q, 'a> {
 
     /// Hands the replies out.
     fn take(self, replies: Result<Vec<Value>, SampleError>, memory: &mut Memory) -> Result<(), SampleError> {
-        if replies == Err(SampleError::TooLarge) {
-            self.askers
-                .into_iter()
-                .for_each(|(question, _)| question.refused(memory));
-            return Err(SampleError::TooLarge);
-        }
-        let mut replies = replies?.into_iter();
+        let replies = match replies {
+            Err(error @ (SampleError::TooLarge | SampleError::Timeout)) => {
+                self.askers
+                    .into_iter()
+                    .for_each(|(question, _)| question.refused(error, memory));
+                return Err(error);
+            }
+            other => other?,
+        };
+        let mut replies = replies.into_iter();
         for (question, commands) in self.askers {
             question.take(replies.by_ref().take(commands).collect(), memory);
         }
@@ -234,18 +242,23 @@ impl Endpoint for RedisEndpoint {
             }
         }
         let answers: Vec<_> = (reads.iter().zip(questions))
-            .map(|(read, question)| match question.answer() {
-                Ok(Reply::Asked) if self.inspections.is_refused(read, moment) => {
-                    Ok(Reply::Refused { right: String::new() })
-                }
-                answer => answer,
-            })
+            .map(
+                |(read, question)| match (question.answer(), self.inspections.refused(read, moment)) {
+                    (Ok(Reply::Asked), Some(right)) => Ok(Reply::Refused {
+                        right: right.to_owned(),
+                    }),
+                    (answer, _) => answer,
+                },
+            )
             .collect();
         // Without credentials every command is refused, one by one, on a connection that is well.
         let locked_out = Err(SampleError::Authentication);
         match broken.or_else(|| answers.contains(&locked_out).then_some(SampleError::Authentication)) {
             Some(error) => self.give_up(error, moment),
-            None => self.backoff.succeeded(),
+            None => {
+                self.backoff.succeeded();
+                self.memory.end();
+            }
         }
         answers
     }
@@ -260,13 +273,18 @@ impl Endpoint for RedisEndpoint {
         patterns.dedup();
         if patterns != self.listening {
             self.listening.clone_from(&patterns);
-            self.heartbeats = (!patterns.is_empty())
-                .then(|| Heartbeats::listen(self.address.clone(), patterns, self.signals.0.clone()));
+            let (address, signals) = (self.address.clone(), self.signals.0.clone());
+            let before = self.heartbeats.take();
+            self.heartbeats =
+                (!patterns.is_empty()).then(|| Heartbeats::listen(address, &patterns, signals, before.as_ref()));
         }
     }
 
-    fn hearing(&self, _: &Listen) -> Hearing {
-        Hearing::Works
+    fn hearing(&self, to: &Listen) -> Hearing {
+        match (to, &self.heartbeats) {
+            (Listen::Pattern(pattern), Some(heartbeats)) => heartbeats.hearing(pattern),
+            _ => Hearing::NotYet,
+        }
     }
 
     async fn next_signal(&mut self) -> Signal {

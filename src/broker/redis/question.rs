@@ -38,7 +38,7 @@ pub(super) struct Question<'a> {
 }
 
 /// What to ask next.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Next {
     /// How many are there? `LLEN`, `HLEN`, `SCARD`.
     Size,
@@ -61,7 +61,7 @@ enum Next {
 }
 
 /// A hash as this sample found it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Hash {
     total: u64,
     tags: Vec<String>,
@@ -83,61 +83,58 @@ impl<'a> Question<'a> {
         matches!(self.next, Next::Done(_))
     }
 
+    /// The server did not know the command.
+    pub(super) fn was_unknown(&self) -> bool {
+        self.next == Next::Done(Err(SampleError::UnknownCommand))
+    }
+
     /// Asks for the contents, not only for their number: may be left out.
     pub(super) fn is_look(&self) -> bool {
         !matches!(self.next, Next::Size | Next::Members | Next::Done(_))
     }
 
-    /// Adds the commands to ask next; returns how many bytes their replies may have.
-    pub(super) fn ask(&self, commands: &mut Commands) -> u64 {
+    /// Adds the commands to ask next.
+    pub(super) fn ask(&self, commands: &mut Commands) {
         let (size, key, index) = match self.read {
             Read::ListCensus { key, .. } => ("LLEN", key, key),
             Read::HashCensus { hash, index, .. } => ("HLEN", hash, index),
             Read::SetMembers { key } => ("SCARD", key, key),
-            _ => return 0,
+            _ => return,
         };
         let key = key.as_bytes();
         match &self.next {
-            Next::Size => {
-                commands.add(&[size.as_bytes(), key]);
-                LINE
-            }
-            Next::Members => {
-                commands.add(&[b"SMEMBERS", key]);
-                MEMBERS_BYTES
-            }
+            Next::Size => commands.add(&[size.as_bytes(), key]),
+            Next::Members => commands.add_for(MEMBERS_BYTES, &[b"SMEMBERS", key]),
             Next::Elements {
                 range: (start, stop), ..
             } => {
-                commands.add(&[
-                    b"LRANGE",
-                    key,
-                    start.to_string().as_bytes(),
-                    stop.to_string().as_bytes(),
-                ]);
-                LIST_BYTES
+                let (start, stop) = (start.to_string(), stop.to_string());
+                commands.add_for(LIST_BYTES, &[b"LRANGE", key, start.as_bytes(), stop.as_bytes()]);
             }
             Next::Tags { .. } => {
-                commands.add(&[b"ZRANGE", index.as_bytes(), b"0", (MAX_TAGS - 1).to_string().as_bytes()]);
-                TAGS_BYTES
+                let last = (MAX_TAGS - 1).to_string();
+                commands.add_for(TAGS_BYTES, &[b"ZRANGE", index.as_bytes(), b"0", last.as_bytes()]);
             }
             Next::Sizes { missing, .. } => {
                 for tag in missing {
                     commands.add(&[b"HSTRLEN", key, tag.as_bytes()]);
                 }
-                LINE * missing.len() as u64
             }
             Next::Values { asked, .. } => {
                 let tags = asked.iter().map(String::as_bytes);
-                commands.add(&[b"HMGET", key].into_iter().chain(tags).collect::<Vec<_>>());
-                VALUES_BYTES + LINE + 32 * asked.len() as u64
+                let words: Vec<_> = [b"HMGET", key].into_iter().chain(tags).collect();
+                commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, &words);
             }
-            Next::Done(_) => 0,
+            Next::Done(_) => {}
         }
     }
 
     /// Takes the replies to [`Question::ask`] in, in their order.
     pub(super) fn take(&mut self, replies: Vec<Value>, memory: &mut Memory) {
+        if self.is_look() && replies.contains(&Value::Refused(SampleError::TooLarge)) {
+            self.refused(SampleError::TooLarge, memory);
+            return self.leave_unseen(memory);
+        }
         let next = mem::replace(&mut self.next, Next::Done(Err(SampleError::Protocol)));
         self.next = self
             .follow(next, replies, memory)
@@ -209,10 +206,19 @@ impl<'a> Question<'a> {
             Read::SetMembers { .. } if size > 0 => Ok(Next::Members),
             Read::SetMembers { .. } => Ok(Next::Done(Ok(Reply::Members(Vec::new())))),
             _ if size == 0 => Ok(answered(&Arc::default())),
-            Read::HashCensus { .. } => Ok(Next::Tags { total: size }),
+            Read::HashCensus { .. } => {
+                let now = memory.now();
+                let kept = memory.hash(self.read);
+                Ok(if kept.rests(now) {
+                    answered(&kept.unseen(size))
+                } else {
+                    Next::Tags { total: size }
+                })
+            }
             _ => {
+                let now = memory.now();
                 let kept = memory.list(self.read);
-                Ok(match kept.census.plan(size) {
+                Ok(match kept.census.plan(size).filter(|_| !kept.rests(now)) {
                     Some(range) => Next::Elements { length: size, range },
                     None => answered(&kept.unseen(size)),
                 })
@@ -242,21 +248,24 @@ impl<'a> Question<'a> {
         self.turn(hash, memory)
     }
 
-    /// The replies of a round trip were too large, perhaps not because of this question: it looks at less next time.
-    pub(super) fn refused(&mut self, memory: &mut Memory) {
+    /// The replies were too large or came too slowly, perhaps not because of this question: it looks at less next time.
+    pub(super) fn refused(&mut self, error: SampleError, memory: &mut Memory) {
         match &self.next {
-            Next::Elements { length, .. } => memory.list(self.read).census.refused(*length),
+            Next::Elements { length, .. } => memory.refused(self.read, *length),
             Next::Values { asked, .. } => memory.hash(self.read).census.refused(asked),
             _ => {}
         }
+        if error == SampleError::Timeout && self.is_look() {
+            memory.too_slow(self.read);
+        }
     }
 
-    /// There will be no more round trips. Where a look was too large, the number is an answer still.
+    /// There will be no more round trips. Where a look was too large or too slow, the number is an answer still.
     pub(super) fn fail(&mut self, error: SampleError, memory: &mut Memory) {
-        if error == SampleError::TooLarge {
+        if matches!(error, SampleError::TooLarge | SampleError::Timeout) {
             self.leave_unseen(memory);
         }
-        if !self.is_done() {
+        if !self.is_done() || error == SampleError::RedisSentinel && self.was_unknown() {
             self.next = Next::Done(Err(error));
         }
     }

@@ -19,22 +19,29 @@ const MAX_ITEMS: u64 = 16_384;
 /// No count of tasks is larger: 2⁴⁰.
 const MAX_COUNT: i64 = 1 << 40;
 
-/// Commands to send in one piece. No `Debug`: one of them may be `AUTH`.
+/// Commands to send in one piece, each with the bytes that its reply may have. No `Debug`: one of them may be `AUTH`.
 #[derive(Default)]
 pub(super) struct Commands {
     bytes: Vec<u8>,
-    count: usize,
+    replies: Vec<u64>,
+    planned: u64,
 }
 
 impl Commands {
-    /// Adds one.
+    /// Adds one that is answered by a number or a word.
     pub(super) fn add(&mut self, words: &[&[u8]]) {
+        self.add_for(LINE, words);
+    }
+
+    /// Adds one whose reply has at most so many bytes: a larger one is dropped.
+    pub(super) fn add_for(&mut self, bytes: u64, words: &[&[u8]]) {
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(*word);
         }
         self.bytes.extend(command.get_packed_command());
-        self.count += 1;
+        self.replies.push(bytes);
+        self.planned = self.planned.saturating_add(bytes);
     }
 
     /// One command alone.
@@ -46,7 +53,17 @@ impl Commands {
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.count
+        self.replies.len()
+    }
+
+    /// How many bytes the reply to each of them may have.
+    pub(super) fn replies(&self) -> &[u64] {
+        &self.replies
+    }
+
+    /// How many bytes all replies may have together.
+    pub(super) fn planned(&self) -> u64 {
+        self.planned
     }
 
     /// What goes over the wire.
@@ -80,19 +97,22 @@ pub(super) enum Item {
 }
 
 impl Value {
-    /// Reads one reply.
+    /// Reads one reply. One of more bytes than these is read to its end and dropped, and counts as refused: what comes
+    /// after it is not harmed.
     ///
     /// # Errors
     /// What the stream says; [`SampleError::Protocol`] if it is none of these; [`SampleError::TooLarge`] for a longer
     /// line or list than is accepted.
-    pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Self, SampleError> {
-        let frame = frame(from).await?;
+    pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin), bytes: u64) -> Result<Self, SampleError> {
+        let Some(frame) = frame(from, bytes).await? else {
+            return Ok(Self::Refused(SampleError::TooLarge));
+        };
         match redis::parse_redis_value(&frame) {
             // No list is an empty one.
             Ok(redis::Value::Nil) if frame.starts_with(b"*") => Ok(Self::List(Vec::new())),
             Ok(value) => Self::of(value),
             // An error without a word.
-            Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::Protocol)),
+            Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::ServerError)),
             Err(_) => Err(SampleError::Protocol),
         }
     }
@@ -150,14 +170,37 @@ impl Item {
     }
 }
 
-/// The guard: the bytes of one reply, which is a line, a number, a text, or a flat list of numbers and texts.
-async fn frame(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, SampleError> {
+/// The bytes of a reply as they come: kept up to a limit, and none of them beyond it.
+struct Frame {
+    bytes: Vec<u8>,
+    limit: u64,
+    dropped: bool,
+}
+
+impl Frame {
+    /// There is no room for so many more: what was kept goes as well.
+    fn is_full(&mut self, more: u64) -> bool {
+        if (self.bytes.len() as u64).saturating_add(more) > self.limit {
+            self.dropped = true;
+            self.bytes = Vec::new();
+        }
+        self.dropped
+    }
+}
+
+/// The guard: the bytes of one reply, which is a line, a number, a text, or a flat list of numbers and texts. `None`: it
+/// was larger than that, and is gone.
+async fn frame(from: &mut (impl AsyncBufRead + Unpin), limit: u64) -> Result<Option<Vec<u8>>, SampleError> {
     // Anything else may never come to the end of a line.
     let begun = from.fill_buf().await.map_err(|error| classify(&error))?;
     if begun.first().is_some_and(|first| !b"+-:$*".contains(first)) {
         return Err(SampleError::Protocol);
     }
-    let mut frame = Vec::new();
+    let mut frame = Frame {
+        bytes: Vec::new(),
+        limit,
+        dropped: false,
+    };
     let line = line(from, &mut frame).await?;
     match line.split_first() {
         Some((b'+' | b'-', _)) => {}
@@ -173,15 +216,20 @@ async fn frame(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, Sample
         }
         _ => item(&line, from, &mut frame).await?,
     }
-    Ok(frame)
+    Ok((!frame.dropped).then_some(frame.bytes))
 }
 
 /// What belongs to a line that is a number, or the length of a text.
-async fn item(line: &[u8], from: &mut (impl AsyncBufRead + Unpin), frame: &mut Vec<u8>) -> Result<(), SampleError> {
+async fn item(line: &[u8], from: &mut (impl AsyncBufRead + Unpin), frame: &mut Frame) -> Result<(), SampleError> {
     match line.split_first() {
         Some((b':', digits)) => number(digits).map(drop),
         Some((b'$', length)) => match size(length)? {
-            Some(length) => text(length, from, frame).await,
+            Some(length) if frame.is_full(length) => {
+                skip(length, from).await?;
+                // Its end shows that it was one.
+                text(0, from, &mut Vec::new()).await
+            }
+            Some(length) => text(length, from, &mut frame.bytes).await,
             None => Ok(()),
         },
         _ => Err(SampleError::Protocol),
@@ -203,13 +251,29 @@ async fn text(length: u64, from: &mut (impl AsyncBufRead + Unpin), frame: &mut V
     }
 }
 
+/// So many bytes go by.
+async fn skip(mut bytes: u64, from: &mut (impl AsyncBufRead + Unpin)) -> Result<(), SampleError> {
+    while bytes > 0 {
+        let came = from.fill_buf().await.map_err(|error| classify(&error))?.len();
+        if came == 0 {
+            return Err(SampleError::Disconnected);
+        }
+        let gone = usize::try_from(bytes).unwrap_or(usize::MAX).min(came);
+        from.consume(gone);
+        bytes -= gone as u64;
+    }
+    Ok(())
+}
+
 /// One line, into the frame; returned without its end.
-async fn line(from: &mut (impl AsyncBufRead + Unpin), frame: &mut Vec<u8>) -> Result<Vec<u8>, SampleError> {
+async fn line(from: &mut (impl AsyncBufRead + Unpin), frame: &mut Frame) -> Result<Vec<u8>, SampleError> {
     let mut line = Vec::new();
     let read = from.take(LINE).read_until(b'\n', &mut line).await;
     let read = read.map_err(|error| classify(&error))?;
     if line.ends_with(b"\r\n") {
-        frame.extend(&line);
+        if !frame.is_full(read as u64) {
+            frame.bytes.extend(&line);
+        }
         line.truncate(read - 2);
         return Ok(line);
     }
@@ -236,24 +300,41 @@ fn number(digits: &[u8]) -> Result<i64, SampleError> {
         .ok_or(SampleError::Protocol)
 }
 
-/// What an error reply means, by its code.
+/// What an error reply means, by its first word.
 fn refusal(error: &ServerError) -> SampleError {
     match error.code() {
         // DENIED: protected mode, where only loopback may connect without a password.
         "NOPERM" | "DENIED" => SampleError::Permission,
         "WRONGTYPE" => SampleError::WrongType,
         "NOAUTH" | "WRONGPASS" => SampleError::Authentication,
-        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "MISCONF" => {
-            SampleError::NotReady
-        }
-        "ERR"
-            if error
-                .details()
-                .is_some_and(|details| details.starts_with("max number of clients")) =>
-        {
-            SampleError::NotReady
-        }
-        _ => SampleError::Protocol,
+        "LOADING" => SampleError::Loading,
+        "READONLY" => SampleError::ReadOnly,
+        "MASTERDOWN" => SampleError::MasterDown,
+        "NOREPLICAS" => SampleError::NoReplicas,
+        "MISCONF" => SampleError::Misconfigured,
+        "BUSY" => SampleError::Busy,
+        "TRYAGAIN" => SampleError::TryAgain,
+        "OOM" => SampleError::OutOfMemory,
+        "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => SampleError::RedisCluster,
+        "ERR" => unnamed(error.details().unwrap_or_default()),
+        _ => SampleError::ServerError,
+    }
+}
+
+/// What an error reply without a word of its own means. Servers, proxies and providers word it differently.
+fn unnamed(details: &str) -> SampleError {
+    let details = details.to_ascii_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| details.starts_with(word));
+    if begins(&["max number of clients"]) {
+        SampleError::TooManyConnections
+    } else if begins(&["unknown command", "unsupported command", "command is not available"]) {
+        SampleError::UnknownCommand
+    } else if begins(&["db index is out of range", "invalid db index"]) {
+        SampleError::NoSuchVhost
+    } else if begins(&["select is not allowed in cluster mode"]) {
+        SampleError::RedisCluster
+    } else {
+        SampleError::ServerError
     }
 }
 
@@ -262,7 +343,7 @@ mod tests {
     use super::*;
 
     async fn read(mut bytes: &[u8]) -> Result<Value, SampleError> {
-        let value = Value::read(&mut bytes).await;
+        let value = Value::read(&mut bytes, 1 << 20).await;
         if value.is_ok() {
             assert!(bytes.is_empty(), "{} bytes left", bytes.len());
         }
@@ -281,7 +362,7 @@ mod tests {
                 "-NOPERM no permissions for 'key'\r\n",
                 Value::Refused(SampleError::Permission),
             ),
-            ("-\r\n", Value::Refused(SampleError::Protocol)),
+            ("-\r\n", Value::Refused(SampleError::ServerError)),
             (":-7\r\n", Value::Number(-7)),
             ("$3\r\na\r\n\r\n", Value::Text(Some("a\r\n".into()))),
             ("$0\r\n\r\n", Value::Text(Some(Vec::new()))),
@@ -324,6 +405,30 @@ mod tests {
             (&format!("-{long}\r\n"), TooLarge),
         ] {
             assert_eq!(read(bytes.as_bytes()).await, Err(expected), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_dropped_and_harms_nothing_that_comes_after_it() {
+        let big = "x".repeat(300);
+        for reply in [
+            format!("${}\r\n{big}\r\n", big.len()),
+            format!("*3\r\n$1\r\na\r\n${}\r\n{big}\r\n$1\r\nb\r\n", big.len()),
+            format!("*50\r\n{}", "$1\r\na\r\n".repeat(50)),
+            format!("*50\r\n{}", ":1\r\n".repeat(50)),
+            format!("+{big}\r\n"),
+        ] {
+            let stream = format!("{reply}:7\r\n");
+            let mut stream = stream.as_bytes();
+            let first = Value::read(&mut stream, 100).await;
+            assert_eq!(first, Ok(Value::Refused(SampleError::TooLarge)), "{reply:?}");
+            assert_eq!(Value::read(&mut stream, 100).await, Ok(Value::Number(7)), "{reply:?}");
+        }
+        for (cut, expected) in [
+            ("$300\r\nxx", SampleError::Disconnected),
+            (&format!("$299\r\n{big}xx"), SampleError::Protocol),
+        ] {
+            assert_eq!(Value::read(&mut cut.as_bytes(), 100).await, Err(expected));
         }
     }
 

@@ -1,5 +1,8 @@
+mod answers;
 mod control;
 mod hostile;
+mod looks;
+mod separator;
 mod server;
 mod workers;
 
@@ -125,8 +128,8 @@ async fn one_refused_command_spoils_no_other() {
                 Err(SampleError::Permission),
                 Ok(0),
                 Err(SampleError::WrongType),
-                Err(SampleError::NotReady),
-                Err(SampleError::Protocol),
+                Err(SampleError::Loading),
+                Err(SampleError::RedisCluster),
                 Err(SampleError::TooLarge),
                 Ok(2),
                 Err(SampleError::Permission),

@@ -192,3 +192,45 @@ async fn reading_ends_where_the_budget_ends() {
     budget.arm(0);
     assert!(stream.read(&mut [0; 100]).await.is_err(), "and disarmed");
 }
+
+/// An address that is silent: its queue of connections is full. The sockets have to be kept.
+async fn silent_address() -> (SocketAddr, tokio::net::TcpListener, Vec<TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(Ok(tcp)) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+        queued.push(tcp);
+    }
+    (address, listener, queued)
+}
+
+#[tokio::test]
+async fn a_dead_address_does_not_hide_the_others() {
+    let (silent, _listener, _queued) = silent_address().await;
+    let alive = server(|_| async {}).await;
+    let alive = SocketAddr::from(([127, 0, 0, 1], alive));
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for addresses in [
+        vec![silent, alive],
+        vec![closed, alive],
+        vec![silent, silent, silent, closed, silent, alive],
+        vec![alive, silent],
+    ] {
+        let connected = timeout(DEADLINE, connect_any(&addresses, DEADLINE)).await;
+        let tcp = connected.expect("in time").expect("connected");
+        assert_eq!(tcp.peer_addr().unwrap(), alive, "{addresses:?}");
+    }
+    assert_eq!(
+        connect_any(&[closed, closed], DEADLINE).await.err(),
+        Some(SampleError::Refused)
+    );
+    assert_eq!(connect_any(&[], DEADLINE).await.err(), Some(SampleError::Dns));
+    let deadline = Duration::from_millis(300);
+    assert!(
+        timeout(deadline, connect_any(&[silent, closed], deadline))
+            .await
+            .is_err()
+    );
+}

@@ -94,6 +94,7 @@ impl Server {
 type Marks = (Arc<Mutex<Vec<String>>>, Arc<Mutex<usize>>);
 
 async fn serve(tcp: TcpStream, number: usize, script: impl Fn(usize, &[&str]) -> Act, (log, round_trips): Marks) {
+    let _ = tcp.set_nodelay(true);
     let mut tcp = BufReader::with_capacity(1 << 20, tcp);
     loop {
         let waits = tcp.buffer().is_empty();

@@ -99,3 +99,80 @@ async fn a_flood_neither_blocks_nor_grows() {
     eventually(|| async { giant.connections() > 1 }).await;
     redis.listen(Vec::new());
 }
+
+/// The confirmation of a subscription.
+fn subscribed(pattern: &str) -> Vec<u8> {
+    array([bulk("psubscribe"), bulk(pattern), b":1\r\n".to_vec()])
+}
+
+fn refused(text: &str) -> Hearing {
+    Hearing::Refused {
+        right: format!("`PSUBSCRIBE` on `&{text}`"),
+    }
+}
+
+#[tokio::test]
+async fn a_refused_pattern_silences_no_other_and_is_tried_again() {
+    let granted = Arc::new(AtomicBool::new(false));
+    let rights = Arc::clone(&granted);
+    let server = Server::start(move |_, words| match words {
+        ["PSUBSCRIBE", "/0.celeryev/*"] => say([subscribed("/0.celeryev/*"), heartbeat("celery@a")].concat()),
+        ["PSUBSCRIBE", pattern] if rights.load(Ordering::Relaxed) => say(subscribed(pattern)),
+        ["PSUBSCRIBE", ..] => say("-NOPERM No permissions to access a channel\r\n"),
+        _ => say("-ERR\r\n"),
+    })
+    .await;
+    let mut redis = endpoint(&server);
+    let [own, a, b] = ["/0.celeryev/*", "/0.a/*", "shop:/0.celeryev/*"];
+    assert_eq!(redis.hearing(&pattern(own)), Hearing::NotYet);
+    redis.listen([a, own, b].map(pattern).to_vec());
+    assert_eq!(next(&mut redis).await, heard("celery@a"));
+    eventually(|| async { redis.hearing(&pattern(b)) == refused(b) }).await;
+    assert_eq!(redis.hearing(&pattern(own)), Hearing::Works);
+    assert_eq!(redis.hearing(&pattern(a)), refused(a));
+    assert_eq!(redis.hearing(&pattern("another")), Hearing::NotYet);
+    let tried = || server.log().iter().filter(|command| command.ends_with(b)).count();
+    assert_eq!(tried(), 1);
+
+    granted.store(true, Ordering::Relaxed);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    eventually(|| async { redis.hearing(&pattern(b)) == Hearing::Works }).await;
+    assert_eq!(redis.hearing(&pattern(a)), Hearing::Works);
+    assert_eq!((tried(), server.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_subscription_that_breaks_is_failing_until_it_is_confirmed_again() {
+    let error: Arc<std::sync::Mutex<Option<&str>>> = Arc::default();
+    let says = Arc::clone(&error);
+    let server = Server::start(move |_, words| match (*says.lock().unwrap(), words) {
+        (Some(error), _) => Act::Last(error.into()),
+        (None, ["PSUBSCRIBE", pattern]) => say(subscribed(pattern)),
+        (None, _) => say("-ERR\r\n"),
+    })
+    .await;
+    let mut redis = endpoint(&server);
+    let own = pattern("/0.celeryev/*");
+    redis.listen(vec![own.clone()]);
+    eventually(|| async { redis.hearing(&own) == Hearing::Works }).await;
+    for (says, expected) in [
+        ("", SampleError::Disconnected),
+        (
+            "-ERR max number of clients reached\r\n",
+            SampleError::TooManyConnections,
+        ),
+        ("-LOADING Redis is loading\r\n", SampleError::Loading),
+        ("-NOAUTH Authentication required.\r\n", SampleError::Authentication),
+    ] {
+        *error.lock().unwrap() = Some(says);
+        // Another pattern, and so another connection; what is heard already is heard until that fails.
+        redis.listen(vec![own.clone(), pattern(says)]);
+        eventually(|| async { redis.hearing(&own) == Hearing::Failing(expected) }).await;
+        *error.lock().unwrap() = None;
+        redis.listen(vec![own.clone()]);
+        assert_eq!(redis.hearing(&own), Hearing::Failing(expected));
+        eventually(|| async { redis.hearing(&own) == Hearing::Works }).await;
+    }
+}

@@ -1,0 +1,189 @@
+//! Answers of any size and number, and errors that have nothing to do with rights.
+
+use std::sync::atomic::AtomicUsize;
+
+use serde_json::json;
+
+use super::{workers::envelope, *};
+use crate::work::{Mailbox, Order};
+
+fn mailbox(nodes: &[&str]) -> Mailbox {
+    Mailbox {
+        exchange: "celery".to_owned(),
+        prefix: String::new(),
+        separator: Some(":".to_owned()),
+        nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
+    }
+}
+
+fn ask(method: Inspect, nodes: &[&str]) -> Read {
+    Read::Inspect {
+        method,
+        mailbox: mailbox(nodes),
+    }
+}
+
+fn tell() -> Read {
+    Read::Tell {
+        order: Order::CancelConsumer("mail".to_owned()),
+        mailbox: mailbox(&["celery@a"]),
+    }
+}
+
+fn millis(millis: u64) -> Moment {
+    Duration::from_millis(millis)
+}
+
+/// The nodes whose answers came.
+fn answers(redis: &mut RedisEndpoint) -> Vec<String> {
+    let mut nodes = Vec::new();
+    while let Ok(signal) = redis.signals.1.try_recv() {
+        if let Signal::Inspected { node, .. } = signal {
+            nodes.push(node);
+        }
+    }
+    nodes
+}
+
+#[tokio::test]
+async fn what_passes_is_no_missing_right_and_is_tried_again_at_the_next_sample() {
+    for error in [
+        "-LOADING Redis is loading the dataset in memory\r\n",
+        "-READONLY You can't write against a read only replica.\r\n",
+        "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.\r\n",
+        "-BUSY Redis is busy running a script.\r\n",
+        "-NOREPLICAS Not enough good replicas to write.\r\n",
+        "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
+        "-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
+        "-ERR something of tomorrow\r\n",
+    ] {
+        for sick_command in ["SADD", "PUBLISH", "RPOP", "SCARD", "SMEMBERS"] {
+            let sick = Arc::new(AtomicBool::new(true));
+            let now = Arc::clone(&sick);
+            let server = Server::start(move |_, words| match words {
+                [command, ..] if *command == sick_command && now.load(Ordering::Relaxed) => say(error),
+                ["LLEN", ..] => say(":0\r\n"),
+                ["RPOP", ..] => say("$-1\r\n"),
+                ["SMEMBERS", set] if !set.contains("reply") => say(array([bulk("::celery@a.celery.pidbox")])),
+                ["SMEMBERS", _] => say("*0\r\n"),
+                _ => say(":1\r\n"),
+            })
+            .await;
+            let mut redis = endpoint(&server);
+            for at in [1_000, 3_000] {
+                let reads = [list("q"), ask(Inspect::Active, &[]), tell()];
+                let replies = redis.sample(&reads, millis(at)).await;
+                assert_eq!(
+                    replies[1..],
+                    [Ok(Reply::Asked), Ok(Reply::Asked)],
+                    "{sick_command} {error}"
+                );
+                sick.store(sick_command == "RPOP" && at < 3_000, Ordering::Relaxed);
+            }
+            let published = server
+                .log()
+                .iter()
+                .filter(|command| command.starts_with("PUBLISH"))
+                .count();
+            let expected = if matches!(sick_command, "SADD") { 3 } else { 4 };
+            assert_eq!(published, expected, "{sick_command} {error}");
+            assert_eq!(server.connections(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_is_unknown_is_refused_by_name() {
+    let server = Server::start(|_, words| match words {
+        ["SADD", ..] => say("-ERR unknown command 'SADD', with args beginning with: '_kombu'\r\n"),
+        ["INFO", ..] => say(bulk("redis_mode:standalone")),
+        _ => say(":0\r\n"),
+    })
+    .await;
+    let replies = endpoint(&server).sample(&[ask(Inspect::Active, &[])], seconds(1)).await;
+    let right = "`SADD` on `_kombu.binding.reply.celery.pidbox`".to_owned();
+    assert_eq!(replies, [Ok(Reply::Refused { right })]);
+}
+
+/// A hundred workers, each of which answers with so many tasks of 900 bytes.
+async fn crowd(answer: Vec<u8>) -> (Server, Arc<AtomicUsize>) {
+    let busy = Arc::new(AtomicUsize::new(5));
+    let (queue, left) = (Arc::clone(&busy), Arc::new(AtomicUsize::new(0)));
+    let server = Server::start(move |_, words| match words {
+        ["LLEN", ..] => say(format!(":{}\r\n", queue.load(Ordering::Relaxed))),
+        ["LRANGE", ..] => say(array([bulk(message("q", "null", 10))])),
+        ["PUBLISH", ..] => {
+            left.fetch_add(100, Ordering::Relaxed);
+            say(":100\r\n")
+        }
+        ["RPOP", _] => {
+            let one = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            one.map_or_else(|_| say("$-1\r\n"), |_| say(bulk(&answer)))
+        }
+        ["DEL", ..] => {
+            left.store(0, Ordering::Relaxed);
+            say(":1\r\n")
+        }
+        _ => say(":0\r\n"),
+    })
+    .await;
+    (server, busy)
+}
+
+#[tokio::test]
+async fn the_large_answers_of_many_workers_all_come_on_one_connection() {
+    let task = json!({"id": "881221a3", "args": ["x".repeat(900)], "acknowledged": false});
+    let answer = envelope(&json!({"celery@a": vec![task; 36]}), "reserved.1000");
+    let (server, busy) = crowd(answer).await;
+    let mut redis = endpoint(&server);
+    let mut came = 0;
+    let mut at = 1_000;
+    while at < 21_000 {
+        let mut reads = vec![list("q")];
+        if at % 5_000 == 0 {
+            reads.push(ask(Inspect::Reserved, &[]));
+        }
+        let counted = numbers(redis.sample(&reads, millis(at)).await)[0];
+        assert_eq!(counted, Ok(busy.load(Ordering::Relaxed) as u64), "{at}");
+        busy.store(if at < 10_000 { 5 } else { 0 }, Ordering::Relaxed);
+        came += answers(&mut redis).len();
+        at += 500;
+    }
+    assert_eq!((came, server.connections()), (400, 1));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_the_matter_of_its_node_alone() {
+    let giant = envelope(&json!({"celery@a": ["x".repeat(4 << 20)]}), "scheduled.1000");
+    let other = envelope(&json!({"celery@b": []}), "scheduled.1000");
+    let next = AtomicUsize::new(0);
+    let next = Arc::new(next);
+    let server = Server::start(move |_, words| match words {
+        ["PUBLISH", ..] => {
+            next.store(2, Ordering::Relaxed);
+            say(":2\r\n")
+        }
+        ["RPOP", ..] => match next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) {
+            Ok(2) => say(bulk(&giant)),
+            Ok(_) => say(bulk(&other)),
+            Err(_) => say("$-1\r\n"),
+        },
+        _ => say(":0\r\n"),
+    })
+    .await;
+    let mut redis = endpoint(&server);
+    let reads = [list("q"), ask(Inspect::Scheduled, &["celery@a", "celery@b"])];
+    let mut came = Vec::new();
+    for at in 1..6 {
+        let replies = redis.sample(&reads, seconds(at)).await;
+        assert_eq!(numbers(replies), [Ok(0), Ok(0)], "{at}");
+        came.extend(answers(&mut redis));
+    }
+    assert_eq!(came, ["celery@b"; 4]);
+    assert_eq!(server.connections(), 1);
+    assert!(
+        server.log().iter().any(|command| command.starts_with("SREM")),
+        "nobody is waited for"
+    );
+}
