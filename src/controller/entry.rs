@@ -301,6 +301,7 @@ impl Entry {
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
             drains: tally.is_some_and(|tally| !tally.pods.is_empty()) && !self.leaving.is_refused(now.moment),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
+            silent_pods: 0,
             slots: tally.and_then(|tally| tally.slots),
             processed: tally.and_then(|tally| tally.processed),
             next_due_in: work

@@ -80,11 +80,19 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             .answer
             .map(|_| memory.waiting.estimates(policy, demand.answer, seen.now)),
         oldest_wait: demand.answer.map(|answer| answer.oldest_wait).max(seen.oldest_seen()),
-        trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
+        trouble: demand
+            .answer
+            .and_then(|answer| answer.trouble(policy))
+            .or_else(|| memory.waiting.pods_not_ready(seen.now)),
         blocked: matches!(seen.reading, Reading::Fresh(_)) && memory.progress.blocked(seen.now),
-        look_again_in: soonest([choice.pending, floor.next_change, memory.stranded.next_change(seen.now)])
-            .unwrap_or(USUAL_LOOK)
-            .clamp(SHORTEST_LOOK, LONGEST_LOOK),
+        look_again_in: soonest([
+            choice.pending,
+            floor.next_change,
+            memory.stranded.next_change(seen.now),
+            memory.waiting.stuck_in(seen.now),
+        ])
+        .unwrap_or(USUAL_LOOK)
+        .clamp(SHORTEST_LOOK, LONGEST_LOOK),
     };
     (memory, decision)
 }
@@ -264,7 +272,8 @@ impl Chooser<'_> {
     }
 
     /// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the
-    /// workers tell, else all that is in flight, whether or not somebody holds it.
+    /// workers tell, else all that is in flight, whether or not somebody holds it. And the pods of which nobody knows what
+    /// they run: without evidence nobody goes.
     fn protected(&self, work: &Work) -> u32 {
         let (policy, seen) = (self.policy, self.seen);
         let carriers =
@@ -272,13 +281,14 @@ impl Chooser<'_> {
         let slots = policy.slots.or(seen.slots);
         if seen.workers_heard && seen.drains && slots.is_some() {
             // The maximum is the user's word: running work is not interrupted by it, but it keeps no more either.
-            carriers(work.running, slots.unwrap_or(1)).min(self.limits.max)
+            let room = carriers(work.running, slots.unwrap_or(1)).min(self.limits.max);
+            room.saturating_add(seen.silent_pods)
         } else if seen.workers_heard {
             let running = policy.slots.map_or(0, |slots| carriers(work.running, slots));
-            seen.busy_pods.max(running)
+            seen.busy_pods.saturating_add(seen.silent_pods).max(running)
         } else {
             let in_flight = work.in_flight.saturating_add(self.quiet.stranded);
-            carriers(in_flight, policy.slots.unwrap_or(1))
+            carriers(in_flight, policy.slots.unwrap_or(1)).max(seen.silent_pods)
         }
     }
 

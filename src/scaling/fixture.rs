@@ -54,6 +54,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         busy_pods: 0,
         drains: false,
         workers_heard: true,
+        silent_pods: 0,
         slots: None,
         processed: None,
         next_due_in: None,
@@ -197,6 +198,12 @@ impl Observation {
 
     pub(crate) fn ready_pods(mut self, pods: u32) -> Self {
         self.ready = pods;
+        self
+    }
+
+    /// So many of the ready pods say nothing.
+    pub(crate) fn silent(mut self, pods: u32) -> Self {
+        self.silent_pods = pods;
         self
     }
 

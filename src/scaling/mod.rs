@@ -176,6 +176,8 @@ pub struct Observation {
     pub busy_pods: u32,
     /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
     pub workers_heard: bool,
+    /// Ready pods whose workers are not heard or do not answer: each may run and hold whatever nobody else tells of.
+    pub silent_pods: u32,
     /// Busy workers can be emptied before they go, so running tasks need no more pods than have room for them.
     pub drains: bool,
     /// Tasks that each pod runs at a time, where the workers tell.
@@ -381,7 +383,8 @@ pub struct Decision {
     pub estimates: Option<Estimates>,
     /// How long the oldest waiting task has waited, where it is known.
     pub oldest_wait: Option<Duration>,
-    /// What keeps the wait target from being met.
+    /// What keeps the wait target from being met; of a backlog target: what keeps the ordered replicas from being there
+    /// ([`Trouble::PodsNotReady`]).
     pub trouble: Option<Trouble>,
     /// Work waits, the workers are there, and nothing has started for a while, however many replicas are wanted. Told of a
     /// fresh reading only.

@@ -69,6 +69,7 @@ impl Pool {
                 drains: false,
                 busy_pods: 12,
                 workers_heard: true,
+                silent_pods: 0,
                 slots: Some(4),
                 processed: Some(0),
                 next_due_in: None,
