@@ -312,7 +312,11 @@ impl Entry {
             ready: target.ready,
             rollout: target.rollout,
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
-            silent_pods: tally.map_or(0, |tally| target.ready.saturating_sub(roll::heard(tally))),
+            silent_pods: match pool.graceful.filter(|_| self.leaving.overstayed.is_none()) {
+                // The user's word: whatever they do, their grace period covers it.
+                Some(_) => 0,
+                None => tally.map_or(0, |tally| target.ready.saturating_sub(roll::heard(tally))),
+            },
             drains: tally.is_some_and(|tally| !tally.pods.is_empty()) && !self.leaving.is_refused(now.moment),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
             slots: tally.and_then(|tally| tally.slots),

@@ -63,12 +63,12 @@ pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Mom
         } else {
             f64::INFINITY
         };
-        if tasks > possible {
+        let startable = supply.startable(tasks, h);
+        if startable > possible {
             overdue = overdue.max(tasks);
         }
-        let tasks = tasks.min(possible);
         need.raise(Need {
-            pods: supply.needed(tasks, h),
+            pods: supply.needed(startable.min(possible), h),
             overdue: false,
         });
     };
@@ -91,7 +91,7 @@ pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Mom
     }
     if overdue > 0.0 {
         need.raise(Need {
-            pods: supply.needed(overdue, new_pods_help),
+            pods: supply.needed(supply.startable(overdue, new_pods_help), new_pods_help),
             overdue: true,
         });
     }

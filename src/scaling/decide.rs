@@ -80,10 +80,19 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             .answer
             .map(|_| memory.waiting.estimates(policy, demand.answer, seen.now)),
         oldest_wait: demand.answer.map(|answer| answer.oldest_wait).max(seen.oldest_seen()),
-        trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
-        look_again_in: soonest([choice.pending, floor.next_change, memory.stranded.next_change(seen.now)])
-            .unwrap_or(USUAL_LOOK)
-            .clamp(SHORTEST_LOOK, LONGEST_LOOK),
+        trouble: demand
+            .answer
+            .and_then(|answer| answer.trouble(policy))
+            .or_else(|| memory.waiting.pods_not_ready(seen.now)),
+        blocked: matches!(seen.reading, Reading::Fresh(_)) && memory.progress.blocked(seen.now),
+        look_again_in: soonest([
+            choice.pending,
+            floor.next_change,
+            memory.stranded.next_change(seen.now),
+            memory.waiting.stuck_in(seen.now),
+        ])
+        .unwrap_or(USUAL_LOOK)
+        .clamp(SHORTEST_LOOK, LONGEST_LOOK),
     };
     (memory, decision)
 }
@@ -160,8 +169,10 @@ impl Chooser<'_> {
                 };
                 let deadlines = self.demand.answer.and_then(|answer| answer.look_again_in(self.policy));
                 let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(self.quiet.within));
+                let blocked = self.memory.progress.remaining(self.seen.now);
+                let blocked = blocked.filter(|left| !left.is_zero());
                 Choice {
-                    pending: soonest([choice.pending, wake, deadlines]),
+                    pending: soonest([choice.pending, wake, deadlines, blocked]),
                     ..choice
                 }
             }
@@ -205,11 +216,7 @@ impl Chooser<'_> {
             self.demand_rule()
         };
         Choice {
-            pending: soonest([
-                window_change,
-                up.and_then(|rules| rules.next_change(replicas, now)),
-                self.memory.progress.remaining(now),
-            ]),
+            pending: soonest([window_change, up.and_then(|rules| rules.next_change(replicas, now))]),
             ..Choice::of(allowed, rule)
         }
     }
@@ -265,7 +272,8 @@ impl Chooser<'_> {
     }
 
     /// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the
-    /// workers tell, else all that is in flight, whether or not somebody holds it.
+    /// workers tell, else all that is in flight, whether or not somebody holds it. And the pods of which nobody knows what
+    /// they run: without evidence nobody goes.
     fn protected(&self, work: &Work) -> u32 {
         let (policy, seen) = (self.policy, self.seen);
         let carriers =
@@ -273,13 +281,14 @@ impl Chooser<'_> {
         let slots = policy.slots.or(seen.slots);
         if seen.workers_heard && seen.drains && slots.is_some() {
             // The maximum is the user's word: running work is not interrupted by it, but it keeps no more either.
-            carriers(work.running, slots.unwrap_or(1)).min(self.limits.max)
+            let room = carriers(work.running, slots.unwrap_or(1)).min(self.limits.max);
+            room.saturating_add(seen.silent_pods)
         } else if seen.workers_heard {
             let running = policy.slots.map_or(0, |slots| carriers(work.running, slots));
-            seen.busy_pods.max(running)
+            seen.busy_pods.saturating_add(seen.silent_pods).max(running)
         } else {
             let in_flight = work.in_flight.saturating_add(self.quiet.stranded);
-            carriers(in_flight, policy.slots.unwrap_or(1))
+            carriers(in_flight, policy.slots.unwrap_or(1)).max(seen.silent_pods)
         }
     }
 

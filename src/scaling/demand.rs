@@ -50,11 +50,11 @@ impl Demand {
             return Self::within(wait, work, quiet, policy, seen, waiting);
         }
         let each = u64::from(policy.backlog_per_replica());
-        let running = running_that_counts(work, policy, seen);
-        let reserved = work.in_flight.saturating_sub(work.running);
         let due_soon = due_soon(work, seen, quiet.within);
-        let counted = work.ready.saturating_add(due_soon).saturating_add(reserved);
-        let backlog = counted.saturating_add(running).div_ceil(each);
+        let counted = work.ready.saturating_add(due_soon);
+        let backlog = counted
+            .saturating_add(held_that_counts(work, policy, seen))
+            .div_ceil(each);
         let rule = match work.ready > 0 || work.in_flight > 0 {
             true => Rule::Backlog,
             false => quiet.rule(work, seen).unwrap_or(Rule::Idle),
@@ -105,13 +105,32 @@ impl Demand {
     }
 }
 
-/// Running tasks never ask for more workers than they run on: another worker could not take them over.
-pub(crate) fn running_that_counts(work: &Work, policy: &Policy, seen: &Observation) -> u64 {
+/// Tasks that workers run or have fetched never ask for more workers than those that have them: another one could not
+/// take them over. Where the workers do not tell, who holds what has been fetched is not known.
+pub(crate) fn held_that_counts(work: &Work, policy: &Policy, seen: &Observation) -> u64 {
     let slots = u64::from(policy.slots.or(seen.slots).unwrap_or(1).max(1));
     let each = u64::from(policy.backlog_per_replica());
-    let carriers = work.running.div_ceil(slots).max(u64::from(seen.busy_pods));
-    let carriers = carriers.min(u64::from(seen.replicas));
-    work.running.min(work.in_flight).min(carriers.saturating_mul(each))
+    let replicas = u64::from(seen.replicas);
+    let busy = work.running.div_ceil(slots).max(u64::from(seen.busy_pods));
+    let running = work.running.min(work.in_flight);
+    let running = running.min(busy.min(replicas).saturating_mul(each));
+    let fetched = work.in_flight.saturating_sub(work.running);
+    let held = running.saturating_add(fetched);
+    match seen.workers_heard {
+        true => held.min(u64::from(seen.holders()).max(busy).min(replicas).saturating_mul(each)),
+        false => held,
+    }
+}
+
+impl Observation {
+    /// Pods that hold what has been fetched: a worker that has something to start starts it. Where none runs anything
+    /// yet, all that are ready.
+    pub(crate) fn holders(&self) -> u32 {
+        match self.busy_pods.saturating_add(self.silent_pods) {
+            0 => self.ready,
+            busy => busy,
+        }
+    }
 }
 
 /// The next scheduled task is due within this time, even if the count of those (a dearer read) is older.

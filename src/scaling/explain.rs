@@ -4,7 +4,7 @@
 #![deny(clippy::disallowed_methods)]
 use super::{
     Observation, Policy, Reading, Rule, Select, Stay, Target, Work,
-    demand::{Demand, Quiet, due_soon, running_that_counts},
+    demand::{Demand, Quiet, due_soon, held_that_counts},
     flow::waiting,
     schedule::Floor,
 };
@@ -101,16 +101,19 @@ fn keeps(case: &Case) -> String {
 
 /// What the work asks for, without the full stop.
 fn need(case: &Case, work: &Work) -> String {
-    let replicas = count(case.demand.wanted, "replica");
+    let needed = case.demand.answer.map_or(0, |answer| answer.needed);
+    let replicas = count(case.demand.wanted.max(needed), "replica");
     let needs = |tasks: u64| if tasks == 1 { "needs" } else { "need" };
     let each = case.policy.backlog_per_replica();
     match case.demand.rule {
         Rule::Backlog => {
-            let on_theirs = running_that_counts(work, case.policy, case.seen) < work.running;
-            let stay = if on_theirs && case.rule == Rule::Backlog {
-                ", running ones only theirs"
-            } else {
-                ""
+            let reserved = work.in_flight.saturating_sub(work.running);
+            let held = work.running.saturating_add(reserved);
+            let on_theirs = held_that_counts(work, case.policy, case.seen) < held;
+            let stay = match on_theirs && case.rule == Rule::Backlog {
+                true if reserved > 0 => ", those that workers hold only theirs",
+                true => ", running ones only theirs",
+                false => "",
             };
             let soon = due_soon(work, case.seen, case.quiet.within);
             let tasks = work.ready.saturating_add(work.in_flight).saturating_add(soon);
@@ -140,7 +143,9 @@ fn need(case: &Case, work: &Work) -> String {
                 if case.quiet.stranded == 1 { "it" } else { "them" },
             )
         }
-        Rule::Deadline | Rule::Rate | Rule::Reserve => by_wait(case, work),
+        Rule::Deadline | Rule::Rate | Rule::Reserve => {
+            format!("{}{}", by_wait(case, work, &replicas), only(case))
+        }
         Rule::Scheduled => scheduled(case, work, &replicas),
         _ => "No work".to_owned(),
     }
@@ -167,9 +172,23 @@ fn scheduled(case: &Case, work: &Work, replicas: &str) -> String {
     }
 }
 
+/// `, but only 22 are ordered while 3 pods are not ready`: fewer than the work needs, because more would not help.
+fn only(case: &Case) -> String {
+    let Some(answer) = case.demand.answer.filter(|answer| answer.needed > case.demand.wanted) else {
+        return String::new();
+    };
+    let why = match answer.stuck {
+        Some(pods) => format!("while {} not ready", verb(pods.into(), "pod", "is", "are")),
+        None if answer.hangs => "while no task finishes".to_owned(),
+        None => "until one of those ordered lately is ready".to_owned(),
+    };
+    let pods = case.demand.wanted;
+    let verb = if pods == 1 { "is" } else { "are" };
+    format!(", but only {pods} {verb} ordered {why}")
+}
+
 /// What the wait rule found.
-fn by_wait(case: &Case, work: &Work) -> String {
-    let replicas = count(case.demand.wanted, "replica");
+fn by_wait(case: &Case, work: &Work, replicas: &str) -> String {
     let (Some(answer), Target::Wait(wait)) = (&case.demand.answer, &case.policy.target) else {
         return "No work".to_owned();
     };
@@ -202,10 +221,10 @@ fn by_wait(case: &Case, work: &Work) -> String {
         }
         _ => {
             let tasks = verb(waiting, "task", "waits", "wait");
-            let late = if answer.need.overdue {
-                ", too many for pods to start in time"
-            } else {
-                ""
+            let late = match answer.fetched {
+                Some(fetched) => format!(", {fetched} of them fetched by busy workers, and no other can start those"),
+                None if answer.need.overdue => ", too many for pods to start in time".to_owned(),
+                None => String::new(),
             };
             format!("{tasks} to start within {target}{late}: at {task} each that needs {replicas} of {slots}")
         }
@@ -266,6 +285,18 @@ fn behavior(case: &Case) -> String {
 
 /// Who would be interrupted.
 fn protects(case: &Case, work: &Work) -> String {
+    if case.seen.silent_pods > 0 {
+        let silent = verb(
+            case.seen.silent_pods.into(),
+            "silent pod",
+            "may run more",
+            "may run more",
+        );
+        return match work.running {
+            0 => silent.replace(" more", " tasks"),
+            tasks => format!("{}, and {silent}", verb(tasks, "task", "runs", "run")),
+        };
+    }
     if case.seen.workers_heard && case.seen.drains && case.policy.slots.or(case.seen.slots).is_some() {
         return format!("{} need the room", count(work.running, "running task"));
     }

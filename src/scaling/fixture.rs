@@ -201,6 +201,12 @@ impl Observation {
         self
     }
 
+    /// So many of the ready pods say nothing.
+    pub(crate) fn silent(mut self, pods: u32) -> Self {
+        self.silent_pods = pods;
+        self
+    }
+
     pub(crate) fn unheard(mut self) -> Self {
         self.workers_heard = false;
         self

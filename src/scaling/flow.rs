@@ -70,6 +70,8 @@ struct Step {
 struct Sample {
     at: Moment,
     waiting: f64,
+    /// Of those that wait: a worker has fetched them, as far as the workers tell.
+    fetched: f64,
     running: f64,
     taken: Option<u64>,
 }
@@ -80,6 +82,8 @@ pub(crate) struct Count<'a> {
     pub(crate) work: &'a Work,
     /// Tasks in a slot now.
     pub(crate) running: u64,
+    /// The workers say which ones those are; else whoever has fetched the others may be free to start them.
+    pub(crate) heard: bool,
     /// Tasks the workers have taken on so far; it may fall when one leaves. `None`: they do not count.
     pub(crate) taken: Option<u64>,
     /// When the oldest ready task arrived, where it says so.
@@ -100,6 +104,7 @@ impl Flow {
         let Count {
             work,
             running,
+            heard,
             taken,
             head,
             idle,
@@ -110,6 +115,11 @@ impl Flow {
         let sample = Sample {
             at: now,
             waiting: waiting(work, running) as f64,
+            fetched: if heard {
+                work.in_flight.saturating_sub(running) as f64
+            } else {
+                0.0
+            },
             running: running as f64,
             taken,
         };
@@ -322,6 +332,11 @@ impl Flow {
     /// Tasks that wait now.
     pub(crate) fn waiting(&self) -> f64 {
         self.last.map_or(0.0, |last| last.waiting)
+    }
+
+    /// Of those: tasks that only the worker that has fetched them can start.
+    pub(crate) fn fetched(&self) -> f64 {
+        self.last.map_or(0.0, |last| last.fetched)
     }
 
     /// Tasks in a slot now.

@@ -174,10 +174,10 @@ pub struct Observation {
     pub rollout: bool,
     /// Live workers that run at least one task (from heartbeats): none of them may go while it does.
     pub busy_pods: u32,
-    /// Ready pods whose workers are not heard and do not answer: they may be busy.
-    pub silent_pods: u32,
     /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
     pub workers_heard: bool,
+    /// Ready pods whose workers are not heard or do not answer: each may run and hold whatever nobody else tells of.
+    pub silent_pods: u32,
     /// Busy workers can be emptied before they go, so running tasks need no more pods than have room for them.
     pub drains: bool,
     /// Tasks that each pod runs at a time, where the workers tell.
@@ -258,6 +258,8 @@ pub struct Memory {
     fresh_since: Option<Moment>,
     /// Since when every fresh reading has shown no work.
     quiet_since: Option<Moment>,
+    /// Tasks the workers had taken on when they told last.
+    taken: Option<u64>,
     wishes: damping::Wishes,
     /// The target's replicas, as far back as the policies of `behavior` look.
     replicas: history::History,
@@ -285,7 +287,7 @@ pub enum Rule {
     Schedule,
     /// `maxReplicas` (the work asks for more).
     Maximum,
-    /// No work for `idleSeconds`: to `minReplicas`.
+    /// No work for `idleSeconds`, none that came and went between two counts either: to `minReplicas`.
     Idle,
     /// No work, but not for `idleSeconds` yet.
     CoolingDown,
@@ -381,8 +383,12 @@ pub struct Decision {
     pub estimates: Option<Estimates>,
     /// How long the oldest waiting task has waited, where it is known.
     pub oldest_wait: Option<Duration>,
-    /// What keeps the wait target from being met.
+    /// What keeps the wait target from being met; of a backlog target: what keeps the ordered replicas from being there
+    /// ([`Trouble::PodsNotReady`]).
     pub trouble: Option<Trouble>,
+    /// Work waits, the workers are there, and nothing has started for a while, however many replicas are wanted. Told of a
+    /// fresh reading only.
+    pub blocked: bool,
     /// Even if nothing changes, decide again after this time.
     pub look_again_in: Duration,
 }

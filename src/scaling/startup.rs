@@ -216,6 +216,18 @@ impl Startup {
         (late > 0 && late >= came).then_some(late)
     }
 
+    /// How long until the next pod that does not come counts as stuck.
+    pub(crate) fn stuck_in(&self, usual: f64, now: Moment) -> Option<Duration> {
+        let patience = patience(usual);
+        let left = |order: &Order| patience.checked_sub(now.saturating_sub(order.at));
+        self.orders.iter().filter_map(left).min()
+    }
+
+    /// Pods are on their way.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.orders.is_empty()
+    }
+
     /// Pods that had been stuck became ready lately, and none that was ordered since: the next may be stuck, too.
     pub(crate) fn recovers(&self, now: Moment) -> bool {
         self.unstuck.is_some_and(|at| now.saturating_sub(at) < LATELY)

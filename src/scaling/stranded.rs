@@ -2,7 +2,8 @@
 //! timeout). One worker is enough for that, however much it is; none would leave it there for ever.
 //!
 //! Who holds what is unacknowledged is told by the workers' answers, which are older than the count: a task fetched in
-//! between looks like a dead worker's. So the least number counts that was seen for [`CONFIRM`]. Where there is no ready
+//! between looks like a dead worker's. So the least number counts that was seen for [`CONFIRM`], and nothing while a ready
+//! pod is silent: a worker that runs its tasks itself says nothing meanwhile, and is not dead. Where there is no ready
 //! pod and no worker is heard nobody can hold anything, and that stays so until the first worker that starts has told
 //! what it holds.
 #![deny(clippy::disallowed_methods)]
@@ -38,8 +39,8 @@ impl Stranded {
         let now = seen.now;
         let loose = work.in_flight.saturating_sub(work.running);
         match work.unheld {
-            Some(tasks) if seen.workers_heard => self.told(tasks, now),
-            Some(_) if seen.ready == 0 => (self.orphans, self.company) = (Some(loose), None),
+            Some(tasks) if seen.workers_heard && seen.silent_pods == 0 => self.told(tasks, now),
+            Some(_) if seen.ready == 0 && seen.silent_pods == 0 => (self.orphans, self.company) = (Some(loose), None),
             _ => {
                 self.silent.get_or_insert(now);
             }
@@ -47,7 +48,7 @@ impl Stranded {
         if seen.ready > 0 || seen.workers_heard {
             self.company.get_or_insert(now);
         }
-        if left(self.silent, HOLDS, now) == Some(Duration::ZERO) {
+        if seen.silent_pods > 0 || left(self.silent, HOLDS, now) == Some(Duration::ZERO) {
             self.lows = None;
         }
         if left(self.company, TELLS, now) == Some(Duration::ZERO) {

@@ -19,6 +19,10 @@ pub(crate) struct Supply {
     pub(crate) ready: f64,
     /// Tasks in their slots.
     pub(crate) running: f64,
+    /// Tasks that workers have fetched and do not run: they came first, and nobody else can start them.
+    pub(crate) fetched: f64,
+    /// Pods whose workers may hold those.
+    pub(crate) holders: f64,
     /// Seconds a task takes.
     pub(crate) service: f64,
     /// Seconds until a pod that is ordered now takes tasks.
@@ -66,6 +70,18 @@ impl Supply {
         pods.max(ordered) + left / each
     }
 
+    /// Of the tasks that are to start within so many seconds: those that anybody can start by then. What a worker has
+    /// fetched beyond that waits for it alone, however many others there are.
+    pub(crate) fn startable(&self, tasks: f64, within: f64) -> f64 {
+        let theirs = self.room_of_holders() + self.slots * self.holders * within / self.service;
+        tasks - (tasks.min(self.fetched) - theirs).max(0.0)
+    }
+
+    /// Slots that what has been fetched will fill at once.
+    pub(crate) fn room_of_holders(&self) -> f64 {
+        (self.slots * self.holders - self.running).max(0.0)
+    }
+
     /// Tasks that all pods that are there or on their way start within so many seconds.
     pub(crate) fn existing(&self, within: f64) -> f64 {
         let arriving = |a: &Arriving| f64::from(a.pods) * self.from(a.after, within);
@@ -101,6 +117,8 @@ mod tests {
             slots: 4.0,
             ready,
             running,
+            fetched: 0.0,
+            holders: 0.0,
             service: 5.0,
             startup: 30.0,
             arriving: arriving
@@ -132,6 +150,28 @@ mod tests {
         assert_eq!(some.needed(104.0, 40.0), 4.0);
         assert_eq!(some.needed(128.0, 40.0), 6.0);
         assert!(some.needed(200.0, 15.0) >= NEVER, "nothing new comes that soon");
+    }
+
+    #[test]
+    fn what_a_worker_has_fetched_nobody_else_can_start() {
+        let hoards = Supply {
+            fetched: 148.0,
+            holders: 1.0,
+            ..supply(4.0, 4.0, &[])
+        };
+        // In 10 s its 4 slots are free twice.
+        assert_eq!(hoards.startable(148.0, 10.0), 8.0);
+        assert_eq!(hoards.needed(8.0, 10.0), 1.0);
+        assert_eq!(hoards.startable(5.0, 10.0), 5.0, "it can itself");
+        assert_eq!(hoards.startable(158.0, 10.0), 18.0, "ten more that anybody can");
+        let shared = Supply {
+            fetched: 12.0,
+            holders: 4.0,
+            ..hoards
+        };
+        assert_eq!(shared.startable(30.0, 10.0), 30.0, "the usual case: nothing is hoarded");
+        let free = Supply { running: 0.0, ..shared };
+        assert_eq!(free.startable(30.0, 0.0), 30.0, "free slots start them at once");
     }
 
     #[test]

@@ -109,6 +109,8 @@ pub(crate) struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) pods: u32,
+    /// So many would be needed, if more of them helped.
+    pub(crate) needed: u32,
     pub(crate) rule: Rule,
     pub(crate) need: Need,
     /// Tasks a second.
@@ -128,6 +130,8 @@ pub(crate) struct Answer {
     pub(crate) missed: Option<f64>,
     /// The others waited at busy workers while some were free.
     pub(crate) held: bool,
+    /// Busy workers have fetched more tasks than they start within the target, and nobody else can.
+    pub(crate) fetched: Option<u64>,
     /// So many pods do not become ready.
     pub(crate) stuck: Option<u32>,
     /// Tasks run and none finishes.
@@ -191,6 +195,7 @@ impl Waiting {
         let count = Count {
             work,
             running,
+            heard: seen.workers_heard,
             taken: seen.processed.filter(|_| seen.workers_heard),
             head: waited.map(|waited| seen.now.saturating_sub(waited)),
             idle: running < u64::from(self.slots(policy)) * u64::from(seen.ready),
@@ -202,8 +207,12 @@ impl Waiting {
             self.flow.began_earlier(waited);
         }
         let complete = seen.ready >= seen.replicas;
-        self.margin
-            .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
+        // What waits at busy workers while others are free says nothing of how many are needed.
+        let wait = match work.ready == 0 && count.idle {
+            true => Duration::ZERO,
+            false => self.flow.oldest_wait(seen.now),
+        };
+        self.margin.saw(wait, target, complete, seen.now);
     }
 
     /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.
@@ -233,21 +242,27 @@ impl Waiting {
             slots,
             ready: f64::from(seen.ready.min(seen.replicas)),
             running: self.flow.running(),
+            fetched: self.flow.fetched(),
+            holders: f64::from(seen.holders()),
             service: service * self.margin.slower(),
             startup,
             arriving: self.startup.arriving(startup, now),
         };
+        let within = (tuning.phi * target).max(1e-3);
         let deadlines = Deadlines {
             target,
-            within: (tuning.phi * target).max(1e-3),
+            within,
             rate,
             period,
         };
         let need = deadline::need(&self.flow, &supply, &deadlines, now);
         let urgent = whole(need.pods);
         let by_rate = self.by_rate(policy, tuning, seen, &supply, rate, target);
+        let waiting = self.flow.waiting();
+        let hoarded = waiting - supply.startable(waiting, within) >= 1.0;
         let mut answer = Answer {
             pods: urgent,
+            needed: urgent,
             rule: Rule::Deadline,
             need,
             rate,
@@ -258,18 +273,20 @@ impl Waiting {
             in_time: self.flow.punctual.in_time(),
             missed: self.flow.punctual.missed(),
             held: self.flow.punctual.is_held(),
+            fetched: hoarded.then_some(self.flow.fetched() as u64),
             stuck: None,
             hangs: false,
-            waits: self.flow.waiting() > 0.0,
+            waits: waiting > 0.0,
             slots: self.slots(policy),
         };
         if by_rate > answer.pods {
             (answer.pods, answer.rule) = (by_rate, Rule::Rate);
         }
-        let blind = supply.startup + period - deadlines.within;
+        let blind = supply.startup + period - within;
         if blind > 0.0 {
             let more = self.reserve(blind, now);
-            let kept = supply.needed(self.flow.waiting() + more, deadlines.within + blind);
+            let kept = supply.startable(waiting + more, within + blind);
+            let kept = supply.needed(kept, within + blind);
             let most = f64::from(urgent.max(whole(rate * service / slots))) + RESERVE_MAX;
             let kept = whole(kept.min(most));
             if kept > answer.pods {
@@ -282,9 +299,12 @@ impl Waiting {
 
     /// Orders no more of what does not help.
     fn restrain(&mut self, answer: &mut Answer, seen: &Observation) {
+        answer.needed = answer.pods;
         answer.stuck = self.startup.stuck(answer.startup, seen.now);
         answer.hangs = self.flow.hangs(seen.now);
-        if answer.stuck.is_some() || self.startup.recovers(seen.now) {
+        // A few that do not come say nothing of the next ones where most are there.
+        let most_stuck = answer.stuck.is_some_and(|late| late >= seen.ready);
+        if most_stuck || self.startup.recovers(seen.now) {
             let most = seen.ready.saturating_mul(2).saturating_add(4).max(seen.replicas);
             answer.pods = answer.pods.min(most);
         }
@@ -293,6 +313,24 @@ impl Waiting {
             let most = then.saturating_add(then.div_ceil(2)).max(seen.replicas);
             answer.pods = answer.pods.min(most);
         }
+    }
+
+    /// Pods that do not become ready, whatever the target.
+    pub(crate) fn pods_not_ready(&self, now: Moment) -> Option<Trouble> {
+        let usual = self.usual_startup(now)?;
+        let pods = self.startup.stuck(usual, now)?;
+        Some(Trouble::PodsNotReady { pods })
+    }
+
+    /// How long until the next one counts as such.
+    pub(crate) fn stuck_in(&self, now: Moment) -> Option<Duration> {
+        self.startup.stuck_in(self.usual_startup(now)?, now)
+    }
+
+    /// What a pod's start-up usually takes, if any is on its way.
+    fn usual_startup(&self, now: Moment) -> Option<f64> {
+        let starting = self.startup.is_waiting();
+        starting.then(|| self.startup.seconds(STARTUP_QUANTILE, now))
     }
 
     /// Begins with what another process learned.
@@ -334,7 +372,9 @@ impl Waiting {
             ready,
             ..
         } = *supply;
-        let there = running + self.flow.waiting();
+        // What has been fetched runs where it is.
+        let free = self.flow.waiting() - supply.fetched;
+        let there = running + free + supply.fetched.min(supply.room_of_holders());
         let stays = (-(supply.startup + target) / service).exp();
         let load = there * stays + rate * service * (1.0 - stays);
         let headroom = self.margin.headroom(tuning.lean, tuning.careful, seen.now);
@@ -342,7 +382,7 @@ impl Waiting {
             true => whole(load * (1.0 + headroom) / slots - ROUNDING),
             false => 0,
         };
-        let waits = self.flow.waiting() > 0.0;
+        let waits = free > 0.0;
         let busy = running >= BUSY * slots * ready.max(1.0);
         if pods > seen.replicas && !waits && !busy {
             pods = seen.replicas;

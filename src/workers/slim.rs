@@ -124,8 +124,8 @@ impl Slim {
             .is_some_and(|labels| labels.contains_key(DRAINING));
         // One that cannot be read is taken for one that says nothing, so that it is taken away.
         let drain = annotation(DRAIN).map(|drain| serde_json::from_str::<Drain>(drain).unwrap_or_default());
-        let controller = self.metadata.owner_references.iter().flatten();
-        let controller = controller.filter(|owner| owner.controller == Some(true)).next();
+        let mut controller = self.metadata.owner_references.iter().flatten();
+        let controller = controller.find(|owner| owner.controller == Some(true));
         let replica_set = controller.filter(|owner| owner.kind == "ReplicaSet");
         let hash = self
             .metadata

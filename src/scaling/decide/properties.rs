@@ -139,6 +139,7 @@ fn observations() -> impl Strategy<Value = Observation> {
         prop::bool::weighted(0.7),
         option::of(number()),
         option::of(tasks()),
+        prop_oneof![3 => Just(0), 1 => number()],
     );
     let target = (number(), number(), prop::bool::weighted(0.2));
     ((time(), walls()), readings(), target, workers, option::of(time())).prop_map(
@@ -146,7 +147,7 @@ fn observations() -> impl Strategy<Value = Observation> {
             (now, wall),
             reading,
             (replicas, ready, rollout),
-            (busy_pods, workers_heard, slots, processed),
+            (busy_pods, workers_heard, slots, processed, silent_pods),
             next_due_in,
         )| {
             Observation {
@@ -160,7 +161,7 @@ fn observations() -> impl Strategy<Value = Observation> {
                 busy_pods,
                 drains: false,
                 workers_heard,
-                silent_pods: 0,
+                silent_pods,
                 slots,
                 processed,
                 next_due_in,
@@ -210,7 +211,8 @@ proptest! {
             let protected = if seen.workers_heard { policy.slots.map_or(0, |_| work.running) } else { work.in_flight };
             let slots = u64::from(policy.slots.unwrap_or(1).max(1));
             prop_assert!(u64::from(replicas) >= protected.div_ceil(slots).min(u64::from(current)));
-            prop_assert!(!seen.workers_heard || replicas >= seen.busy_pods.min(current));
+            let busy = if seen.workers_heard { seen.busy_pods } else { 0 };
+            prop_assert!(replicas >= busy.saturating_add(seen.silent_pods).min(current));
         } else {
             prop_assert!(replicas >= current);
         }

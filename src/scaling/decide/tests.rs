@@ -37,6 +37,27 @@ fn backlog() {
     row("up during a rollout", p(), &[at(0., 1).waiting(50).rollout()], 5, Backlog);
 }
 
+/// One of prefetch 150 and concurrency 2: what it has fetched nobody else can start.
+#[test]
+fn what_a_worker_has_fetched_orders_nobody() {
+    let hoards = |t, replicas| Observation { slots: Some(2), ..at(t, replicas).running(2, 1).reserved(148).processed(2) };
+    let p = |each| Policy { slots: Some(2), ..pool(0, 20, each) };
+    let w = || Policy { slots: Some(2), ..waits(0, 20, 60.) };
+    row("backlog", p(2), &[hoards(0., 1)], 1, Backlog);
+    row("beside free ones", p(2), &[hoards(0., 4), hoards(90., 4)], 1, Backlog);
+    row("what waits comes on top", p(2), &[hoards(0., 1).waiting(10)], 6, Backlog);
+    row("as many as usual count", p(10), &[at(0., 3).running(6, 3).reserved(18)], 3, Backlog);
+    row("nobody says who", p(2), &[hoards(0., 1).unheard()], 20, Maximum);
+    row("a silent one may hold some", p(2), &[hoards(0., 2).silent(1)], 2, Backlog);
+    row("not said yet: all that are there", p(2), &[at(0., 2).reserved(148)], 2, Backlog);
+    row("wait", w(), &[at(0., 1).waiting(150), hoards(1., 1), hoards(30., 1), hoards(200., 1)], 1, Deadline);
+    row("wait, without a history", w(), &[hoards(0., 1)], 1, Deadline);
+    row("wait, beside free ones", w(), &[hoards(0., 4), hoards(90., 4), hoards(300., 4)], 1, Deadline);
+    let first = last_of(&w(), &[at(0., 1).waiting(60)]).replicas;
+    let beside = last_of(&w(), &[hoards(0., 1).waiting(60)]).replicas;
+    assert!(beside > first && beside <= first + 2, "{beside} for 60 more, {first} without a hoarder");
+}
+
 #[test]
 fn limited_only_when_a_limit_binds() {
     for (policy, series, limited) in [
@@ -110,6 +131,23 @@ fn to_the_minimum_when_idle() {
     row("idle to a minimum of 2", pool(2, 20, 10), &[work(0., 9), at(101., 9), at(161., 9)], 2, Idle);
     row("already there", pool(2, 20, 10), &[work(0., 2), at(101., 2), at(161., 2)], 2, Minimum);
     row("asleep", p(), &[at(0., 0)], 0, Idle);
+    let took = |t, tasks| at(t, 1).processed(tasks);
+    row("tasks between two counts", p(), &[took(0., 5), took(59., 5), took(60., 6)], 1, CoolingDown);
+    row("59 s after them", p(), &[took(0., 5), took(60., 6), took(119.9, 6)], 1, CoolingDown);
+    row("60 s after them", p(), &[took(0., 5), took(60., 6), took(120., 6)], 0, Idle);
+    row("with a wait target", waits(0, 20, 60.), &[took(0., 5), took(59., 5), took(60., 6)], 1, Deadline);
+    row("0 s idle", p().idle(0.), &[took(0., 5), took(99., 5), took(100., 6)], 1, CoolingDown);
+    row("a worker left", p(), &[took(0., 5), took(30., 3), took(60., 3)], 0, Idle);
+    row("a worker left, another worked", p(), &[took(0., 5), took(30., 3), took(60., 4)], 1, CoolingDown);
+    row("the workers fell silent", p(), &[took(0., 5), at(30., 1).unheard(), took(60., 5)], 0, Idle);
+    row("they worked meanwhile", p(), &[took(0., 5), at(30., 1).unheard(), took(60., 6)], 1, CoolingDown);
+    let gap = |seen: Observation, after: Observation| [seen, at(100., 1).unknown(), after];
+    let slow = || p().idle(300.);
+    let then = |series: &[Observation], seen: Observation| [series, &[seen]].concat();
+    row("nobody counted in a gap", slow(), &then(&gap(at(0., 1), at(101., 1)), at(390., 1)), 1, CoolingDown);
+    row("in time", slow(), &then(&gap(at(0., 1), at(101., 1)), at(401., 1)), 0, Idle);
+    row("nothing was done in a gap", slow(), &then(&gap(took(0., 5), took(101., 5)), took(300., 5)), 0, Idle);
+    row("something was", slow(), &then(&gap(took(0., 5), took(101., 6)), took(300., 6)), 1, CoolingDown);
     looks_again("when idle", p().idle(55.), &[work(0., 1), at(101., 1), at(150., 1)], 6.);
 }
 
@@ -120,6 +158,12 @@ fn running_work_is_never_interrupted() {
     let later = |seen: Observation| [full(0.), Observation { now: s(101.), ..seen.clone() }, seen];
     row("busy pods stay", p(), &later(at(200., 10).running(7, 7)), 7, RunningWork);
     row("running tasks need slots", p(), &later(at(200., 10).running(9, 1)), 3, RunningWork);
+    row("silent pods may be busy", p(), &later(at(200., 10).silent(4)), 4, RunningWork);
+    row("beside those that are", p(), &later(at(200., 10).running(7, 3).silent(4)), 7, RunningWork);
+    row("and those that need the room", p(), &later(Observation { drains: true, ..at(200., 10).running(7, 3).silent(4) }), 6, RunningWork);
+    row("nobody is heard", p(), &later(at(200., 10).silent(10).unheard()), 10, RunningWork);
+    row("nobody is heard, some hold tasks", p(), &later(at(200., 10).reserved(30).silent(2).unheard()), 8, RunningWork);
+    row("silent above the maximum", pool(0, 4, 10), &later(at(200., 10).silent(6)), 6, RunningWork);
     row("unheard: all in flight", p(), &later(at(200., 10).reserved(9).unheard()), 3, RunningWork);
     row("busy pods are not trusted then", p(), &later(at(200., 10).running(1, 9).unheard()), 1, Backlog);
     row("never more than there are", p(), &later(at(200., 3).reserved(90).unheard()), 9, Backlog);
@@ -196,12 +240,12 @@ fn a_start_up_ahead() {
 fn stranded() {
     let (p, w) = (|| pool(0, 20, 1), || waits(0, 20, 60.));
     let dead = |t, replicas| at(t, replicas).reserved(40).unheld(Some(40));
-    row("not known yet", p(), &[dead(0., 3)], 20, Maximum);
+    row("not known yet: others could not start them", p(), &[dead(0., 3)], 3, Backlog);
     row("known", p(), &[dead(0., 3), dead(8., 3), dead(79., 3)], 1, Stranded);
     row("known", w(), &[dead(0., 3), dead(8., 3), dead(200., 3)], 1, Stranded);
     row("for ever", p(), &[dead(0., 1), dead(8., 1), dead(9999., 1)], 1, Stranded);
     row("work besides", p(), &[dead(0., 3), dead(8., 3), dead(79., 3).waiting(2)], 2, Backlog);
-    row("held by the workers", p(), &[at(0., 3).reserved(40), at(8., 3).reserved(40)], 20, Maximum);
+    row("held by the workers", p(), &[at(0., 3).reserved(40), at(8., 3).reserved(40)], 3, Backlog);
     row("it is given back", p(), &[dead(0., 1), dead(8., 1), at(9., 1).waiting(40)], 20, Maximum);
     let nobody = |t, replicas| dead(t, replicas).ready_pods(0).unheard();
     row("the operator came later", p(), &[nobody(0., 0)], 1, Stranded);
@@ -209,6 +253,16 @@ fn stranded() {
     row("its worker starts", w(), &[nobody(0., 0), nobody(1., 1), dead(20., 1).unheard()], 1, Stranded);
     row("its worker tells", w(), &[nobody(0., 0), nobody(1., 1), dead(20., 1)], 1, Stranded);
     row("nobody is heard, but they are there", p(), &[dead(0., 1).unheard(), dead(99., 1).unheard()], 20, Maximum);
+    let silent = |t| dead(t, 3).silent(1);
+    row("a silent worker may hold them", p(), &[silent(0.), silent(8.), silent(600.)], 1, Backlog);
+    row("a silent worker may hold them", w(), &[silent(0.), silent(8.), silent(600.)], 1, Deadline);
+    let loud = |seen: Observation| [dead(0., 3), dead(8., 3), dead(79., 3), seen];
+    row("one fell silent", p(), &loud(dead(80., 3).silent(1)), 1, Backlog);
+    row("it speaks again", p(), &[silent(0.), silent(90.), dead(91., 1), dead(98., 1)], 1, Backlog);
+    row("and does not hold them", p(), &[silent(0.), silent(90.), dead(91., 1), dead(99., 1)], 1, Stranded);
+    let comes = |t| dead(t, 1).unheard().silent(1);
+    row("its worker has said nothing yet", p(), &[nobody(0., 0), nobody(1., 1), comes(20.)], 1, Stranded);
+    row("it never says anything", p(), &[nobody(0., 0), nobody(1., 1), comes(20.), comes(90.)], 20, Maximum);
     looks_again("when it is confirmed", p(), &[dead(0., 20), dead(2., 20)], 6.);
 }
 
@@ -248,6 +302,36 @@ fn blocked_queue() {
     let fewer = Observation { replicas: 1, ..stuck(0., 20) };
     row("new replicas get their time", p(), &[fewer, stuck(6., 20), stuck(16., 50)], 5, Backlog);
     row("the minimum all the same", pool(3, 20, 10), &[stuck(0., 20), stuck(15., 50)], 3, BlockedQueue);
+}
+
+/// It is told whatever the wish, and takes nothing away.
+#[test]
+fn a_blocked_queue_is_told_whatever_the_wish() {
+    let stuck = |t, replicas, waiting| at(t, replicas).waiting(waiting).processed(7);
+    let told = |policy: &Policy, series: &[Observation]| {
+        let decision = last_of(policy, series);
+        (decision.replicas, decision.rule, decision.blocked)
+    };
+    for (what, policy, waiting, expected) in [
+        ("more are wanted", pool(0, 20, 10), 50, (2, BlockedQueue, true)),
+        ("the maximum", pool(0, 2, 10), 50, (2, Maximum, true)),
+        ("as many as there are", pool(0, 20, 10), 20, (2, Backlog, true)),
+        ("the minimum", pool(2, 20, 10), 5, (2, Minimum, true)),
+        ("fewer would do", pool(0, 20, 10), 5, (2, JustStarted, true)),
+        ("the wait target", waits(0, 2, 60.), 50, (2, Deadline, true)),
+        ("suspended", pool(0, 20, 10).suspended(), 50, (2, Suspended, true)),
+    ] {
+        assert_eq!(told(&policy, &[stuck(0., 2, waiting), stuck(15., 2, waiting)]), expected, "{what}");
+        assert!(!told(&policy, &[stuck(0., 2, waiting), stuck(14.9, 2, waiting)]).2, "{what}: not yet");
+    }
+    let full = pool(0, 2, 10);
+    let for_long = |t| stuck(t, 2, 50);
+    assert!(told(&full, &[for_long(0.), for_long(60.), for_long(1080.)]).2, "18 minutes");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), for_long(90.).processed(8)]).2, "it moves");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), at(61., 2).processed(7)]).2, "nothing waits");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), for_long(61.).running(1, 1)]).2, "something runs");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), for_long(70.).stale(5.)]).2, "an old reading");
+    looks_again("when it counts as blocked", full, &[for_long(0.), for_long(5.)], 10.);
 }
 
 #[test]
@@ -351,6 +435,24 @@ fn schedules() {
     assert_eq!(last_of(&p(), &[at(60., 2).waiting(15)]).limited, None);
 }
 
+/// Whatever the target, and however seldom anybody looks.
+#[test]
+fn pods_that_do_not_come_are_told_of() {
+    let pending = |t| at(t, 3).ready_pods(1).waiting(25);
+    for policy in [pool(0, 20, 10), waits(0, 20, 600.), pool(0, 20, 10).suspended()] {
+        let told = |series: &[Observation]| last_of(&policy, series).trouble;
+        let series = |t| [at(0., 1).waiting(25), pending(1.), pending(t)];
+        assert_eq!(told(&series(91.)), None, "three times what pods usually take");
+        assert_eq!(told(&series(91.1)), Some(Trouble::PodsNotReady { pods: 2 }));
+        assert_eq!(told(&[&series(100.)[..], &[at(101., 3).waiting(25)]].concat()), None, "they are there");
+        assert_eq!(told(&[&series(100.)[..], &[at(101., 1).waiting(5)]].concat()), None, "they are not wanted any more");
+        let unread = [&series(100.)[..], &[pending(101.).unknown()]].concat();
+        assert_eq!(told(&unread), Some(Trouble::PodsNotReady { pods: 2 }), "the broker has nothing to do with it");
+    }
+    let soon = last_of(&pool(0, 20, 10), &[at(0., 1).waiting(25), pending(1.), pending(85.)]).look_again_in;
+    assert_eq!(soon, s(6.));
+}
+
 /// Of the wait rule: what it orders, what it knows, what holds it back.
 #[test]
 fn the_wait_target() {
@@ -362,6 +464,18 @@ fn the_wait_target() {
     // Ordered ones are reckoned in: nothing new while they start.
     let started = [at(0., 0), at(1., 0).waiting(400), at(2., 19).ready_pods(0).waiting(400)];
     assert_eq!(last_of(&policy, &started).replicas, 19);
+
+    // A few that are never ready keep nobody back; many do, and it is said.
+    let late = |ready: u32| {
+        let mut series = vec![at(0., 10), at(1., 10)];
+        series.extend((2..300).map(|t| at(f64::from(t), 10).ready_pods(ready)));
+        series.push(at(301., 10).ready_pods(ready).waiting(5000));
+        last_of(&Policy { max: 1000, ..policy.clone() }, &series)
+    };
+    let (one, most) = (late(9), late(4));
+    assert_eq!(one.trouble, Some(Trouble::PodsNotReady { pods: 1 }));
+    assert!(one.replicas > 100 && !one.sentence.contains("only"), "{one:?}");
+    assert_eq!((most.replicas, most.trouble), (12, Some(Trouble::PodsNotReady { pods: 6 })));
 
     // Never ready: only few more are ordered, and the reason is told.
     let mut stuck = vec![at(0., 0), at(1., 0).waiting(400)];

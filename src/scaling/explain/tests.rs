@@ -120,6 +120,37 @@ fn work_of_dead_workers() {
 }
 
 #[test]
+fn silent_is_not_dead() {
+    let silent = |t, replicas| at(t, replicas).reserved(2).unheld(Some(2)).silent(1);
+    says(
+        pool(0, 20, 10),
+        &[silent(0., 1), silent(8., 1), silent(200., 1)],
+        "2 tasks outstanding (2 in flight) need 1 replica at 10 each.",
+    );
+    let quiet = |t, seen: Observation| Observation { now: s(t), ..seen };
+    for (seen, sentence) in [
+        (
+            at(0., 3).silent(2),
+            "2 replicas kept: none is needed, but 2 silent pods may run tasks.",
+        ),
+        (
+            at(0., 3).running(1, 1).silent(1),
+            "2 replicas kept: 1 is enough, but 1 task runs, and 1 silent pod may run more.",
+        ),
+        (
+            at(0., 3).silent(3).unheard(),
+            "3 replicas kept: none is needed, but 3 silent pods may run tasks.",
+        ),
+    ] {
+        says(
+            pool(0, 20, 10),
+            &[0., 100., 200.].map(|t| quiet(t, seen.clone())),
+            sentence,
+        );
+    }
+}
+
+#[test]
 fn what_holds_replicas_back() {
     let p = || pool(0, 20, 10);
     let full = |t| at(t, 7).waiting(70);
@@ -273,6 +304,19 @@ fn the_wait_target() {
         waits(0, 50, 60.0),
         &[at(0., 1).running(2, 1)],
         "2 tasks run and need 1 replica.",
+    );
+    says(
+        waits(0, 50, 60.0),
+        &[at(0., 1).running(4, 1).reserved(146)],
+        "146 tasks wait to start within 60 s, 146 of them fetched by busy workers, and no other can start those: \
+         at 6 s each that needs 1 replica of 4 slots.",
+    );
+    let pending = |t, waiting| at(t, 10).ready_pods(4).waiting(waiting);
+    says(
+        waits(0, 1000, 60.0),
+        &[at(0., 4), pending(1., 0), pending(299., 0), pending(300., 5000)],
+        "5000 tasks wait to start within 60 s: at 6 s each that needs 220 replicas of 4 slots, but only 12 are ordered \
+         while 6 pods are not ready.",
     );
     says(
         waits(0, 50, 60.0),

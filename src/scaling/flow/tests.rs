@@ -15,6 +15,7 @@ fn steady(counter: impl Fn(u64) -> Option<u64>, times: impl Iterator<Item = u64>
         };
         let count = Count {
             work: &work,
+            heard: true,
             running: 20,
             taken: counter(now),
             head: None,
@@ -59,6 +60,7 @@ fn the_first_tasks_do_not_seem_long_because_none_has_finished_yet() {
         let begun = 40 * second.div_ceil(4);
         let count = Count {
             work: &work,
+            heard: true,
             running,
             taken: Some(begun),
             head: None,

@@ -41,6 +41,31 @@ fn what_no_worker_holds_for_long_enough_is_stranded() {
 }
 
 #[test]
+fn while_a_ready_pod_is_silent_nothing_is_claimed() {
+    let some = |t, n| seen(t, 9, Some(n));
+    assert_eq!(
+        after(&[some(0., 4).silent(1), some(8., 4).silent(1), some(80., 4).silent(1)]),
+        0
+    );
+    assert_eq!(
+        after(&[some(0., 4), some(8., 4), some(9., 4).silent(1)]),
+        0,
+        "it may hold them"
+    );
+    let spoke = [some(0., 4), some(8., 4), some(9., 4).silent(1), some(10., 4)];
+    assert_eq!(after(&spoke), 0, "it has to be confirmed anew");
+    assert_eq!(after(&[&spoke[..], &[some(18., 4)]].concat()), 4);
+    let nobody = |t| at(t, 0).unheard().reserved(9).unheld(Some(9));
+    assert_eq!(
+        after(&[nobody(0.), at(9., 1).unheard().reserved(9).unheld(Some(9)).silent(1)]),
+        9,
+        "it came later"
+    );
+    let unready = at(0., 1).ready_pods(0).unheard().reserved(9).unheld(Some(9)).silent(1);
+    assert_eq!(after(&[unready]), 0, "a pod that is not ready any more may be busy");
+}
+
+#[test]
 fn silence_changes_nothing_for_a_while() {
     let known = [seen(0., 9, Some(4)), seen(8., 9, Some(4))];
     let then = |more: &[Observation]| after(&[&known[..], more].concat());

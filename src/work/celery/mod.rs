@@ -319,7 +319,7 @@ impl Framework for Celery {
         now: Now,
     ) -> Result<Tally, SampleError> {
         let (mut reads, mut replies) = (reads, replies);
-        if reads.first().is_some() && reads.first() == self.separators().as_ref() {
+        if !reads.is_empty() && reads.first() == self.separators().as_ref() {
             self.find_separator(replies.first());
             (reads, replies) = (reads.get(1..).unwrap_or_default(), replies.get(1..).unwrap_or_default());
         }

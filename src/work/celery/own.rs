@@ -257,20 +257,20 @@ impl<'a> Own<'a> {
             } else {
                 SILENT_STATS_AGE
             };
-            !worker
+            worker
                 .stats
                 .as_ref()
-                .is_some_and(|(at, _)| self.now.saturating_sub(*at) <= holds)
+                .is_none_or(|(at, _)| self.now.saturating_sub(*at) > holds)
         })
     }
 
     /// Those that have not said what they fetch from, or not lately.
     pub(super) fn queues_unclear(&self) -> Nodes<'a> {
         self.those(|worker| {
-            !worker
+            worker
                 .queues
                 .as_ref()
-                .is_some_and(|(at, _)| self.now.saturating_sub(*at) <= QUEUES_AGE)
+                .is_none_or(|(at, _)| self.now.saturating_sub(*at) > QUEUES_AGE)
         })
     }
 
