@@ -88,6 +88,8 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     let expected = || set_up.expect.says.iter().any(|says| is(says, condition));
     let still = match kind {
         "WorkersKnown" | "DrainAvailable" => starting(seen, sample),
+        // Nobody has declared it yet.
+        "QueuesFound" | "QueuesMatch" if condition.reason == "QueueMissing" => unused(seen, sample.at),
         "TargetFeasible" => sample.pods.iter().any(|pod| !pod.ready),
         "Degraded" => others(set_up, seen, sample),
         _ => false,
@@ -103,6 +105,13 @@ fn is(says: &Says, condition: &Condition) -> bool {
             .contains
             .iter()
             .all(|part| condition.message.contains(part.as_str()))
+}
+
+/// Nothing was published and no worker was there until just now.
+fn unused(seen: &Everything, at: f64) -> bool {
+    let published = seen.records.published.iter().map(|one| one.at);
+    let workers = seen.records.workers.iter().map(|one| one.at);
+    published.chain(workers).all(|came| came > at - 10.0)
 }
 
 /// A worker that has just started, or not yet, or that is about to end, may well be unknown.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 use serde_json::{Value, json};
 use tokio::{
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::{Instant, sleep},
 };
 
@@ -33,6 +33,8 @@ pub struct Ground {
     redis: String,
     rabbitmq: String,
     records: String,
+    /// Takes connections and never says a word.
+    silent: TcpListener,
 }
 
 /// Where a set-up's application and the operator find the broker.
@@ -61,6 +63,7 @@ impl Ground {
             redis: ns.cluster_ip("redis").await,
             rabbitmq: ns.cluster_ip("rabbitmq").await,
             records: ns.cluster_ip("records").await,
+            silent: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
             ns,
         };
         for (host, port) in [
@@ -121,22 +124,31 @@ impl Ground {
         match &set_up.elsewhere {
             None => place,
             Some(elsewhere) => {
-                let mut args = REDIS[..5].to_vec();
-                args.extend(elsewhere.redis.iter().map(String::as_str));
-                let name = format!("redis-{}", set_up.name);
-                self.ns.apply(server(&name, &image("REDIS"), &args, &[6379])).await;
-                self.ns.wait_ready(&name).await;
-                for line in &elsewhere.say {
-                    let command: Vec<_> = ["redis-cli"].into_iter().chain(line.split(' ')).collect();
-                    self.ns.exec(&format!("deploy/{name}"), &command).await;
-                }
-                let host = self.ns.cluster_ip(&name).await;
-                Place {
-                    operator: elsewhere.url.replace("$HOST", &host),
-                    ..place
-                }
+                let host = match elsewhere.redis.as_slice() {
+                    [] => self.redis.clone(),
+                    args => self.server_of_its_own(&set_up.name, args, &elsewhere.say).await,
+                };
+                let operator = elsewhere.url.replace("$HOST", &host);
+                Place { operator, ..place }
             }
         }
+    }
+
+    /// Another Redis: its address.
+    async fn server_of_its_own(&self, name: &str, args: &[String], say: &[String]) -> String {
+        let name = format!("redis-{name}");
+        let args: Vec<_> = REDIS[..5]
+            .iter()
+            .copied()
+            .chain(args.iter().map(String::as_str))
+            .collect();
+        self.ns.apply(server(&name, &image("REDIS"), &args, &[6379])).await;
+        self.ns.wait_ready(&name).await;
+        for line in say {
+            let command: Vec<_> = ["redis-cli"].into_iter().chain(line.split(' ')).collect();
+            self.ns.exec(&format!("deploy/{name}"), &command).await;
+        }
+        self.ns.cluster_ip(&name).await
     }
 
     async fn database(&self, number: usize, set_up: &SetUp) -> Place {
@@ -186,6 +198,11 @@ impl Ground {
     /// RabbitMQ's management API.
     pub fn management(&self) -> String {
         format!("http://{}:15672", self.rabbitmq)
+    }
+
+    /// An address where nobody ever answers.
+    pub fn silent(&self) -> String {
+        format!("http://{}", self.silent.local_addr().expect("its address"))
     }
 
     /// The same place on the other database of the set-up.

@@ -19,12 +19,12 @@ pub const QUESTIONS: [&str; 7] = [
     "conditions",
 ];
 
-/// Heartbeats come every two seconds and a status is written a moment after that, by clocks of whole seconds: in this time
-/// before and after the moment of a count it must have been right.
+/// A count is judged where nothing happened in this time before and after it, in seconds: what is on its way between the
+/// broker and a worker's process is nowhere, heartbeats come every two seconds, and counts carry whole seconds.
 const BEFORE: f64 = 5.0;
 const AFTER: f64 = 1.5;
-/// A count that is older tells nothing while there is work, in seconds.
-pub const FRESH: f64 = 35.0;
+/// A count that is older tells nothing while there is work, in seconds: 5 are promised, and one passes until it is looked at.
+const FRESH: f64 = 8.0;
 /// A worker is steady so long after it said that it is ready, and until so long before its end, in seconds.
 const SETTLED: f64 = 5.0;
 /// What is not a proof: fewer rounds than this with anyone to answer.
@@ -88,38 +88,35 @@ fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
     let (outstanding, running) = (seen.records.outstanding(), seen.records.running());
     let mut wrong = Vec::new();
     let mut last = None;
-    let (mut compared, mut worked) = (0, false);
+    let mut compared = 0;
     for sample in seen.samples.iter().filter(|sample| sample.at > seen.begun) {
-        worked |= outstanding.at(sample.at) > 0;
         let Some(work) = &sample.status.work else { continue };
         let Some(sampled) = &work.sampled_at else { continue };
         let at = sampled.0.as_millisecond() as f64 / 1000.0;
-        let known = sample
-            .condition("SourceAvailable")
-            .is_some_and(|one| format!("{:?}", one.status) == "True");
-        if known && outstanding.between(at, sample.at).0 > 0 && sample.at - at > FRESH {
-            wrong.push(format!(
-                "at {:.0} s the count is {:.0} s old",
-                sample.at - seen.begun,
-                sample.at - at
-            ));
-        }
-        if last.replace(at) == Some(at) {
+        if !sample.is("SourceAvailable", "True") {
             continue;
         }
-        compared += 1;
-        // A count that carries no fraction may be of any moment of its second.
-        let (least, most) = outstanding.between(at - BEFORE, at + AFTER);
-        let (busy, _) = running.between(at - BEFORE, at + AFTER);
-        let all = work.ready + work.in_flight + work.scheduled;
-        if all < least || all > most || work.in_flight < busy.min(least) {
+        if outstanding.between(at, sample.at).0 > 0 && sample.at - at > FRESH {
+            let (at, age) = (sample.at - seen.begun, sample.at - at);
+            wrong.push(format!("at {at:.0} s the count is {age:.0} s old"));
+        }
+        if last.replace(at) == Some(at) || !seen.records.quiet(at - BEFORE, at + AFTER) {
+            continue;
+        }
+        let (all, busy) = (outstanding.at(at), running.at(at));
+        compared += usize::from(all > 0);
+        let counted = work.ready + work.in_flight + work.scheduled;
+        if counted != all || work.in_flight < busy {
             wrong.push(format!(
-                "at {:.0} s: ready {} + in flight {} + scheduled {}, and {least} to {most} were outstanding, {busy} ran",
-                at - seen.begun, work.ready, work.in_flight, work.scheduled,
+                "at {:.0} s: ready {} + in flight {} + scheduled {}, and {all} were outstanding, {busy} ran",
+                at - seen.begun,
+                work.ready,
+                work.in_flight,
+                work.scheduled,
             ));
         }
     }
-    if worked && compared == 0 {
+    if !seen.records.published.is_empty() && compared == 0 {
         wrong.push("nothing was counted".to_owned());
     }
     wrong
@@ -257,9 +254,20 @@ fn no_error(set_up: &SetUp, seen: &Everything) -> Vec<String> {
         .iter()
         .map(|error| format!("{}: {}", error.pod, error.text));
     let all = recorded.chain(seen.lines.iter().cloned());
-    all.filter(|text| !allowed(text))
-        .map(|text| text.chars().take(600).collect())
-        .collect()
+    let all: std::collections::BTreeSet<String> = all.filter(|text| !allowed(text)).map(|text| ends(&text)).collect();
+    all.into_iter().collect()
+}
+
+/// The beginning and the end of a text: of a traceback, what matters.
+fn ends(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    match characters.len() {
+        ..500 => text.to_owned(),
+        all => [&characters[..200], &[' ', '…', ' '], &characters[all - 250..]]
+            .concat()
+            .iter()
+            .collect(),
+    }
 }
 
 /// 6. Back at the minimum, or a condition that says why not.

@@ -74,10 +74,8 @@ pub async fn run(ground: Arc<Ground>, ns: Arc<Namespace>, number: usize, set_up:
         sleep(Duration::from_millis(500)).await;
     }
     sleep(TAIL).await;
-    let mut records = ground.records().await;
-    let close = format!("{}:close", set_up.name);
-    let closed: redis::RedisResult<()> = redis::cmd("SET").arg(close).arg(1).query_async(&mut records).await;
-    closed.expect("SET");
+    close(&ground, &set_up.name).await;
+    close(&ground, &second(&set_up)).await;
     let seen = Everything {
         records: recorded(&ground, &set_up.name).await,
         samples: watch.samples(),
@@ -85,30 +83,33 @@ pub async fn run(ground: Arc<Ground>, ns: Arc<Namespace>, number: usize, set_up:
         begun,
         done,
     };
+    let about = set_up.about.clone();
     let row = Row {
         answers: ask(&set_up, &seen),
         seconds: begin.elapsed().as_secs_f64(),
         name: set_up.name,
     };
-    println!("{}", super::table::show(std::slice::from_ref(&row)));
+    println!("{}\n{}", about, super::table::show(std::slice::from_ref(&row)));
     row
 }
 
-/// Publishes, has happen what is to happen meanwhile, and waits for the end: whether it came.
+/// Publishes, moves what is to move, and waits for the end: whether it came.
 async fn work(ground: &Arc<Ground>, ns: &Namespace, set_up: &SetUp, place: &Place) -> bool {
-    let publish = async |seat: &str| {
-        let asked = json!({"publish": set_up.load});
+    let publish = async |seat: &str, load: &Vec<_>| {
+        let asked = json!({"publish": load});
         let sent = ground.ask(&format!("{seat}:asked"), asked, DONE).await;
         sent.unwrap_or_else(|failed| panic!("{}: publish: {failed}", set_up.name));
     };
-    publish(&set_up.name).await;
-    if let Some(after) = set_up.moves {
-        sleep(Duration::from_secs(after)).await;
-        let (moved, seat) = (Ground::moved(place), format!("{}-moved", set_up.name));
+    publish(&set_up.name, &set_up.load).await;
+    if let Some(moves) = &set_up.moves {
+        sleep(Duration::from_secs(moves.after)).await;
+        let (moved, seat) = (Ground::moved(place), second(set_up));
+        close(ground, &set_up.name).await;
         ns.apply(stand::secret(&moved)).await;
         ns.kubectl(&["rollout", "restart", "deployment/w"]).await;
+        // Until the workers there are others it may ask for nobody.
         open(ground, set_up, &moved, &seat, Some(20)).await;
-        publish(&seat).await;
+        publish(&seat, &moves.load).await;
     }
     let end = Instant::now() + DONE;
     while Instant::now() < end {
@@ -129,6 +130,21 @@ async fn open(ground: &Ground, set_up: &SetUp, place: &Place, seat: &str, bystan
         "settings": stand::settings(ground, set_up), "broker": place.app, "seat": seat, "bystander": bystander,
     });
     push(&mut ground.records().await, "open", &asked).await;
+}
+
+async fn close(ground: &Ground, seat: &str) {
+    let mut set = redis::cmd("SET");
+    let closed: redis::RedisResult<()> = set
+        .arg(format!("{seat}:close"))
+        .arg(1)
+        .query_async(&mut ground.records().await)
+        .await;
+    closed.expect("SET");
+}
+
+/// The seat of the client at the broker that the application moves to.
+fn second(set_up: &SetUp) -> String {
+    format!("{}-moved", set_up.name)
 }
 
 async fn recorded(ground: &Ground, name: &str) -> Records {

@@ -28,7 +28,7 @@ pub struct SetUp {
     pub broker: Broker,
     /// What the operator's own user may do: without it the operator has the application's.
     pub rights: Option<Rights>,
-    /// A server of its own by its command, in place of the shared one: what the operator's URL leads to.
+    /// Where the operator's URL leads, if not to the application's broker.
     pub elsewhere: Option<Elsewhere>,
     /// The settings of the Celery application.
     #[serde(default)]
@@ -60,8 +60,8 @@ pub struct SetUp {
     /// What is published; see `app/desk.py`. Default: three tasks, of which one is still running when the others are not.
     #[serde(default = "usual_load")]
     pub load: Vec<Map<String, Value>>,
-    /// The operator's URL changes to another database with all that is the application's, so many seconds after the load.
-    pub moves: Option<u64>,
+    /// The application moves to another broker.
+    pub moves: Option<Moves>,
     #[serde(default)]
     pub bystander: Bystander,
     #[serde(default)]
@@ -88,12 +88,22 @@ pub struct Rights {
 pub struct Elsewhere {
     /// `$HOST` is the server's address.
     pub url: String,
-    /// A Redis with these arguments.
+    /// A Redis with these arguments. Default: the Redis that all share.
     #[serde(default)]
     pub redis: Vec<String>,
     /// And with this said to it.
     #[serde(default)]
     pub say: Vec<String>,
+}
+
+/// Another database in the Secret, and a rollout; the old one stays up.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Moves {
+    /// So many seconds after the first load was published.
+    pub after: u64,
+    /// What is published there.
+    pub load: Vec<Map<String, Value>>,
 }
 
 /// How the application is pinged.

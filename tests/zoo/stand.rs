@@ -8,8 +8,8 @@ use super::{
 };
 use crate::support::bed::{Namespace, image};
 
-/// Tasks of the load end within it.
-const GRACE: u32 = 60;
+/// Shorter than the longest tasks of most loads: who stops a worker that runs one cuts it off.
+const GRACE: u32 = 10;
 
 /// The workers' names: the Deployment, and its twin where there is one.
 pub fn deployments(set_up: &SetUp) -> &'static [&'static str] {
@@ -105,7 +105,10 @@ fn pool(name: &str, ground: &Ground, set_up: &SetUp) -> Value {
         "broker": {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "url"}}},
     });
     merge(&mut spec, &set_up.pool);
-    let text = spec.to_string().replace("$MANAGEMENT", &ground.management());
+    let text = spec
+        .to_string()
+        .replace("$MANAGEMENT", &ground.management())
+        .replace("$SILENT", &ground.silent());
     let spec: Value = serde_json::from_str(&text).expect("JSON");
     json!({
         "apiVersion": "taskworkerpool.dev/v1alpha1", "kind": "TaskWorkerPool", "metadata": {"name": name}, "spec": spec,

@@ -124,6 +124,16 @@ impl Records {
         Curve::new(starts.chain(ends).collect())
     }
 
+    /// Whether nothing was published, begun or done between two moments, and no worker came or went.
+    pub fn quiet(&self, from: f64, to: f64) -> bool {
+        let published = self.published.iter().map(|one| one.at);
+        let started = self.started.iter().map(|one| one.at);
+        let ended = self.ended.iter().map(|one| one.at);
+        let workers = self.workers.iter().map(|one| one.at);
+        let mut all = published.chain(started).chain(ended).chain(workers);
+        !all.any(|at| at >= from && at <= to)
+    }
+
     /// Attempts without an end.
     pub fn cut_off(&self) -> Vec<&Started> {
         let ended: BTreeSet<&str> = self.ended.iter().map(|end| end.attempt.as_str()).collect();
@@ -139,7 +149,6 @@ impl Records {
         }
         starts.into_values().filter(|starts| starts.len() > 1).collect()
     }
-
 
     /// Whether a node ran something between two moments.
     pub fn busy(&self, worker: &Worker, from: f64, to: f64) -> bool {

@@ -43,6 +43,12 @@ impl Sample {
         self.status.conditions.iter().find(|condition| condition.kind == kind)
     }
 
+    /// Whether a condition is said to be so.
+    pub fn is(&self, kind: &str, status: &str) -> bool {
+        self.condition(kind)
+            .is_some_and(|one| format!("{:?}", one.status) == status)
+    }
+
     /// What the pool says, for messages.
     pub fn short(&self) -> String {
         let conditions = self.status.conditions.iter();

@@ -1,8 +1,8 @@
 """The application's own clients, one process for each set-up, and beside each a bystander that pings.
 
 The names of set-ups come in the list `open` of the recording Redis, with broker and settings; each is a fork of this process,
-for to import Celery costs more than everything that it does here. It publishes what comes in `NAME:asked`, and every two
-seconds it asks the workers as `celery inspect ping` does. It ends with the key `NAME:close`.
+for to import Celery costs more than everything that it does here. It publishes what comes in `SEAT:asked`, and every two
+seconds it asks the workers as `celery inspect ping` does. It ends with the key `SEAT:close`.
 """
 import importlib
 import json
@@ -78,7 +78,7 @@ class Client:
         records.rpush(f"{self.name}:pings", json.dumps(said))
 
     def closed(self):
-        return records.exists(f"{self.name}:close")
+        return records.exists(f"{self.seat}:close")
 
     def stand_by(self, after):
         time.sleep(after)
