@@ -21,6 +21,7 @@
 //! | `truth.rs` | pure: what the application recorded, and what is true by it |
 //! | `questions.rs`, `conditions.rs` | pure: the answers |
 //! | `table.rs` | the answers for people, and the figures |
+//! | `diary.rs` | everything that was seen of a set-up, in the order of time, in `target/zoo` |
 //! | `run.rs` | one set-up from its first object to its answers |
 //!
 //! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test zoo -- --nocapture`. `TWP_ZOO` is `quick` (a third of
@@ -30,6 +31,8 @@
 
 #[path = "zoo/conditions.rs"]
 mod conditions;
+#[path = "zoo/diary.rs"]
+mod diary;
 #[path = "zoo/ground.rs"]
 mod ground;
 #[path = "zoo/questions.rs"]

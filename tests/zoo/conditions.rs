@@ -2,10 +2,11 @@
 
 use taskworkerpool::api::Condition;
 
+use crate::support::bystander::Saying;
+
 use super::{
     questions::Everything,
     set_up::{Says, SetUp},
-    truth::Word,
     watch::Sample,
 };
 
@@ -110,7 +111,7 @@ fn is(says: &Says, condition: &Condition) -> bool {
 /// Nothing was published and no worker was there until just now.
 fn unused(seen: &Everything, at: f64) -> bool {
     let published = seen.records.published.iter().map(|one| one.at);
-    let workers = seen.records.workers.iter().map(|one| one.at);
+    let workers = seen.records.words.iter().map(|one| one.at);
     published.chain(workers).all(|came| came > at - 10.0)
 }
 
@@ -119,18 +120,18 @@ fn starting(seen: &Everything, sample: &Sample) -> bool {
     let heard = |pod: &str| {
         let words = seen
             .records
-            .workers
+            .words
             .iter()
             .filter(|word| word.pod == pod && word.at <= sample.at);
         words
             .last()
-            .is_some_and(|word| word.what == Word::Ready && word.at < sample.at - HEARD)
+            .is_some_and(|word| word.what == Saying::Ready && word.at < sample.at - HEARD)
     };
     sample
         .pods
         .iter()
         .filter(|pod| !pod.foreign)
-        .any(|pod| pod.terminating || !heard(&pod.name))
+        .any(|pod| pod.terminating || (pod.ready && !heard(&pod.name)))
 }
 
 /// `Degraded=True` is true where another condition says what is wrong.

@@ -10,7 +10,10 @@ use tokio::{
 };
 
 use super::set_up::{Broker, SetUp};
-use crate::support::bed::{Namespace, PATIENCE, eventually, image, unique};
+use crate::support::{
+    bed::{Namespace, PATIENCE, eventually, image, unique},
+    bystander,
+};
 
 /// Enough databases for all set-ups, each with two.
 const REDIS: [&str; 7] = [
@@ -23,7 +26,8 @@ const REDIS: [&str; 7] = [
     "128",
 ];
 
-pub const APP: [(&str, &str); 2] = [
+const APP: [(&str, &str); 3] = [
+    bystander::PROGRAM,
     ("zoo.py", include_str!("app/zoo.py")),
     ("desk.py", include_str!("app/desk.py")),
 ];

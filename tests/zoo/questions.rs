@@ -1,13 +1,9 @@
 //! The seven questions, asked of everything that was seen of a set-up. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::{
-    conditions,
-    set_up::SetUp,
-    truth::{Records, Word, Worker},
-    watch::Sample,
-};
+use super::{conditions, set_up::SetUp, truth::Records, watch::Sample};
+use crate::support::bystander::{self, Ping, SETTLED, Word};
 
 pub const QUESTIONS: [&str; 7] = [
     "count",
@@ -25,8 +21,6 @@ const BEFORE: f64 = 5.0;
 const AFTER: f64 = 1.5;
 /// A count that is older tells nothing while there is work, in seconds: 5 are promised, and one passes until it is looked at.
 const FRESH: f64 = 8.0;
-/// A worker is steady so long after it said that it is ready, and until so long before its end, in seconds.
-const SETTLED: f64 = 5.0;
 /// What is not a proof: fewer rounds than this with anyone to answer.
 const ROUNDS: usize = 3;
 
@@ -87,8 +81,7 @@ fn in_short(wrong: Vec<String>) -> String {
 fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
     let (outstanding, running) = (seen.records.outstanding(), seen.records.running());
     let mut wrong = Vec::new();
-    let mut last = None;
-    let mut compared = 0;
+    let (mut last, mut compared, mut oldest) = (None, 0, (FRESH, 0.0));
     for sample in seen.samples.iter().filter(|sample| sample.at > seen.begun) {
         let Some(work) = &sample.status.work else { continue };
         let Some(sampled) = &work.sampled_at else { continue };
@@ -96,9 +89,9 @@ fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
         if !sample.is("SourceAvailable", "True") {
             continue;
         }
-        if outstanding.between(at, sample.at).0 > 0 && sample.at - at > FRESH {
-            let (at, age) = (sample.at - seen.begun, sample.at - at);
-            wrong.push(format!("at {at:.0} s the count is {age:.0} s old"));
+        let age = sample.at - at.max(seen.begun);
+        if outstanding.between(at, sample.at).0 > 0 && age > oldest.0 {
+            oldest = (age, sample.at - seen.begun);
         }
         if last.replace(at) == Some(at) || !seen.records.quiet(at - BEFORE, at + AFTER) {
             continue;
@@ -115,6 +108,9 @@ fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
                 work.scheduled,
             ));
         }
+    }
+    if oldest.0 > FRESH {
+        wrong.push(format!("at {:.0} s the count was {:.0} s old", oldest.1, oldest.0));
     }
     if !seen.records.published.is_empty() && compared == 0 {
         wrong.push("nothing was counted".to_owned());
@@ -168,36 +164,17 @@ fn once(set_up: &SetUp, seen: &Everything) -> Vec<String> {
 
 /// 4. The application's own ping has had every answer, no worker was restarted, no stranger's pod removed.
 fn bystander(set_up: &SetUp, seen: &Everything) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut complete = 0;
-    for round in &seen.records.pings {
-        if let Some(failed) = &round.failed {
-            wrong.push(format!(
-                "at {:.0} s the ping failed: {failed}",
-                round.begin - seen.begun
-            ));
-            continue;
-        }
-        let mut awaited: BTreeMap<&str, usize> = BTreeMap::new();
-        for worker in steady(set_up, seen, round.begin, round.end) {
-            *awaited.entry(&worker.node).or_default() += 1;
-        }
-        if set_up.bystander.one_name {
-            awaited.values_mut().for_each(|number| *number = 1);
-        }
-        let answers = |node: &str| round.answered.iter().filter(|answered| *answered == node).count();
-        let missing: Vec<_> = awaited
-            .iter()
-            .filter(|(node, number)| answers(node) < **number)
-            .collect();
-        if !missing.is_empty() {
-            wrong.push(format!("at {:.0} s no answer of {missing:?}", round.begin - seen.begun));
-        } else if !awaited.is_empty() {
-            complete += 1;
-        }
-    }
-    if complete < ROUNDS && !set_up.bystander.nobody_answers {
-        wrong.push(format!("only {complete} rounds with anyone to answer"));
+    let silent = set_up.bystander.nobody_answers;
+    let judged = bystander::judge(
+        &seen.records.words,
+        &seen.records.pings,
+        set_up.bystander.one_name,
+        |worker, round| silent || ends_meanwhile(seen, worker, round) || is_deaf(set_up, seen, worker, round),
+    );
+    let line = |(at, what): (f64, String)| format!("at {:.0} s {what}", at - seen.begun);
+    let mut wrong: Vec<_> = judged.wrong.into_iter().map(line).collect();
+    if judged.complete < ROUNDS && !silent {
+        wrong.push(format!("only {} rounds with anyone to answer", judged.complete));
     }
     let pods = || seen.samples.iter().flat_map(|sample| &sample.pods);
     if let Some(pod) = pods().find(|pod| pod.restarts > 0).filter(|_| !set_up.expect.restarts) {
@@ -209,40 +186,19 @@ fn bystander(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     wrong
 }
 
-/// The workers that must answer a round.
-fn steady<'a>(set_up: &SetUp, seen: &'a Everything, begin: f64, end: f64) -> Vec<&'a Worker> {
-    if set_up.bystander.nobody_answers {
-        return Vec::new();
-    }
-    let words = &seen.records.workers;
-    // The last word of each worker before the end of the round.
-    let mut last: BTreeMap<(&str, &str), Vec<&Worker>> = BTreeMap::new();
-    for word in words.iter().filter(|word| word.at <= end + SETTLED) {
-        let of = last.entry((&word.pod, &word.node)).or_default();
-        match word.what {
-            Word::Ready => of.push(word),
-            Word::Ending => of.clear(),
-        }
-    }
-    let stays = |worker: &&Worker| {
-        let around = seen
-            .samples
-            .iter()
-            .filter(|sample| sample.at >= begin - 2.0 && sample.at <= end + SETTLED);
-        around.clone().count() > 0
-            && around
-                .flat_map(|sample| &sample.pods)
-                .filter(|pod| pod.name == worker.pod)
-                .all(|pod| !pod.terminating)
-    };
-    let workers = last
-        .into_values()
-        .flatten()
-        .filter(|worker| worker.at <= begin - SETTLED)
-        .filter(stays);
-    workers
-        .filter(|worker| !set_up.bystander.busy_are_silent || !seen.records.busy(worker, begin - 1.0, end))
-        .collect()
+/// A pod that is told to end may end without a word (a shell as the first process).
+fn ends_meanwhile(seen: &Everything, worker: &Word, round: &Ping) -> bool {
+    let around = |sample: &&Sample| sample.at >= round.begin - 2.0 && sample.at <= round.end + SETTLED;
+    let mut around = seen.samples.iter().filter(around).peekable();
+    around.peek().is_none()
+        || around
+            .flat_map(|sample| &sample.pods)
+            .any(|pod| pod.name == worker.pod && pod.terminating)
+}
+
+/// A worker of one process that runs a task.
+fn is_deaf(set_up: &SetUp, seen: &Everything, worker: &Word, round: &Ping) -> bool {
+    set_up.bystander.busy_are_silent && seen.records.busy(worker, round.begin - 1.0, round.end)
 }
 
 /// 5. No worker has logged an ERROR.
@@ -254,7 +210,7 @@ fn no_error(set_up: &SetUp, seen: &Everything) -> Vec<String> {
         .iter()
         .map(|error| format!("{}: {}", error.pod, error.text));
     let all = recorded.chain(seen.lines.iter().cloned());
-    let all: std::collections::BTreeSet<String> = all.filter(|text| !allowed(text)).map(|text| ends(&text)).collect();
+    let all: BTreeSet<String> = all.filter(|text| !allowed(text)).map(|text| ends(&text)).collect();
     all.into_iter().collect()
 }
 

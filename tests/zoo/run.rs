@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
+    diary,
     ground::{Ground, Place, push},
     questions::{Everything, ask},
     set_up::SetUp,
@@ -83,6 +84,7 @@ pub async fn run(ground: Arc<Ground>, ns: Arc<Namespace>, number: usize, set_up:
         begun,
         done,
     };
+    diary::write(&set_up.name, &seen);
     let about = set_up.about.clone();
     let row = Row {
         answers: ask(&set_up, &seen),
@@ -152,7 +154,7 @@ async fn recorded(ground: &Ground, name: &str) -> Records {
         published: list(ground, name, "published").await,
         started: list(ground, name, "started").await,
         ended: list(ground, name, "ended").await,
-        workers: list(ground, name, "workers").await,
+        words: list(ground, name, "words").await,
         errors: list(ground, name, "errors").await,
         pings: list(ground, name, "pings").await,
     }

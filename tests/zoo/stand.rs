@@ -103,6 +103,8 @@ fn pool(name: &str, ground: &Ground, set_up: &SetUp) -> Value {
     let mut spec = json!({
         "targetRef": {"name": name}, "maxReplicas": 3, "target": {"backlogPerReplica": 1}, "scaleDown": {"idleSeconds": 5},
         "broker": {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "url"}}},
+        // The sooner it goes down, the more it has to be sure of.
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
     });
     merge(&mut spec, &set_up.pool);
     let text = spec

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::support::bystander::{Error, Ping, Word};
+
 /// A message was published: a task, or its next attempt after a retry of its own.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Published {
@@ -30,44 +32,12 @@ pub struct Ended {
     pub at: f64,
 }
 
-/// What a worker says of itself.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Word {
-    Ready,
-    Ending,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct Worker {
-    pub what: Word,
-    pub node: String,
-    pub pod: String,
-    pub at: f64,
-}
-
-/// An ERROR of a worker's log.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Error {
-    pub pod: String,
-    pub text: String,
-}
-
-/// A round of the bystander.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Ping {
-    pub begin: f64,
-    pub end: f64,
-    pub answered: Vec<String>,
-    pub failed: Option<String>,
-}
-
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     pub published: Vec<Published>,
     pub started: Vec<Started>,
     pub ended: Vec<Ended>,
-    pub workers: Vec<Worker>,
+    pub words: Vec<Word>,
     pub errors: Vec<Error>,
     pub pings: Vec<Ping>,
 }
@@ -129,7 +99,7 @@ impl Records {
         let published = self.published.iter().map(|one| one.at);
         let started = self.started.iter().map(|one| one.at);
         let ended = self.ended.iter().map(|one| one.at);
-        let workers = self.workers.iter().map(|one| one.at);
+        let workers = self.words.iter().map(|one| one.at);
         let mut all = published.chain(started).chain(ended).chain(workers);
         !all.any(|at| at >= from && at <= to)
     }
@@ -151,7 +121,7 @@ impl Records {
     }
 
     /// Whether a node ran something between two moments.
-    pub fn busy(&self, worker: &Worker, from: f64, to: f64) -> bool {
+    pub fn busy(&self, worker: &Word, from: f64, to: f64) -> bool {
         let mine = |start: &&Started| start.node == worker.node && start.pod == worker.pod && start.at <= to;
         self.started.iter().filter(mine).any(|start| {
             let end = self.ended.iter().find(|end| end.attempt == start.attempt);

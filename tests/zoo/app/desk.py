@@ -17,6 +17,7 @@ from base64 import b64encode
 from urllib.parse import quote
 
 # What every client needs is imported once.
+import bystander
 import celery.app.amqp
 import celery.app.control
 import kombu.transport.pyamqp
@@ -24,8 +25,6 @@ import kombu.transport.redis
 import redis
 from celery import chord
 
-EVERY = 2
-PATIENCE = 5
 records = redis.Redis.from_url(os.environ["RECORDS"], socket_timeout=60)
 
 
@@ -58,34 +57,12 @@ class Client:
                 time.sleep(item.get("apart", 0))
         return sent
 
-    def up(self):
-        """How many workers ought to answer, by their own words: with that many answers a round is over at once."""
-        last = {}
-        for line in records.lrange(f"{self.name}:workers", 0, -1):
-            said = json.loads(line)
-            last[said["pod"], said["node"]] = said["what"]
-        return sum(what == "ready" for what in last.values())
-
-    def ping(self):
-        up = self.up()
-        said = {"begin": time.time(), "answered": [], "failed": None}
-        try:
-            answers = self.zoo.app.control.ping(timeout=PATIENCE if up else 1, limit=up or None)
-            said["answered"] = [node for answer in answers or [] for node in answer]
-        except Exception:
-            said["failed"] = traceback.format_exc()[-600:]
-        said["end"] = time.time()
-        records.rpush(f"{self.name}:pings", json.dumps(said))
-
     def closed(self):
         return records.exists(f"{self.seat}:close")
 
     def stand_by(self, after):
         time.sleep(after)
-        while not self.closed():
-            begin = time.time()
-            self.ping()
-            time.sleep(max(0, begin + EVERY - time.time()))
+        bystander.stand_by(self.zoo.app, records, f"{self.name}:", self.closed)
 
     def answer(self, asked):
         try:

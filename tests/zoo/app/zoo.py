@@ -5,7 +5,6 @@ The settings come as JSON in the variable SETTINGS: name (of the set-up), record
 message counts: of tasks, of retries, of the body of a chord, of beat.
 """
 import json
-import logging
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ import sys
 import time
 import uuid
 
+import bystander
 import redis
 from celery import Celery, signals
 
@@ -26,6 +26,7 @@ app = Celery("zoo", broker=os.environ["BROKER"])
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
 app.conf.update(SETTINGS["app"])
 running = {}
+bystander.attend(records, POD, f"{NAME}:")
 
 
 def record(which, **what):
@@ -93,27 +94,3 @@ def started(task_id=None, task=None, **_):
 @signals.task_postrun.connect
 def ended(task_id=None, task=None, **_):
     record("ended", id=task_id, retries=task.request.retries, attempt=running.pop(task_id, ""))
-
-
-@signals.worker_ready.connect
-def ready(sender=None, **_):
-    record("workers", what="ready", node=sender.hostname, pod=POD)
-
-
-@signals.worker_shutting_down.connect
-def ending(sender=None, **_):
-    record("workers", what="ending", node=sender, pod=POD)
-
-
-class Errors(logging.Handler):
-    """Logs of pods that have gone cannot be read any more: errors are recorded where they happen."""
-
-    def emit(self, line):
-        text = self.format(line)
-        record("errors", pod=POD, logger=line.name, text=text[-2000:])
-
-
-@signals.after_setup_logger.connect
-@signals.after_setup_task_logger.connect
-def listen(logger=None, **_):
-    logger.addHandler(Errors(level=logging.ERROR))
