@@ -26,7 +26,7 @@
 //!
 //! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test zoo -- --nocapture`. `TWP_ZOO` is `quick` (a third of
 //! them, chosen for breadth; the default), `all`, or the names of some with commas between; `TWP_ZOO_AT_ONCE` how many run
-//! at the same time (default 4).
+//! at the same time (default 5).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "zoo/conditions.rs"]
@@ -72,7 +72,8 @@ async fn every_application_gets_seven_right_answers() {
 async fn answers() -> Vec<table::Row> {
     let set_ups = SetUp::chosen();
     let at_once = std::env::var("TWP_ZOO_AT_ONCE").ok().and_then(|text| text.parse().ok());
-    let places = Arc::new(Semaphore::new(at_once.unwrap_or(4)));
+    let places = Arc::new(Semaphore::new(at_once.unwrap_or(5)));
+    let yards = Arc::new(Semaphore::new(3));
     let ground = Arc::new(Ground::new().await);
     let mut namespaces = Vec::new();
     for set_up in &set_ups {
@@ -87,9 +88,18 @@ async fn answers() -> Vec<table::Row> {
         .enumerate()
         .map(|(number, (set_up, ns))| {
             let (ground, places, name) = (ground.clone(), places.clone(), set_up.name.clone());
+            let yards = yards.clone();
             let run = tokio::task::spawn_local(async move {
+                // Without pods it costs nothing to wait for a place.
+                let yard = if set_up.replicas > 0 {
+                    Some(yards.acquire_owned().await)
+                } else {
+                    None
+                };
+                let ready = run::prepare(&ground, ns, number, set_up).await;
                 let _place = places.acquire_owned().await.expect("a place");
-                run::run(ground, ns, number, set_up).await
+                drop(yard);
+                run::run(&ground, ready).await
             });
             (name, run)
         });

@@ -25,34 +25,63 @@ const BACK: Duration = Duration::from_secs(90);
 /// It must stay so.
 const TAIL: Duration = Duration::from_secs(6);
 
-pub async fn run(ground: Arc<Ground>, ns: Arc<Namespace>, number: usize, set_up: SetUp) -> Row {
-    let begin = Instant::now();
+/// A pool does not go down before it has watched the work for so long.
+const WATCHED: Duration = Duration::from_secs(62);
+
+/// A set-up whose objects are there.
+pub struct Ready {
+    ns: Arc<Namespace>,
+    set_up: SetUp,
+    place: Place,
+    watch: Watch,
+    /// When its pool was first seen to work, or to be refused.
+    begun: f64,
+}
+
+/// Makes everything, and waits until the pool has seen enough to go down.
+pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up: SetUp) -> Ready {
     let place = ground.place(number, &set_up).await;
-    stand::workers(&ns, &ground, &set_up, &place).await;
-    open(&ground, &set_up, &place, &set_up.name, Some(set_up.bystander.after)).await;
-    let watch = Watch::new(&ns).await;
-    if set_up.replicas > 0 {
+    stand::workers(&ns, ground, &set_up, &place).await;
+    if set_up.replicas > 0 && !set_up.crash {
         for name in stand::deployments(&set_up) {
-            if !set_up.crash {
-                ns.wait_ready(name).await;
-            }
+            ns.wait_ready(name).await;
         }
     }
-    stand::pools(&ns, &ground, &set_up).await;
-    eventually(
-        &format!("{} has a pool that works or is refused", set_up.name),
-        PATIENCE,
-        async || {
-            let last = watch.last();
-            match last.condition("Ready") {
-                Some(ready) if format!("{:?}", ready.status) != "Unknown" => Ok(()),
-                _ => Err(last.short()),
-            }
-        },
-    )
+    stand::pools(&ns, ground, &set_up).await;
+    let watch = Watch::new(&ns).await;
+    let what = format!("{} has a pool that works or is refused", set_up.name);
+    eventually(&what, PATIENCE, async || {
+        let last = watch.last();
+        match last.condition("Ready") {
+            Some(ready) if format!("{:?}", ready.status) != "Unknown" => Ok(()),
+            _ => Err(last.short()),
+        }
+    })
     .await;
     let begun = clock();
-    let done = work(&ground, &ns, &set_up, &place).await;
+    sleep(WATCHED).await;
+    Ready {
+        ns,
+        set_up,
+        place,
+        watch,
+        begun,
+    }
+}
+
+/// Publishes, watches and asks.
+pub async fn run(ground: &Ground, ready: Ready) -> Row {
+    let begin = Instant::now();
+    let Ready {
+        ns,
+        set_up,
+        place,
+        watch,
+        begun,
+    } = ready;
+    let bystander = Some(set_up.bystander.after);
+    open(ground, &set_up, &place, &set_up.name, bystander).await;
+    let done = work(ground, &ns, &set_up, &place).await;
     let wished = set_up.expect.replicas.unwrap_or(set_up.minimum());
     let deadline = Instant::now() + BACK;
     while Instant::now() < deadline {
@@ -75,10 +104,10 @@ pub async fn run(ground: Arc<Ground>, ns: Arc<Namespace>, number: usize, set_up:
         sleep(Duration::from_millis(500)).await;
     }
     sleep(TAIL).await;
-    close(&ground, &set_up.name).await;
-    close(&ground, &second(&set_up)).await;
+    close(ground, &set_up.name).await;
+    close(ground, &second(&set_up)).await;
     let seen = Everything {
-        records: recorded(&ground, &set_up.name).await,
+        records: recorded(ground, &set_up.name).await,
         samples: watch.samples(),
         lines: lines(&ns).await,
         begun,
@@ -96,7 +125,7 @@ pub async fn run(ground: Arc<Ground>, ns: Arc<Namespace>, number: usize, set_up:
 }
 
 /// Publishes, moves what is to move, and waits for the end: whether it came.
-async fn work(ground: &Arc<Ground>, ns: &Namespace, set_up: &SetUp, place: &Place) -> bool {
+async fn work(ground: &Ground, ns: &Namespace, set_up: &SetUp, place: &Place) -> bool {
     let publish = async |seat: &str, load: &Vec<_>| {
         let asked = json!({"publish": load});
         let sent = ground.ask(&format!("{seat}:asked"), asked, DONE).await;

@@ -180,7 +180,7 @@ fn one_process() -> Vec<String> {
 
 fn usual_load() -> Vec<Map<String, Value>> {
     let item = |seconds: u32| serde_json::from_value(serde_json::json!({"seconds": seconds}));
-    [6, 12, 30].map(|seconds| item(seconds).expect("an item")).to_vec()
+    [5, 9, 25].map(|seconds| item(seconds).expect("an item")).to_vec()
 }
 
 impl SetUp {

@@ -6,6 +6,7 @@ with what is given.
 """
 import json
 import logging
+import sys
 import time
 import traceback
 
@@ -18,7 +19,12 @@ kept = []
 
 
 def push(records, key, **what):
-    records.rpush(key, json.dumps({"at": time.time(), **what}))
+    line = json.dumps({"at": time.time(), **what})
+    if "eventlet" in sys.modules:
+        # Its main loop may not wait for an answer.
+        sys.modules["eventlet"].spawn_n(records.rpush, key, line)
+    else:
+        records.rpush(key, line)
 
 
 class Errors(logging.Handler):
