@@ -20,6 +20,7 @@
 //! | `watch.rs` | pods, replicas and status, second by second |
 //! | `truth.rs` | pure: what the application recorded, and what is true by it |
 //! | `questions.rs`, `conditions.rs` | pure: the answers |
+//! | `judged.rs` | whether the questions find what is wrong |
 //! | `table.rs` | the answers for people, and the figures |
 //! | `diary.rs` | everything that was seen of a set-up, in the order of time, in `target/zoo` |
 //! | `run.rs` | one set-up from its first object to its answers |
@@ -35,6 +36,9 @@ mod conditions;
 mod diary;
 #[path = "zoo/ground.rs"]
 mod ground;
+#[cfg(test)]
+#[path = "zoo/judged.rs"]
+mod judged;
 #[path = "zoo/questions.rs"]
 mod questions;
 #[path = "zoo/run.rs"]

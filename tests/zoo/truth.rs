@@ -32,7 +32,7 @@ pub struct Ended {
     pub at: f64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Records {
     pub published: Vec<Published>,
     pub started: Vec<Started>,
