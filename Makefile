@@ -1,4 +1,4 @@
-# Two commands: `make demo` shows the main job on a real cluster, `make test` proves everything.
+# Two commands: `make demo` shows the main job on a real cluster, `make test` proves everything; `make verify` runs the whole zoo.
 # Both build what they need on the first run (about half an hour on two cores) and keep it in the cache.
 
 SHELL := /bin/bash
@@ -10,12 +10,13 @@ MUSL := x86_64-unknown-linux-musl
 OPERATOR := $(CARGO_TARGET_DIR)/$(MUSL)/release/twp-operator
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test lint unit bed image brokers cluster interrupt reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo test lint unit bed image brokers cluster interrupt zoo verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
-	@echo "make test      everything: lint, unit, brokers, install, cluster, interrupt"
-	@echo "make lint | unit | brokers | cluster | interrupt | install    one part of it"
+	@echo "make test      everything: lint, unit, brokers, install, cluster, interrupt, zoo (a third of the applications)"
+	@echo "make lint | unit | brokers | cluster | interrupt | zoo | install    one part of it"
+	@echo "make verify    the zoo whole: applications as people run them, seven questions each (25 minutes; ONLY=NAME,NAME)"
 	@echo "make bench-decisions    the scaling rule against the others' in the simulator; writes target/report and target/figures"
 	@echo "make bench-decide     how long one decision takes"
 	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
@@ -33,7 +34,7 @@ demo: image
 test: lint unit
 	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
 	code=0; $(MAKE) --no-print-directory -j2 brokers image && \
-	$(MAKE) --no-print-directory install cluster interrupt || code=$$?; \
+	$(MAKE) --no-print-directory install cluster interrupt zoo || code=$$?; \
 	[ $$was = up ] || $(BED) down; exit $$code
 
 lint:
@@ -69,6 +70,15 @@ cluster: bed
 interrupt: bed
 	$(say) "no task is interrupted"
 	eval "$$($(BED) env)"; cargo test --locked --test interrupt -- --test-threads=3
+
+# A third of the applications, chosen for breadth; `verify` takes all of them.
+zoo: bed
+	$(say) "applications as people run them"
+	eval "$$($(BED) env)"; TWP_ZOO=quick cargo test --locked --test zoo -- --nocapture
+
+verify: bed
+	$(say) "all applications of the zoo"
+	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) cargo test --locked --test zoo -- --nocapture
 
 reality: bed
 	$(say) "the simulator beside real workers"

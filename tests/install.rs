@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use stage::Stage;
 use support::{
     bed::{Namespace, PATIENCE, eventually, image, kubeconfig},
+    bystander::PROGRAM,
     figures,
 };
 
@@ -194,7 +195,8 @@ async fn look_as_a_user(shop: &Stage) {
 async fn busy_work(shop: &Stage) {
     let url = shop.url();
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "broker"}, "data": {"url": url}});
-    let code = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"}, "data": {"nap.py": include_str!("cluster/nap.py")}});
+    let files = json!({"nap.py": include_str!("cluster/nap.py"), PROGRAM.0: PROGRAM.1});
+    let code = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"}, "data": files});
     let env = json!([{"name": "BROKER", "value": url}, {"name": "RECORDS", "value": url}, {"name": "ACKS_LATE", "value": "1"}]);
     let workers = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "nap"},

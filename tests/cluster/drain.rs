@@ -114,6 +114,7 @@ impl Held<'_> {
         self.shop.wait_ended(tasks).await;
         let started = self.shop.list("started").await;
         assert_eq!(started.len(), tasks, "each once: {started:?}\n{}", operator.log());
+        self.shop.undisturbed(&[], operator).await;
     }
 
     /// Waits until so many of so many workers fetch from the queue, by their own word, and no others are there.

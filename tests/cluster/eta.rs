@@ -127,6 +127,7 @@ async fn twenty_tasks_of_ninety_seconds(broker: &str) {
     shop.ns.wait_replicas("mail", 0).await;
     let status = shop.ns.pool("mail").await.unwrap().status.unwrap();
     assert_eq!(status.held, None, "{status:?}");
+    shop.undisturbed(&[], &operator).await;
 }
 
 #[tokio::test]
@@ -175,4 +176,5 @@ async fn an_operator_that_starts_anew_remembers_what_is_not_due_on_rabbitmq() {
     assert_eq!(told, (Some(20), Some((0, 20))));
     at_once(&shop, 100).await;
     shop.ns.wait_replicas("mail", 0).await;
+    shop.undisturbed(&[], &operator).await;
 }

@@ -177,4 +177,5 @@ async fn an_evicted_worker_ends_its_task_and_another_takes_its_place() {
     let started = shop.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
     shop.ns.wait_replicas("mail", 0).await;
+    shop.undisturbed(&[], &operator).await;
 }

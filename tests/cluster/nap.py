@@ -4,6 +4,7 @@ import os
 import socket
 import time
 
+import bystander
 import redis
 from celery import Celery, signals
 
@@ -16,6 +17,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
 )
 records = redis.Redis.from_url(os.environ["RECORDS"])
+bystander.attend(records, socket.gethostname())
 
 
 @app.task

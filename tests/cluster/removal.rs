@@ -54,6 +54,7 @@ async fn a_busy_worker_may_go_where_its_grace_period_covers_its_task() {
     shop.wait_ended(2).await;
     let started = shop.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
+    shop.undisturbed(&[], &operator).await;
 }
 
 /// Whatever is written as the deletion cost of a pod of this namespace, it becomes 5.
@@ -126,6 +127,7 @@ async fn another_writer_of_the_deletion_cost_is_named_and_nobody_goes_meanwhile(
     shop.wait_ended(2).await;
     let started = shop.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
+    shop.undisturbed(&[], &operator).await;
 }
 
 #[tokio::test]
@@ -175,4 +177,5 @@ async fn what_the_replica_set_is_slow_to_remove_is_not_called_back() {
     shop.wait_ended(2).await;
     let started = shop.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
+    shop.undisturbed(&[], &operator).await;
 }

@@ -49,6 +49,7 @@ async fn of_ten_workers_only_idle_ones_are_removed() {
     let killed = started.len() - shop.list("ended").await.len();
     figures::record("killed", u64::try_from(killed).unwrap());
     assert_eq!(killed, 0, "{started:?}\n{}", operator.log());
+    shop.undisturbed(&[], &operator).await;
 }
 
 #[tokio::test]
@@ -104,6 +105,7 @@ async fn five_hundred_tasks_survive_a_killed_worker() {
     }
     shop.ns.wait_replicas("mail", 0).await;
     assert_eq!(shop.ended().await.len(), TASKS);
+    shop.undisturbed(&[&victim], &operator).await;
 }
 
 /// Three workers run a task each, and all of them are killed. Others take their places.
@@ -199,4 +201,5 @@ async fn the_slots_of_a_worker_are_known_before_any_task_has_run() {
     })
     .await;
     assert!(shop.list("started").await.is_empty());
+    shop.undisturbed(&[], &operator).await;
 }

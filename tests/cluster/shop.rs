@@ -2,14 +2,21 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
     stage::broker,
-    support::bed::{Namespace, eventually, image},
+    support::{
+        bed::{Namespace, eventually, image},
+        bystander::{Error, PROGRAM, Ping, Word, judge},
+        operator::Operator,
+    },
 };
 
 const NAP: &str = include_str!("nap.py");
+/// The client's own occupation.
+const BYSTANDER: &str = "import bystander, nap; bystander.stand_by(nap.app, nap.records)";
 /// Workers have to start, tasks to run, windows to pass.
 pub const LONG: Duration = Duration::from_secs(300);
 
@@ -49,7 +56,8 @@ impl Shop {
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": url},
         });
         let code = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"}, "data": {"nap.py": NAP},
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"},
+            "data": {"nap.py": NAP, PROGRAM.0: PROGRAM.1},
         });
         ns.apply(format!("{secret}\n---\n{code}\n")).await;
         let shop = Self {
@@ -57,9 +65,8 @@ impl Shop {
             url,
             records: format!("redis://{records}:6379/0"),
         };
-        shop.ns
-            .apply(shop.deployment("client", 1, &["sleep", "infinity"], 0).to_string())
-            .await;
+        let client = shop.deployment("client", 1, &["python3", "-c", BYSTANDER], 0);
+        shop.ns.apply(client.to_string()).await;
         shop.ns.wait_ready("client").await;
         shop
     }
@@ -187,5 +194,28 @@ impl Shop {
             }
         })
         .await;
+    }
+
+    /// The application has not noticed the operator: its own pings have had every answer, and no worker has logged an ERROR.
+    /// Of the pods that the test itself has killed nothing is expected.
+    pub async fn undisturbed(&self, killed: &[&str], operator: &Operator) {
+        let words: Vec<Word> = self.parsed("words").await;
+        let pings: Vec<Ping> = self.parsed("pings").await;
+        let errors: Vec<Error> = self.parsed("errors").await;
+        let judged = judge(&words, &pings, false, |worker, _| killed.contains(&worker.pod.as_str()));
+        assert!(!pings.is_empty(), "nobody has pinged");
+        let wrong = (judged.wrong, errors);
+        assert!(
+            wrong.0.is_empty() && wrong.1.is_empty(),
+            "{wrong:#?}\n{words:?}\n{}",
+            operator.log()
+        );
+    }
+
+    async fn parsed<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
+        let lines = self.list(name).await;
+        let parse =
+            |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
+        lines.iter().map(parse).collect()
     }
 }

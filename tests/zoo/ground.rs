@@ -1,0 +1,303 @@
+//! What all set-ups stand on: one broker of each kind, a Redis for the records, and the desk with the application's clients.
+
+use std::time::Duration;
+
+use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep},
+};
+
+use super::set_up::{Broker, SetUp};
+use crate::support::{
+    bed::{Namespace, PATIENCE, eventually, image, unique},
+    bystander,
+};
+
+/// Enough databases for all set-ups, each with two.
+const REDIS: [&str; 7] = [
+    "redis-server",
+    "--protected-mode",
+    "no",
+    "--save",
+    "",
+    "--databases",
+    "128",
+];
+
+const APP: [(&str, &str); 3] = [
+    bystander::PROGRAM,
+    ("zoo.py", include_str!("app/zoo.py")),
+    ("desk.py", include_str!("app/desk.py")),
+];
+
+pub struct Ground {
+    pub ns: Namespace,
+    redis: String,
+    rabbitmq: String,
+    records: String,
+    /// Takes connections and never says a word.
+    silent: TcpListener,
+}
+
+/// Where a set-up's application and the operator find the broker.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The application's URL.
+    pub app: String,
+    /// The operator's.
+    pub operator: String,
+}
+
+impl Ground {
+    pub async fn new() -> Self {
+        let ns = Namespace::with_pools("zoo-ground").await;
+        let servers = [
+            server("redis", &image("REDIS"), &REDIS, &[6379]),
+            server("records", &image("REDIS"), &REDIS, &[6379]),
+            server("rabbitmq", &image("RABBITMQ"), &[], &[5672, 15672]),
+            code(),
+        ];
+        ns.apply(servers.join("\n---\n")).await;
+        for server in ["records", "redis", "rabbitmq"] {
+            ns.wait_ready(server).await;
+        }
+        let ground = Self {
+            redis: ns.cluster_ip("redis").await,
+            rabbitmq: ns.cluster_ip("rabbitmq").await,
+            records: ns.cluster_ip("records").await,
+            silent: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+            ns,
+        };
+        for (host, port) in [
+            (&ground.records, 6379),
+            (&ground.redis, 6379),
+            (&ground.rabbitmq, 15672),
+        ] {
+            // kube-proxy may be a moment behind.
+            eventually(&format!("{host}:{port} takes connections"), PATIENCE, async || {
+                let connected = TcpStream::connect((host.as_str(), port)).await;
+                connected.map(drop).map_err(|error| error.to_string())
+            })
+            .await;
+        }
+        ground.ns.apply(ground.desk().to_string()).await;
+        ground.ns.wait_ready("desk").await;
+        ground
+    }
+
+    /// What the workers and the desk record to.
+    pub fn records_url(&self) -> String {
+        format!("redis://{}:6379/0", self.records)
+    }
+
+    pub async fn records(&self) -> MultiplexedConnection {
+        connect(&self.records).await
+    }
+
+    fn desk(&self) -> Value {
+        let labels = json!({"app": "desk"});
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "desk"},
+            "spec": {"selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false, "enableServiceLinks": false,
+                    "containers": [{
+                        "name": "desk", "image": image("APP"), "imagePullPolicy": "IfNotPresent",
+                        "command": ["python3", "/zoo/desk.py"], "workingDir": "/zoo",
+                        "env": [
+                            {"name": "RECORDS", "value": self.records_url()},
+                            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
+                        ],
+                        "volumeMounts": [{"name": "app", "mountPath": "/zoo"}],
+                    }],
+                    "volumes": [{"name": "app", "configMap": {"name": "app"}}],
+                },
+            }},
+        })
+    }
+
+    /// A place on the brokers that nobody else has: the set-up's number is its database, its name its virtual host.
+    pub async fn place(&self, number: usize, set_up: &SetUp) -> Place {
+        let place = match set_up.broker {
+            Broker::Redis => self.database(number * 2, set_up).await,
+            Broker::RabbitMq => self.virtual_host(set_up).await,
+        };
+        match &set_up.elsewhere {
+            None => place,
+            Some(elsewhere) => {
+                let host = match elsewhere.redis.as_slice() {
+                    [] => self.redis.clone(),
+                    args => self.server_of_its_own(&set_up.name, args, &elsewhere.say).await,
+                };
+                let operator = elsewhere.url.replace("$HOST", &host);
+                Place { operator, ..place }
+            }
+        }
+    }
+
+    /// Another Redis: its address.
+    async fn server_of_its_own(&self, name: &str, args: &[String], say: &[String]) -> String {
+        let name = format!("redis-{name}");
+        let args: Vec<_> = REDIS[..5]
+            .iter()
+            .copied()
+            .chain(args.iter().map(String::as_str))
+            .collect();
+        self.ns.apply(server(&name, &image("REDIS"), &args, &[6379])).await;
+        self.ns.wait_ready(&name).await;
+        for line in say {
+            let command: Vec<_> = ["redis-cli"].into_iter().chain(line.split(' ')).collect();
+            self.ns.exec(&format!("deploy/{name}"), &command).await;
+        }
+        self.ns.cluster_ip(&name).await
+    }
+
+    async fn database(&self, number: usize, set_up: &SetUp) -> Place {
+        let host = &self.redis;
+        let app = format!("redis://{host}:6379/{number}");
+        let Some(rights) = &set_up.rights else {
+            return Place {
+                operator: app.clone(),
+                app,
+            };
+        };
+        let user = &set_up.name;
+        let mut command = redis::cmd("ACL");
+        command.arg("SETUSER").arg(user).arg("reset").arg("on").arg(">secret");
+        for rule in &rights.acl {
+            command.arg(rule.replace("$DB", &number.to_string()));
+        }
+        let set: redis::RedisResult<()> = command.query_async(&mut connect(host).await).await;
+        set.expect("ACL SETUSER");
+        Place {
+            operator: format!("redis://{user}:secret@{host}:6379/{number}"),
+            app,
+        }
+    }
+
+    async fn virtual_host(&self, set_up: &SetUp) -> Place {
+        let (host, name) = (&self.rabbitmq, &set_up.name);
+        let users = set_up
+            .rights
+            .iter()
+            .map(|rights| json!({"name": name, "password": "secret", "rights": rights.rabbitmq, "tags": rights.tags}));
+        let asked = json!({"vhost": {
+            "base": format!("http://{host}:15672"), "name": name, "users": users.collect::<Vec<_>>(),
+        }});
+        let made = self.ask("open", asked, Duration::from_secs(60)).await;
+        made.unwrap_or_else(|failed| panic!("virtual host {name}: {failed}"));
+        let url = |user: &str| format!("amqp://{user}@{host}:5672/{name}");
+        Place {
+            app: url("guest:guest"),
+            operator: match set_up.rights {
+                None => url("guest:guest"),
+                Some(_) => url(&format!("{name}:secret")),
+            },
+        }
+    }
+
+    /// RabbitMQ's management API.
+    pub fn management(&self) -> String {
+        format!("http://{}:15672", self.rabbitmq)
+    }
+
+    /// An address where nobody ever answers.
+    pub fn silent(&self) -> String {
+        format!("http://{}", self.silent.local_addr().expect("its address"))
+    }
+
+    /// The same place on the other database of the set-up.
+    pub fn moved(place: &Place) -> Place {
+        let next = |url: &String| {
+            let (head, database) = url.rsplit_once('/').expect("a database");
+            format!("{head}/{}", database.parse::<usize>().expect("its number") + 1)
+        };
+        Place {
+            app: next(&place.app),
+            operator: next(&place.operator),
+        }
+    }
+
+    /// Puts a request into a list and waits for the answer that the desk gives.
+    pub async fn ask(&self, list: &str, mut asked: Value, patience: Duration) -> Result<Value, String> {
+        let mut records = self.records().await;
+        let ticket = format!("answer:{}", unique());
+        asked["answer"] = json!(ticket);
+        push(&mut records, list, &asked).await;
+        let end = Instant::now() + patience;
+        loop {
+            let mut pop = redis::cmd("LPOP");
+            let said: Option<String> = pop.arg(&ticket).query_async(&mut records).await.expect("LPOP");
+            if let Some(said) = said {
+                let mut said: Value = serde_json::from_str(&said).expect("JSON");
+                return match said["failed"].as_str() {
+                    Some(failed) => Err(failed.to_owned()),
+                    None => Ok(said["done"].take()),
+                };
+            }
+            if Instant::now() > end {
+                return Err(format!("no answer in {patience:?}"));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Adds a line to a list of the records.
+pub async fn push(records: &mut MultiplexedConnection, list: &str, line: &Value) {
+    let mut command = redis::cmd("RPUSH");
+    let pushed: redis::RedisResult<()> = command.arg(list).arg(line.to_string()).query_async(records).await;
+    pushed.expect("RPUSH");
+}
+
+/// The application's files.
+pub fn code() -> String {
+    let files: serde_json::Map<_, _> = APP
+        .map(|(name, text)| (name.to_owned(), json!(text)))
+        .into_iter()
+        .collect();
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app"}, "data": files}).to_string()
+}
+
+async fn connect(host: &str) -> MultiplexedConnection {
+    let client = redis::Client::open(format!("redis://{host}:6379/0")).expect("a client");
+    // Patient: the machine is busy.
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(Some(Duration::from_secs(60)))
+        .set_connection_timeout(Some(Duration::from_secs(20)));
+    eventually("a connection to Redis", PATIENCE, async || {
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        connection.map_err(|error| error.to_string())
+    })
+    .await
+}
+
+/// A server of one pod with a Service of the same name, ready when it takes connections.
+fn server(name: &str, image: &str, args: &[&str], ports: &[u16]) -> String {
+    let labels = json!({"app": name});
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {"strategy": {"type": "Recreate"}, "selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels},
+            "spec": {
+                "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false, "enableServiceLinks": false,
+                "containers": [{
+                    "name": name, "image": image, "imagePullPolicy": "IfNotPresent", "args": args,
+                    "env": [{"name": "ERL_MAX_PORTS", "value": "65536"}],
+                    "readinessProbe": {"tcpSocket": {"port": ports[0]}, "periodSeconds": 1},
+                }],
+            },
+        }},
+    });
+    let ports = ports
+        .iter()
+        .map(|port| json!({"name": format!("port-{port}"), "port": port}));
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"selector": labels, "ports": ports.collect::<Vec<_>>()},
+    });
+    format!("{deployment}\n---\n{service}")
+}

@@ -1,0 +1,244 @@
+//! The seven questions, asked of everything that was seen of a set-up. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{conditions, set_up::SetUp, truth::Records, watch::Sample};
+use crate::support::bystander::{self, Ping, SETTLED, Word};
+
+pub const QUESTIONS: [&str; 7] = [
+    "count",
+    "whole",
+    "once",
+    "bystander",
+    "no error",
+    "minimum",
+    "conditions",
+];
+
+/// A count is judged where nothing happened in this time before and after it, in seconds: what is on its way between the
+/// broker and a worker's process is nowhere, heartbeats come every two seconds, and counts carry whole seconds.
+const BEFORE: f64 = 5.0;
+const AFTER: f64 = 1.5;
+/// A count that is older tells nothing while there is work, in seconds: 5 are promised, and one passes until it is looked at.
+const FRESH: f64 = 8.0;
+/// What is not a proof: fewer rounds than this with anyone to answer.
+const ROUNDS: usize = 3;
+
+/// What one question got for an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Right,
+    /// With what was seen.
+    Wrong(String),
+    /// It cannot be, for this reason.
+    Cannot(String),
+}
+
+/// All that was seen of a set-up.
+#[derive(Clone, Debug, Default)]
+pub struct Everything {
+    pub records: Records,
+    pub samples: Vec<Sample>,
+    /// ERROR lines in the logs of the pods that were left.
+    pub lines: Vec<String>,
+    /// When the pool was first seen to be ready, or refused.
+    pub begun: f64,
+    /// Whether all that was published came to its end in time.
+    pub done: bool,
+}
+
+/// The answers in the order of [`QUESTIONS`].
+pub fn ask(set_up: &SetUp, seen: &Everything) -> Vec<Answer> {
+    let found = [
+        count(set_up, seen),
+        whole(set_up, seen),
+        once(set_up, seen),
+        bystander(set_up, seen),
+        no_error(set_up, seen),
+        minimum(set_up, seen),
+        conditions::all(set_up, seen),
+    ];
+    let answer = |(question, wrong): (&str, Vec<String>)| match set_up.expect.cannot.get(question) {
+        Some(why) => Answer::Cannot(why.clone()),
+        None if wrong.is_empty() => Answer::Right,
+        None => Answer::Wrong(in_short(wrong)),
+    };
+    QUESTIONS.into_iter().zip(found).map(answer).collect()
+}
+
+/// The first few, and how many there are.
+fn in_short(wrong: Vec<String>) -> String {
+    let (all, some) = (wrong.len(), 4);
+    let text = wrong.into_iter().take(some).collect::<Vec<_>>().join("\n      ");
+    if all > some {
+        format!("{text}\n      … {} more", all - some)
+    } else {
+        text
+    }
+}
+
+/// 1. What waits, runs and is due later is what was published and is not done.
+fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
+    let (outstanding, running) = (seen.records.outstanding(), seen.records.running());
+    let mut wrong = Vec::new();
+    let (mut last, mut compared, mut oldest) = (None, 0, (FRESH, 0.0));
+    for sample in seen.samples.iter().filter(|sample| sample.at > seen.begun) {
+        let Some(work) = &sample.status.work else { continue };
+        let Some(sampled) = &work.sampled_at else { continue };
+        let at = sampled.0.as_millisecond() as f64 / 1000.0;
+        if !sample.is("SourceAvailable", "True") {
+            continue;
+        }
+        let age = sample.at - at.max(seen.begun);
+        if outstanding.between(at, sample.at).0 > 0 && age > oldest.0 {
+            oldest = (age, sample.at - seen.begun);
+        }
+        if last.replace(at) == Some(at) || !seen.records.quiet(at - BEFORE, at + AFTER) {
+            continue;
+        }
+        let (all, busy) = (outstanding.at(at), running.at(at));
+        compared += usize::from(all > 0);
+        let counted = work.ready + work.in_flight + work.scheduled;
+        if counted != all || work.in_flight < busy {
+            wrong.push(format!(
+                "at {:.0} s: ready {} + in flight {} + scheduled {}, and {all} were outstanding, {busy} ran",
+                at - seen.begun,
+                work.ready,
+                work.in_flight,
+                work.scheduled,
+            ));
+        }
+    }
+    if oldest.0 > FRESH {
+        wrong.push(format!("at {:.0} s the count was {:.0} s old", oldest.1, oldest.0));
+    }
+    if !seen.records.published.is_empty() && compared == 0 {
+        wrong.push("nothing was counted".to_owned());
+    }
+    wrong
+}
+
+/// 2. Every attempt came to its end, and every task to one.
+fn whole(set_up: &SetUp, seen: &Everything) -> Vec<String> {
+    let cut_off = seen.records.cut_off();
+    let mut wrong = Vec::new();
+    if cut_off.len() > set_up.expect.cut_off {
+        let starts = cut_off.iter().map(|start| {
+            format!(
+                "cut off: {} on {} at {:.0} s",
+                start.id,
+                start.pod,
+                start.at - seen.begun
+            )
+        });
+        wrong.extend(starts);
+    }
+    let left = seen.records.outstanding().at(f64::MAX);
+    if left != i64::try_from(set_up.expect.left).expect("a number") {
+        wrong.push(format!(
+            "{left} tasks were not done, {} were to be left",
+            set_up.expect.left
+        ));
+    }
+    if !seen.done {
+        wrong.push("it did not come to an end in time".to_owned());
+    }
+    wrong
+}
+
+/// 3. Nothing ran twice.
+fn once(set_up: &SetUp, seen: &Everything) -> Vec<String> {
+    let twice = seen.records.twice();
+    if twice.len() <= set_up.expect.again {
+        return Vec::new();
+    }
+    let line = |starts: &Vec<&super::truth::Started>| {
+        let places: Vec<_> = starts
+            .iter()
+            .map(|start| format!("{} at {:.0} s", start.pod, start.at - seen.begun))
+            .collect();
+        format!("{} ran {} times: {}", starts[0].id, starts.len(), places.join(", "))
+    };
+    twice.iter().map(line).collect()
+}
+
+/// 4. The application's own ping has had every answer, no worker was restarted, no stranger's pod removed.
+fn bystander(set_up: &SetUp, seen: &Everything) -> Vec<String> {
+    let silent = set_up.bystander.nobody_answers;
+    let judged = bystander::judge(
+        &seen.records.words,
+        &seen.records.pings,
+        set_up.bystander.one_name,
+        |worker, round| silent || ends_meanwhile(seen, worker, round) || is_deaf(set_up, seen, worker, round),
+    );
+    let line = |(at, what): (f64, String)| format!("at {:.0} s {what}", at - seen.begun);
+    let mut wrong: Vec<_> = judged.wrong.into_iter().map(line).collect();
+    if judged.complete < ROUNDS && !silent {
+        wrong.push(format!("only {} rounds with anyone to answer", judged.complete));
+    }
+    let pods = || seen.samples.iter().flat_map(|sample| &sample.pods);
+    if let Some(pod) = pods().find(|pod| pod.restarts > 0).filter(|_| !set_up.expect.restarts) {
+        wrong.push(format!("a container of {} was restarted", pod.name));
+    }
+    if let Some(pod) = pods().find(|pod| pod.foreign && pod.terminating) {
+        wrong.push(format!("{} belongs to somebody else and was removed", pod.name));
+    }
+    wrong
+}
+
+/// A pod that is told to end may end without a word (a shell as the first process).
+fn ends_meanwhile(seen: &Everything, worker: &Word, round: &Ping) -> bool {
+    let around = |sample: &&Sample| sample.at >= round.begin - 2.0 && sample.at <= round.end + SETTLED;
+    let mut around = seen.samples.iter().filter(around).peekable();
+    around.peek().is_none()
+        || around
+            .flat_map(|sample| &sample.pods)
+            .any(|pod| pod.name == worker.pod && pod.terminating)
+}
+
+/// A worker of one process that runs a task.
+fn is_deaf(set_up: &SetUp, seen: &Everything, worker: &Word, round: &Ping) -> bool {
+    set_up.bystander.busy_are_silent && seen.records.busy(worker, round.begin - 1.0, round.end)
+}
+
+/// 5. No worker has logged an ERROR.
+fn no_error(set_up: &SetUp, seen: &Everything) -> Vec<String> {
+    let allowed = |text: &str| set_up.expect.errors.keys().any(|part| text.contains(part.as_str()));
+    let recorded = seen
+        .records
+        .errors
+        .iter()
+        .map(|error| format!("{}: {}", error.pod, error.text));
+    let all = recorded.chain(seen.lines.iter().cloned());
+    let all: BTreeSet<String> = all.filter(|text| !allowed(text)).map(|text| ends(&text)).collect();
+    all.into_iter().collect()
+}
+
+/// The beginning and the end of a text: of a traceback, what matters.
+fn ends(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    match characters.len() {
+        ..500 => text.to_owned(),
+        all => [&characters[..200], &[' ', '…', ' '], &characters[all - 250..]]
+            .concat()
+            .iter()
+            .collect(),
+    }
+}
+
+/// 6. Back at the minimum, or a condition that says why not.
+fn minimum(set_up: &SetUp, seen: &Everything) -> Vec<String> {
+    let Some(last) = seen.samples.last() else {
+        return vec!["nothing was seen".to_owned()];
+    };
+    let wished = set_up.expect.replicas.unwrap_or(set_up.minimum());
+    let mut wrong = Vec::new();
+    if last.replicas != wished {
+        wrong.push(format!("not {wished}: {}", last.short()));
+    }
+    let why = set_up.expect.says.iter().any(|says| says.at_end);
+    if set_up.expect.replicas.is_some() && !why {
+        wrong.push("the set-up names no condition that says why".to_owned());
+    }
+    wrong
+}

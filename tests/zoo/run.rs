@@ -1,0 +1,231 @@
+//! One set-up from its first object to its answers.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    diary,
+    ground::{Ground, Place, push},
+    questions::{Everything, ask},
+    set_up::SetUp,
+    stand,
+    table::Row,
+    truth::Records,
+    watch::{Watch, clock},
+};
+use crate::support::bed::{Namespace, PATIENCE, eventually};
+
+/// Everything that was published must be done within this time.
+const DONE: Duration = Duration::from_secs(200);
+/// And the pool must be back at its minimum within this.
+const BACK: Duration = Duration::from_secs(90);
+/// It must stay so.
+const TAIL: Duration = Duration::from_secs(6);
+
+/// A pool does not go down before it has watched the work for so long.
+const WATCHED: Duration = Duration::from_secs(62);
+
+/// A set-up whose objects are there.
+pub struct Ready {
+    ns: Arc<Namespace>,
+    set_up: SetUp,
+    place: Place,
+    watch: Watch,
+    /// When its pool was first seen to work, or to be refused.
+    begun: f64,
+}
+
+/// Makes everything, and waits until the pool has seen enough to go down.
+pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up: SetUp) -> Ready {
+    let place = ground.place(number, &set_up).await;
+    stand::workers(&ns, ground, &set_up, &place).await;
+    if set_up.replicas > 0 && !set_up.crash {
+        for name in stand::deployments(&set_up) {
+            ns.wait_ready(name).await;
+        }
+    }
+    stand::pools(&ns, ground, &set_up).await;
+    let watch = Watch::new(&ns).await;
+    let what = format!("{} has a pool that works or is refused", set_up.name);
+    eventually(&what, PATIENCE, async || {
+        let last = watch.last();
+        match last.condition("Ready") {
+            Some(ready) if format!("{:?}", ready.status) != "Unknown" => Ok(()),
+            _ => Err(last.short()),
+        }
+    })
+    .await;
+    let begun = clock();
+    sleep(WATCHED).await;
+    Ready {
+        ns,
+        set_up,
+        place,
+        watch,
+        begun,
+    }
+}
+
+/// Publishes, watches and asks.
+pub async fn run(ground: &Ground, ready: Ready) -> Row {
+    let begin = Instant::now();
+    let Ready {
+        ns,
+        set_up,
+        place,
+        watch,
+        begun,
+    } = ready;
+    let bystander = Some(set_up.bystander.after);
+    open(ground, &set_up, &place, &set_up.name, bystander).await;
+    let done = work(ground, &ns, &set_up, &place).await;
+    let wished = set_up.expect.replicas.unwrap_or(set_up.minimum());
+    let deadline = Instant::now() + BACK;
+    while Instant::now() < deadline {
+        let last = watch.last();
+        let work = last
+            .status
+            .work
+            .as_ref()
+            .map_or(0, |work| work.ready + work.in_flight + work.scheduled);
+        let counted = work == i64::try_from(set_up.expect.left).expect("a number");
+        let said = set_up
+            .expect
+            .says
+            .iter()
+            .filter(|says| says.at_end)
+            .all(|says| last.condition(&says.kind).is_some());
+        if last.replicas == wished && counted && said {
+            break;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    sleep(TAIL).await;
+    close(ground, &set_up.name).await;
+    close(ground, &second(&set_up)).await;
+    let seen = Everything {
+        records: recorded(ground, &set_up.name).await,
+        samples: watch.samples(),
+        lines: lines(&ns).await,
+        begun,
+        done,
+    };
+    diary::write(&set_up.name, &seen);
+    let about = set_up.about.clone();
+    let row = Row {
+        answers: ask(&set_up, &seen),
+        seconds: begin.elapsed().as_secs_f64(),
+        name: set_up.name,
+    };
+    println!("{}\n{}", about, super::table::show(std::slice::from_ref(&row)));
+    row
+}
+
+/// Publishes, moves what is to move, and waits for the end: whether it came.
+async fn work(ground: &Ground, ns: &Namespace, set_up: &SetUp, place: &Place) -> bool {
+    let publish = async |seat: &str, load: &Vec<_>| {
+        let asked = json!({"publish": load});
+        let sent = ground.ask(&format!("{seat}:asked"), asked, DONE).await;
+        sent.unwrap_or_else(|failed| panic!("{}: publish: {failed}", set_up.name));
+    };
+    publish(&set_up.name, &set_up.load).await;
+    if let Some(moves) = &set_up.moves {
+        sleep(Duration::from_secs(moves.after)).await;
+        let (moved, seat) = (Ground::moved(place), second(set_up));
+        close(ground, &set_up.name).await;
+        ns.apply(stand::secret(&moved)).await;
+        ns.kubectl(&["rollout", "restart", "deployment/w"]).await;
+        // Until the workers there are others it may ask for nobody.
+        open(ground, set_up, &moved, &seat, Some(20)).await;
+        publish(&seat, &moves.load).await;
+    }
+    let end = Instant::now() + DONE;
+    while Instant::now() < end {
+        let records = recorded(ground, &set_up.name).await;
+        let left = records.outstanding().at(f64::MAX);
+        let ended = records.cut_off().len() <= set_up.expect.cut_off;
+        if left == i64::try_from(set_up.expect.left).expect("a number") && ended {
+            return true;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    false
+}
+
+/// A client of the application, and its bystander.
+async fn open(ground: &Ground, set_up: &SetUp, place: &Place, seat: &str, bystander: Option<u64>) {
+    let asked = json!({
+        "settings": stand::settings(ground, set_up), "broker": place.app, "seat": seat, "bystander": bystander,
+    });
+    push(&mut ground.records().await, "open", &asked).await;
+}
+
+async fn close(ground: &Ground, seat: &str) {
+    let mut set = redis::cmd("SET");
+    let closed: redis::RedisResult<()> = set
+        .arg(format!("{seat}:close"))
+        .arg(1)
+        .query_async(&mut ground.records().await)
+        .await;
+    closed.expect("SET");
+}
+
+/// The seat of the client at the broker that the application moves to.
+fn second(set_up: &SetUp) -> String {
+    format!("{}-moved", set_up.name)
+}
+
+async fn recorded(ground: &Ground, name: &str) -> Records {
+    Records {
+        published: list(ground, name, "published").await,
+        started: list(ground, name, "started").await,
+        ended: list(ground, name, "ended").await,
+        words: list(ground, name, "words").await,
+        errors: list(ground, name, "errors").await,
+        pings: list(ground, name, "pings").await,
+    }
+}
+
+async fn list<T: DeserializeOwned>(ground: &Ground, name: &str, list: &str) -> Vec<T> {
+    let mut range = redis::cmd("LRANGE");
+    range.arg(format!("{name}:{list}")).arg(0).arg(-1);
+    let lines: Vec<String> = range.query_async(&mut ground.records().await).await.expect("LRANGE");
+    let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{list}: {line}: {error}"));
+    lines.iter().map(parse).collect()
+}
+
+/// What ERRORs stand in the logs of the workers that are left.
+async fn lines(ns: &Namespace) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in ["w", "v"] {
+        for pod in ns.pods(&format!("app={name}")).await {
+            let pod = pod.metadata.name.unwrap_or_default();
+            let text = ns
+                .try_kubectl(&["logs", &pod, "--all-containers"], "")
+                .await
+                .unwrap_or_default();
+            let is_error = |line: &&str| {
+                [": ERROR/", ": CRITICAL/", "Traceback (most"]
+                    .iter()
+                    .any(|part| line.contains(part))
+            };
+            found.extend(text.lines().filter(is_error).map(|line| format!("{pod}: {line}")));
+        }
+    }
+    found
+}
+
+/// For a set-up whose runner itself failed.
+pub fn trouble(name: String, why: &Value) -> Row {
+    use super::questions::{Answer, QUESTIONS};
+    Row {
+        name,
+        answers: QUESTIONS
+            .map(|_| Answer::Wrong(format!("the runner failed: {why}")))
+            .to_vec(),
+        seconds: 0.0,
+    }
+}
