@@ -33,6 +33,11 @@ pub enum SampleError {
     /// The user may not read this key, queue, channel or vhost.
     #[error("the broker's permissions refuse this read: see the README for the rights that are needed")]
     Permission,
+    /// A limit of the server: no connection more for us.
+    #[error(
+        "the broker allows no further connection: the limit of its virtual host, of the user or of the node is reached"
+    )]
+    TooManyConnections,
     /// The vhost or database does not exist.
     #[error("the virtual host or database number in the broker URL does not exist")]
     NoSuchVhost,
@@ -73,6 +78,7 @@ impl SampleError {
             Self::TlsIdentity => "ClientCertificateRefused",
             Self::Authentication => "AuthenticationFailed",
             Self::Permission => "PermissionDenied",
+            Self::TooManyConnections => "TooManyConnections",
             Self::NoSuchVhost => "NoSuchVirtualHost",
             Self::WrongType => "WrongKeyType",
             Self::NotReady => "BrokerNotReady",

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     connection::{Link, Live, connect},
-    control::{Inspector, Letter},
+    control::{Inspector, Letter, Line},
     depths::Depths,
     feed::{Ends, Task},
     heartbeats::heartbeats,
@@ -18,14 +18,14 @@ use super::{
 };
 use crate::{
     broker::{Address, Signal},
-    work::{Inspect, Moment, Read, Reply, SampleError},
+    work::{Hearing, Inspect, Moment, Read, Reply, SampleError},
 };
 
 /// Doubtful queues probed in one sample.
 const PROBES: usize = 64;
 
 /// An exchange whose workers nobody asked about for this long is left alone.
-const INSPECT_ENDS: Duration = Duration::from_secs(120);
+const INSPECT_ENDS: Duration = Duration::from_secs(600);
 
 /// The pause after the first failed attempt to connect; it doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(100);
@@ -45,8 +45,8 @@ pub(super) struct Amqp {
     /// Tells the feeds of the connection.
     live: watch::Sender<Option<Live>>,
     ends: Ends,
-    /// By topic exchange.
-    heartbeats: BTreeMap<String, Task>,
+    /// By topic exchange, with how it stands with it.
+    heartbeats: BTreeMap<String, (Task, watch::Receiver<Hearing>)>,
     /// By control exchange, with the time of the last letter.
     inspectors: BTreeMap<String, (Inspector, Moment)>,
     /// When each question was last put to all workers.
@@ -80,8 +80,24 @@ impl Amqp {
         self.heartbeats.retain(|exchange, _| exchanges.contains(exchange));
         for exchange in exchanges {
             let ends = self.ends.clone();
-            let task = || Task::spawn(heartbeats(exchange.clone(), ends));
-            self.heartbeats.entry(exchange.clone()).or_insert_with(task);
+            let start = || {
+                let (tell, hearing) = watch::channel(Hearing::NotYet);
+                (Task::spawn(heartbeats(exchange.clone(), ends, tell)), hearing)
+            };
+            self.heartbeats.entry(exchange.clone()).or_insert_with(start);
+        }
+    }
+
+    /// How it stands with the workers on this topic exchange. Without a connection nobody is heard.
+    pub(super) fn hearing(&self, exchange: &str) -> Hearing {
+        let told = self
+            .heartbeats
+            .get(exchange)
+            .map(|(_, hearing)| hearing.borrow().clone());
+        let connected = self.link.as_ref().is_some_and(Link::is_alive);
+        match (told.unwrap_or_default(), self.attempts.last) {
+            (Hearing::Works | Hearing::NotYet, Some((error, _))) if !connected => Hearing::Failing(error),
+            (told, _) => told,
         }
     }
 
@@ -99,27 +115,40 @@ impl Amqp {
         self.ask_depths(&live, queues, now).await
     }
 
-    /// The connection, made anew if it broke.
+    /// The connection, made anew if it broke or is worn.
     ///
     /// # Errors
     /// Why there is none; that of the last attempt while it is too early for the next.
     async fn connected(&mut self, now: Moment) -> Result<Live, SampleError> {
-        if let Some(link) = self.link.as_ref().filter(|link| link.is_alive()) {
-            return Ok(link.live());
+        let alive = self.link.as_ref().filter(|link| link.is_alive());
+        let kept = alive.map(Link::live);
+        match alive {
+            Some(link) if !link.is_worn() => return Ok(link.live()),
+            // The last one that we may have goes before the next one comes.
+            Some(link) if link.is_worn_out() => self.disconnect(),
+            Some(_) => {}
+            None => self.disconnect(),
         }
-        self.disconnect();
-        self.attempts.may_try(now)?;
+        if let Err(error) = self.attempts.may_try(now) {
+            return kept.filter(|_| self.link.is_some()).ok_or(error);
+        }
         match connect(&self.address, &self.vhost).await {
             Ok(link) => {
-                if self.attempts.succeeded() {
+                // What was only renewed has lost nothing.
+                if self.attempts.succeeded() && kept.is_none() {
                     self.memory.reconnected(now);
                 }
                 let live = link.live();
-                self.link = Some(link);
+                self.depths.reset();
+                // The feeds are told first: so they know why the old one ends.
                 self.live.send_replace(Some(live.clone()));
+                self.link = Some(link);
                 Ok(live)
             }
-            Err(error) => Err(self.attempts.failed(error, now)),
+            Err(error) => {
+                let error = self.attempts.failed(error, now);
+                kept.filter(|_| self.link.is_some()).ok_or(error)
+            }
         }
     }
 
@@ -193,8 +222,12 @@ impl Amqp {
                 }
                 _ => continue,
             };
-            let ends = self.ends.clone();
-            let start = || (Inspector::start(exchange.clone(), ends), now);
+            let line = || Line {
+                address: self.address.clone(),
+                vhost: self.vhost.clone(),
+                ends: self.ends.clone(),
+            };
+            let start = || (Inspector::start(exchange.clone(), line()), now);
             let (inspector, last) = self.inspectors.entry(exchange.clone()).or_insert_with(start);
             inspector.write(letter);
             *last = now;
@@ -206,14 +239,12 @@ impl Amqp {
 }
 
 impl Amqp {
-    /// The broker's permissions keep us from these workers.
-    pub(super) fn refuses(&self, letter: &Read) -> bool {
+    /// The right that keeps us from these workers.
+    pub(super) fn refusal(&self, letter: &Read) -> Option<String> {
         let (Read::Inspect { mailbox, .. } | Read::Tell { mailbox, .. }) = letter else {
-            return false;
+            return None;
         };
-        self.inspectors
-            .get(&mailbox.exchange)
-            .is_some_and(|(inspector, _)| inspector.is_refused())
+        self.inspectors.get(&mailbox.exchange)?.0.refusal()
     }
 }
 

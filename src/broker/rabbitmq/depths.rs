@@ -126,7 +126,7 @@ impl Lane<'_> {
 
     /// A new channel.
     async fn open(&self) -> Result<Channel, SampleError> {
-        match timeout_at(self.deadline, self.live.connection.create_channel()).await {
+        match timeout_at(self.deadline, self.live.channel()).await {
             Ok(opened) => opened.map_err(|error| broken(&error)),
             Err(_) => Err(SampleError::Timeout),
         }

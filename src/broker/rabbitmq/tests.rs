@@ -7,6 +7,7 @@ use tokio::{
 
 mod control;
 mod fake;
+mod hearing;
 
 use self::fake::{Fake, Says};
 use super::*;
@@ -120,6 +121,20 @@ async fn a_hostile_broker_gets_an_error_and_no_more() {
             SampleError::Permission,
         ),
         (refuses(530, "NOT_ALLOWED - vhost '/' is down"), SampleError::NotReady),
+        (
+            refuses(
+                530,
+                "NOT_ALLOWED - access to vhost '/' refused for user 'u': connection limit (1) is reached",
+            ),
+            SampleError::TooManyConnections,
+        ),
+        (
+            refuses(
+                530,
+                "NOT_ALLOWED - connection refused for user 'u': user connection limit (1) is reached",
+            ),
+            SampleError::TooManyConnections,
+        ),
         (refuses(541, "INTERNAL_ERROR"), SampleError::NotReady),
         (once(&start(&bomb())), SampleError::Protocol),
     ];
