@@ -360,6 +360,6 @@ pub(super) fn acts(pool: &Pool) -> bool {
 fn may_be_credentials(why: SampleError) -> bool {
     !matches!(
         why,
-        SampleError::NotYet | SampleError::JustReconnected | SampleError::NotReady
+        SampleError::NotYet | SampleError::JustReconnected | SampleError::QueueUnsure | SampleError::NotReady
     )
 }

@@ -59,6 +59,12 @@ pub enum SampleError {
     /// Not believed: empty right after a reconnect; asked again.
     #[error("the broker was just reconnected: its first empty answer is not believed yet")]
     JustReconnected,
+    /// Not believed: neither messages nor consumers, where there were some a moment ago; asked again.
+    #[error(
+        "a queue that held messages says that it has none and no consumers: not believed yet, for RabbitMQ says the same of \
+         a quorum queue whose leader does not answer"
+    )]
+    QueueUnsure,
     /// Not asked yet.
     #[error("the broker has not been asked yet")]
     NotYet,
@@ -86,6 +92,7 @@ impl SampleError {
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",
             Self::JustReconnected => "JustReconnected",
+            Self::QueueUnsure => "QueueUnsure",
             Self::NotYet => "NotSampledYet",
         }
     }

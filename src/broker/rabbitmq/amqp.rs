@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, RandomState},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -11,10 +12,10 @@ use tokio::sync::{mpsc, watch};
 use super::{
     connection::{Link, Live, connect},
     control::{Inspector, Letter, Line},
-    depths::Depths,
+    depths::{Depths, lives},
     feed::{Ends, Task},
     heartbeats::heartbeats,
-    memory::{Answer, Memory, Plan},
+    memory::{Answer, Found, Memory, Plan},
 };
 use crate::{
     broker::{Address, Signal},
@@ -68,6 +69,7 @@ impl Amqp {
             ends: Ends {
                 live: watching,
                 signals,
+                came: Arc::default(),
             },
             heartbeats: BTreeMap::new(),
             inspectors: BTreeMap::new(),
@@ -161,16 +163,27 @@ impl Amqp {
 
     /// Depths: from the broker, or remembered where the last answer was no count and is young.
     async fn ask_depths(&mut self, live: &Live, queues: &[&str], now: Moment) -> Vec<Answer> {
+        if self.ends.came.swap(false, Ordering::Relaxed) {
+            self.memory.came(now);
+        }
         let (mut asked, mut probed) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(queues.len());
         for (place, queue) in queues.iter().enumerate() {
+            match self.depths.probed(queue) {
+                Some(Ok(Reply::Depth { .. })) => self.memory.answers(queue),
+                Some(answer) => {
+                    answers.push(self.memory.learn(queue, answer, now));
+                    continue;
+                }
+                None => {}
+            }
             answers.push(match self.memory.plan(queue, now) {
                 Plan::Ask => {
                     asked.push((place, *queue));
                     Err(SampleError::NotYet)
                 }
                 Plan::Probe(last) => {
-                    if probed.len() < PROBES {
+                    if probed.len() < PROBES && !self.depths.is_probing(queue) {
                         probed.push((place, *queue));
                     }
                     last
@@ -182,13 +195,14 @@ impl Amqp {
         if names.is_empty() && doubtful.is_empty() {
             return answers;
         }
-        let fresh = self.depths.ask(live, &names, &doubtful).await;
-        if let Some(error) = dead(&fresh, self.link.as_ref()) {
+        let (fresh, probes) = self.depths.ask(live, &names, &doubtful).await;
+        if let Some(error) = dead(&fresh, live, self.link.as_ref()).await {
             self.disconnect();
             return vec![Err(error); queues.len()];
         }
-        for ((place, queue), answer) in asked.into_iter().chain(probed).zip(fresh) {
-            super::put(&mut answers, place, self.memory.learn(queue, answer, now));
+        let fresh = fresh.into_iter().chain(probes.into_iter().map(Found::from));
+        for ((place, queue), found) in asked.into_iter().chain(probed).zip(fresh) {
+            super::put(&mut answers, place, self.memory.learn(queue, found, now));
         }
         answers
     }
@@ -248,16 +262,17 @@ impl Amqp {
     }
 }
 
-/// Why the connection must be given up: it broke, or nobody answered in time.
-fn dead(answers: &[Answer], link: Option<&Link>) -> Option<SampleError> {
-    let counts = |answer: &Answer| matches!(answer, Ok(Reply::Depth { .. } | Reply::Missing));
-    let silent = !answers.iter().any(counts) && answers.contains(&Err(SampleError::Timeout));
-    if silent {
-        return Some(SampleError::Timeout);
+/// Why the connection must be given up: it broke, or nobody answers on it.
+async fn dead(found: &[Found], live: &Live, link: Option<&Link>) -> Option<SampleError> {
+    if !link.is_some_and(Link::is_alive) {
+        let error = found.iter().find_map(|found| found.answer.as_ref().err());
+        return Some(error.copied().unwrap_or(SampleError::Disconnected));
     }
-    let broke = !link.is_some_and(Link::is_alive);
-    let reason = |answer: &Answer| answer.as_ref().err().copied();
-    broke.then(|| answers.iter().find_map(reason).unwrap_or(SampleError::Disconnected))
+    let counts = |found: &Found| matches!(found.answer, Ok(Reply::Depth { .. } | Reply::Missing));
+    let late = |found: &Found| found.answer == Err(SampleError::Timeout);
+    // A queue that hangs says nothing of the connection.
+    let silent = !found.iter().any(counts) && found.iter().any(late) && !lives(live).await;
+    silent.then_some(SampleError::Timeout)
 }
 
 /// The attempts to connect since the last success.

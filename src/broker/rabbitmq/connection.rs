@@ -221,9 +221,12 @@ pub(super) fn broken(error: &lapin::Error) -> SampleError {
         ErrorKind::IOError(io) => stream::classify(io),
         ErrorKind::ProtocolError(amqp) => match amqp.get_id() {
             code::ACCESS_REFUSED => SampleError::Permission,
-            code::CONNECTION_FORCED | code::RESOURCE_LOCKED | code::RESOURCE_ERROR | code::INTERNAL_ERROR => {
-                SampleError::NotReady
-            }
+            // A 404 that does not say what is missing: the queue is there, but its process or its node is not.
+            code::CONNECTION_FORCED
+            | code::NOT_FOUND
+            | code::RESOURCE_LOCKED
+            | code::RESOURCE_ERROR
+            | code::INTERNAL_ERROR => SampleError::NotReady,
             _ => SampleError::Protocol,
         },
         ErrorKind::ParsingError(_) | ErrorKind::SerialisationError(_) | ErrorKind::InvalidProtocolVersion(_) => {
@@ -235,9 +238,11 @@ pub(super) fn broken(error: &lapin::Error) -> SampleError {
     }
 }
 
-/// The channel was closed because what it was asked for does not exist.
+/// The channel was closed because there is no such thing. The text has to say so: RabbitMQ uses the same code for a queue
+/// whose node is down, whose process is stopped or crashed, or that does not answer in time.
 pub(super) fn is_missing(error: &lapin::Error) -> bool {
-    has_code(error, code::NOT_FOUND)
+    let says = |thing: &str| words(error).starts_with(&format!("NOT_FOUND - no {thing} '"));
+    has_code(error, code::NOT_FOUND) && (says("queue") || says("exchange"))
 }
 
 /// The channel was closed because we have not the right.

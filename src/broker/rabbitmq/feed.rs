@@ -4,6 +4,10 @@
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -58,6 +62,8 @@ pub(super) struct Ends {
     pub(super) live: watch::Receiver<Option<Live>>,
     /// To the sampler. What does not fit is dropped: workers repeat themselves.
     pub(super) signals: mpsc::Sender<Signal>,
+    /// A worker came lately: set by the feeds, taken by the endpoint.
+    pub(super) came: Arc<AtomicBool>,
 }
 
 impl Ends {
@@ -80,6 +86,9 @@ impl Ends {
     /// Passes signals on.
     pub(super) fn send(&self, signals: Vec<Signal>) {
         for signal in signals {
+            if matches!(signal, Signal::Online { .. }) {
+                self.came.store(true, Ordering::Relaxed);
+            }
             if self.signals.try_send(signal).is_err() {
                 return;
             }

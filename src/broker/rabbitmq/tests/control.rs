@@ -243,10 +243,12 @@ async fn a_thousand_lost_channels_break_nothing() {
     while fake.losses() < 1_000 {
         moment += 60_000;
         // Work that comes and goes: a renewed connection is no reason for doubt.
-        fake.queue("q", Says::Ready(3));
-        assert_eq!(endpoint.sample(&reads, at(moment)).await[0], ready(3));
-        fake.queue("q", Says::Ready(0));
-        assert_eq!(endpoint.sample(&reads, at(moment + 500)).await[0], ready(0));
+        for (count, later) in [(3, 0), (0, 500)] {
+            fake.queue("q", Says::Holds(count, 1));
+            let answer = endpoint.sample(&reads, at(moment + later)).await.remove(0);
+            let (ready, consumers) = (u64::from(count), Some(1));
+            assert_eq!(answer, Ok(Reply::Depth { ready, consumers }));
+        }
     }
     assert!(fake.connections() < 5, "{}", fake.connections());
     answered(&mut endpoint).await;

@@ -14,8 +14,15 @@ use tokio::{
 /// What a queue answers.
 #[derive(Clone, Copy)]
 pub(super) enum Says {
+    /// So many messages, and no consumers.
     Ready(u32),
+    /// Messages and consumers.
+    Holds(u32, u32),
+    /// Closes the channel with this code and the text `NOT_FOUND - no queue '…'`.
     Code(u16),
+    /// Closes the channel with this code and text.
+    Objects(u16, &'static str),
+    /// Never answers.
     Nothing,
 }
 
@@ -37,6 +44,8 @@ struct State {
     connected: usize,
     /// Nobody is let in any more.
     closed: bool,
+    /// Channels that hang are closed so, with the next frame that arrives.
+    late: Option<(u16, &'static str)>,
     /// Channel numbers that connections get.
     numbers: Option<u16>,
     /// The body and the ticket of the answer to each publication.
@@ -112,6 +121,11 @@ impl Fake {
         self.state.lock().unwrap().losses
     }
 
+    /// The channels that hang are closed at last, as soon as something else arrives.
+    pub(super) fn gives_up(&self, code: u16, text: &'static str) {
+        self.state.lock().unwrap().late = Some((code, text));
+    }
+
     /// From now on nobody is let in.
     pub(super) fn close(&self) {
         self.state.lock().unwrap().closed = true;
@@ -182,9 +196,17 @@ impl Fake {
         self.state.lock().unwrap().connected += 1;
         tcp.read_exact(&mut [0; 8]).await?;
         tcp.write_all(&super::start(b"")).await?;
-        let mut closed = Vec::new();
+        // Channels that are closed, and channels whose process hangs.
+        let (mut closed, mut silent) = (Vec::new(), Vec::new());
         loop {
             let (kind, channel, payload) = read(&mut tcp).await?;
+            let late = self.state.lock().unwrap().late.take();
+            if let Some((code, text)) = late {
+                for hangs in std::mem::take(&mut silent) {
+                    closed.push(hangs);
+                    tcp.write_all(&on(hangs, &close(code, text))).await?;
+                }
+            }
             if kind == 3 && !closed.contains(&channel) {
                 // Without the frame's end.
                 let body = payload[..payload.len() - 1].to_vec();
@@ -199,6 +221,9 @@ impl Fake {
                 continue;
             }
             let method = (kind == 1).then(|| (payload[1], payload[3]));
+            if silent.contains(&channel) {
+                continue;
+            }
             if closed.contains(&channel) && method != Some((20, 41)) {
                 continue;
             }
@@ -248,21 +273,30 @@ impl Fake {
                         .queues
                         .get(std::str::from_utf8(name).unwrap())
                         .copied();
-                    match says.unwrap_or(Says::Code(404)) {
+                    let counts = |ready: u32, consumers: u32| {
+                        let counts = [ready.to_be_bytes(), consumers.to_be_bytes()].concat();
+                        [&[0, 50, 0, 11, payload[6]][..], name, &counts].concat()
+                    };
+                    let queue = String::from_utf8_lossy(name);
+                    let (code, text) = match says.unwrap_or(Says::Code(404)) {
                         Says::Ready(ready) => {
-                            [&[0, 50, 0, 11, payload[6]][..], name, &ready.to_be_bytes(), &[0; 4]].concat()
-                        }
-                        Says::Code(code) => {
-                            closed.push(channel);
-                            self.state.lock().unwrap().losses += 1;
-                            let queue = String::from_utf8_lossy(name);
-                            close(code, &format!("SAID - no queue '{queue}' in vhost '/'"))
-                        }
-                        Says::Nothing => {
-                            closed.push(channel);
+                            tcp.write_all(&on(channel, &counts(ready, 0))).await?;
                             continue;
                         }
-                    }
+                        Says::Holds(ready, consumers) => {
+                            tcp.write_all(&on(channel, &counts(ready, consumers))).await?;
+                            continue;
+                        }
+                        Says::Nothing => {
+                            silent.push(channel);
+                            continue;
+                        }
+                        Says::Code(code) => (code, format!("NOT_FOUND - no queue '{queue}' in vhost '/'")),
+                        Says::Objects(code, text) => (code, text.to_owned()),
+                    };
+                    closed.push(channel);
+                    self.state.lock().unwrap().losses += 1;
+                    close(code, &text)
                 }
                 _ => continue,
             };
