@@ -361,5 +361,5 @@ pub(super) fn acts(pool: &Pool) -> bool {
 
 /// Errors after which the Secret may hold something newer.
 fn may_be_credentials(why: SampleError) -> bool {
-    !why.passes() && !matches!(why, SampleError::NotYet | SampleError::JustReconnected)
+    !why.passes() && !matches!(why, SampleError::NotYet | SampleError::JustReconnected | SampleError::QueueUnsure)
 }

@@ -33,6 +33,11 @@ pub enum SampleError {
     /// The user may not read this key, queue, channel or vhost.
     #[error("the broker's permissions refuse this read: see the README for the rights that are needed")]
     Permission,
+    /// A limit of the server: no connection more for us.
+    #[error(
+        "the broker allows no further connection: the limit of its virtual host, of the user or of the node is reached"
+    )]
+    TooManyConnections,
     /// The vhost or database does not exist.
     #[error("the virtual host or database number in the broker URL does not exist")]
     NoSuchVhost,
@@ -105,6 +110,12 @@ pub enum SampleError {
     /// Not believed: empty right after a reconnect; asked again.
     #[error("the broker was just reconnected: its first empty answer is not believed yet")]
     JustReconnected,
+    /// Not believed: neither messages nor consumers, where there were some a moment ago; asked again.
+    #[error(
+        "a queue that held messages says that it has none and no consumers: not believed yet, for RabbitMQ says the same of \
+         a quorum queue whose leader does not answer"
+    )]
+    QueueUnsure,
     /// Not asked yet.
     #[error("the broker has not been asked yet")]
     NotYet,
@@ -145,6 +156,7 @@ impl SampleError {
             Self::TlsIdentity => "ClientCertificateRefused",
             Self::Authentication => "AuthenticationFailed",
             Self::Permission => "PermissionDenied",
+            Self::TooManyConnections => "TooManyConnections",
             Self::NoSuchVhost => "NoSuchVirtualHost",
             Self::WrongType => "WrongKeyType",
             Self::NotReady => "BrokerNotReady",
@@ -165,6 +177,7 @@ impl SampleError {
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",
             Self::JustReconnected => "JustReconnected",
+            Self::QueueUnsure => "QueueUnsure",
             Self::NotYet => "NotSampledYet",
         }
     }

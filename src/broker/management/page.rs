@@ -114,8 +114,11 @@ impl Item {
     /// The counts.
     ///
     /// # Errors
-    /// One is not there or not a count: unknown, not 0.
+    /// They are not there (the queue's node is down), or no counts: unknown, not 0.
     pub(super) fn totals(&self) -> Result<Reply, SampleError> {
+        if self.has_no_totals() {
+            return Err(SampleError::NotReady);
+        }
         let count = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
         match (count(self.messages_ready), count(self.messages_unacknowledged)) {
             (Some(ready), Some(unacked)) => Ok(Reply::Totals { ready, unacked }),
@@ -196,8 +199,10 @@ mod tests {
         let reply = |body: &str| queue(body.as_bytes()).and_then(|item| item.totals());
         let good = r#"{"name":"q","messages_ready":3,"messages_unacknowledged":2,"other":{"deep":[1]}}"#;
         assert_eq!(reply(good), Ok(Reply::Totals { ready: 3, unacked: 2 }));
+        for none in ["{}", "[]"] {
+            assert_eq!(reply(none), Err(SampleError::NotReady));
+        }
         for bad in [
-            "{}",
             r#"{"messages_ready":3}"#,
             r#"{"messages_ready":null,"messages_unacknowledged":2}"#,
             r#"{"messages_ready":-1,"messages_unacknowledged":2}"#,
@@ -206,7 +211,6 @@ mod tests {
             r#"{"messages_ready":1,"messages_ready":2,"messages_unacknowledged":2}"#,
             "<html>",
             "",
-            "[]",
             "null",
         ] {
             assert_eq!(reply(bad), Err(SampleError::Management), "{bad}");

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, RandomState},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -10,22 +11,22 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     connection::{Link, Live, connect},
-    control::{Inspector, Letter},
-    depths::Depths,
+    control::{Inspector, Letter, Line},
+    depths::{Depths, lives},
     feed::{Ends, Task},
     heartbeats::heartbeats,
-    memory::{Answer, Memory, Plan},
+    memory::{Answer, Found, Memory, Plan},
 };
 use crate::{
     broker::{Address, Signal},
-    work::{Inspect, Moment, Read, Reply, SampleError},
+    work::{Hearing, Inspect, Moment, Read, Reply, SampleError},
 };
 
 /// Doubtful queues probed in one sample.
 const PROBES: usize = 64;
 
 /// An exchange whose workers nobody asked about for this long is left alone.
-const INSPECT_ENDS: Duration = Duration::from_secs(120);
+const INSPECT_ENDS: Duration = Duration::from_secs(600);
 
 /// The pause after the first failed attempt to connect; it doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(100);
@@ -45,8 +46,8 @@ pub(super) struct Amqp {
     /// Tells the feeds of the connection.
     live: watch::Sender<Option<Live>>,
     ends: Ends,
-    /// By topic exchange.
-    heartbeats: BTreeMap<String, Task>,
+    /// By topic exchange, with how it stands with it.
+    heartbeats: BTreeMap<String, (Task, watch::Receiver<Hearing>)>,
     /// By control exchange, with the time of the last letter.
     inspectors: BTreeMap<String, (Inspector, Moment)>,
     /// When each question was last put to all workers.
@@ -68,6 +69,7 @@ impl Amqp {
             ends: Ends {
                 live: watching,
                 signals,
+                came: Arc::default(),
             },
             heartbeats: BTreeMap::new(),
             inspectors: BTreeMap::new(),
@@ -80,8 +82,24 @@ impl Amqp {
         self.heartbeats.retain(|exchange, _| exchanges.contains(exchange));
         for exchange in exchanges {
             let ends = self.ends.clone();
-            let task = || Task::spawn(heartbeats(exchange.clone(), ends));
-            self.heartbeats.entry(exchange.clone()).or_insert_with(task);
+            let start = || {
+                let (tell, hearing) = watch::channel(Hearing::NotYet);
+                (Task::spawn(heartbeats(exchange.clone(), ends, tell)), hearing)
+            };
+            self.heartbeats.entry(exchange.clone()).or_insert_with(start);
+        }
+    }
+
+    /// How it stands with the workers on this topic exchange. Without a connection nobody is heard.
+    pub(super) fn hearing(&self, exchange: &str) -> Hearing {
+        let told = self
+            .heartbeats
+            .get(exchange)
+            .map(|(_, hearing)| hearing.borrow().clone());
+        let connected = self.link.as_ref().is_some_and(Link::is_alive);
+        match (told.unwrap_or_default(), self.attempts.last) {
+            (Hearing::Works | Hearing::NotYet, Some((error, _))) if !connected => Hearing::Failing(error),
+            (told, _) => told,
         }
     }
 
@@ -99,27 +117,40 @@ impl Amqp {
         self.ask_depths(&live, queues, now).await
     }
 
-    /// The connection, made anew if it broke.
+    /// The connection, made anew if it broke or is worn.
     ///
     /// # Errors
     /// Why there is none; that of the last attempt while it is too early for the next.
     async fn connected(&mut self, now: Moment) -> Result<Live, SampleError> {
-        if let Some(link) = self.link.as_ref().filter(|link| link.is_alive()) {
-            return Ok(link.live());
+        let alive = self.link.as_ref().filter(|link| link.is_alive());
+        let kept = alive.map(Link::live);
+        match alive {
+            Some(link) if !link.is_worn() => return Ok(link.live()),
+            // The last one that we may have goes before the next one comes.
+            Some(link) if link.is_worn_out() => self.disconnect(),
+            Some(_) => {}
+            None => self.disconnect(),
         }
-        self.disconnect();
-        self.attempts.may_try(now)?;
+        if let Err(error) = self.attempts.may_try(now) {
+            return kept.filter(|_| self.link.is_some()).ok_or(error);
+        }
         match connect(&self.address, &self.vhost).await {
             Ok(link) => {
-                if self.attempts.succeeded() {
+                // What was only renewed has lost nothing.
+                if self.attempts.succeeded() && kept.is_none() {
                     self.memory.reconnected(now);
                 }
                 let live = link.live();
-                self.link = Some(link);
+                self.depths.reset();
+                // The feeds are told first: so they know why the old one ends.
                 self.live.send_replace(Some(live.clone()));
+                self.link = Some(link);
                 Ok(live)
             }
-            Err(error) => Err(self.attempts.failed(error, now)),
+            Err(error) => {
+                let error = self.attempts.failed(error, now);
+                kept.filter(|_| self.link.is_some()).ok_or(error)
+            }
         }
     }
 
@@ -132,16 +163,27 @@ impl Amqp {
 
     /// Depths: from the broker, or remembered where the last answer was no count and is young.
     async fn ask_depths(&mut self, live: &Live, queues: &[&str], now: Moment) -> Vec<Answer> {
+        if self.ends.came.swap(false, Ordering::Relaxed) {
+            self.memory.came(now);
+        }
         let (mut asked, mut probed) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(queues.len());
         for (place, queue) in queues.iter().enumerate() {
+            match self.depths.probed(queue) {
+                Some(Ok(Reply::Depth { .. })) => self.memory.answers(queue),
+                Some(answer) => {
+                    answers.push(self.memory.learn(queue, answer, now));
+                    continue;
+                }
+                None => {}
+            }
             answers.push(match self.memory.plan(queue, now) {
                 Plan::Ask => {
                     asked.push((place, *queue));
                     Err(SampleError::NotYet)
                 }
                 Plan::Probe(last) => {
-                    if probed.len() < PROBES {
+                    if probed.len() < PROBES && !self.depths.is_probing(queue) {
                         probed.push((place, *queue));
                     }
                     last
@@ -153,13 +195,14 @@ impl Amqp {
         if names.is_empty() && doubtful.is_empty() {
             return answers;
         }
-        let fresh = self.depths.ask(live, &names, &doubtful).await;
-        if let Some(error) = dead(&fresh, self.link.as_ref()) {
+        let (fresh, probes) = self.depths.ask(live, &names, &doubtful).await;
+        if let Some(error) = dead(&fresh, live, self.link.as_ref()).await {
             self.disconnect();
             return vec![Err(error); queues.len()];
         }
-        for ((place, queue), answer) in asked.into_iter().chain(probed).zip(fresh) {
-            super::put(&mut answers, place, self.memory.learn(queue, answer, now));
+        let fresh = fresh.into_iter().chain(probes.into_iter().map(Found::from));
+        for ((place, queue), found) in asked.into_iter().chain(probed).zip(fresh) {
+            super::put(&mut answers, place, self.memory.learn(queue, found, now));
         }
         answers
     }
@@ -193,8 +236,12 @@ impl Amqp {
                 }
                 _ => continue,
             };
-            let ends = self.ends.clone();
-            let start = || (Inspector::start(exchange.clone(), ends), now);
+            let line = || Line {
+                address: self.address.clone(),
+                vhost: self.vhost.clone(),
+                ends: self.ends.clone(),
+            };
+            let start = || (Inspector::start(exchange.clone(), line()), now);
             let (inspector, last) = self.inspectors.entry(exchange.clone()).or_insert_with(start);
             inspector.write(letter);
             *last = now;
@@ -206,27 +253,26 @@ impl Amqp {
 }
 
 impl Amqp {
-    /// The broker's permissions keep us from these workers.
-    pub(super) fn refuses(&self, letter: &Read) -> bool {
+    /// The right that keeps us from these workers.
+    pub(super) fn refusal(&self, letter: &Read) -> Option<String> {
         let (Read::Inspect { mailbox, .. } | Read::Tell { mailbox, .. }) = letter else {
-            return false;
+            return None;
         };
-        self.inspectors
-            .get(&mailbox.exchange)
-            .is_some_and(|(inspector, _)| inspector.is_refused())
+        self.inspectors.get(&mailbox.exchange)?.0.refusal()
     }
 }
 
-/// Why the connection must be given up: it broke, or nobody answered in time.
-fn dead(answers: &[Answer], link: Option<&Link>) -> Option<SampleError> {
-    let counts = |answer: &Answer| matches!(answer, Ok(Reply::Depth { .. } | Reply::Missing));
-    let silent = !answers.iter().any(counts) && answers.contains(&Err(SampleError::Timeout));
-    if silent {
-        return Some(SampleError::Timeout);
+/// Why the connection must be given up: it broke, or nobody answers on it.
+async fn dead(found: &[Found], live: &Live, link: Option<&Link>) -> Option<SampleError> {
+    if !link.is_some_and(Link::is_alive) {
+        let error = found.iter().find_map(|found| found.answer.as_ref().err());
+        return Some(error.copied().unwrap_or(SampleError::Disconnected));
     }
-    let broke = !link.is_some_and(Link::is_alive);
-    let reason = |answer: &Answer| answer.as_ref().err().copied();
-    broke.then(|| answers.iter().find_map(reason).unwrap_or(SampleError::Disconnected))
+    let counts = |found: &Found| matches!(found.answer, Ok(Reply::Depth { .. } | Reply::Missing));
+    let late = |found: &Found| found.answer == Err(SampleError::Timeout);
+    // A queue that hangs says nothing of the connection.
+    let silent = !found.iter().any(counts) && found.iter().any(late) && !lives(live).await;
+    silent.then_some(SampleError::Timeout)
 }
 
 /// The attempts to connect since the last success.

@@ -3,12 +3,15 @@
 use std::{
     convert::Infallible,
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use lapin::{
-    AsyncTcpStream, Connection, ConnectionProperties, ErrorKind,
+    AsyncTcpStream, Channel, Connection, ConnectionProperties, ErrorKind,
     types::ShortString,
     uri::{AMQPAuthority, AMQPQueryString, AMQPUri, AMQPUserInfo},
 };
@@ -35,8 +38,10 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Seconds between the heartbeats of an idle connection; a peer that misses two is dead.
 const HEARTBEAT: u16 = 30;
 
-/// Channels we may open: the lanes of the depths and one for each exchange that is listened to.
-const CHANNELS_MAX: u16 = 255;
+/// Channel numbers we ask for. The library uses no number again whose channel the broker closed upon an error: a new
+/// channel of that number would fail with the old error. So each expected loss (no such queue, no right) costs one, and
+/// the connection is made anew before they run out ([`Link::is_worn`]).
+const CHANNELS_MAX: u16 = 2047;
 
 /// For the goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -48,6 +53,29 @@ pub(super) struct Live {
     pub(super) connection: Arc<Connection>,
     /// To be told what was digested of that which arrived.
     pub(super) undigested: Undigested,
+    /// Channels opened so far.
+    opened: Arc<AtomicU32>,
+}
+
+impl Live {
+    /// A new channel.
+    ///
+    /// # Errors
+    /// The broker's or the connection's; [`ErrorKind::ChannelsLimitReached`] when the next numbers would be old ones.
+    pub(super) async fn channel(&self) -> Result<Channel, lapin::Error> {
+        if self.opened.fetch_add(1, Ordering::Relaxed) >= self.numbers() {
+            return Err(ErrorKind::ChannelsLimitReached.into());
+        }
+        self.connection.create_channel().await
+    }
+
+    /// Channel numbers that both sides agreed on; 0 sets no limit.
+    fn numbers(&self) -> u32 {
+        match self.connection.configuration().channel_max() {
+            0 => CHANNELS_MAX.into(),
+            agreed => agreed.min(CHANNELS_MAX).into(),
+        }
+    }
 }
 
 /// Owns a connection: dropping it says goodbye and closes, whatever the broker does.
@@ -66,6 +94,16 @@ impl Link {
     /// Neither side has closed it, as far as we know.
     pub(super) fn is_alive(&self) -> bool {
         self.live.connection.status().connected()
+    }
+
+    /// Half of the channel numbers are used up: time for a new connection.
+    pub(super) fn is_worn(&self) -> bool {
+        self.live.opened.load(Ordering::Relaxed) >= self.live.numbers() / 2
+    }
+
+    /// All of them are: no channel can be opened any more.
+    pub(super) fn is_worn_out(&self) -> bool {
+        self.live.opened.load(Ordering::Relaxed) >= self.live.numbers()
     }
 }
 
@@ -112,6 +150,7 @@ async fn log_in(stream: Stream, address: &Address, vhost: &str) -> Result<Link, 
         live: Live {
             connection: Arc::new(connection.map_err(|error| refused(&error))?),
             undigested,
+            opened: Arc::default(),
         },
         owner: Some(owner),
     })
@@ -151,6 +190,7 @@ mod code {
     pub(super) const ACCESS_REFUSED: u16 = 403;
     pub(super) const NOT_FOUND: u16 = 404;
     pub(super) const RESOURCE_LOCKED: u16 = 405;
+    pub(super) const PRECONDITION_FAILED: u16 = 406;
     pub(super) const RESOURCE_ERROR: u16 = 506;
     pub(super) const NOT_ALLOWED: u16 = 530;
     pub(super) const INTERNAL_ERROR: u16 = 541;
@@ -167,6 +207,8 @@ fn refused(error: &lapin::Error) -> SampleError {
         code::ACCESS_REFUSED => SampleError::Authentication,
         code::INVALID_PATH => SampleError::NoSuchVhost,
         code::NOT_ALLOWED if says("not found") => SampleError::NoSuchVhost,
+        // "connection limit (3) is reached" (virtual host, user), "… connection limit … is exceeded" (node).
+        code::NOT_ALLOWED if says("limit") => SampleError::TooManyConnections,
         code::NOT_ALLOWED if says("refused") => SampleError::Permission,
         code::NOT_ALLOWED => SampleError::NotReady,
         _ => broken(error),
@@ -179,9 +221,12 @@ pub(super) fn broken(error: &lapin::Error) -> SampleError {
         ErrorKind::IOError(io) => stream::classify(io),
         ErrorKind::ProtocolError(amqp) => match amqp.get_id() {
             code::ACCESS_REFUSED => SampleError::Permission,
-            code::CONNECTION_FORCED | code::RESOURCE_LOCKED | code::RESOURCE_ERROR | code::INTERNAL_ERROR => {
-                SampleError::NotReady
-            }
+            // A 404 that does not say what is missing: the queue is there, but its process or its node is not.
+            code::CONNECTION_FORCED
+            | code::NOT_FOUND
+            | code::RESOURCE_LOCKED
+            | code::RESOURCE_ERROR
+            | code::INTERNAL_ERROR => SampleError::NotReady,
             _ => SampleError::Protocol,
         },
         ErrorKind::ParsingError(_) | ErrorKind::SerialisationError(_) | ErrorKind::InvalidProtocolVersion(_) => {
@@ -193,7 +238,31 @@ pub(super) fn broken(error: &lapin::Error) -> SampleError {
     }
 }
 
-/// The channel was closed because what it was asked for does not exist.
+/// The channel was closed because there is no such thing. The text has to say so: RabbitMQ uses the same code for a queue
+/// whose node is down, whose process is stopped or crashed, or that does not answer in time.
 pub(super) fn is_missing(error: &lapin::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ProtocolError(amqp) if amqp.get_id() == code::NOT_FOUND)
+    let says = |thing: &str| words(error).starts_with(&format!("NOT_FOUND - no {thing} '"));
+    has_code(error, code::NOT_FOUND) && (says("queue") || says("exchange"))
+}
+
+/// The channel was closed because we have not the right.
+pub(super) fn is_forbidden(error: &lapin::Error) -> bool {
+    has_code(error, code::ACCESS_REFUSED)
+}
+
+/// The channel was closed because what was to be declared exists and is of another kind.
+pub(super) fn exists_otherwise(error: &lapin::Error) -> bool {
+    has_code(error, code::PRECONDITION_FAILED)
+}
+
+fn has_code(error: &lapin::Error, code: u16) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(amqp) if amqp.get_id() == code)
+}
+
+/// The broker's words, to look at, never to show.
+pub(super) fn words(error: &lapin::Error) -> &str {
+    match error.kind() {
+        ErrorKind::ProtocolError(amqp) => amqp.get_message().as_str(),
+        _ => "",
+    }
 }

@@ -1,44 +1,38 @@
 //! Asks and tells the workers by Celery's remote control: a broadcast into `<exchange>.pidbox`, answers from our own queue.
 //!
-//! The two exchanges are the workers' own: as long as they do not exist, there is nobody to ask.
+//! All of it goes over a connection of its own: while the broker is short of memory or disk it blocks every connection that
+//! has published something, and counts go on over the other one. The exchange `<exchange>.pidbox` is the workers' own: as
+//! long as it does not exist, there is nobody to ask. The other one, `reply.<exchange>.pidbox`, is made by whoever asks
+//! first.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Consumer,
+    BasicProperties, Channel, Consumer, ExchangeKind,
     message::Delivery,
-    options::BasicPublishOptions,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ExchangeDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
+    sync::{mpsc, watch},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
-    connection::{Live, broken, short},
-    feed::{Binding, Ends, Failed, Task, digested, open, own_name},
+    connection::{Link, Live, connect, short},
+    feed::{Attempt, Binding, Ends, Failed, Pauses, Task, declare, digested, open},
 };
-use crate::work::{
-    Inspect, Moment, Order, SampleError,
-    celery::{
-        control::{ReplyTo, answer, order, request},
-        events::Wire,
+use crate::{
+    broker::Address,
+    work::{
+        Inspect, Moment, Order, SampleError,
+        celery::{
+            control::{ReplyTo, answer, order, request},
+            events::Wire,
+        },
     },
 };
-
-/// Until it is tried again: there were no workers, or the connection broke.
-const AGAIN: Duration = Duration::from_secs(2);
-
-/// Until it is tried again if we have not the rights.
-const AGAIN_REFUSED: Duration = Duration::from_secs(300);
 
 /// Seconds after which a worker need not answer any more.
 const EXPIRES: u64 = 10;
@@ -48,6 +42,9 @@ const REASON: Duration = Duration::from_secs(1);
 
 /// Letters that may wait: the questions and orders of a few samples.
 const WAITING: usize = 256;
+
+/// Answers that the broker sends before the first of them is read; the others wait there.
+const AT_ONCE: u16 = 7;
 
 /// What workers are asked or told.
 #[derive(Debug)]
@@ -66,19 +63,36 @@ pub(super) enum Letter {
 #[derive(Debug)]
 pub(super) struct Inspector {
     letters: mpsc::Sender<Letter>,
-    refused: Arc<AtomicBool>,
+    refusal: watch::Receiver<Option<String>>,
     _task: Task,
+}
+
+/// The broker, and where signals go.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// The broker.
+    pub(super) address: Address,
+    /// The virtual host.
+    pub(super) vhost: String,
+    /// The endpoint's other connection, and the sampler.
+    pub(super) ends: Ends,
 }
 
 impl Inspector {
     /// Starts one.
-    pub(super) fn start(exchange: String, ends: Ends) -> Self {
+    pub(super) fn start(exchange: String, line: Line) -> Self {
         let (letters, written) = mpsc::channel(WAITING);
-        let refused = Arc::new(AtomicBool::new(false));
+        let (refuses, refusal) = watch::channel(None);
+        let desk = Desk {
+            exchange,
+            line,
+            refuses,
+            told_form: false,
+        };
         Self {
             letters,
-            refused: refused.clone(),
-            _task: Task::spawn(serve(exchange, written, ends, refused)),
+            refusal,
+            _task: Task::spawn(desk.serve(written)),
         }
     }
 
@@ -87,86 +101,226 @@ impl Inspector {
         let _dropped_if_full = self.letters.try_send(letter);
     }
 
-    /// The broker's permissions refuse remote control.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    /// The right that remote control lacks.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.refusal.borrow().clone()
     }
 }
 
-/// For as long as the endpoint lives.
-async fn serve(exchange: String, mut letters: mpsc::Receiver<Letter>, mut ends: Ends, refuses: Arc<AtomicBool>) {
-    let mut said = false;
-    while let Some(live) = ends.connected().await {
-        let refused = match converse(&live, &exchange, &mut letters, &ends, &refuses).await {
-            Ok(()) => false,
-            Err(Failed::Amqp(error)) => broken(&error) == SampleError::Permission,
-            Err(Failed::Name) => true,
-        };
-        refuses.store(refused, Ordering::Relaxed);
-        if refused && !said {
-            said = true;
-            tracing::warn!("the broker's permissions refuse remote control: what workers hold in memory is not known");
-        }
-        sleep(if refused { AGAIN_REFUSED } else { AGAIN }).await;
-        // Whoever asked meanwhile asks again.
-        while letters.try_recv().is_ok() {}
-    }
+/// Who writes and reads the letters behind one control exchange.
+struct Desk {
+    exchange: String,
+    line: Line,
+    /// The right that is missing.
+    refuses: watch::Sender<Option<String>>,
+    /// It was told that workers answer in another form than ours.
+    told_form: bool,
 }
 
-/// Publishes questions and takes answers until the channel ends.
-async fn converse(
-    live: &Live,
-    exchange: &str,
-    letters: &mut mpsc::Receiver<Letter>,
-    ends: &Ends,
-    refuses: &AtomicBool,
-) -> Result<(), Failed> {
-    let channel = live.connection.create_channel().await?;
-    let reply = ReplyTo { oid: own_name() };
-    let binding = Binding {
-        queue: format!("{}.reply.{exchange}.pidbox", reply.oid),
-        exchange: format!("reply.{exchange}.pidbox"),
-        key: reply.oid.clone(),
-    };
-    let mut answers = open(&channel, &binding).await?;
-    loop {
-        tokio::select! {
-            delivery = answers.next() => {
-                let Some(delivery) = delivery else { return Ok(()) };
-                let delivery = delivery?;
-                digested(live, &delivery);
-                refuses.store(false, Ordering::Relaxed);
-                ends.send(answer(&delivery.data, ticket(&delivery).as_deref(), Wire::Plain));
+impl Desk {
+    /// For as long as the endpoint wants it.
+    async fn serve(mut self, mut letters: mpsc::Receiver<Letter>) {
+        let mut pauses = Pauses::default();
+        let mut link: Option<Link> = None;
+        let mut attempt = Attempt::first();
+        // Whoever cannot count cannot ask either.
+        while let Some(other) = self.line.ends.connected().await {
+            let usable = link.take().filter(|link| link.is_alive() && !link.is_worn());
+            if usable.is_none() {
+                attempt = Attempt::first();
             }
-            letter = letters.recv() => {
-                let Some(letter) = letter else { return Ok(()) };
-                let payload = match letter {
-                    Letter::Question { method, nodes, asked } => {
-                        request(method, &nodes, &reply, Wire::Plain, exchange, asked)
+            let live = match usable {
+                Some(kept) => Ok(link.insert(kept).live()),
+                None => match connect(&self.line.address, &self.line.vhost).await {
+                    Ok(new) => Ok(link.insert(new).live()),
+                    // One connection is all we get.
+                    Err(SampleError::TooManyConnections) => Ok(other),
+                    Err(error) => Err(Failed::Broken(error)),
+                },
+            };
+            let ended = match live {
+                Ok(live) => self.converse(&live, &mut letters, &mut attempt, &mut pauses).await,
+                Err(failed) => failed,
+            };
+            if let Failed::Refused { right } = &ended {
+                self.refused(Some(right.clone()));
+            }
+            sleep(pauses.after(&ended)).await;
+            // Whoever asked meanwhile asks again.
+            while letters.try_recv().is_ok() {}
+        }
+    }
+
+    /// Tells what is refused, and logs what has changed.
+    fn refused(&self, right: Option<String>) {
+        let changed = self.refuses.send_if_modified(|last| {
+            let changed = *last != right;
+            last.clone_from(&right);
+            changed
+        });
+        match right {
+            Some(right) if changed => {
+                tracing::warn!(
+                    right,
+                    "the broker's permissions refuse remote control: workers cannot be asked what they hold"
+                );
+            }
+            None if changed => tracing::info!("the broker's permissions allow remote control now"),
+            _ => {}
+        }
+    }
+
+    /// Publishes questions and takes answers until the channel ends, and says why it did.
+    async fn converse(
+        &mut self,
+        live: &Live,
+        letters: &mut mpsc::Receiver<Letter>,
+        attempt: &mut Attempt,
+        pauses: &mut Pauses,
+    ) -> Failed {
+        let (channel, mut answers) = match self.subscribed(live, attempt).await {
+            Ok(both) => both,
+            Err(failed) => return failed,
+        };
+        let reply = ReplyTo {
+            oid: attempt.queue.clone(),
+        };
+        let mut first: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                delivery = answers.next() => {
+                    let delivery = match delivery {
+                        Some(Ok(delivery)) => delivery,
+                        Some(Err(error)) => return self.why(&error),
+                        None => return Failed::Broken(SampleError::Disconnected),
+                    };
+                    pauses.end();
+                    self.refused(None);
+                    self.read(&delivery);
+                    digested(live, &delivery);
+                    if let Err(error) = delivery.ack(BasicAckOptions::default()).await {
+                        return error.into();
                     }
-                    Letter::Order { order: what, nodes } => order(&what, &nodes, Wire::Plain, exchange, ""),
-                };
-                if let Err(error) = publish(&channel, exchange, &payload).await {
-                    return Err(timeout(REASON, reason(&mut answers)).await.ok().flatten().unwrap_or(error));
+                }
+                letter = letters.recv() => {
+                    let Some(letter) = letter else { return Failed::Broken(SampleError::Disconnected) };
+                    // Nothing leaves a connection that the broker blocks. Whoever asks asks again.
+                    if live.connection.status().blocked() {
+                        continue;
+                    }
+                    // A refusal would have come by now.
+                    if first.is_some_and(|first| first.elapsed() > REASON) && channel.status().connected() {
+                        self.refused(None);
+                    }
+                    first = first.or_else(|| Some(Instant::now()));
+                    let payload = match letter {
+                        Letter::Question { method, nodes, asked } => {
+                            request(method, &nodes, &reply, Wire::Plain, &self.exchange, asked)
+                        }
+                        Letter::Order { order: what, nodes } => order(&what, &nodes, Wire::Plain, &self.exchange, ""),
+                    };
+                    if let Err(error) = publish(&channel, &self.exchange, &payload).await {
+                        let reason = timeout(REASON, reason(&mut answers)).await.ok().flatten();
+                        return self.why(&reason.unwrap_or(error));
+                    }
                 }
             }
         }
+    }
+
+    /// Why the channel ended while letters were written on it.
+    fn why(&self, error: &lapin::Error) -> Failed {
+        let failed = Failed::of(error, || format!("`write` on the exchange `{}.pidbox`", self.exchange));
+        if failed == Failed::Missing {
+            // There is nobody to ask.
+            self.refused(None);
+        }
+        failed
+    }
+
+    /// Our queue on the exchange of the answers, which is declared if nobody has asked before and we have the right.
+    async fn subscribed(&self, live: &Live, attempt: &mut Attempt) -> Result<(Channel, Consumer), Failed> {
+        let exchange = &self.exchange;
+        let binding = Binding {
+            queue: format!("{}.reply.{exchange}.pidbox", attempt.queue),
+            exchange: format!("reply.{exchange}.pidbox"),
+            key: attempt.queue.clone(),
+        };
+        let mut subscribed = subscribe(live, &binding).await;
+        if matches!(subscribed, Err(Failed::Missing)) {
+            if attempt.lacks.is_none() {
+                // As kombu does (`kombu.pidbox.Mailbox`): neither durable nor deleted by itself.
+                match declare(live, &binding.exchange, ExchangeKind::Direct, false).await {
+                    Ok(()) => subscribed = subscribe(live, &binding).await,
+                    Err(Failed::Refused { right }) => attempt.lacks = Some(right),
+                    Err(failed) => return Err(failed),
+                }
+            }
+            // Where there are no workers we are not kept from anybody.
+            if let Some(right) = attempt.lacks.clone() {
+                let there = exists(live, &format!("{exchange}.pidbox")).await?;
+                self.refused(Some(right).filter(|_| there));
+            }
+        }
+        subscribed
+    }
+
+    /// Passes an answer on.
+    fn read(&mut self, delivery: &Delivery) {
+        let form = delivery.properties.content_type().as_ref();
+        if form.is_some_and(|form| !form.as_str().contains("json")) {
+            if !std::mem::replace(&mut self.told_form, true) {
+                tracing::warn!(
+                    exchange = self.exchange,
+                    "workers answer remote control in another form than JSON: what they say is not understood"
+                );
+            }
+            return;
+        }
+        let signals = answer(&delivery.data, ticket(delivery).as_deref(), Wire::Plain);
+        self.line.ends.send(signals);
+    }
+}
+
+async fn subscribe(live: &Live, binding: &Binding) -> Result<(Channel, Consumer), Failed> {
+    let channel = live.channel().await?;
+    channel.basic_qos(AT_ONCE, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions {
+        exclusive: true,
+        ..BasicConsumeOptions::default()
+    };
+    let answers = open(&channel, binding, options).await?;
+    Ok((channel, answers))
+}
+
+/// There is such an exchange. Where that is not told to us, there may be one.
+async fn exists(live: &Live, exchange: &str) -> Result<bool, Failed> {
+    let name = short(exchange).ok_or(Failed::Broken(SampleError::Protocol))?;
+    let options = ExchangeDeclareOptions {
+        passive: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let channel = live.channel().await?;
+    let asked = channel.exchange_declare(name, ExchangeKind::Fanout, options, FieldTable::default());
+    match asked.await.map_err(|error| Failed::of(&error, String::new)) {
+        Ok(()) | Err(Failed::Refused { .. }) => Ok(true),
+        Err(Failed::Missing) => Ok(false),
+        Err(failed) => Err(failed),
     }
 }
 
 /// Why the channel is closed. The broker refuses a publication by closing the channel later: the consumer is told why,
 /// and whoever publishes next learns only that it is closed.
-async fn reason(answers: &mut Consumer) -> Option<Failed> {
+async fn reason(answers: &mut Consumer) -> Option<lapin::Error> {
     loop {
-        match answers.next().await? {
-            Ok(_) => {}
-            Err(error) => return Some(error.into()),
+        if let Err(error) = answers.next().await? {
+            return Some(error);
         }
     }
 }
 
 /// Broadcasts a question as Celery does (kombu's `pidbox`).
-async fn publish(channel: &Channel, exchange: &str, question: &[u8]) -> Result<(), Failed> {
+async fn publish(channel: &Channel, exchange: &str, question: &[u8]) -> Result<(), lapin::Error> {
     let mut headers = FieldTable::default();
     headers.insert("clock".into(), AMQPValue::LongLongInt(1));
     headers.insert("expires".into(), AMQPValue::LongLongInt(expires()));
@@ -175,7 +329,8 @@ async fn publish(channel: &Channel, exchange: &str, question: &[u8]) -> Result<(
         .with_content_encoding("utf-8".into())
         .with_delivery_mode(1)
         .with_headers(headers);
-    let exchange = short(&format!("{exchange}.pidbox")).ok_or(Failed::Name)?;
+    // A name that does not fit is in no exchange's.
+    let exchange = short(&format!("{exchange}.pidbox")).unwrap_or_default();
     let options = BasicPublishOptions::default();
     channel
         .basic_publish(exchange, "".into(), options, question, properties)

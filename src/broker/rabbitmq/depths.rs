@@ -2,25 +2,40 @@
 //!
 //! A declare that fails (404 no such queue, 403 not yours) closes its channel and takes the declares behind it along.
 //! Answers come in order, so the first one that fails is the culprit; those behind it are asked again on a new channel
-//! in the same sample. Queues known to fail go last, where they take nobody along.
+//! in the same sample. Queues known to fail are probed apart, each on a channel of its own, where they take nobody along.
+//!
+//! A declare may hang for a minute (the node of the queue is gone). Its channel is not closed meanwhile: a channel that
+//! is closed by both sides at once breaks the client library's connection. So it waits, apart, until the answer comes.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, future::join_all, stream::FuturesOrdered};
 use lapin::{Channel, options::QueueDeclareOptions, types::FieldTable};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     connection::{Live, broken, is_missing, short},
-    memory::Answer,
-    transport::Undigested,
+    memory::{Answer, Found},
 };
 use crate::work::{Reply, SampleError};
 
 /// For all declares of one sample.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Channels at most.
+/// For the probes that begin with a sample; who answers later is heard in a later one.
+const PROBING: Duration = Duration::from_millis(250);
+
+/// For a sign that the connection lives.
+const SIGN: Duration = Duration::from_secs(1);
+
+/// A declare that takes longer may be answered by nobody: RabbitMQ waits a quarter of a second for the leader of a quorum
+/// queue, and then says "none ready, no consumers".
+const SLOW: Duration = Duration::from_millis(200);
+
+/// Channels at most, besides those of the probes.
 const LANES: usize = 8;
 
 /// Declares on one channel before another one is opened: the broker works on channels side by side.
@@ -32,60 +47,114 @@ const LOSSES: usize = 64;
 /// Bytes of a declare's answer besides the queue's name.
 const ANSWER: usize = 32;
 
-/// The channels between samples.
+/// The channels between samples, and the probes under way.
 #[derive(Debug, Default)]
 pub(super) struct Depths {
     channels: Vec<Channel>,
+    probes: BTreeMap<String, oneshot::Receiver<Answer>>,
 }
 
 impl Depths {
     /// Forgets the channels: their connection is gone.
     pub(super) fn reset(&mut self) {
         self.channels.clear();
+        self.probes.clear();
     }
 
-    /// Asks for `queues`, then for the `doubtful` ones; one answer each, in that order, within two seconds.
-    pub(super) async fn ask(&mut self, live: &Live, queues: &[&str], doubtful: &[&str]) -> Vec<Answer> {
+    /// What a probe of an earlier sample has found meanwhile.
+    pub(super) fn probed(&mut self, queue: &str) -> Option<Answer> {
+        let answer = self.probes.get_mut(queue)?.try_recv();
+        if answer == Err(oneshot::error::TryRecvError::Empty) {
+            return None;
+        }
+        self.probes.remove(queue);
+        // Without an answer it ended with its connection.
+        answer.ok()
+    }
+
+    /// A probe of this queue is under way.
+    pub(super) fn is_probing(&self, queue: &str) -> bool {
+        self.probes.contains_key(queue)
+    }
+
+    /// Asks for `queues` within two seconds, and begins to probe the `doubtful` ones: one answer each, in that order.
+    pub(super) async fn ask(&mut self, live: &Live, queues: &[&str], doubtful: &[&str]) -> (Vec<Found>, Vec<Answer>) {
+        for queue in doubtful {
+            let (answer, probe) = oneshot::channel();
+            let (live, name) = (live.clone(), (*queue).to_owned());
+            // It ends with its answer or with the connection.
+            tokio::spawn(async move { answer.send(probe_one(&live, name).await) });
+            self.probes.insert((*queue).to_owned(), probe);
+        }
+        let lanes = lanes(queues.len());
         let deadline = Instant::now() + DEADLINE;
-        let all: Vec<&str> = queues.iter().chain(doubtful).copied().collect();
-        let lanes = lanes(queues.len(), doubtful.len());
-        let asking = lanes.iter().map(|places| {
-            let lane = Lane {
-                live,
-                deadline,
-                // Taken, not borrowed: if the sample is given up, half-asked channels must not be used again.
-                channel: self.channels.pop(),
-                queues: places.iter().filter_map(|place| all.get(*place)).copied().collect(),
-            };
-            lane.ask()
-        });
-        let asking: Vec<_> = asking.collect();
-        let mut answers = vec![Err(SampleError::Protocol); all.len()];
-        for (places, (own, channel)) in lanes.iter().zip(join_all(asking).await) {
+        let asking: Vec<_> = (lanes.iter())
+            .map(|places| {
+                let lane = Lane {
+                    live,
+                    deadline,
+                    // Taken, not borrowed: if the sample is given up, half-asked channels must not be used again.
+                    channel: self.channels.pop(),
+                    queues: places.iter().filter_map(|place| queues.get(*place)).copied().collect(),
+                };
+                lane.ask()
+            })
+            .collect();
+        let probing = join_all(doubtful.iter().filter_map(|queue| {
+            let probe = self.probes.remove(*queue)?;
+            Some(wait(queue, probe))
+        }));
+        let (asked, probed) = tokio::join!(join_all(asking), probing);
+        let mut found = vec![Found::failed(SampleError::Protocol); queues.len()];
+        for (places, (own, channel)) in lanes.iter().zip(asked) {
             self.channels.extend(channel);
             for (place, answer) in places.iter().zip(own) {
-                if let Some(slot) = answers.get_mut(*place) {
+                if let Some(slot) = found.get_mut(*place) {
                     *slot = answer;
                 }
             }
         }
-        answers
+        let mut answers = Vec::with_capacity(probed.len());
+        for (queue, answer, still) in probed {
+            answers.push(answer);
+            if let Some(probe) = still {
+                self.probes.insert(queue, probe);
+            }
+        }
+        (found, answers)
     }
 }
 
-/// Deals the places of `queues` out to as many lanes as they are worth, and those of the `doubtful` ones behind to all.
-fn lanes(queues: usize, doubtful: usize) -> Vec<Vec<usize>> {
-    let wide = queues.div_ceil(LANE).max(doubtful).clamp(1, LANES);
-    let narrow = queues.div_ceil(LANE).clamp(1, LANES);
-    let mut lanes = vec![Vec::new(); wide];
-    let places = (0..queues).map(|place| (place % narrow, place));
-    let behind = (0..doubtful).map(|place| (place % wide, queues + place));
-    for (lane, place) in places.chain(behind) {
-        if let Some(lane) = lanes.get_mut(lane) {
-            lane.push(place);
-        }
-    }
-    lanes
+/// The connection lives: it opens a channel, which needs no queue.
+pub(super) async fn lives(live: &Live) -> bool {
+    matches!(timeout(SIGN, live.channel()).await, Ok(Ok(_)))
+}
+
+/// A probe's answer, if it comes soon; else the probe as well, for later.
+async fn wait(
+    queue: &str,
+    mut probe: oneshot::Receiver<Answer>,
+) -> (String, Answer, Option<oneshot::Receiver<Answer>>) {
+    let (answer, still) = match timeout(PROBING, &mut probe).await {
+        Ok(answer) => (answer.unwrap_or(Err(SampleError::Disconnected)), None),
+        Err(_) => (Err(SampleError::Timeout), Some(probe)),
+    };
+    (queue.to_owned(), answer, still)
+}
+
+/// Asks for one queue, however long it takes.
+async fn probe_one(live: &Live, queue: String) -> Answer {
+    let channel = live.channel().await.map_err(|error| broken(&error))?;
+    let size = queue.len();
+    let answer = declare(channel, queue).await.or_else(|error| failure(&error));
+    live.undigested.digested(ANSWER + size);
+    answer
+}
+
+/// Deals the places of `queues` out to as many lanes as they are worth.
+fn lanes(queues: usize) -> Vec<Vec<usize>> {
+    let wide = queues.div_ceil(LANE).clamp(1, LANES);
+    (0..wide).map(|lane| (lane..queues).step_by(wide).collect()).collect()
 }
 
 /// One channel's share of a sample.
@@ -98,7 +167,7 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     /// One answer for each queue, and the channel if it can be used again.
-    async fn ask(mut self) -> (Vec<Answer>, Option<Channel>) {
+    async fn ask(mut self) -> (Vec<Found>, Option<Channel>) {
         let mut answers = Vec::with_capacity(self.queues.len());
         for _ in 0..LOSSES {
             let rest = self.queues.get(answers.len()..).unwrap_or_default();
@@ -112,7 +181,7 @@ impl Lane<'_> {
                     Err(error) => return (fill(answers, self.queues.len(), error), None),
                 },
             };
-            match round(&channel, rest, &self.live.undigested, self.deadline, &mut answers).await {
+            match round(&channel, rest, self.live, self.deadline, &mut answers).await {
                 None => self.channel = Some(channel),
                 Some(Lost::Channel) => {}
                 // The culprit has its own answer; what is behind it was not looked at.
@@ -126,7 +195,7 @@ impl Lane<'_> {
 
     /// A new channel.
     async fn open(&self) -> Result<Channel, SampleError> {
-        match timeout_at(self.deadline, self.live.connection.create_channel()).await {
+        match timeout_at(self.deadline, self.live.channel()).await {
             Ok(opened) => opened.map_err(|error| broken(&error)),
             Err(_) => Err(SampleError::Timeout),
         }
@@ -134,8 +203,8 @@ impl Lane<'_> {
 }
 
 /// Those who got no answer get the error.
-fn fill(mut answers: Vec<Answer>, to: usize, error: SampleError) -> Vec<Answer> {
-    answers.resize(to.max(answers.len()), Err(error));
+fn fill(mut answers: Vec<Found>, to: usize, error: SampleError) -> Vec<Found> {
+    answers.resize(to.max(answers.len()), Found::failed(error));
     answers
 }
 
@@ -153,24 +222,35 @@ enum Lost {
 async fn round(
     channel: &Channel,
     queues: &[&str],
-    undigested: &Undigested,
+    live: &Live,
     deadline: Instant,
-    answers: &mut Vec<Answer>,
+    answers: &mut Vec<Found>,
 ) -> Option<Lost> {
-    let mut replies: FuturesOrdered<_> = queues.iter().map(|queue| declare(channel, queue)).collect();
+    let ask = |queue: &&str| declare(channel.clone(), (*queue).to_owned());
+    let mut replies: FuturesOrdered<_> = queues.iter().map(ask).collect();
+    let mut last = Instant::now();
     for queue in queues {
         let Ok(Some(reply)) = timeout_at(deadline, replies.next()).await else {
-            answers.push(Err(SampleError::Timeout));
+            answers.push(Found::failed(SampleError::Timeout));
+            let hangs = channel.clone();
+            tokio::spawn(async move {
+                while replies.next().await.is_some() {}
+                drop(hangs);
+            });
             return Some(Lost::Time);
         };
-        undigested.digested(ANSWER + queue.len());
+        live.undigested.digested(ANSWER + queue.len());
+        let slow = last.elapsed() >= SLOW;
+        last = Instant::now();
         match reply {
-            Ok(answer) => answers.push(Ok(answer)),
+            Ok(reply) => answers.push(Found {
+                answer: Ok(reply),
+                slow,
+            }),
             Err(error) if error.is_amqp_soft_error() => {
-                answers.push(if is_missing(&error) {
-                    Ok(Reply::Missing)
-                } else {
-                    Err(broken(&error))
+                answers.push(Found {
+                    answer: failure(&error),
+                    slow,
                 });
                 return Some(Lost::Channel);
             }
@@ -180,10 +260,18 @@ async fn round(
     None
 }
 
+/// What the failure of a declare says of its queue.
+fn failure(error: &lapin::Error) -> Answer {
+    match is_missing(error) {
+        true => Ok(Reply::Missing),
+        false => Err(broken(error)),
+    }
+}
+
 /// One passive declare.
-async fn declare(channel: &Channel, queue: &str) -> Result<Reply, lapin::Error> {
+async fn declare(channel: Channel, queue: String) -> Result<Reply, lapin::Error> {
     // No queue can have a name that does not fit.
-    let Some(name) = short(queue) else {
+    let Some(name) = short(&queue) else {
         return Ok(Reply::Missing);
     };
     let options = QueueDeclareOptions::default().passive();
@@ -199,17 +287,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lanes_grow_with_the_queues_and_the_doubtful_ones_go_last() {
-        assert_eq!(lanes(0, 0), [[0; 0]]);
-        assert_eq!(lanes(3, 0), [[0, 1, 2]]);
-        assert_eq!(lanes(2, 3), [vec![0, 1, 2], vec![3], vec![4]]);
-        assert_eq!(lanes(17, 0).len(), 2);
-        let many = lanes(500, 20);
+    fn lanes_grow_with_the_queues() {
+        assert_eq!(lanes(0), [[0; 0]]);
+        assert_eq!(lanes(3), [[0, 1, 2]]);
+        assert_eq!(lanes(17).len(), 2);
+        let many = lanes(500);
         assert_eq!(many.len(), LANES);
-        assert!(many.iter().all(|lane| (64..=66).contains(&lane.len())));
-        assert!(many.iter().all(|lane| lane.is_sorted()));
+        assert!(many.iter().all(|lane| (62..=63).contains(&lane.len())));
         let mut places = many.concat();
         places.sort_unstable();
-        assert_eq!(places, (0..520).collect::<Vec<_>>());
+        assert_eq!(places, (0..500).collect::<Vec<_>>());
     }
 }

@@ -4,21 +4,27 @@
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use lapin::{
-    Channel, Consumer,
+    Channel, Consumer, ExchangeKind,
     message::Delivery,
-    options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
-use super::connection::{Live, short};
-use crate::broker::Signal;
+use super::connection::{Live, broken, exists_otherwise, is_forbidden, is_missing, short, words};
+use crate::{broker::Signal, work::SampleError};
 
 /// Milliseconds for which an unread message is kept: older news is no news.
 const MESSAGE_TTL: i32 = 5000;
@@ -56,6 +62,8 @@ pub(super) struct Ends {
     pub(super) live: watch::Receiver<Option<Live>>,
     /// To the sampler. What does not fit is dropped: workers repeat themselves.
     pub(super) signals: mpsc::Sender<Signal>,
+    /// A worker came lately: set by the feeds, taken by the endpoint.
+    pub(super) came: Arc<AtomicBool>,
 }
 
 impl Ends {
@@ -65,9 +73,22 @@ impl Ends {
         self.live.wait_for(works).await.ok()?.clone()
     }
 
+    /// Waits for so long, or until the endpoint has another connection.
+    pub(super) async fn pause(&mut self, pause: Duration) {
+        let _long_enough = timeout(pause, self.live.changed()).await;
+    }
+
+    /// The endpoint has another connection than the one it was last seen with.
+    pub(super) fn has_another(&self) -> bool {
+        self.live.has_changed().unwrap_or(true)
+    }
+
     /// Passes signals on.
     pub(super) fn send(&self, signals: Vec<Signal>) {
         for signal in signals {
+            if matches!(signal, Signal::Online { .. }) {
+                self.came.store(true, Ordering::Relaxed);
+            }
             if self.signals.try_send(signal).is_err() {
                 return;
             }
@@ -85,14 +106,17 @@ pub(super) struct Binding {
     pub(super) key: String,
 }
 
+/// The permissions that our own queues need, as the pattern that covers them all.
+const OWN_QUEUES: &str = "queues `twp-operator.*`";
+
 /// Declares our queue, binds it and consumes from it. The broker removes it with the connection.
 ///
 /// # Errors
-/// The broker's: 404 if the exchange does not exist, 403 without the rights.
-pub(super) async fn open(channel: &Channel, binding: &Binding) -> Result<Consumer, Failed> {
+/// Which step failed, and why.
+pub(super) async fn open(channel: &Channel, binding: &Binding, own: BasicConsumeOptions) -> Result<Consumer, Failed> {
     let names = (short(&binding.queue), short(&binding.exchange), short(&binding.key));
     let (Some(queue), Some(exchange), Some(key)) = names else {
-        return Err(Failed::Name);
+        return Err(Failed::Broken(SampleError::Protocol));
     };
     let mut arguments = FieldTable::default();
     for (name, value) in [
@@ -102,20 +126,50 @@ pub(super) async fn open(channel: &Channel, binding: &Binding) -> Result<Consume
     ] {
         arguments.insert(name.into(), AMQPValue::LongInt(value));
     }
+    let own_queue = |right: &str| format!("`{right}` on {OWN_QUEUES}");
     let options = QueueDeclareOptions::exclusive().auto_delete();
-    channel.queue_declare(queue.clone(), options, arguments).await?;
+    let declared = channel.queue_declare(queue.clone(), options, arguments).await;
+    declared.map_err(|error| Failed::of(&error, || own_queue("configure")))?;
     let options = QueueBindOptions::default();
-    channel
-        .queue_bind(queue.clone(), exchange, key, options, FieldTable::default())
-        .await?;
-    let options = BasicConsumeOptions {
-        no_ack: true,
-        exclusive: true,
-        ..BasicConsumeOptions::default()
+    let bound = channel.queue_bind(queue.clone(), exchange, key, options, FieldTable::default());
+    // Two rights are needed at once; the broker names the thing that is refused.
+    let unbound = |error: lapin::Error| {
+        let right = || match words(&error) {
+            said if said.contains("queue '") => own_queue("write"),
+            said if said.contains("topic '") => format!(
+                "`read` on the topic `{}` of the exchange `{}`",
+                binding.key, binding.exchange
+            ),
+            _ => format!("`read` on the exchange `{}`", binding.exchange),
+        };
+        Failed::of(&error, right)
     };
-    Ok(channel
-        .basic_consume(queue, "".into(), options, FieldTable::default())
-        .await?)
+    bound.await.map_err(unbound)?;
+    let consumed = channel.basic_consume(queue, "".into(), own, FieldTable::default());
+    consumed.await.map_err(|error| Failed::of(&error, || own_queue("read")))
+}
+
+/// Declares an exchange as workers do. One that exists in another form is theirs: it will do.
+///
+/// # Errors
+/// We may not, or the connection broke.
+pub(super) async fn declare(live: &Live, exchange: &str, kind: ExchangeKind, durable: bool) -> Result<(), Failed> {
+    let name = short(exchange).ok_or(Failed::Broken(SampleError::Protocol))?;
+    let options = ExchangeDeclareOptions {
+        durable,
+        ..ExchangeDeclareOptions::default()
+    };
+    let channel = live.channel().await?;
+    let declared = channel.exchange_declare(name, kind, options, FieldTable::default());
+    match declared.await {
+        Err(error) if !exists_otherwise(&error) => Err(Failed::of(&error, || {
+            format!("`configure` on the exchange `{exchange}`")
+        })),
+        _ => {
+            tracing::info!("declared the exchange `{exchange}`, as the first to need it");
+            Ok(())
+        }
+    }
 }
 
 /// A delivery's body is read and will be dropped.
@@ -124,16 +178,78 @@ pub(super) fn digested(live: &Live, delivery: &Delivery) {
 }
 
 /// Why a feed cannot be set up or ended.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// The broker's error.
-    Amqp(lapin::Error),
-    /// A name that does not fit into the protocol.
-    Name,
+    /// What it needs does not exist.
+    Missing,
+    /// This right is missing, in the broker's words.
+    Refused { right: String },
+    /// The channel or the connection broke.
+    Broken(SampleError),
+}
+
+impl Failed {
+    /// What the broker's error means; `right` is the one that a refusal is about.
+    pub(super) fn of(error: &lapin::Error, right: impl FnOnce() -> String) -> Self {
+        match error {
+            error if is_missing(error) => Self::Missing,
+            error if is_forbidden(error) => Self::Refused { right: right() },
+            error => Self::Broken(broken(error)),
+        }
+    }
 }
 
 impl From<lapin::Error> for Failed {
     fn from(error: lapin::Error) -> Self {
-        Self::Amqp(error)
+        Self::Broken(broken(&error))
+    }
+}
+
+/// The shortest and the longest pause while what is needed does not exist or answers. Once it does that has to be found
+/// within seconds.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
+
+/// The same while a right is missing: each refusal is a line in the broker's log.
+const PAUSES_REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// What is kept from one attempt on a connection to the next.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// The name of our queue.
+    pub(super) queue: String,
+    /// The right that we lack to declare the exchange that we need, as far as that is known.
+    pub(super) lacks: Option<String>,
+}
+
+impl Attempt {
+    /// The first one on a connection.
+    pub(super) fn first() -> Self {
+        Self {
+            queue: own_name(),
+            lacks: None,
+        }
+    }
+}
+
+/// The pauses between attempts.
+#[derive(Debug, Default)]
+pub(super) struct Pauses(Duration);
+
+impl Pauses {
+    /// The pause after this failure: twice the last one.
+    pub(super) fn after(&mut self, failed: &Failed) -> Duration {
+        let (least, most) = match failed {
+            Failed::Missing | Failed::Broken(_) => PAUSES,
+            Failed::Refused { .. } => PAUSES_REFUSED,
+        };
+        let pause = self.0.clamp(least, most);
+        self.0 = pause.saturating_mul(2);
+        pause
+    }
+
+    /// It worked.
+    pub(super) fn end(&mut self) {
+        self.0 = Duration::ZERO;
     }
 }
 
@@ -147,6 +263,18 @@ pub(super) fn own_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pauses_double_and_are_shorter_where_something_is_awaited() {
+        let refused = Failed::Refused { right: String::new() };
+        let mut pauses = Pauses::default();
+        let seconds = |pauses: &mut Pauses, failed| pauses.after(failed).as_secs();
+        let grown: Vec<_> = (0..7).map(|_| seconds(&mut pauses, &refused)).collect();
+        assert_eq!(grown, [5, 10, 20, 40, 60, 60, 60]);
+        assert_eq!(seconds(&mut pauses, &Failed::Missing), 8);
+        pauses.end();
+        assert_eq!(seconds(&mut pauses, &Failed::Missing), 2);
+    }
 
     #[test]
     fn names_differ() {

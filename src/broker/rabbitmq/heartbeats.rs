@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use lapin::{ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
-use tokio::time::sleep;
+use lapin::{Channel, Consumer, ExchangeKind, options::BasicConsumeOptions};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
-    connection::{Live, broken, is_missing, short},
-    feed::{Binding, Ends, Failed, digested, open, own_name},
+    connection::Live,
+    feed::{Attempt, Binding, Ends, Failed, Pauses, declare, digested, open},
 };
 use crate::work::{
-    SampleError,
+    Hearing, SampleError,
     celery::events::{Wire, read},
 };
 
@@ -24,62 +24,109 @@ const GATHER: Duration = Duration::from_millis(100);
 /// Events taken in at once, at most; more than the sampler's queue has room for would be in vain.
 const AT_ONCE: usize = 4_096;
 
-/// Until it is tried again.
-const AGAIN: Duration = Duration::from_secs(2);
-
-/// Until it is tried again if we have not the rights.
-const AGAIN_REFUSED: Duration = Duration::from_secs(60);
-
-/// Brings the heartbeats of the workers on this topic exchange for as long as the endpoint lives.
-pub(super) async fn heartbeats(exchange: String, mut ends: Ends) {
-    let mut said = false;
+/// Brings the heartbeats of the workers on this topic exchange for as long as the endpoint lives, and tells how it stands.
+pub(super) async fn heartbeats(exchange: String, mut ends: Ends, hearing: watch::Sender<Hearing>) {
+    let mut pauses = Pauses::default();
+    let mut attempt = Attempt::first();
     while let Some(live) = ends.connected().await {
-        let refused = match listen(&live, &exchange, &ends).await {
-            Ok(()) => false,
-            Err(Failed::Amqp(error)) if is_missing(&error) => {
-                // No worker has been there yet. With the rights we need not wait for the first one.
-                let _made_or_not = declare(&live, &exchange).await;
-                false
-            }
-            Err(Failed::Amqp(error)) => broken(&error) == SampleError::Permission,
-            Err(Failed::Name) => true,
-        };
-        if refused && !said {
-            said = true;
-            tracing::warn!("the broker's permissions keep the workers' heartbeats from us: busy workers are not known");
+        let ended = listen(&live, &exchange, &mut attempt, &ends, &hearing).await;
+        if *hearing.borrow() == Hearing::Works {
+            pauses.end();
         }
-        sleep(if refused { AGAIN_REFUSED } else { AGAIN }).await;
+        // A connection that was renewed is no failure.
+        if !ends.has_another() {
+            let pause = pauses.after(&ended);
+            tell(&hearing, state(ended));
+            ends.pause(pause).await;
+        }
+        if ends.has_another() {
+            attempt = Attempt::first();
+        }
     }
 }
 
-/// Listens until the channel ends.
-async fn listen(live: &Live, exchange: &str, ends: &Ends) -> Result<(), Failed> {
-    let channel = live.connection.create_channel().await?;
+/// What the end of a feed means for those who want to hear.
+fn state(ended: Failed) -> Hearing {
+    match ended {
+        // Nobody has been there yet, and we may not be the first.
+        Failed::Missing => Hearing::NotYet,
+        Failed::Refused { right } => Hearing::Refused { right },
+        Failed::Broken(error) => Hearing::Failing(error),
+    }
+}
+
+/// Tells, and logs what has changed.
+fn tell(hearing: &watch::Sender<Hearing>, now: Hearing) {
+    let changed = hearing.send_if_modified(|last| {
+        let changed = *last != now;
+        last.clone_from(&now);
+        changed
+    });
+    match now {
+        Hearing::Refused { right } if changed => {
+            tracing::warn!(right, "the broker's permissions keep the workers' heartbeats from us");
+        }
+        Hearing::Works if changed => tracing::debug!("the workers' heartbeats are heard"),
+        _ => {}
+    }
+}
+
+/// Listens until the channel ends, and says why it did.
+async fn listen(
+    live: &Live,
+    exchange: &str,
+    attempt: &mut Attempt,
+    ends: &Ends,
+    hearing: &watch::Sender<Hearing>,
+) -> Failed {
     let binding = Binding {
-        queue: own_name(),
+        queue: attempt.queue.clone(),
         exchange: exchange.to_owned(),
         key: KEY.to_owned(),
     };
-    let mut events = open(&channel, &binding).await?.ready_chunks(AT_ONCE);
+    let mut subscribed = subscribe(live, &binding).await;
+    if matches!(subscribed, Err(Failed::Missing)) && attempt.lacks.is_none() {
+        // No worker has been there yet. With the right to declare it, as Celery does (`celery.events.event.get_exchange`:
+        // kombu's default, durable), we need not wait for the first one.
+        match declare(live, exchange, ExchangeKind::Topic, true).await {
+            Ok(()) => subscribed = subscribe(live, &binding).await,
+            Err(Failed::Refused { right }) => attempt.lacks = Some(right),
+            Err(failed) => return failed,
+        }
+    }
+    match subscribed {
+        Ok((_channel, events)) => {
+            tell(hearing, Hearing::Works);
+            follow(live, events, ends).await
+        }
+        Err(failed) => failed,
+    }
+}
+
+async fn subscribe(live: &Live, binding: &Binding) -> Result<(Channel, Consumer), Failed> {
+    let channel = live.channel().await?;
+    let options = BasicConsumeOptions {
+        no_ack: true,
+        exclusive: true,
+        ..BasicConsumeOptions::default()
+    };
+    let events = open(&channel, binding, options).await?;
+    Ok((channel, events))
+}
+
+/// Takes the events in.
+async fn follow(live: &Live, events: Consumer, ends: &Ends) -> Failed {
+    let mut events = events.ready_chunks(AT_ONCE);
     while let Some(events) = events.next().await {
         for event in events {
-            let event = event?;
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return error.into(),
+            };
             digested(live, &event);
             ends.send(read(&event.data, Wire::Plain));
         }
         sleep(GATHER).await;
     }
-    Ok(())
-}
-
-/// Declares the exchange as Celery does (`celery.events.event.get_exchange`: kombu's default, durable).
-async fn declare(live: &Live, exchange: &str) -> Result<(), Failed> {
-    let name = short(exchange).ok_or(Failed::Name)?;
-    let channel = live.connection.create_channel().await?;
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    let declared = channel.exchange_declare(name, ExchangeKind::Topic, options, FieldTable::default());
-    Ok(declared.await?)
+    Failed::Broken(SampleError::Disconnected)
 }

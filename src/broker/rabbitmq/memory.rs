@@ -1,17 +1,34 @@
-//! What an endpoint remembers of its queues: which ones gave no count lately, and what the others held before the
-//! connection broke. Pure.
+//! What an endpoint remembers of its queues: which ones gave no count lately, what the others held before the connection
+//! broke, and which zeros are not believed yet. Pure.
+//!
+//! A zero is not a zero
+//! * right after a reconnect: a broker that starts shows queues before their messages;
+//! * where nobody answers for the queue: RabbitMQ says "none ready, no consumers", successfully, of a quorum queue whose
+//!   leader does not answer or is gone. It is doubted where the count before says otherwise (messages were ready), or where
+//!   nothing was known and the answer was slow. For [`DISBELIEF`]; where consumers went together with the messages, which
+//!   workers that empty their queue do not do, for [`LONG_DISBELIEF`]. Consumers that leave an empty queue are believed:
+//!   that is what a pool that goes to nothing looks like, and there is nothing to lose sight of.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::HashMap, time::Duration};
 
 use crate::work::{Moment, Reply, SampleError};
 
-/// A queue that gave no count is asked again after this time. Asking costs a channel and a line in the broker's log.
+/// A queue that gave no count is asked again after this time, and after twice the time each time it gives none again, up
+/// to [`ASK_AGAIN_MAX`]. Asking costs a channel and a line in the broker's log.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// For so long after a reconnect a queue that had work is not believed to be empty: a broker that starts, or a cluster
-/// that fails over, shows queues before their messages.
+/// A queue that appears is seen within this time.
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// For so long after a worker came it is asked every [`ASK_AGAIN`]: workers declare the queues they fetch from.
+const HURRY: Duration = Duration::from_secs(10);
+
+/// For so long a fall to nothing is not believed.
 const DISBELIEF: Duration = Duration::from_secs(10);
+
+/// The same if all consumers went at the same moment.
+const LONG_DISBELIEF: Duration = Duration::from_secs(60);
 
 /// Queues that nobody asked for this long are forgotten.
 const FORGET: Duration = Duration::from_secs(600);
@@ -19,11 +36,38 @@ const FORGET: Duration = Duration::from_secs(600);
 /// A queue's answer.
 pub(super) type Answer = Result<Reply, SampleError>;
 
+/// A queue's answer as it was found.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Found {
+    /// What the broker said.
+    pub(super) answer: Answer,
+    /// It took so long that perhaps nobody answered for the queue.
+    pub(super) slow: bool,
+}
+
+impl Found {
+    /// There is no answer.
+    pub(super) fn failed(error: SampleError) -> Self {
+        Self {
+            answer: Err(error),
+            slow: false,
+        }
+    }
+}
+
+impl From<Answer> for Found {
+    fn from(answer: Answer) -> Self {
+        Self { answer, slow: false }
+    }
+}
+
 /// What is remembered, by queue name.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     queues: HashMap<String, Known>,
     reconnected: Option<Moment>,
+    /// When a worker last came.
+    came: Option<Moment>,
     tidied: Moment,
 }
 
@@ -32,10 +76,29 @@ pub(super) struct Memory {
 struct Known {
     /// When it was last answered for.
     seen: Moment,
-    /// Its answer, if that was no count, with the time it came.
-    doubtful: Option<(Moment, Answer)>,
-    /// When it was counted last, if it held messages then.
-    had_work: Option<Moment>,
+    /// Its answer, if that was no count.
+    doubtful: Option<Doubtful>,
+    /// The last count that was believed.
+    last: Option<Count>,
+    /// Until when it is not believed that it has nothing and nobody.
+    unsure: Option<Moment>,
+}
+
+/// A queue without a count.
+#[derive(Clone, Debug)]
+struct Doubtful {
+    at: Moment,
+    answer: Answer,
+    /// How often in a row.
+    times: u32,
+}
+
+/// A count.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    at: Moment,
+    has_work: bool,
+    is_fetched: bool,
 }
 
 /// What to do about a queue in this sample.
@@ -55,45 +118,75 @@ impl Memory {
         self.reconnected = Some(now);
     }
 
+    /// A worker came: queues may be there that were not.
+    pub(super) fn came(&mut self, now: Moment) {
+        self.came = Some(now);
+    }
+
     /// What to do about this queue.
     pub(super) fn plan(&self, queue: &str, now: Moment) -> Plan {
-        match self.queues.get(queue).and_then(|known| known.doubtful.as_ref()) {
-            None => Plan::Ask,
-            Some((at, answer)) if now.saturating_sub(*at) >= ASK_AGAIN => Plan::Probe(answer.clone()),
-            Some((_, answer)) => Plan::Repeat(answer.clone()),
+        let Some(doubtful) = self.queues.get(queue).and_then(|known| known.doubtful.as_ref()) else {
+            return Plan::Ask;
+        };
+        let hurry = self.came.is_some_and(|came| now.saturating_sub(came) < HURRY);
+        let pause = match hurry {
+            true => ASK_AGAIN,
+            false => ASK_AGAIN.saturating_mul(1 << doubtful.times.min(8)).min(ASK_AGAIN_MAX),
+        };
+        let answer = doubtful.answer.clone();
+        match now.saturating_sub(doubtful.at) >= pause {
+            true => Plan::Probe(answer),
+            false => Plan::Repeat(answer),
+        }
+    }
+
+    /// The queue gives counts again: it is asked like all others.
+    pub(super) fn answers(&mut self, queue: &str) {
+        if let Some(known) = self.queues.get_mut(queue) {
+            known.doubtful = None;
         }
     }
 
     /// Takes a broker's answer in.
     ///
     /// # Errors
-    /// The answer's own, and [`SampleError::JustReconnected`] if it is not believed.
-    pub(super) fn learn(&mut self, queue: &str, answer: Answer, now: Moment) -> Answer {
+    /// The answer's own; [`SampleError::JustReconnected`] or [`SampleError::QueueUnsure`] if it is not believed.
+    pub(super) fn learn(&mut self, queue: &str, found: impl Into<Found>, now: Moment) -> Answer {
         self.tidy(now);
+        let Found { answer, slow } = found.into();
         let known = self.queues.entry(queue.to_owned()).or_default();
         known.seen = now;
+        let times = known.doubtful.take().map_or(0, |doubtful| doubtful.times + 1);
         known.doubtful = match answer {
             Ok(Reply::Missing)
             | Err(SampleError::Permission | SampleError::Timeout | SampleError::Protocol | SampleError::NotReady) => {
-                Some((now, answer.clone()))
+                let answer = answer.clone();
+                Some(Doubtful { at: now, answer, times })
             }
             _ => None,
         };
-        let has_work = match answer {
-            Ok(Reply::Depth { ready, .. }) => ready > 0,
-            Ok(Reply::Totals { ready, unacked }) => ready > 0 || unacked > 0,
-            Ok(Reply::Missing) => false,
+        let (has_work, is_fetched) = match answer {
+            Ok(Reply::Depth { ready, consumers }) => (ready > 0, consumers.is_none_or(|consumers| consumers > 0)),
+            Ok(Reply::Totals { ready, unacked }) => (ready > 0 || unacked > 0, true),
+            Ok(Reply::Missing) => (false, true),
             _ => return answer,
         };
-        if !has_work
-            && known
-                .had_work
-                .is_some_and(|counted| disbelieved(counted, self.reconnected, now))
-        {
+        let nothing = !has_work && !is_fetched;
+        let doubt = doubt(known.last, slow || known.unsure.is_some()).filter(|_| nothing);
+        known.unsure = doubt.map(|doubt| known.unsure.unwrap_or(now.saturating_add(doubt)));
+        if !has_work && known.last.is_some_and(|last| last.precedes(self.reconnected, now)) {
             known.doubtful = None;
             return Err(SampleError::JustReconnected);
         }
-        known.had_work = has_work.then_some(now);
+        if known.unsure.is_some_and(|until| now < until) {
+            return Err(SampleError::QueueUnsure);
+        }
+        known.unsure = None;
+        known.last = Some(Count {
+            at: now,
+            has_work,
+            is_fetched,
+        });
         answer
     }
 
@@ -106,9 +199,22 @@ impl Memory {
     }
 }
 
-/// Work that was counted before the connection broke is not believed to be gone so soon after.
-fn disbelieved(counted: Moment, reconnected: Option<Moment>, now: Moment) -> bool {
-    reconnected.is_some_and(|reconnected| counted < reconnected && now.saturating_sub(reconnected) < DISBELIEF)
+impl Count {
+    /// Work that was counted before the connection broke is not believed to be gone so soon after.
+    fn precedes(self, reconnected: Option<Moment>, now: Moment) -> bool {
+        let lately = |reconnected: Moment| now.saturating_sub(reconnected) < DISBELIEF;
+        self.has_work && reconnected.is_some_and(|reconnected| self.at < reconnected && lately(reconnected))
+    }
+}
+
+/// For how long it is not believed that a queue has neither messages nor consumers; `None`: it is.
+fn doubt(last: Option<Count>, slow: bool) -> Option<Duration> {
+    match last {
+        Some(last) if last.has_work && last.is_fetched => Some(LONG_DISBELIEF),
+        Some(last) if last.has_work => Some(DISBELIEF),
+        Some(_) => None,
+        None => slow.then_some(DISBELIEF),
+    }
 }
 
 #[cfg(test)]
@@ -127,21 +233,101 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_without_a_count_is_probed_every_two_seconds_and_its_answer_repeated_in_between() {
-        let mut memory = Memory::default();
-        assert_eq!(memory.plan("q", at(0)), Plan::Ask);
+    fn a_queue_without_a_count_is_probed_in_growing_pauses_and_its_answer_repeated_in_between() {
         for answer in [
             Ok(Reply::Missing),
             Err(SampleError::Permission),
             Err(SampleError::Timeout),
         ] {
+            let mut memory = Memory::default();
             assert_eq!(memory.learn("q", answer.clone(), at(0)), answer);
             assert_eq!(memory.plan("q", at(1999)), Plan::Repeat(answer.clone()));
             assert_eq!(memory.plan("q", at(2000)), Plan::Probe(answer));
             assert_eq!(memory.plan("other", at(0)), Plan::Ask);
+            assert_eq!(memory.learn("q", depth(0), at(2000)), depth(0));
+            assert_eq!(memory.plan("q", at(2001)), Plan::Ask);
         }
-        assert_eq!(memory.learn("q", depth(0), at(2000)), depth(0));
-        assert_eq!(memory.plan("q", at(2001)), Plan::Ask);
+    }
+
+    #[test]
+    fn it_is_asked_within_half_a_minute_however_often_it_failed_and_soon_when_a_worker_came() {
+        let mut memory = Memory::default();
+        let mut now = 0;
+        for pause in [2, 4, 8, 16, 30, 30] {
+            let _ = memory.learn("q", Ok(Reply::Missing), at(now));
+            now += pause * 1000;
+            assert_eq!(
+                memory.plan("q", at(now - 1)),
+                Plan::Repeat(Ok(Reply::Missing)),
+                "{pause}"
+            );
+            assert_eq!(memory.plan("q", at(now)), Plan::Probe(Ok(Reply::Missing)), "{pause}");
+        }
+        let _ = memory.learn("q", Ok(Reply::Missing), at(now));
+        memory.came(at(now + 3_000));
+        assert_eq!(memory.plan("q", at(now + 3_000)), Plan::Probe(Ok(Reply::Missing)));
+        assert_eq!(memory.plan("q", at(now + 13_000)), Plan::Repeat(Ok(Reply::Missing)));
+    }
+
+    fn counts(ready: u64, consumers: u64) -> Answer {
+        let consumers = Some(consumers);
+        Ok(Reply::Depth { ready, consumers })
+    }
+
+    const UNSURE: Answer = Err(SampleError::QueueUnsure);
+
+    #[test]
+    fn messages_and_consumers_that_are_gone_at_one_moment_are_not_believed_for_a_minute() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.learn("q", counts(500, 8), at(0)), counts(500, 8));
+        assert_eq!(memory.learn("q", counts(0, 0), at(500)), UNSURE);
+        assert_eq!(memory.plan("q", at(501)), Plan::Ask);
+        assert_eq!(memory.learn("q", counts(0, 0), at(60_499)), UNSURE);
+        // The leader is back.
+        assert_eq!(memory.learn("q", counts(500, 0), at(60_500)), counts(500, 0));
+        // No consumers were left then: purged, or gone again.
+        assert_eq!(memory.learn("q", counts(0, 0), at(61_000)), UNSURE);
+        assert_eq!(memory.learn("q", counts(0, 0), at(70_999)), UNSURE);
+        assert_eq!(memory.learn("q", counts(0, 0), at(71_000)), counts(0, 0));
+        assert_eq!(memory.learn("q", counts(0, 0), at(71_500)), counts(0, 0));
+    }
+
+    #[test]
+    fn a_doubt_that_an_answer_interrupts_begins_anew() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.learn("q", counts(5, 1), at(0)), counts(5, 1));
+        assert_eq!(memory.learn("q", counts(0, 0), at(500)), UNSURE);
+        assert_eq!(memory.learn("q", counts(5, 1), at(50_000)), counts(5, 1));
+        assert_eq!(memory.learn("q", counts(0, 0), at(60_600)), UNSURE);
+        assert_eq!(
+            memory.learn("q", counts(0, 1), at(61_000)),
+            counts(0, 1),
+            "consumers show who answers"
+        );
+    }
+
+    #[test]
+    fn a_pool_that_works_its_queue_off_and_goes_to_nothing_is_believed_all_along() {
+        let mut memory = Memory::default();
+        for (moment, (ready, consumers)) in [(3, 2), (1, 2), (0, 2), (0, 1), (0, 0), (0, 0), (2, 0), (1, 1), (0, 1)]
+            .into_iter()
+            .enumerate()
+        {
+            let answer = counts(ready, consumers);
+            assert_eq!(memory.learn("q", answer.clone(), at(moment as u64 * 500)), answer);
+        }
+    }
+
+    #[test]
+    fn a_first_nothing_that_took_long_is_not_believed_at_once() {
+        let slow = |answer| Found { answer, slow: true };
+        let mut memory = Memory::default();
+        assert_eq!(memory.learn("q", slow(counts(0, 0)), at(0)), UNSURE);
+        assert_eq!(memory.learn("q", counts(0, 0), at(9_999)), UNSURE);
+        assert_eq!(memory.learn("q", slow(counts(0, 0)), at(10_000)), counts(0, 0));
+        // A broker that is slow, or far away, is no reason once the queue is known.
+        assert_eq!(memory.learn("q", slow(counts(0, 0)), at(10_500)), counts(0, 0));
+        assert_eq!(memory.learn("new", counts(0, 0), at(0)), counts(0, 0));
     }
 
     #[test]

@@ -99,8 +99,8 @@ impl Endpoint for RabbitMqEndpoint {
         let depths = self.amqp.ask(&depths, &letters, moment);
         let (totals, depths) = tokio::join!(totals, depths);
         for (place, letter) in &sorted.letters {
-            if self.amqp.refuses(letter) {
-                put(&mut sorted.answers, *place, Ok(Reply::Refused { right: String::new() }));
+            if let Some(right) = self.amqp.refusal(letter) {
+                put(&mut sorted.answers, *place, Ok(Reply::Refused { right }));
             }
         }
         let places = sorted.totals.iter().chain(&sorted.depths).map(|(place, _)| *place);
@@ -118,8 +118,11 @@ impl Endpoint for RabbitMqEndpoint {
         self.amqp.listen(to.into_iter().filter_map(exchange).collect());
     }
 
-    fn hearing(&self, _: &Listen) -> Hearing {
-        Hearing::Works
+    fn hearing(&self, to: &Listen) -> Hearing {
+        match to {
+            Listen::TopicExchange(exchange) => self.amqp.hearing(exchange),
+            Listen::Pattern(_) => Hearing::Failing(SampleError::Protocol),
+        }
     }
 
     async fn next_signal(&mut self) -> Signal {

@@ -74,7 +74,11 @@ pub(super) fn tally(
         let held = match totals {
             _ if tally.missing => Some(0),
             Some(Ok(Reply::Totals { unacked, .. })) => Some(unacked),
-            Some(Ok(Reply::Missing)) => Some(0),
+            // The queue is there, and the API does not know it: a node in a minority answers so.
+            Some(Ok(Reply::Missing)) => {
+                degraded = degraded.or(Some(SampleError::Management));
+                None
+            }
             Some(Ok(_)) => return Err(SampleError::Protocol),
             Some(Err(error)) => {
                 degraded = degraded.or(Some(error));
@@ -153,6 +157,9 @@ fn depth_of(
 ) -> Result<QueueTally, SampleError> {
     let (ready, missing) = match (depth, totals) {
         (Ok(Reply::Depth { ready, .. }), _) => (ready, false),
+        // What has numbers somewhere is not missing.
+        (Ok(Reply::Missing), Some(Ok(Reply::Totals { ready, .. }))) => (*ready, false),
+        (Ok(Reply::Missing), Some(Err(SampleError::NotReady))) => return Err(SampleError::NotReady),
         (Ok(Reply::Missing), _) | (Err(SampleError::Permission), Some(Ok(Reply::Missing))) => (0, true),
         (Err(SampleError::Permission), Some(Ok(Reply::Totals { ready, .. }))) => (*ready, false),
         (Err(error), _) => return Err(error),

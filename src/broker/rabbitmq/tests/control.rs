@@ -78,10 +78,11 @@ async fn questions_and_orders_name_their_nodes_and_answers_tell_when_they_were_a
 async fn a_refused_publication_is_told_and_not_tried_again_at_once() {
     let fake = Fake::start().await;
     fake.queue("q", Says::Ready(1));
-    fake.refuse(true);
+    fake.forbid(60, 40);
     let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
     let reads = [depth("q"), ask(&["celery@a"]), stop(&["celery@a"])];
-    let refused = vec![ready(1), Ok(refused()), Ok(refused())];
+    let refusal = refused("`write` on the exchange `celery.pidbox`");
+    let refused = vec![ready(1), refusal.clone(), refusal];
     let ends = Instant::now() + Duration::from_secs(3);
     let mut moment = 0;
     loop {
@@ -109,6 +110,151 @@ async fn a_refused_publication_is_told_and_not_tried_again_at_once() {
     );
 }
 
-fn refused() -> Reply {
-    Reply::Refused { right: String::new() }
+fn refused(right: &str) -> Answer {
+    Ok(Reply::Refused {
+        right: right.to_owned(),
+    })
+}
+
+/// Samples as long as `done` is not satisfied with the last answer.
+async fn until(endpoint: &mut RabbitMqEndpoint, reads: &[Read], done: impl Fn(&Answer) -> bool) {
+    let ends = Instant::now() + Duration::from_secs(20);
+    for moment in 1.. {
+        let answers = endpoint.sample(reads, at(moment * 500)).await;
+        let last = answers.last().unwrap();
+        if done(last) {
+            return;
+        }
+        assert!(Instant::now() < ends, "{answers:?}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Asks until an answer comes.
+async fn answered(endpoint: &mut RabbitMqEndpoint) {
+    let ends = Instant::now() + Duration::from_secs(20);
+    for moment in 1.. {
+        endpoint.sample(&[ask(&["celery@a"])], at(moment * 2_000)).await.clear();
+        if let Ok(signal) = timeout(Duration::from_millis(50), endpoint.next_signal()).await {
+            assert!(matches!(signal, Signal::Inspected { .. }), "{signal:?}");
+            return;
+        }
+        assert!(Instant::now() < ends, "no answer");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_exchange_that_nobody_has_needed_yet_is_declared_as_kombu_does() {
+    let fake = Fake::start().await;
+    fake.lacks("reply.celery.pidbox");
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    answered(&mut endpoint).await;
+    let plain = ("reply.celery.pidbox".to_owned(), "direct".to_owned(), 0);
+    assert_eq!(fake.declared(), [plain], "neither durable nor deleted by itself");
+    assert_eq!(fake.losses(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_declare_it_that_is_told_until_somebody_else_does() {
+    let fake = Fake::start().await;
+    fake.lacks("reply.celery.pidbox");
+    fake.forbid(40, 10);
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let reads = [ask(&["celery@a"])];
+    let right = refused("`configure` on the exchange `reply.celery.pidbox`");
+    until(&mut endpoint, &reads, |answer| *answer == right).await;
+    fake.gets("reply.celery.pidbox");
+    answered(&mut endpoint).await;
+    until(&mut endpoint, &reads, |answer| *answer == Ok(Reply::Asked)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_are_no_workers_nothing_is_refused() {
+    let fake = Fake::start().await;
+    fake.lacks("celery.pidbox");
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let ends = Instant::now() + Duration::from_secs(5);
+    for moment in 1.. {
+        let answers = endpoint.sample(&[ask(&[])], at(moment * 2_000)).await;
+        assert_eq!(answers, [Ok(Reply::Asked)]);
+        if fake.losses() > 0 {
+            break;
+        }
+        assert!(Instant::now() < ends);
+        sleep(Duration::from_millis(10)).await;
+    }
+    fake.gets("celery.pidbox");
+    answered(&mut endpoint).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_step_that_is_refused_names_its_right() {
+    for ((class, method), right) in [
+        ((50, 10), "`configure` on queues `twp-operator.*`"),
+        ((50, 20), "`read` on the exchange `reply.celery.pidbox`"),
+        ((60, 20), "`read` on queues `twp-operator.*`"),
+        ((60, 40), "`write` on the exchange `celery.pidbox`"),
+    ] {
+        let fake = Fake::start().await;
+        fake.forbid(class, method);
+        let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+        let right = refused(right);
+        until(&mut endpoint, &[ask(&["celery@a"])], |answer| *answer == right).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_control_outlives_the_channel_numbers_of_its_connection() {
+    let fake = Fake::start().await;
+    // The first attempt takes three: to bind, to declare, to see who is there.
+    fake.numbers(6);
+    fake.lacks("reply.celery.pidbox");
+    fake.forbid(40, 10);
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let ends = Instant::now() + Duration::from_secs(30);
+    for moment in 1.. {
+        endpoint.sample(&[ask(&["celery@a"])], at(moment * 2_000)).await.clear();
+        if fake.losses() >= 4 {
+            break;
+        }
+        assert!(Instant::now() < ends, "{}", fake.losses());
+        sleep(Duration::from_millis(10)).await;
+    }
+    fake.permit_all();
+    fake.gets("reply.celery.pidbox");
+    answered(&mut endpoint).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_lost_channels_break_nothing() {
+    let fake = Fake::start().await;
+    fake.queue("q", Says::Ready(3));
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let celeryev = Listen::TopicExchange("celeryev".into());
+    endpoint.listen(vec![celeryev.clone()]);
+    let gone: Vec<Read> = (0..60).map(|number| depth(&format!("gone{number}"))).collect();
+    let reads: Vec<Read> = [depth("q")].into_iter().chain(gone).collect();
+    let mut moment = 0;
+    while fake.losses() < 1_000 {
+        moment += 60_000;
+        // Work that comes and goes: a renewed connection is no reason for doubt.
+        for (count, later) in [(3, 0), (0, 500)] {
+            fake.queue("q", Says::Holds(count, 1));
+            let answer = endpoint.sample(&reads, at(moment + later)).await.remove(0);
+            let (ready, consumers) = (u64::from(count), Some(1));
+            assert_eq!(answer, Ok(Reply::Depth { ready, consumers }));
+        }
+    }
+    assert!(fake.connections() < 5, "{}", fake.connections());
+    answered(&mut endpoint).await;
+    let ends = Instant::now() + Duration::from_secs(10);
+    while endpoint.hearing(&celeryev) != Hearing::Works {
+        assert!(Instant::now() < ends, "{:?}", endpoint.hearing(&celeryev));
+        sleep(Duration::from_millis(10)).await;
+    }
 }

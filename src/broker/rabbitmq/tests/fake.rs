@@ -1,7 +1,7 @@
-//! A broker that knows the handshake, passive declares, and one consumer and publisher.
+//! A broker that knows the handshake, passive declares, exchanges, and one consumer and publisher.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -14,17 +14,40 @@ use tokio::{
 /// What a queue answers.
 #[derive(Clone, Copy)]
 pub(super) enum Says {
+    /// So many messages, and no consumers.
     Ready(u32),
+    /// Messages and consumers.
+    Holds(u32, u32),
+    /// Closes the channel with this code and the text `NOT_FOUND - no queue '…'`.
     Code(u16),
+    /// Closes the channel with this code and text.
+    Objects(u16, &'static str),
+    /// Never answers.
     Nothing,
 }
+
+/// An exchange that somebody declared: its name, its type, and the bits `passive`, `durable`, `auto-delete`, `internal`.
+pub(super) type Declared = (String, String, u8);
 
 #[derive(Default)]
 struct State {
     /// What was published, bodies only.
     published: Vec<Vec<u8>>,
-    /// Whoever publishes is refused, as RabbitMQ does: later, by closing the channel.
-    refuses: bool,
+    /// Whoever sends one of these methods is refused (403). Who publishes learns it as RabbitMQ says it: later, by the
+    /// end of the channel.
+    forbidden: BTreeSet<(u8, u8)>,
+    /// Exchanges that do not exist; all others do.
+    missing: BTreeSet<String>,
+    declared: Vec<Declared>,
+    /// Channels that were closed upon an error.
+    losses: usize,
+    connected: usize,
+    /// Nobody is let in any more.
+    closed: bool,
+    /// Channels that hang are closed so, with the next frame that arrives.
+    late: Option<(u16, &'static str)>,
+    /// Channel numbers that connections get.
+    numbers: Option<u16>,
     /// The body and the ticket of the answer to each publication.
     answer: Option<(Vec<u8>, String)>,
     queues: BTreeMap<String, Says>,
@@ -47,6 +70,9 @@ impl Fake {
         let accepting = fake.clone();
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
+                if accepting.state.lock().unwrap().closed {
+                    return;
+                }
                 let serving = accepting.clone();
                 let serve = async move { serving.serve(tcp).await.unwrap_or_default() };
                 accepting.state.lock().unwrap().connections.spawn(serve);
@@ -65,9 +91,54 @@ impl Fake {
         std::mem::take(&mut self.state.lock().unwrap().published)
     }
 
-    /// From now on whoever publishes is refused, or is not.
-    pub(super) fn refuse(&self, refuses: bool) {
-        self.state.lock().unwrap().refuses = refuses;
+    /// From now on the method of this class is refused.
+    pub(super) fn forbid(&self, class: u8, method: u8) {
+        self.state.lock().unwrap().forbidden.insert((class, method));
+    }
+
+    /// From now on nothing is refused.
+    pub(super) fn permit_all(&self) {
+        self.state.lock().unwrap().forbidden.clear();
+    }
+
+    /// From now on there is no such exchange, until somebody declares it.
+    pub(super) fn lacks(&self, exchange: &str) {
+        self.state.lock().unwrap().missing.insert(exchange.to_owned());
+    }
+
+    /// Somebody else declares the exchange.
+    pub(super) fn gets(&self, exchange: &str) {
+        self.state.lock().unwrap().missing.remove(exchange);
+    }
+
+    /// What was declared since the last call.
+    pub(super) fn declared(&self) -> Vec<Declared> {
+        std::mem::take(&mut self.state.lock().unwrap().declared)
+    }
+
+    /// Channels that ended upon an error so far.
+    pub(super) fn losses(&self) -> usize {
+        self.state.lock().unwrap().losses
+    }
+
+    /// The channels that hang are closed at last, as soon as something else arrives.
+    pub(super) fn gives_up(&self, code: u16, text: &'static str) {
+        self.state.lock().unwrap().late = Some((code, text));
+    }
+
+    /// From now on nobody is let in.
+    pub(super) fn close(&self) {
+        self.state.lock().unwrap().closed = true;
+    }
+
+    /// From now on a connection gets so many channel numbers.
+    pub(super) fn numbers(&self, numbers: u16) {
+        self.state.lock().unwrap().numbers = Some(numbers);
+    }
+
+    /// Connections made so far.
+    pub(super) fn connections(&self) -> usize {
+        self.state.lock().unwrap().connected
     }
 
     /// From now on each publication brings this answer.
@@ -86,13 +157,57 @@ impl Fake {
         self.state.lock().unwrap().connections.abort_all();
     }
 
+    /// Why this method is answered by the end of the channel.
+    fn objects(&self, (class, method): (u8, u8), payload: &[u8]) -> Option<(u16, String)> {
+        let state = self.state.lock().unwrap();
+        // The names that follow: `exchange` of a publication or declaration, `queue` and `exchange` of a binding.
+        let mut names = Vec::new();
+        let mut rest = payload.get(6..).unwrap_or_default();
+        while let Some((name, behind)) = rest
+            .split_first()
+            .and_then(|(size, rest)| rest.split_at_checked(usize::from(*size)))
+        {
+            names.push(String::from_utf8_lossy(name).into_owned());
+            rest = behind;
+        }
+        let name = |place: usize| names.get(place).cloned().unwrap_or_default();
+        if state.forbidden.contains(&(class, method)) {
+            let what = match (class, method) {
+                (40, 10) | (60, 40) => format!("exchange '{}'", name(0)),
+                (50, 20) => format!("exchange '{}'", name(1)),
+                _ => format!("queue '{}'", name(0)),
+            };
+            return Some((
+                403,
+                format!("ACCESS_REFUSED - access to {what} in vhost '/' refused for user 'u'"),
+            ));
+        }
+        let exchange = match (class, method) {
+            (40, 10) if only_asks(payload) => name(0),
+            (60, 40) => name(0),
+            (50, 20) => name(1),
+            _ => return None,
+        };
+        let missing = state.missing.contains(&exchange);
+        missing.then(|| (404, format!("NOT_FOUND - no exchange '{exchange}' in vhost '/'")))
+    }
+
     async fn serve(&self, mut tcp: TcpStream) -> std::io::Result<()> {
+        self.state.lock().unwrap().connected += 1;
         tcp.read_exact(&mut [0; 8]).await?;
         tcp.write_all(&super::start(b"")).await?;
-        let mut closed = Vec::new();
+        // Channels that are closed, and channels whose process hangs.
+        let (mut closed, mut silent) = (Vec::new(), Vec::new());
         loop {
             let (kind, channel, payload) = read(&mut tcp).await?;
-            if kind == 3 {
+            let late = self.state.lock().unwrap().late.take();
+            if let Some((code, text)) = late {
+                for hangs in std::mem::take(&mut silent) {
+                    closed.push(hangs);
+                    tcp.write_all(&on(hangs, &close(code, text))).await?;
+                }
+            }
+            if kind == 3 && !closed.contains(&channel) {
                 // Without the frame's end.
                 let body = payload[..payload.len() - 1].to_vec();
                 let answer = {
@@ -106,11 +221,23 @@ impl Fake {
                 continue;
             }
             let method = (kind == 1).then(|| (payload[1], payload[3]));
+            if silent.contains(&channel) {
+                continue;
+            }
             if closed.contains(&channel) && method != Some((20, 41)) {
                 continue;
             }
+            if let Some((code, text)) = method.and_then(|method| self.objects(method, &payload)) {
+                closed.push(channel);
+                self.state.lock().unwrap().losses += 1;
+                tcp.write_all(&on(channel, &close(code, &text))).await?;
+                continue;
+            }
             let answer: Vec<u8> = match method {
-                Some((10, 11)) => [&[0, 10, 0, 30, 7, 0xFF][..], &131_072_u32.to_be_bytes(), &[0, 60]].concat(),
+                Some((10, 11)) => {
+                    let numbers = self.state.lock().unwrap().numbers.unwrap_or(2047).to_be_bytes();
+                    [&[0, 10, 0, 30][..], &numbers, &131_072_u32.to_be_bytes(), &[0, 60]].concat()
+                }
                 Some((10, 40)) => vec![0, 10, 0, 41, 0],
                 Some((10, 50)) => vec![0, 10, 0, 51],
                 Some((20, 10)) => {
@@ -128,10 +255,14 @@ impl Fake {
                     [&[0, 50, 0, 11][..], name, &[0; 8]].concat()
                 }
                 Some((50, 20)) => vec![0, 50, 0, 21],
+                Some((60, 10)) => vec![0, 60, 0, 11],
                 Some((60, 20)) => vec![0, 60, 0, 21, 1, b'c'],
-                Some((60, 40)) if self.state.lock().unwrap().refuses => {
-                    closed.push(channel);
-                    [&[0, 20, 0, 40][..], &403_u16.to_be_bytes(), b"\x07NOT_YOU\0\x3C\0\x28"].concat()
+                Some((40, 10)) => {
+                    let mut state = self.state.lock().unwrap();
+                    let declared = declared(&payload);
+                    state.missing.remove(&declared.0);
+                    state.declared.push(declared);
+                    vec![0, 40, 0, 11]
                 }
                 Some((50, 10)) => {
                     let name = &payload[7..7 + usize::from(payload[6])];
@@ -142,27 +273,69 @@ impl Fake {
                         .queues
                         .get(std::str::from_utf8(name).unwrap())
                         .copied();
-                    match says.unwrap_or(Says::Code(404)) {
+                    let counts = |ready: u32, consumers: u32| {
+                        let counts = [ready.to_be_bytes(), consumers.to_be_bytes()].concat();
+                        [&[0, 50, 0, 11, payload[6]][..], name, &counts].concat()
+                    };
+                    let queue = String::from_utf8_lossy(name);
+                    let (code, text) = match says.unwrap_or(Says::Code(404)) {
                         Says::Ready(ready) => {
-                            [&[0, 50, 0, 11, payload[6]][..], name, &ready.to_be_bytes(), &[0; 4]].concat()
-                        }
-                        Says::Code(code) => {
-                            closed.push(channel);
-                            [&[0, 20, 0, 40][..], &code.to_be_bytes(), b"\x07NOT_YOU\0\x32\0\x0A"].concat()
-                        }
-                        Says::Nothing => {
-                            closed.push(channel);
+                            tcp.write_all(&on(channel, &counts(ready, 0))).await?;
                             continue;
                         }
-                    }
+                        Says::Holds(ready, consumers) => {
+                            tcp.write_all(&on(channel, &counts(ready, consumers))).await?;
+                            continue;
+                        }
+                        Says::Nothing => {
+                            silent.push(channel);
+                            continue;
+                        }
+                        Says::Code(code) => (code, format!("NOT_FOUND - no queue '{queue}' in vhost '/'")),
+                        Says::Objects(code, text) => (code, text.to_owned()),
+                    };
+                    closed.push(channel);
+                    self.state.lock().unwrap().losses += 1;
+                    close(code, &text)
                 }
                 _ => continue,
             };
-            let mut frame = super::frame(&answer);
-            frame[1..3].copy_from_slice(&channel.to_be_bytes());
-            tcp.write_all(&frame).await?;
+            tcp.write_all(&on(channel, &answer)).await?;
         }
     }
+}
+
+/// A method's frame on this channel.
+fn on(channel: u16, method: &[u8]) -> Vec<u8> {
+    let mut frame = super::frame(method);
+    frame[1..3].copy_from_slice(&channel.to_be_bytes());
+    frame
+}
+
+/// `channel.close`.
+fn close(code: u16, text: &str) -> Vec<u8> {
+    let size = [u8::try_from(text.len()).unwrap()];
+    [
+        &[0, 20, 0, 40][..],
+        &code.to_be_bytes(),
+        &size,
+        text.as_bytes(),
+        &[0; 4],
+    ]
+    .concat()
+}
+
+/// What `exchange.declare` says.
+fn declared(payload: &[u8]) -> Declared {
+    let name = usize::from(payload[6]);
+    let kind = usize::from(payload[7 + name]);
+    let text = |from: usize, size: usize| String::from_utf8(payload[from..from + size].to_vec()).unwrap();
+    (text(7, name), text(8 + name, kind), payload[8 + name + kind])
+}
+
+/// `exchange.declare` only asks.
+fn only_asks(payload: &[u8]) -> bool {
+    declared(payload).2 & 1 == 1
 }
 
 /// `basic.deliver` to the consumer `c` with this body and the header `ticket`.

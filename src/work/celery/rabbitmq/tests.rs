@@ -115,6 +115,18 @@ fn what_may_fail() {
     assert!(missing.queues[0].missing);
     assert_eq!((missing.work.ready, missing.degraded), (0, None));
 
+    // What has numbers somewhere is not missing, nor what the API knows without numbers.
+    let there = sample(Ok(Reply::Missing), Some(totals(7, 2)), &nobody).unwrap();
+    assert_eq!((counts(&there.work), there.queues[0].missing), ((7, 2, 0, 0), false));
+    let not_ready = Err(SampleError::NotReady);
+    assert_eq!(
+        sample(Ok(Reply::Missing), Some(not_ready.clone()), &nobody).map(|_| ()),
+        not_ready.map(|_| ())
+    );
+    // A queue that the API does not show is not a queue without messages in flight.
+    let hidden = sample(depth(0), Some(Ok(Reply::Missing)), &busy(true, 8)).unwrap();
+    assert_eq!((hidden.work.in_flight, hidden.degraded), (20, Some(Management)));
+
     let by_totals = sample(Err(Permission), Some(totals(7, 2)), &nobody).unwrap();
     assert_eq!(counts(&by_totals.work), (7, 2, 0, 0));
     assert!(
