@@ -81,6 +81,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             .map(|_| memory.waiting.estimates(policy, demand.answer, seen.now)),
         oldest_wait: demand.answer.map(|answer| answer.oldest_wait).max(seen.oldest_seen()),
         trouble: demand.answer.and_then(|answer| answer.trouble(policy)),
+        blocked: matches!(seen.reading, Reading::Fresh(_)) && memory.progress.blocked(seen.now),
         look_again_in: soonest([choice.pending, floor.next_change, memory.stranded.next_change(seen.now)])
             .unwrap_or(USUAL_LOOK)
             .clamp(SHORTEST_LOOK, LONGEST_LOOK),
@@ -160,8 +161,10 @@ impl Chooser<'_> {
                 };
                 let deadlines = self.demand.answer.and_then(|answer| answer.look_again_in(self.policy));
                 let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(self.quiet.within));
+                let blocked = self.memory.progress.remaining(self.seen.now);
+                let blocked = blocked.filter(|left| !left.is_zero());
                 Choice {
-                    pending: soonest([choice.pending, wake, deadlines]),
+                    pending: soonest([choice.pending, wake, deadlines, blocked]),
                     ..choice
                 }
             }
@@ -205,11 +208,7 @@ impl Chooser<'_> {
             self.demand_rule()
         };
         Choice {
-            pending: soonest([
-                window_change,
-                up.and_then(|rules| rules.next_change(replicas, now)),
-                self.memory.progress.remaining(now),
-            ]),
+            pending: soonest([window_change, up.and_then(|rules| rules.next_change(replicas, now))]),
             ..Choice::of(allowed, rule)
         }
     }

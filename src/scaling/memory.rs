@@ -20,12 +20,28 @@ impl Policy {
 impl Memory {
     /// Takes in what is learned; first, because the demand depends on it.
     pub(super) fn learn(&mut self, policy: &Policy, seen: &Observation) {
+        self.notice(policy, seen);
         self.ahead.look(seen);
         self.waiting.look(seen);
         let Target::Wait(wait) = &policy.target else { return };
         if let Reading::Fresh(work) = &seen.reading {
             self.waiting.count(policy, work, seen, wait.seconds());
         }
+    }
+
+    /// Tasks that come and go between two counts are work, too: the workers have taken them on since. Their counter falls
+    /// when one leaves, which says nothing. What nobody saw, because there was no count for a while, was quiet only if the
+    /// counter stood still, or there was nobody who could have worked.
+    fn notice(&mut self, policy: &Policy, seen: &Observation) {
+        let Reading::Fresh(_) = &seen.reading else { return };
+        let told = self.taken.zip(seen.processed);
+        let worked = told.is_some_and(|(before, now)| now > before);
+        let away = self.fresh_since.is_none() || self.was_away(policy, seen.now);
+        let stood_still = told.is_some_and(|(before, now)| now == before);
+        if worked || away && seen.replicas > 0 && !stood_still {
+            self.quiet_since = None;
+        }
+        self.taken = seen.processed.or(self.taken);
     }
 
     /// How long before a task comes due its worker is to be there or ordered. What would be ordered again before it has
@@ -75,7 +91,7 @@ impl Memory {
         self.progress.take(work, seen);
     }
 
-    /// Without fresh readings the windows start again. The quiet time goes on: it is confirmed anew by the windows.
+    /// Without fresh readings the windows start again.
     fn lose_sight(&mut self) {
         self.fresh_since = None;
         self.progress = Progress::default();

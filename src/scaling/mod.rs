@@ -256,6 +256,8 @@ pub struct Memory {
     fresh_since: Option<Moment>,
     /// Since when every fresh reading has shown no work.
     quiet_since: Option<Moment>,
+    /// Tasks the workers had taken on when they told last.
+    taken: Option<u64>,
     wishes: damping::Wishes,
     /// The target's replicas, as far back as the policies of `behavior` look.
     replicas: history::History,
@@ -283,7 +285,7 @@ pub enum Rule {
     Schedule,
     /// `maxReplicas` (the work asks for more).
     Maximum,
-    /// No work for `idleSeconds`: to `minReplicas`.
+    /// No work for `idleSeconds`, none that came and went between two counts either: to `minReplicas`.
     Idle,
     /// No work, but not for `idleSeconds` yet.
     CoolingDown,
@@ -381,6 +383,9 @@ pub struct Decision {
     pub oldest_wait: Option<Duration>,
     /// What keeps the wait target from being met.
     pub trouble: Option<Trouble>,
+    /// Work waits, the workers are there, and nothing has started for a while, however many replicas are wanted. Told of a
+    /// fresh reading only.
+    pub blocked: bool,
     /// Even if nothing changes, decide again after this time.
     pub look_again_in: Duration,
 }

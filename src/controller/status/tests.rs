@@ -41,6 +41,7 @@ fn decision(rule: Rule) -> Decision {
         estimates: None,
         oldest_wait: Some(Duration::from_secs(4)),
         trouble: None,
+        blocked: rule == Rule::BlockedQueue,
         look_again_in: Duration::from_secs(1),
     }
 }

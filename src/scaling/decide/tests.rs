@@ -110,6 +110,23 @@ fn to_the_minimum_when_idle() {
     row("idle to a minimum of 2", pool(2, 20, 10), &[work(0., 9), at(101., 9), at(161., 9)], 2, Idle);
     row("already there", pool(2, 20, 10), &[work(0., 2), at(101., 2), at(161., 2)], 2, Minimum);
     row("asleep", p(), &[at(0., 0)], 0, Idle);
+    let took = |t, tasks| at(t, 1).processed(tasks);
+    row("tasks between two counts", p(), &[took(0., 5), took(59., 5), took(60., 6)], 1, CoolingDown);
+    row("59 s after them", p(), &[took(0., 5), took(60., 6), took(119.9, 6)], 1, CoolingDown);
+    row("60 s after them", p(), &[took(0., 5), took(60., 6), took(120., 6)], 0, Idle);
+    row("with a wait target", waits(0, 20, 60.), &[took(0., 5), took(59., 5), took(60., 6)], 1, Deadline);
+    row("0 s idle", p().idle(0.), &[took(0., 5), took(99., 5), took(100., 6)], 1, CoolingDown);
+    row("a worker left", p(), &[took(0., 5), took(30., 3), took(60., 3)], 0, Idle);
+    row("a worker left, another worked", p(), &[took(0., 5), took(30., 3), took(60., 4)], 1, CoolingDown);
+    row("the workers fell silent", p(), &[took(0., 5), at(30., 1).unheard(), took(60., 5)], 0, Idle);
+    row("they worked meanwhile", p(), &[took(0., 5), at(30., 1).unheard(), took(60., 6)], 1, CoolingDown);
+    let gap = |seen: Observation, after: Observation| [seen, at(100., 1).unknown(), after];
+    let slow = || p().idle(300.);
+    let then = |series: &[Observation], seen: Observation| [series, &[seen]].concat();
+    row("nobody counted in a gap", slow(), &then(&gap(at(0., 1), at(101., 1)), at(390., 1)), 1, CoolingDown);
+    row("in time", slow(), &then(&gap(at(0., 1), at(101., 1)), at(401., 1)), 0, Idle);
+    row("nothing was done in a gap", slow(), &then(&gap(took(0., 5), took(101., 5)), took(300., 5)), 0, Idle);
+    row("something was", slow(), &then(&gap(took(0., 5), took(101., 6)), took(300., 6)), 1, CoolingDown);
     looks_again("when idle", p().idle(55.), &[work(0., 1), at(101., 1), at(150., 1)], 6.);
 }
 
@@ -248,6 +265,36 @@ fn blocked_queue() {
     let fewer = Observation { replicas: 1, ..stuck(0., 20) };
     row("new replicas get their time", p(), &[fewer, stuck(6., 20), stuck(16., 50)], 5, Backlog);
     row("the minimum all the same", pool(3, 20, 10), &[stuck(0., 20), stuck(15., 50)], 3, BlockedQueue);
+}
+
+/// It is told whatever the wish, and takes nothing away.
+#[test]
+fn a_blocked_queue_is_told_whatever_the_wish() {
+    let stuck = |t, replicas, waiting| at(t, replicas).waiting(waiting).processed(7);
+    let told = |policy: &Policy, series: &[Observation]| {
+        let decision = last_of(policy, series);
+        (decision.replicas, decision.rule, decision.blocked)
+    };
+    for (what, policy, waiting, expected) in [
+        ("more are wanted", pool(0, 20, 10), 50, (2, BlockedQueue, true)),
+        ("the maximum", pool(0, 2, 10), 50, (2, Maximum, true)),
+        ("as many as there are", pool(0, 20, 10), 20, (2, Backlog, true)),
+        ("the minimum", pool(2, 20, 10), 5, (2, Minimum, true)),
+        ("fewer would do", pool(0, 20, 10), 5, (2, JustStarted, true)),
+        ("the wait target", waits(0, 2, 60.), 50, (2, Deadline, true)),
+        ("suspended", pool(0, 20, 10).suspended(), 50, (2, Suspended, true)),
+    ] {
+        assert_eq!(told(&policy, &[stuck(0., 2, waiting), stuck(15., 2, waiting)]), expected, "{what}");
+        assert!(!told(&policy, &[stuck(0., 2, waiting), stuck(14.9, 2, waiting)]).2, "{what}: not yet");
+    }
+    let full = pool(0, 2, 10);
+    let for_long = |t| stuck(t, 2, 50);
+    assert!(told(&full, &[for_long(0.), for_long(60.), for_long(1080.)]).2, "18 minutes");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), for_long(90.).processed(8)]).2, "it moves");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), at(61., 2).processed(7)]).2, "nothing waits");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), for_long(61.).running(1, 1)]).2, "something runs");
+    assert!(!told(&full, &[for_long(0.), for_long(60.), for_long(70.).stale(5.)]).2, "an old reading");
+    looks_again("when it counts as blocked", full, &[for_long(0.), for_long(5.)], 10.);
 }
 
 #[test]
