@@ -32,7 +32,7 @@ pub use spec::{
 pub use status::{
     Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, Status, WorkStatus,
 };
-pub use target::{Target, TargetCondition, TargetSpec, TargetStatus};
+pub use target::{Target, TargetCondition, TargetSpec, TargetStatus, TargetTemplate};
 
 /// The API group.
 pub const GROUP: &str = "taskworkerpool.dev";

@@ -1,11 +1,14 @@
 //! The part of a Deployment that the operator reads: what is not named here is never kept in memory.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use k8s_openapi::{
     api::apps::v1::Deployment,
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
 use kube::Resource;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A Deployment, slim.
 #[derive(Resource, Clone, Debug, Default, Deserialize, Serialize)]
@@ -35,6 +38,41 @@ pub struct TargetSpec {
     /// A paused Deployment rolls nothing out.
     #[serde(default)]
     pub paused: bool,
+    /// What its pods are made from.
+    #[serde(default, skip_serializing)]
+    pub template: TargetTemplate,
+}
+
+/// What pods are made from: only what tells one template from another, and what their containers are told to run.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(from = "Value")]
+pub struct TargetTemplate {
+    /// The same for equal templates, within one process.
+    pub fingerprint: u64,
+    /// For each container its command and arguments, as written.
+    pub commands: Vec<Vec<String>>,
+}
+
+impl From<Value> for TargetTemplate {
+    fn from(template: Value) -> Self {
+        let mut hasher = DefaultHasher::new();
+        template.hash(&mut hasher);
+        let containers = template.pointer("/spec/containers").and_then(Value::as_array);
+        Self {
+            fingerprint: hasher.finish(),
+            commands: containers.into_iter().flatten().map(words).collect(),
+        }
+    }
+}
+
+/// A container's command and arguments.
+fn words(container: &Value) -> Vec<String> {
+    ["command", "args"]
+        .into_iter()
+        .filter_map(|field| container.get(field)?.as_array())
+        .flatten()
+        .filter_map(|word| Some(word.as_str()?.to_owned()))
+        .collect()
 }
 
 /// What is of the Deployment.

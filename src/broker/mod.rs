@@ -49,6 +49,13 @@ pub struct Address {
     pub management: Option<Management>,
 }
 
+impl Address {
+    /// The same queues: only the way in may differ.
+    pub fn is_at(&self, other: &Self) -> bool {
+        (&self.kind, &self.host, self.port) == (&other.kind, &other.host, other.port)
+    }
+}
+
 /// Which protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

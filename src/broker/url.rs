@@ -1,7 +1,7 @@
 //! Broker URLs, parsed as kombu 5.7 parses them, so that the operator reads the very URL the application uses.
 //!
 //! What differs, on purpose: the server is always verified (kombu's `ssl_cert_reqs=none` and paths of certificates
-//! mean nothing in another pod; `spec.broker.tls` is the way), and of several URLs joined by `;` the first counts.
+//! mean nothing in another pod; `spec.broker.tls` is the way).
 #![deny(clippy::disallowed_methods)]
 
 use percent_encoding::percent_decode_str;
@@ -37,6 +37,15 @@ pub enum UrlError {
     /// Not a database number.
     #[error("the path of a Redis URL must be a database number, as in redis://host:6379/0")]
     Database,
+    /// Sentinel.
+    #[error(
+        "Sentinel is not supported: give the operator a URL of its own that leads to the master, redis://host:6379/0, such \
+         as that of a Service which follows it"
+    )]
+    Sentinel,
+    /// The application asks a class of its own for the credentials.
+    #[error("the operator cannot use credential providers (`credential_provider=`): give it a URL of its own")]
+    CredentialProvider,
     /// Celery refuses this query parameter.
     #[error(
         "the URL has a query parameter that Celery refuses: transport options are not part of the URL \
@@ -57,15 +66,37 @@ pub enum UrlError {
     NoCredentials,
 }
 
-/// Parses a broker URL. `tls` is `Some(Tls::default())` if the URL asks for encryption, `management` is `None`.
+/// Parses a broker URL. `tls` is `Some(Tls::default())` if the URL asks for encryption, `management` is `None`. Of several
+/// URLs joined by `;` it is the first.
 ///
 /// # Errors
 /// A [`UrlError`] for what Celery itself could not use, and for transports that the operator does not read.
 pub fn parse(text: &str) -> Result<Address, UrlError> {
+    all(text)?.into_iter().next().ok_or(UrlError::Empty)
+}
+
+/// Parses the URLs joined by `;`, in the order in which Celery tries them: at least one. One without a scheme is a host
+/// beside the first one.
+///
+/// # Errors
+/// As [`parse()`], for any of them.
+pub fn all(text: &str) -> Result<Vec<Address>, UrlError> {
     let text = clean(text);
-    let first = first_of(&text)?;
-    let Some((scheme, rest)) = first.split_once("://") else {
-        return no_scheme(first);
+    let (first, others) = split(&text)?;
+    let first = one(first)?;
+    let mut all = vec![first.clone()];
+    for other in others.split(';').filter(|other| !other.is_empty()) {
+        all.push(match other.contains("://") {
+            true => one(other)?,
+            false => beside(&first, other)?,
+        });
+    }
+    Ok(all)
+}
+
+fn one(text: &str) -> Result<Address, UrlError> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return no_scheme(text);
     };
     let scheme = scheme.to_ascii_lowercase();
     match scheme.as_str() {
@@ -73,6 +104,16 @@ pub fn parse(text: &str) -> Result<Address, UrlError> {
         "amqp" | "pyamqp" | "amqps" => amqp(&Parts::of(rest)?, scheme == "amqps"),
         _ => Err(unsupported(&scheme)),
     }
+}
+
+/// Another host with all that the first URL says besides.
+fn beside(first: &Address, other: &str) -> Result<Address, UrlError> {
+    let (host, port) = host_and_port(other)?;
+    Ok(Address {
+        host: host.ok_or(UrlError::Host)?,
+        port: port.unwrap_or(first.port),
+        ..first.clone()
+    })
 }
 
 /// Parses the URL of RabbitMQ's management API; the ports are 15672 and, for https, 15671 where none is given.
@@ -140,8 +181,8 @@ fn clean(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect()
 }
 
-/// The first of the URLs joined by `;`.
-fn first_of(text: &str) -> Result<&str, UrlError> {
+/// The first of the URLs joined by `;`, and the others.
+fn split(text: &str) -> Result<(&str, &str), UrlError> {
     let (first, others) = text.split_once(';').unwrap_or((text, ""));
     if first.is_empty() {
         return Err(UrlError::Empty);
@@ -151,7 +192,7 @@ fn first_of(text: &str) -> Result<&str, UrlError> {
     if !first.contains('@') && next.contains('@') && !next.contains("://") {
         return Err(UrlError::NotEncoded);
     }
-    Ok(first)
+    Ok((first, others))
 }
 
 /// kombu takes a text without a scheme for the host name of a RabbitMQ.
@@ -164,10 +205,11 @@ fn no_scheme(text: &str) -> Result<Address, UrlError> {
 
 /// Names the transports that kombu has (and people try); any other text is not repeated.
 fn unsupported(scheme: &str) -> UrlError {
-    const KNOWN: [&str; 24] = [
-        "sentinel",
+    if ["sentinel", "redis+sentinel"].contains(&scheme) {
+        return UrlError::Sentinel;
+    }
+    const KNOWN: [&str; 22] = [
         "redis+socket",
-        "redis+sentinel",
         "rediscluster",
         "unix",
         "socket",
@@ -205,6 +247,7 @@ fn redis(parts: &Parts<'_>, encrypted: bool) -> Result<Address, UrlError> {
             },
             name if name.starts_with("ssl_") => tls = true,
             name if COMMON.contains(&name) => {}
+            "credential_provider" => return Err(UrlError::CredentialProvider),
             _ => return Err(UrlError::Parameter),
         }
     }

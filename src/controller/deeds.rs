@@ -1,7 +1,6 @@
-//! What the desk has done in tasks of their own, and what it makes of their results: references read, targets written,
-//! Events published.
+//! What the desk has done in tasks of their own, and what it makes of their results: targets written, Events published.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
@@ -9,15 +8,13 @@ use kube::Resource;
 use super::{
     apply::{self, Deed, Job, Outcome},
     desk::{Desk, acts},
-    entry::{self, Entry, FIRST, Link, MOST, backoff},
+    entry::{Entry, FIRST, Link, MOST, backoff},
     hold::Change,
     news::News,
-    pool::{Pool, Problem},
-    resolve, validate,
 };
 use crate::{
     api::{LastScale, Status, TaskWorkerPool},
-    broker::{Address, SubscriberId, Subscription},
+    broker::SubscriberId,
     telemetry::{Direction, PoolEvent},
     workers::{CallError, attention},
 };
@@ -26,55 +23,6 @@ use crate::{
 const KEPT_AGAIN: Duration = Duration::from_secs(2);
 
 impl Desk {
-    /// Reads the pool's references in a task of its own, unless that is under way or was a short while ago.
-    pub(super) fn resolve(&mut self, id: SubscriberId) {
-        let now = self.clock.now().moment;
-        let Some(entry) = self.pools.get_mut(id) else { return };
-        let Ok(pool) = &entry.pool else { return };
-        if entry.tasks.resolving || now < entry.tasks.resolve_not_before {
-            return;
-        }
-        entry.tasks.resolving = true;
-        let (client, inbox, pool) = (self.client.clone(), self.inbox.clone(), pool.clone());
-        let namespace = entry.identity.key.namespace.clone();
-        tokio::spawn(async move {
-            let result = resolve::address(&client, &namespace, &pool).await;
-            // Fails only if the desk is gone.
-            let _gone = inbox.send(News::Resolved(id, result));
-        });
-    }
-
-    pub(super) fn resolved(&mut self, id: SubscriberId, result: Result<Arc<Address>, Problem>) {
-        let now = self.clock.now().moment;
-        let Some(mut entry) = self.pools.remove(id) else { return };
-        let tasks = &mut entry.tasks;
-        tasks.resolving = false;
-        tasks.resolve_not_before = now + backoff(tasks.resolve_failures, FIRST, MOST, id);
-        tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
-        match (result, entry.pool.clone()) {
-            // An address that is in use is not given up because its Secret has gone or cannot be read just now.
-            (Err(problem), _) if !matches!(entry.link, Link::Linked(_)) => entry.link = Link::Failed(problem),
-            (Ok(address), Ok(pool)) if entry.link != Link::Linked(address.clone()) => {
-                self.unlink(&mut entry);
-                entry.tasks.resolve_not_before = now + FIRST;
-                self.link(&mut entry, &pool, address);
-            }
-            _ => {}
-        }
-        self.pools.insert(entry);
-        self.pass(id);
-    }
-
-    fn link(&mut self, entry: &mut Entry, pool: &Pool, address: Arc<Address>) {
-        let subscription = Subscription::Add {
-            id: entry.id,
-            framework: validate::framework(pool, &address, entry::held(entry.stored.as_ref())),
-            period: pool.policy.period,
-        };
-        self.endpoints.join(&address, entry.id, subscription);
-        entry.link = Link::Linked(address);
-    }
-
     /// Writes the target in a task of its own.
     pub(super) fn write(&mut self, id: SubscriberId, job: Job) {
         let Some(entry) = self.pools.get_mut(id) else { return };

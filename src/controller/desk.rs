@@ -15,13 +15,12 @@ use super::{
     news::{News, PoolSeen, Scope, Watched},
     pool::{Key, Pool, Problem},
     registry::{Endpoints, Listing, Pools, Targets},
-    roll::Roll,
 };
 use crate::{
     api::Mode,
     broker::{Clock, Sampled, SubscriberId},
     telemetry::{Events, Health, Metrics},
-    work::{Control, Moment, SampleError},
+    work::{Control, SampleError},
     workers::CallError,
 };
 
@@ -129,7 +128,12 @@ impl Desk {
                 }
             }
             News::Target(key, target) => {
+                let old = self.targets.get(&key).map(|old| old.template);
+                let rolled = old.is_some_and(|old| old != target.template);
                 if self.targets.insert(key.clone(), *target) {
+                    if rolled {
+                        self.references_may_differ(&key);
+                    }
                     self.pass_on(&key);
                 }
             }
@@ -240,21 +244,9 @@ impl Desk {
         if !counted_alike {
             self.unlink(entry);
         }
-        if let Some(stored) = entry.stored.as_mut().filter(|_| elsewhere) {
-            stored.held = None;
+        if elsewhere {
+            entry.begin_anew();
         }
-    }
-
-    /// Stops the sampling of a pool.
-    pub(super) fn unlink(&mut self, entry: &mut Entry) {
-        if let Link::Linked(address) = &entry.link {
-            self.endpoints.leave(address, entry.id);
-        }
-        entry.link = Link::None;
-        entry.leaving.attention.clear();
-        entry.roll = Roll::default();
-        (entry.samples.last, entry.samples.failing) = (None, None);
-        (entry.tasks.resolve_not_before, entry.tasks.resolve_failures) = (Moment::ZERO, 0);
     }
 
     fn dismiss(&mut self, entry: &mut Entry) {
@@ -315,7 +307,8 @@ impl Desk {
         let Some(entry) = self.pools.get_mut(sampled.id) else {
             return;
         };
-        if !matches!(entry.link, Link::Linked(_)) {
+        // One that was under way when the pool moved speaks of another broker.
+        if !matches!(entry.link, Link::Linked(_)) || sampled.at < entry.samples.since {
             return;
         }
         let samples = &mut entry.samples;
@@ -361,5 +354,9 @@ pub(super) fn acts(pool: &Pool) -> bool {
 
 /// Errors after which the Secret may hold something newer.
 fn may_be_credentials(why: SampleError) -> bool {
-    !why.passes() && !matches!(why, SampleError::NotYet | SampleError::JustReconnected | SampleError::QueueUnsure)
+    !why.passes()
+        && !matches!(
+            why,
+            SampleError::NotYet | SampleError::JustReconnected | SampleError::QueueUnsure
+        )
 }

@@ -31,6 +31,8 @@ pub struct Entry {
     pub stored: Option<Status>,
     /// How far it is with its broker.
     pub link: Link,
+    /// All addresses that its URL names, in the order in which Celery tries them.
+    pub addresses: Vec<Arc<Address>>,
     /// What the broker said last.
     pub samples: Samples,
     /// The core's memory.
@@ -69,8 +71,10 @@ pub enum Link {
 }
 
 /// What the broker said last.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Samples {
+    /// Since when this broker is asked: what was counted before was counted elsewhere.
+    pub since: Moment,
     /// The last count, and when it was taken.
     pub last: Option<(Arc<Tally>, Now)>,
     /// The endpoint rests for so long beyond the pool's period: a count may be as much older and is no less fresh.
@@ -200,6 +204,10 @@ pub struct Tasks {
     pub resolve_not_before: Moment,
     /// Readings in a row that did not help.
     pub resolve_failures: u32,
+    /// When they were last read, or could not be.
+    pub read_at: Moment,
+    /// When they are to be read again although the broker answers: it may be the wrong one by then.
+    pub read_again_at: Moment,
     /// The target is being written.
     pub writing: bool,
     /// The status is being written.
@@ -238,13 +246,8 @@ impl Entry {
             pool,
             stored,
             link: Link::None,
-            samples: Samples {
-                last: None,
-                rest: Duration::ZERO,
-                before: None,
-                failing: None,
-                newest: watch::Sender::new(Arc::default()),
-            },
+            addresses: Vec::new(),
+            samples: Samples::default(),
             memory,
             decision: None,
             hold: Hold::default(),
@@ -256,6 +259,18 @@ impl Entry {
             job: None,
             said: Said::default(),
             wake: Moment::ZERO,
+        }
+    }
+
+    /// What was seen of other work says nothing: begins as after a restart, with what was learned.
+    pub fn begin_anew(&mut self) {
+        let learned = self.decision.take().and_then(|(_, decision)| decision.estimates);
+        self.memory = match learned {
+            Some(learned) => Memory::remembering(&learned),
+            None => remembered(self.stored.as_ref()),
+        };
+        if let Some(stored) = &mut self.stored {
+            stored.held = None;
         }
     }
 
@@ -342,8 +357,12 @@ pub const MOST: Duration = Duration::from_secs(30);
 /// those who failed together do not come back together.
 pub fn backoff(failures: u32, first: Duration, most: Duration, id: SubscriberId) -> Duration {
     let wait = first.saturating_mul(1 << failures.min(12)).min(most);
-    let spread = u32::try_from(id.wrapping_mul(2_654_435_761) % 256).unwrap_or(0);
-    wait + wait.mul_f64(f64::from(spread) / 1024.0)
+    wait + wait.mul_f64(spread(id) / 4.0)
+}
+
+/// A part of 1 that differs from pool to pool.
+pub fn spread(id: SubscriberId) -> f64 {
+    f64::from(u32::try_from(id.wrapping_mul(2_654_435_761) % 256).unwrap_or(0)) / 256.0
 }
 
 #[cfg(test)]

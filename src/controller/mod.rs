@@ -12,7 +12,7 @@
 //! | `registry.rs`, `entry.rs` | data | the books: pools, targets, endpoints; one pool's state |
 //! | `desk.rs`, `pass.rs` | shell | the one task that takes the news; the pass: look → decide → apply → publish |
 //! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
-//! | `resolve.rs` | shell | Secrets and ConfigMaps, by name |
+//! | `sources.rs`, `resolve.rs` | shell | where each pool's broker is, and moves; Secrets and ConfigMaps, by name |
 //! | `roll.rs` | pure, shell | ready pods that nobody hears: counted, listed, named |
 //! | `apply.rs` | shell | pods to spare, then `/scale` |
 //! | `guard.rs` | shell | busy pods that node autoscalers are asked to leave alone |
@@ -25,6 +25,8 @@ mod apply;
 mod deeds;
 mod desk;
 mod entry;
+#[cfg(test)]
+mod fixture;
 mod guard;
 mod hold;
 mod leader;
@@ -37,6 +39,7 @@ mod release;
 mod report;
 mod resolve;
 mod roll;
+mod sources;
 pub mod status;
 mod target;
 pub mod validate;

@@ -35,8 +35,8 @@ pub enum News {
     WatchFailed(Watched, Scope, CallError),
     /// A pool's sample.
     Sampled(Sampled),
-    /// A pool's references have been read.
-    Resolved(SubscriberId, Result<Arc<Address>, Problem>),
+    /// A pool's references have been read: its addresses, at least one.
+    Resolved(SubscriberId, Result<Vec<Arc<Address>>, Problem>),
     /// Pools of a scope whose pods were on their way out when the process began.
     Draining(BTreeSet<Key>),
     /// A write to a target has ended.

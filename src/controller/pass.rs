@@ -24,6 +24,8 @@ use crate::{
 
 /// A quiet pool is looked at again at least this often.
 const AT_LEAST: Duration = Duration::from_secs(60);
+/// While something is awaited that comes by itself.
+const SOON: Duration = Duration::from_millis(100);
 
 impl Desk {
     /// Makes a pass over one pool.
@@ -108,6 +110,7 @@ impl Desk {
                 }
                 AT_LEAST
             }
+            (Link::Linked(_), false) => self.read_again(id, pool, now),
             _ => AT_LEAST,
         }
         .max(Duration::from_millis(100))
@@ -194,6 +197,12 @@ impl Desk {
         if entry.tasks.writing || !(wait.is_zero() || (urgent && entry.hold.failures == 0)) {
             return wait.max(Duration::from_millis(100));
         }
+        if write && replicas < from && self.references_are_old(id, pool, now) {
+            return SOON;
+        }
+        let Some(entry) = self.pools.get_mut(id) else {
+            return AT_LEAST;
+        };
         entry.leaving.to = replicas;
         let job = Job {
             pool: entry.identity.key.name.clone(),

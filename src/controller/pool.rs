@@ -67,6 +67,15 @@ pub struct Source {
     pub management: Option<Text>,
 }
 
+impl Source {
+    /// Part of it stands in Secrets or ConfigMaps, so it may change without the pool.
+    pub fn refers(&self) -> bool {
+        let texts = [Some(&self.url), self.management.as_ref()];
+        let from = |text: &&Text| matches!(text, Text::From(_));
+        texts.into_iter().flatten().any(|text| from(&text)) || self.ca.is_some() || self.identity.is_some()
+    }
+}
+
 /// A text in the spec, or a reference to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret as KubeSecret};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret as KubeSecret},
+};
 use kube::{Api, Client};
 
 use super::{
@@ -15,12 +18,27 @@ use crate::{
     workers::{CallError, DEADLINE, within},
 };
 
-/// The address of the pool's broker.
+/// The address of the pool's broker that Celery tries first.
+///
+/// # Errors
+/// As [`addresses`].
+pub async fn address(client: &Client, namespace: &str, pool: &Pool) -> Result<Arc<Address>, Problem> {
+    let addresses = addresses(client, namespace, pool).await?;
+    let first = addresses.into_iter().next();
+    first.ok_or_else(|| Problem::invalid("the broker URL is empty"))
+}
+
+/// The addresses of the pool's broker, in the order in which Celery tries them: at least one.
 ///
 /// # Errors
 /// A [`Problem`] that names the object, the key or the field; never a value.
-pub async fn address(client: &Client, namespace: &str, pool: &Pool) -> Result<Arc<Address>, Problem> {
-    let reader = Reader { client, namespace };
+pub async fn addresses(client: &Client, namespace: &str, pool: &Pool) -> Result<Vec<Arc<Address>>, Problem> {
+    let mut reader = Reader {
+        client,
+        namespace,
+        secrets: BTreeMap::new(),
+        config_maps: BTreeMap::new(),
+    };
     let source = &pool.source;
     let texts = Texts {
         url: reader.text("broker.urlFrom", &source.url).await?,
@@ -40,23 +58,27 @@ pub async fn address(client: &Client, namespace: &str, pool: &Pool) -> Result<Ar
             None => None,
         },
     };
-    validate::address(pool, namespace, texts).map(Arc::new)
+    let addresses = validate::addresses(pool, namespace, &texts)?;
+    Ok(addresses.into_iter().map(Arc::new).collect())
 }
 
+/// Reads each object once, however many of its keys are named.
 struct Reader<'a> {
     client: &'a Client,
     namespace: &'a str,
+    secrets: BTreeMap<String, BTreeMap<String, ByteString>>,
+    config_maps: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Reader<'_> {
-    async fn text(&self, field: &str, text: &Text) -> Result<Secret, Problem> {
+    async fn text(&mut self, field: &str, text: &Text) -> Result<Secret, Problem> {
         match text {
             Text::Plain(text) => Ok(Secret::new(text.clone())),
             Text::From(from) => Ok(Secret::new(self.value(field, from).await?)),
         }
     }
 
-    async fn value(&self, field: &str, from: &ValueFrom) -> Result<String, Problem> {
+    async fn value(&mut self, field: &str, from: &ValueFrom) -> Result<String, Problem> {
         let value = match (&from.secret_key_ref, &from.config_map_key_ref) {
             (Some(at), None) => self.secret(at).await,
             (None, Some(at)) => self.config_map(at).await,
@@ -69,18 +91,25 @@ impl Reader<'_> {
         value.map_err(|failure| failure.problem(field, from))
     }
 
-    async fn secret(&self, at: &KeyRef) -> Result<String, Failure> {
-        let api: Api<KubeSecret> = Api::namespaced(self.client.clone(), self.namespace);
-        let secret = within(DEADLINE, api.get(&at.name)).await?;
-        let value = secret.data.unwrap_or_default().remove(&at.key).ok_or(Failure::NoKey)?;
-        String::from_utf8(value.0).map_err(|_| Failure::NotText)
+    async fn secret(&mut self, at: &KeyRef) -> Result<String, Failure> {
+        if !self.secrets.contains_key(&at.name) {
+            let api: Api<KubeSecret> = Api::namespaced(self.client.clone(), self.namespace);
+            let secret = within(DEADLINE, api.get(&at.name)).await?;
+            self.secrets.insert(at.name.clone(), secret.data.unwrap_or_default());
+        }
+        let data = self.secrets.get(&at.name);
+        let value = data.and_then(|data| data.get(&at.key)).ok_or(Failure::NoKey)?;
+        String::from_utf8(value.0.clone()).map_err(|_| Failure::NotText)
     }
 
-    async fn config_map(&self, at: &KeyRef) -> Result<String, Failure> {
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), self.namespace);
-        let map = within(DEADLINE, api.get(&at.name)).await?;
-        let mut data: BTreeMap<String, String> = map.data.unwrap_or_default();
-        data.remove(&at.key).ok_or(Failure::NoKey)
+    async fn config_map(&mut self, at: &KeyRef) -> Result<String, Failure> {
+        if !self.config_maps.contains_key(&at.name) {
+            let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), self.namespace);
+            let map = within(DEADLINE, api.get(&at.name)).await?;
+            self.config_maps.insert(at.name.clone(), map.data.unwrap_or_default());
+        }
+        let data = self.config_maps.get(&at.name);
+        data.and_then(|data| data.get(&at.key)).cloned().ok_or(Failure::NoKey)
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Target {
     pub owners: Vec<String>,
     /// The label selector of its pods, as text; empty if it cannot be written as one.
     pub selector: String,
+    /// Tells one pod template from another.
+    pub template: u64,
 }
 
 impl Target {
@@ -46,6 +48,7 @@ impl Target {
             selector: Selector::try_from(object.spec.selector.clone())
                 .map(|selector| selector.to_string())
                 .unwrap_or_default(),
+            template: object.spec.template.fingerprint,
         };
         Some((key, target))
     }

@@ -2,16 +2,19 @@
 //! Pure. The schema refuses most of this at the API server already; stored objects may be older than the schema.
 #![deny(clippy::disallowed_methods)]
 
+mod address;
 mod schedules;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use address::{Texts, addresses, describe};
+
 use super::pool::{Identity, Key, Pool, Problem, Source, Text};
 use crate::{
     api::{self, ProfileName, Removal, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
-    broker::{self, Address, Kind, Secret, url},
+    broker::{Address, Kind, url},
     scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
     work::{
         Framework, Held,
@@ -263,115 +266,6 @@ fn number(field: &str, value: i32) -> Result<u32, Problem> {
 
 fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(u64::from(number(field, value)?)))
-}
-
-/// The texts that a pool's references led to.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Texts {
-    /// The broker URL.
-    pub url: Secret,
-    /// Certificates to trust, PEM.
-    pub ca: Option<String>,
-    /// Our certificate chain and key, PEM.
-    pub identity: Option<(String, Secret)>,
-    /// The management URL.
-    pub management: Option<Secret>,
-}
-
-/// The address of a pool's broker, seen from the pool's namespace.
-///
-/// # Errors
-/// A [`Problem`] that names the field and the fix, and no part of a URL.
-pub fn address(pool: &Pool, namespace: &str, texts: Texts) -> Result<Address, Problem> {
-    let mut address = url::parse(texts.url.expose())
-        .map_err(|error| Problem::invalid(format!("{}: {error}", field(&pool.source.url))))?;
-    let wants_tls = texts.ca.is_some() || texts.identity.is_some() || pool.source.server_name.is_some();
-    match &mut address.tls {
-        Some(tls) => {
-            *tls = broker::Tls {
-                ca: texts.ca,
-                identity: texts.identity,
-                server_name: pool.source.server_name.clone(),
-            };
-        }
-        None if wants_tls => {
-            return Err(Problem::invalid(
-                "`broker.tls` must not be set with a URL that is not encrypted: use rediss:// or amqps://",
-            ));
-        }
-        None => {}
-    }
-    if matches!(address.kind, Kind::Redis { .. }) && texts.management.is_some() {
-        return Err(Problem::invalid(
-            "`broker.management` must not be set with Redis: it is RabbitMQ's management API",
-        ));
-    }
-    if matches!(address.kind, Kind::RabbitMq { .. }) && !pool.celery.key_prefix.is_empty() {
-        return Err(Problem::invalid(
-            "`broker.keyPrefix` must not be set with RabbitMQ: it is a prefix of Redis keys",
-        ));
-    }
-    if let Some(text) = texts.management {
-        let mut management = management(pool, &address, &text)?;
-        if let Some(host) = service(&management.host, namespace) {
-            management.host = host;
-        }
-        address.management = Some(management);
-    }
-    if let Some(host) = service(&address.host, namespace) {
-        if let Some(tls) = &mut address.tls {
-            // The certificate carries the name that the application uses.
-            tls.server_name.get_or_insert_with(|| address.host.clone());
-        }
-        address.host = host;
-    }
-    Ok(address)
-}
-
-/// A host name of one word is a Service in the pool's namespace, as it is for the application's own pods; the operator's
-/// pod is in another namespace.
-fn service(host: &str, namespace: &str) -> Option<String> {
-    let word = !host.contains(['.', ':']) && host != "localhost";
-    word.then(|| format!("{host}.{namespace}.svc"))
-}
-
-/// A management URL with its own credentials, or a plain one that gets the broker's: those go to the broker's host only.
-fn management(pool: &Pool, address: &Address, text: &Secret) -> Result<broker::Management, Problem> {
-    let problem = |why: String| Problem::invalid(format!("`broker.management`: {why}"));
-    match &pool.source.management {
-        Some(Text::Plain(_)) => {
-            let user = address.user.clone().unwrap_or_else(|| "guest".into());
-            let password = address.password.clone().unwrap_or_else(|| Secret::new("guest"));
-            let management =
-                url::management_as(text.expose(), user, password).map_err(|error| problem(error.to_string()))?;
-            if management.host != address.host {
-                return Err(problem(
-                    "the broker's password goes to the broker's host only: put a URL with its own user and password in \
-                     a Secret and use `urlFrom`"
-                        .into(),
-                ));
-            }
-            Ok(management)
-        }
-        _ => url::management(text.expose()).map_err(|error| problem(error.to_string())),
-    }
-}
-
-/// How a message names the text.
-fn field(text: &Text) -> String {
-    match text {
-        Text::Plain(_) => "`broker.url`".into(),
-        Text::From(from) => format!("the value that `broker.urlFrom` names ({})", describe(from)),
-    }
-}
-
-/// A reference for a person.
-pub fn describe(from: &api::ValueFrom) -> String {
-    match (&from.secret_key_ref, &from.config_map_key_ref) {
-        (Some(secret), _) => format!("key `{}` of Secret `{}`", secret.key, secret.name),
-        (None, Some(map)) => format!("key `{}` of ConfigMap `{}`", map.key, map.name),
-        (None, None) => "no key".into(),
-    }
 }
 
 /// The framework that counts this pool's work at this address. `held`: what is remembered of tasks that are not due.

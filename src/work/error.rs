@@ -73,11 +73,6 @@ pub enum SampleError {
         "Redis is out of memory (`OOM`) and takes no writes, of tasks neither: raise its `maxmemory` or remove what fills it"
     )]
     OutOfMemory,
-    /// `max number of clients reached`, or a limit of connections by another name.
-    #[error(
-        "the broker accepts no more connections (its limit is reached): raise it (Redis: `maxclients`) or close some"
-    )]
-    TooManyConnections,
     /// `MOVED`, `ASK`, `CROSSSLOT`, `CLUSTERDOWN`: a node of a Redis Cluster.
     #[error(
         "this is a node of a Redis Cluster, which Celery cannot use as a broker either: \
@@ -168,7 +163,6 @@ impl SampleError {
             Self::Busy => "RedisBusy",
             Self::TryAgain => "RedisTryAgain",
             Self::OutOfMemory => "RedisOutOfMemory",
-            Self::TooManyConnections => "TooManyConnections",
             Self::RedisCluster => "RedisCluster",
             Self::RedisSentinel => "RedisSentinel",
             Self::UnknownCommand => "UnknownCommand",

@@ -150,7 +150,7 @@ fn what_celery_cannot_use_is_refused() {
         ("amqp://h/v?failover_strategy=shuffle", Parameter),
         ("amqps://h/v?ssl_cert_reqs=none", TlsParameter),
         ("amqp://h/v?ssl_ca_certs=/p", TlsParameter),
-        ("sentinel://h1:26379/0;sentinel://h2:26379/0", Unsupported("sentinel")),
+        ("sentinel://h1:26379/0;sentinel://h2:26379/0", Sentinel),
         ("redis+socket:///run/redis.sock", Unsupported("redis+socket")),
         ("sqs://", Unsupported("sqs")),
         ("SQS://", Unsupported("sqs")),
@@ -161,6 +161,35 @@ fn what_celery_cannot_use_is_refused() {
     ] {
         assert_eq!(parse(url), Err(expected), "{url}");
     }
+}
+
+#[test]
+fn all_urls_of_a_list_are_read_in_their_order() {
+    let hosts = |text: &str| -> Result<Vec<_>, UrlError> {
+        let one = |address: Address| {
+            let password = address.password.map(|password| password.expose().to_owned());
+            format!("{}:{} {}", address.host, address.port, password.unwrap_or_default())
+        };
+        Ok(all(text)?.into_iter().map(one).collect())
+    };
+    for (url, expected) in [
+        ("redis://u:p@a/1;redis://:x@b:6380/2", vec!["a:6379 p", "b:6380 x"]),
+        ("amqp://u:p@a/v;b;c:5674", vec!["a:5672 p", "b:5672 p", "c:5674 p"]),
+        ("amqp://u:p@a/v;amqp://b/", vec!["a:5672 p", "b:5672 guest"]),
+        ("amqp://h/v;", vec!["h:5672 guest"]),
+        ("a;b", vec!["a:5672 guest", "b:5672 guest"]),
+    ] {
+        assert_eq!(hosts(url).unwrap(), expected, "{url}");
+    }
+    assert_eq!(hosts("redis://a;sqs://b"), Err(UrlError::Unsupported("sqs")));
+    assert_eq!(hosts("redis://a;b c"), Err(UrlError::Host));
+}
+
+#[test]
+fn a_credential_provider_is_refused_for_what_it_is() {
+    let refused = parse("redis://h/0?credential_provider=app.Provider").unwrap_err();
+    assert_eq!(refused, UrlError::CredentialProvider);
+    assert!(refused.to_string().contains("give it a URL of its own"), "{refused}");
 }
 
 #[test]

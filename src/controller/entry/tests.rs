@@ -166,3 +166,31 @@ fn a_status_that_cannot_be_written_is_tried_less_and_less_often() {
         "numbers alone wait longer anyway"
     );
 }
+
+#[test]
+fn at_another_source_nothing_goes_down_before_it_has_been_seen_for_as_long_as_after_a_restart() {
+    let (pool, target) = (pool(), target(1, 4, MANAGER));
+    let mut entry = mail();
+    let at = |second| Now {
+        wall: Timestamp::UNIX_EPOCH,
+        moment: SECOND * second,
+    };
+    let replicas_at = |entry: &mut Entry, second| {
+        entry.samples.last = Some((Arc::default(), at(second)));
+        let seen = entry.observe(&pool, &target, at(second));
+        let memory = std::mem::take(&mut entry.memory);
+        let (memory, decision) = crate::scaling::decide(&pool.policy, memory, &seen);
+        entry.memory = memory;
+        let replicas = decision.replicas;
+        entry.decision = Some((seen, decision));
+        replicas
+    };
+    for second in 0..40 {
+        assert_eq!(replicas_at(&mut entry, second), 4, "second {second}");
+    }
+    entry.begin_anew();
+    for second in 40..80 {
+        assert_eq!(replicas_at(&mut entry, second), 4, "second {second} at the new source");
+    }
+    assert!(replicas_at(&mut entry, 90) < 4);
+}

@@ -13,6 +13,7 @@ pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
         rollout: false,
         owners: vec![owner.into()],
         selector: "app=mail".into(),
+        template: 0,
     }
 }
 

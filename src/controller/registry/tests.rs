@@ -19,6 +19,7 @@ fn target(version: u64) -> Target {
         rollout: false,
         owners: vec![],
         selector: String::new(),
+        template: 0,
     }
 }
 

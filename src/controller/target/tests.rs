@@ -99,3 +99,14 @@ fn the_owners_of_the_replicas_are_found_also_through_scale() {
 fn a_resource_version_is_a_number() {
     assert_eq!([version(Some("17")), version(Some("x")), version(None)], [17, 0, 0]);
 }
+
+#[test]
+fn a_changed_template_is_seen_and_a_changed_number_is_none() {
+    let template =
+        |value: &str| json!({"spec": {"containers": [{"name": "w", "env": [{"name": "A", "value": value}]}]}});
+    let of = |replicas: u32, value: &str| {
+        read(json!({"replicas": replicas, "template": template(value)}), json!({})).template
+    };
+    assert_eq!(of(1, "a"), of(2, "a"));
+    assert_ne!(of(1, "a"), of(1, "b"));
+}

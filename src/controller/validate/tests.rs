@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::Mode;
+use crate::broker::Secret;
 
 /// A password with every character that URLs, shells and YAML trip over.
 const CANARY: &str = "ca/na:ry@%#pw";

@@ -1,6 +1,11 @@
 //! From a URL to an address, and what is refused on the way.
 use super::*;
 
+/// The first of the addresses.
+fn address(pool: &Pool, namespace: &str, texts: Texts) -> Result<Address, Problem> {
+    Ok(addresses(pool, namespace, &texts)?.remove(0))
+}
+
 #[test]
 fn a_url_leads_to_an_address() {
     let pool = good(json!({"broker": {"urlFrom": secret()}}));

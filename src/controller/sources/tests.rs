@@ -1,0 +1,111 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tokio::time::advance;
+
+use super::*;
+use crate::controller::fixture::{FakeApi, FakeRedis, Stage, desk, key, listed, pool, target, until};
+
+fn from_secret() -> Value {
+    json!({"targetRef": {"name": "mail"}, "broker": {"urlFrom": {"secretKeyRef": {"name": "env", "key": "url"}}},
+        "profile": "Economy", "scaleDown": {"idleSeconds": 5}})
+}
+
+/// A pool of three whose broker is that of the Secret, once it has been counted there.
+async fn three(api: &Arc<FakeApi>) -> Stage {
+    let stage = Stage::new(api);
+    stage.say(target("mail", 3, 1)).await;
+    stage.say(listed("mail")).await;
+    stage.say(pool("mail", &from_secret())).await;
+    until("the work is counted", || api.status()["work"]["ready"] == 6).await;
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_secret_is_noticed_when_pods_are_made_anew_while_the_old_broker_answers() {
+    let (old, new) = (FakeRedis::start(6).await, FakeRedis::start(500).await);
+    let api = Arc::<FakeApi>::default();
+    api.secret(Some(old.url()));
+    let stage = three(&api).await;
+    api.secret(Some(new.url()));
+    old.holds(0);
+    stage.say(target("mail", 3, 2)).await;
+    until("the new broker is asked", || new.connections() > 0).await;
+    until("its work is answered", || api.scales().last().is_some_and(|to| *to > 3)).await;
+    let scales = api.scales();
+    assert!(
+        scales.iter().all(|to| *to >= 3),
+        "nothing goes down meanwhile: {scales:?}"
+    );
+}
+
+/// No template tells: the application is handed another address by some other way.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_down_before_the_references_were_read_again() {
+    let (old, new) = (FakeRedis::start(6).await, FakeRedis::start(500).await);
+    let api = Arc::<FakeApi>::default();
+    api.secret(Some(old.url()));
+    let _stage = three(&api).await;
+    api.secret(Some(new.url()));
+    old.holds(0);
+    until("the new work is answered", || !api.scales().is_empty()).await;
+    assert!(api.scales()[0] > 3, "{:?}", api.scales());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_in_use_is_kept_while_its_secret_cannot_be_read() {
+    let redis = FakeRedis::start(6).await;
+    let api = Arc::<FakeApi>::default();
+    api.secret(Some(redis.url()));
+    let stage = three(&api).await;
+    api.secret(None);
+    let before = api.count("/secrets/env");
+    stage.say(target("mail", 3, 2)).await;
+    until("the Secret is read again", || api.count("/secrets/env") > before).await;
+    redis.holds(500);
+    until("the old address still counts", || {
+        api.scales().last().is_some_and(|to| *to > 3)
+    })
+    .await;
+}
+
+/// Without a broker: only the desk and its wishes.
+#[tokio::test(start_paused = true)]
+async fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
+    const POOLS: usize = 60;
+    let api = Arc::<FakeApi>::default();
+    api.secret(Some("redis://127.0.0.1:9/0".into()));
+    let (mut desk, mut own, _samples) = desk(&api);
+    desk.take(listed("nobody"));
+    for at in 0..POOLS {
+        let name = format!("pool-{at}");
+        let mut spec = from_secret();
+        spec["targetRef"]["name"] = json!(name);
+        desk.take(target(&name, 3, 1));
+        desk.take(pool(&name, &spec));
+    }
+    let mut seconds = BTreeMap::new();
+    let mut before = 0;
+    for second in 0..300 {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+            while let Ok(news) = own.try_recv() {
+                desk.take(news);
+            }
+        }
+        let reads = api.count("/secrets/env");
+        seconds.insert(second, reads - before);
+        before = reads;
+        advance(Duration::from_secs(1)).await;
+        for id in desk.pools.ids() {
+            desk.pass(id);
+        }
+    }
+    assert_eq!(seconds[&0], POOLS, "each at once");
+    let later = before - POOLS;
+    assert!((4 * POOLS..=8 * POOLS).contains(&later), "{later} in five minutes");
+    let most = seconds.range(1..).map(|(_, reads)| *reads).max().unwrap();
+    assert!(most <= POOLS / 8, "{most} in one second: {seconds:?}");
+    let id = desk.pools.id(&key("pool-7")).unwrap();
+    assert!(matches!(desk.pools.get(id).unwrap().link, Link::Linked(_)));
+}
