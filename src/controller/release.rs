@@ -23,7 +23,7 @@ use super::{
 use crate::{
     api,
     broker::{Address, Clock, SubscriberId, Subscription},
-    work::{Attention, Stance, Tally},
+    work::{Attention, Roster, Stance, Tally},
     workers::{self, CallError, DEADLINE, Look, Means, Plan, pods, within},
 };
 
@@ -139,12 +139,22 @@ async fn give_back(client: &Client, clock: Clock, mut release: Release) {
         period: PERIOD,
     });
     let mut told = Attention::new();
+    let mut known = Roster::default();
     let mut tally = Arc::<Tally>::default();
     let mut clean = 0;
     loop {
         let (stances, unfinished) = match look(client, clock, &release, &tally, &told).await {
             Ok(plan) => {
                 let _again = pods::mark(client, &namespace, &plan.marks).await;
+                // Workers of other names are known by those of the pods.
+                let roster = Roster {
+                    ready: u32::try_from(plan.own.len()).unwrap_or(u32::MAX),
+                    pods: Arc::new(plan.own),
+                };
+                if roster != known {
+                    known.clone_from(&roster);
+                    sampler.send(Subscription::Roster { id: ID, roster });
+                }
                 (plan.stances, plan.unfinished)
             }
             // Its rights have gone, as they do when it is uninstalled: workers can be told all the same.

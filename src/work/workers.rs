@@ -38,6 +38,8 @@ pub struct Workers {
     nodes: BTreeMap<NodeName, Worker>,
     /// How it stands with each subscription.
     hearing: BTreeMap<Listen, Hearing>,
+    /// Rises whenever a node is new or gone.
+    generation: u64,
 }
 
 /// A node's host and its full name.
@@ -200,7 +202,11 @@ impl Workers {
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
             return None;
         }
-        let worker = self.nodes.entry(name).or_insert_with(|| Worker::new(at));
+        let generation = &mut self.generation;
+        let worker = self.nodes.entry(name).or_insert_with(|| {
+            *generation += 1;
+            Worker::new(at)
+        });
         if !worker.is_live(at) {
             *worker = Worker {
                 doubled: worker.doubled,
@@ -228,7 +234,9 @@ impl Workers {
 
     /// Takes a goodbye (`worker-offline`) in: the worker stops fetching, and says no more; what it still runs is not known.
     pub fn left(&mut self, node: &str) {
-        self.nodes.remove(&node_name(node));
+        if self.nodes.remove(&node_name(node)).is_some() {
+            self.generation += 1;
+        }
     }
 
     /// Takes the greeting (`worker-online`) of a new process or of a new connection to the broker in.
@@ -313,14 +321,26 @@ impl Workers {
 
     /// Forgets the workers that have been silent for long; all silent ones, if there are very many.
     pub fn prune(&mut self, now: Moment) {
-        let many = self.nodes.len() > MAX_NODES / 2;
+        let before = self.nodes.len();
+        let many = before > MAX_NODES / 2;
         self.nodes
             .retain(|_, worker| worker.is_live(now) || !many && now.saturating_sub(worker.heard()) <= REMEMBERED);
+        self.generation += u64::from(self.nodes.len() < before);
     }
 
     /// The workers that are there, by node name.
     pub fn live(&self, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
         self.all().filter(move |(_, worker)| worker.is_live(now))
+    }
+
+    /// Other nodes are known as long as this number stays.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The worker of this name.
+    pub fn get(&self, node: &str) -> Option<&Worker> {
+        self.nodes.get(&node_name(node))
     }
 
     /// All workers, also those that fell silent, by node name.

@@ -35,6 +35,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use asking::Asking;
 use own::Own;
+use pods::Placed;
 
 use super::{
     Attention, Care, Control, Framework, Held, Inspect, Later, Listen, Mailbox, Moment, Now, Read, Reply, Roster,
@@ -127,6 +128,7 @@ pub(super) const SEPARATOR: &str = "\x06\x16";
 pub struct Celery {
     config: CeleryConfig,
     roster: Roster,
+    placed: Placed,
     attention: Attention,
     /// When each of those wishes came.
     came: BTreeMap<String, Moment>,
@@ -152,6 +154,7 @@ impl Celery {
         Self {
             config,
             roster: Roster::default(),
+            placed: Placed::default(),
             attention: Attention::new(),
             came: BTreeMap::new(),
             asking: Asking::default(),
@@ -287,9 +290,10 @@ fn control(reads: &[Read], replies: &[Result<Reply, SampleError>]) -> Control {
 impl Framework for Celery {
     fn reads(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
         self.asking.tidy(now.moment);
-        let roster = self.roster.clone();
         let config = self.known();
-        let own = Own::among(workers, &config.target, &roster, now.moment);
+        self.placed.renew(workers, &config.target, &self.roster.pods);
+        let placed = self.placed.clone();
+        let own = Own::among(workers, &config.target, &placed, now.moment);
         let mut reads: Vec<_> = self.seek_separator(now).into_iter().collect();
         reads.extend(match config.broker {
             BrokerKind::Redis { .. } => self::redis::reads(&config, &own, last, &mut self.asking, now),
@@ -324,7 +328,8 @@ impl Framework for Celery {
             (reads, replies) = (reads.get(1..).unwrap_or_default(), replies.get(1..).unwrap_or_default());
         }
         let config = self.known();
-        let own = Own::among(workers, &config.target, &self.roster, now.moment);
+        self.placed.renew(workers, &config.target, &self.roster.pods);
+        let own = Own::among(workers, &config.target, &self.placed, now.moment);
         let mut tally = match config.broker {
             BrokerKind::Redis { .. } => self::redis::tally(&config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, self.last(last), now),

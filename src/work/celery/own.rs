@@ -12,10 +12,9 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::pods;
+use super::pods::{self, Placed};
 use crate::work::{
-    Care, Inspect, Inspection, Moment, PodWork, Roster, Stance, Tally, Told, Work, Worker, Workers,
-    workers::Application,
+    Care, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers, workers::Application,
 };
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
@@ -53,16 +52,13 @@ pub(super) struct Own<'a> {
 impl<'a> Own<'a> {
     /// Those among all workers of the endpoint that run in the target's pods: by a pod's name as a Deployment's are made,
     /// and by the names of the pods that were listed, wherever those stand in a node's name.
-    pub(super) fn among(workers: &'a Workers, target: &str, roster: &'a Roster, now: Moment) -> Self {
+    pub(super) fn among(workers: &'a Workers, target: &str, placed: &'a Placed, now: Moment) -> Self {
         let mut known: Vec<_> = workers
             .on(pods::common_prefix(target))
             .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, node, worker)))
             .collect();
-        if !roster.pods.is_empty() {
-            let others = workers.all().filter(|(node, _)| pods::pod_of(node, target).is_none());
-            known
-                .extend(others.filter_map(|(node, worker)| Some((pods::pod_among(node, &roster.pods)?, node, worker))));
-        }
+        let placed = placed.nodes.iter();
+        known.extend(placed.filter_map(|(pod, node)| Some((pod.as_str(), node.as_str(), workers.get(node)?))));
         let live = known.iter().filter(|(_, _, worker)| worker.is_live(now));
         Self {
             workers: live.map(|(pod, _, worker)| (*pod, *worker)).collect(),
@@ -78,8 +74,8 @@ impl<'a> Own<'a> {
         of.map(|(_, node, worker)| (*node, *worker))
     }
 
-    /// What all workers of a pod that are there answered, once each has answered everything. `came`: since when it has been looked after
-    /// like this.
+    /// What all workers of a pod that are there answered, once each has answered everything. `came`: since when it has been
+    /// looked after like this.
     pub(super) fn told(&self, pod: &str, care: &Care, came: Moment) -> Option<Told> {
         let there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
         let answers = there.map(|(_, worker)| {

@@ -8,7 +8,9 @@
 //! are known once the target's pods have been listed: by the pod's name, wherever it stands in what follows the `@`. A
 //! name in which no pod's stands, or those of several, says nothing.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+
+use crate::work::Workers;
 
 /// Characters of `generateName` that the API server keeps.
 const MAX_BASE: usize = 58;
@@ -35,6 +37,29 @@ pub(super) fn pod_among<'a>(node: &str, pods: &'a BTreeSet<String>) -> Option<&'
     found.sort_by_key(|pod| Reverse(pod.len()));
     let (longest, others) = found.split_first()?;
     others.iter().all(|other| longest.contains(other)).then_some(longest)
+}
+
+/// The nodes of a pool whose names alone do not say which pod they are, with their pods: found by the names of the pods.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Placed {
+    /// Pod and node.
+    pub(super) nodes: Vec<(String, String)>,
+    /// Of these workers and pods.
+    of: (u64, Arc<BTreeSet<String>>),
+}
+
+impl Placed {
+    /// Looks again, if other workers or other pods are there than before.
+    pub(super) fn renew(&mut self, workers: &Workers, target: &str, pods: &Arc<BTreeSet<String>>) {
+        let of = (workers.generation(), pods.clone());
+        if self.of == of {
+            return;
+        }
+        let odd = workers.all().filter(|(node, _)| pod_of(node, target).is_none());
+        let placed = odd.filter_map(|(node, _)| Some((pod_among(node, pods)?.to_owned(), node.to_owned())));
+        self.nodes = if pods.is_empty() { Vec::new() } else { placed.collect() };
+        self.of = of;
+    }
 }
 
 /// What follows the first `@`; a node without one is all host.
