@@ -2,6 +2,7 @@
 //!
 //! | file | proves |
 //! |---|---|
+//! | `bystander.rs` | remote control disturbs no application, whatever it joins its bindings by |
 //! | `counts.rs` | the table of acceptance: what others see, what we count, what is so |
 //! | `keys.rs` | pools that share a database, prefixes, priorities, separators |
 //! | `remote_control.rs` | single workers stop fetching and fetch again, and nothing is lost |
@@ -12,6 +13,8 @@
 //! | `waits.rs` | how long tasks have waited that were there before the first count |
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "brokers/bystander.rs"]
+mod bystander;
 #[path = "brokers/counts.rs"]
 mod counts;
 #[path = "brokers/doors.rs"]

@@ -117,27 +117,6 @@ pub enum SampleError {
 }
 
 impl SampleError {
-    /// It passes by itself: nothing in the URL, the rights or the pool has to change.
-    pub fn passes(self) -> bool {
-        matches!(
-            self,
-            Self::NotReady
-                | Self::Loading
-                | Self::ReadOnly
-                | Self::MasterDown
-                | Self::NoReplicas
-                | Self::Misconfigured
-                | Self::Busy
-                | Self::TryAgain
-                | Self::OutOfMemory
-        )
-    }
-
-    /// The right to do this is missing, or the command itself.
-    pub fn is_refusal(self) -> bool {
-        matches!(self, Self::Permission | Self::UnknownCommand)
-    }
-
     /// A short, fixed label for metrics and condition reasons.
     pub fn label(self) -> &'static str {
         match self {
@@ -171,8 +150,28 @@ impl SampleError {
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",
             Self::JustReconnected => "JustReconnected",
-            Self::QueueUnsure => "QueueUnsure",
             Self::NotYet => "NotSampledYet",
         }
+    }
+
+    /// It passes by itself: nothing in the URL, the rights or the pool has to change.
+    pub fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::NotReady
+                | Self::Loading
+                | Self::ReadOnly
+                | Self::MasterDown
+                | Self::NoReplicas
+                | Self::Misconfigured
+                | Self::Busy
+                | Self::TryAgain
+                | Self::OutOfMemory
+        )
+    }
+
+    /// The right to do this is missing, or the command itself.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Permission | Self::UnknownCommand)
     }
 }

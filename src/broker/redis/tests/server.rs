@@ -154,9 +154,9 @@ async fn number(tcp: &mut BufReader<TcpStream>) -> Option<usize> {
     std::str::from_utf8(&line).ok()?.trim_end().get(1..)?.parse().ok()
 }
 
-/// Waits until it is true, a second at most.
+/// Waits until it is true, half a minute at most.
 pub async fn eventually<F: Future<Output = bool>>(check: impl Fn() -> F) {
-    for _ in 0..200 {
+    for _ in 0..6_000 {
         if check().await {
             return;
         }

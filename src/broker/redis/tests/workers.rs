@@ -33,7 +33,7 @@ fn heard(node: &str) -> Signal {
 }
 
 pub async fn next(redis: &mut RedisEndpoint) -> Signal {
-    timeout(Duration::from_secs(3), redis.next_signal())
+    timeout(Duration::from_secs(30), redis.next_signal())
         .await
         .expect("a signal")
 }
