@@ -50,7 +50,7 @@ async fn a_prefix_ten_priorities_and_another_separator() {
     let config = CeleryConfig {
         key_prefix: "shop:".into(),
         priority_steps: steps.clone(),
-        separator: ":".into(),
+        separator: Some(":".into()),
         ..app.config()
     };
     let watch = Watch::new(address(&app.broker, None), config);
