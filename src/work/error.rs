@@ -150,6 +150,7 @@ impl SampleError {
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",
             Self::JustReconnected => "JustReconnected",
+            Self::QueueUnsure => "QueueUnsure",
             Self::NotYet => "NotSampledYet",
         }
     }
