@@ -75,6 +75,10 @@ pub(super) struct Bindings {
     last: Option<String>,
     /// The right to read that is missing.
     refused: Option<String>,
+    /// They could not be read, for a reason that passes.
+    passing: bool,
+    /// The log tells already that several are in use.
+    told: bool,
     /// Workers are bound.
     workers: bool,
     /// Set members of ours that nobody needs any more, with their lists.
@@ -116,6 +120,12 @@ impl Bindings {
         let (replies, _) = control::reply_binding(prefix, exchange, "", "");
         let sets = [control::worker_bindings(prefix, exchange), replies];
         let [workers, replies] = members(link, &sets).await?;
+        self.passing = [&workers, &replies]
+            .into_iter()
+            .any(|set| set.as_ref().is_err_and(|error| error.passes()));
+        if self.passing {
+            return Ok(());
+        }
         self.refused = workers.as_ref().err().and_then(|error| {
             let right = || format!("`SMEMBERS` on `{}`", sets[0]);
             error.is_refusal().then(right)
@@ -124,8 +134,17 @@ impl Bindings {
         let (workers, replies) = (workers.unwrap_or_default(), replies.unwrap_or_default());
         self.workers = !workers.is_empty();
         self.shown = shown(&workers, &replies, exchange, nodes);
-        if let Shown::One(separator) = &self.shown {
-            self.last = Some(separator.clone());
+        match &self.shown {
+            Shown::One(separator) => self.last = Some(separator.clone()),
+            Shown::Several(all) if !std::mem::replace(&mut self.told, true) => {
+                let set = &sets[0];
+                tracing::info!(
+                    set,
+                    ?all,
+                    "bindings on Redis are joined in several ways: `celery.separator` says which"
+                );
+            }
+            _ => {}
         }
         let separator = self.last.as_deref();
         let stale = replies
@@ -142,6 +161,9 @@ impl Bindings {
     /// What joins the application's bindings: what it shows, whatever the pools say; what they say where it shows
     /// nothing.
     pub(super) fn separator(&self, said: &BTreeSet<&str>) -> Result<String, NoSeparator> {
+        if self.passing {
+            return Err(NoSeparator::NotShown);
+        }
         let said = said.first().filter(|_| said.len() == 1);
         let known = match &self.shown {
             Shown::One(separator) => Some(separator.clone()),

@@ -86,7 +86,13 @@ async fn what_passes_is_no_missing_right_and_is_tried_again_at_the_next_sample()
                 .iter()
                 .filter(|command| command.starts_with("PUBLISH"))
                 .count();
-            let expected = if matches!(sick_command, "SADD") { 3 } else { 4 };
+            let unwritten = match sick_command {
+                "SADD" => true,
+                // What nobody knows the meaning of may last for ever.
+                "SCARD" | "SMEMBERS" => !error.starts_with("-ERR"),
+                _ => false,
+            };
+            let expected = if unwritten { 3 } else { 4 };
             assert_eq!(published, expected, "{sick_command} {error}");
             assert_eq!(server.connections(), 1);
         }

@@ -239,7 +239,8 @@ async fn the_questions_and_orders_of_a_sample_go_in_one_round_trip_each_time() {
     );
     assert_eq!(published(&log)[1]["destination"], json!(nodes));
     assert_eq!(published(&log)[4]["destination"], Json::Null);
-    assert_eq!(published(&log)[1]["ticket"], "active_queues.1000");
+    let ticket = published(&log)[1]["ticket"].as_str().unwrap().to_owned();
+    assert!(ticket.starts_with("active_queues.1000."), "{ticket}");
     let bound = log.iter().filter(|command| command.starts_with("SADD")).count();
     assert_eq!((bound, log.len()), (1, 8), "{log:?}");
     assert_eq!(
