@@ -22,8 +22,8 @@ use self::{
 use super::{Management, Tls};
 use crate::work::{Reply, SampleError};
 
-/// For all requests of one sample.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// For all requests of one call. No sample waits for it.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Up to so many queues are asked one by one, if the server can.
 const FEW: usize = 10;
@@ -41,6 +41,8 @@ pub(super) struct Client {
     paths: Paths,
     /// The server is older than 4.0: it leaves the totals out of the form for a single queue.
     old: bool,
+    /// It has shown one of the queues once.
+    knows: bool,
 }
 
 impl Client {
@@ -50,6 +52,7 @@ impl Client {
             paths: Paths::new(&management.path, vhost),
             http: Http::new(management, tls),
             old: false,
+            knows: false,
         }
     }
 
@@ -59,10 +62,10 @@ impl Client {
     /// There is no answer for any of them.
     pub(super) async fn totals(&mut self, queues: &[&str]) -> Result<Answers, SampleError> {
         match timeout(DEADLINE, self.ask(queues)).await {
-            Ok(answers) => answers,
+            Ok(answers) => answers.map_err(of_the_api),
             Err(_) => {
                 self.http.disconnect();
-                Err(SampleError::Timeout)
+                Err(SampleError::ManagementTimeout)
             }
         }
     }
@@ -75,6 +78,11 @@ impl Client {
             return Ok(answers);
         }
         let found = self.list(queues).await?;
+        // A node that is cut off from its cluster says that there is nothing.
+        if found.is_empty() && self.knows {
+            return Err(SampleError::Management);
+        }
+        self.knows = self.knows || !found.is_empty();
         let answer = |queue: &&str| match found.get(*queue) {
             Some(item) => item.totals(),
             None => Ok(Reply::Missing),
@@ -97,6 +105,7 @@ impl Client {
             }
             answers.push(item.totals());
         }
+        self.knows = true;
         Ok(Some(answers))
     }
 
@@ -115,6 +124,20 @@ impl Client {
             }
         }
         Err(SampleError::TooLarge)
+    }
+}
+
+/// The same error in words that name the management API: it is another server than the broker.
+fn of_the_api(error: SampleError) -> SampleError {
+    match error {
+        SampleError::Timeout => SampleError::ManagementTimeout,
+        SampleError::Authentication => SampleError::ManagementAuthentication,
+        SampleError::Dns | SampleError::Refused | SampleError::Disconnected => SampleError::ManagementUnreachable,
+        SampleError::TlsNotSpoken
+        | SampleError::TlsExpected
+        | SampleError::TlsCertificate
+        | SampleError::TlsIdentity => SampleError::ManagementTls,
+        _ => SampleError::Management,
     }
 }
 

@@ -2,12 +2,22 @@
 
 use std::{env, fmt, io, str::FromStr};
 
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry, util::SubscriberInitExt};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt, registry, registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 /// What is logged unless `RUST_LOG` says otherwise: the operator's own decisions, only the troubles of its libraries.
 /// Each word also covers the crates whose names begin with it (`kube_client`, `hyper_util`).
-const DEFAULT: &str =
-    "info,lapin=off,async_rs=off,amq_protocol=off,kube=warn,hyper=warn,redis=warn,rustls=warn,tower=warn";
+const DEFAULT: &str = "info,kube=warn,redis=warn,tower=warn";
+
+/// Crates that are never heard, whatever `RUST_LOG` says: at `trace` they write the broker's password down as it goes over
+/// the line, and they call each expected answer of the broker (no such queue, no such right) an error.
+const SILENT: [&str; 3] = ["lapin", "async_rs", "amq_protocol"];
+
+/// Crates of which only the troubles are heard, whatever `RUST_LOG` says: what goes over their lines holds tokens.
+const QUIET: [&str; 4] = ["hyper", "h2", "rustls", "tokio_rustls"];
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,15 +67,34 @@ impl FromStr for LogFormat {
 pub fn init(format: LogFormat) {
     let wish = env::var("RUST_LOG").ok();
     let (filter, understood) = filter(wish.as_deref());
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let started = registry()
+        .with(lines(format, io::stderr))
+        .with(filter)
+        .try_init()
+        .is_ok();
+    if started && !understood {
+        tracing::warn!("RUST_LOG is not a log filter; the default is used: {DEFAULT}");
+    }
+}
+
+/// Writes the lines that may be written.
+fn lines<S, W>(format: LogFormat, to: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(to);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
         LogFormat::Text => lines.boxed(),
     };
-    let started = registry().with(lines).with(filter).try_init().is_ok();
-    if started && !understood {
-        tracing::warn!("RUST_LOG is not a log filter; the default is used: {DEFAULT}");
-    }
+    lines.with_filter(filter_fn(is_discreet))
+}
+
+/// Nothing that a library writes down of what it sends and receives.
+fn is_discreet(of: &Metadata<'_>) -> bool {
+    let from = |crates: &[&str]| crates.iter().any(|name| of.target().starts_with(name));
+    !from(&SILENT) && (!from(&QUIET) || *of.level() <= Level::WARN)
 }
 
 /// The filter for this `RUST_LOG`, and whether the wish was understood.
@@ -81,9 +110,52 @@ fn filter(wish: Option<&str>) -> (EnvFilter, bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_wish_makes_the_libraries_tell_what_goes_over_the_line() {
+        for wish in [
+            "trace",
+            "lapin=trace,hyper=trace",
+            "trace,lapin::channel=trace,h2::codec=trace",
+        ] {
+            let sink = Sink::default();
+            let to = sink.clone();
+            let (filter, _) = filter(Some(wish));
+            let lines = lines(LogFormat::Text, move || to.clone());
+            tracing::subscriber::with_default(registry().with(lines).with(filter), || {
+                tracing::trace!(target: "lapin::channel", "hunter2");
+                tracing::error!(target: "lapin", "hunter2: NOT_FOUND");
+                tracing::trace!(target: "amq_protocol::frame", "hunter2");
+                tracing::debug!(target: "hyper_util::client", "hunter2");
+                tracing::trace!(target: "h2::codec", "hunter2");
+                tracing::warn!(target: "hyper::proto", "trouble");
+                tracing::trace!(target: "taskworkerpool::broker", "own words");
+            });
+            let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(wish.starts_with("lapin") || text.contains("own words"), "{text}");
+            assert!(wish.starts_with("trace") || text.contains("trouble"), "{text}");
+        }
+    }
 
     #[test]
     fn formats_have_two_words() {

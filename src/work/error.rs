@@ -102,6 +102,18 @@ pub enum SampleError {
     /// The management API is needed and not configured or not usable.
     #[error("the management API did not give the queue's totals")]
     Management,
+    /// The management API: no answer within the deadline.
+    #[error("the management API does not answer: check host and port in `broker.management`, and what lies between")]
+    ManagementTimeout,
+    /// The management API: wrong user or password, or a user without the tag.
+    #[error("the management API refuses the user or the password: the user needs the tag `management`")]
+    ManagementAuthentication,
+    /// The management API: no connection.
+    #[error("the management API cannot be reached: check host and port in `broker.management`")]
+    ManagementUnreachable,
+    /// The management API: TLS where there is none, none where there is, or a certificate that is not trusted.
+    #[error("the management API's TLS does not work: check https or http in `broker.management`, and `broker.tls`")]
+    ManagementTls,
     /// Not believed: empty right after a reconnect; asked again.
     #[error("the broker was just reconnected: its first empty answer is not believed yet")]
     JustReconnected,
@@ -149,6 +161,10 @@ impl SampleError {
             Self::TooLarge => "ReplyTooLarge",
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",
+            Self::ManagementTimeout => "ManagementTimeout",
+            Self::ManagementAuthentication => "ManagementAuthenticationFailed",
+            Self::ManagementUnreachable => "ManagementUnreachable",
+            Self::ManagementTls => "ManagementTlsFailed",
             Self::JustReconnected => "JustReconnected",
             Self::QueueUnsure => "QueueUnsure",
             Self::NotYet => "NotSampledYet",

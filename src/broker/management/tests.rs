@@ -140,6 +140,22 @@ async fn a_queue_that_is_not_found_is_missing_only_if_the_list_is_there_without_
 }
 
 #[tokio::test]
+async fn a_list_without_any_queue_that_was_there_says_nothing() {
+    let count = Mutex::new(0);
+    let server = Server::start(move |path| {
+        *count.lock().unwrap() += 1;
+        match (path.contains("page_size"), *count.lock().unwrap()) {
+            (false, 1) => ok(&item("q", 3, 2)),
+            (false, _) => says("404 Not Found", "{}"),
+            (true, _) => page(&[], 0),
+        }
+    });
+    let mut client = server.await.client();
+    assert_eq!(client.totals(&["q"]).await, Ok(vec![totals(3, 2)]));
+    assert_eq!(client.totals(&["q"]).await, Err(SampleError::Management));
+}
+
+#[tokio::test]
 async fn many_queues_are_read_page_by_page_and_no_further_than_needed() {
     let server = Server::start(|path| {
         let number: u64 = path
@@ -164,7 +180,7 @@ async fn pages_without_end_are_given_up() {
     let server = Server::start(|_| page(&[item("q0", 1, 0)], u64::MAX)).await;
     let mut client = server.client();
     client.old = true;
-    assert_eq!(client.totals(&["q0", "q1"]).await, Err(SampleError::TooLarge));
+    assert_eq!(client.totals(&["q0", "q1"]).await, Err(SampleError::Management));
     assert_eq!(server.paths().len(), 64);
 }
 
@@ -178,24 +194,27 @@ async fn what_is_not_an_answer_is_an_error_and_never_a_count() {
     ]
     .concat();
     let bad = [
-        (says("401 Unauthorized", "hunter2"), SampleError::Authentication),
+        (
+            says("401 Unauthorized", "hunter2"),
+            SampleError::ManagementAuthentication,
+        ),
         (says("403 Forbidden", ""), SampleError::Management),
         (says("302 Found", ""), SampleError::Management),
         (says("500 Oops", ""), SampleError::Management),
         (ok("<html>"), SampleError::Management),
         (ok(&"[".repeat(100_000)), SampleError::Management),
-        (ok(&" ".repeat(1_100_000)), SampleError::TooLarge),
-        (endless.into_bytes(), SampleError::TooLarge),
+        (ok(&" ".repeat(1_100_000)), SampleError::Management),
+        (endless.into_bytes(), SampleError::Management),
         (
             head("content-length: 60\r\ncontent-encoding: gzip"),
             SampleError::Management,
         ),
         (head(&format!("x: {}", "y".repeat(1 << 20))), SampleError::Management),
         (head(&"x: y\r\n".repeat(100)), SampleError::Management),
-        (b"\x15\x03\x03\0\x02\x02\x46".to_vec(), SampleError::TlsExpected),
+        (b"\x15\x03\x03\0\x02\x02\x46".to_vec(), SampleError::ManagementTls),
         (b"AMQP\0\0\x09\x01".to_vec(), SampleError::Management),
-        (Vec::new(), SampleError::Disconnected),
-        (head("content-length: 99999"), SampleError::Timeout),
+        (Vec::new(), SampleError::ManagementUnreachable),
+        (head("content-length: 99999"), SampleError::ManagementTimeout),
     ];
     for (answer, error) in bad {
         let shown = String::from_utf8_lossy(&answer).chars().take(60).collect::<String>();

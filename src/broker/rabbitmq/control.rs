@@ -43,7 +43,8 @@ const REASON: Duration = Duration::from_secs(1);
 /// Letters that may wait: the questions and orders of a few samples.
 const WAITING: usize = 256;
 
-/// Answers that the broker sends before the first of them is read; the others wait there.
+/// Answers that the broker sends before the first of them is read; the others wait there. So many of the largest that
+/// reach us are still no flood.
 const AT_ONCE: u16 = 7;
 
 /// What workers are asked or told.
@@ -88,6 +89,7 @@ impl Inspector {
             line,
             refuses,
             told_form: false,
+            told_size: false,
         };
         Self {
             letters,
@@ -115,6 +117,8 @@ struct Desk {
     refuses: watch::Sender<Option<String>>,
     /// It was told that workers answer in another form than ours.
     told_form: bool,
+    /// It was told that an answer was too large.
+    told_size: bool,
 }
 
 impl Desk {
@@ -276,6 +280,13 @@ impl Desk {
                 );
             }
             return;
+        }
+        // Nobody answers with nothing: the body was too large to be read.
+        if delivery.data.is_empty() && !std::mem::replace(&mut self.told_size, true) {
+            tracing::warn!(
+                exchange = self.exchange,
+                "a worker's answer was larger than the operator reads: what it holds is not known"
+            );
         }
         let signals = answer(&delivery.data, ticket(delivery).as_deref(), Wire::Plain);
         self.line.ends.send(signals);

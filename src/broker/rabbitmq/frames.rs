@@ -3,6 +3,8 @@
 //! The library recurses into tables within tables: a few kilobytes of them would end the process with a stack overflow.
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
+
 use crate::work::SampleError;
 
 /// The largest frame we accept, in bytes: the smallest limit that RabbitMQ 4.1 and later agree to. Larger messages come
@@ -23,28 +25,36 @@ mod kind {
     pub(super) const HEARTBEAT: u8 = 8;
 }
 
+/// The largest message that reaches us, in bytes. Of a larger one only the envelope does, as if it were empty.
+pub(super) const MESSAGE_MAX: u64 = 2 << 20;
+
+/// Where a content header says how long the body is (4.2.6.1): after class and weight.
+const BODY_SIZE: std::ops::Range<usize> = 4..12;
+
 /// Follows the frames: type, channel, size, payload, end octet.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// The bytes of a header seen so far.
+    /// The frame's header, as far as it is there.
     header: [u8; 7],
     have: usize,
     /// Bytes of payload and end octet still to come.
     rest: usize,
-    /// The payload of a frame that is parsed, as far as it is there.
+    /// The payload of a frame that is parsed, with its end octet, as far as it is there.
     payload: Vec<u8>,
+    /// Bytes still to come of the bodies that are too large, by channel.
+    dropped: BTreeMap<[u8; 2], u64>,
 }
 
 impl Frames {
-    /// Lets bytes pass.
+    /// Lets bytes pass into `out`, less the bodies of messages that are too large.
     ///
     /// # Errors
     /// [`SampleError::Protocol`]: not AMQP, or tables too deep; [`SampleError::TooLarge`]: a frame beyond [`FRAME_MAX`].
-    pub(super) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), SampleError> {
+    pub(super) fn pass(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SampleError> {
         while let Some((first, others)) = bytes.split_first() {
             if self.rest > 0 {
                 let (here, later) = bytes.split_at_checked(self.rest).unwrap_or((bytes, &[]));
-                self.payload(here)?;
+                self.payload(here, out)?;
                 bytes = later;
                 continue;
             }
@@ -53,14 +63,15 @@ impl Frames {
                 self.have += 1;
             }
             bytes = others;
-            self.header()?;
+            self.header(out)?;
         }
         Ok(())
     }
 
     /// Looks at the header as far as it is there.
-    fn header(&mut self) -> Result<(), SampleError> {
-        let [kind, _, _, size @ ..] = self.header;
+    fn header(&mut self, out: &mut Vec<u8>) -> Result<(), SampleError> {
+        let [kind, channel @ .., _, _, _, _] = self.header;
+        let [_, _, _, size @ ..] = self.header;
         if !matches!(kind, kind::METHOD | kind::HEADER | kind::BODY | kind::HEARTBEAT) {
             return Err(SampleError::Protocol);
         }
@@ -71,24 +82,63 @@ impl Frames {
             }
             self.rest = size as usize + 1;
             self.have = 0;
+            if !self.is_dropped(kind, channel) {
+                out.extend_from_slice(&self.header);
+            }
         }
         Ok(())
     }
 
+    /// The frame is a part of a body that is too large.
+    fn is_dropped(&self, kind: u8, channel: [u8; 2]) -> bool {
+        kind == kind::BODY && self.dropped.contains_key(&channel)
+    }
+
     /// Takes a part of a payload in; looks at the whole when it is complete.
-    fn payload(&mut self, bytes: &[u8]) -> Result<(), SampleError> {
-        let [kind, ..] = self.header;
-        let is_parsed = matches!(kind, kind::METHOD | kind::HEADER);
-        if is_parsed {
-            self.payload.extend_from_slice(bytes);
-        }
+    fn payload(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SampleError> {
+        let [kind, channel @ .., _, _, _, _] = self.header;
         self.rest -= bytes.len();
-        if is_parsed && self.rest == 0 {
-            let shallow = is_shallow(&self.payload);
-            self.payload.clear();
-            return if shallow { Ok(()) } else { Err(SampleError::Protocol) };
+        if self.is_dropped(kind, channel) {
+            // Without the end octet.
+            let body = bytes.len() - usize::from(self.rest == 0);
+            let left = self.dropped.get_mut(&channel);
+            if let Some(left) = left {
+                *left = left.saturating_sub(body as u64);
+                if *left == 0 && self.rest == 0 {
+                    self.dropped.remove(&channel);
+                }
+            }
+            return Ok(());
+        }
+        if !matches!(kind, kind::METHOD | kind::HEADER) {
+            out.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.payload.extend_from_slice(bytes);
+        if self.rest == 0 {
+            if !is_shallow(&self.payload) {
+                return Err(SampleError::Protocol);
+            }
+            match kind {
+                kind::HEADER => self.shorten(channel),
+                // A channel that ends is done with its messages, and one that begins has none.
+                _ => _ = self.dropped.remove(&channel),
+            }
+            out.append(&mut self.payload);
         }
         Ok(())
+    }
+
+    /// Makes the header of a message that is too large that of an empty one, whose body is dropped.
+    fn shorten(&mut self, channel: [u8; 2]) {
+        let Some(size) = self.payload.get_mut(BODY_SIZE) else {
+            return;
+        };
+        let length = u64::from_be_bytes((&*size).try_into().unwrap_or_default());
+        if length > MESSAGE_MAX {
+            size.fill(0);
+            self.dropped.insert(channel, length);
+        }
     }
 }
 
@@ -120,7 +170,61 @@ mod tests {
 
     fn error(bytes: &[&[u8]]) -> Option<SampleError> {
         let mut frames = Frames::default();
-        bytes.iter().find_map(|bytes| frames.pass(bytes).err())
+        let mut out = Vec::new();
+        let error = bytes.iter().find_map(|bytes| frames.pass(bytes, &mut out).err());
+        assert!(error.is_some() || out.len() <= bytes.concat().len());
+        error
+    }
+
+    /// What passes of these bytes.
+    fn passed(bytes: &[u8], at_once: usize) -> Vec<u8> {
+        let mut frames = Frames::default();
+        let mut out = Vec::new();
+        for bytes in bytes.chunks(at_once) {
+            frames.pass(bytes, &mut out).unwrap();
+        }
+        out
+    }
+
+    /// The content header of a message of this size.
+    fn content(size: u64) -> Vec<u8> {
+        frame(2, &[&[0, 60, 0, 0][..], &size.to_be_bytes(), &[0, 0]].concat())
+    }
+
+    #[test]
+    fn of_a_message_that_is_too_large_only_an_empty_envelope_passes() {
+        let method = frame(1, &[0, 60, 0, 60, 1, b'c']);
+        let body = frame(3, &[7; 8000]);
+        let other = [&[3, 0, 2][..], &3_u32.to_be_bytes(), b"abc", &[0xCE]].concat();
+        let size = 300 * 8000;
+        assert!(size > MESSAGE_MAX);
+        let large = [
+            &method[..],
+            &content(size),
+            &body.repeat(150),
+            &other,
+            BEAT,
+            &body.repeat(150),
+        ]
+        .concat();
+        let small = [&method[..], &content(8000), &body].concat();
+        let stream = [&small[..], &large, &small].concat();
+        let expected = [&small[..], &method, &content(0), &other, BEAT, &small].concat();
+        for at_once in [1, 7, 1000, stream.len()] {
+            assert!(passed(&stream, at_once) == expected, "{at_once}");
+        }
+        // The largest that passes, passes whole.
+        let largest = [&content(MESSAGE_MAX)[..], &body].concat();
+        assert!(passed(&largest, 1000) == largest);
+    }
+
+    #[test]
+    fn a_channel_that_ends_takes_the_rest_of_its_message_along() {
+        let close = frame(1, &[0, 20, 0, 40]);
+        let body = frame(3, &[7; 8000]);
+        let stream = [&content(3 << 20)[..], &body, &close, &content(8000), &body].concat();
+        let expected = [&content(0)[..], &close, &content(8000), &body].concat();
+        assert!(passed(&stream, 900) == expected);
     }
 
     const BEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, 0xCE];

@@ -8,6 +8,7 @@
 //! | `transport.rs`, `frames.rs` | what lies under the client library and guards it |
 //! | `depths.rs` | passive declares |
 //! | `memory.rs` | queues that gave no count, and zeros not believed yet (pure) |
+//! | `totals.rs` | the management API, beside all that |
 //! | `feed.rs`, `heartbeats.rs`, `control.rs` | what workers say |
 
 mod amqp;
@@ -18,6 +19,7 @@ mod feed;
 mod frames;
 mod heartbeats;
 mod memory;
+mod totals;
 mod transport;
 
 use tokio::sync::mpsc;
@@ -25,7 +27,8 @@ use tokio::sync::mpsc;
 pub(super) use self::feed::Task;
 use self::{
     amqp::Amqp,
-    memory::{Answer, Memory},
+    memory::Answer,
+    totals::{Told, Totals, since_then},
 };
 use super::{Address, Endpoint, Kind, Signal, Tls, management};
 use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError};
@@ -53,11 +56,8 @@ impl RabbitMqEndpoint {
             Kind::RabbitMq { vhost } => vhost.clone(),
             Kind::Redis { .. } => "/".to_owned(),
         };
-        let totals = address.management.clone().map(|management| Totals {
-            client: management::Client::new(management, &vhost, tls_of_management(&address)),
-            memory: Memory::default(),
-            failed: false,
-        });
+        let client = |management| management::Client::new(management, &vhost, tls_of_management(&address));
+        let totals = address.management.clone().map(client).map(Totals::new);
         Self {
             amqp: Amqp::new(address, vhost, sender),
             totals,
@@ -86,26 +86,37 @@ impl Endpoint for RabbitMqEndpoint {
     async fn sample(&mut self, reads: &[Read], moment: Moment) -> Vec<Answer> {
         let mut sorted = Sorted::new(reads);
         if let Some(totals) = self.totals.as_mut().filter(|_| sorted.depths.len() > MANY) {
-            sorted.depths_from(totals.ask(&sorted.all_queues(), moment).await);
+            let told = totals.ask(&sorted.all_queues(), moment).await;
+            // What is old replaces no declare.
+            if told.is_fresh {
+                sorted.depths_from(told.answers);
+            }
         }
         let totals = async {
             match &mut self.totals {
                 Some(totals) => totals.ask(&names(&sorted.totals), moment).await,
-                None => vec![Err(SampleError::Management); sorted.totals.len()],
+                None => Told {
+                    answers: vec![Err(SampleError::Management); sorted.totals.len()],
+                    is_fresh: true,
+                },
             }
         };
         let depths = names(&sorted.depths);
         let letters: Vec<_> = sorted.letters.iter().map(|(_, letter)| *letter).collect();
         let depths = self.amqp.ask(&depths, &letters, moment);
-        let (totals, depths) = tokio::join!(totals, depths);
+        let (told, depths) = tokio::join!(totals, depths);
         for (place, letter) in &sorted.letters {
             if let Some(right) = self.amqp.refusal(letter) {
                 put(&mut sorted.answers, *place, Ok(Reply::Refused { right }));
             }
         }
-        let places = sorted.totals.iter().chain(&sorted.depths).map(|(place, _)| *place);
-        for (place, answer) in places.zip(totals.into_iter().chain(depths)) {
-            put(&mut sorted.answers, place, answer);
+        for ((place, queue), totals) in sorted.totals.iter().zip(told.answers) {
+            let same = sorted.depths.iter().position(|(_, depth)| depth == queue);
+            let depth = same.filter(|_| !told.is_fresh).and_then(|same| depths.get(same));
+            put(&mut sorted.answers, *place, since_then(totals, depth));
+        }
+        for ((place, _), depth) in sorted.depths.iter().zip(depths) {
+            put(&mut sorted.answers, *place, depth);
         }
         sorted.answers
     }
@@ -130,39 +141,6 @@ impl Endpoint for RabbitMqEndpoint {
             Some(signal) => signal,
             // The AMQP side holds a sender, so this cannot be; if it were, there would be nothing to hear.
             None => std::future::pending().await,
-        }
-    }
-}
-
-/// The management API with what is remembered of its answers.
-#[derive(Debug)]
-struct Totals {
-    client: management::Client,
-    memory: Memory,
-    /// The last call failed.
-    failed: bool,
-}
-
-impl Totals {
-    /// One answer for each queue, in their order. After a failure a fall to nothing is not believed at once.
-    async fn ask(&mut self, queues: &[&str], moment: Moment) -> Vec<Answer> {
-        if queues.is_empty() {
-            return Vec::new();
-        }
-        match self.client.totals(queues).await {
-            Err(error) => {
-                self.failed = true;
-                vec![Err(error); queues.len()]
-            }
-            Ok(answers) => {
-                if std::mem::take(&mut self.failed) {
-                    self.memory.reconnected(moment);
-                }
-                let answers = queues.iter().zip(answers);
-                answers
-                    .map(|(queue, answer)| self.memory.learn(queue, answer, moment))
-                    .collect()
-            }
         }
     }
 }
@@ -221,8 +199,8 @@ impl<'a> Sorted<'a> {
                 Ok(Reply::Totals { ready, .. }) if is_depth => {
                     put(&mut self.answers, place, Ok(Reply::Depth { ready, consumers: None }));
                 }
-                // The other way may still work.
-                Err(_) if is_depth => self.depths.push((place, queue)),
+                // What is missing or failed here is asked the other way.
+                _ if is_depth => self.depths.push((place, queue)),
                 answer => put(&mut self.answers, place, answer),
             }
         }

@@ -8,6 +8,7 @@ use tokio::{
 mod control;
 mod fake;
 mod hearing;
+mod totals;
 mod trouble;
 
 use self::fake::{Fake, Says};

@@ -1,5 +1,5 @@
-//! Our [`Stream`] as `lapin` wants it, with the guards that a hostile broker needs: no frame larger than agreed, no more
-//! bytes than we digest, and an end even if the broker never answers.
+//! Our [`Stream`] as `lapin` wants it, with the guards that a hostile broker needs: no frame larger than agreed, no body
+//! of a message that is too large, no more bytes than we digest, and an end even if the broker never answers.
 //!
 //! `lapin` buffers whatever arrives, parses a frame before it looks at its size, and keeps the thread of a connection
 //! whose handshake hangs. So all three are cut off here, below it.
@@ -30,6 +30,9 @@ use crate::{broker::stream::Stream, work::SampleError};
 
 /// Bytes that may have arrived and not have been digested: more is a flood.
 const UNDIGESTED_MAX: u64 = 16 << 20;
+
+/// Bytes read at once.
+const READ: usize = 16 << 10;
 
 /// The runtime that `lapin` gets: tokio's, over our streams.
 pub(super) type Kit = RuntimeParts<Tokio, Streams>;
@@ -64,6 +67,8 @@ impl Undigested {
 pub(super) struct Guarded {
     stream: Stream,
     frames: Frames,
+    /// What may be read of that which arrived.
+    passed: Vec<u8>,
     undigested: Undigested,
     /// Fails when the owner of the connection lets go of it.
     owner: oneshot::Receiver<Infallible>,
@@ -78,6 +83,7 @@ impl Guarded {
         Self {
             stream,
             frames: Frames::default(),
+            passed: Vec::new(),
             undigested,
             owner,
             ended: false,
@@ -97,12 +103,23 @@ impl Guarded {
 impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.owned(cx)?;
-        let mut buf = ReadBuf::new(buf);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
-        let bytes = buf.filled();
-        self.frames.pass(bytes).map_err(io::Error::other)?;
-        self.undigested.arrived(bytes.len())?;
-        Poll::Ready(Ok(bytes.len()))
+        let mut arrived = [0; READ];
+        while self.passed.is_empty() {
+            let mut here = ReadBuf::new(&mut arrived);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut here))?;
+            if here.filled().is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let Self { frames, passed, .. } = &mut *self;
+            frames.pass(here.filled(), passed).map_err(io::Error::other)?;
+            let bytes = self.passed.len();
+            self.undigested.arrived(bytes)?;
+        }
+        let bytes = buf.len().min(self.passed.len());
+        for (slot, byte) in buf.iter_mut().zip(self.passed.drain(..bytes)) {
+            *slot = byte;
+        }
+        Poll::Ready(Ok(bytes))
     }
 }
 

@@ -258,3 +258,68 @@ async fn a_thousand_lost_channels_break_nothing() {
         sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_large_is_dropped_and_the_next_one_heard() {
+    let fake = Fake::start().await;
+    fake.answer(
+        &format!(r#"{{"celery@a":["{}"]}}"#, "x".repeat(20 << 20)),
+        "reserved.1000",
+    );
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    for moment in [1_000, 3_000, 5_000] {
+        endpoint.sample(&[ask(&["celery@a"])], at(moment)).await.clear();
+        published(&fake, 1).await;
+    }
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    answered(&mut endpoint).await;
+    assert_eq!((fake.connections(), fake.losses()), (2, 0), "one to count, one to ask");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_another_form_is_dropped_and_breaks_nothing() {
+    let fake = Fake::start().await;
+    fake.form("application/x-python-serialize");
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    for moment in [1_000, 3_000] {
+        endpoint.sample(&[ask(&["celery@a"])], at(moment)).await.clear();
+        published(&fake, 1).await;
+        assert!(
+            timeout(Duration::from_millis(100), endpoint.next_signal())
+                .await
+                .is_err()
+        );
+    }
+    fake.form("application/json");
+    answered(&mut endpoint).await;
+    assert_eq!((fake.connections(), fake.losses()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_short_of_memory_is_counted_as_before() {
+    let fake = Fake::start().await;
+    fake.queue("q", Says::Holds(3, 1));
+    fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
+    fake.blocks(true);
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let counted = Ok(Reply::Depth {
+        ready: 3,
+        consumers: Some(1),
+    });
+    for moment in 1..40 {
+        let answers = endpoint
+            .sample(&[depth("q"), ask(&["celery@a"])], at(moment * 2_000))
+            .await;
+        assert_eq!(answers, [counted.clone(), Ok(Reply::Asked)]);
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(
+        (fake.connections(), fake.published().len()),
+        (2, 1),
+        "it was told with the first letter"
+    );
+    fake.blocks(false);
+    answered(&mut endpoint).await;
+    assert_eq!(fake.connections(), 2);
+}

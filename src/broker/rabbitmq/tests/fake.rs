@@ -6,8 +6,9 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
@@ -46,6 +47,10 @@ struct State {
     closed: bool,
     /// Channels that hang are closed so, with the next frame that arrives.
     late: Option<(u16, &'static str)>,
+    /// The content type of answers.
+    form: Option<&'static str>,
+    /// Short of memory: connections that publish are blocked.
+    blocks: watch::Sender<bool>,
     /// Channel numbers that connections get.
     numbers: Option<u16>,
     /// The body and the ticket of the answer to each publication.
@@ -141,6 +146,16 @@ impl Fake {
         self.state.lock().unwrap().connected
     }
 
+    /// From now on answers have this content type.
+    pub(super) fn form(&self, form: &'static str) {
+        self.state.lock().unwrap().form = Some(form);
+    }
+
+    /// From now on connections that publish are blocked, or no connection is any more.
+    pub(super) fn blocks(&self, blocks: bool) {
+        self.state.lock().unwrap().blocks.send_replace(blocks);
+    }
+
     /// From now on each publication brings this answer.
     pub(super) fn answer(&self, body: &str, ticket: &str) {
         let answer = (body.as_bytes().to_vec(), ticket.to_owned());
@@ -198,8 +213,30 @@ impl Fake {
         tcp.write_all(&super::start(b"")).await?;
         // Channels that are closed, and channels whose process hangs.
         let (mut closed, mut silent) = (Vec::new(), Vec::new());
+        let (mut from, mut tcp) = tcp.into_split();
+        let (frames, mut arriving) = mpsc::channel(1);
+        let mut reading = JoinSet::new();
+        reading.spawn(async move {
+            while let Ok(frame) = read(&mut from).await {
+                if frames.send(frame).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let mut blocks = self.state.lock().unwrap().blocks.subscribe();
+        let mut blocked = false;
         loop {
-            let (kind, channel, payload) = read(&mut tcp).await?;
+            let arrived = tokio::select! {
+                arrived = arriving.recv() => arrived,
+                _ = blocks.changed(), if blocked => {
+                    blocked = false;
+                    tcp.write_all(&on(0, &[0, 10, 0, 61])).await?;
+                    continue;
+                }
+            };
+            let Some((kind, channel, payload)) = arrived else {
+                return Ok(());
+            };
             let late = self.state.lock().unwrap().late.take();
             if let Some((code, text)) = late {
                 for hangs in std::mem::take(&mut silent) {
@@ -210,13 +247,17 @@ impl Fake {
             if kind == 3 && !closed.contains(&channel) {
                 // Without the frame's end.
                 let body = payload[..payload.len() - 1].to_vec();
-                let answer = {
+                let (answer, form, blocking) = {
                     let mut state = self.state.lock().unwrap();
                     state.published.push(body);
-                    state.answer.clone()
+                    let form = state.form.unwrap_or("application/json");
+                    (state.answer.clone(), form, *state.blocks.borrow())
                 };
-                if let Some((body, ticket)) = answer {
-                    tcp.write_all(&delivery(channel, &body, &ticket)).await?;
+                if blocking {
+                    blocked = true;
+                    tcp.write_all(&on(0, &[0, 10, 0, 60, 3, b'l', b'o', b'w'])).await?;
+                } else if let Some((body, ticket)) = answer {
+                    tcp.write_all(&delivery(channel, &body, &ticket, form)).await?;
                 }
                 continue;
             }
@@ -338,24 +379,26 @@ fn only_asks(payload: &[u8]) -> bool {
     declared(payload).2 & 1 == 1
 }
 
-/// `basic.deliver` to the consumer `c` with this body and the header `ticket`.
-fn delivery(channel: u16, body: &[u8], ticket: &str) -> Vec<u8> {
+/// `basic.deliver` to the consumer `c` with this body, the header `ticket` and the content type.
+fn delivery(channel: u16, body: &[u8], ticket: &str, form: &str) -> Vec<u8> {
     let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_be_bytes();
     let method = [&[0, 60, 0, 60, 1, b'c'][..], &1_u64.to_be_bytes(), &[0, 0, 0]].concat();
     let ticket = [b"\x06ticketS", &size(ticket.as_bytes())[..], ticket.as_bytes()].concat();
-    // Class 60, no weight, the body's size, and of the properties the headers alone.
+    // Class 60, no weight, the body's size, and of the properties the content type and the headers.
     let length = u64::try_from(body.len()).unwrap().to_be_bytes();
-    let header = [&[0, 60, 0, 0][..], &length, &[0x20, 0], &size(&ticket), &ticket].concat();
-    let frames = [(1, &method[..]), (2, &header), (3, body)].map(|(kind, payload)| {
-        let mut frame = super::frame(payload);
+    let form = [&[u8::try_from(form.len()).unwrap()], form.as_bytes()].concat();
+    let header = [&[0, 60, 0, 0][..], &length, &[0xA0, 0], &form, &size(&ticket), &ticket].concat();
+    let bodies = body.chunks(8_000).map(|part| (3, part));
+    let frames = [(1, &method[..]), (2, &header)].into_iter().chain(bodies);
+    let frames = frames.map(|(kind, payload)| {
+        let mut frame = on(channel, payload);
         frame[0] = kind;
-        frame[1..3].copy_from_slice(&channel.to_be_bytes());
         frame
     });
-    frames.concat()
+    frames.collect::<Vec<_>>().concat()
 }
 
-async fn read(tcp: &mut TcpStream) -> std::io::Result<(u8, u16, Vec<u8>)> {
+async fn read(tcp: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(u8, u16, Vec<u8>)> {
     let mut header = [0; 7];
     tcp.read_exact(&mut header).await?;
     let size = u32::from_be_bytes(header[3..].try_into().unwrap());

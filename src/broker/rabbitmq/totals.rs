@@ -1,0 +1,196 @@
+//! The management API beside the AMQP side: a task of its own asks, so that nothing it does or does not do costs a sample
+//! more than a moment.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    feed::Task,
+    memory::{Answer, Memory},
+};
+use crate::{
+    broker::management::Client,
+    work::{Moment, Reply, SampleError},
+};
+
+/// A sample waits so long for an API that answered the last time; a healthy one takes 2 to 20 ms.
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// An answer is used for so long if no newer one came.
+const OLD: Duration = Duration::from_secs(5);
+
+/// The pause after the first failed call; it doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause. That after a refused login at once: many of them lock an account.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The management API with what is remembered of its answers.
+#[derive(Debug)]
+pub(super) struct Totals {
+    /// Not started yet: that needs a runtime.
+    client: Option<Client>,
+    task: Option<Task>,
+    wanted: watch::Sender<Wanted>,
+    found: watch::Receiver<Found>,
+    memory: Memory,
+    /// The last answer was waited for in vain.
+    late: bool,
+    /// The last call failed.
+    failed: bool,
+    /// Where the task brings its answers to.
+    brings: watch::Sender<Found>,
+}
+
+/// What is to be asked: the newest wish counts.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    number: u64,
+    queues: Arc<[String]>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    /// The wish that was last answered, by an answer or an error.
+    number: u64,
+    /// The last answers, and when they came.
+    answers: Option<(Instant, Arc<BTreeMap<String, Answer>>)>,
+    /// Why the last call brought none.
+    error: Option<SampleError>,
+}
+
+/// The totals of one sample.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// One for each queue, in their order.
+    pub(super) answers: Vec<Answer>,
+    /// They were asked for with this sample; else they are a little older.
+    pub(super) is_fresh: bool,
+}
+
+impl Totals {
+    /// Asks this API, from the first sample on.
+    pub(super) fn new(client: Client) -> Self {
+        let (brings, found) = watch::channel(Found::default());
+        Self {
+            client: Some(client),
+            task: None,
+            wanted: watch::channel(Wanted::default()).0,
+            found,
+            memory: Memory::default(),
+            late: false,
+            failed: false,
+            brings,
+        }
+    }
+
+    /// One answer for each queue, in their order: of now, or of a moment ago. After a failure a fall to nothing is not
+    /// believed at once.
+    pub(super) async fn ask(&mut self, queues: &[&str], moment: Moment) -> Told {
+        if queues.is_empty() {
+            let (answers, is_fresh) = (Vec::new(), true);
+            return Told { answers, is_fresh };
+        }
+        if let Some(client) = self.client.take() {
+            self.task = Some(Task::spawn(keep_asking(
+                client,
+                self.wanted.subscribe(),
+                self.brings.clone(),
+            )));
+        }
+        let number = self.wanted.borrow().number + 1;
+        let names = queues.iter().map(|queue| (*queue).to_owned()).collect();
+        self.wanted.send_replace(Wanted { number, queues: names });
+        let is_answered = |found: &Found| found.number >= number;
+        let fails = self.found.borrow().error.is_some();
+        // An API that let a sample wait in vain is not waited for again until it has answered.
+        self.late = self.late && self.found.borrow().number + 1 < number;
+        if !fails && !self.late {
+            let came = timeout(PATIENCE, self.found.wait_for(is_answered)).await;
+            self.late = came.is_err();
+        }
+        let found = self.found.borrow().clone();
+        let is_fresh = is_answered(&found) && found.error.is_none();
+        let young = |at: &Instant| at.elapsed() < OLD;
+        let answers = match (found.error, found.answers) {
+            (Some(error), _) => {
+                self.failed = true;
+                vec![Err(error); queues.len()]
+            }
+            (None, Some((at, answers))) if young(&at) => {
+                if std::mem::take(&mut self.failed) {
+                    self.memory.reconnected(moment);
+                }
+                let answer = |queue: &&str| answers.get(*queue).cloned().unwrap_or(Err(SampleError::NotYet));
+                let learnt = queues
+                    .iter()
+                    .map(|queue| self.memory.learn(queue, answer(queue), moment));
+                learnt.collect()
+            }
+            (None, Some(_)) => vec![Err(SampleError::ManagementTimeout); queues.len()],
+            (None, None) => vec![Err(SampleError::NotYet); queues.len()],
+        };
+        Told { answers, is_fresh }
+    }
+}
+
+/// Asks what is wanted for as long as somebody wants it.
+async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, brings: watch::Sender<Found>) {
+    let mut pause = PAUSE;
+    while wanted.changed().await.is_ok() {
+        let Wanted { number, queues } = wanted.borrow_and_update().clone();
+        let names: Vec<&str> = queues.iter().map(String::as_str).collect();
+        match client.totals(&names).await {
+            Ok(answers) => {
+                pause = PAUSE;
+                let answers = Arc::new(queues.iter().cloned().zip(answers).collect());
+                brings.send_replace(Found {
+                    number,
+                    answers: Some((Instant::now(), answers)),
+                    error: None,
+                });
+            }
+            Err(error) => {
+                brings.send_modify(|found| (found.number, found.error) = (number, Some(error)));
+                if error == SampleError::ManagementAuthentication {
+                    pause = PAUSE_MAX;
+                }
+                sleep(pause).await;
+                pause = pause.saturating_mul(2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+/// Totals that are older than the depth beside them: what has left the queue meanwhile is with a worker, as far as anybody
+/// knows.
+pub(super) fn since_then(totals: Answer, depth: Option<&Answer>) -> Answer {
+    match (totals, depth) {
+        (Ok(Reply::Totals { ready, unacked }), Some(Ok(Reply::Depth { ready: now, .. }))) => Ok(Reply::Totals {
+            ready: *now,
+            unacked: unacked.saturating_add(ready.saturating_sub(*now)),
+        }),
+        (totals, _) => totals,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_left_the_queue_since_the_totals_were_counted_is_in_flight() {
+        let totals = |ready, unacked| Ok(Reply::Totals { ready, unacked });
+        let depth = |ready| Ok(Reply::Depth { ready, consumers: None });
+        assert_eq!(since_then(totals(5, 1), Some(&depth(2))), totals(2, 4));
+        assert_eq!(since_then(totals(5, 1), Some(&depth(9))), totals(9, 1));
+        assert_eq!(since_then(totals(5, 1), None), totals(5, 1));
+        let error = Err(SampleError::Management);
+        assert_eq!(since_then(error.clone(), Some(&depth(2))), error);
+    }
+}
