@@ -323,6 +323,10 @@ pub struct Tally {
     pub pods: BTreeMap<String, PodWork>,
     /// The broker's permissions keep us from asking and telling workers.
     pub control_refused: bool,
+    /// What each of the pool's pods was last heard to fetch from; only of those that said it.
+    pub fetches: BTreeMap<String, BTreeSet<String>>,
+    /// How the application uses its broker, as its workers say.
+    pub application: Option<Application>,
     /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
     pub slots: Option<u32>,
     /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
@@ -335,6 +339,16 @@ pub struct Tally {
     pub degraded: Option<SampleError>,
     /// What is known of tasks that are not due and that the broker does not show as such.
     pub later: Later,
+}
+
+/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
+/// as it comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Application {
+    /// `priority_steps`.
+    pub priority_steps: Option<Vec<u8>>,
+    /// `sep`.
+    pub separator: Option<String>,
 }
 
 /// What the workers of one pod say of themselves.

@@ -1,6 +1,8 @@
 //! A status: its conditions in each situation.
+mod broken;
 mod leaving;
 mod numbers;
+mod queues;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ fn tally() -> Tally {
         work: Work {
             ready: 12,
             in_flight: 3,
+            running: 2,
             scheduled: 1,
             ..Work::default()
         },
@@ -64,6 +67,7 @@ fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a> {
         write_failed: None,
         last_scale: None,
         now: at(100),
+        ..Facts::default()
     }
 }
 
@@ -105,13 +109,13 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=Unknown/Starting SourceAvailable=Unknown/NotSampledYet ScalingActive=Unknown/NotSampledYet \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected Reconciling=True/Starting",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotSampledYet Reconciling=True/Starting",
         ),
         (
             "working",
             works(),
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=False/AsExpected",
+             Degraded=False/AsExpected QueuesMatch=True/AsConfigured",
         ),
         (
             "broker lost a moment ago",
@@ -120,7 +124,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=Unknown/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotSampledYet",
         ),
         (
             "broker lost for long",
@@ -129,7 +133,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=False/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=True/SourceLost",
+             ScalingLimited=False/WithinLimits Degraded=True/SourceLost QueuesMatch=Unknown/NotSampledYet",
         ),
         (
             "a Secret is missing",
@@ -138,7 +142,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=False/SecretNotFound SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound Reconciling=True/SecretNotFound",
+             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound QueuesMatch=Unknown/NotAsked Reconciling=True/SecretNotFound",
         ),
         (
             "the spec cannot work",
@@ -147,7 +151,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=False/InvalidSpec SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec Stalled=True/InvalidSpec",
+             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec QueuesMatch=Unknown/NotAsked Stalled=True/InvalidSpec",
         ),
         (
             "suspended",
@@ -156,7 +160,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Suspended SourceAvailable=Unknown/NotAsked ScalingActive=False/Suspended \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotAsked",
         ),
         (
             "observing",
@@ -165,7 +169,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/Observing \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=True/AsConfigured",
         ),
         (
             "the write is refused",
@@ -174,7 +178,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/WriteFailed \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected",
+             ScalingLimited=False/WithinLimits Degraded=True/WriteFailed QueuesMatch=True/AsConfigured",
         ),
         (
             "others write, too",
@@ -183,7 +187,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=False/AsExpected TargetConflict=True/ReplicasOverwritten",
+             Degraded=True/ReplicasOverwritten QueuesMatch=True/AsConfigured TargetConflict=True/ReplicasOverwritten",
         ),
     ];
     for (situation, facts, expected) in table {
@@ -242,31 +246,6 @@ fn fallback_and_a_blocked_queue_are_conditions_while_they_last() {
         !after.contains("QueueBlocked") && !after.contains("Fallback"),
         "nothing stale is left: {after}"
     );
-}
-
-#[test]
-fn missing_queues_are_named() {
-    let tally = Tally {
-        queues: vec![
-            QueueTally {
-                missing: true,
-                ..QueueTally::none("a")
-            },
-            QueueTally::none("b"),
-            QueueTally {
-                missing: true,
-                ..QueueTally::none("c")
-            },
-        ],
-        ..tally()
-    };
-    let backlog = decision(Rule::Backlog);
-    let status = status(&working(&tally, &backlog), None);
-    assert!(
-        message(&status, "QueuesFound").contains("no queue `a`, `c`"),
-        "{status:?}"
-    );
-    assert!(line(&status).contains("QueuesFound=False/QueueMissing"));
 }
 
 #[test]
