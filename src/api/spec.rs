@@ -31,14 +31,19 @@ use super::{Behavior, Broker, Schedule, Status};
     printcolumn(json_path = ".status.replicas", name = "Replicas", type_ = "integer"),
     printcolumn(json_path = ".status.desiredReplicas", name = "Desired", type_ = "integer"),
     printcolumn(json_path = ".status.work.ready", name = "Waiting", type_ = "integer"),
-    printcolumn(json_path = ".status.work.inFlight", name = "Running", type_ = "integer"),
+    printcolumn(json_path = ".status.work.running", name = "Running", type_ = "integer"),
     printcolumn(
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
         name = "Ready",
         type_ = "string"
     ),
-    printcolumn(json_path = ".status.decision.message", name = "Why", type_ = "string"),
+    printcolumn(
+        json_path = ".status.conditions[?(@.type==\"Degraded\")].status",
+        name = "Degraded",
+        type_ = "string"
+    ),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
+    printcolumn(json_path = ".status.message", name = "Why", type_ = "string"),
     printcolumn(
         json_path = ".status.conditions[?(@.type==\"SourceAvailable\")].reason",
         name = "Source",
@@ -218,7 +223,8 @@ pub enum Mode {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CeleryOptions {
-    /// The transport option `priority_steps` (Redis), 1 to 256 steps of 0 to 255. Default: `[0, 3, 6, 9]`.
+    /// The transport option `priority_steps` (Redis), 1 to 256 steps of 0 to 255. Default: 0 to
+    /// 9, among which Celery's own `[0, 3, 6, 9]` are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), inner(range(min = 0, max = 255)))]
     pub priority_steps: Option<Vec<i32>>,

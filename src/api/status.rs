@@ -5,8 +5,8 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// What the operator saw and decided. Live numbers are in its metrics; this is written when the decision or a
-/// condition changes, otherwise at most every 30 s.
+/// What the operator saw and decided. It is written at once when the decision or a condition changes, otherwise some
+/// seconds after numbers changed: within 5 s for up to 100 busy pools, 50 s for 1,000. Live numbers are in the metrics.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -14,6 +14,11 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub observed_generation: Option<i64>,
+
+    /// Why it is as it is, in one sentence: what keeps the pool from working, else the decision's reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
 
     /// The target's `spec.replicas`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,7 +30,7 @@ pub struct Status {
     #[schemars(range(min = 0, max = 2147483647))]
     pub ready_replicas: Option<i32>,
 
-    /// The replicas that the operator decided on.
+    /// The replicas that the operator decided on; while it cannot decide, those that are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2147483647))]
     pub desired_replicas: Option<i32>,
@@ -52,9 +57,10 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scale: Option<LastScale>,
 
-    /// Conditions: `Ready` says that the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited` and `Degraded` say
-    /// the rest. Others appear only while there is something to say: `QueuesFound`, `QueueBlocked`, `TargetFeasible`,
-    /// `Fallback`, `TargetConflict`, `DrainAvailable`, `DeletionCostConflict`, `Reconciling` and `Stalled`.
+    /// Conditions: `Ready` says that the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited`, `QueuesMatch` and
+    /// `WorkersKnown` say the rest, and `Degraded` is True whenever one of them is not as it should be. Others appear only
+    /// while there is something to say: `QueueBlocked`, `TargetFeasible`, `Fallback`, `TargetConflict`,
+    /// `DeletionCostConflict`, `Reconciling` and `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -68,6 +74,11 @@ pub struct WorkStatus {
     /// Tasks that wait for a worker now.
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub ready: i64,
+
+    /// Tasks that run now, as far as the workers say.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
+    pub running: i64,
 
     /// Tasks that are delivered and not finished: reserved and running.
     #[schemars(range(min = 0, max = 9007199254740991i64))]

@@ -102,7 +102,13 @@ pub struct TargetCondition {
     /// `Progressing`, `Available` or `ReplicaFailure`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    #[serde(default)]
+    pub status: String,
     /// Why.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Why, for a person.
+    #[serde(default)]
+    pub message: Option<String>,
 }

@@ -11,10 +11,12 @@ use tokio::{
 };
 
 use super::{
-    entry::{Entry, Link},
+    entry::Entry,
     news::{News, PoolSeen, Scope, Watched},
     pool::{Key, Pool, Problem},
+    publish::Turns,
     registry::{Endpoints, Listing, Pools, Targets},
+    shared::SharedQueues,
 };
 use crate::{
     api::Mode,
@@ -42,6 +44,8 @@ pub struct Desk {
     pub(super) pools: Pools,
     pub(super) targets: Targets,
     pub(super) endpoints: Endpoints,
+    pub(super) shared: SharedQueues,
+    pub(super) turns: Turns,
     /// Pools whose pods were on their way out when the process began, and who have not been seen yet.
     pub(super) left: BTreeSet<Key>,
     /// Tasks that give workers back.
@@ -69,6 +73,8 @@ impl Desk {
             pools: Pools::default(),
             targets: Targets::default(),
             endpoints: Endpoints::new(clock, samples),
+            shared: SharedQueues::default(),
+            turns: Turns::default(),
             left: BTreeSet::new(),
             releases: JoinSet::new(),
         }
@@ -252,9 +258,7 @@ impl Desk {
     fn dismiss(&mut self, entry: &mut Entry) {
         self.give_back(entry);
         self.unprotect(entry);
-        if let Link::Linked(address) = &entry.link {
-            self.endpoints.leave(address, entry.id);
-        }
+        self.leave(entry);
         self.metrics
             .forget(&entry.identity.key.namespace, &entry.identity.key.name);
     }
@@ -304,13 +308,18 @@ impl Desk {
 
     fn sampled(&mut self, sampled: Sampled) {
         let wall = self.clock.now().wall;
+        let entry = self.pools.get(sampled.id);
+        // One that was under way when the pool moved speaks of another broker.
+        let moved = |entry: &Entry| entry.link.address().is_none() || sampled.at < entry.samples.since;
+        if entry.is_none_or(moved) {
+            return;
+        }
+        if let Ok(tally) = &sampled.result {
+            self.counted(sampled.id, tally, sampled.at);
+        }
         let Some(entry) = self.pools.get_mut(sampled.id) else {
             return;
         };
-        // One that was under way when the pool moved speaks of another broker.
-        if !matches!(entry.link, Link::Linked(_)) || sampled.at < entry.samples.since {
-            return;
-        }
         let samples = &mut entry.samples;
         match sampled.result {
             Ok(tally) => {
@@ -332,7 +341,9 @@ impl Desk {
                     // A pass over an unchanged pool is this comparison; what time alone changes, the wake brings.
                     return;
                 }
+                let heard = tally.workers_heard;
                 samples.newest.send_replace(tally);
+                self.prefer_the_first(sampled.id, heard);
             }
             Err(why) => {
                 self.metrics.source_failed(why.label());
@@ -341,6 +352,7 @@ impl Desk {
                 if may_be_credentials(why) {
                     self.resolve(sampled.id);
                 }
+                self.unreached(sampled.id, why);
             }
         }
         self.pass(sampled.id);

@@ -7,9 +7,12 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     hold::Hold,
+    late::Late,
     pool::{Identity, Key, Pool, Problem},
     roll::{self, Roll},
+    status::Broker,
     target::Target,
+    vanished::Vanished,
 };
 use crate::{
     api::{LastScale, Status},
@@ -45,6 +48,10 @@ pub struct Entry {
     pub leaving: Leaving,
     /// The target's pods, and whom of them nobody hears.
     pub roll: Roll,
+    /// Pods that do not become ready.
+    pub late: Late,
+    /// Waiting tasks that nobody took.
+    pub vanished: Vanished,
     /// The pods that node autoscalers are asked to leave alone.
     pub guard: Guard,
     /// The last change of replicas.
@@ -70,6 +77,16 @@ pub enum Link {
     Failed(Problem),
 }
 
+impl Link {
+    /// Where it is sampled.
+    pub fn address(&self) -> Option<&Arc<Address>> {
+        match self {
+            Self::Linked(address) => Some(address),
+            Self::None | Self::Failed(_) => None,
+        }
+    }
+}
+
 /// What the broker said last.
 #[derive(Debug, Default)]
 pub struct Samples {
@@ -83,6 +100,10 @@ pub struct Samples {
     pub before: Option<Moment>,
     /// The last sample failed: why, and since when all have.
     pub failing: Option<(SampleError, Moment)>,
+    /// So many failed in a row for lack of a connection to this address.
+    pub unreached: u32,
+    /// Where the last count was taken.
+    pub counted_at: Option<Arc<Address>>,
     /// The newest count for a task that writes: it looks again before it lowers.
     pub newest: watch::Sender<Arc<Tally>>,
 }
@@ -180,6 +201,8 @@ pub struct Said {
     pub at: Option<Moment>,
     /// Failures in a row.
     pub failures: u32,
+    /// When it is this pool's turn to say new numbers; `None`: it has no turn.
+    pub turn: Option<Moment>,
     /// What the last one was to say, whether or not it could: its Events are told.
     pub told: Option<Status>,
 }
@@ -253,6 +276,8 @@ impl Entry {
             hold: Hold::default(),
             leaving: Leaving::default(),
             roll: Roll::default(),
+            late: Late::default(),
+            vanished: Vanished::default(),
             guard: Guard::default(),
             last_scale: None,
             tasks: Tasks::default(),
@@ -269,6 +294,7 @@ impl Entry {
             Some(learned) => Memory::remembering(&learned),
             None => remembered(self.stored.as_ref()),
         };
+        self.vanished = Vanished::default();
         if let Some(stored) = &mut self.stored {
             stored.held = None;
         }
@@ -339,6 +365,28 @@ impl Entry {
             next_due_in: work
                 .and_then(|work| work.next_due)
                 .map(|due| Duration::try_from(due.duration_since(now.wall)).unwrap_or_default()),
+        }
+    }
+
+    /// How long pods take to start, as far as it was learned.
+    pub fn startup(&self) -> Duration {
+        let learned = self.decision.as_ref().and_then(|(_, decision)| decision.estimates);
+        let seconds = learned.and_then(|learned| learned.startup).unwrap_or_default();
+        Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    }
+
+    /// Which of how many addresses is in use, and the management API's host and port.
+    pub fn broker(&self) -> Broker {
+        let Link::Linked(address) = &self.link else {
+            return Broker::default();
+        };
+        Broker {
+            number: self.addresses.iter().position(|one| one == address).unwrap_or(0) + 1,
+            of: self.addresses.len(),
+            management: address
+                .management
+                .as_ref()
+                .map(|api| format!("{}:{}", api.host, api.port)),
         }
     }
 

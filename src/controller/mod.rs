@@ -9,6 +9,7 @@
 //! | `target.rs` | pure | what a decision needs to know of a Deployment |
 //! | `watch.rs`, `news.rs` | shell, data | the watches; all that can change a decision |
 //! | `hold.rs` | pure | what the operator did to its target, and whether it still stands |
+//! | `late.rs`, `vanished.rs`, `shared.rs` | pure | pods that do not become ready; tasks that vanish; queues that several pools count |
 //! | `registry.rs`, `entry.rs` | data | the books: pools, targets, endpoints; one pool's state |
 //! | `desk.rs`, `pass.rs` | shell | the one task that takes the news; the pass: look → decide → apply → publish |
 //! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
@@ -29,6 +30,7 @@ mod entry;
 mod fixture;
 mod guard;
 mod hold;
+mod late;
 mod leader;
 mod news;
 mod pass;
@@ -39,10 +41,12 @@ mod release;
 mod report;
 mod resolve;
 mod roll;
+mod shared;
 mod sources;
 pub mod status;
 mod target;
 pub mod validate;
+mod vanished;
 mod watch;
 
 use std::{collections::BTreeSet, net::SocketAddr, pin::pin, time::Duration};

@@ -12,7 +12,7 @@ use super::{
     publish,
     registry::Listing,
     report, roll,
-    status::{self, Facts, Heard, Source},
+    status::{self, Facts, Heard, Pods, Source},
     target::Target,
 };
 use crate::{
@@ -234,10 +234,14 @@ impl Desk {
         target: Option<&Target>,
         now: Now,
     ) -> Duration {
+        let shared = self.shares(id);
         let Some(entry) = self.pools.get_mut(id) else {
             return AT_LEAST;
         };
         let fought_by = entry.hold.fought_by(now.moment);
+        let startup = entry.startup();
+        let (late, late_in) = target.map_or((0, None), |target| entry.late.look(target, startup, now.moment));
+        let late_in = late_in.unwrap_or(AT_LEAST);
         let facts = Facts {
             generation: entry.identity.generation,
             problem,
@@ -245,6 +249,14 @@ impl Desk {
             mode: pool.map_or(Mode::Act, |pool| pool.mode),
             target: target.map(|target| (entry.hold.replicas(target), target.ready)),
             source: pool.map_or(Source::NotYet, |pool| source(entry, pool, now)),
+            pods: Pods::of(target, late),
+            beat: target.is_some_and(|target| target.beat),
+            min: pool.map_or(0, |pool| pool.policy.min),
+            max: pool.map_or(0, |pool| pool.policy.max),
+            celery: pool.map(|pool| &pool.celery),
+            shared: shared.as_ref(),
+            attention: Some(&entry.leaving.attention).filter(|_| !entry.leaving.left),
+            broker: entry.broker(),
             decision: entry.decision.as_ref().map(|(_, decision)| decision),
             kept: entry.hold.kept,
             leaving: Some(&entry.leaving.plan),
@@ -259,12 +271,18 @@ impl Desk {
         };
         let new = status::status(&facts, entry.stored.as_ref());
         report::numbers(entry, pool, target, &new, &self.metrics);
-        let Some(after) = publish::due_after(entry.stored.as_ref(), &new) else {
-            return AT_LEAST;
+        let Some(due) = publish::due(entry.stored.as_ref(), &new) else {
+            entry.said.turn = None;
+            return late_in;
         };
-        let wait = entry.said.wait(after, now.moment, id);
+        let wait = entry.said.wait(due.after(), now.moment, id);
         if entry.tasks.publishing || !wait.is_zero() {
-            return wait.max(Duration::from_millis(100));
+            return wait.max(SOON).min(late_in);
+        }
+        let last = entry.said.at.unwrap_or(now.moment);
+        let wait = self.turns.wait(due, last, &mut entry.said.turn, now.moment);
+        if !wait.is_zero() {
+            return wait.min(late_in);
         }
         entry.tasks.publishing = true;
         let before = entry.said.told.as_ref().or(entry.stored.as_ref());
@@ -277,7 +295,7 @@ impl Desk {
             let _gone = inbox.send(News::Published(id, result));
         });
         self.tell(&about, events);
-        AT_LEAST
+        late_in
     }
 }
 

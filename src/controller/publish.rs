@@ -1,6 +1,6 @@
 //! Writes a pool's status, and judges when it is worth a write.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 use kube::{
     Api, Client,
@@ -12,26 +12,97 @@ use super::{pool::Identity, target::MANAGER};
 use crate::{
     api::{Status, TaskWorkerPool},
     scaling::Rule,
+    work::Moment,
     workers::{CallError, DEADLINE, within},
 };
 
 /// A change of decision or condition is written at once, but not more often than this.
 const URGENT: Duration = Duration::from_secs(1);
-/// Changed numbers are written at most this often.
-const NUMBERS: Duration = Duration::from_secs(30);
+/// Changed numbers are written so long after the last write, if there is a turn for it.
+const NUMBERS: Duration = Duration::from_millis(4800);
+/// All pools together have so many turns a second for their numbers.
+const TURNS: u128 = 20;
 
-/// After how long since the last write the new status is to be written; `None`: it says nothing new.
-pub fn due_after(stored: Option<&Status>, new: &Status) -> Option<Duration> {
+/// How urgent a new status is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// There is none yet.
+    First,
+    /// Somebody may wait for it.
+    Urgent,
+    /// Numbers and texts only.
+    Numbers,
+}
+
+impl Due {
+    /// How long after the last write of the same pool it is due.
+    pub fn after(self) -> Duration {
+        match self {
+            Self::First => Duration::ZERO,
+            Self::Urgent | Self::Numbers => URGENT,
+        }
+    }
+}
+
+/// How urgent the new status is; `None`: it says nothing new.
+pub fn due(stored: Option<&Status>, new: &Status) -> Option<Due> {
     let Some(stored) = stored else {
-        return Some(Duration::ZERO);
+        return Some(Due::First);
     };
     if essence(stored) != essence(new) {
-        Some(URGENT)
+        Some(Due::Urgent)
     } else if numbers(stored) != numbers(new) {
-        Some(NUMBERS)
+        Some(Due::Numbers)
     } else {
         None
     }
+}
+
+/// The pools take turns in saying new numbers, so that all of them together call the API server only so often.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// The turns that are taken, by their number.
+    taken: BTreeSet<u128>,
+}
+
+impl Turns {
+    /// How long a pool still waits for its turn, whose last write was then. What is urgent never waits, and the others wait
+    /// for it.
+    pub fn wait(&mut self, due: Due, last: Moment, turn: &mut Option<Moment>, now: Moment) -> Duration {
+        if due != Due::Numbers {
+            self.take(number(now)..=number(now));
+            *turn = None;
+            return Duration::ZERO;
+        }
+        let at = *turn.get_or_insert_with(|| moment(self.take(number(now)..=number(last + NUMBERS))));
+        let wait = at.saturating_sub(now);
+        if wait.is_zero() {
+            *turn = None;
+        }
+        wait
+    }
+
+    /// Takes the last free turn among these, or else the first one after them.
+    fn take(&mut self, wished: RangeInclusive<u128>) -> u128 {
+        self.taken = self.taken.split_off(wished.start());
+        let (first, last) = wished.into_inner();
+        let last = last.max(first);
+        let free = |at: &u128| !self.taken.contains(at);
+        let found = (first..=last).rev().find(free).or_else(|| (last..).find(free));
+        let at = found.unwrap_or(last);
+        self.taken.insert(at);
+        at
+    }
+}
+
+/// The turn at this moment.
+fn number(at: Moment) -> u128 {
+    (at.as_millis() * TURNS).div_ceil(1000)
+}
+
+/// When a turn is.
+fn moment(number: u128) -> Moment {
+    Duration::from_millis(u64::try_from(number * 1000 / TURNS).unwrap_or(u64::MAX))
 }
 
 /// What people and machines wait for.

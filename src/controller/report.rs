@@ -3,10 +3,11 @@
 use super::{
     entry::Entry,
     pool::{Identity, Pool},
+    status::{BEAT_RUNS_TWICE, BEAT_STOPS},
     target::Target,
 };
 use crate::{
-    api::{ConditionStatus, Status},
+    api::{Condition, ConditionStatus, Status},
     scaling::{Decision, Rule},
     telemetry::{Metrics, PoolEvent, PoolNumbers},
 };
@@ -53,32 +54,67 @@ fn same(before: &Decision, after: &Decision) -> bool {
 /// The Events that changed conditions are worth: those that a person must know of.
 pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
     let Some(before) = before else { return Vec::new() };
+    after
+        .conditions
+        .iter()
+        .filter(|condition| is_told(condition) && condition.status != ConditionStatus::Unknown)
+        .filter(|condition| {
+            let good = condition.status == wished(&condition.kind);
+            match before.conditions.iter().find(|old| old.kind == condition.kind) {
+                None => !(good && ALWAYS.contains(&condition.kind.as_str())),
+                // From one trouble to another is news as well.
+                Some(old) if old.status == condition.status => !good && old.reason != condition.reason,
+                // What only began to be known, and is well, is none.
+                Some(old) => !(good && old.status == ConditionStatus::Unknown && condition.kind != "Ready"),
+            }
+        })
+        .map(|condition| PoolEvent::ConditionChanged {
+            reason: condition.reason.clone(),
+            kind: condition.kind.clone(),
+            status: word(condition.status).to_owned(),
+            message: condition.message.clone(),
+            warns: condition.status != wished(&condition.kind),
+        })
+        .collect()
+}
+
+/// Those whose changes a person must know of; what `Degraded` says is said by another, but for its own reasons.
+fn is_told(condition: &Condition) -> bool {
     let told = [
         "Ready",
         "SourceAvailable",
+        "QueuesMatch",
+        "WorkersKnown",
         "QueueBlocked",
         "TargetFeasible",
         "TargetConflict",
     ];
-    after
-        .conditions
-        .iter()
-        .filter(|condition| told.contains(&condition.kind.as_str()) && condition.status != ConditionStatus::Unknown)
-        .filter(|condition| {
-            let old = before.conditions.iter().find(|old| old.kind == condition.kind);
-            old.is_none_or(|old| old.status != condition.status)
-        })
-        .map(|condition| {
-            let good = matches!(condition.kind.as_str(), "Ready" | "SourceAvailable");
-            PoolEvent::ConditionChanged {
-                reason: condition.reason.clone(),
-                kind: condition.kind.clone(),
-                status: word(condition.status).to_owned(),
-                message: condition.message.clone(),
-                warns: good != (condition.status == ConditionStatus::True),
-            }
-        })
-        .collect()
+    let own = [BEAT_STOPS, BEAT_RUNS_TWICE].contains(&condition.reason.as_str());
+    told.contains(&condition.kind.as_str()) || (condition.kind == "Degraded" && own)
+}
+
+/// Conditions that are there when all is well, too.
+const ALWAYS: [&str; 2] = ["QueuesMatch", "WorkersKnown"];
+
+/// The status of this condition while all is well.
+fn wished(kind: &str) -> ConditionStatus {
+    match kind {
+        "Ready" | "SourceAvailable" | "QueuesMatch" | "WorkersKnown" | "TargetFeasible" | "ScalingActive" => {
+            ConditionStatus::True
+        }
+        _ => ConditionStatus::False,
+    }
+}
+
+/// Tells of waiting tasks that nobody took.
+pub fn vanished(identity: &Identity, tasks: u64) {
+    let key = &identity.key;
+    tracing::warn!(
+        namespace = key.namespace,
+        name = key.name,
+        tasks,
+        "waiting tasks vanished without being started"
+    );
 }
 
 /// Sets the pool's metrics.
@@ -114,17 +150,21 @@ pub fn numbers(entry: &Entry, pool: Option<&Pool>, target: Option<&Target>, stat
 }
 
 /// The condition types that are metrics labels.
-fn fixed(kind: &str) -> Option<&'static str> {
+pub fn fixed(kind: &str) -> Option<&'static str> {
     [
         "Ready",
         "SourceAvailable",
         "ScalingActive",
         "ScalingLimited",
         "Degraded",
-        "QueuesFound",
+        "QueuesMatch",
+        "WorkersKnown",
+        "DrainAvailable",
         "QueueBlocked",
+        "TargetFeasible",
         "Fallback",
         "TargetConflict",
+        "DeletionCostConflict",
         "Reconciling",
         "Stalled",
     ]

@@ -30,21 +30,21 @@ pub struct Roll {
     not_before: Moment,
     /// Lists that changed nothing, in a row.
     same: u32,
-    /// Since when there have been more ready pods than are heard, and how many were ready then.
-    missing: Option<(Moment, u32)>,
+    /// Since when there have been more ready pods than are heard, and nobody new of either: how many there were.
+    missing: Option<(Moment, [u32; 2])>,
 }
 
 impl Roll {
     /// Takes a count in: how many of so many ready pods are not heard.
     fn count(&mut self, tally: &Tally, ready: u32, now: Moment) -> u32 {
-        let missing = ready.saturating_sub(heard(tally));
+        let seen = [ready, heard(tally)];
+        let missing = ready.saturating_sub(seen[1]);
         match self.missing {
             _ if missing == 0 => (self.missing, self.same) = (None, 0),
-            Some((_, before)) if before == ready => {}
-            since => {
-                self.same = 0;
-                self.missing = Some((since.map_or(now, |(since, _)| since), ready));
-            }
+            Some((_, before)) if before == seen => {}
+            Some((since, [before, heard])) if ready <= before && seen[1] <= heard => self.missing = Some((since, seen)),
+            // They come one after the other.
+            _ => (self.missing, self.same) = (Some((now, seen)), 0),
         }
         missing
     }
@@ -181,7 +181,13 @@ mod tests {
         assert_eq!(roll.missing_for(at(1)), None);
         assert_eq!(roll.count(&tally(&["a"]), 3, at(2)), 2);
         assert_eq!(roll.count(&tally(&["a"]), 4, at(5)), 3);
-        assert_eq!(roll.missing_for(at(9)), Some(at(7)), "since the first");
+        assert_eq!(roll.missing_for(at(9)), Some(at(4)), "since the last one came");
+        assert_eq!(roll.count(&tally(&[]), 4, at(8)), 4);
+        assert_eq!(
+            roll.missing_for(at(9)),
+            Some(at(4)),
+            "one fell silent: that is no progress"
+        );
         roll.listed(["a", "b"].map(str::to_owned).into(), at(9));
         assert_eq!(roll.not_heard(&tally(&["a"])).collect::<Vec<_>>(), ["b"]);
         assert_eq!(roll.count(&tally(&["a", "b", "c", "d"]), 4, at(10)), 0);

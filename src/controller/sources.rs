@@ -4,21 +4,28 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    desk::Desk,
+    deeds::reference,
+    desk::{Desk, acts},
     entry::{self, Entry, FIRST, Link, MOST, Samples, backoff, spread},
     news::News,
     pool::{Key, Pool, Problem},
-    resolve,
+    report, resolve,
     roll::Roll,
+    status::Shared,
     validate,
 };
 use crate::{
     broker::{Address, SubscriberId, Subscription},
-    work::Moment,
+    telemetry::PoolEvent,
+    work::{Moment, SampleError, Tally},
 };
 
 /// References are read again within this time.
 const READ_AGAIN: Duration = Duration::from_secs(55);
+/// After so many samples in a row without a connection the next address is tried.
+const PATIENCE: u32 = 2;
+/// After so long without a word of any worker at another address than the first, the first is tried again.
+const UNHEARD: Duration = Duration::from_secs(300);
 /// Before replicas go down references are read again that are older than this.
 const OLD: Duration = Duration::from_secs(5);
 
@@ -122,24 +129,118 @@ impl Desk {
         }
         self.unlink(entry);
         entry.tasks.resolve_not_before = now + FIRST;
-        entry.samples.since = now;
+        self.ask(entry, pool, address);
+    }
+
+    /// Begins to sample at this address.
+    fn ask(&mut self, entry: &mut Entry, pool: &Pool, address: Arc<Address>) {
+        entry.samples.since = self.clock.now().moment;
+        entry.samples.unreached = 0;
         let subscription = Subscription::Add {
             id: entry.id,
             framework: validate::framework(pool, &address, entry::held(entry.stored.as_ref())),
             period: pool.policy.period,
         };
         self.endpoints.join(&address, entry.id, subscription);
+        let now = self.clock.now().moment;
+        for other in self.shared.count(entry.id, pool, &address) {
+            // It has something to say of it, too.
+            self.pools.wake_at(other, now);
+        }
         entry.link = Link::Linked(address);
+    }
+
+    /// Asks the broker nothing more for this pool.
+    pub(super) fn leave(&mut self, entry: &mut Entry) {
+        if let Link::Linked(address) = &entry.link {
+            self.endpoints.leave(address, entry.id);
+        }
+        self.shared.forget(entry.id);
+        entry.leaving.attention.clear();
+        entry.roll = Roll::default();
+        entry.link = Link::None;
+    }
+
+    /// Another pool that counts one of this pool's queues and orders workers for it, too.
+    pub(super) fn shares(&self, id: SubscriberId) -> Option<Shared> {
+        let entry = self.pools.get(id).filter(|entry| entry.pool.as_ref().is_ok_and(acts))?;
+        self.shared.others(id).find_map(|(queue, other)| {
+            let other = self.pools.get(other).filter(|other| other.target() != entry.target())?;
+            let Key { namespace, name } = &other.identity.key;
+            other.pool.as_ref().is_ok_and(acts).then(|| Shared {
+                queue: queue.to_owned(),
+                pool: format!("{namespace}/{name}"),
+            })
+        })
+    }
+
+    /// The broker in use was counted. If it is another one than before, what is remembered begins anew.
+    pub(super) fn counted(&mut self, id: SubscriberId, tally: &Tally, at: Moment) {
+        let Some(entry) = self.pools.get_mut(id) else { return };
+        let address = entry.link.address().cloned();
+        entry.samples.unreached = 0;
+        let before = std::mem::replace(&mut entry.samples.counted_at, address);
+        let same = entry.samples.counted_at.as_ref().zip(before.as_ref());
+        if same.is_some_and(|(new, old)| !new.is_at(old)) {
+            entry.begin_anew();
+        }
+        let ready = entry.target().and_then(|key| Some(self.targets.get(&key)?.ready));
+        if let Some(tasks) = ready.and_then(|ready| entry.vanished.look(tally, ready, at)) {
+            report::vanished(&entry.identity, tasks);
+            let about = reference(entry);
+            self.tell(&about, vec![PoolEvent::TasksVanished { tasks }]);
+        }
+    }
+
+    /// A sample failed. Where the URL names several addresses the next one is tried, as Celery does: in their order, and
+    /// round. What was counted before stays, as old as it is, until one of them answers.
+    pub(super) fn unreached(&mut self, id: SubscriberId, why: SampleError) {
+        let Some(entry) = self.pools.get_mut(id).filter(|_| why.is_of_the_connection()) else {
+            return;
+        };
+        entry.samples.unreached += 1;
+        let current = entry.link.address();
+        let place = entry.addresses.iter().position(|one| Some(one) == current);
+        if let Some(place) = place.filter(|_| entry.samples.unreached >= PATIENCE && entry.addresses.len() > 1) {
+            let next = (place + 1) % entry.addresses.len();
+            tracing::warn!(
+                namespace = entry.identity.key.namespace,
+                name = entry.identity.key.name,
+                why = %why,
+                next = next + 1,
+                of = entry.addresses.len(),
+                "the broker cannot be reached: the next address of the broker URL is tried"
+            );
+            self.go_to(id, next);
+        }
+    }
+
+    /// Where nobody is heard for long at another address than the first, the first is tried again: that is where an
+    /// application begins.
+    pub(super) fn prefer_the_first(&mut self, id: SubscriberId, heard: bool) {
+        let now = self.clock.now().moment;
+        let elsewhere = self.pools.get(id).is_some_and(|entry| {
+            let first = entry.addresses.first();
+            first.is_some() && first != entry.link.address() && now.saturating_sub(entry.samples.since) > UNHEARD
+        });
+        if elsewhere && !heard {
+            self.go_to(id, 0);
+        }
+    }
+
+    /// Leaves the address in use for another of the broker URL.
+    fn go_to(&mut self, id: SubscriberId, place: usize) {
+        let Some(mut entry) = self.pools.remove(id) else { return };
+        if let (Some(next), Ok(pool)) = (entry.addresses.get(place).cloned(), entry.pool.clone()) {
+            self.leave(&mut entry);
+            self.ask(&mut entry, &pool, next);
+        }
+        self.pools.insert(entry);
     }
 
     /// Stops the sampling of a pool.
     pub(super) fn unlink(&mut self, entry: &mut Entry) {
-        if let Link::Linked(address) = &entry.link {
-            self.endpoints.leave(address, entry.id);
-        }
-        entry.link = Link::None;
-        entry.leaving.attention.clear();
-        entry.roll = Roll::default();
+        self.leave(entry);
         entry.samples = Samples::default();
         (entry.tasks.resolve_not_before, entry.tasks.resolve_failures) = (Moment::ZERO, 0);
     }

@@ -5,15 +5,19 @@
 //! state: whoever waits for `Ready` in a pipeline must not wait for a broker's restart to end.
 #![deny(clippy::disallowed_methods)]
 
+mod degraded;
 mod facts;
 mod feasible;
 mod known;
 mod leaving;
 mod numbers;
+mod queues;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-pub use facts::{Facts, Heard, Source};
+pub use degraded::{BEAT_RUNS_TWICE, BEAT_STOPS};
+pub use facts::{Broker, Facts, Heard, Pods, Source};
+pub use queues::Shared;
 
 use numbers::{count, estimates, held, whole_second, wide, work};
 
@@ -25,6 +29,7 @@ use crate::{
         DecisionStatus, LastScale, Mode, Status, WorkStatus,
     },
     scaling::{Decision, Rule},
+    work::SampleError,
     workers::WaitsFor,
 };
 
@@ -40,11 +45,17 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
     };
     let usable = facts.problem.is_none();
     let decision = facts.decision.filter(|_| usable);
+    let conditions = conditions(facts, before);
     Status {
         observed_generation: Some(facts.generation),
+        message: Some(summary(facts, decision, &conditions)),
         replicas: facts.target.map(|(replicas, _)| count(replicas)),
         ready_replicas: facts.target.map(|(_, ready)| count(ready)),
-        desired_replicas: decision.map(|decision| count(decision.replicas)),
+        // Without a decision it is what is there: nothing is changed.
+        desired_replicas: match (decision, facts.target) {
+            (Some(decision), _) => Some(count(decision.replicas)),
+            (None, target) => target.map(|(replicas, _)| count(replicas)),
+        },
         work: counted.filter(|_| usable).map(|(tally, at)| WorkStatus {
             oldest_wait_seconds: decision
                 .and_then(|decision| decision.oldest_wait)
@@ -71,7 +82,17 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
                 ..scale
             })
             .or_else(|| before.and_then(|before| before.last_scale.clone())),
-        conditions: conditions(facts, before),
+        conditions,
+    }
+}
+
+/// The problem, else the decision's sentence, else what stands in `Ready`.
+fn summary(facts: &Facts, decision: Option<&Decision>, conditions: &[Condition]) -> String {
+    let ready = conditions.iter().find(|condition| condition.kind == "Ready");
+    match (facts.problem, decision) {
+        (Some(problem), _) => cut(problem.message.clone()),
+        (None, Some(decision)) => sentence(facts, decision),
+        (None, None) => ready.map_or_else(String::new, |ready| ready.message.clone()),
     }
 }
 
@@ -107,12 +128,11 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         source(facts),
         active(facts),
         limited(facts),
-        degraded(facts),
+        queues::queues_match(facts),
         known::workers_known(facts),
     ];
     wishes.extend(
         [
-            queues_found(facts),
             blocked(facts),
             feasible::feasible(facts),
             fallback(facts),
@@ -124,6 +144,8 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         .into_iter()
         .flatten(),
     );
+    // After the four that it is read with.
+    wishes.insert(4, degraded::degraded(facts, &wishes));
     wishes.into_iter().map(|wish| dated(wish, facts, before)).collect()
 }
 
@@ -167,19 +189,38 @@ fn ready(facts: &Facts) -> Wish {
 
 fn source(facts: &Facts) -> Wish {
     let kind = "SourceAvailable";
+    let which = match &facts.broker {
+        Broker { number, of, .. } if *of > 1 => format!(" (address {number} of the {of} in the broker URL)"),
+        _ => String::new(),
+    };
     match &facts.source {
         _ if facts.problem.is_some() || facts.suspended => wish(kind, Unknown, "NotAsked", "The broker is not asked."),
         Source::NotYet => wish(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
         Source::Read { tally, .. } => match tally.degraded {
-            None => wish(kind, True, "Sampled", "The broker answers."),
+            None => wish(kind, True, "Sampled", format!("The broker answers{which}.")),
             Some(why) => wish(
                 kind,
                 True,
                 why.label(),
-                format!("The broker answers, but {why}; what cannot be told apart is counted as work."),
+                format!(
+                    "The broker answers{which}, but {}; what cannot be told apart is counted as work.",
+                    named(why, facts)
+                ),
             ),
         },
-        Source::Lost { why, .. } => wish(kind, False, why.label(), format!("The broker cannot be read: {why}.")),
+        Source::Lost { why, .. } => {
+            let message = format!("The broker cannot be read{which}: {}.", named(*why, facts));
+            wish(kind, False, why.label(), message)
+        }
+    }
+}
+
+/// Why, with the name of the management API where it is meant.
+fn named(why: SampleError, facts: &Facts) -> String {
+    let text = why.to_string();
+    match &facts.broker.management {
+        Some(at) => text.replace("the management API", &format!("the management API at {at}")),
+        None => text,
     }
 }
 
@@ -253,62 +294,22 @@ fn limited(facts: &Facts) -> Wish {
     }
 }
 
-fn degraded(facts: &Facts) -> Wish {
-    let kind = "Degraded";
-    if let Some(problem) = facts.problem {
-        return wish(kind, True, problem.reason, problem.message.clone());
-    }
-    match &facts.source {
-        Source::Lost { why, age, .. } if !facts.suspended && *age >= DEGRADED_AFTER => {
-            wish(kind, True, "SourceLost", format!("The broker cannot be read: {why}."))
-        }
-        _ => wish(kind, False, "AsExpected", "Nothing is broken."),
-    }
-}
-
-/// Only a broker that can say so (RabbitMQ) names missing queues; a Redis list that is empty does not exist.
-fn queues_found(facts: &Facts) -> Option<Wish> {
-    let Source::Read { tally, .. } = &facts.source else {
-        return None;
-    };
-    let missing: Vec<_> = tally
-        .queues
-        .iter()
-        .filter(|queue| queue.missing)
-        .map(|queue| queue.queue.as_str())
-        .collect();
-    (!missing.is_empty() && facts.problem.is_none() && !facts.suspended).then(|| {
-        let names = missing.join("`, `");
-        wish(
-            "QueuesFound",
-            False,
-            "QueueMissing",
-            format!("The broker knows no queue `{names}`: counted as empty until it is declared."),
-        )
-    })
-}
-
 fn blocked(facts: &Facts) -> Option<Wish> {
-    let decision = facts.decision.filter(|decision| decision.rule == Rule::BlockedQueue)?;
+    facts.decision.filter(|decision| decision.blocked)?;
     let Source::Read { tally, .. } = &facts.source else {
         return None;
     };
-    let names: Vec<_> = tally
-        .queues
-        .iter()
-        .filter(|queue| queue.ready > 0)
-        .map(|queue| queue.queue.as_str())
-        .collect();
-    facts.problem.is_none().then(|| {
+    let waiting = tally.queues.iter().filter(|queue| queue.ready > 0);
+    let names: Vec<_> = waiting.map(|queue| queue.queue.as_str()).collect();
+    (facts.problem.is_none() && !facts.suspended).then(|| {
         wish(
             "QueueBlocked",
             True,
             "NothingStarts",
             format!(
-                "Tasks wait in `{}`, workers are there, and nothing starts (a task with an ETA at the head, or stuck \
-                 consumers): {} More workers would not help.",
+                "Tasks wait in `{}`, workers are there, and nothing starts: a task with an ETA at the head, consumers that \
+                 are stuck, or none. More workers would not help.",
                 names.join("`, `"),
-                decision.sentence
             ),
         )
     })

@@ -1,10 +1,15 @@
 //! What a decision needs to know of a Deployment, taken from the watched object. Pure.
 #![deny(clippy::disallowed_methods)]
 
+mod beat;
+
 use kube::core::Selector;
 
 use super::pool::Key;
-use crate::api;
+use crate::{api, telemetry::tame};
+
+/// The Deployment controller's words are cut to so many bytes.
+const WORDS: usize = 300;
 
 /// The operator's field manager.
 pub const MANAGER: &str = "twp-operator";
@@ -28,6 +33,12 @@ pub struct Target {
     pub selector: String,
     /// Tells one pod template from another.
     pub template: u64,
+    /// The template's workers run Celery's beat as well.
+    pub beat: bool,
+    /// Why pods cannot be made (a quota, an admission), in the Deployment controller's words.
+    pub failure: Option<String>,
+    /// Why a rollout was given up, in its words.
+    pub stuck: Option<String>,
 }
 
 impl Target {
@@ -49,6 +60,9 @@ impl Target {
                 .map(|selector| selector.to_string())
                 .unwrap_or_default(),
             template: object.spec.template.fingerprint,
+            beat: beat::runs_beat(&object.spec.template.commands),
+            failure: words(object, "ReplicaFailure", "True"),
+            stuck: words(object, "Progressing", "False"),
         };
         Some((key, target))
     }
@@ -67,6 +81,13 @@ impl Target {
 /// A resource version as a number; Kubernetes 1.35 made official what etcd always did. 0 if it is none.
 pub fn version(text: Option<&str>) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// What a condition of the Deployment says while it has this status, as far as a terminal may show it.
+fn words(object: &api::Target, kind: &str, status: &str) -> Option<String> {
+    let mut conditions = object.status.conditions.iter();
+    let condition = conditions.find(|condition| condition.kind == kind && condition.status == status)?;
+    Some(tame(condition.message.as_deref()?, WORDS)).filter(|words| !words.is_empty())
 }
 
 fn natural(number: i32) -> u32 {

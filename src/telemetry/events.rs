@@ -16,7 +16,7 @@ use kube::{
 use tokio::time::{Instant, timeout};
 
 use limit::Limiter;
-pub use words::PoolEvent;
+pub use words::{PoolEvent, tame};
 
 /// `reportingController` of every Event.
 const CONTROLLER: &str = "taskworkerpool.dev/twp-operator";

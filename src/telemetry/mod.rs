@@ -14,7 +14,7 @@ pub mod health;
 pub mod logs;
 pub mod metrics;
 
-pub use events::{Events, PoolEvent};
+pub use events::{Events, PoolEvent, tame};
 pub use health::Health;
 pub use logs::LogFormat;
 pub use logs::init;

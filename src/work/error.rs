@@ -129,6 +129,22 @@ pub enum SampleError {
 }
 
 impl SampleError {
+    /// There is no connection, or none that could be used: another address of the same broker may give one.
+    pub fn is_of_the_connection(self) -> bool {
+        matches!(
+            self,
+            Self::Dns
+                | Self::Refused
+                | Self::Timeout
+                | Self::Disconnected
+                | Self::TlsNotSpoken
+                | Self::TlsExpected
+                | Self::TlsCertificate
+                | Self::TlsIdentity
+                | Self::Authentication
+        )
+    }
+
     /// A short, fixed label for metrics and condition reasons.
     pub fn label(self) -> &'static str {
         match self {

@@ -69,6 +69,19 @@ pub enum Why {
     Partly,
 }
 
+impl Why {
+    /// For so long a pod is asked before a person is told that it is not known.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_secs(match self {
+            // Its worker may still be starting.
+            Self::NotHeard => 60,
+            Self::NotAnswered => 30,
+            Self::Silent => 15,
+            Self::Doubled { .. } | Self::Partly => 0,
+        })
+    }
+}
+
 /// The next step of a pod that is to go.
 pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     let work = look.work.get(&pod.name);

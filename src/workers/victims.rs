@@ -24,9 +24,6 @@ const AT_ONCE: usize = 64;
 /// So many pods are named.
 const NAMED: usize = 3;
 
-/// A pod is called unknown when its workers have been asked for so long.
-const PATIENCE: Duration = Duration::from_secs(15);
-
 /// A pod that is stopped is looked at so shortly before its node kills it.
 const KILLS: Duration = Duration::from_secs(2);
 
@@ -126,7 +123,7 @@ pub fn plan(look: &Look) -> Plan {
         if (gone..surplus).contains(&place) {
             plan.waits_for.add(&next, look.work.get(&pod.name));
             if let Some(why) = &next.unknown
-                && look.looked_after(pod) >= PATIENCE
+                && look.looked_after(pod) >= why.patience()
                 && plan.unknown.len() < NAMED
             {
                 plan.unknown.push(Unknown {

@@ -14,6 +14,9 @@ pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
         owners: vec![owner.into()],
         selector: "app=mail".into(),
         template: 0,
+        beat: false,
+        failure: None,
+        stuck: None,
     }
 }
 

@@ -29,15 +29,15 @@ fn status() -> Status {
     }
 }
 
-fn changed(change: impl FnOnce(&mut Status)) -> Option<Duration> {
+fn changed(change: impl FnOnce(&mut Status)) -> Option<Due> {
     let mut new = status();
     change(&mut new);
-    due_after(Some(&status()), &new)
+    due(Some(&status()), &new)
 }
 
 #[test]
 fn the_first_status_is_written_at_once() {
-    assert_eq!(due_after(None, &status()), Some(Duration::ZERO));
+    assert_eq!(due(None, &status()), Some(Due::First));
 }
 
 #[test]
@@ -49,31 +49,82 @@ fn what_says_nothing_new_is_not_written() {
 
 #[test]
 fn a_changed_decision_or_condition_is_written_soon() {
-    assert_eq!(changed(|new| new.observed_generation = Some(2)), Some(URGENT));
-    assert_eq!(changed(|new| new.replicas = Some(3)), Some(URGENT));
-    assert_eq!(changed(|new| new.desired_replicas = Some(3)), Some(URGENT));
+    assert_eq!(changed(|new| new.observed_generation = Some(2)), Some(Due::Urgent));
+    assert_eq!(changed(|new| new.replicas = Some(3)), Some(Due::Urgent));
+    assert_eq!(changed(|new| new.desired_replicas = Some(3)), Some(Due::Urgent));
     assert_eq!(
         changed(|new| new.decision.as_mut().unwrap().rule = "Idle".into()),
-        Some(URGENT)
+        Some(Due::Urgent)
     );
     assert_eq!(
         changed(|new| new.conditions[0].status = ConditionStatus::False),
-        Some(URGENT)
+        Some(Due::Urgent)
     );
-    assert_eq!(changed(|new| new.conditions[0].reason = "Other".into()), Some(URGENT));
-    assert_eq!(changed(|new| new.conditions.clear()), Some(URGENT));
+    assert_eq!(
+        changed(|new| new.conditions[0].reason = "Other".into()),
+        Some(Due::Urgent)
+    );
+    assert_eq!(changed(|new| new.conditions.clear()), Some(Due::Urgent));
 }
 
 #[test]
 fn a_changed_number_or_text_can_wait() {
-    assert_eq!(changed(|new| new.work.as_mut().unwrap().ready = 6), Some(NUMBERS));
-    assert_eq!(changed(|new| new.ready_replicas = Some(1)), Some(NUMBERS));
+    assert_eq!(changed(|new| new.work.as_mut().unwrap().ready = 6), Some(Due::Numbers));
+    assert_eq!(changed(|new| new.ready_replicas = Some(1)), Some(Due::Numbers));
     assert_eq!(
         changed(|new| new.decision.as_mut().unwrap().message = "6.".into()),
-        Some(NUMBERS)
+        Some(Due::Numbers)
     );
     assert_eq!(
         changed(|new| new.conditions[0].message = "Other.".into()),
-        Some(NUMBERS)
+        Some(Due::Numbers)
     );
+}
+
+/// So many busy pools, each asked ten times a second for a while: how old the numbers get, and the writes in a second.
+fn busy(pools: usize) -> (Duration, usize) {
+    let mut turns = Turns::default();
+    let mut written = vec![(Moment::ZERO, None); pools];
+    let (mut oldest, mut seconds) = (Duration::ZERO, vec![0_usize; 201]);
+    for tick in 0..2000_u32 {
+        let now = Duration::from_millis(100) * tick;
+        for (last, turn) in &mut written {
+            if turns.wait(Due::Numbers, *last, turn, now).is_zero() {
+                oldest = oldest.max(now.saturating_sub(*last));
+                *last = now;
+                seconds[usize::try_from(now.as_secs()).unwrap()] += 1;
+            }
+        }
+    }
+    (oldest, seconds.into_iter().max().unwrap())
+}
+
+#[test]
+fn numbers_are_fresh_and_the_writes_of_all_pools_have_a_limit() {
+    for (pools, limit) in [(1, 5), (95, 5), (1000, 56)] {
+        let (oldest, most) = busy(pools);
+        assert!(oldest <= Duration::from_secs(limit), "{pools} pools: {oldest:?}");
+        assert!(most <= 22, "{pools} pools: {most} in a second");
+    }
+}
+
+#[test]
+fn one_pool_leaves_others_their_turns() {
+    let mut turns = Turns::default();
+    let mut turn = None;
+    let first = turns.wait(Due::Numbers, Moment::ZERO, &mut turn, Moment::ZERO);
+    assert_eq!(first, NUMBERS);
+    let other = turns.wait(Due::Numbers, Moment::ZERO, &mut None, NUMBERS);
+    assert!(other < Duration::from_millis(100), "{other:?}");
+}
+
+#[test]
+fn what_is_urgent_waits_for_nobody() {
+    let mut turns = Turns::default();
+    for _ in 0..200 {
+        turns.wait(Due::Numbers, Moment::ZERO, &mut None, Moment::ZERO);
+    }
+    let mut turn = Some(NUMBERS);
+    let urgent = turns.wait(Due::Urgent, Moment::ZERO, &mut turn, Moment::ZERO);
+    assert_eq!((urgent, turn), (Duration::ZERO, None));
 }

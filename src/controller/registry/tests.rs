@@ -20,6 +20,9 @@ fn target(version: u64) -> Target {
         owners: vec![],
         selector: String::new(),
         template: 0,
+        beat: false,
+        failure: None,
+        stuck: None,
     }
 }
 

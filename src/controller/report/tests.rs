@@ -97,16 +97,48 @@ fn a_condition_that_changes_its_status_is_an_event() {
 }
 
 #[test]
-fn every_condition_has_a_metric() {
-    for condition in [
-        "Ready",
-        "SourceAvailable",
-        "Degraded",
-        "Stalled",
-        "Reconciling",
-        "TargetConflict",
+fn trouble_is_told_when_it_begins_changes_and_ends() {
+    use ConditionStatus::{False, True, Unknown};
+    let with = |kind: &str, status, reason: &str| {
+        let mut status = with(kind, status);
+        status.conditions[0].reason = reason.into();
+        status
+    };
+    for (before, after, warns) in [
+        (
+            with("QueuesMatch", True, "A"),
+            with("QueuesMatch", False, "B"),
+            vec![true],
+        ),
+        (
+            with("QueuesMatch", False, "B"),
+            with("QueuesMatch", False, "C"),
+            vec![true],
+        ),
+        (
+            with("QueuesMatch", False, "B"),
+            with("QueuesMatch", True, "A"),
+            vec![false],
+        ),
+        (
+            with("QueuesMatch", Unknown, "U"),
+            with("QueuesMatch", True, "A"),
+            vec![],
+        ),
+        (Status::default(), with("QueuesMatch", True, "A"), vec![]),
+        (Status::default(), with("QueuesMatch", False, "A"), vec![true]),
+        (with("Ready", True, "A"), with("Ready", True, "B"), vec![]),
+        (
+            with("Degraded", False, "A"),
+            with("Degraded", True, BEAT_STOPS),
+            vec![true],
+        ),
+        (
+            with("Degraded", False, "A"),
+            with("Degraded", True, "QueueShared"),
+            vec![],
+        ),
     ] {
-        assert_eq!(fixed(condition), Some(condition));
+        assert_eq!(warnings(&before, &after), warns, "{before:?} to {after:?}");
     }
-    assert_eq!(fixed("Anything"), None);
 }

@@ -69,6 +69,35 @@ async fn an_address_in_use_is_kept_while_its_secret_cannot_be_read() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_url_is_tried_when_one_cannot_be_reached_and_back_round() {
+    let (first, second) = (FakeRedis::start(6).await, FakeRedis::start(500).await);
+    let api = Arc::<FakeApi>::default();
+    api.secret(Some(format!("{};{}", first.url(), second.url())));
+    let _stage = three(&api).await;
+    assert_eq!(second.connections(), 0, "one after the other");
+    let said = |text: &str| source_available(&api).contains(text);
+    first.dies();
+    until("the second is in use", || {
+        said("(address 2 of the 2 in the broker URL)")
+    })
+    .await;
+    until("its work is answered", || api.scales().last() == Some(&10)).await;
+    second.dies();
+    first.holds(7);
+    until("the first is in use", || said("(address 1 of the 2 in the broker URL)")).await;
+    assert!(api.scales().iter().all(|to| *to > 3), "{:?}", api.scales());
+}
+
+/// The text of `SourceAvailable`, if it is True.
+fn source_available(api: &FakeApi) -> String {
+    let conditions = api.status()["conditions"].as_array().cloned().unwrap_or_default();
+    let found = conditions
+        .into_iter()
+        .find(|one| one["type"] == "SourceAvailable" && one["status"] == "True");
+    found.map_or_else(String::new, |one| one["message"].as_str().unwrap().to_owned())
+}
+
 /// Without a broker: only the desk and its wishes.
 #[tokio::test(start_paused = true)]
 async fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {

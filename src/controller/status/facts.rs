@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::queues::Shared;
 use crate::{
     api::{LastScale, Mode},
-    controller::pool::Problem,
+    controller::{pool::Problem, target::Target},
     scaling::Decision,
-    work::{SampleError, Tally},
+    work::{Attention, SampleError, Tally, celery::CeleryConfig},
     workers::Plan,
 };
 
 /// What is known of a pool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts<'a> {
     /// The generation of the spec.
     pub generation: i64,
@@ -25,8 +26,24 @@ pub struct Facts<'a> {
     pub mode: Mode,
     /// The target's `spec.replicas` and ready replicas.
     pub target: Option<(u32, u32)>,
+    /// What the Deployment says of the pods it lacks.
+    pub pods: Pods<'a>,
+    /// The target's workers run Celery's beat.
+    pub beat: bool,
+    /// `spec.minReplicas`.
+    pub min: u32,
+    /// `spec.maxReplicas`.
+    pub max: u32,
+    /// What the spec says of the application.
+    pub celery: Option<&'a CeleryConfig>,
+    /// Another pool that counts the same queue.
+    pub shared: Option<&'a Shared>,
+    /// How pods are looked after; `None`: not known, a process before this one may have told them something.
+    pub attention: Option<&'a Attention>,
     /// The broker.
     pub source: Source<'a>,
+    /// Which broker.
+    pub broker: Broker,
     /// The last decision.
     pub decision: Option<&'a Decision>,
     /// Fewer replicas were decided on than could be reached, because so many pods run tasks or are not known to be idle.
@@ -64,10 +81,44 @@ pub struct Heard<'a> {
     pub not_heard: Vec<&'a str>,
 }
 
+/// Pods that are ordered and not ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pods<'a> {
+    /// So many, for longer than they take; 0: none, or not for long.
+    pub late: u32,
+    /// The Deployment's own words, if it cannot make them or gives them up.
+    pub why: Option<&'a str>,
+}
+
+impl<'a> Pods<'a> {
+    /// Of this target, so many of whose pods are late.
+    pub fn of(target: Option<&'a Target>, late: u32) -> Self {
+        let missing = target.filter(|target| target.ready < target.replicas);
+        let given_up = missing.and_then(|target| target.stuck.as_deref());
+        let refused = missing.and_then(|target| target.failure.as_deref());
+        Self {
+            late,
+            why: refused.or(given_up.filter(|_| late > 0)),
+        }
+    }
+}
+
+/// Which broker it is, as far as may be said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Broker {
+    /// Which of its URL's addresses is in use, from 1.
+    pub number: usize,
+    /// So many are in its URL.
+    pub of: usize,
+    /// Host and port of the management API.
+    pub management: Option<String>,
+}
+
 /// What is known of the broker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Source<'a> {
     /// Not asked yet.
+    #[default]
     NotYet,
     /// Read lately.
     Read {

@@ -1,18 +1,28 @@
-//! The condition `TargetFeasible`: there while something keeps the wait target from being met.
+//! The condition `TargetFeasible`: there while something keeps the target from being met.
 #![deny(clippy::disallowed_methods)]
 
-use super::{Facts, Wish, wish};
+use super::{Facts, Pods, Wish, wish};
 use crate::{api::ConditionStatus::False, scaling::Trouble};
 
 /// What keeps the target from being met, if anything does.
 pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
-    let decision = facts.decision.filter(|_| facts.problem.is_none())?;
-    let trouble = decision.trouble?;
+    if facts.problem.is_some() || facts.suspended {
+        return None;
+    }
+    let trouble = facts.decision.and_then(|decision| decision.trouble);
+    let learned = matches!(trouble, Some(Trouble::PodsNotReady { .. }));
+    if !learned && (facts.pods.late > 0 || facts.pods.why.is_some()) {
+        return Some(wish("TargetFeasible", False, NOT_READY, not_ready(&facts.pods)));
+    }
+    let trouble = trouble?;
     let message = match trouble {
-        Trouble::PodsNotReady { pods } => format!(
-            "{pods} of the ordered replicas are not ready although others take far less time: look at their pods (no room \
-             on the nodes, a missing image, a crash). Only few more are ordered."
-        ),
+        Trouble::PodsNotReady { pods } => {
+            let pods = Pods {
+                late: pods,
+                ..facts.pods
+            };
+            format!("{} Only few more are ordered.", not_ready(&pods))
+        }
         Trouble::NothingFinishes => {
             "Tasks run and none has finished for far longer than one takes: look at the workers. \
                                      Only few more replicas are ordered."
@@ -36,6 +46,24 @@ pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
         ),
     };
     Some(wish("TargetFeasible", False, trouble.reason(), message))
+}
+
+/// The reason, whatever the target's rule.
+const NOT_READY: &str = Trouble::PodsNotReady { pods: 0 }.reason();
+
+/// Which pods, what to look at, and what the Deployment says of it.
+fn not_ready(pods: &Pods) -> String {
+    let late = match pods.late {
+        0 => "Ordered replicas cannot be made.".to_owned(),
+        late => format!(
+            "{late} of the ordered replicas are not ready for longer than that takes: look at their pods (no room on the nodes, \
+             a missing image, a crash)."
+        ),
+    };
+    match pods.why {
+        Some(why) => format!("{late} The Deployment says: \"{why}\""),
+        None => late,
+    }
 }
 
 fn started(share: f64) -> String {

@@ -13,8 +13,8 @@ use crate::{
 
 const KIND: &str = "WorkersKnown";
 
-/// A pod that has just become ready is not missed yet: its worker starts, and a solo one may be busy for a moment.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// A pod that has become ready is not missed for so long: many applications take their time until the worker connects.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What helps where nothing else does.
 const GRACEFUL: &str = "`scaleDown.removal: Graceful` says that a pod's grace period covers its tasks; until then these \

@@ -14,6 +14,7 @@ use crate::{
 pub(super) fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
     WorkStatus {
         ready: wide(tally.work.ready),
+        running: wide(tally.work.running),
         in_flight: wide(tally.work.in_flight),
         scheduled: wide(tally.work.scheduled),
         sampled_at: Some(Time(whole_second(at))),

@@ -1,6 +1,8 @@
 //! A status: its conditions in each situation.
+mod broken;
 mod leaving;
 mod numbers;
+mod queues;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ pub(super) fn tally() -> Tally {
         work: Work {
             ready: 12,
             in_flight: 3,
+            running: 2,
             scheduled: 1,
             ..Work::default()
         },
@@ -70,6 +73,7 @@ pub(super) fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a>
         write_failed: None,
         last_scale: None,
         now: at(100),
+        ..Facts::default()
     }
 }
 
@@ -111,13 +115,13 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=Unknown/Starting SourceAvailable=Unknown/NotSampledYet ScalingActive=Unknown/NotSampledYet \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=Unknown/NotAsked Reconciling=True/Starting",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked Reconciling=True/Starting",
         ),
         (
             "working",
             works(),
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=False/AsExpected WorkersKnown=True/AllKnown",
+             Degraded=False/AsExpected QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown",
         ),
         (
             "broker lost a moment ago",
@@ -126,7 +130,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=Unknown/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=Unknown/NotAsked",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked",
         ),
         (
             "broker lost for long",
@@ -135,7 +139,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=False/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=True/SourceLost WorkersKnown=Unknown/NotAsked",
+             ScalingLimited=False/WithinLimits Degraded=True/SourceLost QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked",
         ),
         (
             "a Secret is missing",
@@ -144,7 +148,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=False/SecretNotFound SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound WorkersKnown=Unknown/NotAsked Reconciling=True/SecretNotFound",
+             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/NotAsked Reconciling=True/SecretNotFound",
         ),
         (
             "the spec cannot work",
@@ -153,7 +157,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=False/InvalidSpec SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec WorkersKnown=Unknown/NotAsked Stalled=True/InvalidSpec",
+             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/NotAsked Stalled=True/InvalidSpec",
         ),
         (
             "suspended",
@@ -162,7 +166,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Suspended SourceAvailable=Unknown/NotAsked ScalingActive=False/Suspended \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=Unknown/Suspended",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/Suspended",
         ),
         (
             "observing",
@@ -171,7 +175,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/Observing \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=True/AllKnown",
+             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown",
         ),
         (
             "the write is refused",
@@ -180,7 +184,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/WriteFailed \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected WorkersKnown=True/AllKnown",
+             ScalingLimited=False/WithinLimits Degraded=True/WriteFailed QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown",
         ),
         (
             "others write, too",
@@ -189,7 +193,7 @@ fn each_situation_has_its_conditions() {
                 ..works()
             },
             "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=False/AsExpected WorkersKnown=True/AllKnown TargetConflict=True/ReplicasOverwritten",
+             Degraded=True/ReplicasOverwritten QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown TargetConflict=True/ReplicasOverwritten",
         ),
     ];
     for (situation, facts, expected) in table {
@@ -248,31 +252,6 @@ fn fallback_and_a_blocked_queue_are_conditions_while_they_last() {
         !after.contains("QueueBlocked") && !after.contains("Fallback"),
         "nothing stale is left: {after}"
     );
-}
-
-#[test]
-fn missing_queues_are_named() {
-    let tally = Tally {
-        queues: vec![
-            QueueTally {
-                missing: true,
-                ..QueueTally::none("a")
-            },
-            QueueTally::none("b"),
-            QueueTally {
-                missing: true,
-                ..QueueTally::none("c")
-            },
-        ],
-        ..tally()
-    };
-    let backlog = decision(Rule::Backlog);
-    let status = status(&working(&tally, &backlog), None);
-    assert!(
-        message(&status, "QueuesFound").contains("no queue `a`, `c`"),
-        "{status:?}"
-    );
-    assert!(line(&status).contains("QueuesFound=False/QueueMissing"));
 }
 
 #[test]

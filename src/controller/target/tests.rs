@@ -110,3 +110,32 @@ fn a_changed_template_is_seen_and_a_changed_number_is_none() {
     assert_eq!(of(1, "a"), of(2, "a"));
     assert_ne!(of(1, "a"), of(1, "b"));
 }
+
+#[test]
+fn the_words_of_the_deployment_are_read_cut_and_tamed() {
+    let conditions = |failure: &str, progress: &str| {
+        json!({"conditions": [
+            {"type": "ReplicaFailure", "status": failure, "reason": "FailedCreate", "message": "exceeded\u{1b}[31m quota".to_owned() + &"x".repeat(999)},
+            {"type": "Progressing", "status": progress, "reason": "ProgressDeadlineExceeded", "message": "timed out"},
+        ]})
+    };
+    let troubled = read(json!({}), conditions("True", "False"));
+    let failure = troubled.failure.unwrap();
+    assert!(
+        failure.starts_with("exceeded [31m quotax") && failure.len() == WORDS,
+        "{failure}"
+    );
+    assert_eq!(troubled.stuck.as_deref(), Some("timed out"));
+    let well = read(json!({}), conditions("False", "True"));
+    assert_eq!((well.failure, well.stuck), (None, None));
+}
+
+#[test]
+fn a_beat_is_seen_in_the_template() {
+    let of = |args: Value| {
+        let spec = json!({"template": {"spec": {"containers": [{"name": "w", "command": ["celery"], "args": args}]}}});
+        read(spec, json!({})).beat
+    };
+    assert!(of(json!(["-A", "app", "worker", "-B"])));
+    assert!(!of(json!(["-A", "app", "worker"])));
+}

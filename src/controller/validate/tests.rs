@@ -59,7 +59,7 @@ fn the_smallest_pool_gets_the_defaults() {
     assert_eq!(pool.target, "mail-worker");
     assert_eq!(pool.source.url, Text::Plain("redis://redis:6379/0".into()));
     assert_eq!(pool.celery.queues, ["celery"]);
-    assert_eq!(pool.celery.priority_steps, [0, 3, 6, 9]);
+    assert_eq!(pool.celery.priority_steps, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(pool.celery.separator, None);
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
     let wait = Wait {

@@ -51,6 +51,11 @@ pub enum PoolEvent {
         /// The change is for the worse.
         warns: bool,
     },
+    /// Waiting tasks are gone, and no worker took them.
+    TasksVanished {
+        /// So many.
+        tasks: u64,
+    },
 }
 
 impl PoolEvent {
@@ -61,7 +66,8 @@ impl PoolEvent {
             Self::ReplicasOverwritten { .. } => "ReplicasOverwritten".to_owned(),
             Self::FallbackStarted { .. } => "FallbackStarted".to_owned(),
             Self::FallbackEnded => "FallbackEnded".to_owned(),
-            Self::ConditionChanged { reason, .. } => clean(reason, WORD_BYTES),
+            Self::TasksVanished { .. } => "TasksVanished".to_owned(),
+            Self::ConditionChanged { reason, .. } => tame(reason, WORD_BYTES),
         }
     }
 
@@ -75,18 +81,22 @@ impl PoolEvent {
                 restored,
             } => {
                 // The manager's name is foreign text: it must not push the rest out of the note.
-                let manager = clean(manager, WORD_BYTES);
+                let manager = tame(manager, WORD_BYTES);
                 format!("{manager:?} set the target to {found} replicas; they were put back to {restored}")
             }
             Self::FallbackStarted { replicas, why } => {
                 format!("The broker cannot be read, so there are at least {replicas} replicas (spec.fallback): {why}")
             }
             Self::FallbackEnded => "The broker can be read again".to_owned(),
+            Self::TasksVanished { tasks } => format!(
+                "{tasks} waiting tasks vanished without being started: was a queue purged, the broker flushed, or do workers \
+                 take them that are not the target's? (They may have expired or been revoked, too.)"
+            ),
             Self::ConditionChanged {
                 kind, status, message, ..
             } => format!("{kind} is {status}: {message}"),
         };
-        clean(&note, NOTE_BYTES)
+        tame(&note, NOTE_BYTES)
     }
 
     /// What was done. kube's recorder takes events of equal action, reason and object within 6 minutes for one event and
@@ -97,16 +107,17 @@ impl PoolEvent {
             Self::ReplicasOverwritten { found, restored, .. } => format!("Restore{found}To{restored}"),
             Self::FallbackStarted { replicas, .. } => format!("FallBackTo{replicas}"),
             Self::FallbackEnded => "ResumeScaling".to_owned(),
+            Self::TasksVanished { tasks } => format!("Miss{tasks}"),
             Self::ConditionChanged { kind, status, .. } => format!("Set{kind}{status}"),
         };
-        clean(&action, WORD_BYTES)
+        tame(&action, WORD_BYTES)
     }
 
     /// Something is not as it should be.
     pub(super) fn warns(&self) -> bool {
         match self {
             Self::Scaled { .. } | Self::FallbackEnded => false,
-            Self::ReplicasOverwritten { .. } | Self::FallbackStarted { .. } => true,
+            Self::ReplicasOverwritten { .. } | Self::FallbackStarted { .. } | Self::TasksVanished { .. } => true,
             Self::ConditionChanged { warns, .. } => *warns,
         }
     }
@@ -121,16 +132,16 @@ impl PoolEvent {
 }
 
 /// The text without characters that a terminal obeys (controls, changes of writing direction), cut to so many bytes.
-fn clean(text: &str, bytes: usize) -> String {
-    let mut clean = String::with_capacity(text.len().min(bytes));
+pub fn tame(text: &str, bytes: usize) -> String {
+    let mut tame = String::with_capacity(text.len().min(bytes));
     for letter in text.chars() {
         let letter = if obeyed(letter) { ' ' } else { letter };
-        if clean.len() + letter.len_utf8() > bytes {
+        if tame.len() + letter.len_utf8() > bytes {
             break;
         }
-        clean.push(letter);
+        tame.push(letter);
     }
-    clean
+    tame
 }
 
 /// Control characters (Unicode Cc), line and paragraph separators, and the bidirectional controls of UAX #9.
@@ -203,6 +214,14 @@ mod tests {
                 "FallbackEnded",
                 "The broker can be read again",
                 false,
+            ),
+            (
+                PoolEvent::TasksVanished { tasks: 300 },
+                "Miss300",
+                "TasksVanished",
+                "300 waiting tasks vanished without being started: was a queue purged, the broker flushed, or do workers take \
+                 them that are not the target's? (They may have expired or been revoked, too.)",
+                true,
             ),
             (
                 condition(),

@@ -82,7 +82,8 @@ pub struct CeleryConfig {
     pub queues: Vec<String>,
     /// `global_keyprefix`; usually empty. Redis only.
     pub key_prefix: String,
-    /// `priority_steps`: by default 0, 3, 6, 9. Redis only.
+    /// `priority_steps`: by default 0 to 9, among which Celery's own 0, 3, 6, 9 are; a key that is not there costs nothing.
+    /// Redis only.
     pub priority_steps: Vec<u8>,
     /// `sep`: between a queue's name and a step, and in bindings; `\x06\x16` if neither the pool says nor the application
     /// shows another one. Redis only.
@@ -108,7 +109,7 @@ impl Default for CeleryConfig {
             broker: BrokerKind::Redis { db: 0 },
             queues: vec!["celery".into()],
             key_prefix: String::new(),
-            priority_steps: vec![0, 3, 6, 9],
+            priority_steps: (0..=9).collect(),
             separator: None,
             unacked_key: "unacked".into(),
             unacked_index_key: "unacked_index".into(),

@@ -78,15 +78,15 @@ fn whom_nobody_hears_is_named_with_the_cause() {
             "in time",
         ),
     ] {
-        let (condition, message) = said(&tally, |facts| facts.workers = heard(alive, 20));
+        let (condition, message) = said(&tally, |facts| facts.workers = heard(alive, 60));
         assert_eq!(condition, format!("False/{reason}"));
         assert!(message.contains(words) && message.contains("Graceful"), "{message}");
-        let soon = said(&tally, |facts| facts.workers = heard(alive, 14));
+        let soon = said(&tally, |facts| facts.workers = heard(alive, 59));
         assert_eq!(soon.0, "True/AllKnown", "it may just be starting");
     }
     let mut refused = tally();
     refused.hearing = Hearing::Refused { right: right() };
-    let (condition, message) = said(&refused, |facts| facts.workers = heard(0, 20));
+    let (condition, message) = said(&refused, |facts| facts.workers = heard(0, 60));
     assert_eq!(condition, "False/HeartbeatsRefused");
     assert!(message.contains(&right()), "{message}");
     // All answer all the same.

@@ -16,11 +16,10 @@ fn a_pool_with_a_problem_shows_no_old_numbers() {
         },
         None,
     );
-    assert_eq!(
-        (status.desired_replicas, status.work, status.decision),
-        (None, None, None)
-    );
+    assert_eq!((status.work, status.decision), (None, None));
     assert_eq!((status.replicas, status.ready_replicas), (Some(4), Some(3)));
+    assert_eq!(status.desired_replicas, Some(4), "what is there is left alone");
+    assert_eq!(status.message.as_deref(), Some("no"));
 }
 
 #[test]
@@ -31,6 +30,12 @@ fn the_numbers_are_those_of_the_count_and_the_decision() {
     assert_eq!(
         (work.ready, work.in_flight, work.scheduled, work.oldest_wait_seconds),
         (12, 3, 1, Some(4))
+    );
+    assert_eq!(work.running, 2, "of those in flight");
+    assert_eq!(
+        status.message.as_deref(),
+        Some("15 outstanding at 4 each need 4."),
+        "why it is so"
     );
     assert_eq!(work.sampled_at.unwrap().0, at(99));
     assert_eq!(

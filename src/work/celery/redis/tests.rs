@@ -292,7 +292,10 @@ fn the_reads_of_a_quiet_pool() {
         other => Some(format!("{other:?}")),
     };
     let keys: Vec<_> = reads.iter().filter_map(key).collect();
-    let steps = |queue: &str| ["", "\u{6}\u{16}3", "\u{6}\u{16}6", "\u{6}\u{16}9"].map(|step| format!("{queue}{step}"));
+    let steps = |queue: &str| {
+        let others = (1..10).map(|step| format!("{queue}\u{6}\u{16}{step}"));
+        std::iter::once(queue.to_owned()).chain(others).collect::<Vec<_>>()
+    };
     let mut truth = [steps("a"), steps("b")].concat();
     truth.push("unacked+unacked_index".into());
     assert_eq!(keys, truth);

@@ -1,0 +1,78 @@
+//! The condition `Degraded`: True whenever the promise is not kept, with the words of the condition that says why.
+#![deny(clippy::disallowed_methods)]
+
+use super::{Facts, Source, Wish, wish};
+use crate::{
+    api::ConditionStatus::{self, False, True},
+    controller::pool::DEGRADED_AFTER,
+};
+
+/// What breaks the promise, the worst first.
+const BROKEN: [(&str, ConditionStatus); 7] = [
+    ("TargetConflict", True),
+    ("WriteFailed", False),
+    ("WorkersKnown", False),
+    ("QueuesMatch", False),
+    ("QueueBlocked", True),
+    ("TargetFeasible", False),
+    ("Fallback", True),
+];
+
+/// `others`: all other conditions.
+pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
+    let kind = "Degraded";
+    if let Some(problem) = facts.problem {
+        return wish(kind, True, problem.reason, problem.message.clone());
+    }
+    if facts.suspended {
+        return wish(kind, False, "AsExpected", "Nothing is broken.");
+    }
+    if let Source::Lost { age, .. } = &facts.source
+        && *age >= DEGRADED_AFTER
+        && let Some(source) = others.iter().find(|other| other.kind == "SourceAvailable")
+    {
+        return wish(kind, True, "SourceLost", source.message.clone());
+    }
+    let found = BROKEN.iter().find_map(|(what, status)| {
+        let is_it = |other: &&Wish| {
+            let named = if *what == "WriteFailed" {
+                other.reason
+            } else {
+                other.kind
+            };
+            named == *what && other.status == *status
+        };
+        others.iter().find(is_it)
+    });
+    if let Some(broken) = found {
+        return wish(kind, True, broken.reason, broken.message.clone());
+    }
+    match beat(facts) {
+        Some((reason, message)) => wish(kind, True, reason, message),
+        None => wish(kind, False, "AsExpected", "Nothing is broken."),
+    }
+}
+
+/// The workers run Celery's beat, which is to run once, and always.
+fn beat(facts: &Facts) -> Option<(&'static str, &'static str)> {
+    if !facts.beat {
+        return None;
+    }
+    if facts.min == 0 {
+        return Some((
+            BEAT_STOPS,
+            "The workers run beat (`-B`), which stops with the last of them, so nothing is scheduled any more: set \
+             `minReplicas: 1`, or run `celery beat` in a Deployment of its own.",
+        ));
+    }
+    (facts.max > 1).then_some((
+        BEAT_RUNS_TWICE,
+        "The workers run beat (`-B`), and each replica runs one: the schedule comes as many times as there are replicas. Run \
+         `celery beat` in a Deployment of its own, or set `maxReplicas: 1`.",
+    ))
+}
+
+/// Reasons that no other condition has.
+pub const BEAT_STOPS: &str = "BeatStopsAtZero";
+/// As above.
+pub const BEAT_RUNS_TWICE: &str = "BeatRunsTwice";

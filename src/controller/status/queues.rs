@@ -1,0 +1,170 @@
+//! The condition `QueuesMatch`: whether the queues that the pool counts are those that its workers fetch, and its alone.
+#![deny(clippy::disallowed_methods)]
+
+use std::collections::BTreeSet;
+
+use super::{Facts, Source, Wish, wish};
+use crate::{
+    api::ConditionStatus::{False, True, Unknown},
+    work::{
+        Application, Stance, Tally,
+        celery::{BrokerKind, CeleryConfig},
+    },
+};
+
+/// Celery's own separator (`sep`) and steps (`priority_steps`).
+const SEPARATOR: &str = "\x06\x16";
+const STEPS: [u8; 4] = [0, 3, 6, 9];
+/// So many names are enough for a person.
+const NAMES: usize = 3;
+
+/// Another pool counts the same queue, for another target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The queue.
+    pub queue: String,
+    /// The other pool, as namespace/name.
+    pub pool: String,
+}
+
+/// Always there.
+pub(super) fn queues_match(facts: &Facts) -> Wish {
+    let kind = "QueuesMatch";
+    let tally = match &facts.source {
+        _ if facts.problem.is_some() || facts.suspended => {
+            return wish(kind, Unknown, "NotAsked", "The broker is not asked.");
+        }
+        Source::Read { tally, .. }
+        | Source::Lost {
+            last: Some((tally, _)), ..
+        } => *tally,
+        Source::NotYet | Source::Lost { last: None, .. } => {
+            return wish(kind, Unknown, "NotSampledYet", "The queues have not been counted yet.");
+        }
+    };
+    let wrong = nothing_fetched(facts, tally)
+        .or_else(|| other_queues(facts, tally))
+        .or_else(|| other_keys(facts.celery?, tally.application.as_ref()?))
+        .or_else(|| missing(tally))
+        .or_else(|| shared(facts));
+    match wrong {
+        Some((reason, message)) => wish(kind, False, reason, message),
+        None => wish(
+            kind,
+            True,
+            "AsConfigured",
+            "Nothing says that the workers use other queues than the pool counts.",
+        ),
+    }
+}
+
+/// A reason and its text.
+type Wrong = (&'static str, String);
+
+/// The pods that said what they fetch and were not told to fetch anything else, with their queues.
+fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str, &'a BTreeSet<String>)> {
+    let left_alone = |pod: &str| {
+        let care = facts.attention.and_then(|attention| attention.get(pod));
+        care.is_none_or(|care| care.stance == Stance::Watch)
+    };
+    let all = tally.fetches.iter().filter(|_| facts.attention.is_some());
+    all.filter(move |(pod, _)| left_alone(pod))
+        .map(|(pod, queues)| (pod.as_str(), queues))
+}
+
+/// Workers live and fetch from nothing although nobody told them so: known of Celery after a broker's restart.
+fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
+    let idle: Vec<_> = told(facts, tally).filter(|(_, queues)| queues.is_empty()).collect();
+    let names = list(idle.iter().map(|(pod, _)| *pod));
+    (!idle.is_empty()).then(|| {
+        let text = format!(
+            "{} of the pods live and fetch from no queue, such as {names}: their workers have lost their consumers (known of \
+             Celery after a broker's restart); delete these pods.",
+            idle.len()
+        );
+        ("NothingFetched", text)
+    })
+}
+
+/// The workers fetch what the pool does not count, or the pool counts what no worker fetches.
+fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
+    let counted: BTreeSet<_> = facts.celery?.queues.iter().map(String::as_str).collect();
+    // The queue of one worker alone (`worker_direct`) is no work that another could do.
+    let shared = |queue: &&str| !queue.ends_with(".dq");
+    let fetched: BTreeSet<_> = told(facts, tally)
+        .flat_map(|(_, queues)| queues.iter().map(String::as_str))
+        .filter(shared)
+        .collect();
+    (!fetched.is_empty() && fetched != counted).then(|| {
+        let text = format!(
+            "The workers fetch {}, the pool counts {}: give `queues` the names that the workers fetch (`-Q`, \
+             `task_default_queue`, `task_queues`).",
+            list(fetched.iter().copied()),
+            list(counted.iter().copied())
+        );
+        ("WorkersUseOtherQueues", text)
+    })
+}
+
+/// The application writes keys that the pool does not look at.
+fn other_keys(pool: &CeleryConfig, application: &Application) -> Option<Wrong> {
+    if !matches!(pool.broker, BrokerKind::Redis { .. }) {
+        return None;
+    }
+    let steps = application.priority_steps.as_deref().unwrap_or(&STEPS);
+    let uncounted: Vec<_> = steps
+        .iter()
+        .filter(|step| !pool.priority_steps.contains(step))
+        .map(u8::to_string)
+        .collect();
+    if !uncounted.is_empty() {
+        let text = format!(
+            "The application has the priority steps {}, which the pool does not count: give `celery.prioritySteps` all of \
+             the application's `priority_steps`.",
+            uncounted.join(", ")
+        );
+        return Some(("PriorityStepsDiffer", text));
+    }
+    // Where the pool does not say, it is found.
+    let said = pool.separator.as_deref()?;
+    let own = application.separator.as_deref().unwrap_or(SEPARATOR);
+    (own != said).then(|| {
+        let text = format!(
+            "The application's separator is {own:?}, the pool's {said:?}: give `celery.separator` the application's `sep`, \
+             or leave it out."
+        );
+        ("SeparatorDiffers", text)
+    })
+}
+
+/// Only a broker that can say so (RabbitMQ) names missing queues; a Redis list that is empty does not exist.
+fn missing(tally: &Tally) -> Option<Wrong> {
+    let missing = tally.queues.iter().filter(|queue| queue.missing);
+    let names: Vec<_> = missing.map(|queue| queue.queue.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        let text = format!(
+            "The broker knows no queue `{}`: counted as empty until it is declared.",
+            names.join("`, `")
+        );
+        ("QueueMissing", text)
+    })
+}
+
+fn shared(facts: &Facts) -> Option<Wrong> {
+    let Shared { queue, pool } = facts.shared?;
+    let text = format!(
+        "The pool `{pool}` counts the queue `{queue}`, too, for another target: both order workers for all of its tasks. Let \
+         one pool count it, or give each target a queue of its own."
+    );
+    Some(("QueueShared", text))
+}
+
+/// The first names, and how many more there are.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    let shown: Vec<_> = names.iter().take(NAMES).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(NAMES) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,139 @@
+//! Whatever breaks the promise is said, and `Degraded` says it, too.
+use super::*;
+use crate::scaling::Trouble;
+
+/// `Degraded` and its text.
+fn degraded(facts: &Facts) -> (String, String) {
+    let status = status(facts, None);
+    let found = status.conditions.iter().find(|one| one.kind == "Degraded").unwrap();
+    (format!("{:?}/{}", found.status, found.reason), found.message.clone())
+}
+
+#[test]
+fn a_blocked_queue_is_told_whatever_is_wished() {
+    let tally = Tally {
+        queues: vec![QueueTally {
+            ready: 5,
+            ..QueueTally::none("mail")
+        }],
+        ..tally()
+    };
+    let blocked = Decision {
+        blocked: true,
+        ..decision(Rule::Maximum)
+    };
+    let (reason, text) = degraded(&working(&tally, &blocked));
+    assert_eq!(reason, "True/NothingStarts");
+    assert!(text.contains("`mail`"), "{text}");
+}
+
+#[test]
+fn a_beat_that_stops_or_runs_twice_is_told() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    for (beat, min, max, reason) in [
+        (true, 0, 1, "True/BeatStopsAtZero"),
+        (true, 0, 5, "True/BeatStopsAtZero"),
+        (true, 1, 5, "True/BeatRunsTwice"),
+        (true, 1, 1, "False/AsExpected"),
+        (false, 0, 5, "False/AsExpected"),
+    ] {
+        let facts = Facts {
+            beat,
+            min,
+            max,
+            ..working(&tally, &backlog)
+        };
+        assert_eq!(degraded(&facts).0, reason, "{beat} {min} {max}");
+    }
+}
+
+#[test]
+fn pods_that_are_not_ready_are_told_with_what_the_deployment_says_of_them() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let with = |late, why| Facts {
+        pods: Pods { late, why },
+        ..working(&tally, &backlog)
+    };
+    let (reason, text) = degraded(&with(2, Some("exceeded quota: tiny")));
+    assert_eq!(reason, "True/PodsNotReady");
+    assert!(text.starts_with("2 of the ordered replicas are not ready"), "{text}");
+    assert!(
+        text.ends_with("The Deployment says: \"exceeded quota: tiny\""),
+        "{text}"
+    );
+    let (reason, text) = degraded(&with(0, Some("exceeded quota: tiny")));
+    assert_eq!(reason, "True/PodsNotReady");
+    assert!(text.starts_with("Ordered replicas cannot be made."), "{text}");
+    assert_eq!(degraded(&with(0, None)).0, "False/AsExpected");
+    let learned = Decision {
+        trouble: Some(Trouble::PodsNotReady { pods: 3 }),
+        ..decision(Rule::Deadline)
+    };
+    let (reason, text) = degraded(&working(&tally, &learned));
+    assert_eq!(reason, "True/PodsNotReady");
+    assert!(text.ends_with("Only few more are ordered."), "{text}");
+}
+
+#[test]
+fn a_lost_broker_breaks_the_promise_after_a_while_with_its_own_words() {
+    let backlog = decision(Rule::Backlog);
+    let counted = tally();
+    let lost = |age| Facts {
+        source: lost(age),
+        broker: Broker {
+            number: 2,
+            of: 3,
+            management: None,
+        },
+        ..working(&counted, &backlog)
+    };
+    assert_eq!(degraded(&lost(29)).0, "False/AsExpected");
+    let (reason, text) = degraded(&lost(30));
+    assert_eq!(reason, "True/SourceLost");
+    assert_eq!(text, message(&status(&lost(30), None), "SourceAvailable"));
+    assert!(
+        text.contains("(address 2 of the 3 in the broker URL): the broker refuses"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_management_api_is_named_where_it_is_what_fails() {
+    let tally = Tally {
+        degraded: Some(SampleError::Management),
+        ..tally()
+    };
+    let backlog = decision(Rule::Backlog);
+    let facts = Facts {
+        broker: Broker {
+            management: Some("rabbitmq.shop.svc:15672".into()),
+            ..Broker::default()
+        },
+        ..working(&tally, &backlog)
+    };
+    let text = message(&status(&facts, None), "SourceAvailable");
+    assert!(text.contains("the management API at rabbitmq.shop.svc:15672"), "{text}");
+}
+
+#[test]
+fn every_condition_is_a_metric() {
+    let tally = tally();
+    let blocked = Decision {
+        blocked: true,
+        trouble: Some(Trouble::NothingFinishes),
+        ..decision(Rule::Fallback)
+    };
+    let problem = [Problem::invalid("no"), Problem::waiting("Missing", "wait")];
+    for problem in [None, Some(&problem[0]), Some(&problem[1])] {
+        let facts = Facts {
+            problem,
+            fought_by: Some("argocd"),
+            cost_conflict: Some("pod"),
+            ..working(&tally, &blocked)
+        };
+        for condition in status(&facts, None).conditions {
+            let kind = condition.kind;
+            assert_eq!(crate::controller::report::fixed(&kind), Some(&*kind));
+        }
+    }
+}
