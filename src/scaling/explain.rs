@@ -111,7 +111,7 @@ fn need(case: &Case, work: &Work) -> String {
             let held = work.running.saturating_add(reserved);
             let on_theirs = held_that_counts(work, case.policy, case.seen) < held;
             let stay = match on_theirs && case.rule == Rule::Backlog {
-                true if reserved > 0 => ", those that workers hold only theirs",
+                true if reserved > 0 => ", held ones only theirs",
                 true => ", running ones only theirs",
                 false => "",
             };

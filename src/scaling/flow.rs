@@ -2,11 +2,12 @@
 //!
 //! *A* is the number of tasks arrived so far and *B* the number started: *B* is what the workers say they have taken
 //! on, *A* = *B* + the tasks that wait. The time at which *A* reached the number *B* has now is when the next task to
-//! start arrived. The service time is Little's law: busy slot-seconds for each task finished; no saturation needed.
+//! start arrived. How long a task takes: see [`super::service`].
 #![deny(clippy::disallowed_methods)]
 use super::{
     Counted, Moment, Work,
     punctual::{Punctual, Start},
+    service::{Served, Service},
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,20 +17,10 @@ const STEPS: usize = 192;
 pub(crate) const BIN: f64 = 10.0;
 /// So many bins are kept: an hour.
 const BINS: usize = 360;
-/// Half of what is known of the service time is forgotten after so many seconds of work, …
-const SERVICE_HALF_LIFE: f64 = 600.0;
-/// … and after so many tasks at the soonest. A night without work is no reason to forget.
-const SERVICE_TASKS: f64 = 50.0;
-/// How many tasks the user's hint weighs as much as at first; once so many have finished, half of that, and so on.
-const HINT_WEIGHT: f64 = 20.0;
-/// The guess before the first task has finished, in seconds; it weighs as much as one task.
-const GUESS: f64 = 10.0;
 /// Nothing has finished for so many service times, …
 const HANGS: f64 = 5.0;
 /// … and for at least so long: the workers hang.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// No task is taken to be shorter, in seconds.
-const SHORTEST: f64 = 0.001;
 /// The arrival curve may stand above what is counted for so long before tasks are taken to have been purged. Workers
 /// tell what they took on a heartbeat later than the broker does.
 const PURGED_AFTER: Duration = Duration::from_secs(10);
@@ -49,11 +40,8 @@ pub(crate) struct Flow {
     bins: VecDeque<f32>,
     /// Arrivals of the bin that is not over yet, and when it began.
     open: (Moment, f64),
-    /// Slot-seconds and tasks finished, both forgotten alike.
-    busy: f64,
-    done: f64,
-    /// Tasks finished, nothing forgotten.
-    ever: f64,
+    /// How long a task takes.
+    service: Service,
     /// When a task finished last, and how long one took then.
     finished: Option<(Moment, f64)>,
     /// Tasks started lately.
@@ -152,7 +140,15 @@ impl Flow {
         let finished = started + before.running - sample.running;
         // Where neither the workers count nor a task says its age nothing can be learned.
         if told.is_some() || head.is_some() {
-            self.serve(busy, finished.max(0.0), seconds, hint);
+            let served = Served {
+                busy,
+                finished: finished.max(0.0),
+                running: (before.running, sample.running),
+                seconds,
+                gap: (now - since).as_secs_f64(),
+                counted: told.is_some(),
+            };
+            self.service.take(&served, hint);
         }
         if finished > 0.0 || sample.running <= 0.0 {
             self.finished = Some((now, self.service(hint)));
@@ -192,28 +188,15 @@ impl Flow {
         }
     }
 
-    /// Learns from so many slot-seconds, and tasks finished, of so many seconds.
-    fn serve(&mut self, busy: f64, finished: f64, seconds: f64, hint: Option<f64>) {
-        let within = SERVICE_HALF_LIFE * busy / seconds / self.service(hint);
-        let half_lives = finished / within.max(SERVICE_TASKS);
-        let kept = (-half_lives * std::f64::consts::LN_2).exp();
-        (self.busy, self.done) = (self.busy * kept + busy, self.done * kept + finished);
-        self.ever += finished;
-    }
-
-    /// Seconds a task takes. Of the first tasks all are under way before one finishes: they count as half done.
+    /// Seconds a task takes.
     pub(crate) fn service(&self, hint: Option<f64>) -> f64 {
-        let (prior, weight) = hint.map_or((GUESS, 1.0), |hint| (hint, HINT_WEIGHT));
-        let weight = weight * weight / (weight + self.ever);
         let counted = self.last.filter(|last| last.taken.is_some());
-        let running = counted.map_or(0.0, |last| last.running);
-        let first = running * running / (running + self.ever).max(1.0) / 2.0;
-        ((prior * weight + self.busy) / (weight + self.done + first)).max(SHORTEST)
+        self.service.seconds(hint, counted.map_or(0.0, |last| last.running))
     }
 
-    /// Begins with what another process learned; that weighs as much as a user's hint.
+    /// Begins with what another process learned.
     pub(crate) fn remember(&mut self, task: f64) {
-        (self.busy, self.done) = (task.max(SHORTEST) * HINT_WEIGHT, HINT_WEIGHT);
+        self.service.remember(task);
     }
 
     /// Tasks run and wait, and none has finished for far longer than one takes: the workers hang.
@@ -229,7 +212,7 @@ impl Flow {
 
     /// Tasks that the service time was learned from, recent ones more.
     pub(crate) fn learned_from(&self) -> f64 {
-        self.done
+        self.service.learned_from()
     }
 
     /// `before`: the last count that was passed on; what is new came after `since`.

@@ -5,7 +5,7 @@
 //! | `mod.rs` | the words: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
 //! | `decide.rs` | the order in which the rules apply |
 //! | `demand.rs` | how many workers the work asks for; the backlog rule |
-//! | `wait.rs` | the wait rule: `flow.rs` (arrivals, starts, service time), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
+//! | `wait.rs` | the wait rule: `flow.rs` (arrivals and starts), `service.rs` (how long a task takes), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
 //! | `ahead.rs` | how long before a scheduled task comes due its worker is ordered |
 //! | `stranded.rs` | work of workers that died |
 //! | `damping.rs` | the two scale-down windows |
@@ -36,6 +36,7 @@ mod progress;
 mod punctual;
 mod rate;
 mod schedule;
+mod service;
 mod startup;
 mod stranded;
 mod supply;

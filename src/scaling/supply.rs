@@ -23,6 +23,8 @@ pub(crate) struct Supply {
     pub(crate) fetched: f64,
     /// Pods whose workers may hold those.
     pub(crate) holders: f64,
+    /// Tasks that arrive in a second.
+    pub(crate) rate: f64,
     /// Seconds a task takes.
     pub(crate) service: f64,
     /// Seconds until a pod that is ordered now takes tasks.
@@ -71,10 +73,12 @@ impl Supply {
     }
 
     /// Of the tasks that are to start within so many seconds: those that anybody can start by then. What a worker has
-    /// fetched beyond that waits for it alone, however many others there are.
+    /// fetched beyond that waits for it alone, however many others there are. But what arrives meanwhile would queue up
+    /// behind that, too, if nobody else were free.
     pub(crate) fn startable(&self, tasks: f64, within: f64) -> f64 {
         let theirs = self.room_of_holders() + self.slots * self.holders * within / self.service;
-        tasks - (tasks.min(self.fetched) - theirs).max(0.0)
+        let hoarded = (tasks.min(self.fetched) - theirs).max(0.0);
+        tasks - (hoarded - self.rate * within).max(0.0)
     }
 
     /// Slots that what has been fetched will fill at once.
@@ -119,6 +123,7 @@ mod tests {
             running,
             fetched: 0.0,
             holders: 0.0,
+            rate: 0.0,
             service: 5.0,
             startup: 30.0,
             arriving: arriving
@@ -164,6 +169,11 @@ mod tests {
         assert_eq!(hoards.needed(8.0, 10.0), 1.0);
         assert_eq!(hoards.startable(5.0, 10.0), 5.0, "it can itself");
         assert_eq!(hoards.startable(158.0, 10.0), 18.0, "ten more that anybody can");
+        let busy = Supply {
+            rate: 0.2,
+            ..hoards.clone()
+        };
+        assert_eq!(busy.startable(148.0, 10.0), 10.0, "two arrive meanwhile");
         let shared = Supply {
             fetched: 12.0,
             holders: 4.0,

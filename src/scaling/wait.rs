@@ -207,12 +207,8 @@ impl Waiting {
             self.flow.began_earlier(waited);
         }
         let complete = seen.ready >= seen.replicas;
-        // What waits at busy workers while others are free says nothing of how many are needed.
-        let wait = match work.ready == 0 && count.idle {
-            true => Duration::ZERO,
-            false => self.flow.oldest_wait(seen.now),
-        };
-        self.margin.saw(wait, target, complete, seen.now);
+        self.margin
+            .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
     }
 
     /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.
@@ -244,6 +240,7 @@ impl Waiting {
             running: self.flow.running(),
             fetched: self.flow.fetched(),
             holders: f64::from(seen.holders()),
+            rate,
             service: service * self.margin.slower(),
             startup,
             arriving: self.startup.arriving(startup, now),
