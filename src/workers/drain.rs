@@ -88,14 +88,14 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     let unknown = unknown(pod, work, look);
     let safe = unknown.is_none() && may_go(pod, work, look);
     let unknown = unknown.filter(|_| !safe);
-    let asked = match look.means {
-        _ if pod.readiness.holds_nothing() => None,
-        // Asked all the same: as long as that is refused, this is known.
-        Means::Heartbeats => return Next::marked(pod, Some(Stance::Watch), empty(pod, safe, look), safe, unknown),
-        Means::RemoteControl if work.is_some_and(|work| work.deaf) => None,
-        Means::RemoteControl => Some(()),
-    };
-    let told = asked.and_then(|()| look.told(pod));
+    if pod.readiness.holds_nothing() {
+        return Next::marked(pod, None, empty(pod, safe, look), safe, unknown);
+    }
+    if look.means == Means::Heartbeats || work.is_some_and(|work| work.deaf) {
+        // Asked all the same: as long as that is refused, or nobody answers, this is known.
+        return Next::marked(pod, Some(Stance::Watch), empty(pod, safe, look), safe, unknown);
+    }
+    let told = look.told(pod);
     let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
     let consumes = told.map(|told| told.consumes.clone());
     let queues = match (known, consumes) {
@@ -103,7 +103,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
         (known, consumes) => known.or(consumes),
     };
     // Whom nobody knows can be asked who it is, and nothing else.
-    let stance = asked.map(|()| queues.clone().map_or(Stance::Watch, Stance::Stop));
+    let stance = queues.clone().map_or(Stance::Watch, Stance::Stop);
     let drain = match queues {
         Some(queues) => Some(Drain {
             queues,
@@ -111,7 +111,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
         }),
         None => empty(pod, safe, look),
     };
-    Next::marked(pod, stance, drain, safe, unknown)
+    Next::marked(pod, Some(stance), drain, safe, unknown)
 }
 
 /// The next step of a pod that is to stay.

@@ -13,7 +13,7 @@ use super::{
     look::{Look, Means},
     pod::{FIRST, Mark, Pod},
 };
-use crate::work::{Attention, Care, Moment, PodWork, Stance};
+use crate::work::{Attention, Care, Moment, PodWork, Stance, Told};
 
 /// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;
@@ -65,8 +65,10 @@ pub struct Unknown {
 /// What the pods that are to go still do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitsFor {
-    /// So many are told to fetch no more, and work off what they hold.
+    /// So many say that they fetch no more, and work off what they hold.
     pub emptying: u32,
+    /// So many run nothing, and are told to fetch no more.
+    pub told: u32,
     /// So many tasks: running and reserved.
     pub tasks: u32,
     /// So many others run tasks.
@@ -121,7 +123,7 @@ pub fn plan(look: &Look) -> Plan {
         let settled = next.mark.as_ref().is_none_or(|mark| mark.cost == pod.cost);
         order.push((pod.class(), pod.cost.unwrap_or(0), next.safe && settled));
         if (gone..surplus).contains(&place) {
-            plan.waits_for.add(&next, look.work.get(&pod.name));
+            plan.waits_for.add(&next, look.work.get(&pod.name), look.told(pod));
             if let Some(why) = &next.unknown
                 && look.looked_after(pod) >= why.patience()
                 && plan.unknown.len() < NAMED
@@ -196,22 +198,23 @@ pub fn attention(before: &Attention, stances: &BTreeMap<String, Stance>, now: Mo
 }
 
 impl WaitsFor {
-    fn add(&mut self, next: &Next, work: Option<&PodWork>) {
+    /// Adds a pod that is to go and may not yet: by what its workers say, not by what they were told.
+    fn add(&mut self, next: &Next, work: Option<&PodWork>, told: Option<&Told>) {
         if next.safe {
             return;
         }
-        let Some(work) =
-            work.filter(|work| work.fresh && next.unknown.as_ref().is_none_or(|why| *why == Why::NotAnswered))
-        else {
+        let known = next.unknown.as_ref().is_none_or(|why| *why == Why::NotAnswered);
+        let Some(work) = work.filter(|work| known && work.fresh) else {
             self.unknown += 1;
             return;
         };
-        match next.stance {
-            Some(Stance::Stop(_)) => self.emptying += 1,
+        let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
+        match told {
+            Some(told) if told.consumes.is_empty() => self.emptying += 1,
+            Some(_) if held.max(work.running) == 0 => self.told += 1,
+            None if work.running == 0 => self.unknown += 1,
             _ => self.busy += 1,
         }
-        let told = work.told.as_ref();
-        let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
         self.tasks = self.tasks.saturating_add(held.max(work.running));
     }
 }

@@ -174,8 +174,8 @@ fn deaf(tally: &Tally) -> Told {
     let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.deaf).collect();
     let (name, _) = deaf.first()?;
     let message = format!(
-        "{} of the workers beat and do not answer remote control (`worker_enable_remote_control`), such as `{name}`: they are \
-         removed when their heartbeats say that they run nothing.",
+        "{} of the workers beat and do not answer remote control in JSON (`worker_enable_remote_control`, another \
+         `task_serializer`), such as `{name}`: they are removed when their heartbeats say that they run nothing.",
         deaf.len()
     );
     Some(("RemoteControlSilent", message))

@@ -8,6 +8,7 @@ use crate::{api::ConditionStatus::True, workers::WaitsFor};
 pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
     let WaitsFor {
         emptying,
+        told,
         tasks,
         busy,
         unknown,
@@ -22,6 +23,9 @@ pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
             "{emptying} fetch no more and work off {}",
             count(tasks, "task")
         ));
+    }
+    if told > 0 {
+        why.push(format!("{told} are told to fetch no more"));
     }
     if busy > 0 {
         why.push(format!("{busy} run tasks"));

@@ -14,6 +14,8 @@ const SOON: Duration = Duration::from_millis(400);
 const EAGER: u32 = 3;
 /// The longest pause between two questions that are not answered.
 const LONGEST: Duration = Duration::from_secs(30);
+/// The longest one of those that beat.
+const BEATS: Duration = Duration::from_secs(2);
 /// What was asked so long ago is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
 /// One message names no more nodes.
@@ -78,6 +80,8 @@ impl Asking {
         let since = now.saturating_sub(asked.at);
         match answered(worker, method).is_some_and(|at| at >= asked.at) {
             true => since >= pace,
+            // One that beats again is not busy any more, or never answers.
+            false if worker.beat.is_some_and(|at| at > asked.at) => since >= pause(asked.unanswered).min(BEATS),
             false => since >= pause(asked.unanswered),
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    work::{Control, Now, Tally, Told},
+    work::{Control, Now, Tally},
     workers::pod::{Drain, Readiness},
 };
 

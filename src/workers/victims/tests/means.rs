@@ -47,6 +47,9 @@ fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
         [("a", true, Some(FIRST))]
     );
     assert_eq!(marks(&planned(&[pod("a")], &work([("a", deaf(1))]), 0)), []);
+    // As long as it is looked after it is known that it does not answer.
+    let marked = planned(&[marked("a")], &work([("a", deaf(0))]), 0);
+    assert_eq!((marked.allowed, marked.stances["a"].clone()), (0, Stance::Watch));
 }
 
 #[test]
