@@ -197,6 +197,36 @@ async fn on_rabbitmq_a_stopped_worker_works_off_what_it_holds_and_no_more() {
     join_all(apps.iter().map(|app| stopped_and_resumed(bench, app))).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_has_ever_asked_workers_the_operator_can_and_the_application_can_afterwards() {
+    let bench = &Bench::new("unasked").await;
+    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let app = &App {
+        // Each of them asks the others when it starts, unless it is told not to.
+        worker: "-c 2 --without-gossip --without-mingle".to_owned(),
+        ..App::new("unasked", &format!("amqp://{rabbit}//"))
+    };
+    let patient = Patient::new(bench, app).await;
+    patient.stop().await;
+    patient.resume().await;
+    let exchange = bench
+        .manage(rabbit, "GET", "/exchanges/%2F/reply.celery.pidbox", "")
+        .await;
+    for word in [r#""type":"direct""#, r#""durable":false"#, r#""auto_delete":false"#] {
+        assert!(exchange.contains(word), "{exchange}");
+    }
+    let node = format!("celery@{}", patient.pod);
+    let ping = [
+        "python3", "-m", "celery", "-A", "load", "inspect", "ping", "-t", "30", "-d", &node,
+    ];
+    let answer = bench.space.exec("deploy/unasked", &ping).await;
+    assert!(answer.contains("pong"), "{answer}");
+    let log = bench.space.kubectl(&["logs", "deploy/unasked"]).await;
+    for word in ["ERROR", "Traceback"] {
+        assert!(!log.contains(word), "{log}");
+    }
+}
+
 /// Stops, publishes and resumes again and again: each task runs once. On Redis this meets the `BRPOP` that is under way
 /// when the worker is told to stop.
 async fn nothing_is_lost(bench: &Bench, app: &App) {

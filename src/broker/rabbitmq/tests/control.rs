@@ -269,11 +269,12 @@ async fn an_answer_that_is_too_large_is_dropped_and_the_next_one_heard() {
     let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
     for moment in [1_000, 3_000, 5_000] {
         endpoint.sample(&[ask(&["celery@a"])], at(moment)).await.clear();
-        published(&fake, 1).await;
+        assert_eq!(published(&fake, 1).await.len(), 1);
+        assert_eq!(fake.connections(), 2, "one to count, one to ask");
     }
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
     answered(&mut endpoint).await;
-    assert_eq!((fake.connections(), fake.losses()), (2, 0), "one to count, one to ask");
+    assert_eq!((fake.connections(), fake.losses()), (2, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
