@@ -42,6 +42,8 @@ pub struct Facts<'a> {
     pub attention: Option<&'a Attention>,
     /// The broker.
     pub source: Source<'a>,
+    /// Its first word is awaited any moment.
+    pub awaited: bool,
     /// Which broker.
     pub broker: Broker,
     /// The last decision.
