@@ -257,7 +257,7 @@ impl Desk {
             celery: pool.map(|pool| &pool.celery),
             shared: shared.as_ref(),
             attention: Some(&entry.leaving.attention).filter(|_| !entry.leaving.left),
-            awaited: entry.is_awaited(now.moment),
+            about_to_speak: entry.is_awaited(now.moment),
             broker: entry.broker(),
             decision: entry.decision.as_ref().map(|(_, decision)| decision),
             kept: entry.hold.kept,

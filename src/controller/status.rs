@@ -92,7 +92,7 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
 /// A process that just began, or a pool that moves to another broker, knows nothing better than what stands there, for the
 /// moment in which the broker's first word is awaited.
 fn is_still_true(facts: &Facts, before: &Status) -> bool {
-    let awaited = facts.awaited && matches!(facts.source, Source::NotYet);
+    let expected = facts.about_to_speak && matches!(facts.source, Source::NotYet);
     let quiet = facts.problem.is_none() && !facts.suspended;
     let replicas = facts.target.map(|(replicas, _)| count(replicas));
     let same = before.observed_generation == Some(facts.generation) && before.replicas == replicas;
@@ -100,7 +100,7 @@ fn is_still_true(facts: &Facts, before: &Status) -> bool {
         .conditions
         .iter()
         .any(|condition| condition.kind == "Ready" && condition.reason == "Working");
-    awaited && quiet && same && worked
+    expected && quiet && same && worked
 }
 
 /// The problem, else the decision's sentence, else what stands in `Ready`.

@@ -145,7 +145,7 @@ fn what_is_still_true_stays_while_the_brokers_first_word_is_awaited() {
     let began = || Facts {
         source: Source::NotYet,
         decision: None,
-        awaited: true,
+        about_to_speak: true,
         now: at(500),
         ..working(&tally, &backlog)
     };
@@ -155,7 +155,7 @@ fn what_is_still_true_stays_while_the_brokers_first_word_is_awaited() {
         (
             "for long",
             Facts {
-                awaited: false,
+                about_to_speak: false,
                 ..began()
             },
         ),
