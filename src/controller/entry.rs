@@ -10,7 +10,6 @@ use super::{
     late::Late,
     pool::{Identity, Key, Pool, Problem},
     roll::{self, Roll},
-    status::Broker,
     target::Target,
     vanished::Vanished,
 };
@@ -238,7 +237,7 @@ pub struct Tasks {
 }
 
 /// What the process before learned stands in the status.
-fn remembered(stored: Option<&Status>) -> Memory {
+pub fn remembered(stored: Option<&Status>) -> Memory {
     let Some(learned) = stored.and_then(|status| status.estimates.as_ref()) else {
         return Memory::default();
     };
@@ -284,19 +283,6 @@ impl Entry {
             job: None,
             said: Said::default(),
             wake: Moment::ZERO,
-        }
-    }
-
-    /// What was seen of other work says nothing: begins as after a restart, with what was learned.
-    pub fn begin_anew(&mut self) {
-        let learned = self.decision.take().and_then(|(_, decision)| decision.estimates);
-        self.memory = match learned {
-            Some(learned) => Memory::remembering(&learned),
-            None => remembered(self.stored.as_ref()),
-        };
-        self.vanished = Vanished::default();
-        if let Some(stored) = &mut self.stored {
-            stored.held = None;
         }
     }
 
@@ -373,21 +359,6 @@ impl Entry {
         let learned = self.decision.as_ref().and_then(|(_, decision)| decision.estimates);
         let seconds = learned.and_then(|learned| learned.startup).unwrap_or_default();
         Duration::try_from_secs_f64(seconds).unwrap_or_default()
-    }
-
-    /// Which of how many addresses is in use, and the management API's host and port.
-    pub fn broker(&self) -> Broker {
-        let Link::Linked(address) = &self.link else {
-            return Broker::default();
-        };
-        Broker {
-            number: self.addresses.iter().position(|one| one == address).unwrap_or(0) + 1,
-            of: self.addresses.len(),
-            management: address
-                .management
-                .as_ref()
-                .map(|api| format!("{}:{}", api.host, api.port)),
-        }
     }
 
     /// When the last count was taken, by the wall clock.

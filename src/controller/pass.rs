@@ -175,12 +175,13 @@ impl Desk {
             return AT_LEAST;
         };
         // The first word of a broker that has not spoken yet is awaited: one write from zero to N, not two.
-        let not_yet = matches!(
+        let silent = matches!(
             seen.reading,
             Reading::Unknown {
                 why: SampleError::NotYet
             }
         );
+        let not_yet = silent && entry.is_awaited(now);
         let (replicas, from) = (decision.replicas, seen.replicas);
         let write = entry.hold.must_write(replicas);
         if !write {
@@ -256,6 +257,7 @@ impl Desk {
             celery: pool.map(|pool| &pool.celery),
             shared: shared.as_ref(),
             attention: Some(&entry.leaving.attention).filter(|_| !entry.leaving.left),
+            about_to_speak: entry.is_awaited(now.moment),
             broker: entry.broker(),
             decision: entry.decision.as_ref().map(|(_, decision)| decision),
             kept: entry.hold.kept,

@@ -11,11 +11,13 @@ use super::{
     pool::{Key, Pool, Problem},
     report, resolve,
     roll::Roll,
-    status::Shared,
+    status::{Broker, Shared},
     validate,
+    vanished::Vanished,
 };
 use crate::{
     broker::{Address, SubscriberId, Subscription},
+    scaling::Memory,
     telemetry::PoolEvent,
     work::{Moment, SampleError, Tally},
 };
@@ -26,6 +28,8 @@ const READ_AGAIN: Duration = Duration::from_secs(55);
 const PATIENCE: u32 = 2;
 /// After so long without a word of any worker at another address than the first, the first is tried again.
 const UNHEARD: Duration = Duration::from_secs(300);
+/// For so long the first word of a broker is awaited.
+const FIRST_WORD: Duration = Duration::from_secs(5);
 /// Before replicas go down references are read again that are older than this.
 const OLD: Duration = Duration::from_secs(5);
 
@@ -243,6 +247,46 @@ impl Desk {
         self.leave(entry);
         entry.samples = Samples::default();
         (entry.tasks.resolve_not_before, entry.tasks.resolve_failures) = (Moment::ZERO, 0);
+    }
+}
+
+impl Entry {
+    /// What was seen of other work says nothing: begins as after a restart, with what was learned.
+    pub fn begin_anew(&mut self) {
+        let learned = self.decision.take().and_then(|(_, decision)| decision.estimates);
+        self.memory = match learned {
+            Some(learned) => Memory::remembering(&learned),
+            None => entry::remembered(self.stored.as_ref()),
+        };
+        self.vanished = Vanished::default();
+        if let Some(stored) = &mut self.stored {
+            stored.held = None;
+        }
+    }
+
+    /// The broker may speak for the first time any moment. Where its address is not known, or it is silent for long, the
+    /// pool does without.
+    pub fn is_awaited(&self, now: Moment) -> bool {
+        match self.link {
+            Link::None => true,
+            Link::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
+            Link::Failed(_) => false,
+        }
+    }
+
+    /// Which of how many addresses is in use, and the management API's host and port.
+    pub fn broker(&self) -> Broker {
+        let Link::Linked(address) = &self.link else {
+            return Broker::default();
+        };
+        Broker {
+            number: self.addresses.iter().position(|one| one == address).unwrap_or(0) + 1,
+            of: self.addresses.len(),
+            management: address
+                .management
+                .as_ref()
+                .map(|api| format!("{}:{}", api.host, api.port)),
+        }
     }
 }
 

@@ -38,6 +38,9 @@ const MESSAGE: usize = 1000;
 
 /// The status that the facts give; `before` is the object's present one.
 pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
+    if let Some(before) = before.filter(|before| is_still_true(facts, before)) {
+        return before.clone();
+    }
     let counted = match &facts.source {
         Source::NotYet => None,
         Source::Read { tally, at } => Some((*tally, *at)),
@@ -84,6 +87,20 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
             .or_else(|| before.and_then(|before| before.last_scale.clone())),
         conditions,
     }
+}
+
+/// A process that just began, or a pool that moves to another broker, knows nothing better than what stands there, for the
+/// moment in which the broker's first word is awaited.
+fn is_still_true(facts: &Facts, before: &Status) -> bool {
+    let expected = facts.about_to_speak && matches!(facts.source, Source::NotYet);
+    let quiet = facts.problem.is_none() && !facts.suspended;
+    let replicas = facts.target.map(|(replicas, _)| count(replicas));
+    let same = before.observed_generation == Some(facts.generation) && before.replicas == replicas;
+    let worked = before
+        .conditions
+        .iter()
+        .any(|condition| condition.kind == "Ready" && condition.reason == "Working");
+    expected && quiet && same && worked
 }
 
 /// The problem, else the decision's sentence, else what stands in `Ready`.

@@ -15,9 +15,9 @@ fn from_secret() -> Value {
 async fn three(api: &Arc<FakeApi>) -> Stage {
     let stage = Stage::new(api);
     stage.say(target("mail", 3, 1)).await;
-    stage.say(listed("mail")).await;
+    stage.say(listed(&["mail"])).await;
     stage.say(pool("mail", &from_secret())).await;
-    until("the work is counted", || api.status()["work"]["ready"] == 6).await;
+    until("the work is counted", || api.status("mail")["work"]["ready"] == 6).await;
     stage
 }
 
@@ -76,7 +76,7 @@ async fn the_next_url_is_tried_when_one_cannot_be_reached_and_back_round() {
     api.secret(Some(format!("{};{}", first.url(), second.url())));
     let _stage = three(&api).await;
     assert_eq!(second.connections(), 0, "one after the other");
-    let said = |text: &str| source_available(&api).contains(text);
+    let said = |text: &str| condition(&api, "mail", "SourceAvailable", "True").contains(text);
     first.dies();
     until("the second is in use", || {
         said("(address 2 of the 2 in the broker URL)")
@@ -89,13 +89,76 @@ async fn the_next_url_is_tried_when_one_cannot_be_reached_and_back_round() {
     assert!(api.scales().iter().all(|to| *to > 3), "{:?}", api.scales());
 }
 
-/// The text of `SourceAvailable`, if it is True.
-fn source_available(api: &FakeApi) -> String {
-    let conditions = api.status()["conditions"].as_array().cloned().unwrap_or_default();
+/// The text of this condition, if it has this status.
+fn condition(api: &FakeApi, pool: &str, kind: &str, status: &str) -> String {
+    let conditions = api.status(pool)["conditions"].as_array().cloned().unwrap_or_default();
     let found = conditions
         .into_iter()
-        .find(|one| one["type"] == "SourceAvailable" && one["status"] == "True");
+        .find(|one| one["type"] == kind && one["status"] == status);
     found.map_or_else(String::new, |one| one["message"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_secret_a_pool_keeps_its_minimum_and_its_fallback() {
+    let api = Arc::<FakeApi>::default();
+    let stage = Stage::new(&api);
+    stage.say(target("mail", 0, 1)).await;
+    stage.say(listed(&["mail"])).await;
+    let mut spec = from_secret();
+    spec["minReplicas"] = json!(2);
+    spec["fallback"] = json!({"replicas": 5, "afterSeconds": 1});
+    stage.say(pool("mail", &spec)).await;
+    until("the fallback is written", || api.scales().contains(&5)).await;
+    assert_eq!(api.scales()[0], 2, "the minimum comes first");
+    until("it is told", || {
+        api.notes().iter().any(|note| note.contains("at least 5 replicas"))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_pools_that_count_one_queue_say_so_both() {
+    let redis = FakeRedis::start(6).await;
+    let api = Arc::<FakeApi>::default();
+    api.secret(Some(redis.url()));
+    let stage = Stage::new(&api);
+    for name in ["mail", "other"] {
+        stage.say(target(name, 3, 1)).await;
+    }
+    stage.say(listed(&["mail", "other"])).await;
+    for name in ["mail", "other"] {
+        let mut spec = from_secret();
+        spec["targetRef"]["name"] = json!(name);
+        stage.say(pool(name, &spec)).await;
+    }
+    for (name, other) in [("mail", "`shop/other`"), ("other", "`shop/mail`")] {
+        until("the other pool is named", || {
+            let message = condition(&api, name, "QueuesMatch", "False");
+            message.contains(other) && message.contains("`celery`")
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_vanished_are_an_event() {
+    let api = Arc::<FakeApi>::default();
+    let (mut desk, _own, _samples) = desk(&api);
+    desk.take(target("mail", 0, 1));
+    desk.take(listed(&["mail"]));
+    desk.take(pool("mail", &from_secret()));
+    let id = desk.pools.id(&key("mail")).unwrap();
+    for second in 0..20 {
+        let mut tally = Tally::default();
+        tally.work.ready = if second < 3 { 300 } else { 0 };
+        desk.counted(id, &tally, Duration::from_secs(second));
+    }
+    until("it is told", || !api.notes().is_empty()).await;
+    let note = api.notes().remove(0);
+    assert!(
+        note.starts_with("300 waiting tasks vanished without being started"),
+        "{note}"
+    );
 }
 
 /// Without a broker: only the desk and its wishes.
@@ -105,7 +168,7 @@ async fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
     let api = Arc::<FakeApi>::default();
     api.secret(Some("redis://127.0.0.1:9/0".into()));
     let (mut desk, mut own, _samples) = desk(&api);
-    desk.take(listed("nobody"));
+    desk.take(listed(&[]));
     for at in 0..POOLS {
         let name = format!("pool-{at}");
         let mut spec = from_secret();

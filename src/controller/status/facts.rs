@@ -42,6 +42,8 @@ pub struct Facts<'a> {
     pub attention: Option<&'a Attention>,
     /// The broker.
     pub source: Source<'a>,
+    /// It is about to say its first word.
+    pub about_to_speak: bool,
     /// Which broker.
     pub broker: Broker,
     /// The last decision.

@@ -137,3 +137,43 @@ fn every_condition_is_a_metric() {
         }
     }
 }
+
+#[test]
+fn what_is_still_true_stays_while_the_brokers_first_word_is_awaited() {
+    let (tally, backlog) = (tally(), decision(Rule::Backlog));
+    let stored = status(&working(&tally, &backlog), None);
+    let began = || Facts {
+        source: Source::NotYet,
+        decision: None,
+        about_to_speak: true,
+        now: at(500),
+        ..working(&tally, &backlog)
+    };
+    assert_eq!(status(&began(), Some(&stored)), stored, "nothing to write");
+    let moved = |facts: Facts| line(&status(&facts, Some(&stored)));
+    for (what, facts) in [
+        (
+            "for long",
+            Facts {
+                about_to_speak: false,
+                ..began()
+            },
+        ),
+        (
+            "another spec",
+            Facts {
+                generation: 8,
+                ..began()
+            },
+        ),
+        (
+            "other replicas",
+            Facts {
+                target: Some((9, 3)),
+                ..began()
+            },
+        ),
+    ] {
+        assert!(moved(facts).contains("SourceAvailable=Unknown/NotSampledYet"), "{what}");
+    }
+}
