@@ -4,7 +4,7 @@
 //! 1/[`REST`] of its time in samples, and a pool whose sample failed is asked again after a second at the earliest.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -26,6 +26,13 @@ const REST: u32 = 20;
 
 /// However long samples take, the next one comes after this time at the latest: a pool must not be left alone.
 const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// Pods are looked after for a short while only, and what their workers say must not be old: their pool's samples come after
+/// this time at the latest.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// So many samples in a row tell what one costs.
+const FEW: usize = 5;
 
 /// Signals taken in at once, at most: the ticks must not wait.
 const CROWD: usize = 1_000;
@@ -119,27 +126,37 @@ struct Pool {
     due: Option<Moment>,
     /// Its last good tally.
     last: Option<Arc<Tally>>,
+    /// Some of its pods are looked after.
+    attends: bool,
 }
 
 /// How dear samples are here.
 #[derive(Default)]
 struct Pace {
-    /// How long the last sample took.
-    last: Option<Duration>,
+    /// How long the last samples took.
+    last: VecDeque<Duration>,
     /// No scheduled tick before this.
     not_before: Moment,
+    /// Nor before this where somebody waits for answers.
+    not_before_answers: Moment,
 }
 
 impl Pace {
-    /// Takes one sample's duration in. The shorter of two in a row counts: the first one, which connects, and a single
-    /// slow answer must not silence an endpoint for a minute.
+    /// Takes one sample's duration in. The shortest of a few in a row counts: the first one, which connects, and slow
+    /// answers now and then must not silence an endpoint, nor the waits of this process for a busy processor, which cost
+    /// the broker nothing.
     fn took(&mut self, started: Moment, duration: Duration) {
-        let cost = self
-            .last
-            .replace(duration)
-            .map_or(Duration::ZERO, |last| last.min(duration));
-        let rest = cost.saturating_mul(REST).min(LONGEST_REST);
-        self.not_before = started.saturating_add(rest);
+        self.last.push_back(duration);
+        if self.last.len() > FEW {
+            self.last.pop_front();
+        }
+        let cost = match self.last.len() {
+            1 => Duration::ZERO,
+            _ => self.last.iter().min().copied().unwrap_or_default(),
+        };
+        let rest = cost.saturating_mul(REST);
+        self.not_before = started.saturating_add(rest.min(LONGEST_REST));
+        self.not_before_answers = started.saturating_add(rest.min(LONGEST_WAIT));
     }
 }
 
@@ -215,12 +232,14 @@ impl<E: Endpoint> Sampler<E> {
                     period,
                     due: None,
                     last: None,
+                    attends: false,
                 };
                 self.pools.insert(id, pool);
             }
             Subscription::Attend { id, attention } => {
                 let now = self.clock.now().moment;
                 if let Some(pool) = self.pools.get_mut(&id) {
+                    pool.attends = !attention.is_empty();
                     pool.framework.attend(attention, now);
                     // At once: somebody waits for it.
                     pool.due = None;
@@ -252,7 +271,13 @@ impl<E: Endpoint> Sampler<E> {
         self.next_tick = self
             .pools
             .values()
-            .map(|pool| pool.due.map_or(Moment::ZERO, |due| due.max(self.pace.not_before)))
+            .map(|pool| {
+                let not_before = match pool.attends {
+                    true => self.pace.not_before_answers,
+                    false => self.pace.not_before,
+                };
+                pool.due.map_or(Moment::ZERO, |due| due.max(not_before))
+            })
             .min();
     }
 

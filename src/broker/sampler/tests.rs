@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::work::{Hearing, Signal};
+use crate::work::{Attention, Hearing, Signal};
 
 /// What the fake endpoint saw.
 #[derive(Default)]
@@ -289,4 +289,49 @@ async fn it_ends_with_its_handle_and_with_its_listener() {
     drop(bench.out);
     pass(1000).await;
     assert!(bench.signals.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_pods_are_looked_after_is_sampled_each_second_however_dear_that_is() {
+    let bench = Bench::new(Duration::from_millis(200), "");
+    bench.add(1, &["a"], 500);
+    pass(4600).await;
+    assert_eq!(bench.calls(), [(0, 1), (500, 1), (4500, 1)]);
+    let care = crate::work::Care {
+        stance: crate::work::Stance::Watch,
+        since: Moment::ZERO,
+    };
+    let attend = |attention| bench.handle.send(Subscription::Attend { id: 1, attention });
+    attend([("pod".to_owned(), care)].into());
+    pass(2500).await;
+    let calls = bench.calls();
+    assert_eq!(
+        calls[3..],
+        [(4700, 1), (5700, 1), (6700, 1)],
+        "at once, then each second"
+    );
+    attend(Attention::new());
+    pass(5000).await;
+    assert!(bench.calls().len() - calls.len() <= 3, "and then as before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_now_and_then_silences_nobody() {
+    let mut pace = Pace::default();
+    let at = Moment::from_secs;
+    for (second, millis) in [
+        (1, 1),
+        (2, 900),
+        (3, 900),
+        (4, 1),
+        (5, 900),
+        (6, 900),
+        (7, 900),
+        (8, 900),
+    ] {
+        pace.took(at(second), Duration::from_millis(millis));
+        assert!(pace.not_before < at(second + 1), "{second}");
+    }
+    pace.took(at(9), Duration::from_millis(900));
+    assert_eq!(pace.not_before, at(19), "five in a row are its nature");
 }

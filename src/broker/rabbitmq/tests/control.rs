@@ -55,10 +55,9 @@ async fn questions_and_orders_name_their_nodes_and_answers_tell_when_they_were_a
     let order = json!({"method": "cancel_consumer", "arguments": {"queue": "mail"}, "destination": ["celery@a"],
         "pattern": null, "matcher": null});
     assert_eq!(sent[0], order);
-    assert_eq!(
-        (&sent[1]["destination"], &sent[1]["ticket"]),
-        (&json!(["celery@a"]), &json!("reserved.1000"))
-    );
+    assert_eq!(sent[1]["destination"], json!(["celery@a"]));
+    let ticket = sent[1]["ticket"].as_str().unwrap();
+    assert!(ticket.starts_with("reserved.1000."), "{ticket}");
     assert_eq!((&sent[2]["destination"], sent.len()), (&Json::Null, 3));
 
     let answer = timeout(Duration::from_secs(3), endpoint.next_signal()).await.unwrap();
