@@ -12,11 +12,11 @@ use crate::work::{
     census::{BYTES_A_TURN, MAX_TAGS},
 };
 
-/// A set with more members is not read.
-const MAX_MEMBERS: u64 = 1_000;
+/// A set with more members is not read: killed workers leave theirs behind, but not so many.
+const MAX_MEMBERS: u64 = 10_000;
 
 /// The members of a set have at most so many bytes together.
-const MEMBERS_BYTES: u64 = 256 << 10;
+const MEMBERS_BYTES: u64 = 1 << 20;
 
 /// The tags of an index have at most so many bytes together: twice what 10,000 UUIDs need.
 const TAGS_BYTES: u64 = 1 << 20;
