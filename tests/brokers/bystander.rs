@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use taskworkerpool::work::{Stance, celery::CeleryConfig};
+use taskworkerpool::work::{Control, Stance, celery::CeleryConfig};
 
 use crate::support::{
     bed::{PATIENCE, eventually},
@@ -53,7 +53,8 @@ impl Case {
             watch
                 .settles(&format!("{name}: it fetches from {expected:?}"), |tally| {
                     let told = tally.pods.get(&pod).and_then(|pod| pod.told.clone());
-                    told.is_some_and(|told| told.consumes == expected) && !tally.control_refused
+                    told.is_some_and(|told| told.consumes == expected)
+                        && !matches!(tally.control, Control::Refused { .. })
                 })
                 .await;
             let node = format!("celery@{pod}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use taskworkerpool::work::{SampleError, Stance, Tally, celery::CeleryConfig};
+use taskworkerpool::work::{Control, SampleError, Stance, Tally, celery::CeleryConfig};
 use tokio::time::sleep;
 
 use crate::support::celery::{App, Bench, README, Watch, address};
@@ -52,7 +52,7 @@ async fn sees(what: &str, watch: &Watch, step: usize, counted: impl Fn(&Tally) -
                 && tally.workers_heard == heard
                 && (tally.work.running == 2) == heard
                 // Nobody is asked before somebody is heard.
-                && tally.control_refused == (step == 1)
+                && matches!(tally.control, Control::Refused { .. }) == (step == 1)
                 && told(tally) == (step == 2)
         })
         .await;
@@ -171,13 +171,17 @@ async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
     let watch = Watch::new(address(&url, None), app.config());
     watch.attend(&pod, Stance::Watch);
     let refused = watch
-        .settles("remote control is refused", |tally| tally.control_refused)
+        .settles("remote control is refused", |tally| {
+            matches!(tally.control, Control::Refused { .. })
+        })
         .await;
     assert!(refused.workers_heard, "{refused:?}");
     let before = watch.history().len();
     sleep(Duration::from_secs(15)).await;
     let after = watch.history().split_off(before);
-    let steady = |tally: &Tally| tally.control_refused && tally.workers_heard && tally.work.ready == 12;
+    let steady = |tally: &Tally| {
+        matches!(tally.control, Control::Refused { .. }) && tally.workers_heard && tally.work.ready == 12
+    };
     let steady = after
         .iter()
         .all(|sample| sample.result.as_ref().is_ok_and(|tally| steady(tally)));
