@@ -175,8 +175,21 @@ fn at_another_source_nothing_goes_down_before_it_has_been_seen_for_as_long_as_af
         wall: Timestamp::UNIX_EPOCH,
         moment: SECOND * second,
     };
+    let idle = |at| {
+        let work = PodWork {
+            live: true,
+            fresh: true,
+            ..PodWork::default()
+        };
+        (format!("pod-{at}"), work)
+    };
+    let tally = Arc::new(Tally {
+        pods: (0..4).map(idle).collect(),
+        workers_heard: true,
+        ..Tally::default()
+    });
     let replicas_at = |entry: &mut Entry, second| {
-        entry.samples.last = Some((Arc::default(), at(second)));
+        entry.samples.last = Some((tally.clone(), at(second)));
         let seen = entry.observe(&pool, &target, at(second));
         let memory = std::mem::take(&mut entry.memory);
         let (memory, decision) = crate::scaling::decide(&pool.policy, memory, &seen);
