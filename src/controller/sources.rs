@@ -161,6 +161,7 @@ impl Desk {
         }
         self.shared.forget(entry.id);
         entry.leaving.attention.clear();
+        // Whoever samples next has to be told anew.
         entry.roll = Roll::default();
         entry.link = Link::None;
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     controller::{hold::tests::target, target::MANAGER},
-    work::{PodWork, Tally, Work, celery::CeleryConfig},
+    work::{PodWork, Work, celery::CeleryConfig},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,13 +175,13 @@ fn at_another_source_nothing_goes_down_before_it_has_been_seen_for_as_long_as_af
         wall: Timestamp::UNIX_EPOCH,
         moment: SECOND * second,
     };
-    // All are heard, and idle.
-    let idle = |number| {
-        let pod = PodWork {
+    let idle = |at| {
+        let work = PodWork {
             live: true,
+            fresh: true,
             ..PodWork::default()
         };
-        (format!("mail-{number}"), pod)
+        (format!("pod-{at}"), work)
     };
     let tally = Arc::new(Tally {
         pods: (0..4).map(idle).collect(),

@@ -61,14 +61,19 @@ pub(super) fn queues_match(facts: &Facts) -> Wish {
 /// A reason and its text.
 type Wrong = (&'static str, String);
 
-/// The pods that said what they fetch and were not told to fetch anything else, with their queues.
+/// The pods that live, said what they fetch and were not told to fetch anything else, with their queues. None while more live
+/// than are ready: some of them are ending, and those fetch nothing.
 fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str, &'a BTreeSet<String>)> {
+    let is_live = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.live);
+    let live = tally.pods.values().filter(|work| work.live).count();
+    let ready = facts.target.map_or(0, |(_, ready)| ready);
+    let certain = facts.attention.is_some() && live <= usize::try_from(ready).unwrap_or(usize::MAX);
     let left_alone = |pod: &str| {
         let care = facts.attention.and_then(|attention| attention.get(pod));
         care.is_none_or(|care| care.stance == Stance::Watch)
     };
-    let all = tally.fetches.iter().filter(|_| facts.attention.is_some());
-    all.filter(move |(pod, _)| left_alone(pod))
+    let all = tally.fetches.iter().filter(move |_| certain);
+    all.filter(move |(pod, _)| is_live(pod) && left_alone(pod))
         .map(|(pod, queues)| (pod.as_str(), queues))
 }
 

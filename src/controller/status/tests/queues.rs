@@ -1,7 +1,7 @@
 //! Whether the pool counts what its workers fetch.
 use super::*;
 use crate::work::{
-    Application, Care, Stance,
+    Application, Care, PodWork, Stance,
     celery::{BrokerKind, CeleryConfig},
 };
 use std::collections::BTreeMap;
@@ -9,7 +9,12 @@ use std::collections::BTreeMap;
 /// What pods fetch.
 fn fetching(pods: &[(&str, &[&str])]) -> Tally {
     let queues = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let live = PodWork {
+        live: true,
+        ..PodWork::default()
+    };
     Tally {
+        pods: pods.iter().map(|(pod, _)| ((*pod).to_owned(), live.clone())).collect(),
         fetches: pods
             .iter()
             .map(|(pod, names)| ((*pod).to_owned(), queues(names)))
@@ -111,6 +116,8 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
     assert!(line(&status(&facts, None)).contains("QueuesMatch=True/AsConfigured"));
     let (reason, _) = said(&tally, &celery, |facts| facts.attention = None);
     assert_eq!(reason, "AsConfigured", "a process before this one may have told them");
+    let (reason, _) = said(&tally, &celery, |facts| facts.target = Some((1, 1)));
+    assert_eq!(reason, "AsConfigured", "one of the two is ending");
 }
 
 #[test]
