@@ -276,10 +276,15 @@ impl CeleryConfig {
     }
 }
 
-/// How it stands with asking and telling workers, by this sample's attempts.
-fn control(reads: &[Read], replies: &[Result<Reply, SampleError>]) -> Control {
+/// How it stands with asking and telling workers, by this sample's attempts; without one as it stood before.
+fn control(reads: &[Read], replies: &[Result<Reply, SampleError>], last: Option<&Tally>) -> Control {
     let attempts = reads.iter().zip(replies);
-    let mut attempts = attempts.filter(|(read, _)| matches!(read, Read::Inspect { .. } | Read::Tell { .. }));
+    let mut attempts = attempts
+        .filter(|(read, _)| matches!(read, Read::Inspect { .. } | Read::Tell { .. }))
+        .peekable();
+    if attempts.peek().is_none() {
+        return last.map(|last| last.control.clone()).unwrap_or_default();
+    }
     let trouble = attempts.find_map(|(_, reply)| match reply {
         Ok(Reply::Refused { right }) => Some(Control::Refused { right: right.clone() }),
         Err(error) => Some(Control::Failing(*error)),
@@ -331,11 +336,16 @@ impl Framework for Celery {
         let config = self.known();
         self.placed.renew(workers, &config.target, &self.roster.pods);
         let own = Own::among(workers, &config.target, &self.placed, now.moment);
+        let control = control(reads, replies, last);
+        let before = rabbitmq::Last {
+            refused: matches!(control, Control::Refused { .. }),
+            ..self.last(last)
+        };
         let mut tally = match config.broker {
             BrokerKind::Redis { .. } => self::redis::tally(&config, reads, replies, &own, now),
-            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, self.last(last), now),
+            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, before, now),
         }?;
-        tally.control = control(reads, replies);
+        tally.control = control;
         tally.hearing = self.listen().map(|to| workers.hearing(&to)).unwrap_or_default();
         if self.roster.ready as usize > own.pods_heard() {
             tally.strangers = own.strangers(&config.target, &config.queues);

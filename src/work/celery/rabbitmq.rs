@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use held::Seen;
 
-use super::{CeleryConfig, asking::Asking, control, own::Own};
-use crate::work::{Control, Inspect, Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
+use super::{CeleryConfig, asking::Asking, own::Own};
+use crate::work::{Inspect, Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
 
 /// A worker that answered is asked again no sooner.
 const PACE: Duration = Duration::from_secs(2);
@@ -99,7 +99,7 @@ pub(super) fn tally(
         before: last.ready,
         heard: own.any(),
         fetches,
-        refused: matches!(control(reads, replies), Control::Refused { .. }),
+        refused: last.refused,
     };
     let told = own.scheduled(held::fetched(&seen, last.later, now).unwrap_or(Moment::ZERO));
     let found = held::find(&seen, told, own.sum_of(Inspect::Scheduled), last.later, now);
@@ -134,6 +134,8 @@ pub(super) struct Last {
     pub(super) later: Later,
     /// The ready messages it saw.
     pub(super) ready: u64,
+    /// Workers may not be asked.
+    pub(super) refused: bool,
 }
 
 impl Last {
@@ -141,6 +143,7 @@ impl Last {
     pub(super) fn of(tally: &Tally) -> Self {
         Self {
             later: tally.later,
+            refused: false,
             ready: tally
                 .queues
                 .iter()
