@@ -337,13 +337,15 @@ impl Desk {
                 samples.rest = sampled.rest;
                 samples.failing = None;
                 entry.tasks.resolve_failures = 0;
+                let heard = tally.workers_heard;
+                if !same {
+                    samples.newest.send_replace(tally);
+                }
+                self.prefer_the_first(sampled.id, heard);
                 if same {
                     // A pass over an unchanged pool is this comparison; what time alone changes, the wake brings.
                     return;
                 }
-                let heard = tally.workers_heard;
-                samples.newest.send_replace(tally);
-                self.prefer_the_first(sampled.id, heard);
             }
             Err(why) => {
                 self.metrics.source_failed(why.label());

@@ -188,6 +188,7 @@ impl Desk {
         let same = entry.samples.counted_at.as_ref().zip(before.as_ref());
         if same.is_some_and(|(new, old)| !new.is_at(old)) {
             entry.begin_anew();
+            entry.samples.last = None;
         }
         let ready = entry.target().and_then(|key| Some(self.targets.get(&key)?.ready));
         if let Some(tasks) = ready.and_then(|ready| entry.vanished.look(tally, ready, at)) {

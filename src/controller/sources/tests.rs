@@ -141,6 +141,35 @@ async fn two_pools_that_count_one_queue_say_so_both() {
 }
 
 #[tokio::test]
+async fn where_nobody_is_heard_for_long_the_first_address_is_tried_again() {
+    let api = Arc::<FakeApi>::default();
+    let (mut desk, _own, _samples) = desk(&api);
+    desk.take(target("mail", 3, 1));
+    desk.take(listed(&["mail"]));
+    desk.take(pool("mail", &from_secret()));
+    let id = desk.pools.id(&key("mail")).unwrap();
+    let addresses: Vec<_> = crate::broker::url::all("redis://127.0.0.1:1;redis://127.0.0.1:2")
+        .unwrap()
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+    desk.resolved(id, Ok(addresses.clone()));
+    let at = |desk: &Desk| desk.pools.get(id).unwrap().link.address().cloned();
+    for _ in 0..PATIENCE {
+        assert_eq!(at(&desk), Some(addresses[0].clone()));
+        desk.unreached(id, SampleError::Refused);
+    }
+    assert_eq!(at(&desk), Some(addresses[1].clone()));
+    desk.prefer_the_first(id, false);
+    assert_eq!(at(&desk), Some(addresses[1].clone()), "not at once");
+    desk.pools.get_mut(id).unwrap().samples.since = Moment::ZERO;
+    desk.prefer_the_first(id, true);
+    assert_eq!(at(&desk), Some(addresses[1].clone()), "somebody is there");
+    desk.prefer_the_first(id, false);
+    assert_eq!(at(&desk), Some(addresses[0].clone()));
+}
+
+#[tokio::test]
 async fn tasks_that_vanished_are_an_event() {
     let api = Arc::<FakeApi>::default();
     let (mut desk, _own, _samples) = desk(&api);
