@@ -75,7 +75,7 @@ pub struct WorkStatus {
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub ready: i64,
 
-    /// Tasks that run now, as far as the workers say.
+    /// Tasks that run now, as far as the workers say. Default: 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub running: i64,
