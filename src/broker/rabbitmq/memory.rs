@@ -18,8 +18,11 @@ use crate::work::{Moment, Reply, SampleError};
 /// to [`ASK_AGAIN_MAX`]. Asking costs a channel and a line in the broker's log.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// A queue that appears is seen within this time.
+/// The longest pause.
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// The longest one for a queue that does not exist: it appears with an application's first task, which waits for us.
+const ASK_MISSING_MAX: Duration = Duration::from_secs(4);
 
 /// For so long after a worker came it is asked every [`ASK_AGAIN`]: workers declare the queues they fetch from.
 const HURRY: Duration = Duration::from_secs(10);
@@ -129,10 +132,12 @@ impl Memory {
             return Plan::Ask;
         };
         let hurry = self.came.is_some_and(|came| now.saturating_sub(came) < HURRY);
-        let pause = match hurry {
-            true => ASK_AGAIN,
-            false => ASK_AGAIN.saturating_mul(1 << doubtful.times.min(8)).min(ASK_AGAIN_MAX),
+        let most = match doubtful.answer {
+            _ if hurry => ASK_AGAIN,
+            Ok(Reply::Missing) => ASK_MISSING_MAX,
+            _ => ASK_AGAIN_MAX,
         };
+        let pause = ASK_AGAIN.saturating_mul(1 << doubtful.times.min(8)).min(most);
         let answer = doubtful.answer.clone();
         match now.saturating_sub(doubtful.at) >= pause {
             true => Plan::Probe(answer),
@@ -251,22 +256,23 @@ mod tests {
 
     #[test]
     fn it_is_asked_within_half_a_minute_however_often_it_failed_and_soon_when_a_worker_came() {
-        let mut memory = Memory::default();
-        let mut now = 0;
-        for pause in [2, 4, 8, 16, 30, 30] {
-            let _ = memory.learn("q", Ok(Reply::Missing), at(now));
-            now += pause * 1000;
-            assert_eq!(
-                memory.plan("q", at(now - 1)),
-                Plan::Repeat(Ok(Reply::Missing)),
-                "{pause}"
-            );
-            assert_eq!(memory.plan("q", at(now)), Plan::Probe(Ok(Reply::Missing)), "{pause}");
+        for (answer, pauses) in [
+            (Err(SampleError::Timeout), [2, 4, 8, 16, 30, 30]),
+            // An application's first task makes its queue, and waits.
+            (Ok(Reply::Missing), [2, 4, 4, 4, 4, 4]),
+        ] {
+            let mut memory = Memory::default();
+            let mut now = 0;
+            for pause in pauses {
+                let _ = memory.learn("q", answer.clone(), at(now));
+                now += pause * 1000;
+                assert_eq!(memory.plan("q", at(now - 1)), Plan::Repeat(answer.clone()), "{pause}");
+                assert_eq!(memory.plan("q", at(now)), Plan::Probe(answer.clone()), "{pause}");
+            }
+            let _ = memory.learn("q", answer.clone(), at(now));
+            memory.came(at(now + 2_000));
+            assert_eq!(memory.plan("q", at(now + 2_000)), Plan::Probe(answer.clone()));
         }
-        let _ = memory.learn("q", Ok(Reply::Missing), at(now));
-        memory.came(at(now + 3_000));
-        assert_eq!(memory.plan("q", at(now + 3_000)), Plan::Probe(Ok(Reply::Missing)));
-        assert_eq!(memory.plan("q", at(now + 13_000)), Plan::Repeat(Ok(Reply::Missing)));
     }
 
     fn counts(ready: u64, consumers: u64) -> Answer {

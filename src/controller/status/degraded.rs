@@ -40,7 +40,9 @@ pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
             } else {
                 other.kind
             };
-            named == *what && other.status == *status
+            // A new application's queue is made by its first task: nothing is wrong before its workers are there.
+            let awaited = other.reason == "QueueMissing" && facts.workers.ready == 0;
+            named == *what && other.status == *status && !awaited
         };
         others.iter().find(is_it)
     });

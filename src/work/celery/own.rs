@@ -36,6 +36,8 @@ const SILENT_STATS_AGE: Duration = Duration::from_secs(20);
 const QUEUES_AGE: Duration = Duration::from_secs(60);
 /// A worker that does not beat is asked again what it holds after this time.
 const HOLDS_AGE: Duration = Duration::from_secs(3);
+/// A worker has fetched from nothing for long.
+const LONG_STOPPED: Duration = Duration::from_secs(20);
 /// So many workers that fit no pod are named.
 const STRANGERS: usize = 3;
 
@@ -361,7 +363,14 @@ impl<'a> Own<'a> {
     fn fetches(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut fetches = BTreeMap::<String, BTreeSet<String>>::new();
         for (pod, worker) in &self.workers {
-            if let Some((_, queues)) = &worker.queues {
+            // That it fetches from nothing is told once it has been so for long: it may just have been told to.
+            let told = |asked: &Moment| {
+                let long = |since: Moment| asked.saturating_sub(since) >= LONG_STOPPED;
+                worker.stopped_since.is_none_or(long)
+            };
+            if let Some((asked, queues)) = &worker.queues
+                && told(asked)
+            {
                 fetches
                     .entry((*pod).to_owned())
                     .or_default()
