@@ -21,7 +21,7 @@ pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
                 late: pods,
                 ..facts.pods
             };
-            format!("{} Only few more are ordered.", not_ready(&pods))
+            not_ready(&pods)
         }
         Trouble::NothingFinishes => {
             "Tasks run and none has finished for far longer than one takes: look at the workers. \

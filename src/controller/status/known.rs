@@ -16,6 +16,9 @@ const KIND: &str = "WorkersKnown";
 /// A pod that has become ready is not missed for so long: many applications take their time until the worker connects.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same where it is seen why it cannot be heard.
+const SHORT_PATIENCE: Duration = Duration::from_secs(15);
+
 /// What helps where nothing else does.
 const GRACEFUL: &str = "`scaleDown.removal: Graceful` says that a pod's grace period covers its tasks; until then these \
                         pods are kept.";
@@ -36,12 +39,17 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
         deaf(tally),
     ];
     let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
-    let status = if reason == KNOWN || reason == NONE { True } else { False };
+    let status = match reason {
+        KNOWN | NONE => True,
+        STARTING => Unknown,
+        _ => False,
+    };
     wish(KIND, status, reason, message)
 }
 
 const KNOWN: &str = "AllKnown";
 const NONE: &str = "NoWorkers";
+const STARTING: &str = "Starting";
 
 type Told = Option<(&'static str, String)>;
 
@@ -90,7 +98,14 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         missing_for,
         ref not_heard,
     } = facts.workers;
-    missing_for.filter(|since| *since >= PATIENCE)?;
+    let since = missing_for?;
+    let seen_why = !tally.strangers.is_empty()
+        || matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_))
+        || matches!(tally.control, Control::Failing(_));
+    if since < if seen_why { SHORT_PATIENCE } else { PATIENCE } {
+        let message = format!("{heard} of {ready} ready pods are heard so far; the others are kept until they are.");
+        return Some((STARTING, message));
+    }
     let whom = match (ready.saturating_sub(heard), not_heard.as_slice()) {
         (all, []) => format!("{all} of {ready} ready pods"),
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
@@ -157,7 +172,7 @@ fn unknown(facts: &Facts) -> Told {
         ),
         Why::NotAnswered => (
             "RemoteControlSilent",
-            format!("The workers of {pods} beat, but have not answered lately what they hold. {GRACEFUL}"),
+            format!("The workers of {pods} are there, but have not answered lately what they hold. {GRACEFUL}"),
         ),
         Why::Partly => (
             "RemoteControlSilent",

@@ -51,38 +51,42 @@ fn whom_nobody_hears_is_named_with_the_cause() {
         tally
     };
     let right = || "`read` on the exchange `celeryev`".to_owned();
-    for (tally, alive, reason, words) in [
-        (with(|_| ()), 0, "NobodyHeard", "keyPrefix"),
+    for (tally, alive, seconds, reason, words) in [
+        (with(|_| ()), 0, 60, "NobodyHeard", "keyPrefix"),
         (
             with(|_| ()),
             2,
+            60,
             "WorkersSilent",
             "1 of 3 ready pods (`mail-a`, `mail-b`)",
         ),
         (
             with(|tally| tally.strangers = vec!["fixed@worker".into()]),
             0,
+            15,
             "NodeNamesUnknown",
             "`fixed@worker`",
         ),
         (
             with(|tally| tally.hearing = Hearing::Failing(SampleError::NotReady)),
             0,
+            15,
             "HeartbeatsFail",
             "not ready",
         ),
         (
             with(|tally| tally.control = Control::Failing(SampleError::Timeout)),
             0,
+            15,
             "RemoteControlFails",
             "in time",
         ),
     ] {
-        let (condition, message) = said(&tally, |facts| facts.workers = heard(alive, 60));
+        let (condition, message) = said(&tally, |facts| facts.workers = heard(alive, seconds));
         assert_eq!(condition, format!("False/{reason}"));
         assert!(message.contains(words) && message.contains("Graceful"), "{message}");
-        let soon = said(&tally, |facts| facts.workers = heard(alive, 59));
-        assert_eq!(soon.0, "True/AllKnown", "it may just be starting");
+        let soon = said(&tally, |facts| facts.workers = heard(alive, seconds - 1));
+        assert_eq!(soon.0, "Unknown/Starting", "it may just be starting");
     }
     let mut refused = tally();
     refused.hearing = Hearing::Refused { right: right() };
@@ -98,7 +102,7 @@ fn what_the_pods_that_are_to_go_do_not_say_is_told() {
     for (why, reason, words) in [
         (Why::NotHeard, "WorkersSilent", "solo"),
         (Why::Silent, "WorkersSilent", "solo"),
-        (Why::NotAnswered, "RemoteControlSilent", "beat"),
+        (Why::NotAnswered, "RemoteControlSilent", "are there"),
         (Why::Partly, "RemoteControlSilent", "larger"),
         (
             Why::Doubled {
