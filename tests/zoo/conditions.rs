@@ -43,7 +43,7 @@ const HEARD: f64 = 20.0;
 
 pub fn all(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     let mut wrong: Vec<String> = Vec::new();
-    let during = seen.samples.iter().filter(|sample| sample.at > seen.begun + 2.0);
+    let during = seen.samples.iter().filter(|sample| sample.at > seen.begun);
     for sample in during {
         for condition in &sample.status.conditions {
             if let Some(untrue) = untrue(set_up, seen, sample, condition) {

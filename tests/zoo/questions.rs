@@ -41,7 +41,7 @@ pub struct Everything {
     pub samples: Vec<Sample>,
     /// ERROR lines in the logs of the pods that were left.
     pub lines: Vec<String>,
-    /// When the pool was first seen to be ready, or refused.
+    /// When its turn came: what was before is not judged.
     pub begun: f64,
     /// Whether all that was published came to its end in time.
     pub done: bool,

@@ -34,8 +34,6 @@ pub struct Ready {
     set_up: SetUp,
     place: Place,
     watch: Watch,
-    /// When its pool was first seen to work, or to be refused.
-    begun: f64,
 }
 
 /// Makes everything, and waits until the pool has seen enough to go down.
@@ -58,14 +56,12 @@ pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up:
         }
     })
     .await;
-    let begun = clock();
     sleep(WATCHED).await;
     Ready {
         ns,
         set_up,
         place,
         watch,
-        begun,
     }
 }
 
@@ -77,8 +73,8 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
         set_up,
         place,
         watch,
-        begun,
     } = ready;
+    let begun = clock();
     let bystander = Some(set_up.bystander.after);
     open(ground, &set_up, &place, &set_up.name, bystander).await;
     let done = work(ground, &ns, &set_up, &place).await;
