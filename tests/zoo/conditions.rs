@@ -32,11 +32,13 @@ const BAD: [&str; 7] = [
     "Reconciling",
 ];
 /// One of them beside `Degraded=False` is a lie.
-const SERIOUS: [(&str, &str); 4] = [
+const SERIOUS: [(&str, &str); 6] = [
     ("SourceAvailable", "False"),
     ("WorkersKnown", "False"),
     ("QueuesMatch", "False"),
     ("QueueBlocked", "True"),
+    ("TargetFeasible", "False"),
+    ("TargetConflict", "True"),
 ];
 /// A worker that has started may not have been heard for so long, in seconds.
 const HEARD: f64 = 20.0;
@@ -79,6 +81,7 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     match kind {
         "ScalingLimited" => return limited(set_up, sample, condition),
         "Degraded" if status == "False" => return degraded(sample),
+        "WorkersKnown" if condition.reason == "NoWorkers" => return nobody(seen, sample),
         _ => {}
     }
     let well = match kind {
@@ -88,6 +91,7 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     };
     let expected = || set_up.expect.says.iter().any(|says| is(says, condition));
     let still = match kind {
+        "WorkersKnown" | "QueuesMatch" if status == "Unknown" => !sample.is("SourceAvailable", "True"),
         "WorkersKnown" | "DrainAvailable" => starting(seen, sample),
         // Nobody has declared it yet.
         "QueuesFound" | "QueuesMatch" if condition.reason == "QueueMissing" => unused(seen, sample.at),
@@ -155,6 +159,20 @@ fn degraded(sample: &Sample) -> Option<String> {
             .is_some_and(|one| format!("{:?}", one.status) == *status)
     });
     serious.map(|(kind, status)| format!("beside {kind}={status}"))
+}
+
+/// "No pod is ready": then none has been so for long.
+fn nobody(seen: &Everything, sample: &Sample) -> Option<String> {
+    let before = |name: &str| {
+        let then = seen.samples.iter().rev().find(|then| then.at < sample.at - HEARD)?;
+        then.pods.iter().find(|pod| pod.name == name && pod.ready)
+    };
+    let mut ready = sample
+        .pods
+        .iter()
+        .filter(|pod| pod.ready && !pod.foreign && !pod.terminating);
+    let long = ready.find(|pod| before(&pod.name).is_some());
+    long.map(|pod| format!("{} is ready", pod.name))
 }
 
 fn limited(set_up: &SetUp, sample: &Sample, condition: &Condition) -> Option<String> {
