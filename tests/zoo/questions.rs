@@ -186,14 +186,12 @@ fn bystander(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     wrong
 }
 
-/// A pod that is told to end may end without a word (a shell as the first process).
+/// A pod that is told to end may end without a word (a shell as the first process): it was not there all the time.
 fn ends_meanwhile(seen: &Everything, worker: &Word, round: &Ping) -> bool {
     let around = |sample: &&Sample| sample.at >= round.begin - 2.0 && sample.at <= round.end + SETTLED;
+    let is_there = |sample: &Sample| sample.pods.iter().any(|pod| pod.name == worker.pod && !pod.terminating);
     let mut around = seen.samples.iter().filter(around).peekable();
-    around.peek().is_none()
-        || around
-            .flat_map(|sample| &sample.pods)
-            .any(|pod| pod.name == worker.pod && pod.terminating)
+    around.peek().is_none() || !around.all(is_there)
 }
 
 /// A worker of one process that runs a task.
