@@ -129,7 +129,9 @@ async fn work(ground: &Ground, ns: &Namespace, set_up: &SetUp, place: &Place) ->
     };
     publish(&set_up.name, &set_up.load).await;
     if let Some(moves) = &set_up.moves {
-        sleep(Duration::from_secs(moves.after)).await;
+        if !is_done(ground, set_up).await {
+            return false;
+        }
         let (moved, seat) = (Ground::moved(place), second(set_up));
         close(ground, &set_up.name).await;
         ns.apply(stand::secret(&moved)).await;
@@ -138,6 +140,11 @@ async fn work(ground: &Ground, ns: &Namespace, set_up: &SetUp, place: &Place) ->
         open(ground, set_up, &moved, &seat, Some(20)).await;
         publish(&seat, &moves.load).await;
     }
+    is_done(ground, set_up).await
+}
+
+/// Waits until all that was published has come to its end: whether it has.
+async fn is_done(ground: &Ground, set_up: &SetUp) -> bool {
     let end = Instant::now() + DONE;
     while Instant::now() < end {
         let records = recorded(ground, &set_up.name).await;
