@@ -1,6 +1,6 @@
 //! One set-up from its first object to its answers.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -16,7 +16,10 @@ use super::{
     truth::Records,
     watch::{Watch, clock},
 };
-use crate::support::bed::{Namespace, PATIENCE, eventually};
+use crate::support::{
+    bed::{Namespace, PATIENCE, eventually},
+    operator::Operator,
+};
 
 /// Everything that was published must be done within this time.
 const DONE: Duration = Duration::from_secs(200);
@@ -30,14 +33,16 @@ const WATCHED: Duration = Duration::from_secs(62);
 
 /// A set-up whose objects are there.
 pub struct Ready {
-    ns: Arc<Namespace>,
+    ns: Namespace,
+    operator: Operator,
     set_up: SetUp,
     place: Place,
     watch: Watch,
 }
 
 /// Makes everything, and waits until the pool has seen enough to go down.
-pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up: SetUp) -> Ready {
+pub async fn prepare(ground: &Ground, number: usize, set_up: SetUp) -> Ready {
+    let ns = Namespace::new(&format!("zoo-{}", set_up.name)).await;
     let place = ground.place(number, &set_up).await;
     stand::workers(&ns, ground, &set_up, &place).await;
     if set_up.replicas > 0 && !set_up.crash {
@@ -46,6 +51,7 @@ pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up:
         }
     }
     stand::pools(&ns, ground, &set_up).await;
+    let operator = Operator::start(&ns.name).await;
     let watch = Watch::new(&ns).await;
     let what = format!("{} has a pool that works or is refused", set_up.name);
     eventually(&what, PATIENCE, async || {
@@ -59,6 +65,7 @@ pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up:
     sleep(WATCHED).await;
     Ready {
         ns,
+        operator,
         set_up,
         place,
         watch,
@@ -70,6 +77,7 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
     let begin = Instant::now();
     let Ready {
         ns,
+        operator,
         set_up,
         place,
         watch,
@@ -109,7 +117,7 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
         begun,
         done,
     };
-    diary::write(&set_up.name, &seen);
+    diary::write(&set_up.name, &seen, &operator.log());
     let about = set_up.about.clone();
     let row = Row {
         answers: ask(&set_up, &seen),
