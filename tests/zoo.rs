@@ -78,27 +78,18 @@ async fn answers() -> Vec<table::Row> {
     // While some have their turn, the next ones are made ready.
     let [places, yards] = [(); 2].map(|()| Arc::new(Semaphore::new(at_once.unwrap_or(6))));
     let ground = Arc::new(Ground::new().await);
-    let runs = set_ups
-        .into_iter()
-        .zip(namespaces)
-        .enumerate()
-        .map(|(number, (set_up, ns))| {
-            let (ground, places, name) = (ground.clone(), places.clone(), set_up.name.clone());
-            let yards = yards.clone();
-            let run = tokio::task::spawn_local(async move {
-                // Without pods it costs nothing to wait for a place.
-                let yard = if set_up.replicas > 0 {
-                    Some(yards.acquire_owned().await)
-                } else {
-                    None
-                };
-                let ready = run::prepare(&ground, number, set_up).await;
-                let _place = places.acquire_owned().await.expect("a place");
-                drop(yard);
-                run::run(&ground, ready).await
-            });
-            (name, run)
+    let runs = set_ups.into_iter().enumerate().map(|(number, set_up)| {
+        let (ground, name) = (ground.clone(), set_up.name.clone());
+        let (places, yards) = (places.clone(), yards.clone());
+        let run = tokio::task::spawn_local(async move {
+            let yard = yards.acquire_owned().await.expect("a yard");
+            let ready = run::prepare(&ground, number, set_up).await;
+            let _place = places.acquire_owned().await.expect("a place");
+            drop(yard);
+            run::run(&ground, ready).await
         });
+        (name, run)
+    });
     let mut rows = Vec::new();
     for (name, run) in runs.collect::<Vec<_>>() {
         rows.push(
