@@ -97,15 +97,19 @@ fn a_good_world_is_right() {
 }
 
 #[test]
-fn a_count_that_is_wrong_or_old_is_found() {
+fn a_count_that_is_wrong_is_found_and_one_that_lags_a_little_is_not() {
     let mut wrong = world();
     wrong.samples[25].status = status(25, 0, 0);
     assert_eq!(noes(&wrong), ["count"]);
-    let mut old = world();
-    for second in 20..35 {
-        old.samples[second].status = status(20, 0, 1);
+    let mut lags = world();
+    for second in 40..45 {
+        lags.samples[second].status = status(39, 0, 1);
     }
-    assert_eq!(noes(&old), ["count"]);
+    assert_eq!(noes(&lags), Vec::<&str>::new());
+    for second in 45..52 {
+        lags.samples[second].status = status(39, 0, 1);
+    }
+    assert_eq!(noes(&lags), ["count"]);
 }
 
 #[test]
