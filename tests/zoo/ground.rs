@@ -204,9 +204,9 @@ impl Ground {
         format!("http://{}:15672", self.rabbitmq)
     }
 
-    /// An address where nobody ever answers.
+    /// A management URL at which nobody ever answers.
     pub fn silent(&self) -> String {
-        format!("http://{}", self.silent.local_addr().expect("its address"))
+        format!("http://guest:guest@{}", self.silent.local_addr().expect("its address"))
     }
 
     /// The same place on the other database of the set-up.

@@ -142,7 +142,7 @@ async fn work(ground: &Ground, ns: &Namespace, set_up: &SetUp, place: &Place) ->
         }
         let (moved, seat) = (Ground::moved(place), second(set_up));
         close(ground, &set_up.name).await;
-        ns.apply(stand::secret(&moved)).await;
+        ns.apply(stand::secret(ground, &moved)).await;
         ns.kubectl(&["rollout", "restart", "deployment/w"]).await;
         // Until the workers there are others it may ask for nobody.
         open(ground, set_up, &moved, &seat, Some(20)).await;
