@@ -149,7 +149,7 @@ impl Ground {
         self.ns.apply(server(&name, &image("REDIS"), &args, &[6379])).await;
         self.ns.wait_ready(&name).await;
         for line in say {
-            let command: Vec<_> = ["redis-cli"].into_iter().chain(line.split(' ')).collect();
+            let command: Vec<_> = line.split(' ').collect();
             self.ns.exec(&format!("deploy/{name}"), &command).await;
         }
         self.ns.cluster_ip(&name).await

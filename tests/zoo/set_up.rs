@@ -91,7 +91,7 @@ pub struct Elsewhere {
     /// A Redis with these arguments. Default: the Redis that all share.
     #[serde(default)]
     pub redis: Vec<String>,
-    /// And with this said to it.
+    /// And in its pod these commands.
     #[serde(default)]
     pub say: Vec<String>,
 }
