@@ -134,7 +134,7 @@ fn starting(seen: &Everything, sample: &Sample) -> bool {
     sample
         .pods
         .iter()
-        .filter(|pod| !pod.foreign)
+        .filter(|pod| pod.is_ours())
         .any(|pod| pod.terminating || (pod.ready && !heard(&pod.name)))
 }
 
@@ -170,7 +170,7 @@ fn nobody(seen: &Everything, sample: &Sample) -> Option<String> {
     let mut ready = sample
         .pods
         .iter()
-        .filter(|pod| pod.ready && !pod.foreign && !pod.terminating);
+        .filter(|pod| pod.ready && pod.is_ours() && !pod.terminating);
     let long = ready.find(|pod| before(&pod.name).is_some());
     long.map(|pod| format!("{} is ready", pod.name))
 }

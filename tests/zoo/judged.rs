@@ -42,22 +42,22 @@ fn world() -> Everything {
     let at = |second: i64| (ZERO + second) as f64;
     let records = json!({
         "published": [{"id": "t", "retries": 0, "at": at(10)}],
-        "started": [{"id": "t", "retries": 0, "attempt": "1", "node": "celery@a", "pod": "a", "at": at(10)}],
+        "started": [{"id": "t", "retries": 0, "attempt": "1", "node": "celery@w-a", "pod": "w-a", "at": at(10)}],
         "ended": [{"id": "t", "retries": 0, "attempt": "1", "at": at(40)}],
         "words": [
-            {"what": "ready", "node": "celery@a", "pod": "a", "at": at(0)},
-            {"what": "ending", "node": "celery@a", "pod": "a", "at": at(60)},
+            {"what": "ready", "node": "celery@w-a", "pod": "w-a", "at": at(0)},
+            {"what": "ending", "node": "celery@w-a", "pod": "w-a", "at": at(60)},
         ],
         "errors": [],
         "pings": (0..40).map(|round| json!({
             "begin": at(round * 2), "end": at(round * 2), "failed": null,
-            "answered": if round < 30 { vec!["celery@a"] } else { vec![] },
+            "answered": if round < 30 { vec!["celery@w-a"] } else { vec![] },
         })).collect::<Vec<_>>(),
     });
     let samples = (0..80).map(|second| Sample {
         at: at(second),
         replicas: i32::from(second < 60),
-        pods: (0..i32::from(second < 60)).map(|_| pod("a")).collect(),
+        pods: (0..i32::from(second < 60)).map(|_| pod("w-a")).collect(),
         status: status(second, 0, i64::from((10..40).contains(&second))),
     });
     Everything {
