@@ -27,7 +27,7 @@
 //!
 //! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test zoo -- --nocapture`. `TWP_ZOO` is `quick` (a third of
 //! them, chosen for breadth; the default), `all`, or the names of some with commas between; `TWP_ZOO_AT_ONCE` how many run
-//! at the same time (default 5).
+//! at the same time (default 6).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "zoo/conditions.rs"]
@@ -60,7 +60,6 @@ use std::sync::Arc;
 use ground::Ground;
 use serde_json::json;
 use set_up::SetUp;
-use support::{bed::Namespace, operator::Operator};
 use tokio::{sync::Semaphore, task::LocalSet};
 
 #[tokio::test]
@@ -76,46 +75,27 @@ async fn every_application_gets_seven_right_answers() {
 async fn answers() -> Vec<table::Row> {
     let set_ups = SetUp::chosen();
     let at_once = std::env::var("TWP_ZOO_AT_ONCE").ok().and_then(|text| text.parse().ok());
-    let places = Arc::new(Semaphore::new(at_once.unwrap_or(5)));
-    let yards = Arc::new(Semaphore::new(3));
+    // While some have their turn, the next ones are made ready.
+    let [places, yards] = [(); 2].map(|()| Arc::new(Semaphore::new(at_once.unwrap_or(6))));
     let ground = Arc::new(Ground::new().await);
-    let mut namespaces = Vec::new();
-    for set_up in &set_ups {
-        namespaces.push(Arc::new(Namespace::new(&format!("zoo-{}", set_up.name)).await));
-    }
-    // One operator for all of them, as in a cluster.
-    let watched: Vec<&str> = namespaces.iter().map(|ns| ns.name.as_str()).collect();
-    let operator = Operator::start(&watched.join(",")).await;
-    let runs = set_ups
-        .into_iter()
-        .zip(namespaces)
-        .enumerate()
-        .map(|(number, (set_up, ns))| {
-            let (ground, places, name) = (ground.clone(), places.clone(), set_up.name.clone());
-            let yards = yards.clone();
-            let run = tokio::task::spawn_local(async move {
-                // Without pods it costs nothing to wait for a place.
-                let yard = if set_up.replicas > 0 {
-                    Some(yards.acquire_owned().await)
-                } else {
-                    None
-                };
-                let ready = run::prepare(&ground, ns, number, set_up).await;
-                let _place = places.acquire_owned().await.expect("a place");
-                drop(yard);
-                run::run(&ground, ready).await
-            });
-            (name, run)
+    let runs = set_ups.into_iter().enumerate().map(|(number, set_up)| {
+        let (ground, name) = (ground.clone(), set_up.name.clone());
+        let (places, yards) = (places.clone(), yards.clone());
+        let run = tokio::task::spawn_local(async move {
+            let yard = yards.acquire_owned().await.expect("a yard");
+            let ready = run::prepare(&ground, number, set_up).await;
+            let _place = places.acquire_owned().await.expect("a place");
+            drop(yard);
+            run::run(&ground, ready).await
         });
+        (name, run)
+    });
     let mut rows = Vec::new();
     for (name, run) in runs.collect::<Vec<_>>() {
         rows.push(
             run.await
                 .unwrap_or_else(|failed| run::trouble(name, &json!(failed.to_string()))),
         );
-    }
-    if let Ok(file) = std::env::var("TWP_ZOO_LOG") {
-        std::fs::write(file, operator.log()).expect("the operator's log");
     }
     rows
 }

@@ -32,18 +32,20 @@ const BAD: [&str; 7] = [
     "Reconciling",
 ];
 /// One of them beside `Degraded=False` is a lie.
-const SERIOUS: [(&str, &str); 4] = [
+const SERIOUS: [(&str, &str); 6] = [
     ("SourceAvailable", "False"),
     ("WorkersKnown", "False"),
     ("QueuesMatch", "False"),
     ("QueueBlocked", "True"),
+    ("TargetFeasible", "False"),
+    ("TargetConflict", "True"),
 ];
 /// A worker that has started may not have been heard for so long, in seconds.
 const HEARD: f64 = 20.0;
 
 pub fn all(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     let mut wrong: Vec<String> = Vec::new();
-    let during = seen.samples.iter().filter(|sample| sample.at > seen.begun + 2.0);
+    let during = seen.samples.iter().filter(|sample| sample.at > seen.begun);
     for sample in during {
         for condition in &sample.status.conditions {
             if let Some(untrue) = untrue(set_up, seen, sample, condition) {
@@ -79,6 +81,7 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     match kind {
         "ScalingLimited" => return limited(set_up, sample, condition),
         "Degraded" if status == "False" => return degraded(sample),
+        "WorkersKnown" if condition.reason == "NoWorkers" => return nobody(seen, sample),
         _ => {}
     }
     let well = match kind {
@@ -88,6 +91,7 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     };
     let expected = || set_up.expect.says.iter().any(|says| is(says, condition));
     let still = match kind {
+        "WorkersKnown" | "QueuesMatch" if status == "Unknown" => !sample.is("SourceAvailable", "True"),
         "WorkersKnown" | "DrainAvailable" => starting(seen, sample),
         // Nobody has declared it yet.
         "QueuesFound" | "QueuesMatch" if condition.reason == "QueueMissing" => unused(seen, sample.at),
@@ -130,7 +134,7 @@ fn starting(seen: &Everything, sample: &Sample) -> bool {
     sample
         .pods
         .iter()
-        .filter(|pod| !pod.foreign)
+        .filter(|pod| pod.is_ours())
         .any(|pod| pod.terminating || (pod.ready && !heard(&pod.name)))
 }
 
@@ -155,6 +159,20 @@ fn degraded(sample: &Sample) -> Option<String> {
             .is_some_and(|one| format!("{:?}", one.status) == *status)
     });
     serious.map(|(kind, status)| format!("beside {kind}={status}"))
+}
+
+/// "No pod is ready": then none has been so for long.
+fn nobody(seen: &Everything, sample: &Sample) -> Option<String> {
+    let before = |name: &str| {
+        let then = seen.samples.iter().rev().find(|then| then.at < sample.at - HEARD)?;
+        then.pods.iter().find(|pod| pod.name == name && pod.ready)
+    };
+    let mut ready = sample
+        .pods
+        .iter()
+        .filter(|pod| pod.ready && pod.is_ours() && !pod.terminating);
+    let long = ready.find(|pod| before(&pod.name).is_some());
+    long.map(|pod| format!("{} is ready", pod.name))
 }
 
 fn limited(set_up: &SetUp, sample: &Sample, condition: &Condition) -> Option<String> {

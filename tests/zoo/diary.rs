@@ -1,16 +1,18 @@
-//! Everything that was seen of a set-up, in the order of time: `target/zoo/NAME.log`. For whoever asks why.
+//! Everything that was seen of a set-up, in the order of time: `target/zoo/NAME.log`; and what
+//! the operator logged, `target/zoo/NAME.operator.log`. For whoever asks why.
 
 use std::{fs, path::PathBuf};
 
 use super::questions::Everything;
 
 /// Writes it, over the one of the time before.
-pub fn write(name: &str, seen: &Everything) {
+pub fn write(name: &str, seen: &Everything, operator: &str) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/zoo");
     fs::create_dir_all(&folder).expect("the diaries' folder");
     let lines = lines(seen).into_iter();
     let lines = lines.map(|(at, line)| format!("{:+7.1} {line}\n", at - seen.begun));
     fs::write(folder.join(format!("{name}.log")), lines.collect::<String>()).expect("a diary");
+    fs::write(folder.join(format!("{name}.operator.log")), operator).expect("the operator's log");
 }
 
 fn lines(seen: &Everything) -> Vec<(f64, String)> {

@@ -149,7 +149,7 @@ impl Ground {
         self.ns.apply(server(&name, &image("REDIS"), &args, &[6379])).await;
         self.ns.wait_ready(&name).await;
         for line in say {
-            let command: Vec<_> = ["redis-cli"].into_iter().chain(line.split(' ')).collect();
+            let command: Vec<_> = line.split(' ').collect();
             self.ns.exec(&format!("deploy/{name}"), &command).await;
         }
         self.ns.cluster_ip(&name).await
@@ -204,9 +204,9 @@ impl Ground {
         format!("http://{}:15672", self.rabbitmq)
     }
 
-    /// An address where nobody ever answers.
+    /// A management URL at which nobody ever answers.
     pub fn silent(&self) -> String {
-        format!("http://{}", self.silent.local_addr().expect("its address"))
+        format!("http://guest:guest@{}", self.silent.local_addr().expect("its address"))
     }
 
     /// The same place on the other database of the set-up.

@@ -42,22 +42,22 @@ fn world() -> Everything {
     let at = |second: i64| (ZERO + second) as f64;
     let records = json!({
         "published": [{"id": "t", "retries": 0, "at": at(10)}],
-        "started": [{"id": "t", "retries": 0, "attempt": "1", "node": "celery@a", "pod": "a", "at": at(10)}],
+        "started": [{"id": "t", "retries": 0, "attempt": "1", "node": "celery@w-a", "pod": "w-a", "at": at(10)}],
         "ended": [{"id": "t", "retries": 0, "attempt": "1", "at": at(40)}],
         "words": [
-            {"what": "ready", "node": "celery@a", "pod": "a", "at": at(0)},
-            {"what": "ending", "node": "celery@a", "pod": "a", "at": at(60)},
+            {"what": "ready", "node": "celery@w-a", "pod": "w-a", "at": at(0)},
+            {"what": "ending", "node": "celery@w-a", "pod": "w-a", "at": at(60)},
         ],
         "errors": [],
         "pings": (0..40).map(|round| json!({
             "begin": at(round * 2), "end": at(round * 2), "failed": null,
-            "answered": if round < 30 { vec!["celery@a"] } else { vec![] },
+            "answered": if round < 30 { vec!["celery@w-a"] } else { vec![] },
         })).collect::<Vec<_>>(),
     });
     let samples = (0..80).map(|second| Sample {
         at: at(second),
         replicas: i32::from(second < 60),
-        pods: (0..i32::from(second < 60)).map(|_| pod("a")).collect(),
+        pods: (0..i32::from(second < 60)).map(|_| pod("w-a")).collect(),
         status: status(second, 0, i64::from((10..40).contains(&second))),
     });
     Everything {
@@ -97,15 +97,19 @@ fn a_good_world_is_right() {
 }
 
 #[test]
-fn a_count_that_is_wrong_or_old_is_found() {
+fn a_count_that_is_wrong_is_found_and_one_that_lags_a_little_is_not() {
     let mut wrong = world();
     wrong.samples[25].status = status(25, 0, 0);
     assert_eq!(noes(&wrong), ["count"]);
-    let mut old = world();
-    for second in 20..35 {
-        old.samples[second].status = status(20, 0, 1);
+    let mut lags = world();
+    for second in 40..45 {
+        lags.samples[second].status = status(39, 0, 1);
     }
-    assert_eq!(noes(&old), ["count"]);
+    assert_eq!(noes(&lags), Vec::<&str>::new());
+    for second in 45..52 {
+        lags.samples[second].status = status(39, 0, 1);
+    }
+    assert_eq!(noes(&lags), ["count"]);
 }
 
 #[test]

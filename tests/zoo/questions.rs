@@ -15,11 +15,8 @@ pub const QUESTIONS: [&str; 7] = [
     "conditions",
 ];
 
-/// A count is judged where nothing happened in this time before and after it, in seconds: what is on its way between the
-/// broker and a worker's process is nowhere, heartbeats come every two seconds, and counts carry whole seconds.
-const BEFORE: f64 = 5.0;
-const AFTER: f64 = 1.5;
-/// A count that is older tells nothing while there is work, in seconds: 5 are promised, and one passes until it is looked at.
+/// Where nothing has happened for so long, the status must say what is so, in seconds: within 5 it is promised to be fresh,
+/// and heartbeats come every two.
 const FRESH: f64 = 8.0;
 /// What is not a proof: fewer rounds than this with anyone to answer.
 const ROUNDS: usize = 3;
@@ -41,7 +38,7 @@ pub struct Everything {
     pub samples: Vec<Sample>,
     /// ERROR lines in the logs of the pods that were left.
     pub lines: Vec<String>,
-    /// When the pool was first seen to be ready, or refused.
+    /// When its turn came: what was before is not judged.
     pub begun: f64,
     /// Whether all that was published came to its end in time.
     pub done: bool,
@@ -81,21 +78,13 @@ fn in_short(wrong: Vec<String>) -> String {
 fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
     let (outstanding, running) = (seen.records.outstanding(), seen.records.running());
     let mut wrong = Vec::new();
-    let (mut last, mut compared, mut oldest) = (None, 0, (FRESH, 0.0));
-    for sample in seen.samples.iter().filter(|sample| sample.at > seen.begun) {
-        let Some(work) = &sample.status.work else { continue };
-        let Some(sampled) = &work.sampled_at else { continue };
-        let at = sampled.0.as_millisecond() as f64 / 1000.0;
-        if !sample.is("SourceAvailable", "True") {
+    let mut compared = 0;
+    for sample in seen.samples.iter().filter(|sample| sample.at > seen.begun + FRESH) {
+        let at = sample.at;
+        if !sample.is("SourceAvailable", "True") || !seen.records.quiet(at - FRESH, at) {
             continue;
         }
-        let age = sample.at - at.max(seen.begun);
-        if outstanding.between(at, sample.at).0 > 0 && age > oldest.0 {
-            oldest = (age, sample.at - seen.begun);
-        }
-        if last.replace(at) == Some(at) || !seen.records.quiet(at - BEFORE, at + AFTER) {
-            continue;
-        }
+        let work = sample.status.work.clone().unwrap_or_default();
         let (all, busy) = (outstanding.at(at), running.at(at));
         compared += usize::from(all > 0);
         let counted = work.ready + work.in_flight + work.scheduled;
@@ -108,9 +97,6 @@ fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
                 work.scheduled,
             ));
         }
-    }
-    if oldest.0 > FRESH {
-        wrong.push(format!("at {:.0} s the count was {:.0} s old", oldest.1, oldest.0));
     }
     if !seen.records.published.is_empty() && compared == 0 {
         wrong.push("nothing was counted".to_owned());
@@ -186,14 +172,12 @@ fn bystander(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     wrong
 }
 
-/// A pod that is told to end may end without a word (a shell as the first process).
+/// A pod that is told to end may end without a word (a shell as the first process): it was not there all the time.
 fn ends_meanwhile(seen: &Everything, worker: &Word, round: &Ping) -> bool {
     let around = |sample: &&Sample| sample.at >= round.begin - 2.0 && sample.at <= round.end + SETTLED;
+    let is_there = |sample: &Sample| sample.pods.iter().any(|pod| pod.name == worker.pod && !pod.terminating);
     let mut around = seen.samples.iter().filter(around).peekable();
-    around.peek().is_none()
-        || around
-            .flat_map(|sample| &sample.pods)
-            .any(|pod| pod.name == worker.pod && pod.terminating)
+    around.peek().is_none() || !around.all(is_there)
 }
 
 /// A worker of one process that runs a task.

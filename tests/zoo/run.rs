@@ -1,6 +1,6 @@
 //! One set-up from its first object to its answers.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -16,7 +16,10 @@ use super::{
     truth::Records,
     watch::{Watch, clock},
 };
-use crate::support::bed::{Namespace, PATIENCE, eventually};
+use crate::support::{
+    bed::{Namespace, PATIENCE, eventually},
+    operator::Operator,
+};
 
 /// Everything that was published must be done within this time.
 const DONE: Duration = Duration::from_secs(200);
@@ -30,16 +33,16 @@ const WATCHED: Duration = Duration::from_secs(62);
 
 /// A set-up whose objects are there.
 pub struct Ready {
-    ns: Arc<Namespace>,
+    ns: Namespace,
+    operator: Operator,
     set_up: SetUp,
     place: Place,
     watch: Watch,
-    /// When its pool was first seen to work, or to be refused.
-    begun: f64,
 }
 
 /// Makes everything, and waits until the pool has seen enough to go down.
-pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up: SetUp) -> Ready {
+pub async fn prepare(ground: &Ground, number: usize, set_up: SetUp) -> Ready {
+    let ns = Namespace::new(&format!("zoo-{}", set_up.name)).await;
     let place = ground.place(number, &set_up).await;
     stand::workers(&ns, ground, &set_up, &place).await;
     if set_up.replicas > 0 && !set_up.crash {
@@ -48,6 +51,7 @@ pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up:
         }
     }
     stand::pools(&ns, ground, &set_up).await;
+    let operator = Operator::start(&ns.name).await;
     let watch = Watch::new(&ns).await;
     let what = format!("{} has a pool that works or is refused", set_up.name);
     eventually(&what, PATIENCE, async || {
@@ -58,14 +62,13 @@ pub async fn prepare(ground: &Ground, ns: Arc<Namespace>, number: usize, set_up:
         }
     })
     .await;
-    let begun = clock();
     sleep(WATCHED).await;
     Ready {
         ns,
+        operator,
         set_up,
         place,
         watch,
-        begun,
     }
 }
 
@@ -74,11 +77,12 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
     let begin = Instant::now();
     let Ready {
         ns,
+        operator,
         set_up,
         place,
         watch,
-        begun,
     } = ready;
+    let begun = clock();
     let bystander = Some(set_up.bystander.after);
     open(ground, &set_up, &place, &set_up.name, bystander).await;
     let done = work(ground, &ns, &set_up, &place).await;
@@ -113,7 +117,7 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
         begun,
         done,
     };
-    diary::write(&set_up.name, &seen);
+    diary::write(&set_up.name, &seen, &operator.log());
     let about = set_up.about.clone();
     let row = Row {
         answers: ask(&set_up, &seen),
@@ -133,15 +137,22 @@ async fn work(ground: &Ground, ns: &Namespace, set_up: &SetUp, place: &Place) ->
     };
     publish(&set_up.name, &set_up.load).await;
     if let Some(moves) = &set_up.moves {
-        sleep(Duration::from_secs(moves.after)).await;
+        if !is_done(ground, set_up).await {
+            return false;
+        }
         let (moved, seat) = (Ground::moved(place), second(set_up));
         close(ground, &set_up.name).await;
-        ns.apply(stand::secret(&moved)).await;
+        ns.apply(stand::secret(ground, &moved)).await;
         ns.kubectl(&["rollout", "restart", "deployment/w"]).await;
         // Until the workers there are others it may ask for nobody.
         open(ground, set_up, &moved, &seat, Some(20)).await;
         publish(&seat, &moves.load).await;
     }
+    is_done(ground, set_up).await
+}
+
+/// Waits until all that was published has come to its end: whether it has.
+async fn is_done(ground: &Ground, set_up: &SetUp) -> bool {
     let end = Instant::now() + DONE;
     while Instant::now() < end {
         let records = recorded(ground, &set_up.name).await;

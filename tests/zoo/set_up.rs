@@ -91,7 +91,7 @@ pub struct Elsewhere {
     /// A Redis with these arguments. Default: the Redis that all share.
     #[serde(default)]
     pub redis: Vec<String>,
-    /// And with this said to it.
+    /// And in its pod these commands.
     #[serde(default)]
     pub say: Vec<String>,
 }
@@ -100,9 +100,7 @@ pub struct Elsewhere {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Moves {
-    /// So many seconds after the first load was published.
-    pub after: u64,
-    /// What is published there.
+    /// What is published there, when all of the first load is done.
     pub load: Vec<Map<String, Value>>,
 }
 

@@ -19,7 +19,7 @@ pub fn deployments(set_up: &SetUp) -> &'static [&'static str] {
 /// Everything of a set-up but the pools.
 pub async fn workers(ns: &Namespace, ground: &Ground, set_up: &SetUp, place: &Place) {
     let pod = pod(ground, set_up);
-    let mut objects = vec![code(), secret(place)];
+    let mut objects = vec![code(), secret(ground, place)];
     objects.extend(
         deployments(set_up)
             .iter()
@@ -38,10 +38,11 @@ pub async fn pools(ns: &Namespace, ground: &Ground, set_up: &SetUp) {
 }
 
 /// What the application and the operator read the broker's URL from.
-pub fn secret(place: &Place) -> String {
+pub fn secret(ground: &Ground, place: &Place) -> String {
+    let silent = ground.silent();
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"},
-        "stringData": {"app": place.app, "url": place.operator},
+        "stringData": {"app": place.app, "url": place.operator, "silent": silent},
     });
     secret.to_string()
 }
@@ -107,10 +108,7 @@ fn pool(name: &str, ground: &Ground, set_up: &SetUp) -> Value {
         "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
     });
     merge(&mut spec, &set_up.pool);
-    let text = spec
-        .to_string()
-        .replace("$MANAGEMENT", &ground.management())
-        .replace("$SILENT", &ground.silent());
+    let text = spec.to_string().replace("$MANAGEMENT", &ground.management());
     let spec: Value = serde_json::from_str(&text).expect("JSON");
     json!({
         "apiVersion": "taskworkerpool.dev/v1alpha1", "kind": "TaskWorkerPool", "metadata": {"name": name}, "spec": spec,

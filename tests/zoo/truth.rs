@@ -55,15 +55,6 @@ impl Curve {
     pub fn at(&self, at: f64) -> i64 {
         self.0.iter().take_while(|step| step.0 <= at).map(|step| step.1).sum()
     }
-
-    /// The least and the most between two moments.
-    pub fn between(&self, from: f64, to: f64) -> (i64, i64) {
-        let inside = self.0.iter().map(|step| step.0).filter(|at| *at > from && *at <= to);
-        let values = inside.chain([from]).map(|at| self.at(at));
-        values.fold((i64::MAX, i64::MIN), |(least, most), value| {
-            (least.min(value), most.max(value))
-        })
-    }
 }
 
 impl Records {

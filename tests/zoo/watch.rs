@@ -29,6 +29,13 @@ pub struct Seen {
     pub foreign: bool,
 }
 
+impl Seen {
+    /// It is one of the pool's.
+    pub fn is_ours(&self) -> bool {
+        self.name.starts_with("w-") && !self.foreign
+    }
+}
+
 /// One moment.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {

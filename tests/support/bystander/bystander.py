@@ -4,8 +4,10 @@ Workers call `attend` when their application is made: when they are ready, when 
 the lists `words` and `errors` of a Redis. A client calls `stand_by`: each round goes to the list `pings`. Names of lists begin
 with what is given.
 """
+import collections
 import json
 import logging
+import socket
 import sys
 import time
 import traceback
@@ -20,9 +22,10 @@ kept = []
 
 def push(records, key, **what):
     line = json.dumps({"at": time.time(), **what})
-    if "eventlet" in sys.modules:
-        # Its main loop may not wait for an answer.
-        sys.modules["eventlet"].spawn_n(records.rpush, key, line)
+    green = sys.modules.get("gevent") or sys.modules.get("eventlet")
+    if green:
+        # Signals come in its main loop, which may not wait for an answer.
+        green.spawn(records.rpush, key, line)
     else:
         records.rpush(key, line)
 
@@ -58,21 +61,27 @@ def attend(records, pod, name=""):
 
 
 def up(records, name):
-    """How many workers ought to answer, by their own words: with that many answers a round is over at once."""
+    """The nodes that ought to answer, by their own words: when they have, a round is over."""
     last = {}
     for line in records.lrange(name + "words", 0, -1):
         said = json.loads(line)
         last[said["pod"], said["node"]] = said["what"]
-    return sum(what == "ready" for what in last.values())
+    return collections.Counter(node for (_, node), what in last.items() if what == "ready")
 
 
 def ping(app, records, name=""):
     """One round."""
-    workers = up(records, name)
+    awaited = up(records, name)
     said = {"begin": time.time(), "answered": [], "failed": None}
+
+    def heard(answer):
+        said["answered"].extend(answer)
+        if awaited and not awaited - collections.Counter(said["answered"]):
+            # To kombu it is as if nobody else came.
+            raise socket.timeout
+
     try:
-        answers = app.control.ping(timeout=PATIENCE if workers else 1, limit=workers or None)
-        said["answered"] = [node for answer in answers or [] for node in answer]
+        app.control.ping(timeout=PATIENCE if awaited else 1, callback=heard)
     except Exception:
         said["failed"] = traceback.format_exc()[-600:]
     push(records, name + "pings", **said, end=time.time())
