@@ -37,7 +37,8 @@ impl Quiet {
         } else if self.stranded > 0 {
             Some(Rule::Stranded)
         } else {
-            work.stay.map(|_| Rule::Scheduled)
+            // One that is there stays for it; nobody is started, for whoever starts knows nothing of what others hold.
+            work.stay.filter(|_| seen.replicas > 0).map(|_| Rule::Scheduled)
         }
     }
 }

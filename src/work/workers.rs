@@ -118,6 +118,11 @@ impl Worker {
         self.beat.is_some_and(|at| now.saturating_sub(at) <= silent)
     }
 
+    /// It beats often enough to say by that what it runs (`--heartbeat-interval`).
+    pub fn tells(&self, now: Moment) -> bool {
+        self.beats(now) && self.interval <= BEATS
+    }
+
     /// What it said last is not old: it missed no beat, or has answered as lately.
     pub fn is_fresh(&self, now: Moment) -> bool {
         let beats = BEATS.max(self.interval * 2);
@@ -270,7 +275,7 @@ impl Workers {
             }
             _ => drop(worker.inspections.insert(method, (asked, answer))),
         }
-        if method == Inspect::Active && !worker.beats(at) {
+        if method == Inspect::Active && !worker.tells(at) && worker.beat.is_none_or(|beat| beat <= asked) {
             worker.runs(answer.tasks, None, asked);
         }
     }

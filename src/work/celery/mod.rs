@@ -47,7 +47,7 @@ use super::{
 const DEAF: Duration = Duration::from_secs(15);
 
 /// So often everybody is asked who is there while ready pods are not heard.
-const SEEK_PACE: Duration = Duration::from_secs(10);
+const SEEK_PACE: Duration = Duration::from_secs(5);
 
 /// So often the bindings are looked at for the application's separator, where the pool does not say it.
 const SEEK_SEPARATOR: Duration = Duration::from_secs(60);

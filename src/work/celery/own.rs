@@ -207,13 +207,13 @@ impl<'a> Own<'a> {
         self.those(|worker| !(told(worker, Inspect::Active) && told(worker, Inspect::Reserved)))
     }
 
-    /// Those that do not beat and are to be asked (again) what they hold.
+    /// Those that do not beat, or seldom, and are to be asked (again) what they hold.
     pub(super) fn silent_unclear(&self) -> Nodes<'a> {
         let told = |worker: &Worker| {
             let active = worker.inspections.get(&Inspect::Active);
             active.is_some_and(|(at, _)| self.now.saturating_sub(*at) < HOLDS_AGE)
         };
-        let unclear = |worker: &Worker| !worker.beats(self.now) && !told(worker);
+        let unclear = |worker: &Worker| !worker.tells(self.now) && !told(worker);
         // One that fell silent may answer again.
         let known = self.known.iter().filter(|(_, _, worker)| unclear(worker));
         known.map(|(_, node, worker)| (*node, *worker)).collect()

@@ -190,6 +190,10 @@ fn a_slow_heartbeat_is_no_silence() {
     assert_eq!(state(&workers, 220), (true, true));
     assert_eq!(state(&workers, 280), (true, false));
     assert_eq!(state(&workers, 281), (false, false));
+    // What it runs is told by its answers meanwhile.
+    assert!(!workers.all().next().unwrap().1.tells(at(110)) && worker(&one()).tells(at(101)));
+    workers.inspected(NODE, Inspect::Active, tasks(3), at(130), at(130));
+    assert_eq!(workers.all().next().unwrap().1.active, 3);
     workers.heard(NODE, 1, 7, Duration::from_secs(9_999_999), at(300));
     assert_eq!(state(&workers, 1201), (false, false), "nobody beats so seldom");
 }

@@ -71,7 +71,10 @@ fn pods_that_are_not_ready_are_told_with_what_the_deployment_says_of_them() {
     };
     let (reason, text) = degraded(&working(&tally, &learned));
     assert_eq!(reason, "True/PodsNotReady");
-    assert!(!text.contains("Only few"), "the sentence says it where it is so: {text}");
+    assert!(
+        !text.contains("Only few"),
+        "the sentence says it where it is so: {text}"
+    );
 }
 
 #[test]
