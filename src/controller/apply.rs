@@ -19,7 +19,7 @@ use crate::{
     api,
     broker::Clock,
     work::{Attention, Tally},
-    workers::{self, CallError, DEADLINE, Look, Means, Plan, pods, within},
+    workers::{self, CallError, DEADLINE, Look, Means, Plan, Pod, pods, within},
 };
 
 /// What is to be done.
@@ -142,11 +142,25 @@ async fn look_and_mark(client: &Client, job: &Job, seen: &mut Option<Plan>) -> R
     }
     let namespace = &job.target.namespace;
     let pods = pods::list(client, namespace, &job.selector, job.clock.now().wall).await?;
+    let plan = plan(job, &pods);
+    // What workers are told must stand on their pods first.
+    pods::mark(client, namespace, &plan.marks).await?;
+    // That took its time: what they hold now counts.
+    let allowed = match plan.allowed < job.from {
+        true => plan.allowed.max(self::plan(job, &pods).allowed),
+        false => plan.allowed,
+    };
+    *seen = Some(plan);
+    Ok(allowed)
+}
+
+/// What is to be done with these pods, by the newest count.
+fn plan(job: &Job, pods: &[Pod]) -> Plan {
     let tally = job.newest.borrow().clone();
-    let plan = workers::plan(&Look {
+    workers::plan(&Look {
         pool: &job.pool,
         deployment: &job.target.name,
-        pods: &pods,
+        pods,
         work: &tally.pods,
         attention: &job.attention,
         means: Means::of(&tally, job.refused),
@@ -155,12 +169,7 @@ async fn look_and_mark(client: &Client, job: &Job, seen: &mut Option<Plan>) -> R
         graceful: job.graceful,
         now: job.clock.now(),
         fresh: job.fresh,
-    });
-    // What workers are told must stand on their pods first.
-    pods::mark(client, namespace, &plan.marks).await?;
-    let allowed = plan.allowed;
-    *seen = Some(plan);
-    Ok(allowed)
+    })
 }
 
 /// Server-side apply on `/scale`, forced: whoever set the number before, it is ours now. Always a number: an empty Scale

@@ -159,7 +159,6 @@ pub fn fixed(kind: &str) -> Option<&'static str> {
         "Degraded",
         "QueuesMatch",
         "WorkersKnown",
-        "DrainAvailable",
         "QueueBlocked",
         "TargetFeasible",
         "Fallback",

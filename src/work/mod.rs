@@ -363,6 +363,8 @@ pub struct PodWork {
     pub live: bool,
     /// All that are there said so a moment ago; otherwise `running` may be old, and of those that fell silent it is 0.
     pub fresh: bool,
+    /// All that are there say every few seconds what they run; one with `--heartbeat-interval 30` does not.
+    pub tells: bool,
     /// One of them fell silent without a goodbye: when the last of those was heard last. It may be busy.
     pub silent: Option<Moment>,
     /// Several of its workers go by this name: what is said under it says nothing of each.

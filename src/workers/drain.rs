@@ -88,7 +88,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     let unknown = unknown(pod, work, look);
     let safe = unknown.is_none() && may_go(pod, work, look);
     let unknown = unknown.filter(|_| !safe);
-    if pod.readiness.holds_nothing() {
+    if holds_nothing(pod, work) {
         return Next::marked(pod, None, empty(pod, safe, look), safe, unknown);
     }
     if look.means == Means::Heartbeats || work.is_some_and(|work| work.deaf) {
@@ -201,22 +201,24 @@ fn empty(pod: &Pod, safe: bool, look: &Look) -> Option<Drain> {
 
 /// Nothing is interrupted if the pod goes now, provided that it is known ([`unknown`]).
 fn may_go(pod: &Pod, work: Option<&PodWork>, look: &Look) -> bool {
-    if pod.readiness.holds_nothing() || is_covered(pod, look) {
+    if holds_nothing(pod, work) || is_covered(pod, look) {
         return true;
     }
     let Some(work) = work else { return false };
     let idle = work.fresh && work.running == 0;
+    // A beat of half a minute ago says nothing of now.
+    let told = idle && work.tells;
     let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
     match look.means {
-        Means::Heartbeats => idle && !work.idle_since.is_none_or(pauses),
-        Means::RemoteControl if work.deaf => idle && !work.idle_since.is_none_or(pauses),
+        Means::Heartbeats => told && !work.idle_since.is_none_or(pauses),
+        Means::RemoteControl if work.deaf => told && !work.idle_since.is_none_or(pauses),
         Means::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
     }
 }
 
 /// Why it is not known what a pod holds, if it is not. That it holds something is known as well.
 fn unknown(pod: &Pod, work: Option<&PodWork>, look: &Look) -> Option<Why> {
-    if pod.readiness.holds_nothing() || is_covered(pod, look) {
+    if holds_nothing(pod, work) || is_covered(pod, look) {
         return None;
     }
     let Some(work) = work else {
@@ -232,10 +234,15 @@ fn unknown(pod: &Pod, work: Option<&PodWork>, look: &Look) -> Option<Why> {
     match () {
         () if !work.live => Some(Why::NotHeard),
         () if work.partly => Some(Why::Partly),
-        () if by_beats && work.fresh => None,
+        () if by_beats && work.fresh && work.tells => None,
         () if !by_beats && look.told(pod).is_some() => None,
         () => Some(Why::NotAnswered),
     }
+}
+
+/// None of its containers runs in which a worker may, and none is heard: what was heard before was of one that has gone.
+pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodWork>) -> bool {
+    pod.readiness.holds_nothing() && work.is_none_or(|work| !work.live)
 }
 
 /// The user's word: whatever it does, its grace period covers it.

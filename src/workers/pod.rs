@@ -93,7 +93,7 @@ impl Readiness {
 
 impl Pod {
     /// It is being deleted.
-    pub(super) fn is_terminating(&self) -> bool {
+    pub fn is_terminating(&self) -> bool {
         self.killed_at.is_some()
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    drain::{IDLE, Next, Why, leave, stay},
+    drain::{IDLE, Next, Why, holds_nothing, leave, stay},
     look::{Look, Means},
     pod::{FIRST, Mark, Pod},
 };
@@ -177,7 +177,7 @@ impl Plan {
 fn overstayed(ending: &[&Pod], look: &Look) -> Option<String> {
     let late = |pod: &&&Pod| {
         let killed = pod.killed_at.and_then(|at| at.checked_sub(KILLS).ok());
-        pod.grace > KILLS && killed.is_some_and(|at| look.now.wall >= at)
+        pod.grace > KILLS && pod.began.is_some() && killed.is_some_and(|at| look.now.wall >= at)
     };
     ending.iter().find(late).map(|pod| pod.name.clone())
 }
@@ -225,7 +225,7 @@ fn rank<'a>(pod: &'a Pod, look: &Look) -> (u8, u8, u32, u32, Reverse<Duration>, 
     let named = |tier, running, reserved, idle| (class, tier, running, reserved, Reverse(idle), pod.name.as_str());
     let begun = pod.drain.is_some();
     let Some(work) = look.work.get(&pod.name) else {
-        let tier = if pod.readiness.holds_nothing() { 0 } else { 5 };
+        let tier = if holds_nothing(pod, None) { 0 } else { 5 };
         return named(tier, 0, 0, Duration::ZERO);
     };
     let told = work.told.as_ref();
@@ -236,7 +236,7 @@ fn rank<'a>(pod: &'a Pod, look: &Look) -> (u8, u8, u32, u32, Reverse<Duration>, 
         .map_or(Duration::ZERO, |since| look.now.moment.saturating_sub(since));
     let nothing = work.fresh && running == 0 && reserved == 0;
     match () {
-        () if pod.readiness.holds_nothing() => named(0, 0, 0, idle),
+        () if holds_nothing(pod, Some(work)) => named(0, 0, 0, idle),
         () if !work.fresh || look.is_silent(pod, work) || work.doubled.is_some() => named(5, running, reserved, idle),
         () if nothing && begun => named(1, 0, 0, idle),
         () if nothing && idle >= IDLE => named(2, 0, 0, idle),

@@ -135,7 +135,10 @@ async fn from_zero_on_rabbitmq_every_spike_is_one_write() {
     ns.apply(crate::stage::pool("mail", spec).to_string()).await;
     let _operator = Operator::start(&ns.name).await;
     ns.wait_working("mail").await;
+    // A worker takes them: that messages vanish of which nobody takes any is doubted for a while.
+    let worker = connection.create_channel().await.expect("a channel");
     let spike = async || {
+        let _none_yet = worker.basic_cancel("worker".into(), BasicCancelOptions::default()).await;
         for _ in 0..30 {
             let body = message("celery").to_string();
             let properties = BasicProperties::default();
@@ -150,11 +153,14 @@ async fn from_zero_on_rabbitmq_every_spike_is_one_write() {
         }
         channel.tx_commit().await.expect("the spike");
     };
-    let purge = async || {
-        channel
-            .queue_purge("celery".into(), QueuePurgeOptions::default())
-            .await
-            .expect("a purge");
+    let take = async || {
+        let options = BasicConsumeOptions {
+            no_ack: true,
+            ..BasicConsumeOptions::default()
+        };
+        let taken = worker.basic_consume("celery".into(), "worker".into(), options, FieldTable::default());
+        let taken = taken.await.expect("a worker").take(30).collect::<Vec<_>>().await;
+        assert_eq!(taken.len(), 30);
     };
-    spikes(&ns, "rabbitmq", spike, purge).await;
+    spikes(&ns, "rabbitmq", spike, take).await;
 }

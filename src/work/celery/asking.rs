@@ -19,7 +19,9 @@ const BEATS: Duration = Duration::from_secs(2);
 /// What was asked so long ago is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
 /// One message names no more nodes.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 20;
+/// Of more than so many everybody is asked.
+const MANY: usize = 60;
 
 /// The questions put lately, by method and node.
 #[derive(Clone, Debug, Default)]

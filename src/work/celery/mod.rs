@@ -298,7 +298,7 @@ impl Framework for Celery {
         self.asking.tidy(now.moment);
         let config = self.known();
         self.placed.renew(workers, &config.target, &self.roster.pods);
-        let placed = self.placed.clone();
+        let placed = std::mem::take(&mut self.placed);
         let own = Own::among(workers, &config.target, &placed, now.moment);
         let mut reads: Vec<_> = self.seek_separator(now).into_iter().collect();
         reads.extend(match config.broker {
@@ -317,6 +317,7 @@ impl Framework for Celery {
         ));
         reads.extend(self.questions(&own, now));
         reads.extend(self.seek(&own, now));
+        self.placed = placed;
         reads
     }
 
@@ -359,7 +360,9 @@ impl Framework for Celery {
                 let told = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
                 let answered = own.answered(name).is_some_and(|at| !waited(at));
                 let unanswered = pod.fresh && tally.control == Control::Works && waited(told);
-                (pod.deaf, pod.partly) = (unanswered && !answered, unanswered && answered);
+                // Who ever answered takes questions.
+                let never = own.answered(name).is_none();
+                (pod.deaf, pod.partly) = (unanswered && never, unanswered && answered);
             }
         }
         Ok(tally)

@@ -38,6 +38,8 @@ const QUEUES_AGE: Duration = Duration::from_secs(60);
 const HOLDS_AGE: Duration = Duration::from_secs(3);
 /// A worker has fetched from nothing for long.
 const LONG_STOPPED: Duration = Duration::from_secs(20);
+/// A worker that has not been heard for so long is not asked any more.
+const GONE: Duration = Duration::from_secs(600);
 /// So many workers that fit no pod are named.
 const STRANGERS: usize = 3;
 
@@ -91,7 +93,7 @@ impl<'a> Own<'a> {
                 stopped_since: worker.stopped_since.map(|stopped| stopped.max(came)),
                 resumed: resumed && *queues_asked >= came,
                 since: care.since,
-                asked: active.0.min(reserved.0),
+                asked: active.0.min(reserved.0).min(*queues_asked),
                 running: active.1.tasks,
                 reserved: reserved.1.tasks,
                 scheduled: scheduled.1.tasks,
@@ -213,8 +215,9 @@ impl<'a> Own<'a> {
             let active = worker.inspections.get(&Inspect::Active);
             active.is_some_and(|(at, _)| self.now.saturating_sub(*at) < HOLDS_AGE)
         };
-        let unclear = |worker: &Worker| !worker.tells(self.now) && !told(worker);
-        // One that fell silent may answer again.
+        // One that fell silent may answer again; one that has for long is gone, or will beat or be sought.
+        let there = |worker: &Worker| self.now.saturating_sub(worker.heard()) <= GONE;
+        let unclear = |worker: &Worker| !worker.tells(self.now) && !told(worker) && there(worker);
         let known = self.known.iter().filter(|(_, _, worker)| unclear(worker));
         known.map(|(_, node, worker)| (*node, *worker)).collect()
     }
@@ -296,7 +299,10 @@ impl<'a> Own<'a> {
             let from = worker.queues.as_ref().map(|(_, from)| from);
             from.is_some_and(|from| queues.iter().any(|queue| from.contains(queue)))
         };
-        let looks = |node: &str| pods::host(node).contains(pods::common_prefix(target));
+        let looks = |node: &str| {
+            let host = pods::host(node);
+            host.contains(pods::common_prefix(target)) && !pods::is_any_pod(host)
+        };
         let strangers = self.others().filter(|(node, worker)| looks(node) || fetches(worker));
         strangers.take(STRANGERS).map(|(node, _)| node.to_owned()).collect()
     }
@@ -322,6 +328,7 @@ impl<'a> Own<'a> {
                 running: if live { worker.active } else { 0 },
                 live,
                 fresh: live && worker.is_fresh(self.now),
+                tells: live && worker.tells(self.now),
                 silent: (!live).then(|| worker.heard()),
                 doubled: worker.is_doubled(self.now).then(|| (*node).to_owned()),
                 idle_since: worker.idle_since,
@@ -336,6 +343,11 @@ impl<'a> Own<'a> {
                         (true, true) => pod.fresh && of.fresh,
                         (true, false) => pod.fresh,
                         _ => of.fresh,
+                    };
+                    pod.tells = match (pod.live, of.live) {
+                        (true, true) => pod.tells && of.tells,
+                        (true, false) => pod.tells,
+                        _ => of.tells,
                     };
                     pod.live |= of.live;
                     pod.silent = pod.silent.max(of.silent);

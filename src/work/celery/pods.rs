@@ -67,6 +67,15 @@ pub(super) fn host(node: &str) -> &str {
     node.split_once('@').map_or(node, |(_, host)| host)
 }
 
+/// A host's name that is the name of a Deployment's pod, whosever.
+pub(super) fn is_any_pod(host: &str) -> bool {
+    let mut parts = host.rsplitn(3, '-');
+    let (random, hash, deployment) = (parts.next(), parts.next(), parts.next());
+    random.is_some_and(|random| random.len() == RANDOM && is_plain(random))
+        && hash.is_some_and(|hash| (1..=MAX_HASH).contains(&hash.len()) && is_plain(hash))
+        && deployment.is_some_and(|name| !name.is_empty() && !name.contains('.'))
+}
+
 /// What every pod's name of this Deployment begins with.
 pub(super) fn common_prefix(deployment: &str) -> &str {
     deployment.get(..MAX_BASE).unwrap_or(deployment)

@@ -57,6 +57,7 @@ fn beats(running: u32) -> PodWork {
         running,
         live: true,
         fresh: true,
+        tells: true,
         idle_since: (running == 0).then_some(NOW - Duration::from_secs(10)),
         ..PodWork::default()
     }

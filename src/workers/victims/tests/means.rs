@@ -162,6 +162,7 @@ fn pods_of_others_are_named_and_left_alone() {
 fn a_pod_that_does_not_end_by_itself_is_told_of() {
     let ending = |left: u64| Pod {
         killed_at: Some(now().wall + Duration::from_secs(left)),
+        began: Some(Timestamp::UNIX_EPOCH),
         grace: Duration::from_secs(30),
         ..pod("a")
     };

@@ -24,7 +24,7 @@ impl Ranked {
     /// What the worker said, believed to the letter.
     fn holds_nothing(&self) -> bool {
         match &self.work {
-            _ if self.pod.readiness.holds_nothing() => true,
+            work if self.pod.readiness.holds_nothing() && work.as_ref().is_none_or(|work| !work.live) => true,
             None => false,
             Some(work) if work.silent.is_some() || !work.live => false,
             Some(work) if work.deaf => work.fresh && work.running == 0,
