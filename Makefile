@@ -10,13 +10,14 @@ MUSL := x86_64-unknown-linux-musl
 OPERATOR := $(CARGO_TARGET_DIR)/$(MUSL)/release/twp-operator
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test lint unit bed image brokers cluster interrupt zoo verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo test lint unit bed image brokers cluster interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
 	@echo "make test      everything: lint, unit, brokers, install, cluster, interrupt, zoo (a third of the applications)"
 	@echo "make lint | unit | brokers | cluster | interrupt | zoo | install    one part of it"
 	@echo "make verify    the zoo whole: applications as people run them, seven questions each (25 minutes; ONLY=NAME,NAME)"
+	@echo "make versions  other versions of Redis, Valkey, RabbitMQ and Celery, a part of verify (8 minutes; VERSIONS=NAME,NAME)"
 	@echo "make bench-decisions    the scaling rule against the others' in the simulator; writes target/report and target/figures"
 	@echo "make bench-decide     how long one decision takes"
 	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
@@ -76,9 +77,14 @@ zoo: bed
 	$(say) "applications as people run them"
 	eval "$$($(BED) env)"; TWP_ZOO=quick cargo test --locked --test zoo -- --nocapture
 
-verify: bed
+verify: bed versions
 	$(say) "all applications of the zoo"
 	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) cargo test --locked --test zoo -- --nocapture
+
+# Needs no cluster: servers and workers are processes here. VERSIONS=redis-6.0,celery-5.6 tries a part.
+versions:
+	$(say) "other versions of servers and of Celery"
+	TWP_VERSIONS=$(VERSIONS) cargo test --locked --test versions -- --nocapture
 
 reality: bed
 	$(say) "the simulator beside real workers"

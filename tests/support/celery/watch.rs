@@ -71,11 +71,16 @@ impl Watch {
 
     /// Looks after this pod from now on, and after no other.
     pub fn attend(&self, pod: &str, stance: Stance) {
+        self.attend_all(&[pod.to_owned()], stance);
+    }
+
+    /// Looks after these pods from now on, and after no other.
+    pub fn attend_all(&self, pods: &[String], stance: Stance) {
         let care = Care {
             stance,
             since: self.now(),
         };
-        let attention = [(pod.to_owned(), care)].into();
+        let attention = pods.iter().map(|pod| (pod.clone(), care.clone())).collect();
         self.sampler.send(Subscription::Attend { id: 1, attention });
     }
 
