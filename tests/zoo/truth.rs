@@ -14,6 +14,12 @@ pub struct Published {
     pub at: f64,
 }
 
+/// And now it is with the broker.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Sent {
+    pub at: f64,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 pub struct Started {
     pub id: String,
@@ -35,6 +41,7 @@ pub struct Ended {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Records {
     pub published: Vec<Published>,
+    pub sent: Vec<Sent>,
     pub started: Vec<Started>,
     pub ended: Vec<Ended>,
     pub words: Vec<Word>,
@@ -88,10 +95,11 @@ impl Records {
     /// Whether nothing was published, begun or done between two moments, and no worker came or went.
     pub fn quiet(&self, from: f64, to: f64) -> bool {
         let published = self.published.iter().map(|one| one.at);
+        let sent = self.sent.iter().map(|one| one.at);
         let started = self.started.iter().map(|one| one.at);
         let ended = self.ended.iter().map(|one| one.at);
         let workers = self.words.iter().map(|one| one.at);
-        let mut all = published.chain(started).chain(ended).chain(workers);
+        let mut all = published.chain(sent).chain(started).chain(ended).chain(workers);
         !all.any(|at| at >= from && at <= to)
     }
 
