@@ -91,6 +91,7 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     };
     let expected = || set_up.expect.says.iter().any(|says| is(says, condition));
     let still = match kind {
+        "WorkersKnown" if condition.reason == "Starting" => starting(seen, sample),
         "WorkersKnown" | "QueuesMatch" if status == "Unknown" => !sample.is("SourceAvailable", "True"),
         "WorkersKnown" | "DrainAvailable" => starting(seen, sample),
         "SourceAvailable" if condition.reason == "Timeout" => slow(seen, sample.at),
