@@ -4,10 +4,8 @@ Workers call `attend` when their application is made: when they are ready, when 
 the lists `words` and `errors` of a Redis. A client calls `stand_by`: each round goes to the list `pings`. Names of lists begin
 with what is given.
 """
-import collections
 import json
 import logging
-import socket
 import sys
 import time
 import traceback
@@ -16,6 +14,8 @@ from celery import signals
 
 EVERY = 2
 PATIENCE = 5
+# So long a worker may take to end.
+ENDS = 15
 # Who is connected may not forget it.
 kept = []
 
@@ -61,27 +61,23 @@ def attend(records, pod, name=""):
 
 
 def up(records, name):
-    """The nodes that ought to answer, by their own words: when they have, a round is over."""
+    """How many workers may answer, by their own words: with so many answers a round is over at once."""
     last = {}
     for line in records.lrange(name + "words", 0, -1):
         said = json.loads(line)
-        last[said["pod"], said["node"]] = said["what"]
-    return collections.Counter(node for (_, node), what in last.items() if what == "ready")
+        last[said["pod"], said["node"]] = said
+    # One that is told to end may answer once more, and must not take the place of another.
+    just = time.time() - ENDS
+    return sum(said["what"] == "ready" or said["at"] > just for said in last.values())
 
 
 def ping(app, records, name=""):
     """One round."""
-    awaited = up(records, name)
+    workers = up(records, name)
     said = {"begin": time.time(), "answered": [], "failed": None}
-
-    def heard(answer):
-        said["answered"].extend(answer)
-        if awaited and not awaited - collections.Counter(said["answered"]):
-            # To kombu it is as if nobody else came.
-            raise socket.timeout
-
     try:
-        app.control.ping(timeout=PATIENCE if awaited else 1, callback=heard)
+        answers = app.control.ping(timeout=PATIENCE if workers else 1, limit=workers or None)
+        said["answered"] = [node for answer in answers or [] for node in answer]
     except Exception:
         said["failed"] = traceback.format_exc()[-600:]
     push(records, name + "pings", **said, end=time.time())
