@@ -13,9 +13,8 @@ import traceback
 from celery import signals
 
 EVERY = 2
-PATIENCE = 5
-# So long a worker may take to end.
-ENDS = 15
+# On a busy machine; a full round does not take it.
+PATIENCE = 8
 # Who is connected may not forget it.
 kept = []
 
@@ -61,22 +60,20 @@ def attend(records, pod, name=""):
 
 
 def up(records, name):
-    """How many workers may answer, by their own words: with so many answers a round is over at once."""
+    """The nodes that ought to answer, by their own words."""
     last = {}
     for line in records.lrange(name + "words", 0, -1):
         said = json.loads(line)
-        last[said["pod"], said["node"]] = said
-    # One that is told to end may answer once more, and must not take the place of another.
-    just = time.time() - ENDS
-    return sum(said["what"] == "ready" or said["at"] > just for said in last.values())
+        last[said["pod"], said["node"]] = said["what"]
+    return sorted({node for (_, node), what in last.items() if what == "ready"})
 
 
 def ping(app, records, name=""):
-    """One round."""
-    workers = up(records, name)
+    """One round. It is over as soon as those have answered who must; others are not asked, or they would take their place."""
+    nodes = up(records, name)
     said = {"begin": time.time(), "answered": [], "failed": None}
     try:
-        answers = app.control.ping(timeout=PATIENCE if workers else 1, limit=workers or None)
+        answers = app.control.ping(destination=nodes or None, timeout=PATIENCE if nodes else 1)
         said["answered"] = [node for answer in answers or [] for node in answer]
     except Exception:
         said["failed"] = traceback.format_exc()[-600:]
