@@ -81,15 +81,18 @@ impl Records {
         Curve::new(steps)
     }
 
-    /// Attempts that have begun and not ended.
+    /// Attempts that have begun and not ended; one that was cut off is over when the next one at the same message begins.
     pub fn running(&self) -> Curve {
-        let starts = self.started.iter().map(|start| (start.at, 1));
-        let ends = self
-            .ended
-            .iter()
-            .filter(|end| !end.attempt.is_empty())
-            .map(|end| (end.at, -1));
-        Curve::new(starts.chain(ends).collect())
+        let ends: BTreeMap<&str, f64> = self.ended.iter().map(|end| (end.attempt.as_str(), end.at)).collect();
+        let mut steps = Vec::new();
+        for start in &self.started {
+            let again =
+                |other: &&Started| other.id == start.id && other.retries == start.retries && other.at > start.at;
+            let next = self.started.iter().filter(again).map(|other| other.at).reduce(f64::min);
+            steps.push((start.at, 1));
+            steps.extend(ends.get(start.attempt.as_str()).copied().or(next).map(|end| (end, -1)));
+        }
+        Curve::new(steps)
     }
 
     /// Whether nothing was published, begun or done between two moments, and no worker came or went.

@@ -4,6 +4,7 @@ Workers call `attend` when their application is made: when they are ready, when 
 the lists `words` and `errors` of a Redis. A client calls `stand_by`: each round goes to the list `pings`. Names of lists begin
 with what is given.
 """
+import collections
 import json
 import logging
 import sys
@@ -60,12 +61,16 @@ def attend(records, pod, name=""):
 
 
 def up(records, name):
-    """The nodes that ought to answer, by their own words."""
-    last = {}
+    """The nodes that ought to answer, by their own words, and how many workers each is: two may share a name."""
+    workers = collections.Counter()
     for line in records.lrange(name + "words", 0, -1):
         said = json.loads(line)
-        last[said["pod"], said["node"]] = said["what"]
-    return sorted({node for (_, node), what in last.items() if what == "ready"})
+        place = said["pod"], said["node"]
+        workers[place] = workers[place] + 1 if said["what"] == "ready" else 0
+    nodes = collections.Counter()
+    for (_, node), number in workers.items():
+        nodes[node] += number
+    return +nodes
 
 
 def ping(app, records, name=""):
@@ -73,7 +78,8 @@ def ping(app, records, name=""):
     nodes = up(records, name)
     said = {"begin": time.time(), "answered": [], "failed": None}
     try:
-        answers = app.control.ping(destination=nodes or None, timeout=PATIENCE if nodes else 1)
+        whom = {"destination": list(nodes), "limit": nodes.total(), "timeout": PATIENCE} if nodes else {"timeout": 1}
+        answers = app.control.ping(**whom)
         said["answered"] = [node for answer in answers or [] for node in answer]
     except Exception:
         said["failed"] = traceback.format_exc()[-600:]
