@@ -1,4 +1,5 @@
-//! What the tests measure: `target/figures/main-job.json`, and `interrupt.json` for scaling down without an interruption.
+//! What the tests measure: `target/figures/main-job.json`, `interrupt.json` for scaling down without an interruption, and
+//! `real.json` for real applications.
 
 use std::{
     fs::{self, File},
@@ -13,7 +14,7 @@ pub fn record(path: &str, value: impl Into<Value>) {
     record_in("main-job", path, value);
 }
 
-/// Records one figure under a dotted path, in one of the files: `main-job` or `interrupt`.
+/// Records one figure under a dotted path, in one of the files: `main-job`, `interrupt` or `real`.
 pub fn record_in(file: &str, path: &str, value: impl Into<Value>) {
     let value = value.into();
     println!("figure {file}: {path} = {value}");

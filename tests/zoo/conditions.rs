@@ -91,8 +91,11 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     };
     let expected = || set_up.expect.says.iter().any(|says| is(says, condition));
     let still = match kind {
+        "WorkersKnown" if condition.reason == "Starting" => starting(seen, sample),
         "WorkersKnown" | "QueuesMatch" if status == "Unknown" => !sample.is("SourceAvailable", "True"),
         "WorkersKnown" | "DrainAvailable" => starting(seen, sample),
+        "SourceAvailable" if condition.reason == "Timeout" => slow(seen, sample.at),
+        "ScalingActive" if condition.reason == "SourceLost" => !sample.is("SourceAvailable", "True"),
         // Nobody has declared it yet.
         "QueuesFound" | "QueuesMatch" if condition.reason == "QueueMissing" => unused(seen, sample.at),
         "TargetFeasible" => sample.pods.iter().any(|pod| !pod.ready),
@@ -112,6 +115,15 @@ fn is(says: &Says, condition: &Condition) -> bool {
             .all(|part| condition.message.contains(part.as_str()))
 }
 
+/// The application, too, waited for its answers at this time: the machine has more to do than it can.
+fn slow(seen: &Everything, at: f64) -> bool {
+    let around = |begin: f64| begin >= at - 20.0 && begin <= at + 5.0;
+    let pings = seen.records.pings.iter().filter(|ping| around(ping.begin));
+    pings
+        .filter(|ping| !ping.answered.is_empty())
+        .any(|ping| ping.end - ping.begin > 1.0)
+}
+
 /// Nothing was published and no worker was there until just now.
 fn unused(seen: &Everything, at: f64) -> bool {
     let published = seen.records.published.iter().map(|one| one.at);
@@ -122,13 +134,13 @@ fn unused(seen: &Everything, at: f64) -> bool {
 /// A worker that has just started, or not yet, or that is about to end, may well be unknown.
 fn starting(seen: &Everything, sample: &Sample) -> bool {
     let heard = |pod: &str| {
-        let words = seen
+        let mut words = seen
             .records
             .words
             .iter()
             .filter(|word| word.pod == pod && word.at <= sample.at);
         words
-            .last()
+            .next_back()
             .is_some_and(|word| word.what == Saying::Ready && word.at < sample.at - HEARD)
     };
     sample
@@ -154,9 +166,9 @@ fn others(set_up: &SetUp, seen: &Everything, sample: &Sample) -> bool {
 
 fn degraded(sample: &Sample) -> Option<String> {
     let serious = SERIOUS.iter().find(|(kind, status)| {
-        sample
-            .condition(kind)
-            .is_some_and(|one| format!("{:?}", one.status) == *status)
+        // A queue that nobody has declared yet is empty, no more.
+        let of = |one: &&Condition| format!("{:?}", one.status) == *status && one.reason != "QueueMissing";
+        sample.condition(kind).filter(of).is_some()
     });
     serious.map(|(kind, status)| format!("beside {kind}={status}"))
 }

@@ -42,6 +42,7 @@ fn world() -> Everything {
     let at = |second: i64| (ZERO + second) as f64;
     let records = json!({
         "published": [{"id": "t", "retries": 0, "at": at(10)}],
+        "sent": [{"at": at(10)}],
         "started": [{"id": "t", "retries": 0, "attempt": "1", "node": "celery@w-a", "pod": "w-a", "at": at(10)}],
         "ended": [{"id": "t", "retries": 0, "attempt": "1", "at": at(40)}],
         "words": [

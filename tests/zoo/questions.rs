@@ -159,7 +159,7 @@ fn bystander(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     );
     let line = |(at, what): (f64, String)| format!("at {:.0} s {what}", at - seen.begun);
     let mut wrong: Vec<_> = judged.wrong.into_iter().map(line).collect();
-    if judged.complete < ROUNDS && !silent {
+    if judged.complete < ROUNDS && !silent && !set_up.bystander.short_lived {
         wrong.push(format!("only {} rounds with anyone to answer", judged.complete));
     }
     let pods = || seen.samples.iter().flat_map(|sample| &sample.pods);

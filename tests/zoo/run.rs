@@ -192,6 +192,7 @@ fn second(set_up: &SetUp) -> String {
 async fn recorded(ground: &Ground, name: &str) -> Records {
     Records {
         published: list(ground, name, "published").await,
+        sent: list(ground, name, "sent").await,
         started: list(ground, name, "started").await,
         ended: list(ground, name, "ended").await,
         words: list(ground, name, "words").await,

@@ -117,6 +117,9 @@ pub struct Bystander {
     /// Several workers share a name, and one answer.
     #[serde(default)]
     pub one_name: bool,
+    /// It may be that nobody is up for long enough to have to answer.
+    #[serde(default)]
+    pub short_lived: bool,
     /// Nobody answers at all, whoever asks.
     #[serde(default)]
     pub nobody_answers: bool,

@@ -14,6 +14,12 @@ pub struct Published {
     pub at: f64,
 }
 
+/// And now it is with the broker.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Sent {
+    pub at: f64,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 pub struct Started {
     pub id: String,
@@ -35,6 +41,7 @@ pub struct Ended {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Records {
     pub published: Vec<Published>,
+    pub sent: Vec<Sent>,
     pub started: Vec<Started>,
     pub ended: Vec<Ended>,
     pub words: Vec<Word>,
@@ -74,24 +81,28 @@ impl Records {
         Curve::new(steps)
     }
 
-    /// Attempts that have begun and not ended.
+    /// Attempts that have begun and not ended; one that was cut off is over when the next one at the same message begins.
     pub fn running(&self) -> Curve {
-        let starts = self.started.iter().map(|start| (start.at, 1));
-        let ends = self
-            .ended
-            .iter()
-            .filter(|end| !end.attempt.is_empty())
-            .map(|end| (end.at, -1));
-        Curve::new(starts.chain(ends).collect())
+        let ends: BTreeMap<&str, f64> = self.ended.iter().map(|end| (end.attempt.as_str(), end.at)).collect();
+        let mut steps = Vec::new();
+        for start in &self.started {
+            let again =
+                |other: &&Started| other.id == start.id && other.retries == start.retries && other.at > start.at;
+            let next = self.started.iter().filter(again).map(|other| other.at).reduce(f64::min);
+            steps.push((start.at, 1));
+            steps.extend(ends.get(start.attempt.as_str()).copied().or(next).map(|end| (end, -1)));
+        }
+        Curve::new(steps)
     }
 
     /// Whether nothing was published, begun or done between two moments, and no worker came or went.
     pub fn quiet(&self, from: f64, to: f64) -> bool {
         let published = self.published.iter().map(|one| one.at);
+        let sent = self.sent.iter().map(|one| one.at);
         let started = self.started.iter().map(|one| one.at);
         let ended = self.ended.iter().map(|one| one.at);
         let workers = self.words.iter().map(|one| one.at);
-        let mut all = published.chain(started).chain(ended).chain(workers);
+        let mut all = published.chain(sent).chain(started).chain(ended).chain(workers);
         !all.any(|at| at >= from && at <= to)
     }
 

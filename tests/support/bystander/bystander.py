@@ -7,7 +7,6 @@ with what is given.
 import collections
 import json
 import logging
-import socket
 import sys
 import time
 import traceback
@@ -15,7 +14,8 @@ import traceback
 from celery import signals
 
 EVERY = 2
-PATIENCE = 5
+# On a busy machine; a full round does not take it.
+PATIENCE = 8
 # Who is connected may not forget it.
 kept = []
 
@@ -61,27 +61,26 @@ def attend(records, pod, name=""):
 
 
 def up(records, name):
-    """The nodes that ought to answer, by their own words: when they have, a round is over."""
-    last = {}
+    """The nodes that ought to answer, by their own words, and how many workers each is: two may share a name."""
+    workers = collections.Counter()
     for line in records.lrange(name + "words", 0, -1):
         said = json.loads(line)
-        last[said["pod"], said["node"]] = said["what"]
-    return collections.Counter(node for (_, node), what in last.items() if what == "ready")
+        place = said["pod"], said["node"]
+        workers[place] = workers[place] + 1 if said["what"] == "ready" else 0
+    nodes = collections.Counter()
+    for (_, node), number in workers.items():
+        nodes[node] += number
+    return +nodes
 
 
 def ping(app, records, name=""):
-    """One round."""
-    awaited = up(records, name)
+    """One round. It is over as soon as those have answered who must; others are not asked, or they would take their place."""
+    nodes = up(records, name)
     said = {"begin": time.time(), "answered": [], "failed": None}
-
-    def heard(answer):
-        said["answered"].extend(answer)
-        if awaited and not awaited - collections.Counter(said["answered"]):
-            # To kombu it is as if nobody else came.
-            raise socket.timeout
-
     try:
-        app.control.ping(timeout=PATIENCE if awaited else 1, callback=heard)
+        whom = {"destination": list(nodes), "limit": nodes.total(), "timeout": PATIENCE} if nodes else {"timeout": 1}
+        answers = app.control.ping(**whom)
+        said["answered"] = [node for answer in answers or [] for node in answer]
     except Exception:
         said["failed"] = traceback.format_exc()[-600:]
     push(records, name + "pings", **said, end=time.time())

@@ -81,6 +81,11 @@ def published(headers=None, **_):
     record("published", id=headers["id"], retries=headers["retries"], task=headers["task"])
 
 
+@signals.after_task_publish.connect
+def sent(headers=None, **_):
+    record("sent", id=headers["id"])
+
+
 @signals.task_prerun.connect
 def started(task_id=None, task=None, **_):
     running[task_id] = uuid.uuid4().hex
