@@ -113,7 +113,9 @@ impl Desk {
         tokio::spawn(async move {
             let listed = pods::list(&client, &key.namespace, &selector, clock.now().wall).await;
             let own = |pods: Vec<crate::workers::Pod>| {
-                let own = pods.into_iter().filter(|pod| !pod.is_terminating() && !pod.is_foreign(&deployment));
+                let own = pods
+                    .into_iter()
+                    .filter(|pod| !pod.is_terminating() && !pod.is_foreign(&deployment));
                 own.map(|pod| pod.name).collect()
             };
             // Fails only if the desk is gone.

@@ -48,12 +48,11 @@ struct Program {
 }
 
 impl Program {
-    /// Its command line names Celery.
+    /// Its command line names a worker of Celery.
     fn is_worker(&self) -> bool {
-        self.command
-            .iter()
-            .chain(&self.args)
-            .any(|word| word.contains("celery"))
+        let mut words = self.command.iter().chain(&self.args);
+        let celery = words.clone().any(|word| word.contains("celery"));
+        celery && words.any(|word| word.contains("worker"))
     }
 }
 

@@ -138,7 +138,9 @@ async fn from_zero_on_rabbitmq_every_spike_is_one_write() {
     // A worker takes them: that messages vanish of which nobody takes any is doubted for a while.
     let worker = connection.create_channel().await.expect("a channel");
     let spike = async || {
-        let _none_yet = worker.basic_cancel("worker".into(), BasicCancelOptions::default()).await;
+        let _none_yet = worker
+            .basic_cancel("worker".into(), BasicCancelOptions::default())
+            .await;
         for _ in 0..30 {
             let body = message("celery").to_string();
             let properties = BasicProperties::default();

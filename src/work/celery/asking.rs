@@ -21,7 +21,7 @@ const FORGET: Duration = Duration::from_secs(120);
 /// One message names no more nodes.
 const AT_ONCE: usize = 20;
 /// Of more than so many everybody is asked.
-const MANY: usize = 60;
+const MANY: usize = 100;
 
 /// The questions put lately, by method and node.
 #[derive(Clone, Debug, Default)]
@@ -49,15 +49,16 @@ impl Asking {
         pace: Duration,
         now: Now,
     ) -> Vec<Read> {
-        let due = nodes
-            .iter()
-            .filter(|(node, worker)| self.is_due(method, node, worker, pace, now.moment));
-        let due: Vec<String> = due.map(|(node, _)| (*node).to_owned()).collect();
-        for (node, worker) in nodes {
-            if due.iter().any(|due| due == node) {
-                self.put(method, node, worker, now.moment);
-            }
+        let is_due = |(node, worker): &&(&str, &Worker)| self.is_due(method, node, worker, pace, now.moment);
+        let due: Vec<_> = nodes.iter().filter(is_due).copied().collect();
+        for (node, worker) in &due {
+            self.put(method, node, worker, now.moment);
         }
+        if due.len() > MANY {
+            // Each of them would read the names of all.
+            return vec![config.inspect(method)];
+        }
+        let due: Vec<_> = due.into_iter().map(|(node, _)| node.to_owned()).collect();
         let reads = due.chunks(AT_ONCE).map(|nodes| Read::Inspect {
             method,
             mailbox: config.mailbox(nodes.to_vec()),
