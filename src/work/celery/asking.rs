@@ -90,6 +90,8 @@ impl Asking {
     }
 
     fn put(&mut self, method: Inspect, node: &str, worker: &Worker, now: Moment) {
+        // As a ticket tells it: an answer must not seem to be older than its question.
+        let now = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         let entry = self.asked.entry((method, node.to_owned()));
         let asked = entry.or_insert(Asked { at: now, unanswered: 0 });
         asked.unanswered = match answered(worker, method).is_some_and(|at| at >= asked.at) || asked.at == now {
@@ -123,5 +125,55 @@ fn answered(worker: &Worker, method: Inspect) -> Option<Moment> {
         Inspect::Stats => worker.stats.as_ref().map(|(at, _)| *at),
         Inspect::Ping => worker.answered,
         _ => worker.inspections.get(&method).map(|(at, _)| *at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::{Signal, Workers};
+
+    const NODE: &str = "celery@mail-6d5f7c9b8-aaaa0";
+
+    /// The moments at which a worker is asked within a minute, sampled each half a second, at odd times; one that answers
+    /// does so at once, with the time of the question as its ticket tells it.
+    fn asked(answers: bool, beats: bool) -> Vec<u64> {
+        let (config, mut asking, mut workers) = (CeleryConfig::default(), Asking::default(), Workers::default());
+        let mut moments = Vec::new();
+        for half in 0..120_u64 {
+            let moment = Duration::from_nanos(100_000_567_891 + half * 500_123_457);
+            let now = Now {
+                wall: jiff::Timestamp::UNIX_EPOCH,
+                moment,
+            };
+            if beats || half == 0 {
+                workers.heard(NODE, 0, 7, Duration::from_secs(2), moment);
+            }
+            let nodes: Nodes = workers.all().collect();
+            if !asking.ask(&config, Inspect::Reserved, &nodes, SOON, now).is_empty() {
+                moments.push(half / 2);
+                if answers {
+                    let asked = Duration::from_millis(u64::try_from(moment.as_millis()).unwrap());
+                    let signal = Signal::Inspected {
+                        node: NODE.into(),
+                        method: Inspect::Reserved,
+                        answer: Default::default(),
+                        asked,
+                    };
+                    workers.take(&signal, moment);
+                }
+            }
+        }
+        moments
+    }
+
+    #[test]
+    fn who_answers_is_asked_with_each_sample_and_who_does_not_less_and_less_often() {
+        assert_eq!(asked(true, true).len(), 120);
+        assert_eq!(asked(true, false).len(), 120);
+        let deaf = asked(false, true);
+        assert!((25..40).contains(&deaf.len()), "it beats, so it may answer: {deaf:?}");
+        let silent = asked(false, false);
+        assert!((5..12).contains(&silent.len()), "{silent:?}");
     }
 }
