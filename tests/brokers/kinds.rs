@@ -18,13 +18,13 @@ const TASK: u32 = 25;
 /// What was seen of one worker.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
-    /// Idle: its heartbeats are heard.
+    /// Idle: it is heard, by its heartbeats or its answers.
     beats: bool,
     /// Idle: it answers questions.
     answers: bool,
-    /// While it runs one task: the most tasks that its beats tell of.
+    /// While it runs one task: the most tasks that it is known to run.
     busy_beats: u32,
-    /// While it runs one task: its beats go on.
+    /// While it runs one task: what is known of it is never old.
     busy_fresh: bool,
     /// While it runs one task: the most tasks that its answers tell of; `None`: it answers nothing.
     busy_answers: Option<u32>,
@@ -191,7 +191,18 @@ async fn each_kind_of_worker_says_what_the_readme_promises() {
                 ..exact()
             },
         ),
-        ("mute", "-c 2 --without-heartbeat", json!({}), Seen::default()),
+        (
+            "silent",
+            "-c 2 --without-heartbeat --without-gossip --without-mingle",
+            json!({}),
+            exact(),
+        ),
+        (
+            "mute",
+            "-c 2 --without-heartbeat",
+            json!({"worker_enable_remote_control": false}),
+            Seen::default(),
+        ),
         (
             "deaf",
             "-c 2",
