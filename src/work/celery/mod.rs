@@ -250,11 +250,15 @@ impl Celery {
 }
 
 impl CeleryConfig {
-    /// A question to everybody.
+    /// A question to everybody. Perhaps nobody is there yet, so the separator is what workers show and never the pool's word:
+    /// a wrong one would stand in their bindings when the first of them comes.
     fn inspect(&self, method: Inspect) -> Read {
         Read::Inspect {
             method,
-            mailbox: self.mailbox(Vec::new()),
+            mailbox: Mailbox {
+                separator: None,
+                ..self.mailbox(Vec::new())
+            },
         }
     }
 
