@@ -119,15 +119,18 @@ pub enum Order {
     AddConsumer(String),
 }
 
+/// Which queues each worker of a pod fetches from, by node name: two workers of one pod may have queues of their own.
+pub type Consumers = BTreeMap<String, BTreeSet<String>>;
+
 /// How a pod of the pool is to be looked after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stance {
     /// Ask its workers what they hold.
     Watch,
-    /// The same, and it is to fetch no more from these queues.
-    Stop(BTreeSet<String>),
-    /// The same, and it is to fetch from these queues again.
-    Resume(BTreeSet<String>),
+    /// The same, and they are to fetch no more from these queues.
+    Stop(Consumers),
+    /// The same, and they are to fetch from these queues again.
+    Resume(Consumers),
 }
 
 /// How a pod is to be looked after, and since when: the moment is given by whoever wishes it, and tells one wish from the
@@ -365,7 +368,7 @@ pub struct PodWork {
     pub fresh: bool,
     /// All that are there say every few seconds what they run; one with `--heartbeat-interval 30` does not.
     pub tells: bool,
-    /// One of them fell silent without a goodbye: when the last of those was heard last. It may be busy.
+    /// One of them fell silent, or said goodbye while others stay: when the last of those was heard last. It may be busy.
     pub silent: Option<Moment>,
     /// Several of its workers go by this name: what is said under it says nothing of each.
     pub doubled: Option<String>,
@@ -383,7 +386,7 @@ pub struct PodWork {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     /// The queues that any of them fetches from.
-    pub consumes: BTreeSet<String>,
+    pub consumes: Consumers,
     /// Since when none of them has fetched from any queue, as far as they were to stop: the moment of the question.
     pub stopped_since: Option<Moment>,
     /// They were to resume ([`Stance::Resume`]), were asked after that, and do.
@@ -402,6 +405,13 @@ pub struct Told {
     pub due: Option<Timestamp>,
     /// When that was asked: the oldest of the questions.
     pub scheduled_asked: Moment,
+}
+
+impl Told {
+    /// None of them fetches from any queue.
+    pub fn fetches_nothing(&self) -> bool {
+        self.consumes.values().all(BTreeSet::is_empty)
+    }
 }
 
 /// How it stands with asking and telling workers.

@@ -28,6 +28,9 @@ const ANSWERS: Duration = Duration::from_secs(15);
 /// it runs a task.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
+/// A worker that said goodbye is remembered for so long: it works off what it runs, and says no more.
+const LEFT: Duration = Duration::from_secs(3600);
+
 /// More workers on one endpoint are not remembered: whoever may publish could make up names without end.
 const MAX_NODES: usize = 20_000;
 
@@ -59,6 +62,8 @@ pub struct Worker {
     interval: Duration,
     /// The latest question that it answered: when it was asked.
     pub answered: Option<Moment>,
+    /// When it said goodbye, unless it was heard since.
+    pub left: Option<Moment>,
     /// Two answers to one question came under this name, last to the one asked then: several workers share it.
     pub doubled: Option<Moment>,
     /// Since when it has missed no beat and has not begun anew: it was not so busy that it could not speak.
@@ -109,7 +114,8 @@ pub struct Application {
 impl Worker {
     /// It is there: it beat lately, or answered lately.
     pub fn is_live(&self, now: Moment) -> bool {
-        self.beats(now) || self.answered.is_some_and(|at| now.saturating_sub(at) <= ANSWERS)
+        let answers = self.answered.is_some_and(|at| now.saturating_sub(at) <= ANSWERS);
+        self.left.is_none() && (self.beats(now) || answers)
     }
 
     /// It beat lately.
@@ -135,7 +141,7 @@ impl Worker {
 
     /// When it was heard last, in whatever way.
     pub fn heard(&self) -> Moment {
-        self.beat.max(self.answered).unwrap_or(Moment::ZERO)
+        self.beat.max(self.answered).max(self.left).unwrap_or(Moment::ZERO)
     }
 
     /// Several workers go by this name, as far as was seen lately.
@@ -149,6 +155,7 @@ impl Worker {
             beat: None,
             interval: Duration::ZERO,
             answered: None,
+            left: None,
             doubled: None,
             steady_since: at,
             active: 0,
@@ -238,9 +245,13 @@ impl Workers {
     }
 
     /// Takes a goodbye (`worker-offline`) in: the worker stops fetching, and says no more; what it still runs is not known.
-    pub fn left(&mut self, node: &str) {
-        if self.nodes.remove(&node_name(node)).is_some() {
-            self.generation += 1;
+    pub fn left(&mut self, node: &str, at: Moment) {
+        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+            *worker = Worker {
+                left: Some(at),
+                doubled: worker.doubled,
+                ..Worker::new(at)
+            };
         }
     }
 
@@ -328,8 +339,11 @@ impl Workers {
     pub fn prune(&mut self, now: Moment) {
         let before = self.nodes.len();
         let many = before > MAX_NODES / 2;
-        self.nodes
-            .retain(|_, worker| worker.is_live(now) || !many && now.saturating_sub(worker.heard()) <= REMEMBERED);
+        self.nodes.retain(|_, worker| {
+            let silent = now.saturating_sub(worker.heard());
+            let remembered = if worker.left.is_some() { LEFT } else { REMEMBERED };
+            worker.is_live(now) || !many && silent <= remembered
+        });
         self.generation += u64::from(self.nodes.len() < before);
     }
 
@@ -436,7 +450,7 @@ impl Workers {
                 interval,
             } => self.heard(node, *active, *processed, *interval, at),
             Signal::Online { node } => self.came(node, at),
-            Signal::Offline { node } => self.left(node),
+            Signal::Offline { node } => self.left(node, at),
             Signal::Inspected {
                 node,
                 method,

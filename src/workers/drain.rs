@@ -25,7 +25,7 @@ use super::{
     look::{Look, Means},
     pod::{Drain, FIRST, Mark, Pod},
 };
-use crate::work::{Moment, PodWork, Stance, Told};
+use crate::work::{Consumers, Moment, PodWork, Stance, Told};
 
 /// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
 const SETTLES: Duration = Duration::from_millis(1500);
@@ -91,6 +91,15 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     if holds_nothing(pod, work) {
         return Next::marked(pod, None, empty(pod, safe, look), safe, unknown);
     }
+    if let Some(Why::Doubled { .. }) = unknown {
+        // It can never be known, and an order to one would be carried out by all of that name, whatever their queues.
+        let back = stay(pod, look);
+        return Next {
+            stance: Some(back.stance.unwrap_or(Stance::Watch)),
+            unknown,
+            ..back
+        };
+    }
     if look.means == Means::Heartbeats || work.is_some_and(|work| work.deaf) {
         // Asked all the same: as long as that is refused, or nobody answers, this is known.
         return Next::marked(pod, Some(Stance::Watch), empty(pod, safe, look), safe, unknown);
@@ -99,7 +108,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
     let consumes = told.map(|told| told.consumes.clone());
     let queues = match (known, consumes) {
-        (Some(known), Some(more)) => Some(known.into_iter().chain(more).collect()),
+        (Some(known), Some(more)) => Some(both(known, more)),
         (known, consumes) => known.or(consumes),
     };
     // Whom nobody knows can be asked who it is, and nothing else.
@@ -112,6 +121,14 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
         None => empty(pod, safe, look),
     };
     Next::marked(pod, Some(stance), drain, safe, unknown)
+}
+
+/// What its workers fetched from before they were told to stop, or do now.
+fn both(mut known: Consumers, more: Consumers) -> Consumers {
+    for (node, queues) in more {
+        known.entry(node).or_default().extend(queues);
+    }
+    known
 }
 
 /// The next step of a pod that is to stay.
@@ -128,7 +145,7 @@ pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
             ..Next::default()
         };
     };
-    let resumed = drain.queues.is_empty() || look.told(pod).is_some_and(|told| told.resumed);
+    let resumed = !drain.fetched() || look.told(pod).is_some_and(|told| told.resumed);
     let back = Mark {
         pod: pod.name.clone(),
         drain: (!resumed).then(|| Drain {
@@ -148,7 +165,7 @@ pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
 impl Next {
     /// That of a pod that the ReplicaSet is about to remove: it stays as it is, whatever is known of it by now.
     pub(super) fn gone(pod: &Pod) -> Self {
-        let drain = pod.drain.as_ref().filter(|drain| !drain.queues.is_empty());
+        let drain = pod.drain.as_ref().filter(|drain| drain.fetched());
         Self {
             stance: drain.map(|drain| Stance::Stop(drain.queues.clone())),
             mark: None,

@@ -5,10 +5,12 @@
 //! younger. So the annotation [`COST`] decides among pods that are ready, and nothing protects a pod that is not.
 #![deny(clippy::disallowed_methods)]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::work::Consumers;
 
 /// The annotation that orders a ReplicaSet's ready pods; absent means 0.
 pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -118,14 +120,21 @@ impl Pod {
 pub struct Drain {
     /// The pool that wishes it.
     pub pool: String,
-    /// The queues that its workers fetched from: to these they return if it is to stay.
-    pub queues: BTreeSet<String>,
+    /// The queues that its workers fetched from, by node name: to these they return if it is to stay.
+    pub queues: Consumers,
     /// The deletion cost that it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<i32>,
     /// It holds nothing any more, and has the lowest cost.
     #[serde(default)]
     pub empty: bool,
+}
+
+impl Drain {
+    /// Any of its workers fetched from any queue.
+    pub(super) fn fetched(&self) -> bool {
+        self.queues.values().any(|queues| !queues.is_empty())
+    }
 }
 
 /// What is to stand on a pod: both in one write.

@@ -210,7 +210,7 @@ impl WaitsFor {
         };
         let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
         match told {
-            Some(told) if told.consumes.is_empty() => self.emptying += 1,
+            Some(told) if told.fetches_nothing() => self.emptying += 1,
             Some(_) if held.max(work.running) == 0 => self.told += 1,
             None if work.running == 0 => self.unknown += 1,
             _ => self.busy += 1,

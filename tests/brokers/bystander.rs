@@ -44,11 +44,9 @@ impl Case {
         bench.workers(app, 1).await;
         let pod = bench.pod_of(app).await;
         let watch = Watch::new(address(&app.broker, None), self.config.clone());
-        let queues = || BTreeSet::from([app.queue.clone()]);
-        for (stance, expected) in [
-            (Stance::Stop(queues()), BTreeSet::new()),
-            (Stance::Resume(queues()), queues()),
-        ] {
+        let queues = || Watch::consumers(&pod, &app.queue);
+        let none = [(format!("celery@{pod}"), BTreeSet::new())].into();
+        for (stance, expected) in [(Stance::Stop(queues()), none), (Stance::Resume(queues()), queues())] {
             watch.attend(&pod, stance);
             watch
                 .settles(&format!("{name}: it fetches from {expected:?}"), |tally| {

@@ -86,11 +86,11 @@ impl Subject {
     }
 
     async fn obeys(&self) -> bool {
-        let queues = || std::collections::BTreeSet::from([self.app.queue.clone()]);
+        let queues = || Watch::consumers(&self.pod, &self.app.queue);
         let told = |tally: &Tally| tally.pods.get(&self.pod)?.told.clone();
         self.attend(Stance::Stop(queues()));
         let stops = self
-            .comes(|tally| told(tally).is_some_and(|told| told.consumes.is_empty()))
+            .comes(|tally| told(tally).is_some_and(|told| told.fetches_nothing()))
             .await;
         self.attend(Stance::Resume(queues()));
         stops

@@ -1,10 +1,10 @@
 //! Single workers are told to fetch no more, work off what they hold, and fetch again; nothing is lost.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use taskworkerpool::work::{Moment, Stance, Told};
+use taskworkerpool::work::{Consumers, Moment, Stance, Told};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
@@ -35,8 +35,8 @@ impl<'a> Patient<'a> {
         self.watch.attend(&self.pod, stance);
     }
 
-    fn queues(&self) -> BTreeSet<String> {
-        BTreeSet::from([self.app.queue.clone()])
+    fn queues(&self) -> Consumers {
+        Watch::consumers(&self.pod, &self.app.queue)
     }
 
     /// What the pod said last, if it was asked since then.
@@ -64,7 +64,7 @@ impl<'a> Patient<'a> {
 
     async fn stop(&self) -> Duration {
         self.attend(Stance::Stop(self.queues()));
-        let stopped = |told: &Told| told.consumes.is_empty() && told.stopped_since.is_some();
+        let stopped = |told: &Told| told.fetches_nothing() && told.stopped_since.is_some();
         self.tells("it fetches no more", FOLLOWED, stopped).await
     }
 
@@ -129,7 +129,7 @@ impl<'a> Patient<'a> {
         sleep(Duration::from_secs(3)).await;
         let told = self.told_since(since).expect("an answer");
         println!("{}: after the break {told:?}", self.app.name);
-        !told.consumes.is_empty()
+        !told.fetches_nothing()
     }
 }
 
@@ -148,7 +148,7 @@ async fn stopped_and_resumed(bench: &Bench, app: &App) {
     let took = patient.stop().await;
     println!("{}: stopped after {} ms", app.name, took.as_millis());
     patient.publish(3, 1).await;
-    let done = |told: &Told| (told.running, told.reserved, told.scheduled) == (0, 0, 2) && told.consumes.is_empty();
+    let done = |told: &Told| (told.running, told.reserved, told.scheduled) == (0, 0, 2) && told.fetches_nothing();
     patient
         .tells("what was fetched is done, what comes later stays", PATIENCE, done)
         .await;
@@ -240,7 +240,7 @@ async fn nothing_is_lost(bench: &Bench, app: &App) {
         };
         futures::join!(order, patient.publish(40, 0));
         published += 40;
-        let stopped = |told: &Told| told.consumes.is_empty();
+        let stopped = |told: &Told| told.fetches_nothing();
         patient.tells("it fetches no more", FOLLOWED, stopped).await;
         patient.publish(5, 0).await;
         published += 5;
@@ -298,7 +298,7 @@ async fn all_nodes_of_a_pod_answer_and_stop() {
         .await;
     patient.stop().await;
     patient.publish(4, 1).await;
-    let done = |told: &Told| (told.running, told.reserved) == (0, 0) && told.consumes.is_empty();
+    let done = |told: &Told| (told.running, told.reserved) == (0, 0) && told.fetches_nothing();
     patient
         .tells("both have worked off what they held", PATIENCE, done)
         .await;

@@ -64,18 +64,18 @@ async fn sees(what: &str, watch: &Watch, step: usize, counted: impl Fn(&Tally) -
 
 /// The pod is told to fetch no more, and again.
 async fn obeys(what: &str, watch: &Watch, pod: &str, app: &App) {
-    let queues = || std::collections::BTreeSet::from([app.queue.clone()]);
-    let consumes = |tally: &Tally| Some(tally.pods.get(pod)?.told.clone()?.consumes);
+    let queues = || Watch::consumers(pod, &app.queue);
+    let told = |tally: &Tally| tally.pods.get(pod)?.told.clone();
     watch.attend(pod, Stance::Stop(queues()));
     watch
         .settles(&format!("{what}: it stops"), |tally| {
-            consumes(tally).is_some_and(|queues| queues.is_empty())
+            told(tally).is_some_and(|told| told.fetches_nothing())
         })
         .await;
     watch.attend(pod, Stance::Resume(queues()));
     watch
         .settles(&format!("{what}: it fetches again"), |tally| {
-            consumes(tally) == Some(queues())
+            told(tally).is_some_and(|told| told.consumes == queues())
         })
         .await;
 }

@@ -2,10 +2,7 @@
 //!
 //! As long as a pod is to stop and its workers do not say that they have, they are told again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{CeleryConfig, asking::Asking, own::Own};
 use crate::work::{Attention, Inspect, Moment, Now, Order, Read, Stance, Worker};
@@ -51,7 +48,7 @@ pub(super) fn reads(
         for (node, worker) in own.on(pod) {
             known |= worker.is_live(now.moment);
             if asking.is_due(Inspect::ActiveQueues, node, worker, PACE, now.moment) {
-                for order in due(&care.stance, worker) {
+                for order in due(&care.stance, node, worker) {
                     orders.entry(order).or_default().push(node.to_owned());
                 }
             }
@@ -92,19 +89,18 @@ pub(super) fn reads(
     reads
 }
 
-/// What a worker is still to be told. One that has not said what it fetches from is told as well: no order does harm.
-fn due(stance: &Stance, worker: &Worker) -> Vec<Order> {
-    let fetches = worker.queues.as_ref().map(|(_, queues)| queues);
-    let from = |queue: &String, unknown| fetches.map_or(unknown, |queues| queues.contains(queue));
-    let some = |queues: &BTreeSet<String>, order: fn(String) -> Order, wanted: bool| {
-        let open = queues.iter().filter(|queue| from(queue, !wanted) != wanted);
-        open.cloned().map(order).collect()
+/// What a worker is still to be told. Only its own queues: another one of its pod may fetch from others.
+fn due(stance: &Stance, node: &str, worker: &Worker) -> Vec<Order> {
+    let (consumers, order, wanted): (_, fn(String) -> Order, _) = match stance {
+        Stance::Watch => return Vec::new(),
+        Stance::Stop(consumers) => (consumers, Order::CancelConsumer, false),
+        Stance::Resume(consumers) => (consumers, Order::AddConsumer, true),
     };
-    match stance {
-        Stance::Watch => Vec::new(),
-        Stance::Stop(queues) => some(queues, Order::CancelConsumer, false),
-        Stance::Resume(queues) => some(queues, Order::AddConsumer, true),
-    }
+    let fetches = worker.queues.as_ref().map(|(_, queues)| queues);
+    // One that has not said what it fetches from is told as well: no order does harm.
+    let open = |queue: &&String| fetches.is_none_or(|queues| queues.contains(*queue) != wanted);
+    let own = consumers.get(node).into_iter().flatten();
+    own.filter(open).cloned().map(order).collect()
 }
 
 #[cfg(test)]

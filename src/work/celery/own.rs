@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use super::pods::{self, Placed};
 use crate::work::{
-    Care, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers, workers::Application,
+    Care, Consumers, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers,
+    workers::Application,
 };
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
@@ -82,13 +83,14 @@ impl<'a> Own<'a> {
     /// looked after like this.
     pub(super) fn told(&self, pod: &str, care: &Care, came: Moment) -> Option<Told> {
         let there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
-        let answers = there.map(|(_, worker)| {
+        let answers = there.map(|(node, worker)| {
             let (queues_asked, consumes) = worker.queues.as_ref()?;
-            let resumed = matches!(&care.stance, Stance::Resume(queues) if queues.is_subset(consumes));
+            let of = |consumers: &Consumers| consumers.get(node).is_none_or(|queues| queues.is_subset(consumes));
+            let resumed = matches!(&care.stance, Stance::Resume(consumers) if of(consumers));
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
             Some(Told {
-                consumes: consumes.clone(),
+                consumes: [(node.to_owned(), consumes.clone())].into(),
                 // What was said before it was last told to stop is void: it may have been told to resume in between.
                 stopped_since: worker.stopped_since.map(|stopped| stopped.max(came)),
                 resumed: resumed && *queues_asked >= came,
@@ -216,7 +218,7 @@ impl<'a> Own<'a> {
             active.is_some_and(|(at, _)| self.now.saturating_sub(*at) < HOLDS_AGE)
         };
         // One that fell silent may answer again; one that has for long is gone, or will beat or be sought.
-        let there = |worker: &Worker| self.now.saturating_sub(worker.heard()) <= GONE;
+        let there = |worker: &Worker| worker.left.is_none() && self.now.saturating_sub(worker.heard()) <= GONE;
         let unclear = |worker: &Worker| !worker.tells(self.now) && !told(worker) && there(worker);
         let known = self.known.iter().filter(|(_, _, worker)| unclear(worker));
         known.map(|(_, node, worker)| (*node, *worker)).collect()
@@ -322,7 +324,10 @@ impl<'a> Own<'a> {
     /// A tally of this work and what the workers say.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut pods = BTreeMap::<String, PodWork>::new();
-        for (name, node, worker) in &self.known {
+        let there: BTreeSet<&str> = self.workers.iter().map(|(pod, _)| *pod).collect();
+        // Who said goodbye usually goes with its pod. Where others of the pod are there, it may still run a task.
+        let known = self.known.iter();
+        for (name, node, worker) in known.filter(|(pod, _, worker)| worker.left.is_none() || there.contains(pod)) {
             let live = worker.is_live(self.now);
             let of = PodWork {
                 running: if live { worker.active } else { 0 },
@@ -418,7 +423,7 @@ const MOST_OTHERS: usize = 32;
 /// Two workers of one pod as one.
 fn add(a: Told, b: Told) -> Told {
     Told {
-        consumes: a.consumes.into_iter().chain(b.consumes).collect::<BTreeSet<_>>(),
+        consumes: a.consumes.into_iter().chain(b.consumes).collect(),
         resumed: a.resumed && b.resumed,
         since: a.since,
         stopped_since: a.stopped_since.zip(b.stopped_since).map(|(a, b)| a.max(b)),

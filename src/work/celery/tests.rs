@@ -219,7 +219,11 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
     };
     assert_eq!(tells(&node(0), ago(4), &[], [1, 2, 3]), None);
     let both = Told {
-        consumes: ["celery".to_owned()].into(),
+        consumes: [
+            (node(0), Default::default()),
+            (second.clone(), ["celery".to_owned()].into()),
+        ]
+        .into(),
         stopped_since: None,
         resumed: false,
         since: Moment::ZERO,
@@ -234,8 +238,8 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
     all.told_queues(&second, &Default::default(), ago(1), ago(1));
     let since = told(&all).unwrap();
     assert_eq!(
-        (since.stopped_since, since.consumes.len()),
-        (Some(ago(1)), 0),
+        (since.stopped_since, since.fetches_nothing()),
+        (Some(ago(1)), true),
         "the last"
     );
     assert_eq!(
@@ -258,11 +262,15 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
     let first = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].clone();
     assert_eq!(first(&all).silent, Some(ago(20)), "whatever the other one says");
     assert!(attended(&all).pods[&format!("{MAIL}aaaa1")].fresh);
-    all.left(&second);
+    all.left(&second, ago(3));
+    assert_eq!(first(&all).silent, Some(ago(3)), "it works off what it runs");
+    all.left(&node(1), ago(3));
     assert!(
-        first(&all).silent.is_none() && first(&all).told.is_some(),
-        "it said goodbye"
+        !attended(&all).pods.contains_key(&format!("{MAIL}aaaa1")),
+        "nobody of the pod is left"
     );
+    all.heard(&second, 0, 0, EVERY, ago(1));
+    assert!(first(&all).silent.is_none() && first(&all).live, "it came back");
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn nobody_was_asked_later_than_now_and_those_that_do_not_beat_are_known_by_their
     workers.take(&Signal::Queues { node, queues, asked }, at(103));
     assert_eq!(worker(&workers).stopped_since, Some(at(103)));
     workers.came("celery@stranger", at(103));
-    workers.left("celery@stranger");
+    workers.left("celery@stranger", at(103));
     assert_eq!(workers.live(at(103)).count(), 1, "a greeting alone is nothing");
     workers.inspected("celery@silent", Inspect::Active, tasks(1), at(103), at(104));
     let silent = |workers: &Workers, now| {
@@ -227,8 +227,10 @@ fn one_that_falls_silent_is_remembered_for_a_day_and_begins_anew_when_it_is_back
     workers.heard(NODE, 0, 30, EVERY, at(200));
     let back = workers.live(at(200)).next().unwrap().1;
     assert_eq!((back.taken, back.idle_since, &back.queues), (0, Some(at(200)), &None));
-    workers.left(NODE);
-    assert_eq!(both(&workers, at(300)), (0, 0), "it said goodbye");
+    workers.left(NODE, at(202));
+    assert_eq!(both(&workers, at(203)), (0, 1), "it said goodbye");
+    workers.prune(at(203 + 3600));
+    assert_eq!(both(&workers, at(203 + 3600)), (0, 0));
 }
 
 #[test]

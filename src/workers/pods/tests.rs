@@ -98,7 +98,7 @@ async fn all_pages_are_read_and_reduced() {
 #[tokio::test]
 async fn what_stands_on_a_pod_is_read() {
     let (client, _) = server(|_, _| {
-        let drain = r#"{"pool":"mail","queues":["celery"],"cost":5,"empty":true,"of a later version":1}"#;
+        let drain = r#"{"pool":"mail","queues":{"celery@a":["celery"]},"cost":5,"empty":true,"of a later version":1}"#;
         let owners = json!([{"kind": "Node", "uid": "n"}, {"kind": "ReplicaSet", "name": "mail-6d5f7c9b8", "uid": "u", "controller": true}]);
         let runs = |at: &str| json!([{"state": {"running": {"startedAt": at}}}]);
         let items = json!([
@@ -116,7 +116,7 @@ async fn what_stands_on_a_pod_is_read() {
     let pods = list(&client, "shop", "app=mail", now()).await.unwrap();
     let drain = Drain {
         pool: "mail".into(),
-        queues: ["celery".to_owned()].into(),
+        queues: [("celery@a".to_owned(), ["celery".to_owned()].into())].into(),
         cost: Some(5),
         empty: true,
     };
@@ -140,7 +140,7 @@ async fn what_stands_on_a_pod_is_read() {
 #[tokio::test]
 async fn pools_with_pods_on_their_way_out_are_found_by_the_label() {
     let (client, asked) = server(|_, _| {
-        let drain = r#"{"pool":"mail","queues":[]}"#;
+        let drain = r#"{"pool":"mail","queues":{}}"#;
         let items = json!([
             {"metadata": {"name": "a", "namespace": "shop", "annotations": {DRAIN: drain}}},
             {"metadata": {"name": "b", "namespace": "shop", "annotations": {DRAIN: drain}}},
@@ -191,7 +191,7 @@ async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
     mark(&client, "shop", &marks).await.unwrap();
     let asked = asked.lock().unwrap();
     assert!(asked.iter().all(|(method, ..)| method == "PATCH"));
-    let text = r#"{"pool":"mail","queues":[],"empty":false}"#;
+    let text = r#"{"pool":"mail","queues":{},"empty":false}"#;
     let set = json!({"metadata": {"labels": {DRAINING: "true"}, "annotations": {COST: "102", DRAIN: text}}});
     let unset = json!({"metadata": {"labels": {DRAINING: null}, "annotations": {COST: null, DRAIN: null}}});
     for (path, expected) in [("a", set), ("b", unset)] {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    work::{Control, Now, Tally},
+    work::{Consumers, Control, Now, Tally},
     workers::pod::{Drain, Readiness},
 };
 
@@ -31,12 +31,18 @@ fn pod(name: &str) -> Pod {
     }
 }
 
+/// The one worker of a pod fetches from these queues.
+fn consumers(queues: &[&str]) -> Consumers {
+    let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
+    [("its@worker".to_owned(), queues)].into()
+}
+
 /// A pod that has been told to stop fetching from `celery`.
 fn stopped(name: &str) -> Pod {
     Pod {
         drain: Some(Drain {
             pool: "mail".into(),
-            queues: ["celery".to_owned()].into(),
+            queues: consumers(&["celery"]),
             ..Drain::default()
         }),
         ..pod(name)
@@ -65,10 +71,10 @@ fn beats(running: u32) -> PodWork {
 
 /// The same when it answered just now: it runs and has reserved so many tasks, and fetches from `celery`, or not since.
 fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodWork {
-    let queue = stopped_since.is_none().then(|| "celery".to_owned());
+    let queues: &[&str] = if stopped_since.is_none() { &["celery"] } else { &[] };
     PodWork {
         told: Some(Told {
-            consumes: queue.into_iter().collect(),
+            consumes: consumers(queues),
             stopped_since,
             asked: NOW - Duration::from_millis(500),
             scheduled_asked: NOW - Duration::from_millis(500),
@@ -134,7 +140,11 @@ fn marks(plan: &Plan) -> Vec<(&str, bool, Option<i32>)> {
 }
 
 fn stop() -> Stance {
-    Stance::Stop(["celery".to_owned()].into())
+    Stance::Stop(consumers(&["celery"]))
+}
+
+fn resume() -> Stance {
+    Stance::Resume(consumers(&["celery"]))
 }
 
 #[test]
@@ -216,7 +226,7 @@ fn what_was_told_under_another_wish_is_not_believed() {
 fn a_wish_of_the_same_kind_is_the_same_wish() {
     let wish = |stance: Stance| BTreeMap::from([("a".to_owned(), stance)]);
     let first = attention(&Attention::new(), &wish(stop()), NOW);
-    let wider = Stance::Stop(["celery".to_owned(), "mail".to_owned()].into());
+    let wider = Stance::Stop(consumers(&["celery", "mail"]));
     let later = NOW + Duration::from_secs(1);
     assert_eq!(attention(&first, &wish(wider), later)["a"].since, NOW);
     assert_eq!(attention(&first, &wish(Stance::Watch), later)["a"].since, later);
@@ -231,7 +241,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
     };
     let pods = [own_cost(marked("a"))];
     let back = planned(&pods, &work([("a", tells(0, 0, long_since()))]), 1);
-    assert_eq!(back.stances["a"], Stance::Resume(["celery".to_owned()].into()));
+    assert_eq!(back.stances["a"], resume());
     assert_eq!(marks(&back), [("a", false, Some(7))], "its own cost comes back at once");
     assert!(back.unfinished);
 

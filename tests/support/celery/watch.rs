@@ -8,7 +8,7 @@ use std::{
 use taskworkerpool::{
     broker::{Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn},
     work::{
-        Care, Moment, SampleError, Stance, Tally,
+        Care, Consumers, Moment, SampleError, Stance, Tally,
         celery::{BrokerKind, Celery, CeleryConfig},
     },
 };
@@ -67,6 +67,11 @@ impl Watch {
             sampler,
             clock,
         }
+    }
+
+    /// The one worker of a pod fetches from this queue.
+    pub fn consumers(pod: &str, queue: &str) -> Consumers {
+        [(format!("celery@{pod}"), [queue.to_owned()].into())].into()
     }
 
     /// Looks after this pod from now on, and after no other.

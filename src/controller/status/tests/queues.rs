@@ -96,7 +96,7 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
     assert_eq!(reason, "NothingFetched");
     assert!(text.contains("1 of the pods") && text.contains("`p-1`"), "{text}");
     let care = Care {
-        stance: Stance::Stop(["mail".to_owned()].into()),
+        stance: Stance::Stop([("celery@p-1".to_owned(), ["mail".to_owned()].into())].into()),
         since: Duration::ZERO,
     };
     let told = BTreeMap::from([("p-1".to_owned(), care)]);

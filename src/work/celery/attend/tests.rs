@@ -7,12 +7,17 @@ use super::{
     },
     *,
 };
-use crate::work::{Care, Moment, Workers};
+use crate::work::{Care, Consumers, Moment, Workers};
 
 const PODS: [&str; 3] = ["mail-6d5f7c9b8-aaaa0", "mail-6d5f7c9b8-aaaa1", "mail-6d5f7c9b8-aaaa2"];
 
 fn queues(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The worker of each of the pods fetches from these.
+fn each(names: &[&str]) -> Consumers {
+    (0..3).map(|of| (node(of), queues(names))).collect()
 }
 
 fn cared(stance: Stance) -> Care {
@@ -81,7 +86,7 @@ fn a_stop_is_repeated_until_each_queue_is_seen_to_be_left() {
     let mut workers = workers(&[0, 0, 0]);
     workers.told_queues(&node(1), &queues(&["celery", "other"]), now().moment, now().moment);
     workers.told_queues(&node(2), &queues(&[]), now().moment, now().moment);
-    let stop = Stance::Stop(queues(&["celery", "bulk"]));
+    let stop = Stance::Stop(each(&["celery", "bulk"]));
     let all = PODS.map(|pod| (pod, stop.clone()));
     // The first has not said from which queues it fetches, the last from none.
     let told = vec![
@@ -105,7 +110,7 @@ fn a_stop_is_repeated_until_each_queue_is_seen_to_be_left() {
 fn a_pod_that_is_to_fetch_again_is_told_until_it_does() {
     let mut workers = workers(&[0, 0]);
     workers.told_queues(&node(1), &queues(&["celery"]), now().moment, now().moment);
-    let resume = Stance::Resume(queues(&["bulk", "celery"]));
+    let resume = Stance::Resume(each(&["bulk", "celery"]));
     let all = [(PODS[0], resume.clone()), (PODS[1], resume)];
     let both = vec![node(0), node(1)];
     let told = vec![(add("bulk"), both.clone()), (add("celery"), vec![node(0)])];
@@ -117,19 +122,23 @@ fn a_pod_that_is_to_fetch_again_is_told_until_it_does() {
 }
 
 #[test]
-fn all_nodes_of_a_pod_are_told_and_each_pod_its_own() {
+fn all_nodes_of_a_pod_are_told_and_each_its_own_queues() {
     let mut workers = workers(&[0, 0]);
     let second = format!("second@{MAIL}aaaa0");
     workers.heard(&second, 0, 7, EVERY, now().moment);
+    let of_first: Consumers = [(node(0), queues(&["celery"])), (second.clone(), queues(&["bulk"]))].into();
     let attention = [
-        (PODS[0], Stance::Stop(queues(&["celery"]))),
-        (PODS[1], Stance::Resume(queues(&["celery"]))),
+        (PODS[0], Stance::Stop(of_first.clone())),
+        (PODS[1], Stance::Resume(each(&["celery"]))),
     ];
     let (orders, asked) = said(&workers, &attention);
     let told = [
-        (cancel("celery"), vec![node(0), second.clone()]),
+        (cancel("bulk"), vec![second.clone()]),
+        (cancel("celery"), vec![node(0)]),
         (add("celery"), vec![node(1)]),
     ];
     assert_eq!(orders, told);
-    assert_eq!(asked, [node(0), second, node(1)]);
+    assert_eq!(asked, [node(0), second.clone(), node(1)]);
+    let (orders, _) = said(&workers, &[(PODS[0], Stance::Resume(of_first))]);
+    assert_eq!(orders, [(add("bulk"), vec![second]), (add("celery"), vec![node(0)])]);
 }

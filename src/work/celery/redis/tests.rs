@@ -211,7 +211,7 @@ fn killed_and_draining_workers_leave_their_messages_counted() {
     let killed = Database::default().with("unacked", held("celery", 4, &[]));
     assert_eq!(count(killed, &Workers::default()), (0, 4, 0, 0));
     let mut draining = busy(1, true);
-    draining.left(&node(0));
+    draining.left(&node(0), now().moment);
     let database = Database::default()
         .with("celery", held("celery", 3, &[]))
         .with("unacked", held("celery", 4, &[]));

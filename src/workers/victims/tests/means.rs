@@ -92,6 +92,11 @@ fn a_name_that_several_workers_share_proves_nothing() {
             node: "celery@a".into()
         }
     );
+    assert_eq!(
+        plan.stances["a"],
+        resume(),
+        "an order to one would be carried out by all of that name"
+    );
 }
 
 #[test]

@@ -125,5 +125,5 @@ fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it
 
     let back = lowered(&known, 3);
     assert_eq!(marks(&back), [("c", false, None)]);
-    assert_eq!(back.stances["c"], Stance::Resume(["celery".to_owned()].into()));
+    assert_eq!(back.stances["c"], resume());
 }
