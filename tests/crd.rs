@@ -40,6 +40,30 @@ fn the_file_is_what_the_operator_prints() {
 }
 
 #[test]
+fn the_columns_show_what_they_are_called() {
+    let crd = api::crd().unwrap();
+    let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+        .as_array()
+        .unwrap();
+    let column = |name: &str| {
+        columns
+            .iter()
+            .find(|column| column["name"] == name)
+            .unwrap_or(&Value::Null)
+    };
+    for (name, path) in [
+        ("Waiting", ".status.work.ready"),
+        ("Running", ".status.work.running"),
+        ("Desired", ".status.desiredReplicas"),
+        ("Why", ".status.message"),
+    ] {
+        assert_eq!(column(name)["jsonPath"], path, "{name}");
+    }
+    // Without `-o wide`.
+    assert!(column("Degraded")["jsonPath"].is_string() && column("Degraded")["priority"].as_i64().unwrap_or(0) == 0);
+}
+
+#[test]
 fn the_definition_fits_into_an_annotation() {
     // `kubectl apply` keeps a copy of the object in an annotation; 256 KiB is the limit of all annotations together.
     let bytes = api::crd().unwrap().to_string().len();

@@ -138,7 +138,7 @@ impl Desk {
                 let rolled = old.is_some_and(|old| old != target.template);
                 if self.targets.insert(key.clone(), *target) {
                     if rolled {
-                        self.references_may_differ(&key);
+                        self.template_changed(&key);
                     }
                     self.pass_on(&key);
                 }

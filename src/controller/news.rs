@@ -1,6 +1,9 @@
 //! What reaches the task that makes passes: everything that can change a decision.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     apply::Outcome,
@@ -44,7 +47,7 @@ pub enum News {
     /// A write of pods' protection has ended: the pods that are protected now.
     Protected(SubscriberId, Result<BTreeSet<String>, CallError>),
     /// A pool's pods have been listed: the target's own.
-    Roll(SubscriberId, Result<BTreeSet<String>, CallError>),
+    Roll(SubscriberId, Result<BTreeMap<String, bool>, CallError>),
     /// A write of a status has ended.
     Published(SubscriberId, Result<Box<Status>, CallError>),
 }

@@ -1,6 +1,6 @@
 //! Gives a pool's workers back: those that were told to stop are told to fetch again, and the marks go. For pools that the
-//! desk looks after no more: deleted, suspended, only observed, or with another target; and for all when the process ends,
-//! for nobody may come after it.
+//! desk looks after no more: deleted, suspended, only observed, or with another target; for those at a broker that the pool
+//! has left; and for all when the process ends, for nobody may come after it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -53,6 +53,19 @@ struct Release {
     after: Option<AbortHandle>,
     /// The pods that were told to stop, as far as this process knows, and what is to be done about it.
     stopped: BTreeMap<String, Stance>,
+    /// The target's pods, as they were listed last.
+    roster: Roster,
+    /// They are told, and no more: somebody else sees to what stands on the pods.
+    only_told: bool,
+}
+
+/// The pods that were told to stop, and that they are to resume.
+fn stopped(attention: &Attention) -> BTreeMap<String, Stance> {
+    let stopped = attention.iter().filter_map(|(pod, care)| match &care.stance {
+        Stance::Stop(queues) | Stance::Resume(queues) => Some((pod.clone(), Stance::Resume(queues.clone()))),
+        Stance::Watch => None,
+    });
+    stopped.collect()
 }
 
 impl Desk {
@@ -62,12 +75,7 @@ impl Desk {
         let (Ok(pool), Some(target)) = (entry.pool.clone(), target) else {
             return;
         };
-        let stopped = entry.leaving.attention.iter();
-        let stopped = stopped.filter_map(|(pod, care)| match &care.stance {
-            Stance::Stop(queues) | Stance::Resume(queues) => Some((pod.clone(), Stance::Resume(queues.clone()))),
-            Stance::Watch => None,
-        });
-        let stopped = stopped.collect();
+        let (stopped, roster) = (stopped(&entry.leaving.attention), entry.roll.roster());
         self.endpoints.let_be(entry);
         if !entry.leaving.unfinished() || target.selector.is_empty() {
             return;
@@ -82,11 +90,33 @@ impl Desk {
             },
             after: entry.job.clone(),
             stopped,
+            roster,
+            only_told: false,
         };
         while self.releases.try_join_next().is_some() {}
         entry.leaving = Leaving::default();
         let release = carry_out(self.client.clone(), self.clock, release);
         entry.leaving.release = Some(self.releases.spawn(release));
+    }
+
+    /// The pool leaves this broker: those of its workers there that were told to stop are told to fetch again.
+    pub(super) fn give_back_at(&mut self, entry: &Entry, pool: &Pool, address: Arc<Address>) {
+        let stopped = stopped(&entry.leaving.attention);
+        if stopped.is_empty() {
+            return;
+        }
+        let release = Release {
+            key: entry.identity.key.clone(),
+            pool: pool.clone(),
+            selector: String::new(),
+            address: Some(address),
+            after: entry.job.clone(),
+            stopped,
+            roster: entry.roll.roster(),
+            only_told: true,
+        };
+        while self.releases.try_join_next().is_some() {}
+        self.releases.spawn(carry_out(self.client.clone(), self.clock, release));
     }
 
     /// Gives the workers of all pools back that are on their way out; ends when all of them fetch again.
@@ -139,17 +169,35 @@ async fn give_back(client: &Client, clock: Clock, mut release: Release) {
         period: PERIOD,
     });
     let mut told = Attention::new();
-    let mut known = Roster::default();
+    let mut known = release.roster.clone();
+    if !known.pods.is_empty() {
+        sampler.send(Subscription::Roster {
+            id: ID,
+            roster: known.clone(),
+        });
+    }
     let mut tally = Arc::<Tally>::default();
     let mut clean = 0;
     loop {
-        let (stances, unfinished) = match look(client, clock, &release, &tally, &told).await {
-            Ok(plan) => {
+        let plan = match release.only_told {
+            true => None,
+            false => match look(client, clock, &release, &tally, &told).await {
+                Ok(plan) => Some(plan),
+                // Its rights have gone, as they do when it is uninstalled: workers can be told all the same.
+                Err(CallError::Refused { .. }) => None,
+                Err(_) => {
+                    sleep(AGAIN).await;
+                    continue;
+                }
+            },
+        };
+        let (stances, unfinished) = match plan {
+            Some(plan) => {
                 let _again = pods::mark(client, &namespace, &plan.marks).await;
                 // Workers of other names are known by those of the pods.
                 let roster = Roster {
                     ready: u32::try_from(plan.own.len()).unwrap_or(u32::MAX),
-                    pods: Arc::new(plan.own),
+                    pods: Arc::new(plan.own.into_keys().collect()),
                 };
                 if roster != known {
                     known.clone_from(&roster);
@@ -157,14 +205,9 @@ async fn give_back(client: &Client, clock: Clock, mut release: Release) {
                 }
                 (plan.stances, plan.unfinished)
             }
-            // Its rights have gone, as they do when it is uninstalled: workers can be told all the same.
-            Err(CallError::Refused { .. }) => {
+            None => {
                 release.stopped.retain(|pod, _| !fetches(pod, &tally, &told));
                 (release.stopped.clone(), !release.stopped.is_empty())
-            }
-            Err(_) => {
-                sleep(AGAIN).await;
-                continue;
             }
         };
         // A write that was under way when the desk let go may still come.

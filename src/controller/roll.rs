@@ -1,13 +1,17 @@
 //! Whom of the target's ready pods nobody hears. Their names are listed then, so that workers of any name are known by
 //! them, and the sampler is told, so that it asks those who do not announce themselves.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{desk::Desk, entry::Entry, news::News, registry::Endpoints, target::Target};
 use crate::{
     broker::SubscriberId,
     work::{Moment, Roster, Tally},
-    workers::{CallError, pods},
+    workers::{CallError, Readiness, pods},
 };
 
 /// A pod that became ready is heard after this time: its worker connects first.
@@ -22,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct Roll {
     /// Their names, as they were listed last.
     pods: Arc<BTreeSet<String>>,
+    /// Those of them that were ready then, and since when each of these has not been heard.
+    unheard: BTreeMap<String, Option<Moment>>,
     /// What the sampler was told.
     told: Roster,
     /// They are being listed.
@@ -39,6 +45,14 @@ impl Roll {
     fn count(&mut self, tally: &Tally, ready: u32, now: Moment) -> u32 {
         let seen = [ready, heard(tally)];
         let missing = ready.saturating_sub(seen[1]);
+        for (pod, since) in &mut self.unheard {
+            let live = tally.pods.get(pod).is_some_and(|work| work.live);
+            *since = if live || missing == 0 {
+                None
+            } else {
+                since.or(Some(now))
+            };
+        }
         match self.missing {
             _ if missing == 0 => (self.missing, self.same) = (None, 0),
             Some((_, before)) if before == seen => {}
@@ -49,8 +63,12 @@ impl Roll {
         missing
     }
 
-    /// The pods' names are known.
-    pub fn listed(&mut self, pods: BTreeSet<String>, now: Moment) {
+    /// The pods' names are known, and whether each is ready.
+    pub fn listed(&mut self, pods: BTreeMap<String, bool>, now: Moment) {
+        let ready = pods.iter().filter(|(_, ready)| **ready);
+        let since = |pod: &String| (pod.clone(), self.unheard.get(pod).copied().flatten());
+        self.unheard = ready.map(|(pod, _)| since(pod)).collect();
+        let pods: BTreeSet<String> = pods.into_keys().collect();
         self.same = if *self.pods == pods {
             self.same.saturating_add(1)
         } else {
@@ -62,15 +80,22 @@ impl Roll {
         self.not_before = now + PAUSE.saturating_mul(1 << self.same.min(4)).min(LONGEST);
     }
 
-    /// For how long ready pods have not been heard; `None`: all are.
+    /// For how long ready pods have not been heard; `None`: all are. Others that come and go meanwhile make no difference.
     pub fn missing_for(&self, now: Moment) -> Option<Duration> {
-        self.missing.map(|(since, _)| now.saturating_sub(since))
+        let (since, _) = self.missing?;
+        let first = self.unheard.values().flatten().min();
+        Some(now.saturating_sub(first.map_or(since, |first| since.min(*first))))
     }
 
-    /// The listed pods that are not heard.
+    /// What the sampler was told.
+    pub fn roster(&self) -> Roster {
+        self.told.clone()
+    }
+
+    /// The listed pods that were ready and are not heard.
     pub fn not_heard<'a>(&'a self, tally: &'a Tally) -> impl Iterator<Item = &'a str> {
         let live = |pod: &&String| tally.pods.get(*pod).is_some_and(|work| work.live);
-        self.pods.iter().filter(move |pod| !live(pod)).map(String::as_str)
+        self.unheard.keys().filter(move |pod| !live(pod)).map(String::as_str)
     }
 }
 
@@ -116,7 +141,7 @@ impl Desk {
                 let own = pods
                     .into_iter()
                     .filter(|pod| !pod.is_terminating() && !pod.is_foreign(&deployment));
-                own.map(|pod| pod.name).collect()
+                own.map(|pod| (pod.name, pod.readiness == Readiness::Ready)).collect()
             };
             // Fails only if the desk is gone.
             let _gone = inbox.send(News::Roll(id, listed.map(own)));
@@ -124,7 +149,7 @@ impl Desk {
         PAUSE
     }
 
-    pub(super) fn rolled(&mut self, id: SubscriberId, result: Result<BTreeSet<String>, CallError>) {
+    pub(super) fn rolled(&mut self, id: SubscriberId, result: Result<BTreeMap<String, bool>, CallError>) {
         let now = self.clock.now().moment;
         let Some(entry) = self.pools.get_mut(id) else { return };
         entry.roll.calling = false;
@@ -190,8 +215,23 @@ mod tests {
             Some(at(4)),
             "one fell silent: that is no progress"
         );
-        roll.listed(["a", "b"].map(str::to_owned).into(), at(9));
+        let seen = |ready: &[&str]| {
+            ["a", "b", "c", "e"]
+                .map(|pod| (pod.to_owned(), ready.contains(&pod)))
+                .into()
+        };
+        roll.listed(seen(&["a", "b"]), at(9));
         assert_eq!(roll.not_heard(&tally(&["a"])).collect::<Vec<_>>(), ["b"]);
+        roll.count(&tally(&["a"]), 4, at(9));
+        roll.listed(seen(&["a", "b", "c", "e"]), at(20));
+        roll.count(&tally(&["a", "c"]), 5, at(20));
+        assert_eq!(
+            roll.missing_for(at(20)),
+            Some(at(11)),
+            "more have come, and one is still not heard"
+        );
+        roll.count(&tally(&["b"]), 5, at(21));
+        assert_eq!(roll.missing_for(at(22)), Some(at(2)), "that one is");
         assert_eq!(roll.count(&tally(&["a", "b", "c", "d"]), 4, at(10)), 0);
         assert_eq!(roll.missing_for(at(10)), None);
     }
@@ -200,7 +240,7 @@ mod tests {
     fn pods_are_listed_the_less_often_the_longer_nothing_changes() {
         let mut roll = Roll::default();
         let mut pause = |names: &[&str]| {
-            roll.listed(names.iter().map(|name| (*name).to_owned()).collect(), at(100));
+            roll.listed(names.iter().map(|name| ((*name).to_owned(), true)).collect(), at(100));
             (roll.not_before - at(100)).as_secs()
         };
         assert_eq!([(); 6].map(|()| pause(&["a"])), [5, 10, 20, 40, 60, 60]);

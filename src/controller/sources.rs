@@ -78,11 +78,12 @@ impl Desk {
     }
 
     /// The target's pods are made anew, perhaps because something was changed that they read: the pools on it read their
-    /// references again at their next pass.
-    pub(super) fn references_may_differ(&mut self, target: &Key) {
+    /// references again at their next pass. And these pods may end by themselves.
+    pub(super) fn template_changed(&mut self, target: &Key) {
         for id in self.pools.on_target(target) {
             if let Some(entry) = self.pools.get_mut(id) {
                 entry.tasks.read_again_at = Moment::ZERO;
+                entry.leaving.overstayed = None;
             }
         }
     }
@@ -123,6 +124,7 @@ impl Desk {
                 name = key.name,
                 "the broker is another one now: what was counted before is forgotten"
             );
+            self.give_back_at(entry, pool, old.clone());
             if let Some(job) = entry.job.take().filter(|_| entry.tasks.writing) {
                 // It was decided on by what is forgotten now. Whatever it has done already is found on the pods.
                 job.abort();

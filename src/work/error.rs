@@ -1,5 +1,7 @@
 //! Why a broker could not be read.
 
+use std::fmt;
+
 /// Why a read failed: our own words, never the server's, and never anything of the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum SampleError {
@@ -91,8 +93,8 @@ pub enum SampleError {
     )]
     UnknownCommand,
     /// An error reply of a kind that has no name here.
-    #[error("the broker answered with an error that the operator does not know: see the broker's own log")]
-    ServerError,
+    #[error("the broker answered with the error `{0}`, which the operator does not know: see the broker's own log")]
+    ServerError(Word),
     /// More bytes than a reply may have.
     #[error("the broker's reply was larger than the operator accepts")]
     TooLarge,
@@ -114,6 +116,9 @@ pub enum SampleError {
     /// The management API: TLS where there is none, none where there is, or a certificate that is not trusted.
     #[error("the management API's TLS does not work: check https or http in `broker.management`, and `broker.tls`")]
     ManagementTls,
+    /// `connection.blocked`.
+    #[error("RabbitMQ lets nobody publish, because it is short of memory or disk space")]
+    Blocked,
     /// Not believed: empty right after a reconnect; asked again.
     #[error("the broker was just reconnected: its first empty answer is not believed yet")]
     JustReconnected,
@@ -173,7 +178,7 @@ impl SampleError {
             Self::RedisCluster => "RedisCluster",
             Self::RedisSentinel => "RedisSentinel",
             Self::UnknownCommand => "UnknownCommand",
-            Self::ServerError => "ServerError",
+            Self::ServerError(_) => "ServerError",
             Self::TooLarge => "ReplyTooLarge",
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",
@@ -181,6 +186,7 @@ impl SampleError {
             Self::ManagementAuthentication => "ManagementAuthenticationFailed",
             Self::ManagementUnreachable => "ManagementUnreachable",
             Self::ManagementTls => "ManagementTlsFailed",
+            Self::Blocked => "RabbitMqBlocked",
             Self::JustReconnected => "JustReconnected",
             Self::QueueUnsure => "QueueUnsure",
             Self::NotYet => "NotSampledYet",
@@ -206,5 +212,39 @@ impl SampleError {
     /// The right to do this is missing, or the command itself.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Permission | Self::UnknownCommand)
+    }
+}
+
+/// The longest first word of an error that is told.
+const WORD: usize = 12;
+
+/// The first word of an error reply, such as `NOSCRIPT`: the only one of a server's words that is told. Capital letters, or
+/// it is `ERR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Word([u8; WORD]);
+
+impl Default for Word {
+    fn default() -> Self {
+        Self::of("ERR")
+    }
+}
+
+impl Word {
+    /// This one.
+    pub fn of(word: &str) -> Self {
+        let fits = (1..=WORD).contains(&word.len()) && word.bytes().all(|letter| letter.is_ascii_uppercase());
+        let word = if fits { word } else { "ERR" };
+        let mut letters = [b' '; WORD];
+        letters
+            .iter_mut()
+            .zip(word.bytes())
+            .for_each(|(place, letter)| *place = letter);
+        Self(letters)
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(String::from_utf8_lossy(&self.0).trim_end())
     }
 }

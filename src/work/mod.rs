@@ -21,7 +21,7 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use error::SampleError;
+pub use error::{SampleError, Word};
 
 pub use census::{Census, Digest, Entry, Oldest};
 pub use later::{Held, Later, Stay};
@@ -370,6 +370,8 @@ pub struct PodWork {
     pub tells: bool,
     /// One of them fell silent, or said goodbye while others stay: when the last of those was heard last. It may be busy.
     pub silent: Option<Moment>,
+    /// All that fell silent run tasks themselves (`--pool solo`), so that is what they do.
+    pub solo: bool,
     /// Several of its workers go by this name: what is said under it says nothing of each.
     pub doubled: Option<String>,
     /// Since when they have run nothing, as far as their beats tell.

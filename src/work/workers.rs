@@ -80,6 +80,8 @@ pub struct Worker {
     pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
     /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
     pub acknowledging: Option<(Moment, Inspection)>,
+    /// It runs tasks itself, as far as it ever said: a process of its name seldom begins as another kind.
+    pub solo: bool,
     /// What it said of itself ([`Inspect::Stats`]), and when.
     pub stats: Option<(Moment, Stats)>,
     /// The queues it fetches from, and when it was asked for them.
@@ -97,6 +99,8 @@ pub struct Stats {
     pub slots: Option<u32>,
     /// Tasks it has taken on since it started.
     pub processed: Option<u64>,
+    /// It runs tasks itself (`--pool solo`), and says nothing meanwhile.
+    pub solo: bool,
     /// How its application uses the broker.
     pub application: Application,
 }
@@ -164,6 +168,7 @@ impl Worker {
             idle_since: None,
             inspections: BTreeMap::new(),
             acknowledging: None,
+            solo: false,
             stats: None,
             queues: None,
             stopped_since: None,
@@ -222,6 +227,7 @@ impl Workers {
         if !worker.is_live(at) {
             *worker = Worker {
                 doubled: worker.doubled,
+                solo: worker.solo,
                 ..Worker::new(at)
             };
         }
@@ -250,6 +256,7 @@ impl Workers {
             *worker = Worker {
                 left: Some(at),
                 doubled: worker.doubled,
+                solo: worker.solo,
                 ..Worker::new(at)
             };
         }
@@ -315,6 +322,7 @@ impl Workers {
             }
             worker.runs(worker.active, Some(processed), asked);
         }
+        worker.solo = stats.solo;
         worker.stats = Some((asked, stats.clone()));
     }
 

@@ -48,11 +48,10 @@ struct Program {
 }
 
 impl Program {
-    /// Its command line names a worker of Celery.
+    /// Its command line names a worker, if only by a script of that name.
     fn is_worker(&self) -> bool {
         let mut words = self.command.iter().chain(&self.args);
-        let celery = words.clone().any(|word| word.contains("celery"));
-        celery && words.any(|word| word.contains("worker"))
+        words.any(|word| word.to_ascii_lowercase().contains("worker"))
     }
 }
 
@@ -283,5 +282,42 @@ mod tests {
                 "{pod}"
             );
         }
+    }
+
+    #[test]
+    fn of_several_containers_the_workers_tell_and_of_those_the_one_that_began_last() {
+        let [old, new] = ["2025-12-31T23:58:59Z", "2025-12-31T23:59:01Z"];
+        let runs = |name: &str, at: &str| json!({"name": name, "state": {"running": {"startedAt": at}}});
+        let down = |name: &str| json!({"name": name, "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+        let seen = |phase: &str, statuses: [serde_json::Value; 2]| {
+            let pod = json!({
+                "metadata": {"name": "a"},
+                "spec": {"nodeName": "n", "containers": [
+                    {"name": "flower", "command": ["celery", "-A", "shop", "flower"]},
+                    {"name": "first", "command": ["sh", "-c", "exec celery -A shop worker"]},
+                    {"name": "second", "args": ["/start-worker.sh"]},
+                ]},
+                "status": {"phase": phase, "containerStatuses": statuses},
+            });
+            let slim: Slim = serde_json::from_value(pod).unwrap();
+            let pod = slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
+            (pod.readiness, pod.pending, pod.began.map(|at| at.to_string()))
+        };
+        let began = |at: &str| Some(at.to_owned());
+        let both = [runs("first", old), runs("second", new)];
+        assert_eq!(seen("Running", both.clone()), (Readiness::Booting, false, began(old)));
+        assert_eq!(
+            seen("Pending", both),
+            (Readiness::Booting, true, began(old)),
+            "an image is still pulled"
+        );
+        let crashed = [down("first"), runs("flower", old)];
+        assert_eq!(seen("Running", crashed), (Readiness::Down, false, None));
+        let one = [down("first"), runs("second", old)];
+        assert_eq!(
+            seen("Running", one),
+            (Readiness::NotReady, false, began(old)),
+            "a script may be a worker"
+        );
     }
 }

@@ -1,17 +1,12 @@
 //! Which pods are to go, and down to which number only those go that hold nothing. Pure.
 #![deny(clippy::disallowed_methods)]
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    mem,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
 
 use super::{
     drain::{IDLE, Next, Why, holds_nothing, leave, stay},
     look::{Look, Means},
-    pod::{FIRST, Mark, Pod},
+    pod::{FIRST, Mark, Pod, Readiness},
 };
 use crate::work::{Attention, Care, Moment, PodWork, Stance, Told};
 
@@ -45,8 +40,8 @@ pub struct Plan {
     pub foreign: Vec<String>,
     /// This pod was stopped while it may have run tasks, and did not end by itself within its grace period.
     pub overstayed: Option<String>,
-    /// The target's own pods, by name.
-    pub own: BTreeSet<String>,
+    /// The target's own pods, by name, and whether each is ready.
+    pub own: BTreeMap<String, bool>,
     /// Another writer changed the deletion cost of this pod.
     pub conflict: Option<String>,
     /// Pods are on their way out, or back: there is something to look after.
@@ -107,7 +102,10 @@ pub fn plan(look: &Look) -> Plan {
         },
         foreign: foreign.iter().take(NAMED).map(|pod| pod.name.clone()).collect(),
         overstayed: look.graceful.and_then(|_| overstayed(&ending, look)),
-        own: pods.iter().map(|pod| pod.name.clone()).collect(),
+        own: pods
+            .iter()
+            .map(|pod| (pod.name.clone(), pod.readiness == Readiness::Ready))
+            .collect(),
         // Whether they end by themselves is seen by looking.
         unfinished: look.graceful.is_some() && !ending.is_empty(),
         ..Plan::default()

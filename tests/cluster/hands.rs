@@ -47,6 +47,29 @@ async fn an_apply_that_drops_the_replicas_is_put_back_and_named_in_an_event() {
     stage.ns.wait_replicas("mail", 3).await;
 }
 
+/// In the README's order.
+#[tokio::test]
+async fn a_manifest_that_forgets_the_replicas_takes_no_worker_away() {
+    let (stage, _operator) = three("forget").await;
+    let mut manifest = workers("mail", 3);
+    stage.ns.change_pool("mail", json!({"mode": "Observe"})).await;
+    stage
+        .ns
+        .wait_condition("mail", "ScalingActive", "False", "Observing")
+        .await;
+    stage.ns.apply(manifest.to_string()).await;
+    manifest["spec"].as_object_mut().unwrap().remove("replicas");
+    let last_applied = ["apply", "set-last-applied", "--create-annotation=true", "-f", "-"];
+    let forgotten = stage.ns.try_kubectl(&last_applied, &manifest.to_string()).await;
+    forgotten.expect("what was applied last");
+    stage.ns.change_pool("mail", json!({"mode": "Act"})).await;
+    manifest["spec"]["minReadySeconds"] = json!(1);
+    let keeps = stays(&stage, 3, "nobody takes a worker away");
+    tokio::join!(keeps, stage.ns.apply(manifest.to_string()));
+    let spec = stage.ns.deployment("mail").await.expect("the Deployment").spec;
+    assert_eq!(spec.and_then(|spec| spec.min_ready_seconds), Some(1), "it was applied");
+}
+
 #[tokio::test]
 async fn whoever_keeps_taking_the_replicas_is_named_in_a_condition() {
     let (stage, _operator) = three("fight").await;

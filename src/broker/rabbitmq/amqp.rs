@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     connection::{Link, Live, connect},
-    control::{Inspector, Letter, Line},
+    control::{Inspector, Letter, Line, Trouble},
     depths::{Depths, lives},
     feed::{Ends, Task},
     heartbeats::heartbeats,
@@ -253,12 +253,12 @@ impl Amqp {
 }
 
 impl Amqp {
-    /// The right that keeps us from these workers.
-    pub(super) fn refusal(&self, letter: &Read) -> Option<String> {
+    /// What keeps us from these workers.
+    pub(super) fn trouble(&self, letter: &Read) -> Option<Trouble> {
         let (Read::Inspect { mailbox, .. } | Read::Tell { mailbox, .. }) = letter else {
             return None;
         };
-        self.inspectors.get(&mailbox.exchange)?.0.refusal()
+        self.inspectors.get(&mailbox.exchange)?.0.trouble()
     }
 }
 

@@ -60,11 +60,20 @@ pub(super) enum Letter {
     Order { order: Order, nodes: Vec<String> },
 }
 
+/// Why workers can be neither asked nor told anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// This right is missing, in the broker's words.
+    Refused(String),
+    /// It passes.
+    Failing(SampleError),
+}
+
 /// Asks the workers behind one control exchange.
 #[derive(Debug)]
 pub(super) struct Inspector {
     letters: mpsc::Sender<Letter>,
-    refusal: watch::Receiver<Option<String>>,
+    trouble: watch::Receiver<Option<Trouble>>,
     _task: Task,
 }
 
@@ -83,17 +92,18 @@ impl Inspector {
     /// Starts one.
     pub(super) fn start(exchange: String, line: Line) -> Self {
         let (letters, written) = mpsc::channel(WAITING);
-        let (refuses, refusal) = watch::channel(None);
+        let (tells, trouble) = watch::channel(None);
         let desk = Desk {
             exchange,
             line,
-            refuses,
+            tells,
             told_form: false,
             told_size: false,
+            conversed: false,
         };
         Self {
             letters,
-            refusal,
+            trouble,
             _task: Task::spawn(desk.serve(written)),
         }
     }
@@ -103,9 +113,9 @@ impl Inspector {
         let _dropped_if_full = self.letters.try_send(letter);
     }
 
-    /// The right that remote control lacks.
-    pub(super) fn refusal(&self) -> Option<String> {
-        self.refusal.borrow().clone()
+    /// What keeps remote control from the workers.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.trouble.borrow().clone()
     }
 }
 
@@ -113,12 +123,14 @@ impl Inspector {
 struct Desk {
     exchange: String,
     line: Line,
-    /// The right that is missing.
-    refuses: watch::Sender<Option<String>>,
+    /// What keeps it from the workers.
+    tells: watch::Sender<Option<Trouble>>,
     /// It was told that workers answer in another form than ours.
     told_form: bool,
     /// It was told that an answer was too large.
     told_size: bool,
+    /// Something went over the channel that ended last.
+    conversed: bool,
 }
 
 impl Desk {
@@ -127,6 +139,7 @@ impl Desk {
         let mut pauses = Pauses::default();
         let mut link: Option<Link> = None;
         let mut attempt = Attempt::first();
+        let mut broke = false;
         // Whoever cannot count cannot ask either.
         while let Some(other) = self.line.ends.connected().await {
             let usable = link.take().filter(|link| link.is_alive() && !link.is_worn());
@@ -146,31 +159,38 @@ impl Desk {
                 Ok(live) => self.converse(&live, &mut letters, &mut attempt, &mut pauses).await,
                 Err(failed) => failed,
             };
-            if let Failed::Refused { right } = &ended {
-                self.refused(Some(right.clone()));
+            match &ended {
+                Failed::Refused { right } => self.tell(Some(Trouble::Refused(right.clone()))),
+                // Once is nothing: it connects again.
+                Failed::Broken(error) if broke => self.tell(Some(Trouble::Failing(*error))),
+                _ => {}
             }
+            broke = matches!(ended, Failed::Broken(_)) && !std::mem::take(&mut self.conversed);
             sleep(pauses.after(&ended)).await;
             // Whoever asked meanwhile asks again.
             while letters.try_recv().is_ok() {}
         }
     }
 
-    /// Tells what is refused, and logs what has changed.
-    fn refused(&self, right: Option<String>) {
-        let changed = self.refuses.send_if_modified(|last| {
-            let changed = *last != right;
-            last.clone_from(&right);
+    /// Tells what keeps it from the workers, and logs what has changed.
+    fn tell(&self, trouble: Option<Trouble>) {
+        let changed = self.tells.send_if_modified(|last| {
+            let changed = *last != trouble;
+            last.clone_from(&trouble);
             changed
         });
-        match right {
-            Some(right) if changed => {
-                tracing::warn!(
-                    right,
-                    "the broker's permissions refuse remote control: workers cannot be asked what they hold"
-                );
+        if !changed {
+            return;
+        }
+        match trouble {
+            Some(Trouble::Refused(right)) => tracing::warn!(
+                right,
+                "the broker's permissions refuse remote control: workers cannot be asked what they hold"
+            ),
+            Some(Trouble::Failing(why)) => {
+                tracing::warn!(%why, "remote control fails: workers cannot be asked what they hold");
             }
-            None if changed => tracing::info!("the broker's permissions allow remote control now"),
-            _ => {}
+            None => tracing::info!("remote control works now"),
         }
     }
 
@@ -199,7 +219,7 @@ impl Desk {
                         None => return Failed::Broken(SampleError::Disconnected),
                     };
                     pauses.end();
-                    self.refused(None);
+                    self.works();
                     self.read(&delivery);
                     digested(live, &delivery);
                     if let Err(error) = delivery.ack(BasicAckOptions::default()).await {
@@ -210,11 +230,12 @@ impl Desk {
                     let Some(letter) = letter else { return Failed::Broken(SampleError::Disconnected) };
                     // Nothing leaves a connection that the broker blocks. Whoever asks asks again.
                     if live.connection.status().blocked() {
+                        self.tell(Some(Trouble::Failing(SampleError::Blocked)));
                         continue;
                     }
                     // A refusal would have come by now.
                     if first.is_some_and(|first| first.elapsed() > REASON) && channel.status().connected() {
-                        self.refused(None);
+                        self.works();
                     }
                     first = first.or_else(|| Some(Instant::now()));
                     let payload = match letter {
@@ -232,12 +253,18 @@ impl Desk {
         }
     }
 
+    /// Letters get through.
+    fn works(&mut self) {
+        self.conversed = true;
+        self.tell(None);
+    }
+
     /// Why the channel ended while letters were written on it.
     fn why(&self, error: &lapin::Error) -> Failed {
         let failed = Failed::of(error, || format!("`write` on the exchange `{}.pidbox`", self.exchange));
         if failed == Failed::Missing {
             // There is nobody to ask.
-            self.refused(None);
+            self.tell(None);
         }
         failed
     }
@@ -263,7 +290,7 @@ impl Desk {
             // Where there are no workers we are not kept from anybody.
             if let Some(right) = attempt.lacks.clone() {
                 let there = exists(live, &format!("{exchange}.pidbox")).await?;
-                self.refused(Some(right).filter(|_| there));
+                self.tell(Some(Trouble::Refused(right)).filter(|_| there));
             }
         }
         subscribed

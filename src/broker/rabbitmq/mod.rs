@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 pub(super) use self::feed::Task;
 use self::{
     amqp::Amqp,
+    control::Trouble,
     memory::Answer,
     totals::{Told, Totals, since_then},
 };
@@ -106,8 +107,10 @@ impl Endpoint for RabbitMqEndpoint {
         let depths = self.amqp.ask(&depths, &letters, moment);
         let (told, depths) = tokio::join!(totals, depths);
         for (place, letter) in &sorted.letters {
-            if let Some(right) = self.amqp.refusal(letter) {
-                put(&mut sorted.answers, *place, Ok(Reply::Refused { right }));
+            match self.amqp.trouble(letter) {
+                Some(Trouble::Refused(right)) => put(&mut sorted.answers, *place, Ok(Reply::Refused { right })),
+                Some(Trouble::Failing(error)) => put(&mut sorted.answers, *place, Err(error)),
+                None => {}
             }
         }
         for ((place, queue), totals) in sorted.totals.iter().zip(told.answers) {

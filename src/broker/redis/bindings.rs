@@ -62,6 +62,8 @@ fn unix_now() -> u64 {
 pub(super) enum NoSeparator {
     /// Nobody is bound there, or several separators are in use.
     NotShown,
+    /// The sets could not be read, for a reason that passes.
+    Unread(SampleError),
     /// The sets may not be read, and the pool does not say it.
     Refused(String),
 }
@@ -76,7 +78,7 @@ pub(super) struct Bindings {
     /// The right to read that is missing.
     refused: Option<String>,
     /// They could not be read, for a reason that passes.
-    passing: bool,
+    passing: Option<SampleError>,
     /// The log tells already that several are in use.
     told: bool,
     /// Workers are bound.
@@ -120,10 +122,9 @@ impl Bindings {
         let (replies, _) = control::reply_binding(prefix, exchange, "", "");
         let sets = [control::worker_bindings(prefix, exchange), replies];
         let [workers, replies] = members(link, &sets).await?;
-        self.passing = [&workers, &replies]
-            .into_iter()
-            .any(|set| set.as_ref().is_err_and(|error| error.passes()));
-        if self.passing {
+        let errors = [&workers, &replies].into_iter().filter_map(|set| set.as_ref().err());
+        self.passing = errors.copied().find(|error| error.passes());
+        if self.passing.is_some() {
             return Ok(());
         }
         self.refused = workers.as_ref().err().and_then(|error| {
@@ -161,8 +162,8 @@ impl Bindings {
     /// What joins the application's bindings: what it shows, whatever the pools say; what they say where it shows
     /// nothing.
     pub(super) fn separator(&self, said: &BTreeSet<&str>) -> Result<String, NoSeparator> {
-        if self.passing {
-            return Err(NoSeparator::NotShown);
+        if let Some(error) = self.passing {
+            return Err(NoSeparator::Unread(error));
         }
         let said = said.first().filter(|_| said.len() == 1);
         let known = match &self.shown {

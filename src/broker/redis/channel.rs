@@ -48,6 +48,9 @@ pub(super) struct Channel {
     answered: u64,
     /// Until when nothing is asked, because this right is missing.
     refused: Option<(Moment, String)>,
+    /// What was asked or told did not get through, or answers could not be fetched, for a reason that passes: in the last
+    /// sample that tried.
+    failing: Option<SampleError>,
     /// The log tells of it already.
     told: bool,
     /// The application names its channels without the database (`fanout_prefix: False`).
@@ -90,6 +93,7 @@ impl Channel {
             heard: 0,
             answered: 0,
             refused: None,
+            failing: None,
             told: false,
             bare: false,
             tried: None,
@@ -135,6 +139,21 @@ impl Channel {
     pub(super) fn refused(&self, now: Moment) -> Option<&str> {
         let refused = self.refused.as_ref().filter(|(until, _)| *until > now);
         refused.map(|(_, right)| right.as_str())
+    }
+
+    /// Why the workers can be neither asked nor told anything just now.
+    pub(super) fn failing(&self) -> Option<SampleError> {
+        self.failing
+    }
+
+    /// A sample begins.
+    pub(super) fn begin(&mut self) {
+        self.failing = None;
+    }
+
+    /// Answers cannot be fetched just now.
+    pub(super) fn pop_failed(&mut self, error: SampleError) {
+        self.failing = Some(error);
     }
 
     /// Answers cannot be fetched: this is refused.
@@ -220,6 +239,10 @@ impl Channel {
         let separator = match separator {
             Ok(separator) => separator,
             Err(NoSeparator::NotShown) => return Ok(false),
+            Err(NoSeparator::Unread(error)) => {
+                self.failing = Some(error);
+                return Ok(false);
+            }
             Err(NoSeparator::Refused(right)) => {
                 self.refuse(right, now);
                 return Ok(false);
@@ -248,7 +271,11 @@ impl Channel {
                 false
             }
             // It passes: again at the next sample.
-            _ => false,
+            Some(Err(error)) => {
+                self.failing = Some(error);
+                false
+            }
+            None => false,
         })
     }
 
@@ -298,6 +325,10 @@ impl Channel {
             }
         }
         self.heard_by(posts, &heard, now);
+        let failed = heard
+            .iter()
+            .find_map(|heard| heard.err().filter(|error| !error.is_refusal()));
+        self.failing = self.failing.or(failed);
         if heard.iter().any(|heard| heard.is_err_and(SampleError::is_refusal)) {
             self.refuse(format!("`PUBLISH` on the channel `{name}`"), now);
         }

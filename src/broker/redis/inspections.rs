@@ -15,7 +15,7 @@ use super::{
     resp::{Commands, Value},
 };
 use crate::work::{
-    Mailbox, Moment, Read, SampleError, Signal,
+    Mailbox, Moment, Read, Reply, SampleError, Signal,
     celery::{
         control::{self, ReplyTo},
         events::Wire,
@@ -92,6 +92,7 @@ impl Inspections {
         let mut signals = Vec::new();
         let begin = link.read();
         for channel in self.channels.values_mut() {
+            channel.begin();
             let Some(list) = channel.list().map(str::to_owned) else {
                 continue;
             };
@@ -101,8 +102,10 @@ impl Inspections {
                 let asked = self.at_once;
                 let popped = pop(link, &list, asked, &mut signals).await?;
                 channel.answered(popped.answers);
-                if popped.refused {
-                    channel.pop_refused(now);
+                match popped.failed {
+                    Some(error) if error.is_refusal() => channel.pop_refused(now),
+                    Some(error) => channel.pop_failed(error),
+                    None => {}
                 }
                 self.at_once = popped.fits().clamp(1, MAX_ANSWERS.min(asked * 4));
                 if popped.answers < asked as u64 {
@@ -153,11 +156,16 @@ impl Inspections {
         Ok(())
     }
 
-    /// The right that is missing, if these workers can be neither asked nor told anything.
-    pub(super) fn refused(&self, read: &Read, now: Moment) -> Option<&str> {
+    /// Why these workers can be neither asked nor told anything, if that is so: a right that is missing, or what passes.
+    pub(super) fn trouble(&self, read: &Read, now: Moment) -> Option<Result<Reply, SampleError>> {
         let of = mailbox(read)?;
         let channel = self.channels.get(&(of.exchange.clone(), of.prefix.clone()))?;
-        channel.refused(now)
+        let refused = channel.refused(now).map(|right| {
+            Ok(Reply::Refused {
+                right: right.to_owned(),
+            })
+        });
+        refused.or_else(|| channel.failing().map(Err))
     }
 }
 
@@ -166,7 +174,7 @@ impl Inspections {
 struct Popped {
     answers: u64,
     largest: u64,
-    refused: bool,
+    failed: Option<SampleError>,
 }
 
 impl Popped {
@@ -193,7 +201,7 @@ async fn pop(link: &mut Link, list: &str, count: usize, signals: &mut Vec<Signal
             popped.answers += 1;
             popped.largest = ANSWER_BYTES;
         }
-        Value::Refused(error) => popped.refused |= error.is_refusal(),
+        Value::Refused(error) => popped.failed = popped.failed.or(Some(error)),
         _ => {}
     };
     link.ask_each(&commands, take).await?;

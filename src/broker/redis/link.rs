@@ -72,7 +72,7 @@ impl Link {
             None => Commands::one(&[b"AUTH", password.as_bytes()]),
         };
         match link.order(&auth).await {
-            Err(SampleError::ServerError | SampleError::UnknownCommand | SampleError::Permission) => {
+            Err(SampleError::ServerError(_) | SampleError::UnknownCommand | SampleError::Permission) => {
                 Err(SampleError::Authentication)
             }
             other => other.map(|()| link),

@@ -243,10 +243,8 @@ impl Endpoint for RedisEndpoint {
         }
         let answers: Vec<_> = (reads.iter().zip(questions))
             .map(
-                |(read, question)| match (question.answer(), self.inspections.refused(read, moment)) {
-                    (Ok(Reply::Asked), Some(right)) => Ok(Reply::Refused {
-                        right: right.to_owned(),
-                    }),
+                |(read, question)| match (question.answer(), self.inspections.trouble(read, moment)) {
+                    (Ok(Reply::Asked), Some(trouble)) => trouble,
                     (answer, _) => answer,
                 },
             )

@@ -8,7 +8,10 @@
 use redis::ServerError;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use crate::{broker::stream::classify, work::SampleError};
+use crate::{
+    broker::stream::classify,
+    work::{SampleError, Word},
+};
 
 /// A one-line reply has at most so many bytes; errors of ACLs repeat the key.
 pub(super) const LINE: u64 = 1 << 10;
@@ -112,7 +115,7 @@ impl Value {
             Ok(redis::Value::Nil) if frame.starts_with(b"*") => Ok(Self::List(Vec::new())),
             Ok(value) => Self::of(value),
             // An error without a word.
-            Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::ServerError)),
+            Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::ServerError(Word::default()))),
             Err(_) => Err(SampleError::Protocol),
         }
     }
@@ -317,7 +320,7 @@ fn refusal(error: &ServerError) -> SampleError {
         "OOM" => SampleError::OutOfMemory,
         "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => SampleError::RedisCluster,
         "ERR" => unnamed(error.details().unwrap_or_default()),
-        _ => SampleError::ServerError,
+        word => SampleError::ServerError(Word::of(word)),
     }
 }
 
@@ -334,7 +337,7 @@ fn unnamed(details: &str) -> SampleError {
     } else if begins(&["select is not allowed in cluster mode"]) {
         SampleError::RedisCluster
     } else {
-        SampleError::ServerError
+        SampleError::ServerError(Word::default())
     }
 }
 
@@ -362,7 +365,7 @@ mod tests {
                 "-NOPERM no permissions for 'key'\r\n",
                 Value::Refused(SampleError::Permission),
             ),
-            ("-\r\n", Value::Refused(SampleError::ServerError)),
+            ("-\r\n", Value::Refused(SampleError::ServerError(Word::default()))),
             (":-7\r\n", Value::Number(-7)),
             ("$3\r\na\r\n\r\n", Value::Text(Some("a\r\n".into()))),
             ("$0\r\n\r\n", Value::Text(Some(Vec::new()))),

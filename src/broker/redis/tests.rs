@@ -13,7 +13,7 @@ use self::server::{Act, Server, array, bulk, say};
 use super::*;
 use crate::{
     broker::{Secret, Tls},
-    work::{Digest, Inspect},
+    work::{Digest, Inspect, Word},
 };
 
 fn address(port: u16) -> Address {

@@ -128,6 +128,16 @@ fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
     assert_eq!((seen.replicas, seen.ready), (4, 4));
     assert_eq!((seen.now, seen.wall), (SECOND, due(100)));
     assert_eq!(seen.next_due_in, Some(Duration::from_secs(30)));
+    // Nobody of the four ready pods has been heard but these.
+    let mut heard = (*tally(due(50))).clone();
+    heard.pods.values_mut().take(1).for_each(|pod| pod.live = true);
+    entry.samples.last = Some((Arc::new(heard), now));
+    let mut graceful = pool();
+    graceful.graceful = Some(SECOND);
+    let silent = |entry: &Entry, pool: &Pool| entry.observe(pool, &target(1, 4, MANAGER), now).silent_pods;
+    assert_eq!((silent(&entry, &pool()), silent(&entry, &graceful)), (3, 0));
+    entry.leaving.overstayed = Some("a".into());
+    assert_eq!(silent(&entry, &graceful), 3, "the user's word did not hold");
     entry.samples.last = Some((tally(due(50)), now));
     let overdue = entry.observe(&pool(), &target(1, 4, MANAGER), now);
     assert_eq!(overdue.next_due_in, Some(Duration::ZERO));

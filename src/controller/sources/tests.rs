@@ -5,6 +5,7 @@ use tokio::time::advance;
 
 use super::*;
 use crate::controller::fixture::{FakeApi, FakeRedis, Stage, desk, key, listed, pool, target, until};
+use crate::work::{Care, Stance};
 
 fn from_secret() -> Value {
     json!({"targetRef": {"name": "mail"}, "broker": {"urlFrom": {"secretKeyRef": {"name": "env", "key": "url"}}},
@@ -138,6 +139,37 @@ async fn two_pools_that_count_one_queue_say_so_both() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetch_again_there() {
+    let (old, new) = (FakeRedis::start(0).await, FakeRedis::start(0).await);
+    let (pod, node) = ("mail-6d5f7c9b8-aaaa0", "celery@mail-6d5f7c9b8-aaaa0");
+    old.beats(node);
+    let api = Arc::<FakeApi>::default();
+    let (mut desk, _own, _samples) = desk(&api);
+    desk.take(target("mail", 3, 1));
+    desk.take(listed(&["mail"]));
+    desk.take(pool("mail", &from_secret()));
+    let id = desk.pools.id(&key("mail")).unwrap();
+    let address = |redis: &FakeRedis| {
+        crate::broker::url::all(&redis.url())
+            .unwrap()
+            .into_iter()
+            .map(Arc::new)
+            .collect()
+    };
+    desk.resolved(id, Ok(address(&old)));
+    let stopped = Care {
+        stance: Stance::Stop([(node.to_owned(), ["celery".to_owned()].into())].into()),
+        since: Moment::ZERO,
+    };
+    desk.pools.get_mut(id).unwrap().leaving.attention = [(pod.to_owned(), stopped)].into();
+    desk.resolved(id, Ok(address(&old)));
+    assert_eq!(desk.releases.len(), 0, "it is the same broker");
+    desk.resolved(id, Ok(address(&new)));
+    until("it is told", || old.told("add_consumer") > 0).await;
+    assert_eq!(old.told("cancel_consumer"), 0);
 }
 
 #[tokio::test]

@@ -33,7 +33,8 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
     };
     let told = [
         stop_ignored(facts),
-        control_refused(facts),
+        control_refused(facts, tally),
+        busy(facts, tally),
         not_heard(facts, tally),
         unknown(facts),
         deaf(tally),
@@ -41,7 +42,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
     let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
     let status = match reason {
         KNOWN | NONE => True,
-        STARTING => Unknown,
+        STARTING | BUSY => Unknown,
         _ => False,
     };
     wish(KIND, status, reason, message)
@@ -50,6 +51,10 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
 const KNOWN: &str = "AllKnown";
 const NONE: &str = "NoWorkers";
 const STARTING: &str = "Starting";
+const BUSY: &str = "WorkersBusy";
+
+/// A worker that runs tasks itself is believed to do so for so long, if it says nothing.
+const LONG_TASK: Duration = Duration::from_secs(3600);
 
 type Told = Option<(&'static str, String)>;
 
@@ -74,20 +79,57 @@ fn stop_ignored(facts: &Facts) -> Told {
     let pod = facts.overstayed?;
     let message = format!(
         "The pod `{pod}` was told to end and did not within its grace period: its tasks may have been cut off. \
-         `removal: Graceful` is not followed until the operator starts anew: pods go when they are idle. A shell as the first \
+         `removal: Graceful` is not followed until the target gets a new template: pods go when they are idle. A shell as the first \
          process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`."
     );
     Some(("StopIgnored", message))
 }
 
-fn control_refused(facts: &Facts) -> Told {
+fn control_refused(facts: &Facts, tally: &Tally) -> Told {
     let right = facts.refused?;
+    if let Hearing::Refused { right: beats } = &tally.hearing {
+        let message = format!(
+            "The broker's permissions refuse remote control{} and heartbeats{}, so nothing is known of the workers. Grant the \
+             rights (README, \"Rights on the broker\"). {GRACEFUL}",
+            missing(right),
+            missing(beats)
+        );
+        return Some(("RemoteControlRefused", message));
+    }
     let message = format!(
         "The broker's permissions keep workers from being asked and told{}: only those are removed whose heartbeats say that \
          they run nothing. Grant the rights for remote control (README, \"Rights on the broker\").",
         missing(right)
     );
     Some(("RemoteControlRefused", message))
+}
+
+/// Those of whom nothing is heard run tasks themselves: nothing is wrong.
+fn busy(facts: &Facts, tally: &Tally) -> Told {
+    let Heard {
+        ready,
+        heard,
+        missing_for,
+        ref not_heard,
+    } = facts.workers;
+    let leaving = facts.leaving.map_or(&[][..], |plan| &plan.unknown);
+    let solo = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.solo);
+    let all = not_heard.iter().all(|pod| solo(pod)) && leaving.iter().all(|unknown| solo(&unknown.pod));
+    let named = not_heard.len() >= ready.saturating_sub(heard) as usize;
+    let pods = not_heard
+        .iter()
+        .copied()
+        .chain(leaving.iter().map(|unknown| unknown.pod.as_str()));
+    let mut pods: Vec<_> = pods.collect();
+    pods.sort_unstable();
+    pods.dedup();
+    (all && named && !pods.is_empty() && missing_for.is_none_or(|since| since <= LONG_TASK)).then(|| {
+        let message = format!(
+            "The workers of {} run tasks themselves (`--pool solo`) and say nothing meanwhile: they are kept until they do.",
+            names(pods.into_iter())
+        );
+        (BUSY, message)
+    })
 }
 
 /// Ready pods whose workers neither beat nor answer.
@@ -178,7 +220,8 @@ fn unknown(facts: &Facts) -> Told {
             "RemoteControlSilent",
             format!(
                 "The workers of {pods} answer, but not what they hold: the answer may be larger than is accepted (very many \
-                 prefetched tasks or tasks with an ETA). {GRACEFUL}"
+                 prefetched tasks or tasks with an ETA), or tasks were sent as pickle with arguments that JSON does not know. \
+                 {GRACEFUL}"
             ),
         ),
     })

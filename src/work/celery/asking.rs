@@ -1,7 +1,8 @@
 //! Whom of the workers to ask what, and how soon again: only those who are meant, never more often than they answer.
 //!
 //! A worker that does not answer (`-P solo` runs a task, a broken connection) finds all questions when it is back, and
-//! answers each: so the pauses grow.
+//! answers each: so the pauses grow. One question may be beyond a worker that answers others: Celery's `reserved` carries the
+//! tasks' arguments, and where those were sent as pickle and are nothing that JSON knows the worker logs an `EncodeError`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -35,6 +36,8 @@ pub(super) struct Asking {
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     at: Moment,
+    /// The first of those that were put since the last answer.
+    first: Moment,
     /// So many in a row without an answer, before the last one.
     unanswered: u32,
 }
@@ -83,8 +86,14 @@ impl Asking {
         let since = now.saturating_sub(asked.at);
         match answered(worker, method).is_some_and(|at| at >= asked.at) {
             true => since >= pace,
-            // One that beats again is not busy any more, or never answers.
-            false if worker.beat.is_some_and(|at| at > asked.at) => since >= pause(asked.unanswered).min(BEATS),
+            // It was too busy even to beat, and is back, or it is another process.
+            false if worker.steady_since > asked.at => since >= SOON,
+            // It answers others: this one it cannot answer, and logs an error each time.
+            false if worker.answered.is_some_and(|at| at >= asked.first) => since >= seldom(asked.unanswered),
+            // It beats and has answered before: a question was lost.
+            false if worker.answered.is_some() && worker.beat.is_some_and(|at| at > asked.at) => {
+                since >= pause(asked.unanswered).min(BEATS)
+            }
             false => since >= pause(asked.unanswered),
         }
     }
@@ -93,11 +102,15 @@ impl Asking {
         // As a ticket tells it: an answer must not seem to be older than its question.
         let now = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         let entry = self.asked.entry((method, node.to_owned()));
-        let asked = entry.or_insert(Asked { at: now, unanswered: 0 });
-        asked.unanswered = match answered(worker, method).is_some_and(|at| at >= asked.at) || asked.at == now {
-            true => 0,
-            false => asked.unanswered.saturating_add(1),
-        };
+        let asked = entry.or_insert(Asked {
+            at: now,
+            first: now,
+            unanswered: 0,
+        });
+        match answered(worker, method).is_some_and(|at| at >= asked.at) || asked.at == now {
+            true => (asked.first, asked.unanswered) = (now, 0),
+            false => asked.unanswered = asked.unanswered.saturating_add(1),
+        }
         asked.at = now;
     }
 
@@ -112,10 +125,11 @@ impl Asking {
 
 /// How long to wait after so many questions in a row without an answer, and one more.
 fn pause(unanswered: u32) -> Duration {
-    match unanswered.checked_sub(EAGER) {
-        None => SOON,
-        Some(more) => Duration::from_secs(1 << more.min(5)).min(LONGEST),
-    }
+    unanswered.checked_sub(EAGER).map_or(SOON, seldom)
+}
+
+fn seldom(unanswered: u32) -> Duration {
+    Duration::from_secs(1 << unanswered.min(5)).min(LONGEST)
 }
 
 /// When the question was asked that a worker answered last.
@@ -137,7 +151,7 @@ mod tests {
 
     /// The moments at which a worker is asked within a minute, sampled each half a second, at odd times; one that answers
     /// does so at once, with the time of the question as its ticket tells it.
-    fn asked(answers: bool, beats: bool) -> Vec<u64> {
+    fn asked(answers: &[Inspect], beats: bool) -> Vec<u64> {
         let (config, mut asking, mut workers) = (CeleryConfig::default(), Asking::default(), Workers::default());
         let mut moments = Vec::new();
         for half in 0..120_u64 {
@@ -150,18 +164,17 @@ mod tests {
                 workers.heard(NODE, 0, 7, Duration::from_secs(2), moment);
             }
             let nodes: Nodes = workers.all().collect();
-            if !asking.ask(&config, Inspect::Reserved, &nodes, SOON, now).is_empty() {
-                moments.push(half / 2);
-                if answers {
-                    let asked = Duration::from_millis(u64::try_from(moment.as_millis()).unwrap());
-                    let signal = Signal::Inspected {
-                        node: NODE.into(),
-                        method: Inspect::Reserved,
-                        answer: Default::default(),
-                        asked,
-                    };
-                    workers.take(&signal, moment);
-                }
+            let due = [Inspect::Reserved, Inspect::Active]
+                .map(|method| (method, !asking.ask(&config, method, &nodes, SOON, now).is_empty()));
+            moments.extend(due[0].1.then_some(half / 2));
+            for (method, _) in due.into_iter().filter(|(method, due)| *due && answers.contains(method)) {
+                let signal = Signal::Inspected {
+                    node: NODE.into(),
+                    method,
+                    answer: Default::default(),
+                    asked: Duration::from_millis(u64::try_from(moment.as_millis()).unwrap()),
+                };
+                workers.take(&signal, moment);
             }
         }
         moments
@@ -169,11 +182,14 @@ mod tests {
 
     #[test]
     fn who_answers_is_asked_with_each_sample_and_who_does_not_less_and_less_often() {
-        assert_eq!(asked(true, true).len(), 120);
-        assert_eq!(asked(true, false).len(), 120);
-        let deaf = asked(false, true);
-        assert!((25..40).contains(&deaf.len()), "it beats, so it may answer: {deaf:?}");
-        let silent = asked(false, false);
-        assert!((5..12).contains(&silent.len()), "{silent:?}");
+        let all = [Inspect::Reserved, Inspect::Active];
+        assert_eq!(asked(&all, true).len(), 120);
+        assert_eq!(asked(&all, false).len(), 120);
+        for beats in [true, false] {
+            let deaf = asked(&[], beats);
+            assert!((5..12).contains(&deaf.len()), "{deaf:?}");
+            let partly = asked(&[Inspect::Active], beats);
+            assert!((5..8).contains(&partly.len()), "it cannot answer this: {partly:?}");
+        }
     }
 }

@@ -138,6 +138,8 @@ pub struct Celery {
     found: Found,
     /// What an earlier process remembered.
     held: Option<Held>,
+    /// When remote control did not work last.
+    failed_at: Option<Moment>,
 }
 
 /// What an application's own keys show of it (Redis).
@@ -161,6 +163,7 @@ impl Celery {
             asking: Asking::default(),
             found: Found::default(),
             held: None,
+            failed_at: None,
         }
     }
 
@@ -350,6 +353,9 @@ impl Framework for Celery {
             BrokerKind::Redis { .. } => self::redis::tally(&config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, before, now),
         }?;
+        if control != Control::Works {
+            self.failed_at = Some(now.moment);
+        }
         tally.control = control;
         tally.hearing = self.listen().map(|to| workers.hearing(&to)).unwrap_or_default();
         if self.roster.ready as usize > own.pods_heard() {
@@ -363,7 +369,9 @@ impl Framework for Celery {
                 let waited = |since: Moment| now.moment.saturating_sub(since) > DEAF;
                 let told = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
                 let answered = own.answered(name).is_some_and(|at| !waited(at));
-                let unanswered = pod.fresh && tally.control == Control::Works && waited(told);
+                // Who could not be asked has not failed to answer.
+                let asked = self.failed_at.is_none_or(waited);
+                let unanswered = pod.fresh && asked && waited(told);
                 // Who ever answered takes questions.
                 let never = own.answered(name).is_none();
                 (pod.deaf, pod.partly) = (unanswered && never, unanswered && answered);

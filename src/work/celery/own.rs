@@ -335,6 +335,7 @@ impl<'a> Own<'a> {
                 fresh: live && worker.is_fresh(self.now),
                 tells: live && worker.tells(self.now),
                 silent: (!live).then(|| worker.heard()),
+                solo: !live && worker.solo,
                 doubled: worker.is_doubled(self.now).then(|| (*node).to_owned()),
                 idle_since: worker.idle_since,
                 ..PodWork::default()
@@ -355,6 +356,10 @@ impl<'a> Own<'a> {
                         _ => of.tells,
                     };
                     pod.live |= of.live;
+                    pod.solo = match (pod.silent, of.silent) {
+                        (Some(_), Some(_)) => pod.solo && of.solo,
+                        _ => pod.solo || of.solo,
+                    };
                     pod.silent = pod.silent.max(of.silent);
                     pod.doubled = pod.doubled.take().or(of.doubled);
                     pod.idle_since = pod.idle_since.zip(of.idle_since).map(|(a, b)| a.max(b));

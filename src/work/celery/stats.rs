@@ -3,6 +3,7 @@
 //! * *How many tasks it runs at a time*: `pool.max-concurrency` is the size the pool began with, in every kind of pool.
 //!   `pool.processes` (one for each slot; not every kind has them) grows beyond it by `pool_grow`. With `--autoscale` the
 //!   pool begins with the fewest, and `autoscaler.max` is what it grows to when there is work. The largest of these is meant.
+//! * *Whether it runs tasks itself*, and says nothing meanwhile: `pool.implementation` is `celery.concurrency.solo:TaskPool`.
 //! * *How many tasks it has taken on*: the sum of `total`, by task name.
 //! * *How its application uses the broker*: `broker.transport_options`.
 
@@ -34,6 +35,7 @@ struct Answer {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Pool {
+    implementation: Lenient<String>,
     #[serde(rename = "max-concurrency")]
     max_concurrency: usize,
     processes: Vec<IgnoredAny>,
@@ -106,10 +108,12 @@ impl Answer {
     fn stats(self) -> Option<Stats> {
         // An answer that says none of it is an error's.
         let slots = self.slots()?;
+        let pool = self.pool.implementation.0.unwrap_or_default();
         let options = self.broker.transport_options;
         Some(Stats {
             slots: Some(slots),
             processed: self.total.0,
+            solo: pool.starts_with("celery.concurrency.solo:"),
             application: Application {
                 priority_steps: options.priority_steps.0.filter(|steps| steps.len() <= MOST_STEPS),
                 separator: options.sep.0.filter(|sep| (1..=16).contains(&sep.len())),
@@ -176,6 +180,7 @@ mod tests {
     fn what_a_worker_has_taken_on_and_how_its_application_uses_the_broker_is_told() {
         let stats = told(PREFORK).unwrap();
         assert_eq!((stats.processed, stats.application), (Some(4), Application::default()));
+        assert!(!stats.solo && told(&PREFORK.replace("prefork", "solo")).unwrap().solo);
         let of = |broker: &str| {
             let body = format!(
                 r#"{{"celery@w1":{{"pool":{{"max-concurrency":1}},"total":{{"a":2,"b":3}},"broker":{broker}}}}}"#

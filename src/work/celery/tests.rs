@@ -274,6 +274,34 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
 }
 
 #[test]
+fn what_workers_fetch_reaches_the_pool_and_that_it_is_nothing_only_once_it_has_been_so_for_long() {
+    let fetches = |told: &[(u64, &[&str])]| {
+        let mut all = workers(&[0]);
+        for (at, queues) in told {
+            let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
+            all.told_queues(&node(0), &queues, Duration::from_secs(*at), now().moment);
+        }
+        attended(&all).fetches.get(&format!("{MAIL}aaaa0")).cloned()
+    };
+    assert_eq!(fetches(&[(100, &["mail"])]), Some(["mail".to_owned()].into()));
+    assert_eq!(fetches(&[(90, &[]), (100, &[])]), None);
+    assert_eq!(fetches(&[(75, &[]), (100, &[])]), Some([].into()));
+}
+
+#[test]
+fn who_answers_one_question_and_not_another_is_not_known() {
+    let ago = |seconds| now().moment - Duration::from_secs(seconds);
+    let mut all = Workers::default();
+    (0..=10)
+        .rev()
+        .for_each(|beat| all.heard(&node(0), 0, 7, EVERY, ago(beat * 2)));
+    all.told_queues(&node(0), &Default::default(), ago(1), ago(1));
+    answers(&mut all, 0, Inspect::Active, 0, 0);
+    let pod = attended(&all).pods[&format!("{MAIL}aaaa0")].clone();
+    assert_eq!((pod.deaf, pod.partly, pod.told), (false, true, None));
+}
+
+#[test]
 fn deaf_is_who_beats_without_a_gap_and_answers_nothing() {
     let ago = |seconds| now().moment - Duration::from_secs(seconds);
     let deaf = |beats: &[u64], came: Option<u64>| {

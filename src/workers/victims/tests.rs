@@ -265,7 +265,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
         left_alone,
         Plan {
             allowed: 1,
-            own: ["a".to_owned()].into(),
+            own: [("a".to_owned(), true)].into(),
             ..Plan::default()
         }
     );
@@ -311,6 +311,30 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
         1,
     );
     assert_eq!(short.stances["a"], stop());
+}
+
+#[test]
+fn what_is_said_of_those_that_are_to_go_is_what_they_said() {
+    let pods = [stopped("a"), stopped("b"), stopped("c"), pod("d")];
+    let seen = work([
+        ("a", tells(0, 0, None)),
+        ("b", tells(1, 2, long_since())),
+        ("c", beats(0)),
+        ("d", tells(2, 1, None)),
+    ]);
+    let said = WaitsFor {
+        emptying: 1,
+        told: 1,
+        busy: 1,
+        unknown: 1,
+        tasks: 6,
+        rollout: false,
+    };
+    assert_eq!(
+        planned(&pods, &seen, 0).waits_for,
+        said,
+        "told to fetch no more is not fetching no more"
+    );
 }
 
 #[test]
@@ -395,7 +419,7 @@ fn a_pod_that_is_being_deleted_is_no_replica() {
         plan,
         Plan {
             allowed: 1,
-            own: ["b".to_owned()].into(),
+            own: [("b".to_owned(), true)].into(),
             ..Plan::default()
         }
     );

@@ -3,9 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{each, plan, pool, report};
-use crate::proof::{
-    cell::{Acks::*, Broker::*, Cell},
-    run::{Until, with_pool},
+use crate::{
+    proof::{
+        cell::{Acks::*, Broker::*, Cell},
+        run::{Outcome, Until, with_pool},
+    },
+    support::figures,
 };
 
 /// RabbitMQ with the management API, as KEDA had it, and without.
@@ -36,6 +39,13 @@ async fn waves() {
     })
     .await;
     report::stranded();
+    let short = outcomes.iter().map(|Outcome { cell, verdict, pod_seconds, .. }| {
+        json!({
+            "cell": cell.name(), "broker": cell.broker.name(), "acks": cell.acks.name(), "finished": verdict.finished,
+            "interrupted": verdict.interrupted, "twice": verdict.rerun, "pod_seconds": pod_seconds.round(),
+        })
+    });
+    figures::record_in("real", "waves", short.collect::<Value>());
     println!(
         "{}",
         report::waves("Waves of tasks of half a minute (ours / KEDA's)", &outcomes)

@@ -38,12 +38,14 @@ class Client:
 
     def send(self, item):
         """One item of the load."""
-        options = {key: item[key] for key in ("queue", "priority", "countdown") if key in item}
+        options = {key: item[key] for key in ("queue", "priority", "countdown", "serializer") if key in item}
         kind, seconds = item.get("task", "nap"), item["seconds"]
         if kind == "chord":
             chord([self.zoo.part.s(seconds) for _ in range(item["parts"])])(self.zoo.total.s())
         elif kind == "again":
             self.zoo.again.apply_async((seconds, item["times"], item["every"]), **options)
+        elif kind == "odd":
+            self.zoo.odd.apply_async(({seconds},), **options)
         else:
             self.zoo.app.tasks[kind].apply_async((seconds,), **options)
 

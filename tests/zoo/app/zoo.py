@@ -50,6 +50,12 @@ def nap(seconds):
     time.sleep(seconds)
 
 
+@app.task(name="odd")
+def odd(seconds):
+    """Its argument is a set, which JSON does not know."""
+    time.sleep(max(seconds))
+
+
 @app.task(name="again", bind=True, max_retries=None)
 def again(self, seconds, times, countdown):
     time.sleep(seconds)

@@ -137,7 +137,12 @@ async fn servers_of_other_kinds_are_named() {
         ),
         (1, "-ERR invalid DB index\r\n", SampleError::NoSuchVhost),
         (1, "-ERR DB index is out of range\r\n", SampleError::NoSuchVhost),
-        (1, "-ERR something of tomorrow\r\n", SampleError::ServerError),
+        (
+            1,
+            "-ERR something of tomorrow\r\n",
+            SampleError::ServerError(Word::default()),
+        ),
+        (1, "-NEWWORD c4nary\r\n", SampleError::ServerError(Word::of("NEWWORD"))),
         (0, "-OOM command not allowed\r\n", SampleError::OutOfMemory),
         (
             1,
@@ -157,6 +162,15 @@ async fn servers_of_other_kinds_are_named() {
         .await;
         assert_eq!(first_error(&server, db).await, Err(expected), "{reply}");
     }
+    let labels = [
+        SampleError::RedisCluster,
+        SampleError::OutOfMemory,
+        SampleError::RedisSentinel,
+    ]
+    .map(SampleError::label);
+    assert_eq!(labels, ["RedisCluster", "RedisOutOfMemory", "RedisSentinel"]);
+    let unknown = SampleError::ServerError(Word::of("NEWWORD")).to_string();
+    assert!(unknown.contains("`NEWWORD`"), "{unknown}");
     for db in [0, 1] {
         let sentinel = Server::start(|_, words| match words {
             ["INFO", "server"] => say(bulk("# Server\r\nredis_version:8.0.2\r\nredis_mode:sentinel\r\n")),

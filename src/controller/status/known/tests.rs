@@ -44,6 +44,35 @@ fn where_all_are_heard_it_is_true() {
 }
 
 #[test]
+fn who_runs_tasks_itself_is_busy_and_not_lost_for_an_hour() {
+    let silent = |solo: [bool; 2]| {
+        let pods = ["mail-a", "mail-b"].into_iter().zip(solo).map(|(pod, solo)| {
+            let work = PodWork {
+                silent: Some(Duration::ZERO),
+                solo,
+                ..PodWork::default()
+            };
+            (pod.to_owned(), work)
+        });
+        Tally {
+            pods: pods.collect(),
+            ..tally()
+        }
+    };
+    let of = |tally: &Tally, heard_, seconds| said(tally, |facts| facts.workers = heard(heard_, seconds));
+    let (condition, message) = of(&silent([true, true]), 1, 300);
+    assert_eq!(condition, "Unknown/WorkersBusy");
+    assert!(message.contains("`mail-a`, `mail-b`"), "{message}");
+    assert_eq!(of(&silent([true, true]), 1, 3601).0, "False/WorkersSilent");
+    assert_eq!(of(&silent([true, false]), 1, 300).0, "False/WorkersSilent");
+    assert_eq!(
+        of(&silent([true, true]), 0, 300).0,
+        "False/NobodyHeard",
+        "there is a third one"
+    );
+}
+
+#[test]
 fn whom_nobody_hears_is_named_with_the_cause() {
     let with = |change: fn(&mut Tally)| {
         let mut tally = tally();
@@ -137,7 +166,22 @@ fn what_the_pods_that_are_to_go_do_not_say_is_told() {
 fn refusals_deaf_workers_and_pods_that_do_not_end_are_told() {
     let (condition, message) = said(&tally(), |facts| facts.refused = Some("`+sadd`"));
     assert_eq!(condition, "False/RemoteControlRefused");
-    assert!(message.contains("(missing: `+sadd`)"), "{message}");
+    assert!(
+        message.contains("(missing: `+sadd`)") && message.contains("heartbeats say"),
+        "{message}"
+    );
+    let neither = Tally {
+        hearing: Hearing::Refused {
+            right: "`&/0.celeryev/*`".into(),
+        },
+        ..tally()
+    };
+    let (condition, message) = said(&neither, |facts| facts.refused = Some("`+sadd`"));
+    assert_eq!(condition, "False/RemoteControlRefused");
+    assert!(
+        message.contains("`&/0.celeryev/*`") && message.contains("nothing is known"),
+        "{message}"
+    );
     let mut deaf = tally();
     let pod = PodWork {
         deaf: true,

@@ -54,7 +54,9 @@ fn said(workers: &Workers, attention: &[(&str, Stance)]) -> (Vec<(Order, Vec<Str
         }
     }
     assert!(
-        methods.is_empty() || methods[0] == Inspect::Scheduled && methods[1..] == QUESTIONS,
+        methods.is_empty()
+            || methods[0] == Inspect::Scheduled
+                && methods[1..] == [Inspect::ActiveQueues, Inspect::Reserved, Inspect::Active],
         "{methods:?}"
     );
     (orders, asked)

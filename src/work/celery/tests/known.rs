@@ -106,3 +106,45 @@ fn a_worker_that_does_not_beat_is_asked_and_counted_by_its_answers() {
     let (_, told) = tallied(&mut celery, &silent);
     assert_eq!(counts(&told.work), (0, 1, 1, 0), "an early task is in no key");
 }
+
+#[test]
+fn how_it_stands_with_the_subscription_reaches_the_pool() {
+    let (mut celery, mut workers) = named_otherwise();
+    let failing = crate::work::Hearing::Failing(SampleError::TooManyConnections);
+    workers.listens(&celery.listen().unwrap(), failing.clone());
+    assert_eq!(tallied(&mut celery, &workers).1.hearing, failing);
+}
+
+#[test]
+fn a_question_to_everybody_carries_no_separator_of_the_pools() {
+    let config = CeleryConfig {
+        separator: Some(":".into()),
+        ..config(BrokerKind::Redis { db: 0 }, &["celery"])
+    };
+    let mut celery = Celery::new(config);
+    celery.roster(roster(&[], 2));
+    let (reads, _) = tallied(&mut celery, &workers(&[0]));
+    let of = |wanted| {
+        reads.iter().find_map(|read| match read {
+            Read::Inspect { method, mailbox } if *method == wanted => {
+                Some((mailbox.nodes.len(), mailbox.separator.clone()))
+            }
+            _ => None,
+        })
+    };
+    // Perhaps nobody is there, and it would be wrong when the first one comes.
+    assert_eq!(of(Inspect::Ping), Some((0, None)));
+    assert_eq!(of(Inspect::Stats), Some((1, Some(":".into()))));
+}
+
+#[test]
+fn who_fetches_the_pools_queues_under_another_name_is_a_stranger() {
+    let mut workers = Workers::default();
+    for (node, queue) in [("fixed@worker", "celery"), ("celery@web-6d5f7c9b8-aaaaa", "other")] {
+        workers.heard(node, 1, 7, EVERY, now().moment);
+        workers.told_queues(node, &[queue.to_owned()].into(), now().moment, now().moment);
+    }
+    let mut celery = Celery::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
+    celery.roster(roster(&["aaaa0"], 1));
+    assert_eq!(tallied(&mut celery, &workers).1.strangers, ["fixed@worker"]);
+}

@@ -79,6 +79,16 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
 }
 
 #[test]
+fn who_answers_one_question_and_not_another_stays() {
+    let partly = PodWork {
+        partly: true,
+        ..beats(0)
+    };
+    let plan = planned(&[marked("a")], &work([("a", partly)]), 0);
+    assert_eq!((plan.allowed, plan.unknown[0].why.clone()), (1, Why::Partly));
+}
+
+#[test]
 fn a_name_that_several_workers_share_proves_nothing() {
     let shared = PodWork {
         doubled: Some("celery@a".into()),
@@ -156,7 +166,7 @@ fn pods_of_others_are_named_and_left_alone() {
     });
     assert_eq!((plan.allowed, plan.waits_for.rollout), (1, false));
     assert_eq!(plan.foreign, ["migrate", "web"]);
-    assert_eq!(plan.own, ["a", "b"].map(str::to_owned).into());
+    assert_eq!(plan.own, ["a", "b"].map(|pod| (pod.to_owned(), true)).into());
     assert!(plan.marks.is_empty());
     // A ReplicaSet of another name may have been adopted: whose it is, nobody can say.
     let adopted = of("c", "old");

@@ -65,6 +65,32 @@ prop_compose! {
     }
 }
 
+#[test]
+fn a_pending_pod_with_a_busy_worker_goes_before_one_that_crashed() {
+    // A sidecar's image is still pulled: the ReplicaSet removes it before all that are not pending.
+    let pulling = Pod {
+        readiness: Readiness::NotReady,
+        pending: true,
+        ..pod("a")
+    };
+    let crashed = Pod {
+        readiness: Readiness::Down,
+        ..marked("b")
+    };
+    let seen = work([("a", tells(1, 0, None))]);
+    let plan = planned(&[pulling.clone(), crashed.clone()], &seen, 1);
+    assert_eq!((plan.allowed, plan.stances["a"].clone()), (2, stop()));
+    let running = Pod {
+        pending: false,
+        ..pulling
+    };
+    assert_eq!(
+        planned(&[running, crashed], &seen, 1).allowed,
+        1,
+        "of two that are not ready the cost decides"
+    );
+}
+
 proptest! {
     /// Whatever the pods and what is known of them: what a ReplicaSet removes, once the marks are written, holds nothing.
     #[test]
