@@ -26,7 +26,7 @@ help:
 	@echo "make bench-decide     how long one decision takes"
 	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
 	@echo "make reality   the simulator beside real workers on the test bed; writes target/report and target/figures (8 minutes)"
-	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=waves | thousands | contrast | limit)"
+	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=waves | thousands | contrast | limit | drain)"
 	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
 	@echo "make down      stops the test bed"
 	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"

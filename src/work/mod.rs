@@ -166,7 +166,7 @@ pub enum Inspect {
     Scheduled,
     /// The queues it fetches from.
     ActiveQueues,
-    /// What a worker is; of all that it says, how many tasks it runs at a time.
+    /// What a worker is: how many tasks it runs at a time, how many it has taken on, how its application uses the broker.
     Stats,
     /// Who is there: the smallest of all answers.
     Ping,

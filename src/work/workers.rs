@@ -64,6 +64,8 @@ pub struct Worker {
     pub answered: Option<Moment>,
     /// When it said goodbye, unless it was heard since.
     pub left: Option<Moment>,
+    /// Since when somebody of its name has been known.
+    pub since: Moment,
     /// Two answers to one question came under this name, last to the one asked then: several workers share it.
     pub doubled: Option<Moment>,
     /// Since when it has missed no beat and has not begun anew: it was not so busy that it could not speak.
@@ -160,6 +162,7 @@ impl Worker {
             interval: Duration::ZERO,
             answered: None,
             left: None,
+            since: at,
             doubled: None,
             steady_since: at,
             active: 0,
@@ -226,6 +229,7 @@ impl Workers {
         });
         if !worker.is_live(at) {
             *worker = Worker {
+                since: worker.since,
                 doubled: worker.doubled,
                 solo: worker.solo,
                 ..Worker::new(at)
@@ -255,6 +259,7 @@ impl Workers {
         if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
             *worker = Worker {
                 left: Some(at),
+                since: worker.since,
                 doubled: worker.doubled,
                 solo: worker.solo,
                 ..Worker::new(at)

@@ -54,7 +54,7 @@ pub struct Look<'a> {
     pub fresh: Duration,
 }
 
-/// A node's clock may be so far behind ours.
+/// A node's clock may be so far ahead of ours: what began a moment before the last word may have been silent since.
 const SKEW: Duration = Duration::from_secs(5);
 
 impl Look<'_> {

@@ -8,12 +8,11 @@ use crate::{
     api::ConditionStatus::{False, True, Unknown},
     work::{
         Application, Stance, Tally,
-        celery::{BrokerKind, CeleryConfig},
+        celery::{BrokerKind, CeleryConfig, SEPARATOR},
     },
 };
 
-/// Celery's own separator (`sep`) and steps (`priority_steps`).
-const SEPARATOR: &str = "\x06\x16";
+/// Celery's own steps (`priority_steps`).
 const STEPS: [u8; 4] = [0, 3, 6, 9];
 /// So many names are enough for a person.
 const NAMES: usize = 3;

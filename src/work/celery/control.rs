@@ -5,7 +5,7 @@
 //! the exchange `reply.<exchange>.pidbox` with the key `oid`; publish the [`request`] to the exchange
 //! `<exchange>.pidbox` with an empty routing key, `content_type` `application/json`, `content_encoding` `utf-8` and the
 //! header `clock` = 1 (an integer); an `expires` header is optional (Unix seconds), and the `ticket` is in the body.
-//! Workers create both exchanges; while there are none, there is nobody to ask.
+//! Workers create the exchange of the questions; the one of the answers is made by whoever asks first.
 //!
 //! The ticket of a request is the method's name, the time of the question and a number for those who are asked: so answers
 //! need no memory of what was asked, and two answers to one question are seen to come from two workers. Orders ask for no

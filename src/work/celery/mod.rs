@@ -122,7 +122,7 @@ impl Default for CeleryConfig {
 }
 
 /// What kombu puts between a queue's name and a step, and in bindings, unless the application says otherwise (`sep`).
-pub(super) const SEPARATOR: &str = "\x06\x16";
+pub const SEPARATOR: &str = "\x06\x16";
 
 /// How Celery's work is counted for one pool.
 #[derive(Clone, Debug)]

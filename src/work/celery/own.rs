@@ -37,6 +37,8 @@ const SILENT_STATS_AGE: Duration = Duration::from_secs(20);
 const QUEUES_AGE: Duration = Duration::from_secs(60);
 /// A worker that does not beat is asked again what it holds after this time.
 const HOLDS_AGE: Duration = Duration::from_secs(3);
+/// A pod's workers have all made themselves known once none has come for so long.
+const COMPLETE: Duration = Duration::from_secs(10);
 /// A worker has fetched from nothing for long.
 const LONG_STOPPED: Duration = Duration::from_secs(20);
 /// A worker that has not been heard for so long is not asked any more.
@@ -381,10 +383,14 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// What each pod's workers were last heard to fetch from.
+    /// What each pod's workers were last heard to fetch from. Not of those whose workers may not all have spoken yet: they may
+    /// have different queues.
     fn fetches(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut fetches = BTreeMap::<String, BTreeSet<String>>::new();
-        for (pod, worker) in &self.workers {
+        let comes = |worker: &Worker| self.now.saturating_sub(worker.since) < COMPLETE;
+        let coming = self.workers.iter().filter(|(_, worker)| comes(worker));
+        let coming: BTreeSet<&str> = coming.map(|(pod, _)| *pod).collect();
+        for (pod, worker) in self.workers.iter().filter(|(pod, _)| !coming.contains(pod)) {
             // That it fetches from nothing is told once it has been so for long: it may just have been told to.
             let told = |asked: &Moment| {
                 let long = |since: Moment| asked.saturating_sub(since) >= LONG_STOPPED;

@@ -276,7 +276,10 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
 #[test]
 fn what_workers_fetch_reaches_the_pool_and_that_it_is_nothing_only_once_it_has_been_so_for_long() {
     let fetches = |told: &[(u64, &[&str])]| {
-        let mut all = workers(&[0]);
+        let mut all = Workers::default();
+        for ago in [15, 0] {
+            all.heard(&node(0), 0, 7, EVERY, now().moment - Duration::from_secs(ago));
+        }
         for (at, queues) in told {
             let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
             all.told_queues(&node(0), &queues, Duration::from_secs(*at), now().moment);
@@ -286,6 +289,10 @@ fn what_workers_fetch_reaches_the_pool_and_that_it_is_nothing_only_once_it_has_b
     assert_eq!(fetches(&[(100, &["mail"])]), Some(["mail".to_owned()].into()));
     assert_eq!(fetches(&[(90, &[]), (100, &[])]), None);
     assert_eq!(fetches(&[(75, &[]), (100, &[])]), Some([].into()));
+    // Another worker of the pod may still come, with other queues.
+    let mut new = workers(&[0]);
+    new.told_queues(&node(0), &["mail".to_owned()].into(), now().moment, now().moment);
+    assert_eq!(attended(&new).fetches, Default::default());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! | `thousands.rs` | ten thousand short tasks in bursts, through dozens of scale-downs |
 //! | `contrast.rs` | the waves again: the same numbers of replicas, but nobody chooses who goes |
 //! | `limit.rs` | thirty scale-downs beside a delivery limit, with and without the operator |
+//! | `drain.rs` | from ten workers to four, on the machine as it is and beside four busy loops |
 //! | `keda.rs` | KEDA's figures |
 //! | `report.rs` | the tables, and `target/figures/interrupt.json` |
 //!
@@ -13,6 +14,7 @@
 //! pools' specs; `TWP_AT_ONCE=2` runs so many at once; `TWP_TASKS=2000` shortens the thousands.
 
 pub mod contrast;
+pub mod drain;
 pub mod keda;
 pub mod limit;
 pub mod report;
