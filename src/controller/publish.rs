@@ -21,7 +21,7 @@ const URGENT: Duration = Duration::from_secs(1);
 /// Changed numbers are written so long after the last write, if there is a turn for it.
 const NUMBERS: Duration = Duration::from_millis(4800);
 /// All pools together have so many turns a second for their numbers.
-const TURNS: u128 = 22;
+const TURNS: u128 = 25;
 
 /// How urgent a new status is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -101,10 +101,10 @@ fn busy(pools: usize) -> (Duration, usize) {
 
 #[test]
 fn numbers_are_fresh_and_the_writes_of_all_pools_have_a_limit() {
-    for (pools, limit) in [(1, 5), (100, 5), (1000, 51)] {
+    for (pools, limit) in [(1, 5), (100, 5), (1000, 46)] {
         let (oldest, most) = busy(pools);
         assert!(oldest <= Duration::from_secs(limit), "{pools} pools: {oldest:?}");
-        assert!(most <= 24, "{pools} pools: {most} in a second");
+        assert!(most <= 27, "{pools} pools: {most} in a second");
     }
 }
 
