@@ -9,9 +9,11 @@ BED := tests/testbed/bed
 MUSL := x86_64-unknown-linux-musl
 OPERATOR := $(CARGO_TARGET_DIR)/$(MUSL)/release/twp-operator
 # Two checkouts may share the cache, and cargo tells their files apart by age alone: what another one built of ours goes first.
-OURS := $(shell [ ! -d $(CARGO_TARGET_DIR) ] || [ "$$(cat $(CARGO_TARGET_DIR)/checkout 2>/dev/null)" = "$(CURDIR)" ] || { \
-	find $(CARGO_TARGET_DIR) -type d -path '*/.fingerprint/taskworkerpool-*' -prune -exec rm -rf {} +; \
-	echo "$(CURDIR)" > $(CARGO_TARGET_DIR)/checkout; })
+ifneq ($(filter-out help down,$(or $(MAKECMDGOALS),help)),)
+OURS := $(shell [ "$$(cat "$(CARGO_TARGET_DIR)/checkout" 2>/dev/null)" = "$(CURDIR)" ] || { mkdir -p "$(CARGO_TARGET_DIR)"; \
+	find "$(CARGO_TARGET_DIR)" -type d -path '*/.fingerprint/taskworkerpool-*' -prune -exec rm -rf {} +; \
+	echo "$(CURDIR)" > "$(CARGO_TARGET_DIR)/checkout"; })
+endif
 say = @printf '\033[1m== %s\033[0m\n'
 
 .PHONY: help demo test lint unit bed image brokers cluster interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down

@@ -1,7 +1,9 @@
-//! The dependency table of `src/lib.rs`, kept true: who may use whom, which files are pure, how long a file may be, and
-//! what is in the tree of crates.
+//! The dependency table of `src/lib.rs`, kept true: who may use whom, which files are pure, how long a file may be, what is
+//! in the tree of crates; and that each fault in `faults.yaml` has its tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "architecture/faults.rs"]
+mod faults;
 #[allow(dead_code)] // It serves other tests, too.
 #[path = "support/figures.rs"]
 mod figures;

@@ -124,7 +124,8 @@ pub struct Leaving {
     pub conflict: Option<(Moment, String)>,
     /// Remote control was refused: when last, and the right that is missing.
     pub refused: Option<(Moment, String)>,
-    /// This pod was stopped while it may have run tasks, and did not end by itself: the grace period covers nothing.
+    /// This pod was stopped while it may have run tasks, and did not end by itself: the grace period covers nothing, until the
+    /// target gets a new template.
     pub overstayed: Option<String>,
     /// They are being given back, by a task of its own.
     pub release: Option<AbortHandle>,

@@ -19,9 +19,9 @@ use crate::{
 /// A change of decision or condition is written at once, but not more often than this.
 const URGENT: Duration = Duration::from_secs(1);
 /// Changed numbers are written so long after the last write, if there is a turn for it.
-const NUMBERS: Duration = Duration::from_millis(4800);
+const NUMBERS: Duration = Duration::from_secs(5);
 /// All pools together have so many turns a second for their numbers.
-const TURNS: u128 = 25;
+const TURNS: u128 = 20;
 
 /// How urgent a new status is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -134,7 +134,13 @@ impl Desk {
 /// Ends by itself.
 async fn carry_out(client: Client, clock: Clock, release: Release) {
     let (namespace, name) = (release.key.namespace.clone(), release.key.name.clone());
+    let only_told = release.only_told;
     match timeout(PATIENCE, give_back(&client, clock, release)).await {
+        Err(_) if only_told => tracing::info!(
+            namespace,
+            name,
+            "workers at the broker that was left, and that were told to stop there, do not answer any more"
+        ),
         Ok(()) => tracing::info!(namespace, name, "workers that were told to stop fetch again"),
         Err(_) => tracing::warn!(
             namespace,

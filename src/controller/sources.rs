@@ -240,6 +240,9 @@ impl Desk {
     fn go_to(&mut self, id: SubscriberId, place: usize) {
         let Some(mut entry) = self.pools.remove(id) else { return };
         if let (Some(next), Ok(pool)) = (entry.addresses.get(place).cloned(), entry.pool.clone()) {
+            if let Link::Linked(old) = &entry.link {
+                self.give_back_at(&entry, &pool, old.clone());
+            }
             self.leave(&mut entry);
             self.ask(&mut entry, &pool, next);
         }

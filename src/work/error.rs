@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Why a read failed: our own words, never the server's, and never anything of the reply.
+/// Why a read failed: our own words, never the server's (but for an error's first one, [`Word`]), and never anything of the
+/// reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum SampleError {
     /// The host name does not resolve.

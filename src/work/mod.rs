@@ -387,7 +387,7 @@ pub struct PodWork {
 /// The answers of all workers of one pod, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
-    /// The queues that any of them fetches from.
+    /// The queues that each of them fetches from.
     pub consumes: Consumers,
     /// Since when none of them has fetched from any queue, as far as they were to stop: the moment of the question.
     pub stopped_since: Option<Moment>,

@@ -276,6 +276,11 @@ impl Workers {
 
     /// The worker that answers a question of this time; `None`: it has begun anew since, or is not remembered.
     fn answering(&mut self, node: &str, asked: Moment, at: Moment) -> Option<&mut Worker> {
+        // Its last answers may be read after its goodbye.
+        let left = self.nodes.get(&node_name(node)).and_then(|worker| worker.left);
+        if left.is_some_and(|left| left >= asked) {
+            return None;
+        }
         let worker = self.named(node, at)?;
         worker.answered = worker.answered.max(Some(asked));
         (worker.began <= asked).then_some(worker)

@@ -5,6 +5,7 @@
 //! | it is to go; nothing known of its queues | its workers are asked |
 //! | they fetch from queues | the queues are written on the pod, *then* they are told to stop (`cancel_consumer`) |
 //! | nobody of it is known | everybody is asked who is there; who does not answer is unknown, and the pod stays |
+//! | several of its workers share a name | they are asked, and not told to stop: it is never known, and the pod stays |
 //! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved, none comes due while it ends |
 //! | they hold nothing | the pod gets the lowest deletion cost; if that is still so at the next look, it may go |
 //! | the replicas are lowered, the pod is still there | nothing changes until the ReplicaSet has removed it |
@@ -91,8 +92,11 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     if holds_nothing(pod, work) {
         return Next::marked(pod, None, empty(pod, safe, look), safe, unknown);
     }
-    if let Some(Why::Doubled { .. }) = unknown {
+    if work.is_some_and(|work| work.doubled.is_some()) {
         // It can never be known, and an order to one would be carried out by all of that name, whatever their queues.
+        if safe {
+            return Next::marked(pod, Some(Stance::Watch), empty(pod, safe, look), safe, unknown);
+        }
         let back = stay(pod, look);
         return Next {
             stance: Some(back.stance.unwrap_or(Stance::Watch)),

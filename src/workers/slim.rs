@@ -48,10 +48,10 @@ struct Program {
 }
 
 impl Program {
-    /// Its command line names a worker, if only by a script of that name.
-    fn is_worker(&self) -> bool {
+    /// Its command line says so.
+    fn says(&self, what: &str) -> bool {
         let mut words = self.command.iter().chain(&self.args);
-        words.any(|word| word.to_ascii_lowercase().contains("worker"))
+        words.any(|word| word.to_ascii_lowercase().contains(what))
     }
 }
 
@@ -168,14 +168,16 @@ impl Slim {
         }
     }
 
-    /// The containers that a worker may run in: those whose command line says so, all if none does.
+    /// The containers that a worker may run in: where a command line names one of Celery's, those whose command line names a
+    /// worker at all, if only by a script of that name; else all.
     fn workers(&self) -> impl Iterator<Item = &Container> {
         let programs = &self.spec.containers;
-        let all = !programs.iter().any(Program::is_worker);
+        let all = !programs
+            .iter()
+            .any(|program| program.says("celery") && program.says("worker"));
         let is_worker = move |name: &str| {
-            all || programs
-                .iter()
-                .any(|program| program.name == name && program.is_worker())
+            let mut of_name = programs.iter().filter(|program| program.name == name);
+            all || of_name.any(|program| program.says("worker"))
         };
         let containers = self.status.container_statuses.iter();
         containers.filter(move |container| is_worker(&container.name))

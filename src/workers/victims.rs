@@ -101,7 +101,7 @@ pub fn plan(look: &Look) -> Plan {
             ..WaitsFor::default()
         },
         foreign: foreign.iter().take(NAMED).map(|pod| pod.name.clone()).collect(),
-        overstayed: look.graceful.and_then(|_| overstayed(&ending, look)),
+        overstayed: look.graceful.and_then(|_| overstayed(&ending, &pods, look)),
         own: pods
             .iter()
             .map(|pod| (pod.name.clone(), pod.readiness == Readiness::Ready))
@@ -171,13 +171,19 @@ impl Plan {
     }
 }
 
-/// A pod that was stopped and is still there when its node is about to kill it.
-fn overstayed(ending: &[&Pod], look: &Look) -> Option<String> {
-    let late = |pod: &&&Pod| {
+/// A pod that was stopped and is still there when its node is about to kill it. Not one of an older template: those of the
+/// present one may end by themselves.
+fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &Look) -> Option<String> {
+    let owner = pods.first().map(|pod| &pod.owner);
+    let rolls_out = pods.iter().any(|pod| Some(&pod.owner) != owner) || pods.is_empty() && look.from > 0;
+    let ending = ending
+        .iter()
+        .filter(|pod| !rolls_out && owner.is_none_or(|owner| *owner == pod.owner));
+    let late = |pod: &&&&Pod| {
         let killed = pod.killed_at.and_then(|at| at.checked_sub(KILLS).ok());
         pod.grace > KILLS && pod.began.is_some() && killed.is_some_and(|at| look.now.wall >= at)
     };
-    ending.iter().find(late).map(|pod| pod.name.clone())
+    ending.clone().find(|pod| late(&pod)).map(|pod| pod.name.clone())
 }
 
 /// The plan's stances as wishes: those of the same kind as before are the same wish.

@@ -36,7 +36,12 @@ impl<'a> Patient<'a> {
     }
 
     fn queues(&self) -> Consumers {
-        Watch::consumers(&self.pod, &self.app.queue)
+        match self.app.two_nodes {
+            true => ["a", "b"]
+                .map(|name| (format!("{name}@{}", self.pod), [self.app.queue.clone()].into()))
+                .into(),
+            false => Watch::consumers(&self.pod, &self.app.queue),
+        }
     }
 
     /// What the pod said last, if it was asked since then.

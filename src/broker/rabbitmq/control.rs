@@ -165,7 +165,8 @@ impl Desk {
                 Failed::Broken(error) if broke => self.tell(Some(Trouble::Failing(*error))),
                 _ => {}
             }
-            broke = matches!(ended, Failed::Broken(_)) && !std::mem::take(&mut self.conversed);
+            let conversed = std::mem::take(&mut self.conversed);
+            broke = matches!(ended, Failed::Broken(_)) && !conversed;
             sleep(pauses.after(&ended)).await;
             // Whoever asked meanwhile asks again.
             while letters.try_recv().is_ok() {}
@@ -190,7 +191,7 @@ impl Desk {
             Some(Trouble::Failing(why)) => {
                 tracing::warn!(%why, "remote control fails: workers cannot be asked what they hold");
             }
-            None => tracing::info!("remote control works now"),
+            None => tracing::info!("nothing is known any more that keeps remote control from the workers"),
         }
     }
 

@@ -81,13 +81,16 @@ fn a_changed_number_or_text_can_wait() {
     );
 }
 
+/// How often a pool is asked.
+const TICK: Duration = Duration::from_millis(100);
+
 /// So many busy pools, each asked ten times a second for a while: how old the numbers get, and the writes in a second.
 fn busy(pools: usize) -> (Duration, usize) {
     let mut turns = Turns::default();
     let mut written = vec![(Moment::ZERO, None); pools];
     let (mut oldest, mut seconds) = (Duration::ZERO, vec![0_usize; 201]);
     for tick in 0..2000_u32 {
-        let now = Duration::from_millis(100) * tick;
+        let now = TICK * tick;
         for (last, turn) in &mut written {
             if turns.wait(Due::Numbers, *last, turn, now).is_zero() {
                 oldest = oldest.max(now.saturating_sub(*last));
@@ -101,10 +104,10 @@ fn busy(pools: usize) -> (Duration, usize) {
 
 #[test]
 fn numbers_are_fresh_and_the_writes_of_all_pools_have_a_limit() {
-    for (pools, limit) in [(1, 5), (100, 5), (1000, 46)] {
+    for (pools, limit) in [(1, 5), (100, 5), (1000, 50)] {
         let (oldest, most) = busy(pools);
-        assert!(oldest <= Duration::from_secs(limit), "{pools} pools: {oldest:?}");
-        assert!(most <= 27, "{pools} pools: {most} in a second");
+        assert!(oldest <= Duration::from_secs(limit) + TICK, "{pools} pools: {oldest:?}");
+        assert!(most <= 21, "{pools} pools: {most} in a second");
     }
 }
 

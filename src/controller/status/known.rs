@@ -36,7 +36,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
         control_refused(facts, tally),
         busy(facts, tally),
         not_heard(facts, tally),
-        unknown(facts),
+        unknown(facts, tally),
         deaf(tally),
     ];
     let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
@@ -112,6 +112,11 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
         missing_for,
         ref not_heard,
     } = facts.workers;
+    let hindered = matches!(tally.control, Control::Failing(_))
+        || heard == 0 && matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_));
+    if hindered {
+        return None;
+    }
     let leaving = facts.leaving.map_or(&[][..], |plan| &plan.unknown);
     let solo = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.solo);
     let all = not_heard.iter().all(|pod| solo(pod)) && leaving.iter().all(|unknown| solo(&unknown.pod));
@@ -193,10 +198,15 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
 }
 
 /// Pods that are to go and whose workers do not say what they hold.
-fn unknown(facts: &Facts) -> Told {
+fn unknown(facts: &Facts, tally: &Tally) -> Told {
     let unknown = &facts.leaving?.unknown;
     let first = unknown.first()?;
     let pods = names(unknown.iter().map(|unknown| unknown.pod.as_str()));
+    let named = matches!(first.why, Why::Doubled { .. });
+    if let (Control::Failing(why), false) = (&tally.control, named) {
+        let message = format!("The workers of {pods} cannot be asked what they hold: {why}. {GRACEFUL}");
+        return Some(("RemoteControlFails", message));
+    }
     Some(match &first.why {
         Why::Doubled { node } => (
             "NodeNamesUnknown",
@@ -208,8 +218,9 @@ fn unknown(facts: &Facts) -> Told {
         Why::NotHeard | Why::Silent => (
             "WorkersSilent",
             format!(
-                "The workers of {pods} were asked for their removal and say nothing. A worker with `--pool solo` says nothing \
-                 while it runs a task; one without heartbeats and remote control never does. {GRACEFUL}"
+                "The workers of {pods} were asked for their removal, and some of them say nothing. A worker with `--pool solo` \
+                 says nothing while it runs a task, one that was told to end while it works that off, one without heartbeats \
+                 and remote control never. {GRACEFUL}"
             ),
         ),
         Why::NotAnswered => (

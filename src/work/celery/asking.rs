@@ -40,6 +40,15 @@ struct Asked {
     first: Moment,
     /// So many in a row without an answer, before the last one.
     unanswered: u32,
+    /// So many of them although it had answered something else meanwhile: not before that is it this question's fault.
+    overtaken: u32,
+}
+
+impl Asked {
+    /// The worker has answered something that it was asked since.
+    fn is_overtaken(&self, worker: &Worker) -> bool {
+        worker.answered.is_some_and(|at| at >= self.first)
+    }
 }
 
 impl Asking {
@@ -89,7 +98,7 @@ impl Asking {
             // It was too busy even to beat, and is back, or it is another process.
             false if worker.steady_since > asked.at => since >= SOON,
             // It answers others: this one it cannot answer, and logs an error each time.
-            false if worker.answered.is_some_and(|at| at >= asked.first) => since >= seldom(asked.unanswered),
+            false if asked.is_overtaken(worker) => since >= seldom(asked.overtaken),
             // It beats and has answered before: a question was lost.
             false if worker.answered.is_some() && worker.beat.is_some_and(|at| at > asked.at) => {
                 since >= pause(asked.unanswered).min(BEATS)
@@ -106,10 +115,13 @@ impl Asking {
             at: now,
             first: now,
             unanswered: 0,
+            overtaken: 0,
         });
-        match answered(worker, method).is_some_and(|at| at >= asked.at) || asked.at == now {
-            true => (asked.first, asked.unanswered) = (now, 0),
-            false => asked.unanswered = asked.unanswered.saturating_add(1),
+        if answered(worker, method).is_some_and(|at| at >= asked.at) || asked.at == now {
+            (asked.first, asked.unanswered, asked.overtaken) = (now, 0, 0);
+        } else {
+            asked.unanswered = asked.unanswered.saturating_add(1);
+            asked.overtaken += u32::from(asked.is_overtaken(worker));
         }
         asked.at = now;
     }
@@ -152,6 +164,11 @@ mod tests {
     /// The moments at which a worker is asked within a minute, sampled each half a second, at odd times; one that answers
     /// does so at once, with the time of the question as its ticket tells it.
     fn asked(answers: &[Inspect], beats: bool) -> Vec<u64> {
+        asked_through(answers, beats, 0..0)
+    }
+
+    /// The same where nothing gets through between these halves of a second.
+    fn asked_through(answers: &[Inspect], beats: bool, lapse: std::ops::Range<u64>) -> Vec<u64> {
         let (config, mut asking, mut workers) = (CeleryConfig::default(), Asking::default(), Workers::default());
         let mut moments = Vec::new();
         for half in 0..120_u64 {
@@ -167,7 +184,8 @@ mod tests {
             let due = [Inspect::Reserved, Inspect::Active]
                 .map(|method| (method, !asking.ask(&config, method, &nodes, SOON, now).is_empty()));
             moments.extend(due[0].1.then_some(half / 2));
-            for (method, _) in due.into_iter().filter(|(method, due)| *due && answers.contains(method)) {
+            let due = due.into_iter().filter(|_| !lapse.contains(&half));
+            for (method, _) in due.filter(|(method, due)| *due && answers.contains(method)) {
                 let signal = Signal::Inspected {
                     node: NODE.into(),
                     method,
@@ -190,6 +208,17 @@ mod tests {
             assert!((5..12).contains(&deaf.len()), "{deaf:?}");
             let partly = asked(&[Inspect::Active], beats);
             assert!((5..8).contains(&partly.len()), "it cannot answer this: {partly:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_time_in_which_nothing_got_through_all_is_asked_at_once() {
+        let all = [Inspect::Reserved, Inspect::Active];
+        for lapse in [6, 10, 20, 60] {
+            let asked = asked_through(&all, true, 20..20 + lapse);
+            let back = asked.iter().filter(|second| **second >= (20 + lapse) / 2).count();
+            let left = usize::try_from(120 - 20 - lapse).unwrap();
+            assert!(back + 5 >= left, "{lapse}: {back} of {left}: {asked:?}");
         }
     }
 }

@@ -345,6 +345,9 @@ impl Framework for Celery {
         self.placed.renew(workers, &config.target, &self.roster.pods);
         let own = Own::among(workers, &config.target, &self.placed, now.moment);
         let control = control(reads, replies, last);
+        if control != Control::Works {
+            self.failed_at = Some(now.moment);
+        }
         let before = rabbitmq::Last {
             refused: matches!(control, Control::Refused { .. }),
             ..self.last(last)
@@ -353,9 +356,6 @@ impl Framework for Celery {
             BrokerKind::Redis { .. } => self::redis::tally(&config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, before, now),
         }?;
-        if control != Control::Works {
-            self.failed_at = Some(now.moment);
-        }
         tally.control = control;
         tally.hearing = self.listen().map(|to| workers.hearing(&to)).unwrap_or_default();
         if self.roster.ready as usize > own.pods_heard() {

@@ -84,11 +84,19 @@ impl<'a> Own<'a> {
     /// What all workers of a pod that are there answered, once each has answered everything. `came`: since when it has been
     /// looked after like this.
     pub(super) fn told(&self, pod: &str, care: &Care, came: Moment) -> Option<Told> {
+        // One that fell silent may be back, and has not been told yet.
+        let awaited = match &care.stance {
+            Stance::Resume(consumers) => self.on(pod).any(|(node, worker)| {
+                let fetched = consumers.get(node).is_some_and(|queues| !queues.is_empty());
+                fetched && worker.left.is_none() && !worker.is_live(self.now)
+            }),
+            _ => false,
+        };
         let there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
         let answers = there.map(|(node, worker)| {
             let (queues_asked, consumes) = worker.queues.as_ref()?;
-            let of = |consumers: &Consumers| consumers.get(node).is_none_or(|queues| queues.is_subset(consumes));
-            let resumed = matches!(&care.stance, Stance::Resume(consumers) if of(consumers));
+            let fetches = |own: &Consumers| own.get(node).is_none_or(|queues| queues.is_subset(consumes));
+            let resumed = matches!(&care.stance, Stance::Resume(own) if !awaited && fetches(own));
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
             Some(Told {

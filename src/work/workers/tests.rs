@@ -228,7 +228,12 @@ fn one_that_falls_silent_is_remembered_for_a_day_and_begins_anew_when_it_is_back
     let back = workers.live(at(200)).next().unwrap().1;
     assert_eq!((back.taken, back.idle_since, &back.queues), (0, Some(at(200)), &None));
     workers.left(NODE, at(202));
-    assert_eq!(both(&workers, at(203)), (0, 1), "it said goodbye");
+    workers.inspected(NODE, Inspect::Active, tasks(0), at(201), at(203));
+    assert_eq!(
+        both(&workers, at(203)),
+        (0, 1),
+        "it said goodbye, and had answered before"
+    );
     workers.prune(at(203 + 3600));
     assert_eq!(both(&workers, at(203 + 3600)), (0, 0));
 }

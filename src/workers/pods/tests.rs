@@ -102,7 +102,7 @@ async fn what_stands_on_a_pod_is_read() {
         let owners = json!([{"kind": "Node", "uid": "n"}, {"kind": "ReplicaSet", "name": "mail-6d5f7c9b8", "uid": "u", "controller": true}]);
         let runs = |at: &str| json!([{"state": {"running": {"startedAt": at}}}]);
         let items = json!([
-            {"metadata": {"name": "a", "labels": {DRAINING: "true"}, "annotations": {DRAIN: drain}, "ownerReferences": owners},
+            {"metadata": {"name": "a", "labels": {DRAINING: "true", "pod-template-hash": "6d5f7c9b8"}, "annotations": {DRAIN: drain}, "ownerReferences": owners},
              "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 30},
              "status": {"phase": "Running", "containerStatuses": runs("2026-01-01T00:00:00Z")}},
             {"metadata": {"name": "b", "annotations": {DRAIN: "not ours"}}, "spec": {"nodeName": "n"},
@@ -125,6 +125,7 @@ async fn what_stands_on_a_pod_is_read() {
         readiness: Readiness::Booting,
         owner: "u".into(),
         replica_set: "mail-6d5f7c9b8".into(),
+        template_hash: "6d5f7c9b8".into(),
         began: Some(now()),
         grace: Duration::from_secs(30),
         drain: Some(drain),

@@ -64,6 +64,11 @@ async fn drain() {
         "idle_seconds": seconds(idle.0), "loops_seconds": seconds(busy.0), "ratio": ratio, "said_beside_loops": busy.1,
     });
     figures::record_in("real", "drain", drain);
+    assert!(idle.0.max(busy.0) < FOR_EVER, "it ends");
+    assert!(
+        ratio <= 3.0 || !busy.1.is_empty(),
+        "it takes {ratio} times as long, and nobody says why"
+    );
 }
 
 /// How long it takes, and what `WorkersKnown` said meanwhile, where it was not True.

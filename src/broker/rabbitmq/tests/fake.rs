@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -10,6 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, watch},
     task::JoinSet,
+    time::sleep,
 };
 
 /// What a queue answers.
@@ -19,6 +21,8 @@ pub(super) enum Says {
     Ready(u32),
     /// Messages and consumers.
     Holds(u32, u32),
+    /// The same, so many milliseconds later.
+    Late(u64, u32, u32),
     /// Closes the channel with this code and the text `NOT_FOUND - no queue '…'`.
     Code(u16),
     /// Closes the channel with this code and text.
@@ -325,6 +329,11 @@ impl Fake {
                             continue;
                         }
                         Says::Holds(ready, consumers) => {
+                            tcp.write_all(&on(channel, &counts(ready, consumers))).await?;
+                            continue;
+                        }
+                        Says::Late(millis, ready, consumers) => {
+                            sleep(Duration::from_millis(millis)).await;
                             tcp.write_all(&on(channel, &counts(ready, consumers))).await?;
                             continue;
                         }

@@ -55,6 +55,25 @@ async fn a_quorum_queue_without_a_leader_is_not_an_empty_queue() {
     assert_eq!(endpoint.sample(&[depth("q")], at(60_400)).await, [counts(500, 8)]);
 }
 
+/// RabbitMQ gives the leader a quarter of a second, and says 0 and 0 then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_nothing_that_took_long_is_no_empty_queue() {
+    let fake = Fake::start().await;
+    fake.queue("late", Says::Late(260, 0, 0));
+    fake.queue("q", Says::Holds(0, 0));
+    let first = async |queue| {
+        RabbitMqEndpoint::new(address(fake.port))
+            .sample(&[depth(queue)], at(0))
+            .await
+    };
+    assert_eq!(first("late").await, [Err(SampleError::QueueUnsure)]);
+    let nothing = Reply::Depth {
+        ready: 0,
+        consumers: Some(0),
+    };
+    assert_eq!(first("q").await, [Ok(nothing)]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_hangs_takes_one_channel_and_nobody_along() {
     let fake = Fake::start().await;

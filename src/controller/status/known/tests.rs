@@ -154,6 +154,20 @@ fn what_the_pods_that_are_to_go_do_not_say_is_told() {
             ..working(&counted, &decision)
         });
         assert_eq!((wish.status, wish.reason), (False, reason));
+        let failing = Tally {
+            control: Control::Failing(SampleError::Blocked),
+            ..tally()
+        };
+        let hindered = workers_known(&Facts {
+            leaving: Some(&plan),
+            ..working(&failing, &decision)
+        });
+        let expected = if reason == "NodeNamesUnknown" {
+            reason
+        } else {
+            "RemoteControlFails"
+        };
+        assert_eq!(hindered.reason, expected, "{}", hindered.message);
         assert!(
             wish.message.contains(words) && wish.message.contains("`mail-a`"),
             "{}",

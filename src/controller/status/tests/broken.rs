@@ -1,6 +1,6 @@
 //! Whatever breaks the promise is said, and `Degraded` says it, too.
 use super::*;
-use crate::scaling::Trouble;
+use crate::{controller::hold::tests::target, scaling::Trouble};
 
 /// `Degraded` and its text.
 fn degraded(facts: &Facts) -> (String, String) {
@@ -179,4 +179,23 @@ fn what_is_still_true_stays_while_the_brokers_first_word_is_awaited() {
     ] {
         assert!(moved(facts).contains("SourceAvailable=Unknown/NotSampledYet"), "{what}");
     }
+}
+
+#[test]
+fn what_the_deployment_says_is_quoted_where_pods_are_missing() {
+    let missing = |ready, failure: Option<&str>, stuck: Option<&str>| crate::controller::target::Target {
+        ready,
+        failure: failure.map(str::to_owned),
+        stuck: stuck.map(str::to_owned),
+        ..target(1, 3, "twp-operator")
+    };
+    let why = |target: &crate::controller::target::Target, late| Pods::of(Some(target), late).why.map(str::to_owned);
+    let quota = missing(2, Some("exceeded quota"), Some("progress deadline exceeded"));
+    assert_eq!(why(&quota, 0), Some("exceeded quota".into()), "a refusal at once");
+    let stuck = missing(2, None, Some("progress deadline exceeded"));
+    assert_eq!(
+        (why(&stuck, 0), why(&stuck, 1)),
+        (None, Some("progress deadline exceeded".into()))
+    );
+    assert_eq!(why(&missing(3, Some("exceeded quota"), None), 1), None, "all are ready");
 }

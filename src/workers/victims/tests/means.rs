@@ -181,12 +181,25 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
         grace: Duration::from_secs(30),
         ..pod("a")
     };
-    let graceful = |pod: Pod| {
+    let many = |from, pods: Vec<Pod>| {
         plan(&Look {
             graceful: Some(Duration::from_secs(30)),
-            ..look(&[pod], &work([]), Means::RemoteControl, 0)
+            from,
+            ..look(&pods, &work([]), Means::RemoteControl, 0)
         })
     };
+    let made_anew = |owner: &str| Pod {
+        owner: owner.into(),
+        ..pod("b")
+    };
+    assert_eq!(many(1, vec![ending(1)]).overstayed, None, "others are about to be made");
+    assert_eq!(
+        many(1, vec![ending(1), made_anew("another")]).overstayed,
+        None,
+        "it is of an older template"
+    );
+    assert_eq!(many(1, vec![ending(1), made_anew("")]).overstayed.as_deref(), Some("a"));
+    let graceful = |pod| many(0, vec![pod]);
     let early = graceful(ending(10));
     assert_eq!((early.overstayed, early.unfinished), (None, true), "it is watched");
     assert_eq!(graceful(ending(1)).overstayed.as_deref(), Some("a"));
