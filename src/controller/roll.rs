@@ -67,13 +67,11 @@ impl Roll {
     pub fn listed(&mut self, pods: BTreeMap<String, bool>, now: Moment) {
         let ready = pods.iter().filter(|(_, ready)| **ready);
         let since = |pod: &String| (pod.clone(), self.unheard.get(pod).copied().flatten());
-        self.unheard = ready.map(|(pod, _)| since(pod)).collect();
+        let unheard: BTreeMap<_, _> = ready.map(|(pod, _)| since(pod)).collect();
         let pods: BTreeSet<String> = pods.into_keys().collect();
-        self.same = if *self.pods == pods {
-            self.same.saturating_add(1)
-        } else {
-            0
-        };
+        let same = *self.pods == pods && self.unheard.keys().eq(unheard.keys());
+        self.same = if same { self.same.saturating_add(1) } else { 0 };
+        self.unheard = unheard;
         if *self.pods != pods {
             self.pods = Arc::new(pods);
         }
