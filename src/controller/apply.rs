@@ -47,6 +47,10 @@ pub struct Job {
     pub attention: Attention,
     /// A busy pod may go as well if its grace period is at least this.
     pub graceful: Option<Duration>,
+    /// A pod of the present template did not end by itself.
+    pub overstays: bool,
+    /// What a killed worker held is back in its queue at once.
+    pub returned: bool,
     /// Answers to older questions are old.
     pub fresh: Duration,
     /// The newest count: what the workers hold.
@@ -167,6 +171,8 @@ fn plan(job: &Job, pods: &[Pod]) -> Plan {
         from: job.from,
         to: job.to,
         graceful: job.graceful,
+        overstays: job.overstays,
+        returned: job.returned,
         now: job.clock.now(),
         fresh: job.fresh,
     })

@@ -124,8 +124,8 @@ pub struct Leaving {
     pub conflict: Option<(Moment, String)>,
     /// Remote control was refused: when last, and the right that is missing.
     pub refused: Option<(Moment, String)>,
-    /// This pod was stopped while it may have run tasks, and did not end by itself: the grace period covers nothing, until the
-    /// target gets a new template.
+    /// This pod was removed and did not end by itself: its grace period covers no task, and what it held of later ones was
+    /// lost for a while. So until the target gets a new template.
     pub overstayed: Option<String>,
     /// They are being given back, by a task of its own.
     pub release: Option<AbortHandle>,
@@ -151,7 +151,7 @@ impl Leaving {
 
     /// There is something to look after.
     pub fn unfinished(&self) -> bool {
-        self.left || self.plan.unfinished
+        self.left || self.plan.unfinished || self.plan.ending
     }
 
     /// The pod whose deletion cost someone else changed lately.

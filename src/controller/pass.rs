@@ -19,7 +19,7 @@ use crate::{
     api::Mode,
     broker::SubscriberId,
     scaling::{self, Reading},
-    work::{Moment, Now, SampleError},
+    work::{Moment, Now, SampleError, celery::BrokerKind},
 };
 
 /// A quiet pool is looked at again at least this often.
@@ -218,6 +218,8 @@ impl Desk {
             attention: entry.leaving.attention.clone(),
             // Where a pod did not end by itself the grace period covers nothing.
             graceful: pool.graceful.filter(|_| entry.leaving.overstayed.is_none()),
+            overstays: entry.leaving.overstayed.is_some(),
+            returned: matches!(pool.celery.broker, BrokerKind::RabbitMq { .. }),
             fresh: entry.fresh_for(pool).saturating_add(Duration::from_secs(1)),
             newest: entry.samples.newest.subscribe(),
             clock: self.clock,
@@ -264,7 +266,11 @@ impl Desk {
             leaving: Some(&entry.leaving.plan),
             refused: entry.leaving.refusal(now.moment),
             workers: workers(entry, target, now.moment),
-            overstayed: entry.leaving.overstayed.as_deref(),
+            overstayed: entry
+                .leaving
+                .overstayed
+                .as_deref()
+                .filter(|_| pool.is_some_and(|pool| pool.graceful.is_some())),
             cost_conflict: entry.leaving.fought_over(now.moment),
             fought_by: fought_by.as_deref(),
             write_failed: entry.hold.failed.as_deref(),

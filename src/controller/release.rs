@@ -254,6 +254,9 @@ async fn look(
         from: replicas,
         to: replicas,
         graceful: None,
+        // Nobody is to go.
+        overstays: false,
+        returned: true,
         now: clock.now(),
         fresh: FRESH,
     }))

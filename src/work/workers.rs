@@ -82,6 +82,8 @@ pub struct Worker {
     pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
     /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
     pub acknowledging: Option<(Moment, Inspection)>,
+    /// It has ever answered a question.
+    pub answers: bool,
     /// It runs tasks itself, as far as it ever said: a process of its name seldom begins as another kind.
     pub solo: bool,
     /// What it said of itself ([`Inspect::Stats`]), and when.
@@ -171,6 +173,7 @@ impl Worker {
             idle_since: None,
             inspections: BTreeMap::new(),
             acknowledging: None,
+            answers: false,
             solo: false,
             stats: None,
             queues: None,
@@ -231,6 +234,7 @@ impl Workers {
             *worker = Worker {
                 since: worker.since,
                 doubled: worker.doubled,
+                answers: worker.answers,
                 solo: worker.solo,
                 ..Worker::new(at)
             };
@@ -261,6 +265,7 @@ impl Workers {
                 left: Some(at),
                 since: worker.since,
                 doubled: worker.doubled,
+                answers: worker.answers,
                 solo: worker.solo,
                 ..Worker::new(at)
             };
@@ -283,6 +288,7 @@ impl Workers {
         }
         let worker = self.named(node, at)?;
         worker.answered = worker.answered.max(Some(asked));
+        worker.answers = true;
         (worker.began <= asked).then_some(worker)
     }
 

@@ -272,7 +272,7 @@ fn is_covered(pod: &Pod, look: &Look) -> bool {
 }
 
 /// The workers have said, late enough, that they hold nothing. Tasks with an ETA go back to the queue, unless they may
-/// begin before the pod has ended.
+/// begin before the pod has ended, or the worker does not end by itself.
 fn is_empty(told: &Told, pod: &Pod, look: &Look) -> bool {
     let Some(since) = told.stopped_since else { return false };
     let settled = told.asked >= since.saturating_add(SETTLES) && told.scheduled_asked >= since;
@@ -281,7 +281,7 @@ fn is_empty(told: &Told, pod: &Pod, look: &Look) -> bool {
         .wall
         .checked_add(pod.grace.saturating_add(BEGINS))
         .unwrap_or(Timestamp::MAX);
-    let later = told.scheduled == 0 || told.due.is_some_and(|due| due > begins);
+    let later = told.scheduled == 0 || !look.keeps_later(pod) && told.due.is_some_and(|due| due > begins);
     settled && told.running == 0 && told.reserved == 0 && later
 }
 

@@ -48,6 +48,10 @@ pub struct Look<'a> {
     pub to: u32,
     /// A busy pod may go as well if its grace period is at least this, the longest task.
     pub graceful: Option<Duration>,
+    /// A pod of this template did not end by itself within its grace period, and was killed.
+    pub overstays: bool,
+    /// What a killed worker held is back in its queue at once (RabbitMQ), not after the visibility timeout (Redis).
+    pub returned: bool,
     /// Both clocks.
     pub now: Now,
     /// Answers to older questions are old.
@@ -69,6 +73,11 @@ impl Look<'_> {
     pub(super) fn looked_after(&self, pod: &Pod) -> Duration {
         let care = self.attention.get(&pod.name);
         care.map_or(Duration::ZERO, |care| self.now.moment.saturating_sub(care.since))
+    }
+
+    /// Tasks that are not due yet, and that do not go back to their queue when the pod goes.
+    pub(super) fn keeps_later(&self, pod: &Pod) -> bool {
+        !self.returned && (self.overstays || pod.shell)
     }
 
     /// One of the pod's workers fell silent and may still be there: its containers have not begun anew since.

@@ -51,6 +51,9 @@ pub struct Pod {
     pub drain: Option<Drain>,
     /// Node autoscalers are asked to leave it alone.
     pub protected: bool,
+    /// The first process of a worker's container is a shell that goes on beside it: it hands no signal on, so the worker is
+    /// killed at the end of the grace period.
+    pub shell: bool,
 }
 
 /// How far a pod has come, in the order in which a ReplicaSet removes them.

@@ -19,6 +19,9 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 /// Why a container waits that is about to run; any other reason says that it cannot.
 const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
+/// Programs that run a script with `-c`.
+const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
+
 /// A pod, slim.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = CorePod)]
@@ -52,6 +55,18 @@ impl Program {
     fn says(&self, what: &str) -> bool {
         let mut words = self.command.iter().chain(&self.args);
         words.any(|word| word.to_ascii_lowercase().contains(what))
+    }
+
+    /// A worker is started by a shell that is not replaced by it (`exec`, or one command alone) and traps no signal.
+    fn is_deaf_shell(&self) -> bool {
+        let words: Vec<_> = self.command.iter().chain(&self.args).map(String::as_str).collect();
+        let (Some(first), Some(script)) = (words.first(), words.last()) else {
+            return false;
+        };
+        let is_shell = SHELLS.contains(&first.rsplit('/').next().unwrap_or_default());
+        let several = script.trim().contains([';', '&', '|', '\n']);
+        let hands_on = ["exec ", "trap "].iter().any(|word| script.contains(word));
+        self.says("worker") && is_shell && words.len() > 2 && several && !hands_on
     }
 }
 
@@ -142,6 +157,7 @@ impl Slim {
             // The ReplicaSet controller, too, takes what is no number for 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
             drain: drain.or_else(|| labelled.then(Drain::default)),
+            shell: self.spec.containers.iter().any(Program::is_deaf_shell),
             protected: annotation(SAFE_TO_EVICT.0).is_some() || annotation(DO_NOT_DISRUPT.0).is_some(),
             name: self.metadata.name?,
         })
@@ -321,5 +337,35 @@ mod tests {
             (Readiness::NotReady, false, began(old)),
             "a script may be a worker"
         );
+    }
+
+    #[test]
+    fn a_shell_that_goes_on_beside_its_worker_hands_no_signal_on() {
+        let shell = |command: &[&str]| {
+            let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "w", "command": command}]}});
+            let slim: Slim = serde_json::from_value(pod).unwrap();
+            slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap().shell
+        };
+        for deaf in [
+            ["sh", "-c", "python manage.py migrate; celery -A shop worker"],
+            [
+                "/bin/bash",
+                "-c",
+                "celery -A shop worker -n a@%h & celery -A shop worker -n b@%h & wait",
+            ],
+            ["/bin/sh", "-ec", "migrate && celery -A shop worker"],
+        ] {
+            assert!(shell(&deaf), "{deaf:?}");
+        }
+        for hears in [
+            &["sh", "-c", "celery -A shop worker"][..],
+            &["sh", "-c", "migrate && exec celery -A shop worker"],
+            &["bash", "-c", "trap 'kill $!' TERM; celery -A shop worker & wait"],
+            &["sh", "-c", "nginx; sleep 9"],
+            &["tini", "--", "sh", "-c", "exec celery -A shop worker"],
+            &["celery", "-A", "shop", "worker"],
+        ] {
+            assert!(!shell(hears), "{hears:?}");
+        }
     }
 }

@@ -38,8 +38,10 @@ pub struct Plan {
     pub unknown: Vec<Unknown>,
     /// Pods that the selector matches and that are somebody else's: a few of them. They are left alone.
     pub foreign: Vec<String>,
-    /// This pod was stopped while it may have run tasks, and did not end by itself within its grace period.
+    /// This pod was removed and did not end by itself within its grace period.
     pub overstayed: Option<String>,
+    /// Pods that were removed are about to end: whether they do so by themselves is seen by looking.
+    pub ending: bool,
     /// The target's own pods, by name, and whether each is ready.
     pub own: BTreeMap<String, bool>,
     /// Another writer changed the deletion cost of this pod.
@@ -101,13 +103,12 @@ pub fn plan(look: &Look) -> Plan {
             ..WaitsFor::default()
         },
         foreign: foreign.iter().take(NAMED).map(|pod| pod.name.clone()).collect(),
-        overstayed: look.graceful.and_then(|_| overstayed(&ending, &pods, look)),
+        overstayed: overstayed(&ending, &pods, look),
         own: pods
             .iter()
             .map(|pod| (pod.name.clone(), pod.readiness == Readiness::Ready))
             .collect(),
-        // Whether they end by themselves is seen by looking.
-        unfinished: look.graceful.is_some() && !ending.is_empty(),
+        ending: ending.iter().any(|pod| is_ours(pod, look)),
         ..Plan::default()
     };
     // In the order in which they would go: whether it may, by readiness and cost.
@@ -121,7 +122,9 @@ pub fn plan(look: &Look) -> Plan {
         let settled = next.mark.as_ref().is_none_or(|mark| mark.cost == pod.cost);
         order.push((pod.class(), pod.cost.unwrap_or(0), next.safe && settled));
         if (gone..surplus).contains(&place) {
-            plan.waits_for.add(&next, look.work.get(&pod.name), look.told(pod));
+            let told = look.told(pod);
+            let later = told.filter(|_| look.keeps_later(pod)).map_or(0, |told| told.scheduled);
+            plan.waits_for.add(&next, look.work.get(&pod.name), told, later);
             if let Some(why) = &next.unknown
                 && look.looked_after(pod) >= why.patience()
                 && plan.unknown.len() < NAMED
@@ -171,6 +174,11 @@ impl Plan {
     }
 }
 
+/// The pool had it removed: by the user's word, or because it was empty.
+fn is_ours(pod: &Pod, look: &Look) -> bool {
+    look.graceful.is_some() || pod.drain.as_ref().is_some_and(|drain| drain.empty)
+}
+
 /// A pod that was stopped and is still there when its node is about to kill it. Not one of an older template: those of the
 /// present one may end by themselves.
 fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &Look) -> Option<String> {
@@ -178,7 +186,7 @@ fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &Look) -> Option<String> {
     let rolls_out = pods.iter().any(|pod| Some(&pod.owner) != owner) || pods.is_empty() && look.from > 0;
     let ending = ending
         .iter()
-        .filter(|pod| !rolls_out && owner.is_none_or(|owner| *owner == pod.owner));
+        .filter(|pod| !rolls_out && is_ours(pod, look) && owner.is_none_or(|owner| *owner == pod.owner));
     let late = |pod: &&&&Pod| {
         let killed = pod.killed_at.and_then(|at| at.checked_sub(KILLS).ok());
         pod.grace > KILLS && pod.began.is_some() && killed.is_some_and(|at| look.now.wall >= at)
@@ -203,7 +211,7 @@ pub fn attention(before: &Attention, stances: &BTreeMap<String, Stance>, now: Mo
 
 impl WaitsFor {
     /// Adds a pod that is to go and may not yet: by what its workers say, not by what they were told.
-    fn add(&mut self, next: &Next, work: Option<&PodWork>, told: Option<&Told>) {
+    fn add(&mut self, next: &Next, work: Option<&PodWork>, told: Option<&Told>, later: u32) {
         if next.safe {
             return;
         }
@@ -219,7 +227,7 @@ impl WaitsFor {
             None if work.running == 0 => self.unknown += 1,
             _ => self.busy += 1,
         }
-        self.tasks = self.tasks.saturating_add(held.max(work.running));
+        self.tasks = self.tasks.saturating_add(held.max(work.running).saturating_add(later));
     }
 }
 

@@ -312,6 +312,28 @@ async fn all_nodes_of_a_pod_answer_and_stop() {
     bench.wait_ended(&app, 16).await;
 }
 
+/// What its workers and we had bound is lost with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_begins_anew_in_the_middle_of_a_drain_loses_no_worker() {
+    let bench = &Bench::new("anew").await;
+    let forgetful = bench.redis_with("forgetful", &[]).await;
+    let app = App::new("anew", &format!("redis://{forgetful}/0"));
+    let patient = Patient::new(bench, &app).await;
+    patient.resume_when_it_answers().await;
+    patient.publish(2, 90).await;
+    bench.wait_started(&app, 2).await;
+    patient.stop().await;
+    let now = ["delete", "pods", "-l", "app=forgetful", "--grace-period=0", "--force"];
+    bench.space.kubectl(&now).await;
+    bench.space.wait_ready("forgetful").await;
+    // It runs them on, and says so.
+    let runs = |told: &Told| told.running == 2 && told.fetches_nothing();
+    patient.tells("it answers again", PATIENCE, runs).await;
+    patient.resume().await;
+    patient.publish(1, 1).await;
+    bench.wait_ended(&app, 3).await;
+}
+
 /// A stopped worker whose connections break stays stopped, and one that was resumed fetches on.
 async fn survives_a_break(bench: &Bench, app: &App) {
     let patient = Patient::new(bench, app).await;

@@ -21,6 +21,9 @@ use crate::work::{
 /// Answers are waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Our entry is put there again after this time, for it may be lost: a server that began anew, a flush, an eviction.
+const ADD_AGAIN: Duration = Duration::from_secs(2);
+
 /// A refusal is believed for so long; then it is tried again.
 const REFUSED: Duration = Duration::from_secs(60);
 
@@ -68,6 +71,8 @@ struct Bound {
     set: String,
     member: String,
     list: String,
+    /// When it was put there last.
+    added: Moment,
 }
 
 /// A question or an order to publish.
@@ -104,6 +109,7 @@ impl Channel {
     /// The connection is another one.
     pub(super) fn reconnected(&mut self) {
         self.bindings.forget();
+        self.bound.iter_mut().for_each(|bound| bound.added = Moment::ZERO);
     }
 
     /// The list that holds answers, while any are waited for.
@@ -248,7 +254,8 @@ impl Channel {
                 return Ok(false);
             }
         };
-        if self.bound.is_some() {
+        let lately = |bound: &Bound| now.saturating_sub(bound.added) < ADD_AGAIN;
+        if self.bound.as_ref().is_some_and(lately) {
             return Ok(true);
         }
         let (set, member) = control::reply_binding(&self.prefix, &self.exchange, &reply.oid, &separator);
@@ -256,12 +263,13 @@ impl Channel {
         let list = control::reply_list(&self.prefix, &self.exchange, &reply.oid);
         let right = format!("`SADD` on `{set}`");
         // Whatever happens to the reply, the entry may be there then.
-        self.until = now.saturating_add(PATIENCE);
+        self.until = self.until.max(now.saturating_add(PATIENCE));
         self.bound = Some(Bound {
             separator,
             set,
             member,
             list,
+            added: now,
         });
         let replies = link.ask(&command).await?;
         Ok(match replies.first().map(Value::count) {
@@ -273,6 +281,7 @@ impl Channel {
             // It passes: again at the next sample.
             Some(Err(error)) => {
                 self.failing = Some(error);
+                self.bound.iter_mut().for_each(|bound| bound.added = Moment::ZERO);
                 false
             }
             None => false,

@@ -184,7 +184,8 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
             "NobodyHeard",
             format!(
                 "{silent}. Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, \
-                 `controlExchange`, `eventExchange`), or they run without heartbeats and remote control. {GRACEFUL}"
+                 `controlExchange`, `eventExchange`), or they run without heartbeats and remote control, or `--pool solo` has had a \
+                 task since they came. {GRACEFUL}"
             ),
         ),
         _ => (

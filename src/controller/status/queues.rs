@@ -93,8 +93,8 @@ fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
 /// The workers fetch what the pool does not count, or the pool counts what no worker fetches.
 fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
     let counted: BTreeSet<_> = facts.celery?.queues.iter().map(String::as_str).collect();
-    // The queue of one worker alone (`worker_direct`) is no work that another could do.
-    let shared = |queue: &&str| !queue.ends_with(".dq");
+    // The queue of one worker alone (`worker_direct`, kombu's `Broadcast`) is no work that another could do.
+    let shared = |queue: &&str| !queue.ends_with(".dq") && !queue.starts_with("bcast.");
     let fetched: BTreeSet<_> = told(facts, tally)
         .flat_map(|(_, queues)| queues.iter().map(String::as_str))
         .filter(shared)

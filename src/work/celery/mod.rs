@@ -373,7 +373,7 @@ impl Framework for Celery {
                 let asked = self.failed_at.is_none_or(waited);
                 let unanswered = pod.fresh && asked && waited(told);
                 // Who ever answered takes questions.
-                let never = own.answered(name).is_none();
+                let never = own.never_answered(name);
                 (pod.deaf, pod.partly) = (unanswered && never, unanswered && answered);
             }
         }

@@ -127,6 +127,12 @@ impl<'a> Own<'a> {
         there.map(|(_, worker)| worker.answered).min().flatten()
     }
 
+    /// One of a pod's workers that are there has never answered, whatever was before.
+    pub(super) fn never_answered(&self, pod: &str) -> bool {
+        let mut there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
+        there.any(|(_, worker)| !worker.answers)
+    }
+
     /// Somebody is there on this endpoint, whosever.
     pub(super) fn anybody(&self) -> bool {
         self.all.live(self.now).next().is_some()
@@ -391,13 +397,13 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// What each pod's workers were last heard to fetch from. Not of those whose workers may not all have spoken yet: they may
-    /// have different queues.
+    /// What each pod's workers were last heard to fetch from. Not of those whose workers may not all have spoken yet, or do not
+    /// speak any more: they may have different queues.
     fn fetches(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut fetches = BTreeMap::<String, BTreeSet<String>>::new();
-        let comes = |worker: &Worker| self.now.saturating_sub(worker.since) < COMPLETE;
-        let coming = self.workers.iter().filter(|(_, worker)| comes(worker));
-        let coming: BTreeSet<&str> = coming.map(|(pod, _)| *pod).collect();
+        let comes = |worker: &Worker| self.now.saturating_sub(worker.since) < COMPLETE || !worker.is_live(self.now);
+        let coming = self.known.iter().filter(|(_, _, worker)| comes(worker));
+        let coming: BTreeSet<&str> = coming.map(|(pod, ..)| *pod).collect();
         for (pod, worker) in self.workers.iter().filter(|(pod, _)| !coming.contains(pod)) {
             // That it fetches from nothing is told once it has been so for long: it may just have been told to.
             let told = |asked: &Moment| {

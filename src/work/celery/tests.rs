@@ -293,6 +293,22 @@ fn what_workers_fetch_reaches_the_pool_and_that_it_is_nothing_only_once_it_has_b
     let mut new = workers(&[0]);
     new.told_queues(&node(0), &["mail".to_owned()].into(), now().moment, now().moment);
     assert_eq!(attended(&new).fetches, Default::default());
+    // Another one said goodbye: what it fetched is not known any more.
+    let mut less = Workers::default();
+    for ago in [15, 0] {
+        less.heard(&node(0), 0, 7, EVERY, now().moment - Duration::from_secs(ago));
+        less.heard(
+            &format!("b@{MAIL}aaaa0"),
+            0,
+            7,
+            EVERY,
+            now().moment - Duration::from_secs(ago),
+        );
+    }
+    less.told_queues(&node(0), &["mail".to_owned()].into(), now().moment, now().moment);
+    assert!(!attended(&less).fetches.is_empty());
+    less.left(&format!("b@{MAIL}aaaa0"), now().moment);
+    assert_eq!(attended(&less).fetches, Default::default());
 }
 
 #[test]
@@ -329,6 +345,14 @@ fn deaf_is_who_beats_without_a_gap_and_answers_nothing() {
     );
     assert!(!deaf(&[40, 0], None), "this is its first word after that");
     assert!(!deaf(&[20, 16, 12, 8, 4, 0], Some(1)), "what it answered was void");
+    // It has answered once, before it was silent for long: it takes questions, and these got lost.
+    let mut once = Workers::default();
+    once.heard(&node(0), 0, 7, EVERY, ago(80));
+    once.inspected(&node(0), Inspect::Active, Inspection::default(), ago(80), ago(80));
+    [20, 16, 12, 8, 4, 0]
+        .iter()
+        .for_each(|seconds| once.heard(&node(0), 0, 7, EVERY, ago(*seconds)));
+    assert!(!attended(&once).pods[&format!("{MAIL}aaaa0")].deaf);
 }
 
 #[test]

@@ -313,6 +313,8 @@ impl World {
             from,
             to,
             graceful: None,
+            overstays: false,
+            returned: true,
             now: clocks(self.now),
             fresh: Duration::from_secs(3),
         });

@@ -122,6 +122,8 @@ fn look<'a>(pods: &'a [Pod], work: &'a Work, means: Means, to: u32) -> Look<'a> 
         from: u32::try_from(pods.iter().filter(|pod| !pod.is_terminating()).count()).unwrap(),
         to,
         graceful: None,
+        overstays: false,
+        returned: true,
         now: now(),
         fresh: Duration::from_secs(3),
     }
@@ -418,6 +420,7 @@ fn a_pod_that_is_being_deleted_is_no_replica() {
     assert_eq!(
         plan,
         Plan {
+            ending: true,
             allowed: 1,
             own: [("b".to_owned(), true)].into(),
             ..Plan::default()

@@ -144,6 +144,46 @@ async fn a_command_that_is_unknown_is_refused_by_name() {
     assert_eq!(replies, [Ok(Reply::Refused { right })]);
 }
 
+#[tokio::test]
+async fn our_entry_is_put_there_again_for_it_may_be_lost() {
+    let ends = Arc::new(AtomicBool::new(false));
+    let end = Arc::clone(&ends);
+    let server = Server::start(move |connection, words| match words {
+        ["LLEN", ..] if connection == 1 && end.load(Ordering::Relaxed) => Act::Last(b":0\r\n".to_vec()),
+        ["LLEN", ..] => say(":0\r\n"),
+        ["RPOP", ..] => say("$-1\r\n"),
+        ["SMEMBERS", set] if !set.contains("reply") => say(array([bulk("::celery@a.celery.pidbox")])),
+        ["SMEMBERS", _] => say("*0\r\n"),
+        _ => say(":1\r\n"),
+    })
+    .await;
+    let mut redis = endpoint(&server);
+    let mut added = async |at| {
+        let replies = redis
+            .sample(&[list("q"), ask(Inspect::Active, &["celery@a"])], millis(at))
+            .await;
+        let log = server.log();
+        (
+            log.iter().filter(|command| command.starts_with("SADD")).count(),
+            replies,
+        )
+    };
+    assert_eq!(added(10_000).await.0, 1);
+    assert_eq!(added(10_500).await.0, 0);
+    assert_eq!(added(12_000).await.0, 1, "a flush, an eviction");
+    // A server that begins anew has lost it, too.
+    ends.store(true, Ordering::Relaxed);
+    let mut at = 12_100;
+    let added_again = loop {
+        let (count, replies) = added(at).await;
+        if at > 12_100 && replies.iter().all(Result::is_ok) {
+            break count;
+        }
+        at += 50;
+    };
+    assert!(at < 14_000 && added_again == 1, "{added_again} at {at}");
+}
+
 /// A hundred workers, each of which answers with so many tasks of 900 bytes.
 async fn crowd(answer: Vec<u8>) -> (Server, Arc<AtomicUsize>) {
     let busy = Arc::new(AtomicUsize::new(5));

@@ -146,6 +146,29 @@ fn a_task_that_comes_due_while_its_worker_ends_is_held() {
     assert!(!schedules(Some(46), 6), "asked before it stopped");
 }
 
+/// On Redis it is locked for the visibility timeout if its worker is killed.
+#[test]
+fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
+    let mut later = tells(0, 0, long_since());
+    later.told.iter_mut().for_each(|told| {
+        told.scheduled = 3;
+        told.due = Some(now().wall + Duration::from_secs(3600));
+    });
+    let seen = work([("a", later)]);
+    let kept = |shell, overstays, returned| {
+        let pods = [Pod { shell, ..marked("a") }];
+        let plan = plan(&Look {
+            overstays,
+            returned,
+            ..look(&pods, &seen, Means::RemoteControl, 0)
+        });
+        (plan.allowed, plan.waits_for.tasks)
+    };
+    assert_eq!(kept(false, false, false), (0, 0), "it gives them back");
+    assert_eq!((kept(true, false, false), kept(false, true, false)), ((1, 3), (1, 3)));
+    assert_eq!(kept(true, true, true), (0, 0), "RabbitMQ has them back at once");
+}
+
 #[test]
 fn pods_of_others_are_named_and_left_alone() {
     let of = |name: &str, replica_set: &str| Pod {
@@ -201,10 +224,25 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
     assert_eq!(many(1, vec![ending(1), made_anew("")]).overstayed.as_deref(), Some("a"));
     let graceful = |pod| many(0, vec![pod]);
     let early = graceful(ending(10));
-    assert_eq!((early.overstayed, early.unfinished), (None, true), "it is watched");
+    assert_eq!((early.overstayed, early.ending), (None, true), "it is watched");
     assert_eq!(graceful(ending(1)).overstayed.as_deref(), Some("a"));
-    let idle = planned(&[ending(1)], &work([]), 0);
-    assert_eq!(idle.overstayed, None, "it was empty");
+    let removed = |pod: Pod| {
+        plan(&Look {
+            from: 0,
+            ..look(&[pod], &work([]), Means::RemoteControl, 0)
+        })
+    };
+    let by_hand = removed(ending(1));
+    assert_eq!(
+        (by_hand.overstayed, by_hand.ending),
+        (None, false),
+        "the pool has not removed it"
+    );
+    let empty = removed(Pod {
+        drain: marked("a").drain,
+        ..ending(1)
+    });
+    assert_eq!((empty.overstayed.as_deref(), empty.ending), (Some("a"), true));
 }
 
 #[test]
