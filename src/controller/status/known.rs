@@ -119,16 +119,20 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     }
     let leaving = facts.leaving.map_or(&[][..], |plan| &plan.unknown);
     let solo = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.solo);
-    let all = not_heard.iter().all(|pod| solo(pod)) && leaving.iter().all(|unknown| solo(&unknown.pod));
-    let named = not_heard.len() >= ready.saturating_sub(heard) as usize;
-    let pods = not_heard
-        .iter()
-        .copied()
-        .chain(leaving.iter().map(|unknown| unknown.pod.as_str()));
-    let mut pods: Vec<_> = pods.collect();
-    pods.sort_unstable();
-    pods.dedup();
-    (all && named && !pods.is_empty() && missing_for.is_none_or(|since| since <= LONG_TASK)).then(|| {
+    // Whoever is silent is known without a list of the pods.
+    let silent = tally.pods.iter().filter(|(_, work)| work.solo && !work.live);
+    let silent: Vec<_> = silent.map(|(pod, _)| pod.as_str()).collect();
+    let missing = ready.saturating_sub(heard) as usize;
+    let all = silent.len() >= missing && leaving.iter().all(|unknown| solo(&unknown.pod));
+    let mut pods = match missing {
+        0 => leaving.iter().map(|unknown| unknown.pod.as_str()).collect(),
+        _ => silent,
+    };
+    // Those that are there still, where the pods were listed.
+    if pods.iter().any(|pod| not_heard.contains(pod)) {
+        pods.retain(|pod| not_heard.contains(pod));
+    }
+    (all && !pods.is_empty() && missing_for.is_none_or(|since| since <= LONG_TASK)).then(|| {
         let message = format!(
             "The workers of {} run tasks themselves (`--pool solo`) and say nothing meanwhile: they are kept until they do.",
             names(pods.into_iter())
@@ -150,7 +154,7 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         || matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_))
         || matches!(tally.control, Control::Failing(_));
     if since < if seen_why { SHORT_PATIENCE } else { PATIENCE } {
-        let message = format!("{heard} of {ready} ready pods are heard so far; the others are kept until they are.");
+        let message = format!("{heard} of {ready} ready pods are heard; the others are kept until they are.");
         return Some((STARTING, message));
     }
     let whom = match (ready.saturating_sub(heard), not_heard.as_slice()) {

@@ -340,6 +340,8 @@ impl<'a> Own<'a> {
     /// A tally of this work and what the workers say.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut pods = BTreeMap::<String, PodWork>::new();
+        // All workers of a Deployment are of one kind, and one that got a task at once could not say so.
+        let solo = self.known.iter().any(|(_, _, worker)| worker.solo);
         let there: BTreeSet<&str> = self.workers.iter().map(|(pod, _)| *pod).collect();
         // Who said goodbye usually goes with its pod. Where others of the pod are there, it may still run a task.
         let known = self.known.iter();
@@ -351,7 +353,7 @@ impl<'a> Own<'a> {
                 fresh: live && worker.is_fresh(self.now),
                 tells: live && worker.tells(self.now),
                 silent: (!live).then(|| worker.heard()),
-                solo: !live && worker.solo,
+                solo: !live && (worker.solo || solo && !worker.answers),
                 doubled: worker.is_doubled(self.now).then(|| (*node).to_owned()),
                 idle_since: worker.idle_since,
                 ..PodWork::default()

@@ -325,6 +325,19 @@ fn who_answers_one_question_and_not_another_is_not_known() {
 }
 
 #[test]
+fn a_worker_that_had_no_time_to_say_what_it_is_is_what_the_others_are() {
+    let ago = |seconds| now().moment - Duration::from_secs(seconds);
+    let mut all = workers(&[0]);
+    all.heard(&node(1), 0, 7, EVERY, ago(20));
+    let silent = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa1")].solo;
+    assert!(!silent(&all));
+    let solo = Stats { solo: true, ..has(1) };
+    all.told_stats(&node(0), &solo, ago(1), ago(1));
+    assert!(silent(&all));
+    assert!(!attended(&all).pods[&format!("{MAIL}aaaa0")].solo, "it is there");
+}
+
+#[test]
 fn deaf_is_who_beats_without_a_gap_and_answers_nothing() {
     let ago = |seconds| now().moment - Duration::from_secs(seconds);
     let deaf = |beats: &[u64], came: Option<u64>| {
