@@ -4,7 +4,6 @@
 
 #[path = "architecture/faults.rs"]
 mod faults;
-#[allow(dead_code)] // It serves other tests, too.
 #[path = "support/figures.rs"]
 mod figures;
 #[path = "architecture/scanner.rs"]

@@ -2,7 +2,6 @@
 //! every field of it is described and bounded.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[allow(dead_code)] // It serves other tests, too.
 #[path = "support/figures.rs"]
 mod figures;
 

@@ -266,11 +266,8 @@ impl Desk {
             leaving: Some(&entry.leaving.plan),
             refused: entry.leaving.refusal(now.moment),
             workers: workers(entry, target, now.moment),
-            overstayed: entry
-                .leaving
-                .overstayed
-                .as_deref()
-                .filter(|_| pool.is_some_and(|pool| pool.graceful.is_some())),
+            overstayed: entry.leaving.overstayed.as_deref(),
+            graceful: pool.is_some_and(|pool| pool.graceful.is_some()),
             cost_conflict: entry.leaving.fought_over(now.moment),
             fought_by: fought_by.as_deref(),
             write_failed: entry.hold.failed.as_deref(),

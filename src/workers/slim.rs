@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Pod as CorePod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
 use serde::Deserialize;
@@ -18,6 +18,12 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// Why a container waits that is about to run; any other reason says that it cannot.
 const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+/// A node's clock may be so far from ours.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
+
+/// A container that ran for longer may be started again at once.
+const CRASHES_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// Programs that run a script with `-c`.
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
@@ -39,15 +45,30 @@ struct Spec {
     node_name: String,
     termination_grace_period_seconds: u64,
     containers: Vec<Program>,
+    init_containers: Vec<Program>,
 }
 
 /// What a container runs.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Program {
     name: String,
     command: Vec<String>,
     args: Vec<String>,
+    restart_policy: String,
+}
+
+impl Spec {
+    /// Init containers that run for as long as the pod does.
+    fn sidecars(&self) -> impl Iterator<Item = &Program> {
+        let all = self.init_containers.iter();
+        all.filter(|program| program.restart_policy == "Always")
+    }
+
+    /// All that runs for as long as the pod does.
+    fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.containers.iter().chain(self.sidecars())
+    }
 }
 
 impl Program {
@@ -76,6 +97,7 @@ struct Status {
     phase: String,
     conditions: Vec<Condition>,
     container_statuses: Vec<Container>,
+    init_container_statuses: Vec<Container>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -103,6 +125,7 @@ struct Waiting {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Terminated {
+    started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
 }
 
@@ -120,6 +143,22 @@ struct Condition {
     status: String,
     #[serde(default)]
     last_transition_time: Option<Timestamp>,
+}
+
+impl Container {
+    /// It crashed again, and its node waits before it starts it once more: no shorter than it waited the last time, for the
+    /// pause doubles up to its maximum (kubelet: 10 s, 20 s … 5 min; it begins anew after a run of twice the maximum). That
+    /// one is measured from outside, so part of it was no pause. Meanwhile nodes say `terminated` as well as
+    /// `CrashLoopBackOff`.
+    fn backs_off(&self, now: Timestamp) -> bool {
+        let ended = |state: &State| state.terminated.as_ref().and_then(|last| last.finished_at);
+        let began = self.state.terminated.as_ref().and_then(|last| last.started_at);
+        let (Some(before), Some(began), Some(ended)) = (ended(&self.last_state), began, ended(&self.state)) else {
+            return false;
+        };
+        let pause = began.duration_since(before) * 2 / 3 - CLOCKS;
+        ended.duration_since(began) < CRASHES_WITHIN && now.duration_since(ended) < pause
+    }
 }
 
 impl Slim {
@@ -157,7 +196,7 @@ impl Slim {
             // The ReplicaSet controller, too, takes what is no number for 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
             drain: drain.or_else(|| labelled.then(Drain::default)),
-            shell: self.spec.containers.iter().any(Program::is_deaf_shell),
+            shell: self.spec.programs().any(Program::is_deaf_shell),
             protected: annotation(SAFE_TO_EVICT.0).is_some() || annotation(DO_NOT_DISRUPT.0).is_some(),
             name: self.metadata.name?,
         })
@@ -187,16 +226,17 @@ impl Slim {
     /// The containers that a worker may run in: where a command line names one of Celery's, those whose command line names a
     /// worker at all, if only by a script of that name; else all.
     fn workers(&self) -> impl Iterator<Item = &Container> {
-        let programs = &self.spec.containers;
+        let programs: Vec<_> = self.spec.programs().collect();
         let all = !programs
             .iter()
             .any(|program| program.says("celery") && program.says("worker"));
-        let is_worker = move |name: &str| {
-            let mut of_name = programs.iter().filter(|program| program.name == name);
+        let sidecars = self.status.init_container_statuses.iter();
+        let sidecars = sidecars.filter(|container| self.spec.sidecars().any(|program| program.name == container.name));
+        let is_worker = move |container: &&Container| {
+            let mut of_name = programs.iter().filter(|program| program.name == container.name);
             all || of_name.any(|program| program.says("worker"))
         };
-        let containers = self.status.container_statuses.iter();
-        containers.filter(move |container| is_worker(&container.name))
+        self.status.container_statuses.iter().chain(sidecars).filter(is_worker)
     }
 
     /// When each of them began that runs. One that does not say when has just begun.
@@ -212,7 +252,8 @@ impl Slim {
             let reason = container.state.waiting.as_ref().map(|waiting| waiting.reason.as_str());
             reason.is_some_and(|reason| !reason.is_empty() && !STARTS.contains(&reason))
         };
-        if !containers.is_empty() && containers.iter().copied().all(held_back) {
+        let cannot = |container: &Container| held_back(container) || container.backs_off(now);
+        if !containers.is_empty() && containers.iter().copied().all(cannot) {
             return false;
         }
         let states = containers
@@ -231,141 +272,4 @@ impl Slim {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
-        let old = "2025-12-31T23:58:59Z";
-        let new = "2025-12-31T23:59:01Z";
-        let waiting = |reason: &str| json!({"state": {"waiting": {"reason": reason}}});
-        let crashed = |at: &str| json!({"state": {"waiting": {}}, "lastState": {"terminated": {"finishedAt": at}}});
-        let ended = |at: &str| json!({"state": {"terminated": {"finishedAt": at}}});
-        let runs = |at: &str| json!({"state": {"running": {"startedAt": at}}});
-        let all = [
-            ("Pending", "", new, vec![], Readiness::Unassigned),
-            ("Pending", "n", new, vec![], Readiness::Creating),
-            ("Pending", "n", old, vec![], Readiness::Pending),
-            (
-                "Pending",
-                "n",
-                new,
-                vec![waiting("ContainerCreating")],
-                Readiness::Creating,
-            ),
-            (
-                "Pending",
-                "n",
-                old,
-                vec![waiting("ContainerCreating")],
-                Readiness::Pending,
-            ),
-            (
-                "Pending",
-                "n",
-                new,
-                vec![waiting("ImagePullBackOff")],
-                Readiness::Pending,
-            ),
-            (
-                "Pending",
-                "n",
-                new,
-                vec![waiting("ImagePullBackOff"), waiting("PodInitializing")],
-                Readiness::Creating,
-            ),
-            ("Running", "n", old, vec![ended(old)], Readiness::Down),
-            ("Running", "n", old, vec![ended(new)], Readiness::Booting),
-            ("Running", "n", old, vec![crashed(new)], Readiness::Booting),
-            ("Running", "n", old, vec![crashed(old)], Readiness::Down),
-            ("Running", "n", new, vec![waiting("CrashLoopBackOff")], Readiness::Down),
-            ("Running", "n", old, vec![runs(new)], Readiness::Booting),
-            ("Running", "n", old, vec![runs(old)], Readiness::NotReady),
-        ];
-        for (phase, node, assigned, containers, expected) in all {
-            // It may have waited for a node for long.
-            let made = if node.is_empty() { new } else { old };
-            let pod = json!({
-                "metadata": {"name": "a", "creationTimestamp": made}, "spec": {"nodeName": node},
-                "status": {"phase": phase, "containerStatuses": containers, "conditions": [
-                    {"type": "PodScheduled", "status": "True", "lastTransitionTime": assigned},
-                ]},
-            });
-            let slim: Slim = serde_json::from_value(pod.clone()).unwrap();
-            assert_eq!(
-                slim.readiness("2026-01-01T00:00:00Z".parse().unwrap()),
-                expected,
-                "{pod}"
-            );
-        }
-    }
-
-    #[test]
-    fn of_several_containers_the_workers_tell_and_of_those_the_one_that_began_last() {
-        let [old, new] = ["2025-12-31T23:58:59Z", "2025-12-31T23:59:01Z"];
-        let runs = |name: &str, at: &str| json!({"name": name, "state": {"running": {"startedAt": at}}});
-        let down = |name: &str| json!({"name": name, "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
-        let seen = |phase: &str, statuses: [serde_json::Value; 2]| {
-            let pod = json!({
-                "metadata": {"name": "a"},
-                "spec": {"nodeName": "n", "containers": [
-                    {"name": "flower", "command": ["celery", "-A", "shop", "flower"]},
-                    {"name": "first", "command": ["sh", "-c", "exec celery -A shop worker"]},
-                    {"name": "second", "args": ["/start-worker.sh"]},
-                ]},
-                "status": {"phase": phase, "containerStatuses": statuses},
-            });
-            let slim: Slim = serde_json::from_value(pod).unwrap();
-            let pod = slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
-            (pod.readiness, pod.pending, pod.began.map(|at| at.to_string()))
-        };
-        let began = |at: &str| Some(at.to_owned());
-        let both = [runs("first", old), runs("second", new)];
-        assert_eq!(seen("Running", both.clone()), (Readiness::Booting, false, began(old)));
-        assert_eq!(
-            seen("Pending", both),
-            (Readiness::Booting, true, began(old)),
-            "an image is still pulled"
-        );
-        let crashed = [down("first"), runs("flower", old)];
-        assert_eq!(seen("Running", crashed), (Readiness::Down, false, None));
-        let one = [down("first"), runs("second", old)];
-        assert_eq!(
-            seen("Running", one),
-            (Readiness::NotReady, false, began(old)),
-            "a script may be a worker"
-        );
-    }
-
-    #[test]
-    fn a_shell_that_goes_on_beside_its_worker_hands_no_signal_on() {
-        let shell = |command: &[&str]| {
-            let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "w", "command": command}]}});
-            let slim: Slim = serde_json::from_value(pod).unwrap();
-            slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap().shell
-        };
-        for deaf in [
-            ["sh", "-c", "python manage.py migrate; celery -A shop worker"],
-            [
-                "/bin/bash",
-                "-c",
-                "celery -A shop worker -n a@%h & celery -A shop worker -n b@%h & wait",
-            ],
-            ["/bin/sh", "-ec", "migrate && celery -A shop worker"],
-        ] {
-            assert!(shell(&deaf), "{deaf:?}");
-        }
-        for hears in [
-            &["sh", "-c", "celery -A shop worker"][..],
-            &["sh", "-c", "migrate && exec celery -A shop worker"],
-            &["bash", "-c", "trap 'kill $!' TERM; celery -A shop worker & wait"],
-            &["sh", "-c", "nginx; sleep 9"],
-            &["tini", "--", "sh", "-c", "exec celery -A shop worker"],
-            &["celery", "-A", "shop", "worker"],
-        ] {
-            assert!(!shell(hears), "{hears:?}");
-        }
-    }
-}
+mod tests;

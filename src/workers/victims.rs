@@ -184,14 +184,14 @@ fn is_ours(pod: &Pod, look: &Look) -> bool {
 fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &Look) -> Option<String> {
     let owner = pods.first().map(|pod| &pod.owner);
     let rolls_out = pods.iter().any(|pod| Some(&pod.owner) != owner) || pods.is_empty() && look.from > 0;
-    let ending = ending
-        .iter()
-        .filter(|pod| !rolls_out && is_ours(pod, look) && owner.is_none_or(|owner| *owner == pod.owner));
-    let late = |pod: &&&&Pod| {
+    let late = |pod: &Pod| {
         let killed = pod.killed_at.and_then(|at| at.checked_sub(KILLS).ok());
         pod.grace > KILLS && pod.began.is_some() && killed.is_some_and(|at| look.now.wall >= at)
     };
-    ending.clone().find(|pod| late(&pod)).map(|pod| pod.name.clone())
+    let present = |pod: &Pod| !rolls_out && owner.is_none_or(|owner| *owner == pod.owner);
+    let mut ending = ending.iter();
+    let found = ending.find(|pod| is_ours(pod, look) && present(pod) && late(pod))?;
+    Some(found.name.clone())
 }
 
 /// The plan's stances as wishes: those of the same kind as before are the same wish.

@@ -45,10 +45,3 @@ pub fn record_in(file: &str, path: &str, value: impl Into<Value>) {
     let text = serde_json::to_string_pretty(&all).expect("JSON");
     file.write_all(text.as_bytes()).expect("the figures written");
 }
-
-/// Median and maximum, as the figures list them.
-pub fn spread(mut values: Vec<u64>) -> Value {
-    values.sort_unstable();
-    let median = values.get(values.len() / 2).copied();
-    serde_json::json!({"median": median, "max": values.last()})
-}

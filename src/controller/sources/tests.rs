@@ -12,6 +12,16 @@ fn from_secret() -> Value {
         "profile": "Economy", "scaleDown": {"idleSeconds": 5}})
 }
 
+/// A desk that does nothing by itself, with one pool of so many replicas; and what must be kept as long as it.
+fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Desk, SubscriberId, impl Sized) {
+    let (mut desk, own, samples) = desk(api);
+    desk.take(target("mail", replicas, 1));
+    desk.take(listed(&["mail"]));
+    desk.take(pool("mail", &from_secret()));
+    let id = desk.pools.id(&key("mail")).unwrap();
+    (desk, id, (own, samples))
+}
+
 /// A pool of three whose broker is that of the Secret, once it has been counted there.
 async fn three(api: &Arc<FakeApi>) -> Stage {
     let stage = Stage::new(api);
@@ -147,11 +157,7 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
     let (pod, node) = ("mail-6d5f7c9b8-aaaa0", "celery@mail-6d5f7c9b8-aaaa0");
     old.beats(node);
     let api = Arc::<FakeApi>::default();
-    let (mut desk, _own, _samples) = desk(&api);
-    desk.take(target("mail", 3, 1));
-    desk.take(listed(&["mail"]));
-    desk.take(pool("mail", &from_secret()));
-    let id = desk.pools.id(&key("mail")).unwrap();
+    let (mut desk, id, _theirs) = one_pool(&api, 3);
     let address = |redis: &FakeRedis| {
         crate::broker::url::all(&redis.url())
             .unwrap()
@@ -175,11 +181,7 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
 #[tokio::test]
 async fn where_nobody_is_heard_for_long_the_first_address_is_tried_again() {
     let api = Arc::<FakeApi>::default();
-    let (mut desk, _own, _samples) = desk(&api);
-    desk.take(target("mail", 3, 1));
-    desk.take(listed(&["mail"]));
-    desk.take(pool("mail", &from_secret()));
-    let id = desk.pools.id(&key("mail")).unwrap();
+    let (mut desk, id, _theirs) = one_pool(&api, 3);
     let addresses: Vec<_> = crate::broker::url::all("redis://127.0.0.1:1;redis://127.0.0.1:2")
         .unwrap()
         .into_iter()
@@ -204,11 +206,7 @@ async fn where_nobody_is_heard_for_long_the_first_address_is_tried_again() {
 #[tokio::test]
 async fn tasks_that_vanished_are_an_event() {
     let api = Arc::<FakeApi>::default();
-    let (mut desk, _own, _samples) = desk(&api);
-    desk.take(target("mail", 0, 1));
-    desk.take(listed(&["mail"]));
-    desk.take(pool("mail", &from_secret()));
-    let id = desk.pools.id(&key("mail")).unwrap();
+    let (mut desk, id, _theirs) = one_pool(&api, 0);
     for second in 0..20 {
         let mut tally = Tally::default();
         tally.work.ready = if second < 3 { 300 } else { 0 };

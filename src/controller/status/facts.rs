@@ -56,8 +56,10 @@ pub struct Facts<'a> {
     pub refused: Option<&'a str>,
     /// Who of the ready pods is heard.
     pub workers: Heard<'a>,
-    /// This pod was stopped while it may have run tasks, and did not end by itself within its grace period.
+    /// This pod was removed and did not end by itself within its grace period.
     pub overstayed: Option<&'a str>,
+    /// The pool says that the grace period covers a task.
+    pub graceful: bool,
     /// Another writer changed the deletion cost of this pod.
     pub cost_conflict: Option<&'a str>,
     /// Others changed the target's replicas three times in ten minutes: the last one's field manager.
@@ -81,6 +83,13 @@ pub struct Heard<'a> {
     pub missing_for: Option<Duration>,
     /// Names of those, once they have been listed.
     pub not_heard: Vec<&'a str>,
+}
+
+impl Heard<'_> {
+    /// So many ready pods are not heard.
+    pub fn missing(&self) -> u32 {
+        self.ready.saturating_sub(self.heard)
+    }
 }
 
 /// Pods that are ordered and not ready.

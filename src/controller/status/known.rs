@@ -68,15 +68,23 @@ fn known(facts: &Facts) -> (&'static str, String) {
             names(pods.iter().map(String::as_str))
         ),
     };
+    // Where nobody relies on the grace period it matters for these tasks alone.
+    let late = facts.overstayed.map(|pod| {
+        format!(
+            " The pod `{pod}` held nothing and did not end within its grace period, as with a shell for its first process \
+             (`exec`, `tini` or `dumb-init` help): on Redis pods stay until their tasks with an ETA have run."
+        )
+    });
+    let late = late.unwrap_or_default();
     match ready {
-        0 => (NONE, format!("No pod is ready.{others}")),
-        _ => (KNOWN, format!("All ready pods are heard or answer.{others}")),
+        0 => (NONE, format!("No pod is ready.{others}{late}")),
+        _ => (KNOWN, format!("All ready pods are heard or answer.{others}{late}")),
     }
 }
 
 /// The user's word did not hold.
 fn stop_ignored(facts: &Facts) -> Told {
-    let pod = facts.overstayed?;
+    let pod = facts.overstayed.filter(|_| facts.graceful)?;
     let message = format!(
         "The pod `{pod}` was told to end and did not within its grace period: its tasks may have been cut off. \
          `removal: Graceful` is not followed until the target gets a new template: pods go when they are idle. A shell as the first \
@@ -106,14 +114,9 @@ fn control_refused(facts: &Facts, tally: &Tally) -> Told {
 
 /// Those of whom nothing is heard run tasks themselves: nothing is wrong.
 fn busy(facts: &Facts, tally: &Tally) -> Told {
-    let Heard {
-        ready,
-        heard,
-        missing_for,
-        ref not_heard,
-    } = facts.workers;
+    let workers = &facts.workers;
     let hindered = matches!(tally.control, Control::Failing(_))
-        || heard == 0 && matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_));
+        || workers.heard == 0 && matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_));
     if hindered {
         return None;
     }
@@ -122,17 +125,17 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     // Whoever is silent is known without a list of the pods.
     let silent = tally.pods.iter().filter(|(_, work)| work.solo && !work.live);
     let silent: Vec<_> = silent.map(|(pod, _)| pod.as_str()).collect();
-    let missing = ready.saturating_sub(heard) as usize;
+    let missing = workers.missing() as usize;
     let all = silent.len() >= missing && leaving.iter().all(|unknown| solo(&unknown.pod));
     let mut pods = match missing {
         0 => leaving.iter().map(|unknown| unknown.pod.as_str()).collect(),
         _ => silent,
     };
     // Those that are there still, where the pods were listed.
-    if pods.iter().any(|pod| not_heard.contains(pod)) {
-        pods.retain(|pod| not_heard.contains(pod));
+    if pods.iter().any(|pod| workers.not_heard.contains(pod)) {
+        pods.retain(|pod| workers.not_heard.contains(pod));
     }
-    (all && !pods.is_empty() && missing_for.is_none_or(|since| since <= LONG_TASK)).then(|| {
+    (all && !pods.is_empty() && workers.missing_for.is_none_or(|since| since <= LONG_TASK)).then(|| {
         let message = format!(
             "The workers of {} run tasks themselves (`--pool solo`) and say nothing meanwhile: they are kept until they do.",
             names(pods.into_iter())
@@ -157,7 +160,7 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         let message = format!("{heard} of {ready} ready pods are heard; the others are kept until they are.");
         return Some((STARTING, message));
     }
-    let whom = match (ready.saturating_sub(heard), not_heard.as_slice()) {
+    let whom = match (facts.workers.missing(), not_heard.as_slice()) {
         (all, []) => format!("{all} of {ready} ready pods"),
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
     };

@@ -68,6 +68,7 @@ pub(super) fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a>
             ..Heard::default()
         },
         overstayed: None,
+        graceful: false,
         cost_conflict: None,
         fought_by: None,
         write_failed: None,

@@ -45,6 +45,17 @@ fn answers(redis: &mut RedisEndpoint) -> Vec<String> {
     nodes
 }
 
+/// A Redis with nothing in it but a worker that is bound, and where everything works.
+fn empty(words: &[&str]) -> Act {
+    match words {
+        ["LLEN", ..] => say(":0\r\n"),
+        ["RPOP", ..] => say("$-1\r\n"),
+        ["SMEMBERS", set] if !set.contains("reply") => say(array([bulk("::celery@a.celery.pidbox")])),
+        ["SMEMBERS", _] => say("*0\r\n"),
+        _ => say(":1\r\n"),
+    }
+}
+
 #[tokio::test]
 async fn what_passes_is_no_missing_right_and_is_tried_again_at_the_next_sample() {
     for (error, why) in [
@@ -87,11 +98,7 @@ async fn what_passes_is_no_missing_right_and_is_tried_again_at_the_next_sample()
             let now = Arc::clone(&sick);
             let server = Server::start(move |_, words| match words {
                 [command, ..] if *command == sick_command && now.load(Ordering::Relaxed) => say(error),
-                ["LLEN", ..] => say(":0\r\n"),
-                ["RPOP", ..] => say("$-1\r\n"),
-                ["SMEMBERS", set] if !set.contains("reply") => say(array([bulk("::celery@a.celery.pidbox")])),
-                ["SMEMBERS", _] => say("*0\r\n"),
-                _ => say(":1\r\n"),
+                _ => empty(words),
             })
             .await;
             let mut redis = endpoint(&server);
@@ -150,11 +157,7 @@ async fn our_entry_is_put_there_again_for_it_may_be_lost() {
     let end = Arc::clone(&ends);
     let server = Server::start(move |connection, words| match words {
         ["LLEN", ..] if connection == 1 && end.load(Ordering::Relaxed) => Act::Last(b":0\r\n".to_vec()),
-        ["LLEN", ..] => say(":0\r\n"),
-        ["RPOP", ..] => say("$-1\r\n"),
-        ["SMEMBERS", set] if !set.contains("reply") => say(array([bulk("::celery@a.celery.pidbox")])),
-        ["SMEMBERS", _] => say("*0\r\n"),
-        _ => say(":1\r\n"),
+        _ => empty(words),
     })
     .await;
     let mut redis = endpoint(&server);

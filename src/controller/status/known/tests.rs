@@ -204,6 +204,11 @@ fn refusals_deaf_workers_and_pods_that_do_not_end_are_told() {
     deaf.pods.insert("mail-1-a".into(), pod);
     assert_eq!(said(&deaf, |_| ()).0, "False/RemoteControlSilent");
     let (condition, message) = said(&tally(), |facts| facts.overstayed = Some("mail-1-b"));
+    assert_eq!(condition, "True/AllKnown", "nobody relies on it");
+    assert!(message.contains("`mail-1-b`") && message.contains("ETA"), "{message}");
+    let (condition, message) = said(&tally(), |facts| {
+        (facts.overstayed, facts.graceful) = (Some("mail-1-b"), true);
+    });
     assert_eq!(condition, "False/StopIgnored");
     assert!(message.contains("`mail-1-b`") && message.contains("exec"), "{message}");
 }

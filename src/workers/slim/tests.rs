@@ -1,0 +1,194 @@
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
+    let old = "2025-12-31T23:58:59Z";
+    let new = "2025-12-31T23:59:01Z";
+    let waiting = |reason: &str| json!({"state": {"waiting": {"reason": reason}}});
+    let crashed = |at: &str| json!({"state": {"waiting": {}}, "lastState": {"terminated": {"finishedAt": at}}});
+    let ended = |at: &str| json!({"state": {"terminated": {"finishedAt": at}}});
+    let runs = |at: &str| json!({"state": {"running": {"startedAt": at}}});
+    let all = [
+        ("Pending", "", new, vec![], Readiness::Unassigned),
+        ("Pending", "n", new, vec![], Readiness::Creating),
+        ("Pending", "n", old, vec![], Readiness::Pending),
+        (
+            "Pending",
+            "n",
+            new,
+            vec![waiting("ContainerCreating")],
+            Readiness::Creating,
+        ),
+        (
+            "Pending",
+            "n",
+            old,
+            vec![waiting("ContainerCreating")],
+            Readiness::Pending,
+        ),
+        (
+            "Pending",
+            "n",
+            new,
+            vec![waiting("ImagePullBackOff")],
+            Readiness::Pending,
+        ),
+        (
+            "Pending",
+            "n",
+            new,
+            vec![waiting("ImagePullBackOff"), waiting("PodInitializing")],
+            Readiness::Creating,
+        ),
+        ("Running", "n", old, vec![ended(old)], Readiness::Down),
+        ("Running", "n", old, vec![ended(new)], Readiness::Booting),
+        ("Running", "n", old, vec![crashed(new)], Readiness::Booting),
+        ("Running", "n", old, vec![crashed(old)], Readiness::Down),
+        ("Running", "n", new, vec![waiting("CrashLoopBackOff")], Readiness::Down),
+        ("Running", "n", old, vec![runs(new)], Readiness::Booting),
+        ("Running", "n", old, vec![runs(old)], Readiness::NotReady),
+    ];
+    for (phase, node, assigned, containers, expected) in all {
+        // It may have waited for a node for long.
+        let made = if node.is_empty() { new } else { old };
+        let pod = json!({
+            "metadata": {"name": "a", "creationTimestamp": made}, "spec": {"nodeName": node},
+            "status": {"phase": phase, "containerStatuses": containers, "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": assigned},
+            ]},
+        });
+        let slim: Slim = serde_json::from_value(pod.clone()).unwrap();
+        assert_eq!(
+            slim.readiness("2026-01-01T00:00:00Z".parse().unwrap()),
+            expected,
+            "{pod}"
+        );
+    }
+}
+
+#[test]
+fn a_container_that_crashed_again_does_not_run_while_its_node_backs_off() {
+    // As a node of Kubernetes 1.36 says it: ended, and again after 14 s, 28 s, 51 s.
+    let at = |second: i64| (Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)).to_string();
+    let seen = |before: Option<i64>, began: i64, ended: i64, now: i64| {
+        let last = before.map(|ended| json!({"terminated": {"startedAt": at(ended), "finishedAt": at(ended)}}));
+        let pod = json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n", "containers": [{"name": "w"}]}, "status": {
+            "phase": "Running",
+            "containerStatuses": [{"name": "w", "lastState": last.unwrap_or_else(|| json!({})),
+                "state": {"terminated": {"startedAt": at(began), "finishedAt": at(ended)}}}],
+        }});
+        let slim: Slim = serde_json::from_value(pod).unwrap();
+        slim.readiness(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(now))
+    };
+    assert_eq!(
+        seen(None, 1000, 1001, 1001),
+        Readiness::Booting,
+        "the first time it is started again at once"
+    );
+    assert_eq!(
+        seen(Some(1001), 1002, 1002, 1002),
+        Readiness::Booting,
+        "nor did its node wait the last time"
+    );
+    for (before, began, down) in [(1002, 1016, 1020), (1016, 1044, 1057), (1044, 1095, 1123)] {
+        assert_eq!(seen(Some(before), began, began, began), Readiness::Down);
+        assert_eq!(seen(Some(before), began, began, down), Readiness::Down);
+        assert_eq!(
+            seen(Some(before), began, began, down + 2),
+            Readiness::Booting,
+            "its node may not have told yet"
+        );
+    }
+    assert_eq!(seen(Some(1000), 1300, 1359, 1360), Readiness::Down);
+    assert_eq!(
+        seen(Some(1000), 1300, 1360, 1361),
+        Readiness::Booting,
+        "it ran for long"
+    );
+}
+
+#[test]
+fn a_worker_may_be_a_sidecar() {
+    let down = json!({"name": "main", "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+    let seen = |policy: &str| {
+        let pod = json!({
+            "metadata": {"name": "a"},
+            "spec": {"nodeName": "n", "containers": [{"name": "main"}],
+                "initContainers": [{"name": "w", "command": ["celery", "worker"], "restartPolicy": policy}]},
+            "status": {"phase": "Running", "containerStatuses": [down],
+                "initContainerStatuses": [{"name": "w", "state": {"running": {"startedAt": "2025-12-31T23:00:00Z"}}}]},
+        });
+        let slim: Slim = serde_json::from_value(pod).unwrap();
+        slim.readiness("2026-01-01T00:00:00Z".parse().unwrap())
+    };
+    assert_eq!((seen("Always"), seen("")), (Readiness::NotReady, Readiness::Down));
+}
+
+#[test]
+fn of_several_containers_the_workers_tell_and_of_those_the_one_that_began_last() {
+    let [old, new] = ["2025-12-31T23:58:59Z", "2025-12-31T23:59:01Z"];
+    let runs = |name: &str, at: &str| json!({"name": name, "state": {"running": {"startedAt": at}}});
+    let down = |name: &str| json!({"name": name, "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+    let seen = |phase: &str, statuses: [serde_json::Value; 2]| {
+        let pod = json!({
+            "metadata": {"name": "a"},
+            "spec": {"nodeName": "n", "containers": [
+                {"name": "flower", "command": ["celery", "-A", "shop", "flower"]},
+                {"name": "first", "command": ["sh", "-c", "exec celery -A shop worker"]},
+                {"name": "second", "args": ["/start-worker.sh"]},
+            ]},
+            "status": {"phase": phase, "containerStatuses": statuses},
+        });
+        let slim: Slim = serde_json::from_value(pod).unwrap();
+        let pod = slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        (pod.readiness, pod.pending, pod.began.map(|at| at.to_string()))
+    };
+    let began = |at: &str| Some(at.to_owned());
+    let both = [runs("first", old), runs("second", new)];
+    assert_eq!(seen("Running", both.clone()), (Readiness::Booting, false, began(old)));
+    assert_eq!(
+        seen("Pending", both),
+        (Readiness::Booting, true, began(old)),
+        "an image is still pulled"
+    );
+    let crashed = [down("first"), runs("flower", old)];
+    assert_eq!(seen("Running", crashed), (Readiness::Down, false, None));
+    let one = [down("first"), runs("second", old)];
+    assert_eq!(
+        seen("Running", one),
+        (Readiness::NotReady, false, began(old)),
+        "a script may be a worker"
+    );
+}
+
+#[test]
+fn a_shell_that_goes_on_beside_its_worker_hands_no_signal_on() {
+    let shell = |command: &[&str]| {
+        let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "w", "command": command}]}});
+        let slim: Slim = serde_json::from_value(pod).unwrap();
+        slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap().shell
+    };
+    for deaf in [
+        ["sh", "-c", "python manage.py migrate; celery -A shop worker"],
+        [
+            "/bin/bash",
+            "-c",
+            "celery -A shop worker -n a@%h & celery -A shop worker -n b@%h & wait",
+        ],
+        ["/bin/sh", "-ec", "migrate && celery -A shop worker"],
+    ] {
+        assert!(shell(&deaf), "{deaf:?}");
+    }
+    for hears in [
+        &["sh", "-c", "celery -A shop worker"][..],
+        &["sh", "-c", "migrate && exec celery -A shop worker"],
+        &["bash", "-c", "trap 'kill $!' TERM; celery -A shop worker & wait"],
+        &["sh", "-c", "nginx; sleep 9"],
+        &["tini", "--", "sh", "-c", "exec celery -A shop worker"],
+        &["celery", "-A", "shop", "worker"],
+    ] {
+        assert!(!shell(hears), "{hears:?}");
+    }
+}
