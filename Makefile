@@ -72,7 +72,7 @@ brokers: bed
 
 cluster: bed
 	$(say) "the operator on a real cluster"
-	eval "$$($(BED) env)"; cargo test --locked --test cluster -- --test-threads=4
+	eval "$$($(BED) env)"; cargo test --locked --test cluster -- --test-threads=6
 
 interrupt: bed
 	$(say) "no task is interrupted"

@@ -12,9 +12,6 @@ use crate::support::{
     celery::{App, Bench, Watch, passive_count},
 };
 
-/// An order is followed and seen to be within this time: a few samples of half a second, and Celery's own second.
-const FOLLOWED: Duration = Duration::from_secs(10);
-
 /// One application, its only pod, and how to look after it.
 struct Patient<'a> {
     bench: &'a Bench,
@@ -55,9 +52,9 @@ impl<'a> Patient<'a> {
     }
 
     /// Waits until the pod answers so: how long that took.
-    async fn tells(&self, what: &str, deadline: Duration, holds: impl Fn(&Told) -> bool) -> Duration {
+    async fn tells(&self, what: &str, holds: impl Fn(&Told) -> bool) -> Duration {
         let (started, since) = (Instant::now(), self.watch.now());
-        eventually(&format!("{}: {what}", self.app.name), deadline, async || {
+        eventually(&format!("{}: {what}", self.app.name), PATIENCE, async || {
             match self.told_since(since) {
                 Some(told) if holds(&told) => Ok(()),
                 told => Err(format!("{told:?}; {:?}", self.watch.history().pop())),
@@ -70,13 +67,13 @@ impl<'a> Patient<'a> {
     async fn stop(&self) -> Duration {
         self.attend(Stance::Stop(self.queues()));
         let stopped = |told: &Told| told.fetches_nothing() && told.stopped_since.is_some();
-        self.tells("it fetches no more", FOLLOWED, stopped).await
+        self.tells("it fetches no more", stopped).await
     }
 
     async fn resume(&self) -> Duration {
         self.attend(Stance::Resume(self.queues()));
         let fetches = |told: &Told| told.consumes == self.queues() && told.stopped_since.is_none();
-        self.tells("it fetches again", FOLLOWED, fetches).await
+        self.tells("it fetches again", fetches).await
     }
 
     async fn publish(&self, count: u32, seconds: u32) {
@@ -130,7 +127,7 @@ impl<'a> Patient<'a> {
         // The answers before the break do not count, nor those from before it has noticed.
         sleep(Duration::from_secs(5)).await;
         let since = self.watch.now();
-        self.tells("it answers again", PATIENCE, |_| true).await;
+        self.tells("it answers again", |_| true).await;
         sleep(Duration::from_secs(3)).await;
         let told = self.told_since(since).expect("an answer");
         println!("{}: after the break {told:?}", self.app.name);
@@ -146,16 +143,14 @@ async fn stopped_and_resumed(bench: &Bench, app: &App) {
     bench.wait_started(app, 2).await;
     patient.attend(Stance::Watch);
     let full = |told: &Told| (told.running, told.reserved, told.scheduled) == (2, 4, 2);
-    patient
-        .tells("2 run, 4 are fetched, 2 come later", PATIENCE, full)
-        .await;
+    patient.tells("2 run, 4 are fetched, 2 come later", full).await;
 
     let took = patient.stop().await;
     println!("{}: stopped after {} ms", app.name, took.as_millis());
     patient.publish(3, 1).await;
     let done = |told: &Told| (told.running, told.reserved, told.scheduled) == (0, 0, 2) && told.fetches_nothing();
     patient
-        .tells("what was fetched is done, what comes later stays", PATIENCE, done)
+        .tells("what was fetched is done, what comes later stays", done)
         .await;
     throughout("nothing is fetched", Duration::from_secs(4), async || {
         let seen = (patient.waiting().await, bench.recorded("started", app).await);
@@ -246,7 +241,7 @@ async fn nothing_is_lost(bench: &Bench, app: &App) {
         futures::join!(order, patient.publish(40, 0));
         published += 40;
         let stopped = |told: &Told| told.fetches_nothing();
-        patient.tells("it fetches no more", FOLLOWED, stopped).await;
+        patient.tells("it fetches no more", stopped).await;
         patient.publish(5, 0).await;
         published += 5;
         patient.resume().await;
@@ -259,14 +254,14 @@ async fn nothing_is_lost(bench: &Bench, app: &App) {
         app.name
     );
     let empty = |told: &Told| (told.running, told.reserved) == (0, 0);
-    patient.tells("it holds nothing", PATIENCE, empty).await;
+    patient.tells("it holds nothing", empty).await;
     assert_eq!(patient.waiting().await, 0);
 }
 
 impl Patient<'_> {
     async fn resume_when_it_answers(&self) {
         self.attend(Stance::Watch);
-        self.tells("it answers", PATIENCE, |_| true).await;
+        self.tells("it answers", |_| true).await;
     }
 }
 
@@ -298,15 +293,11 @@ async fn all_nodes_of_a_pod_answer_and_stop() {
     patient.publish(12, 12).await;
     bench.wait_started(&app, 4).await;
     let both = |told: &Told| told.running == 4 && told.reserved == 8;
-    patient
-        .tells("4 run in both nodes, 8 are fetched", PATIENCE, both)
-        .await;
+    patient.tells("4 run in both nodes, 8 are fetched", both).await;
     patient.stop().await;
     patient.publish(4, 1).await;
     let done = |told: &Told| (told.running, told.reserved) == (0, 0) && told.fetches_nothing();
-    patient
-        .tells("both have worked off what they held", PATIENCE, done)
-        .await;
+    patient.tells("both have worked off what they held", done).await;
     assert_eq!((patient.waiting().await, bench.recorded("ended", &app).await), (4, 12));
     patient.resume().await;
     bench.wait_ended(&app, 16).await;
@@ -328,7 +319,7 @@ async fn a_redis_that_begins_anew_in_the_middle_of_a_drain_loses_no_worker() {
     bench.space.wait_ready("forgetful").await;
     // It runs them on, and says so.
     let runs = |told: &Told| told.running == 2 && told.fetches_nothing();
-    patient.tells("it answers again", PATIENCE, runs).await;
+    patient.tells("it answers again", runs).await;
     patient.resume().await;
     patient.publish(1, 1).await;
     bench.wait_ended(&app, 3).await;
