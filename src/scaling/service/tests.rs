@@ -122,7 +122,7 @@ fn learned(task: f64, every: f64, together: u32, phase: f64, hint: Option<f64>) 
     let mut service = Service::default();
     let arrivals = |until: f64| ((until - phase) / every).floor().max(-1.0) + 1.0;
     let (mut begun, mut ended) = (0.0, 0.0);
-    for second in 1..=1800_u32 {
+    for second in 1..=1830_u32 {
         let now = f64::from(second);
         let before = (begun - ended) * f64::from(together);
         let finished = (arrivals(now - task) - ended) * f64::from(together);
@@ -137,6 +137,10 @@ fn learned(task: f64, every: f64, together: u32, phase: f64, hint: Option<f64>) 
             counted: true,
         };
         service.take(&served, hint);
+        // In the middle of a task it has been running and is not done.
+        if second >= 1800 && running == 0.0 {
+            break;
+        }
     }
     service.seconds(hint, 0.0)
 }
