@@ -46,7 +46,7 @@ impl Late {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::hold::tests::target;
+    use crate::controller::ownership::tests::target;
 
     #[test]
     fn pods_are_late_when_none_becomes_ready_for_longer_than_they_take() {

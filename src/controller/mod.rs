@@ -1,50 +1,49 @@
-//! The shell around the core: watches pools and Deployments, has the brokers sampled, and makes a short pass over a pool
-//! whenever something about it changed.
+//! What ties the core to the cluster: a pure state machine, and the shell that performs what it asks for.
+//!
+//! ```text
+//! watches, samplers, ended effects ──► Input ──► Fleet::on ──► PoolState::on ──► Effects ──► performed in tasks ──► Input …
+//! ```
 //!
 //! | file | kind | concept |
 //! |---|---|---|
 //! | `mod.rs` | shell | [`Settings`] and [`run()`]: what starts and ends with the process |
-//! | `pool.rs` | data | one validated pool |
-//! | `validate.rs` | pure | from the object as written to a pool, and to its broker's address |
-//! | `target.rs` | pure | what a decision needs to know of a Deployment |
-//! | `watch.rs`, `news.rs` | shell, data | the watches; all that can change a decision |
-//! | `hold.rs` | pure | what the operator did to its target, and whether it still stands |
-//! | `late.rs`, `vanished.rs`, `shared.rs` | pure | pods that do not become ready; tasks that vanish; queues that several pools count |
-//! | `registry.rs`, `entry.rs` | data | the books: pools, targets, endpoints; one pool's state |
-//! | `desk.rs`, `pass.rs` | shell | the one task that takes the news; the pass: look → decide → apply → publish |
-//! | `deeds.rs` | shell | what the desk has done in tasks of their own, and what it makes of the results |
-//! | `sources.rs`, `resolve.rs` | shell | where each pool's broker is, and moves; Secrets and ConfigMaps, by name |
-//! | `roll.rs` | pure, shell | ready pods that nobody hears: counted, listed, named |
-//! | `apply.rs` | shell | pods to spare, then `/scale` |
-//! | `guard.rs` | shell | busy pods that node autoscalers are asked to leave alone |
-//! | `release.rs` | shell | workers told to stop are given back when nobody looks after them any more |
-//! | `status.rs` | pure | the status a pool ought to have |
-//! | `publish.rs`, `report.rs` | shell | the status written when it says something new; log lines, Events, metrics |
+//! | `input.rs`, `effect.rs` | data | all that can happen; all that can be asked for |
+//! | `fleet.rs`, `registry.rs`, `shared.rs` | pure | all pools, and what they share: targets, queues, turns |
+//! | `state.rs` | pure | one pool: from what happened to what is to be done |
+//! | `pool.rs`, `validate.rs`, `target.rs` | pure | from the objects as written to a pool, its broker's address, its target |
+//! | `ownership.rs` | pure | what the operator did to its target, and whether it still stands |
+//! | `late.rs`, `vanished.rs` | pure | pods that do not become ready; tasks that vanish |
+//! | `status.rs`, `report.rs` | pure | the status a pool ought to have; notes, Events and metrics |
+//! | `event_loop.rs`, `effects.rs` | shell | the one task that owns the state; the tasks that perform what it asks for |
+//! | `scale.rs` | shell | pods to spare, then `/scale` |
+//! | `uncordon.rs` | shell | workers told to stop fetch again when nobody looks after them any more |
+//! | `endpoints.rs`, `resolve.rs`, `deployments.rs` | shell | samplers; Secrets and ConfigMaps, by name; one Deployment |
+//! | `watch.rs`, `notes.rs` | shell | the watches; log lines and counters |
 //! | `leader.rs` | shell | one of several replicas acts |
 
-mod apply;
-mod deeds;
-mod desk;
-mod entry;
+mod deployments;
+mod effect;
+mod effects;
+mod endpoints;
+mod event_loop;
 #[cfg(test)]
 mod fixture;
-mod guard;
-mod hold;
+mod fleet;
+mod input;
 mod late;
 mod leader;
-mod news;
-mod pass;
+mod notes;
+mod ownership;
 pub mod pool;
-mod publish;
 mod registry;
-mod release;
 mod report;
 mod resolve;
-mod roll;
+mod scale;
 mod shared;
-mod sources;
+mod state;
 pub mod status;
 mod target;
+mod uncordon;
 pub mod validate;
 mod vanished;
 mod watch;
@@ -60,6 +59,7 @@ use tokio::{
 };
 use tower::timeout::TimeoutLayer;
 
+use self::{effects::Effects, event_loop::Controller, fleet::Fleet, input::Scope};
 use crate::{
     broker::Clock,
     telemetry::{Events, Health, LogFormat, Metrics, health},
@@ -67,11 +67,11 @@ use crate::{
 
 /// No answer of the API server may take longer to begin.
 const HEADERS: Duration = Duration::from_secs(10);
-/// News of a watch that wait for the desk.
+/// Inputs of the watches that wait for the event loop.
 const WATCHED: usize = 256;
 /// For so long workers are given back after SIGTERM: less than the 30 s that a pod is given to end.
 const ENDING: Duration = Duration::from_secs(20);
-/// Samples that wait for the desk; a sampler waits when they do.
+/// Samples that wait for the event loop; a sampler waits when they do.
 const SAMPLES: usize = 4096;
 
 /// The operator's flags; each has an environment variable.
@@ -230,26 +230,28 @@ async fn client() -> Result<Client, RunError> {
     Ok(builder.with_layer(&TimeoutLayer::new(HEADERS)).build())
 }
 
-/// Starts the watches and the desk; ends some time after it was told to.
+/// Starts the watches and the event loop; ends some time after it was told to.
 async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Health, stopped: oneshot::Receiver<()>) {
-    let (watched, news) = mpsc::channel(WATCHED);
+    let (watched, inputs) = mpsc::channel(WATCHED);
     let (inbox, own) = mpsc::unbounded_channel();
     let (out, samples) = mpsc::channel(SAMPLES);
-    health.waiting(desk::CRD);
-    for scope in scopes(&settings.watch_namespaces) {
+    let scopes = scopes(&settings.watch_namespaces);
+    for scope in scopes.clone() {
         tokio::spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
         tokio::spawn(watch::draining(client.clone(), scope.clone(), watched.clone()));
         tokio::spawn(watch::pools(client.clone(), scope, watched.clone()));
     }
     drop(watched);
     let events = Events::new(client.clone(), settings.pod_name.clone());
-    desk::Desk::new(client, Clock::start(), metrics, events, health, inbox, out)
-        .run(news, own, samples, stopped)
+    let clock = Clock::start();
+    let effects = Effects::new(client, clock, metrics, events, health.clone(), inbox, out);
+    Controller::new(Fleet::new(scopes), effects, clock, health)
+        .run(inputs, own, samples, stopped)
         .await;
 }
 
 /// One scope for each namespace, or one for all.
-fn scopes(namespaces: &[String]) -> Vec<news::Scope> {
+fn scopes(namespaces: &[String]) -> Vec<Scope> {
     let named: BTreeSet<_> = namespaces
         .iter()
         .map(|name| name.trim())

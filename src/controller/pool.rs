@@ -52,6 +52,13 @@ pub struct Pool {
     pub protect: bool,
 }
 
+impl Pool {
+    /// It wishes that replicas are written.
+    pub fn acts(&self) -> bool {
+        self.mode == Mode::Act && !self.policy.suspended
+    }
+}
+
 /// Where the broker is said to be: texts, or references to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {

@@ -1,32 +1,20 @@
-//! The controller's books: pools, targets, who scales which target, who shares which endpoint, who is to be woken when.
+//! The controller's books: pools, targets, who scales which target, who is to be woken when. Pure.
+#![deny(clippy::disallowed_methods)]
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tokio::sync::mpsc;
-
-use super::{
-    entry::{Entry, Link},
-    news::Scope,
-    pool::Key,
-    target::Target,
-};
-use crate::{
-    broker::{
-        self, Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId, Subscription,
-    },
-    work::{Attention, Moment, Roster},
-};
+use super::{input::Scope, pool::Key, state::PoolState, target::Target};
+use crate::{broker::SubscriberId, work::Moment};
 
 /// All pools, by our own number and by name.
 #[derive(Default)]
 pub struct Pools {
-    entries: BTreeMap<SubscriberId, Entry>,
+    states: BTreeMap<SubscriberId, PoolState>,
     by_key: BTreeMap<Key, SubscriberId>,
     by_target: BTreeMap<Key, BTreeSet<SubscriberId>>,
     wakes: BTreeSet<(Moment, SubscriberId)>,
+    /// What stands in the two above of each pool.
+    filed: BTreeMap<SubscriberId, (Option<Key>, Moment)>,
     next_id: SubscriberId,
 }
 
@@ -39,7 +27,7 @@ impl Pools {
 
     /// All numbers.
     pub fn ids(&self) -> Vec<SubscriberId> {
-        self.entries.keys().copied().collect()
+        self.states.keys().copied().collect()
     }
 
     /// The number of the pool of this name.
@@ -48,30 +36,53 @@ impl Pools {
     }
 
     /// The pool of this number.
-    pub fn get(&self, id: SubscriberId) -> Option<&Entry> {
-        self.entries.get(&id)
+    pub fn get(&self, id: SubscriberId) -> Option<&PoolState> {
+        self.states.get(&id)
     }
 
-    /// The same, to change.
-    pub fn get_mut(&mut self, id: SubscriberId) -> Option<&mut Entry> {
-        self.entries.get_mut(&id)
+    /// The same, to change; what it is found by is filed anew afterwards: [`Pools::file`].
+    pub fn get_mut(&mut self, id: SubscriberId) -> Option<&mut PoolState> {
+        self.states.get_mut(&id)
     }
 
     /// Keeps a pool under its number and name.
-    pub fn insert(&mut self, entry: Entry) {
-        self.by_key.insert(entry.identity.key.clone(), entry.id);
-        if let Some(target) = entry.target() {
-            self.by_target.entry(target).or_default().insert(entry.id);
-        }
-        self.wakes.insert((entry.wake, entry.id));
-        self.entries.insert(entry.id, entry);
+    pub fn insert(&mut self, state: PoolState) {
+        let id = state.id;
+        self.by_key.insert(state.identity.key.clone(), id);
+        self.states.insert(id, state);
+        self.file(id);
     }
 
     /// Takes a pool out.
-    pub fn remove(&mut self, id: SubscriberId) -> Option<Entry> {
-        let entry = self.entries.remove(&id)?;
-        self.by_key.remove(&entry.identity.key);
-        if let Some(target) = entry.target()
+    pub fn remove(&mut self, id: SubscriberId) -> Option<PoolState> {
+        self.unfile(id);
+        let state = self.states.remove(&id)?;
+        self.by_key.remove(&state.identity.key);
+        Some(state)
+    }
+
+    /// Files a pool by what it says now: its target, and when it is to be woken.
+    pub fn file(&mut self, id: SubscriberId) {
+        let Some(state) = self.states.get(&id) else { return };
+        let filed = self.filed.get(&id);
+        if filed.is_some_and(|(target, wake)| *wake == state.wake && *target == state.target()) {
+            return;
+        }
+        let (target, wake) = (state.target(), state.wake);
+        self.unfile(id);
+        if let Some(target) = &target {
+            self.by_target.entry(target.clone()).or_default().insert(id);
+        }
+        self.wakes.insert((wake, id));
+        self.filed.insert(id, (target, wake));
+    }
+
+    fn unfile(&mut self, id: SubscriberId) {
+        let Some((target, wake)) = self.filed.remove(&id) else {
+            return;
+        };
+        self.wakes.remove(&(wake, id));
+        if let Some(target) = target
             && let Some(ids) = self.by_target.get_mut(&target)
         {
             ids.remove(&id);
@@ -79,8 +90,6 @@ impl Pools {
                 self.by_target.remove(&target);
             }
         }
-        self.wakes.remove(&(entry.wake, id));
-        Some(entry)
     }
 
     /// The pools that name this target.
@@ -89,24 +98,13 @@ impl Pools {
     }
 
     /// The oldest pool on the same target, if that is another one: by creation time (whole seconds), then name. It wins.
-    pub fn elder(&self, entry: &Entry) -> Option<&Entry> {
-        let target = entry.target()?;
-        let age = |entry: &Entry| (entry.identity.created, entry.identity.key.name.clone());
-        self.by_target
-            .get(&target)?
-            .iter()
-            .filter_map(|id| self.entries.get(id))
-            .min_by_key(|other| age(other))
-            .filter(|oldest| oldest.id != entry.id)
-    }
-
-    /// Wakes the pool at this moment, and not before unless something happens.
-    pub fn wake_at(&mut self, id: SubscriberId, at: Moment) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            self.wakes.remove(&(entry.wake, id));
-            entry.wake = at;
-            self.wakes.insert((at, id));
-        }
+    pub fn older(&self, state: &PoolState) -> Option<&PoolState> {
+        let (target, _) = self.filed.get(&state.id)?;
+        let claimants = self.by_target.get(target.as_ref()?).filter(|ids| ids.len() > 1)?;
+        let claimants = claimants.iter().filter_map(|id| self.states.get(id));
+        claimants
+            .min_by_key(|other| (other.identity.created, &other.identity.key.name))
+            .filter(|oldest| oldest.id != state.id)
     }
 
     /// When the next pool is to be woken.
@@ -146,7 +144,7 @@ pub enum Listing {
     /// Complete.
     Done,
     /// Not complete yet.
-    Under,
+    Pending,
     /// Refused with this status, never completed.
     Refused(u16),
 }
@@ -172,7 +170,7 @@ impl Targets {
 
     /// Notes how far a scope's list is.
     pub fn listing(&mut self, scope: Scope, listing: Listing) {
-        let known = self.scopes.entry(scope).or_insert(Listing::Under);
+        let known = self.scopes.entry(scope).or_insert(Listing::Pending);
         // Once complete, a list stays good: a watch that fails later leaves it as it was.
         if *known != Listing::Done {
             *known = listing;
@@ -184,89 +182,12 @@ impl Targets {
         let own = self.scopes.get(&Some(namespace.to_owned()));
         own.or_else(|| self.scopes.get(&None))
             .copied()
-            .unwrap_or(Listing::Under)
+            .unwrap_or(Listing::Pending)
     }
 
     /// Deployments in this scope that are not among these.
     pub fn others(&self, scope: &Scope, keys: &[Key]) -> Vec<Key> {
         others(self.seen.keys(), scope, keys)
-    }
-}
-
-/// One sampler for each distinct address.
-pub struct Endpoints {
-    clock: Clock,
-    out: mpsc::Sender<Sampled>,
-    samplers: HashMap<Arc<Address>, (SamplerHandle, BTreeSet<SubscriberId>)>,
-}
-
-impl Endpoints {
-    /// Samples go to `out`.
-    pub fn new(clock: Clock, out: mpsc::Sender<Sampled>) -> Self {
-        Self {
-            clock,
-            out,
-            samplers: HashMap::new(),
-        }
-    }
-
-    /// Samples for this pool at this address, from now on; an endpoint shared with others is used again.
-    pub fn join(&mut self, address: &Arc<Address>, id: SubscriberId, subscription: Subscription) {
-        let new = || (sampler(address, self.clock, self.out.clone()), BTreeSet::new());
-        let (sampler, users) = self.samplers.entry(address.clone()).or_insert_with(new);
-        users.insert(id);
-        sampler.send(subscription);
-    }
-
-    /// Has these pods of a pool looked after.
-    pub fn attend(&self, address: &Arc<Address>, id: SubscriberId, attention: Attention) {
-        if let Some((sampler, _)) = self.samplers.get(address) {
-            sampler.send(Subscription::Attend { id, attention });
-        }
-    }
-
-    /// Says which pods a pool's target has; whether there was a sampler to say it to.
-    pub fn tell_roster(&self, entry: &Entry, roster: &Roster) -> bool {
-        let Link::Linked(address) = &entry.link else {
-            return false;
-        };
-        let Some((sampler, _)) = self.samplers.get(address) else {
-            return false;
-        };
-        sampler.send(Subscription::Roster {
-            id: entry.id,
-            roster: roster.clone(),
-        });
-        true
-    }
-
-    /// Has no pod of this pool looked after: somebody else does.
-    pub fn let_be(&self, entry: &mut Entry) {
-        if let Link::Linked(address) = &entry.link
-            && !entry.leaving.attention.is_empty()
-        {
-            self.attend(address, entry.id, Attention::new());
-            entry.leaving.attention.clear();
-        }
-    }
-
-    /// No more samples for this pool; the last one out closes the connection.
-    pub fn leave(&mut self, address: &Arc<Address>, id: SubscriberId) {
-        if let Some((sampler, users)) = self.samplers.get_mut(address) {
-            users.remove(&id);
-            sampler.send(Subscription::Remove { id });
-            if users.is_empty() {
-                self.samplers.remove(address);
-            }
-        }
-    }
-}
-
-/// Starts a sampler of this broker.
-pub fn sampler(address: &Address, clock: Clock, out: mpsc::Sender<Sampled>) -> SamplerHandle {
-    match address.kind {
-        Kind::Redis { .. } => broker::spawn(RedisEndpoint::new(address.clone()), clock, out),
-        Kind::RabbitMq { .. } => broker::spawn(RabbitMqEndpoint::new(address.clone()), clock, out),
     }
 }
 

@@ -1,49 +1,44 @@
-//! What a pass tells: one log line for each changed decision, the Events that go with a change, the pool's metrics.
+//! What is told of a pool: a note for each changed decision, the Events that go with a change, the metrics. Pure.
+#![deny(clippy::disallowed_methods)]
 
 use super::{
-    entry::Entry,
-    pool::{Identity, Pool},
+    effect::Note,
+    pool::Pool,
+    state::PoolState,
     status::{BEAT_RUNS_TWICE, BEAT_STOPS},
     target::Target,
 };
 use crate::{
     api::{Condition, ConditionStatus, Status},
     scaling::{Decision, Rule},
-    telemetry::{Metrics, PoolEvent, PoolNumbers},
+    telemetry::{PoolEvent, PoolNumbers},
 };
 
-/// Logs a changed decision and says which Events it is worth.
-pub fn decision(identity: &Identity, before: Option<&Decision>, after: &Decision, metrics: &Metrics) -> Vec<PoolEvent> {
+/// What a changed decision is worth: a note, and perhaps an Event.
+pub fn decision(before: Option<&Decision>, after: &Decision) -> Option<(Note, Option<PoolEvent>)> {
     if before.is_some_and(|before| same(before, after)) {
-        return Vec::new();
+        return None;
     }
-    let key = &identity.key;
-    tracing::info!(
-        namespace = key.namespace,
-        name = key.name,
-        replicas = after.replicas,
-        rule = after.rule.reason(),
-        why = after.sentence,
-        "decided"
-    );
-    if matches!(
-        after.rule,
-        Rule::Stale | Rule::Unknown | Rule::Rollout | Rule::JustStarted | Rule::BlockedQueue
-    ) {
-        metrics.held(after.rule.reason());
-    }
+    let note = Note::Decided {
+        replicas: after.replicas,
+        rule: after.rule.reason(),
+        sentence: after.sentence.clone(),
+        held: matches!(
+            after.rule,
+            Rule::Stale | Rule::Unknown | Rule::Rollout | Rule::JustStarted | Rule::BlockedQueue
+        ),
+    };
     let fell_back = before.is_some_and(|before| before.rule == Rule::Fallback);
-    match after.rule {
-        Rule::Fallback if !fell_back => {
-            vec![PoolEvent::FallbackStarted {
-                replicas: after.replicas,
-                why: after.sentence.clone(),
-            }]
-        }
-        Rule::Fallback | Rule::Stale | Rule::Unknown => Vec::new(),
-        _ if fell_back => vec![PoolEvent::FallbackEnded],
-        _ => Vec::new(),
-    }
+    let event = match after.rule {
+        Rule::Fallback if !fell_back => Some(PoolEvent::FallbackStarted {
+            replicas: after.replicas,
+            why: after.sentence.clone(),
+        }),
+        Rule::Fallback | Rule::Stale | Rule::Unknown => None,
+        _ if fell_back => Some(PoolEvent::FallbackEnded),
+        _ => None,
+    };
+    Some((note, event))
 }
 
 /// A decision that leaves everything as it is, for the same reason, is not worth a line.
@@ -106,47 +101,31 @@ fn wished(kind: &str) -> ConditionStatus {
     }
 }
 
-/// Tells of waiting tasks that nobody took.
-pub fn vanished(identity: &Identity, tasks: u64) {
-    let key = &identity.key;
-    tracing::warn!(
-        namespace = key.namespace,
-        name = key.name,
-        tasks,
-        "waiting tasks vanished without being started"
-    );
-}
-
-/// Sets the pool's metrics.
-pub fn numbers(entry: &Entry, pool: Option<&Pool>, target: Option<&Target>, status: &Status, metrics: &Metrics) {
-    let key = &entry.identity.key;
-    let tally = entry.samples.last.as_ref().map(|(tally, _)| tally);
-    let decision = entry.decision.as_ref().map(|(_, decision)| decision);
+/// The pool's metrics.
+pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, status: &Status) -> PoolNumbers {
+    let tally = state.samples.last.as_ref().map(|(tally, _)| tally);
+    let decision = state.decision.as_ref().map(|(_, decision)| decision);
     let replicas = target.map_or(0, |target| target.replicas);
-    metrics.pool(
-        &key.namespace,
-        &key.name,
-        PoolNumbers {
-            desired: decision.map_or(replicas, |decision| decision.replicas),
-            current: replicas,
-            min: pool.map_or(0, |pool| pool.policy.min),
-            max: pool.map_or(0, |pool| pool.policy.max),
-            queues: tally
-                .into_iter()
-                .flat_map(|tally| &tally.queues)
-                .map(|queue| (queue.queue.clone(), queue.ready))
-                .collect(),
-            in_flight: tally.map(|tally| tally.work.in_flight),
-            scheduled: tally.map(|tally| tally.work.scheduled),
-            source_up: entry.samples.failing.is_none() && tally.is_some(),
-            fallback: decision.is_some_and(|decision| decision.rule == Rule::Fallback),
-            conditions: status
-                .conditions
-                .iter()
-                .filter_map(|condition| Some((fixed(&condition.kind)?, word(condition.status))))
-                .collect(),
-        },
-    );
+    PoolNumbers {
+        desired: decision.map_or(replicas, |decision| decision.replicas),
+        current: replicas,
+        min: pool.map_or(0, |pool| pool.policy.min),
+        max: pool.map_or(0, |pool| pool.policy.max),
+        queues: tally
+            .into_iter()
+            .flat_map(|tally| &tally.queues)
+            .map(|queue| (queue.queue.clone(), queue.ready))
+            .collect(),
+        in_flight: tally.map(|tally| tally.work.in_flight),
+        scheduled: tally.map(|tally| tally.work.scheduled),
+        source_up: state.samples.failing.is_none() && tally.is_some(),
+        fallback: decision.is_some_and(|decision| decision.rule == Rule::Fallback),
+        conditions: status
+            .conditions
+            .iter()
+            .filter_map(|condition| Some((fixed(&condition.kind)?, word(condition.status))))
+            .collect(),
+    }
 }
 
 /// The condition types that are metrics labels.

@@ -71,12 +71,12 @@ impl SharedQueues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::entry::tests::entry;
+    use crate::controller::state::tests::pool_state;
 
     #[test]
     fn pools_share_a_queue_of_one_broker_database_and_prefix() {
         let pool = |queues: &[&str], prefix: &str| {
-            let mut pool = entry(1, "mail", "w", 0).pool.unwrap();
+            let mut pool = pool_state(1, "mail", "w", 0).pool.unwrap();
             pool.celery.queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
             pool.celery.key_prefix = prefix.to_owned();
             pool

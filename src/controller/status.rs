@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use degraded::{BEAT_RUNS_TWICE, BEAT_STOPS};
 pub use facts::{Broker, Facts, Heard, Pods, Source};
-pub use queues::Shared;
+pub use queues::SharedQueue;
 
 use numbers::{count, estimates, held, whole_second, wide, work};
 

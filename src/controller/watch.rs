@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
-    news::{News, PoolSeen, Scope, Watched},
+    input::{Input, PoolSeen, Scope, Watched},
     pool::{Key, Problem},
     target::Target,
     validate,
@@ -29,7 +29,7 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Watches the pools of one scope until the receiver goes.
-pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<News>) {
+pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
     // The guard: one object that does not fit the schema must not stop the watch of all others.
     watch::<DeserializeGuard<TaskWorkerPool>>(client, Watched::Pools, scope, out, |object| {
         let identity = validate::identity(object.meta())?;
@@ -44,19 +44,19 @@ pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<News>) {
                 None,
             ),
         };
-        Some((key, News::Pool(Box::new(PoolSeen { identity, pool, status }))))
+        Some((key, Input::Pool(Box::new(PoolSeen { identity, pool, status }))))
     })
     .await;
 }
 
 /// Finds the pods of one scope that a process before this one left on their way out; tries until it knows.
-pub async fn draining(client: Client, scope: Scope, out: mpsc::Sender<News>) {
+pub async fn draining(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
     loop {
         match pods::draining(&client, scope.as_deref()).await {
             Ok(found) => {
                 let key = |(namespace, name)| Key { namespace, name };
-                // Fails only if the desk is gone.
-                let _gone = out.send(News::Draining(found.into_iter().map(key).collect())).await;
+                // Fails only if the event loop is gone.
+                let _gone = out.send(Input::Draining(found.into_iter().map(key).collect())).await;
                 return;
             }
             Err(error) => {
@@ -68,10 +68,10 @@ pub async fn draining(client: Client, scope: Scope, out: mpsc::Sender<News>) {
 }
 
 /// Watches the Deployments of one scope until the receiver goes.
-pub async fn targets(client: Client, scope: Scope, out: mpsc::Sender<News>) {
+pub async fn targets(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
     watch::<api::Target>(client, Watched::Targets, scope, out, |object| {
         let (key, target) = Target::read(&object)?;
-        Some((key.clone(), News::Target(key, Box::new(target))))
+        Some((key.clone(), Input::Target(key, Box::new(target))))
     })
     .await;
 }
@@ -80,8 +80,8 @@ async fn watch<K>(
     client: Client,
     watched: Watched,
     scope: Scope,
-    out: mpsc::Sender<News>,
-    read: impl Fn(K) -> Option<(Key, News)>,
+    out: mpsc::Sender<Input>,
+    read: impl Fn(K) -> Option<(Key, Input)>,
 ) where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -99,31 +99,31 @@ async fn watch<K>(
     pin_mut!(stream);
     let mut listed = Vec::new();
     while let Some(event) = stream.next().await {
-        let news = match event {
+        let input = match event {
             Ok(Event::Init) => {
                 listed.clear();
                 None
             }
-            Ok(Event::InitApply(object)) => read(object).map(|(key, news)| {
+            Ok(Event::InitApply(object)) => read(object).map(|(key, input)| {
                 listed.push(key);
-                news
+                input
             }),
             Ok(Event::InitDone) => {
                 let keys = std::mem::take(&mut listed);
                 Some(match watched {
-                    Watched::Pools => News::PoolsListed(scope.clone(), keys),
-                    Watched::Targets => News::TargetsListed(scope.clone(), keys),
+                    Watched::Pools => Input::PoolsListed(scope.clone(), keys),
+                    Watched::Targets => Input::TargetsListed(scope.clone(), keys),
                 })
             }
-            Ok(Event::Apply(object)) => read(object).map(|(_, news)| news),
+            Ok(Event::Apply(object)) => read(object).map(|(_, input)| input),
             Ok(Event::Delete(object)) => read(object).map(|(key, _)| match watched {
-                Watched::Pools => News::PoolGone(key),
-                Watched::Targets => News::TargetGone(key),
+                Watched::Pools => Input::PoolGone(key),
+                Watched::Targets => Input::TargetGone(key),
             }),
-            Err(error) => Some(News::WatchFailed(watched, scope.clone(), call_error(error))),
+            Err(error) => Some(Input::WatchFailed(watched, scope.clone(), call_error(error))),
         };
-        if let Some(news) = news
-            && out.send(news).await.is_err()
+        if let Some(input) = input
+            && out.send(input).await.is_err()
         {
             return;
         }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::controller::entry::tests::entry;
+use crate::controller::state::tests::pool_state;
 
 fn key(namespace: &str, name: &str) -> Key {
     Key {
@@ -29,12 +29,12 @@ fn target(version: u64) -> Target {
 /// Three pools; `old` and `young` are on one target.
 fn pools() -> Pools {
     let mut pools = Pools::default();
-    for entry in [
-        entry(1, "young", "w", 20),
-        entry(2, "old", "w", 10),
-        entry(3, "alone", "v", 30),
+    for state in [
+        pool_state(1, "young", "w", 20),
+        pool_state(2, "old", "w", 10),
+        pool_state(3, "alone", "v", 30),
     ] {
-        pools.insert(entry);
+        pools.insert(state);
     }
     pools
 }
@@ -63,16 +63,16 @@ fn numbers_are_given_once() {
 #[test]
 fn the_older_of_two_pools_on_a_target_wins() {
     let mut pools = pools();
-    let elder = |pools: &Pools, id| pools.elder(pools.get(id).unwrap()).map(|elder| elder.id);
+    let older = |pools: &Pools, id| pools.older(pools.get(id).unwrap()).map(|older| older.id);
     assert_eq!(
-        [elder(&pools, 1), elder(&pools, 2), elder(&pools, 3)],
+        [older(&pools, 1), older(&pools, 2), older(&pools, 3)],
         [Some(2), None, None]
     );
     pools.remove(2);
-    assert_eq!(elder(&pools, 1), None, "its elder has gone");
-    pools.insert(entry(4, "twin", "w", 20));
+    assert_eq!(older(&pools, 1), None, "the older one has gone");
+    pools.insert(pool_state(4, "twin", "w", 20));
     assert_eq!(
-        [elder(&pools, 1), elder(&pools, 4)],
+        [older(&pools, 1), older(&pools, 4)],
         [Some(4), None],
         "of the same age: the lower UID"
     );
@@ -87,28 +87,26 @@ fn a_removed_pool_leaves_nothing_behind() {
     assert!(pools.remove(1).is_none());
     assert_eq!((pools.ids(), pools.next_wake()), (vec![], None));
     assert_eq!(pools.on_target(&key("shop", "w")), Vec::<SubscriberId>::new());
-    assert!(pools.by_key.is_empty() && pools.by_target.is_empty());
+    assert!(pools.by_key.is_empty() && pools.by_target.is_empty() && pools.filed.is_empty());
 }
 
 #[test]
 fn pools_are_woken_in_the_order_of_their_moments() {
     let mut pools = pools();
+    let wake_at = |pools: &mut Pools, id, at| {
+        pools.get_mut(id).unwrap().wake = at;
+        pools.file(id);
+    };
     let second = Duration::from_secs;
     for (id, at) in [(1, 30), (2, 10), (3, 20), (1, 15)] {
-        pools.wake_at(id, second(at));
+        wake_at(&mut pools, id, second(at));
     }
     assert_eq!((pools.next_wake(), pools.due(second(9))), (Some(second(10)), None));
     assert_eq!(pools.due(second(10)), Some(2));
-    pools.wake_at(2, second(99));
+    wake_at(&mut pools, 2, second(99));
     assert_eq!(pools.due(second(50)), Some(1), "woken anew, it is not woken twice");
     pools.remove(1);
     assert_eq!(pools.due(second(50)), Some(3));
-    pools.wake_at(77, second(0));
-    assert_eq!(
-        pools.next_wake(),
-        Some(second(20)),
-        "one that is not there is not woken"
-    );
 }
 
 #[test]
@@ -136,11 +134,11 @@ fn a_target_is_news_only_if_it_differs() {
 #[test]
 fn a_list_is_under_way_refused_or_done_and_done_stays() {
     let mut targets = Targets::default();
-    assert_eq!(targets.listed("shop"), Listing::Under);
+    assert_eq!(targets.listed("shop"), Listing::Pending);
     targets.listing(Some("shop".into()), Listing::Refused(403));
     assert_eq!(
         (targets.listed("shop"), targets.listed("other")),
-        (Listing::Refused(403), Listing::Under)
+        (Listing::Refused(403), Listing::Pending)
     );
     targets.listing(Some("shop".into()), Listing::Done);
     targets.listing(Some("shop".into()), Listing::Refused(403));

@@ -3,7 +3,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::*;
 use crate::{
     api::Condition,
-    controller::entry::tests::entry,
     scaling::Rule::{Backlog, Fallback, Unknown},
 };
 
@@ -23,7 +22,10 @@ fn made(rule: Rule, replicas: u32) -> Decision {
 }
 
 fn told(before: Option<&Decision>, after: &Decision) -> Vec<PoolEvent> {
-    decision(&entry(1, "mail", "w", 0).identity, before, after, &Metrics::new("0"))
+    decision(before, after)
+        .and_then(|(_, event)| event)
+        .into_iter()
+        .collect()
 }
 
 fn with(kind: &str, status: ConditionStatus) -> Status {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::queues::Shared;
+use super::queues::SharedQueue;
 use crate::{
     api::{LastScale, Mode},
     controller::{pool::Problem, target::Target},
@@ -37,7 +37,7 @@ pub struct Facts<'a> {
     /// What the spec says of the application.
     pub celery: Option<&'a CeleryConfig>,
     /// Another pool that counts the same queue.
-    pub shared: Option<&'a Shared>,
+    pub shared: Option<&'a SharedQueue>,
     /// How pods are looked after; `None`: not known, a process before this one may have told them something.
     pub attention: Option<&'a Attention>,
     /// The broker.

@@ -19,7 +19,7 @@ const NAMES: usize = 3;
 
 /// Another pool counts the same queue, for another target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shared {
+pub struct SharedQueue {
     /// The queue.
     pub queue: String,
     /// The other pool, as namespace/name.
@@ -155,7 +155,7 @@ fn missing(tally: &Tally) -> Option<Wrong> {
 }
 
 fn shared(facts: &Facts) -> Option<Wrong> {
-    let Shared { queue, pool } = facts.shared?;
+    let SharedQueue { queue, pool } = facts.shared?;
     let text = format!(
         "The pool `{pool}` counts the queue `{queue}`, too, for another target: both order workers for all of its tasks. Let \
          one pool count it, or give each target a queue of its own."

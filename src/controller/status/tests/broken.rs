@@ -1,6 +1,6 @@
 //! Whatever breaks the promise is said, and `Degraded` says it, too.
 use super::*;
-use crate::{controller::hold::tests::target, scaling::Trouble};
+use crate::{controller::ownership::tests::target, scaling::Trouble};
 
 /// `Degraded` and its text.
 fn degraded(facts: &Facts) -> (String, String) {

@@ -1,7 +1,7 @@
 //! The numbers and texts of a status.
 use super::*;
 use crate::{
-    controller::entry,
+    controller::state,
     work::{Held, Later},
 };
 
@@ -60,7 +60,7 @@ fn what_is_not_due_is_remembered_until_the_broker_has_been_read_again() {
     let backlog = decision(Rule::Backlog);
     let facts = working(&tally, &backlog);
     let first = status(&facts, None);
-    assert_eq!(entry::held(Some(&first)), Some(held), "another process reads it");
+    assert_eq!(state::held(Some(&first)), Some(held), "another process reads it");
     let unread = Facts {
         source: Source::NotYet,
         ..facts
@@ -68,7 +68,7 @@ fn what_is_not_due_is_remembered_until_the_broker_has_been_read_again() {
     assert_eq!(status(&unread, Some(&first)).held, first.held);
     let none = super::tally();
     assert_eq!(status(&working(&none, &backlog), Some(&first)).held, None);
-    assert_eq!(entry::held(Some(&Status::default())), None);
+    assert_eq!(state::held(Some(&Status::default())), None);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn other_steps_and_another_separator_are_told() {
 
 #[test]
 fn a_queue_that_another_pool_counts_is_named_with_that_pool() {
-    let shared = Shared {
+    let shared = SharedQueue {
         queue: "mail".into(),
         pool: "shop/other".into(),
     };

@@ -7,11 +7,15 @@ use std::{
     time::Duration,
 };
 
-use super::{desk::Desk, entry::Entry, news::News, registry::Endpoints, target::Target};
+use super::{Cx, Link, PoolState};
 use crate::{
-    broker::SubscriberId,
+    broker::Subscription,
+    controller::{
+        effect::{Note, PoolEffect},
+        target::Target,
+    },
     work::{Moment, Roster, Tally},
-    workers::{CallError, Readiness, pods},
+    workers::CallError,
 };
 
 /// A pod that became ready is heard after this time: its worker connects first.
@@ -23,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// What is known of the target's pods beside what their workers say.
 #[derive(Debug, Default)]
-pub struct Roll {
+pub struct RosterState {
     /// Their names, as they were listed last.
     pods: Arc<BTreeSet<String>>,
     /// Those of them that were ready then, and since when each of these has not been heard.
@@ -31,7 +35,7 @@ pub struct Roll {
     /// What the sampler was told.
     told: Roster,
     /// They are being listed.
-    calling: bool,
+    listing: bool,
     /// Not to be listed again before this moment.
     not_before: Moment,
     /// Lists that changed nothing, in a row.
@@ -40,7 +44,7 @@ pub struct Roll {
     missing: Option<(Moment, [u32; 2])>,
 }
 
-impl Roll {
+impl RosterState {
     /// Takes a count in: how many of so many ready pods are not heard.
     fn count(&mut self, tally: &Tally, ready: u32, now: Moment) -> u32 {
         let seen = [ready, heard(tally)];
@@ -86,7 +90,7 @@ impl Roll {
     }
 
     /// What the sampler was told.
-    pub fn roster(&self) -> Roster {
+    pub fn told(&self) -> Roster {
         self.told.clone()
     }
 
@@ -103,20 +107,17 @@ pub fn heard(tally: &Tally) -> u32 {
     u32::try_from(live).unwrap_or(u32::MAX)
 }
 
-impl Desk {
+impl PoolState {
     /// Has the pods listed if some of them are not heard, and tells the sampler of them. Says when to look again.
-    pub(super) fn call_roll(&mut self, id: SubscriberId, target: &Target, now: Moment) -> Duration {
-        let Some(entry) = self.pools.get_mut(id) else {
+    pub(super) fn list_unheard(&mut self, target: &Target, cx: &mut Cx) -> Duration {
+        let Some((tally, _)) = &self.samples.last else {
             return LONGEST;
         };
-        let Some((tally, _)) = &entry.samples.last else {
-            return LONGEST;
-        };
-        let roll = &mut entry.roll;
-        let missing = roll.count(tally, target.ready, now);
-        tell(&self.endpoints, entry, target.ready);
-        let roll = &mut entry.roll;
-        let Some(missing_for) = roll
+        let now = cx.now.moment;
+        let missing = self.roster.count(tally, target.ready, now);
+        self.tell_roster(target.ready, cx);
+        let roster = &mut self.roster;
+        let Some(missing_for) = roster
             .missing_for(now)
             .filter(|_| missing > 0 && !target.selector.is_empty())
         else {
@@ -124,55 +125,47 @@ impl Desk {
         };
         let wait = BOOTS
             .saturating_sub(missing_for)
-            .max(roll.not_before.saturating_sub(now));
-        if roll.calling || !wait.is_zero() {
+            .max(roster.not_before.saturating_sub(now));
+        if roster.listing || !wait.is_zero() {
             return wait.max(Duration::from_millis(100));
         }
-        roll.calling = true;
-        let (client, clock, inbox) = (self.client.clone(), self.clock, self.inbox.clone());
-        let key = entry.identity.key.clone();
-        let deployment = entry.target().map(|target| target.name).unwrap_or_default();
-        let selector = target.selector.clone();
-        tokio::spawn(async move {
-            let listed = pods::list(&client, &key.namespace, &selector, clock.now().wall).await;
-            let own = |pods: Vec<crate::workers::Pod>| {
-                let own = pods
-                    .into_iter()
-                    .filter(|pod| !pod.is_terminating() && !pod.is_foreign(&deployment));
-                own.map(|pod| (pod.name, pod.readiness == Readiness::Ready)).collect()
-            };
-            // Fails only if the desk is gone.
-            let _gone = inbox.send(News::Roll(id, listed.map(own)));
-        });
+        if let Some(key) = self.target() {
+            self.roster.listing = true;
+            cx.ask(PoolEffect::ListPods {
+                target: key,
+                selector: target.selector.clone(),
+            });
+        }
         PAUSE
     }
 
-    pub(super) fn rolled(&mut self, id: SubscriberId, result: Result<BTreeMap<String, bool>, CallError>) {
-        let now = self.clock.now().moment;
-        let Some(entry) = self.pools.get_mut(id) else { return };
-        entry.roll.calling = false;
+    pub(super) fn listed(&mut self, result: Result<BTreeMap<String, bool>, CallError>, cx: &mut Cx) {
+        let now = cx.now.moment;
+        self.roster.listing = false;
         match result {
-            Ok(pods) => entry.roll.listed(pods, now),
-            Err(error) => {
-                let key = &entry.identity.key;
-                tracing::warn!(namespace = key.namespace, name = key.name, why = %error, "the target's pods could not be listed");
-                entry.roll.not_before = now + LONGEST;
+            Ok(pods) => self.roster.listed(pods, now),
+            Err(why) => {
+                self.roster.not_before = now + LONGEST;
+                self.note(Note::ListFailed(why), cx);
             }
         }
-        let ready = entry.roll.told.ready;
-        tell(&self.endpoints, entry, ready);
-        self.pass(id);
+        self.tell_roster(self.roster.told.ready, cx);
     }
-}
 
-/// Tells the sampler of the pods, if it does not know.
-fn tell(endpoints: &Endpoints, entry: &mut Entry, ready: u32) {
-    let roster = Roster {
-        pods: entry.roll.pods.clone(),
-        ready,
-    };
-    if entry.roll.told != roster && endpoints.tell_roster(entry, &roster) {
-        entry.roll.told = roster;
+    /// Tells the sampler of the pods, if it does not know.
+    fn tell_roster(&mut self, ready: u32, cx: &mut Cx) {
+        let roster = Roster {
+            pods: self.roster.pods.clone(),
+            ready,
+        };
+        let Link::Linked(address) = &self.link else { return };
+        if self.roster.told != roster {
+            self.roster.told = roster.clone();
+            cx.ask(PoolEffect::Tell {
+                address: address.clone(),
+                subscription: Subscription::Roster { id: self.id, roster },
+            });
+        }
     }
 }
 
@@ -201,15 +194,15 @@ mod tests {
 
     #[test]
     fn those_that_are_not_heard_are_counted_and_named() {
-        let mut roll = Roll::default();
-        assert_eq!(roll.count(&tally(&["a", "b"]), 2, at(1)), 0);
-        assert_eq!(roll.missing_for(at(1)), None);
-        assert_eq!(roll.count(&tally(&["a"]), 3, at(2)), 2);
-        assert_eq!(roll.count(&tally(&["a"]), 4, at(5)), 3);
-        assert_eq!(roll.missing_for(at(9)), Some(at(4)), "since the last one came");
-        assert_eq!(roll.count(&tally(&[]), 4, at(8)), 4);
+        let mut roster = RosterState::default();
+        assert_eq!(roster.count(&tally(&["a", "b"]), 2, at(1)), 0);
+        assert_eq!(roster.missing_for(at(1)), None);
+        assert_eq!(roster.count(&tally(&["a"]), 3, at(2)), 2);
+        assert_eq!(roster.count(&tally(&["a"]), 4, at(5)), 3);
+        assert_eq!(roster.missing_for(at(9)), Some(at(4)), "since the last one came");
+        assert_eq!(roster.count(&tally(&[]), 4, at(8)), 4);
         assert_eq!(
-            roll.missing_for(at(9)),
+            roster.missing_for(at(9)),
             Some(at(4)),
             "one fell silent: that is no progress"
         );
@@ -218,28 +211,28 @@ mod tests {
                 .map(|pod| (pod.to_owned(), ready.contains(&pod)))
                 .into()
         };
-        roll.listed(seen(&["a", "b"]), at(9));
-        assert_eq!(roll.not_heard(&tally(&["a"])).collect::<Vec<_>>(), ["b"]);
-        roll.count(&tally(&["a"]), 4, at(9));
-        roll.listed(seen(&["a", "b", "c", "e"]), at(20));
-        roll.count(&tally(&["a", "c"]), 5, at(20));
+        roster.listed(seen(&["a", "b"]), at(9));
+        assert_eq!(roster.not_heard(&tally(&["a"])).collect::<Vec<_>>(), ["b"]);
+        roster.count(&tally(&["a"]), 4, at(9));
+        roster.listed(seen(&["a", "b", "c", "e"]), at(20));
+        roster.count(&tally(&["a", "c"]), 5, at(20));
         assert_eq!(
-            roll.missing_for(at(20)),
+            roster.missing_for(at(20)),
             Some(at(11)),
             "more have come, and one is still not heard"
         );
-        roll.count(&tally(&["b"]), 5, at(21));
-        assert_eq!(roll.missing_for(at(22)), Some(at(2)), "that one is");
-        assert_eq!(roll.count(&tally(&["a", "b", "c", "d"]), 4, at(10)), 0);
-        assert_eq!(roll.missing_for(at(10)), None);
+        roster.count(&tally(&["b"]), 5, at(21));
+        assert_eq!(roster.missing_for(at(22)), Some(at(2)), "that one is");
+        assert_eq!(roster.count(&tally(&["a", "b", "c", "d"]), 4, at(10)), 0);
+        assert_eq!(roster.missing_for(at(10)), None);
     }
 
     #[test]
     fn pods_are_listed_the_less_often_the_longer_nothing_changes() {
-        let mut roll = Roll::default();
+        let mut roster = RosterState::default();
         let mut pause = |names: &[&str]| {
-            roll.listed(names.iter().map(|name| ((*name).to_owned(), true)).collect(), at(100));
-            (roll.not_before - at(100)).as_secs()
+            roster.listed(names.iter().map(|name| ((*name).to_owned(), true)).collect(), at(100));
+            (roster.not_before - at(100)).as_secs()
         };
         assert_eq!([(); 6].map(|()| pause(&["a"])), [5, 10, 20, 40, 60, 60]);
         assert_eq!(pause(&["a", "b"]), 5);

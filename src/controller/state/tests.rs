@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    controller::{hold::tests::target, target::MANAGER},
+    controller::{ownership::tests::target, target::MANAGER},
     work::{PodWork, Work, celery::CeleryConfig},
 };
 
@@ -15,7 +15,7 @@ fn pool() -> Pool {
 }
 
 /// A pool in namespace `shop`, with this number.
-pub fn entry(id: SubscriberId, name: &str, target: &str, created: i64) -> Entry {
+pub fn pool_state(id: SubscriberId, name: &str, target: &str, created: i64) -> PoolState {
     let identity = Identity {
         key: Key {
             namespace: "shop".into(),
@@ -30,25 +30,73 @@ pub fn entry(id: SubscriberId, name: &str, target: &str, created: i64) -> Entry 
         celery: CeleryConfig::default(),
         ..pool()
     };
-    Entry::new(id, identity, Ok(pool), None)
+    PoolState::new(id, identity, Ok(pool), None)
 }
 
-fn mail() -> Entry {
-    entry(1, "mail", "mail-worker", 0)
+/// One pool, alone with its target, that ours is already: what happens to it, at which second.
+pub struct Alone {
+    pub state: PoolState,
+    pub targets: Targets,
+    turns: Turns,
+}
+
+impl Alone {
+    /// With so many replicas, all ready.
+    pub fn new(replicas: u32) -> Self {
+        let mut targets = Targets::default();
+        let state = mail();
+        targets.insert(state.target().unwrap(), target(1, replicas, MANAGER));
+        Self {
+            state,
+            targets,
+            turns: Turns::default(),
+        }
+    }
+
+    pub fn on(&mut self, input: PoolInput, second: u64) -> Vec<PoolEffect> {
+        let mut shared = Shared {
+            targets: &self.targets,
+            older: None,
+            queue: None,
+            turns: &mut self.turns,
+        };
+        self.state.on(input, &mut shared, at(second))
+    }
+
+    pub fn sample(&mut self, result: Result<Tally, SampleError>, second: u64) -> Vec<PoolEffect> {
+        let sampled = Sampled {
+            id: self.state.id,
+            result: result.map(Arc::new),
+            at: at(second).moment,
+            rest: Duration::ZERO,
+        };
+        self.on(PoolInput::Sampled(sampled), second)
+    }
+}
+
+fn at(second: u64) -> Now {
+    Now {
+        wall: Timestamp::from_second(i64::try_from(second).unwrap()).unwrap(),
+        moment: Duration::from_secs(second),
+    }
+}
+
+fn mail() -> PoolState {
+    pool_state(1, "mail", "mail-worker", 0)
 }
 
 #[test]
 fn a_reading_ages_and_unknown_is_not_zero() {
-    let mut entry = mail();
+    let mut state = mail();
     let pool = pool();
     assert_eq!(
-        entry.reading(&pool, SECOND),
+        state.reading(&pool, SECOND),
         Reading::Unknown {
             why: SampleError::NotYet
         }
     );
-    entry.samples.failing = Some((SampleError::Dns, SECOND));
-    assert_eq!(entry.reading(&pool, SECOND), Reading::Unknown { why: SampleError::Dns });
+    state.samples.failing = Some((SampleError::Dns, SECOND));
+    assert_eq!(state.reading(&pool, SECOND), Reading::Unknown { why: SampleError::Dns });
 
     let work = Work {
         ready: 3,
@@ -62,12 +110,12 @@ fn a_reading_ages_and_unknown_is_not_zero() {
         wall: Timestamp::UNIX_EPOCH,
         moment: SECOND,
     };
-    entry.samples.last = Some((tally, at));
+    state.samples.last = Some((tally, at));
     let stale_after = pool.policy.stale_after();
-    assert_eq!(entry.reading(&pool, SECOND + stale_after), Reading::Fresh(work.clone()));
+    assert_eq!(state.reading(&pool, SECOND + stale_after), Reading::Fresh(work.clone()));
     let age = stale_after + Duration::from_millis(1);
     assert_eq!(
-        entry.reading(&pool, SECOND + age),
+        state.reading(&pool, SECOND + age),
         Reading::Stale {
             work,
             age,
@@ -79,17 +127,17 @@ fn a_reading_ages_and_unknown_is_not_zero() {
 #[test]
 fn a_count_stays_fresh_while_its_endpoint_rests() {
     let pool = pool();
-    let mut entry = mail();
+    let mut state = mail();
     let at = Now {
         wall: Timestamp::UNIX_EPOCH,
         moment: SECOND,
     };
-    entry.samples.last = Some((Arc::new(Tally::default()), at));
-    entry.samples.rest = Duration::from_secs(9);
-    let limit = SECOND + pool.policy.stale_after() + entry.samples.rest;
-    assert!(matches!(entry.reading(&pool, limit), Reading::Fresh(_)));
+    state.samples.last = Some((Arc::new(Tally::default()), at));
+    state.samples.rest = Duration::from_secs(9);
+    let limit = SECOND + pool.policy.stale_after() + state.samples.rest;
+    assert!(matches!(state.reading(&pool, limit), Reading::Fresh(_)));
     assert!(matches!(
-        entry.reading(&pool, limit + Duration::from_millis(1)),
+        state.reading(&pool, limit + Duration::from_millis(1)),
         Reading::Stale { .. }
     ));
 }
@@ -104,7 +152,7 @@ fn running((name, running): (&str, u32)) -> (String, PodWork) {
 
 #[test]
 fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
-    let mut entry = mail();
+    let mut state = mail();
     let due = |second| Timestamp::from_second(second).unwrap();
     let tally = |next_due| {
         Arc::new(Tally {
@@ -122,8 +170,8 @@ fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
         wall: due(100),
         moment: SECOND,
     };
-    entry.samples.last = Some((tally(due(130)), now));
-    let seen = entry.observe(&pool(), &target(1, 4, MANAGER), now);
+    state.samples.last = Some((tally(due(130)), now));
+    let seen = state.observe(&pool(), &target(1, 4, MANAGER), now);
     assert_eq!((seen.busy_pods, seen.workers_heard, seen.processed), (2, true, Some(9)));
     assert_eq!((seen.replicas, seen.ready), (4, 4));
     assert_eq!((seen.now, seen.wall), (SECOND, due(100)));
@@ -131,15 +179,15 @@ fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
     // Nobody of the four ready pods has been heard but these.
     let mut heard = (*tally(due(50))).clone();
     heard.pods.values_mut().take(1).for_each(|pod| pod.live = true);
-    entry.samples.last = Some((Arc::new(heard), now));
+    state.samples.last = Some((Arc::new(heard), now));
     let mut graceful = pool();
     graceful.graceful = Some(SECOND);
-    let silent = |entry: &Entry, pool: &Pool| entry.observe(pool, &target(1, 4, MANAGER), now).silent_pods;
-    assert_eq!((silent(&entry, &pool()), silent(&entry, &graceful)), (3, 0));
-    entry.leaving.overstayed = Some("a".into());
-    assert_eq!(silent(&entry, &graceful), 3, "the user's word did not hold");
-    entry.samples.last = Some((tally(due(50)), now));
-    let overdue = entry.observe(&pool(), &target(1, 4, MANAGER), now);
+    let silent = |state: &PoolState, pool: &Pool| state.observe(pool, &target(1, 4, MANAGER), now).silent_pods;
+    assert_eq!((silent(&state, &pool()), silent(&state, &graceful)), (3, 0));
+    state.drain.overstayed = Some("a".into());
+    assert_eq!(silent(&state, &graceful), 3, "the user's word did not hold");
+    state.samples.last = Some((tally(due(50)), now));
+    let overdue = state.observe(&pool(), &target(1, 4, MANAGER), now);
     assert_eq!(overdue.next_due_in, Some(Duration::ZERO));
 }
 
@@ -157,7 +205,7 @@ fn backing_off_doubles_ends_and_spreads() {
 
 #[test]
 fn a_status_that_cannot_be_written_is_tried_less_and_less_often() {
-    let mut said = Said::default();
+    let mut said = StatusThrottle::default();
     assert_eq!(
         said.wait(SECOND, SECOND * 100, 0),
         Duration::ZERO,
@@ -180,7 +228,7 @@ fn a_status_that_cannot_be_written_is_tried_less_and_less_often() {
 #[test]
 fn at_another_source_nothing_goes_down_before_it_has_been_seen_for_as_long_as_after_a_restart() {
     let (pool, target) = (pool(), target(1, 4, MANAGER));
-    let mut entry = mail();
+    let mut state = mail();
     let at = |second| Now {
         wall: Timestamp::UNIX_EPOCH,
         moment: SECOND * second,
@@ -198,22 +246,22 @@ fn at_another_source_nothing_goes_down_before_it_has_been_seen_for_as_long_as_af
         workers_heard: true,
         ..Tally::default()
     });
-    let replicas_at = |entry: &mut Entry, second| {
-        entry.samples.last = Some((tally.clone(), at(second)));
-        let seen = entry.observe(&pool, &target, at(second));
-        let memory = std::mem::take(&mut entry.memory);
+    let replicas_at = |state: &mut PoolState, second| {
+        state.samples.last = Some((tally.clone(), at(second)));
+        let seen = state.observe(&pool, &target, at(second));
+        let memory = std::mem::take(&mut state.memory);
         let (memory, decision) = crate::scaling::decide(&pool.policy, memory, &seen);
-        entry.memory = memory;
+        state.memory = memory;
         let replicas = decision.replicas;
-        entry.decision = Some((seen, decision));
+        state.decision = Some((seen, decision));
         replicas
     };
     for second in 0..40 {
-        assert_eq!(replicas_at(&mut entry, second), 4, "second {second}");
+        assert_eq!(replicas_at(&mut state, second), 4, "second {second}");
     }
-    entry.begin_anew();
+    state.begin_anew();
     for second in 40..80 {
-        assert_eq!(replicas_at(&mut entry, second), 4, "second {second} at the new source");
+        assert_eq!(replicas_at(&mut state, second), 4, "second {second} at the new source");
     }
-    assert!(replicas_at(&mut entry, 90) < 4);
+    assert!(replicas_at(&mut state, 90) < 4);
 }

@@ -1,28 +1,101 @@
-//! All that the controller keeps of one pool between two passes.
+//! One pool's state, and the only way to change it: [`PoolState::on`] takes what happened and gives what is to be done. Pure.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `reconcile.rs` | look → decide → act → tell: what is made of the state whenever something about the pool changed |
+//! | `replicas.rs` | what became of a write of the replicas |
+//! | `drain.rs` | the pods on their way out, and how their workers come back |
+//! | `source.rs` | where the broker is, what was counted there, and moves to another one |
+//! | `roster.rs` | ready pods that nobody hears: counted, listed, named |
+//! | `disruption.rs` | busy pods that node autoscalers are asked to leave alone |
+//! | `throttle.rs` | when a status that says something new is written |
+#![deny(clippy::disallowed_methods)]
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+mod disruption;
+mod drain;
+mod reconcile;
+mod replicas;
+mod roster;
+mod source;
+mod throttle;
+
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::watch, task::AbortHandle};
 
+pub use self::{
+    disruption::Disruption,
+    drain::DrainState,
+    roster::RosterState,
+    throttle::{StatusThrottle, Turns},
+};
 use super::{
-    hold::Hold,
+    effect::{Note, PoolEffect},
+    input::{Done, PoolSeen},
     late::Late,
+    ownership::ReplicaOwnership,
     pool::{Identity, Key, Pool, Problem},
-    roll::{self, Roll},
+    registry::Targets,
+    status::SharedQueue,
     target::Target,
     vanished::Vanished,
 };
 use crate::{
     api::{LastScale, Status},
-    broker::{Address, SubscriberId},
+    broker::{Address, Sampled, SubscriberId},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
-    work::{Attention, Held, Moment, Now, SampleError, Tally},
-    workers::{Plan, Protection},
+    telemetry::PoolEvent,
+    work::{Held, Moment, Now, SampleError, Tally},
 };
 
-/// A pool's state. Owned by the one task that makes passes, so there are no locks and never two passes at once.
-pub struct Entry {
+/// What happened to a pool.
+#[derive(Debug)]
+pub enum PoolInput {
+    /// The object changed.
+    Spec(Box<PoolSeen>),
+    /// A process before this one left some of its pods on their way out.
+    PodsLeft,
+    /// The target's pods are made anew.
+    TemplateChanged,
+    /// A sample.
+    Sampled(Sampled),
+    /// An effect has ended.
+    Done(Done),
+    /// It is time, or something around the pool has changed.
+    Wake,
+    /// It was deleted.
+    Gone,
+    /// The process ends.
+    End,
+}
+
+/// What the pool's surroundings mean to it.
+pub struct Shared<'a> {
+    /// All targets.
+    pub targets: &'a Targets,
+    /// The older pool on the same target.
+    pub older: Option<String>,
+    /// Another pool that counts one of its queues and orders workers for it, too.
+    pub queue: Option<SharedQueue>,
+    /// Whose turn it is to say new numbers.
+    pub turns: &'a mut Turns,
+}
+
+/// One call of [`PoolState::on`].
+struct Cx<'a, 'b> {
+    shared: &'a mut Shared<'b>,
+    now: Now,
+    effects: Vec<PoolEffect>,
+}
+
+impl Cx<'_, '_> {
+    fn ask(&mut self, effect: PoolEffect) {
+        self.effects.push(effect);
+    }
+}
+
+/// A pool's state.
+pub struct PoolState {
     /// Our own number for it, new for each UID.
     pub id: SubscriberId,
     /// Which object it is.
@@ -42,26 +115,24 @@ pub struct Entry {
     /// The last decision, and what it was made from.
     pub decision: Option<(Observation, Decision)>,
     /// What the operator has done to the target.
-    pub hold: Hold,
+    pub ownership: ReplicaOwnership,
     /// The pods on their way out.
-    pub leaving: Leaving,
+    pub drain: DrainState,
     /// The target's pods, and whom of them nobody hears.
-    pub roll: Roll,
+    pub roster: RosterState,
     /// Pods that do not become ready.
     pub late: Late,
     /// Waiting tasks that nobody took.
     pub vanished: Vanished,
     /// The pods that node autoscalers are asked to leave alone.
-    pub guard: Guard,
+    pub disruption: Disruption,
     /// The last change of replicas.
     pub last_scale: Option<LastScale>,
     /// Work that runs in a task of its own; at most one of each kind.
     pub tasks: Tasks,
-    /// The last job on the target; it may have ended.
-    pub job: Option<AbortHandle>,
     /// The writes of the status.
-    pub said: Said,
-    /// When the next pass is due even if nothing happens.
+    pub throttle: StatusThrottle,
+    /// When it is to be reconciled even if nothing happens.
     pub wake: Moment,
 }
 
@@ -103,122 +174,9 @@ pub struct Samples {
     pub unreached: u32,
     /// Where the last count was taken.
     pub counted_at: Option<Arc<Address>>,
-    /// The newest count for a task that writes: it looks again before it lowers.
-    pub newest: watch::Sender<Arc<Tally>>,
 }
 
-/// The pods on their way out, as far as is known.
-#[derive(Debug, Default)]
-pub struct Leaving {
-    /// The last plan's.
-    pub plan: Plan,
-    /// A process before this one left some; no plan has been made since.
-    pub left: bool,
-    /// So many looks in a row found the same.
-    same: u32,
-    /// The decision of the last look at them.
-    pub to: u32,
-    /// How pods are looked after.
-    pub attention: Attention,
-    /// Someone else changed the deletion cost of this pod; when that was last seen.
-    pub conflict: Option<(Moment, String)>,
-    /// Remote control was refused: when last, and the right that is missing.
-    pub refused: Option<(Moment, String)>,
-    /// This pod was removed and did not end by itself: its grace period covers no task, and what it held of later ones was
-    /// lost for a while. So until the target gets a new template.
-    pub overstayed: Option<String>,
-    /// They are being given back, by a task of its own.
-    pub release: Option<AbortHandle>,
-}
-
-impl Leaving {
-    /// Takes the last look's plan in.
-    pub fn saw(&mut self, plan: Plan) {
-        self.same = if plan == self.plan {
-            self.same.saturating_add(1)
-        } else {
-            0
-        };
-        self.overstayed = self.overstayed.take().or_else(|| plan.overstayed.clone());
-        self.plan = plan;
-        self.left = false;
-    }
-
-    /// How soon to look again: the less often, the longer nothing changes. Every look is a call to the API server.
-    pub fn again_in(&self) -> Duration {
-        LOOK_AGAIN.saturating_mul(1 << (self.same / 3).min(2))
-    }
-
-    /// There is something to look after.
-    pub fn unfinished(&self) -> bool {
-        self.left || self.plan.unfinished || self.plan.ending
-    }
-
-    /// The pod whose deletion cost someone else changed lately.
-    pub fn fought_over(&self, now: Moment) -> Option<&str> {
-        let (at, pod) = self.conflict.as_ref()?;
-        (now.saturating_sub(*at) < CONFLICT).then_some(pod)
-    }
-
-    /// Remote control was refused lately.
-    pub fn is_refused(&self, now: Moment) -> bool {
-        self.refusal(now).is_some()
-    }
-
-    /// The right that is missing, if remote control was refused lately.
-    pub fn refusal(&self, now: Moment) -> Option<&str> {
-        let (at, right) = self.refused.as_ref()?;
-        (now.saturating_sub(*at) < REFUSED).then_some(right)
-    }
-}
-
-/// How soon pods on their way out are looked at again; up to four times as much while nothing changes.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// For so long after it was last seen another writer of deletion costs is told of.
-const CONFLICT: Duration = Duration::from_secs(600);
-
-/// A refusal of remote control is believed for so long after it was last seen.
-const REFUSED: Duration = Duration::from_secs(90);
-
-/// The pods that node autoscalers are asked to leave alone.
-#[derive(Debug, Default)]
-pub struct Guard {
-    /// Who was busy lately.
-    pub protection: Protection,
-    /// The pods protected by the last write that went well; `None`: not known.
-    pub written: Option<BTreeSet<String>>,
-    /// They are being written.
-    pub writing: bool,
-    /// Not to be written again before this moment.
-    pub not_before: Moment,
-}
-
-/// The writes of the status.
-#[derive(Debug, Default)]
-pub struct Said {
-    /// When the last one ended.
-    pub at: Option<Moment>,
-    /// Failures in a row.
-    pub failures: u32,
-    /// When it is this pool's turn to say new numbers; `None`: it has no turn.
-    pub turn: Option<Moment>,
-    /// What the last one was to say, whether or not it could: its Events are told.
-    pub told: Option<Status>,
-}
-
-impl Said {
-    /// How long the next one, due so long after the last, has still to wait; after failures longer.
-    pub fn wait(&self, due: Duration, now: Moment, id: SubscriberId) -> Duration {
-        let after = match self.failures.checked_sub(1) {
-            None => due,
-            Some(failures) => due.max(backoff(failures, FIRST, MOST, id)),
-        };
-        self.at.map_or(Duration::ZERO, |at| (at + after).saturating_sub(now))
-    }
-}
-
-/// Tasks under way, and when to try again.
+/// Effects whose answers are still to come, and when to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tasks {
     /// The references are being read.
@@ -259,7 +217,7 @@ pub fn held(stored: Option<&Status>) -> Option<Held> {
     })
 }
 
-impl Entry {
+impl PoolState {
     /// A pool just met.
     pub fn new(id: SubscriberId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
         let memory = remembered(stored.as_ref());
@@ -273,17 +231,119 @@ impl Entry {
             samples: Samples::default(),
             memory,
             decision: None,
-            hold: Hold::default(),
-            leaving: Leaving::default(),
-            roll: Roll::default(),
+            ownership: ReplicaOwnership::default(),
+            drain: DrainState::default(),
+            roster: RosterState::default(),
             late: Late::default(),
             vanished: Vanished::default(),
-            guard: Guard::default(),
+            disruption: Disruption::default(),
             last_scale: None,
             tasks: Tasks::default(),
-            job: None,
-            said: Said::default(),
+            throttle: StatusThrottle::default(),
             wake: Moment::ZERO,
+        }
+    }
+
+    /// Takes in what happened; gives what is to be done, in this order.
+    pub fn on(&mut self, input: PoolInput, shared: &mut Shared, now: Now) -> Vec<PoolEffect> {
+        let mut cx = Cx {
+            shared,
+            now,
+            effects: Vec::new(),
+        };
+        let changed = match input {
+            PoolInput::Spec(seen) => {
+                self.respecified(*seen, &mut cx);
+                // The older claimant of its target may be another one now: it is woken with that.
+                false
+            }
+            PoolInput::PodsLeft => {
+                self.drain.left = true;
+                self.note(Note::PodsLeft, &mut cx);
+                true
+            }
+            PoolInput::TemplateChanged => {
+                self.template_changed();
+                true
+            }
+            PoolInput::Sampled(sampled) => self.sampled(sampled, &mut cx),
+            PoolInput::Done(done) => {
+                self.done(done, &mut cx);
+                true
+            }
+            PoolInput::Wake => true,
+            PoolInput::Gone => {
+                self.dismiss(&mut cx);
+                false
+            }
+            PoolInput::End => {
+                self.uncordon(&mut cx);
+                false
+            }
+        };
+        if changed {
+            self.reconcile(&mut cx);
+        }
+        cx.effects
+    }
+
+    fn done(&mut self, done: Done, cx: &mut Cx) {
+        match done {
+            Done::Resolved(result) => self.resolved(result, cx),
+            Done::Scaled(outcome) => self.scaled(outcome, cx),
+            Done::Protected(result) => self.protected(result, cx),
+            Done::Listed(result) => self.listed(result, cx),
+            Done::Published(result) => self.published(result, cx),
+        }
+    }
+
+    /// The same object with another spec: what that means for what is under way.
+    fn respecified(&mut self, seen: PoolSeen, cx: &mut Cx) {
+        let PoolSeen { identity, pool, .. } = seen;
+        let new = pool.as_ref().ok();
+        let old = self.pool.as_ref().ok();
+        let elsewhere = old.zip(new).is_some_and(|(old, new)| old.target != new.target);
+        let counted_alike = old.zip(new).is_some_and(|(old, new)| {
+            old.source == new.source
+                && old.celery == new.celery
+                && old.policy.period == new.policy.period
+                && old.policy.suspended == new.policy.suspended
+        });
+        // What was remembered of other queues says nothing.
+        let other_work = old
+            .zip(new)
+            .is_some_and(|(old, new)| old.source != new.source || old.celery != new.celery);
+        if elsewhere || new.is_none_or(|new| !new.acts()) {
+            self.uncordon(cx);
+        }
+        if elsewhere {
+            // The old target's workers are given back whatever becomes of the new one's.
+            self.drain.uncordoning = false;
+        }
+        if !counted_alike {
+            self.unlink(cx);
+        }
+        if other_work {
+            self.begin_anew();
+        }
+        (self.identity, self.pool) = (identity, pool);
+    }
+
+    /// Nobody looks after it any more.
+    fn dismiss(&mut self, cx: &mut Cx) {
+        self.uncordon(cx);
+        self.unprotect(cx);
+        self.leave(cx);
+        cx.ask(PoolEffect::Forget(self.identity.key.clone()));
+    }
+
+    fn note(&self, note: Note, cx: &mut Cx) {
+        cx.ask(PoolEffect::Note(self.identity.key.clone(), note));
+    }
+
+    fn publish(&self, events: impl IntoIterator<Item = PoolEvent>, cx: &mut Cx) {
+        for event in events {
+            cx.ask(PoolEffect::Publish(self.identity.clone(), event));
         }
     }
 
@@ -336,16 +396,16 @@ impl Entry {
                 at: self.samples.last.as_ref().map_or(now.moment, |(_, at)| at.moment),
                 before: self.samples.before,
             },
-            replicas: self.hold.replicas(target),
+            replicas: self.ownership.replicas(target),
             ready: target.ready,
             rollout: target.rollout,
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
-            silent_pods: match pool.graceful.filter(|_| self.leaving.overstayed.is_none()) {
+            silent_pods: match pool.graceful.filter(|_| self.drain.overstayed.is_none()) {
                 // The user's word: whatever they do, their grace period covers it.
                 Some(_) => 0,
-                None => tally.map_or(0, |tally| target.ready.saturating_sub(roll::heard(tally))),
+                None => tally.map_or(0, |tally| target.ready.saturating_sub(roster::heard(tally))),
             },
-            drains: tally.is_some_and(|tally| !tally.pods.is_empty()) && !self.leaving.is_refused(now.moment),
+            drains: tally.is_some_and(|tally| !tally.pods.is_empty()) && !self.drain.is_refused(now.moment),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
             slots: tally.and_then(|tally| tally.slots),
             processed: tally.and_then(|tally| tally.processed),

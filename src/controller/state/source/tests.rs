@@ -4,22 +4,30 @@ use serde_json::{Value, json};
 use tokio::time::advance;
 
 use super::*;
-use crate::controller::fixture::{FakeApi, FakeRedis, Stage, desk, key, listed, pool, target, until};
-use crate::work::{Care, Stance};
+use crate::{
+    broker::SubscriberId,
+    controller::{
+        event_loop::Controller,
+        fixture::{FakeApi, FakeRedis, Stage, controller, key, listed, pool, target, until},
+        input::{Done, Input},
+        state::{PoolInput, tests::Alone},
+    },
+    work::{Care, Stance},
+};
 
 fn from_secret() -> Value {
     json!({"targetRef": {"name": "mail"}, "broker": {"urlFrom": {"secretKeyRef": {"name": "env", "key": "url"}}},
         "profile": "Economy", "scaleDown": {"idleSeconds": 5}})
 }
 
-/// A desk that does nothing by itself, with one pool of so many replicas; and what must be kept as long as it.
-fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Desk, SubscriberId, impl Sized) {
-    let (mut desk, own, samples) = desk(api);
-    desk.take(target("mail", replicas, 1));
-    desk.take(listed(&["mail"]));
-    desk.take(pool("mail", &from_secret()));
-    let id = desk.pools.id(&key("mail")).unwrap();
-    (desk, id, (own, samples))
+/// A controller that does nothing by itself, with one pool of so many replicas; and what must be kept as long as it.
+fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Controller, SubscriberId, impl Sized) {
+    let (mut controller, own, samples) = controller(api);
+    controller.take(target("mail", replicas, 1));
+    controller.take(listed(&["mail"]));
+    controller.take(pool("mail", &from_secret()));
+    let id = controller.fleet.pools.id(&key("mail")).unwrap();
+    (controller, id, (own, samples))
 }
 
 /// A pool of three whose broker is that of the Secret, once it has been counted there.
@@ -157,7 +165,7 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
     let (pod, node) = ("mail-6d5f7c9b8-aaaa0", "celery@mail-6d5f7c9b8-aaaa0");
     old.beats(node);
     let api = Arc::<FakeApi>::default();
-    let (mut desk, id, _theirs) = one_pool(&api, 3);
+    let (mut controller, id, _theirs) = one_pool(&api, 3);
     let address = |redis: &FakeRedis| {
         crate::broker::url::all(&redis.url())
             .unwrap()
@@ -165,98 +173,103 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
             .map(Arc::new)
             .collect()
     };
-    desk.resolved(id, Ok(address(&old)));
+    controller.take(Input::Done(id, Done::Resolved(Ok(address(&old)))));
     let stopped = Care {
         stance: Stance::Stop([(node.to_owned(), ["celery".to_owned()].into())].into()),
         since: Moment::ZERO,
     };
-    desk.pools.get_mut(id).unwrap().leaving.attention = [(pod.to_owned(), stopped)].into();
-    desk.resolved(id, Ok(address(&old)));
-    assert_eq!(desk.releases.len(), 0, "it is the same broker");
-    desk.resolved(id, Ok(address(&new)));
+    controller.fleet.pools.get_mut(id).unwrap().drain.attention = [(pod.to_owned(), stopped)].into();
+    controller.take(Input::Done(id, Done::Resolved(Ok(address(&old)))));
+    assert_eq!(controller.effects.uncordons(), 0, "it is the same broker");
+    controller.take(Input::Done(id, Done::Resolved(Ok(address(&new)))));
     until("it is told", || old.told("add_consumer") > 0).await;
     assert_eq!(old.told("cancel_consumer"), 0);
 }
 
-#[tokio::test]
-async fn where_nobody_is_heard_for_long_the_first_address_is_tried_again() {
-    let api = Arc::<FakeApi>::default();
-    let (mut desk, id, _theirs) = one_pool(&api, 3);
+#[test]
+fn where_nobody_is_heard_for_long_the_first_address_is_tried_again() {
+    let mut alone = Alone::new(3);
     let addresses: Vec<_> = crate::broker::url::all("redis://127.0.0.1:1;redis://127.0.0.1:2")
         .unwrap()
         .into_iter()
         .map(Arc::new)
         .collect();
-    desk.resolved(id, Ok(addresses.clone()));
-    let at = |desk: &Desk| desk.pools.get(id).unwrap().link.address().cloned();
+    alone.on(PoolInput::Wake, 0);
+    alone.on(PoolInput::Done(Done::Resolved(Ok(addresses.clone()))), 1);
+    let at = |alone: &Alone| alone.state.link.address().cloned();
     for _ in 0..PATIENCE {
-        assert_eq!(at(&desk), Some(addresses[0].clone()));
-        desk.unreached(id, SampleError::Refused);
+        assert_eq!(at(&alone), Some(addresses[0].clone()));
+        alone.sample(Err(SampleError::Refused), 2);
     }
-    assert_eq!(at(&desk), Some(addresses[1].clone()));
-    desk.prefer_the_first(id, false);
-    assert_eq!(at(&desk), Some(addresses[1].clone()), "not at once");
-    desk.pools.get_mut(id).unwrap().samples.since = Moment::ZERO;
-    desk.prefer_the_first(id, true);
-    assert_eq!(at(&desk), Some(addresses[1].clone()), "somebody is there");
-    desk.prefer_the_first(id, false);
-    assert_eq!(at(&desk), Some(addresses[0].clone()));
+    assert_eq!(at(&alone), Some(addresses[1].clone()));
+    let counted = |heard| {
+        Ok(Tally {
+            workers_heard: heard,
+            ..Tally::default()
+        })
+    };
+    alone.sample(counted(false), 3);
+    assert_eq!(at(&alone), Some(addresses[1].clone()), "not at once");
+    alone.sample(counted(true), 400);
+    assert_eq!(at(&alone), Some(addresses[1].clone()), "somebody is there");
+    alone.sample(counted(false), 401);
+    assert_eq!(at(&alone), Some(addresses[0].clone()));
 }
 
-#[tokio::test]
-async fn tasks_that_vanished_are_an_event() {
-    let api = Arc::<FakeApi>::default();
-    let (mut desk, id, _theirs) = one_pool(&api, 0);
+#[test]
+fn tasks_that_vanished_are_an_event() {
+    let mut alone = Alone::new(0);
+    let address = crate::broker::url::all("redis://127.0.0.1:1").unwrap().remove(0);
+    alone.on(PoolInput::Wake, 0);
+    alone.on(PoolInput::Done(Done::Resolved(Ok(vec![Arc::new(address)]))), 0);
+    let mut told = Vec::new();
     for second in 0..20 {
         let mut tally = Tally::default();
         tally.work.ready = if second < 3 { 300 } else { 0 };
-        desk.counted(id, &tally, Duration::from_secs(second));
+        told.extend(alone.sample(Ok(tally), second));
     }
-    until("it is told", || !api.notes().is_empty()).await;
-    let note = api.notes().remove(0);
-    assert!(
-        note.starts_with("300 waiting tasks vanished without being started"),
-        "{note}"
-    );
+    let vanished = told.into_iter().filter_map(|effect| match effect {
+        PoolEffect::Publish(_, PoolEvent::TasksVanished { tasks }) => Some(tasks),
+        _ => None,
+    });
+    assert_eq!(vanished.collect::<Vec<_>>(), [300]);
 }
 
-/// Without a broker: only the desk and its wishes.
+/// Without a broker: only the controller and its wishes.
 #[tokio::test(start_paused = true)]
 async fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
     const POOLS: usize = 60;
     let api = Arc::<FakeApi>::default();
     api.secret(Some("redis://127.0.0.1:9/0".into()));
-    let (mut desk, mut own, _samples) = desk(&api);
-    desk.take(listed(&[]));
+    let (mut controller, mut own, _samples) = controller(&api);
+    controller.take(listed(&[]));
     for at in 0..POOLS {
         let name = format!("pool-{at}");
         let mut spec = from_secret();
         spec["targetRef"]["name"] = json!(name);
-        desk.take(target(&name, 3, 1));
-        desk.take(pool(&name, &spec));
+        controller.take(target(&name, 3, 1));
+        controller.take(pool(&name, &spec));
     }
     let mut seconds = BTreeMap::new();
     let mut before = 0;
     for second in 0..300 {
         for _ in 0..20 {
             tokio::task::yield_now().await;
-            while let Ok(news) = own.try_recv() {
-                desk.take(news);
+            while let Ok(input) = own.try_recv() {
+                controller.take(input);
             }
         }
         let reads = api.count("/secrets/env");
         seconds.insert(second, reads - before);
         before = reads;
         advance(Duration::from_secs(1)).await;
-        for id in desk.pools.ids() {
-            desk.pass(id);
-        }
+        controller.wake();
     }
     assert_eq!(seconds[&0], POOLS, "each at once");
     let later = before - POOLS;
     assert!((4 * POOLS..=8 * POOLS).contains(&later), "{later} in five minutes");
     let most = seconds.range(1..).map(|(_, reads)| *reads).max().unwrap();
     assert!(most <= POOLS / 8, "{most} in one second: {seconds:?}");
-    let id = desk.pools.id(&key("pool-7")).unwrap();
-    assert!(matches!(desk.pools.get(id).unwrap().link, Link::Linked(_)));
+    let id = controller.fleet.pools.id(&key("pool-7")).unwrap();
+    assert!(matches!(controller.fleet.pools.get(id).unwrap().link, Link::Linked(_)));
 }

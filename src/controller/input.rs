@@ -1,4 +1,5 @@
-//! What reaches the task that makes passes: everything that can change a decision.
+//! Everything that can change a decision: what the watches, the brokers and the controller's own effects say. Data only.
+#![deny(clippy::disallowed_methods)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,7 +7,7 @@ use std::{
 };
 
 use super::{
-    apply::Outcome,
+    effect::Outcome,
     pool::{Identity, Key, Pool, Problem},
     target::Target,
 };
@@ -19,9 +20,9 @@ use crate::{
 /// A namespace, or all of them: the scope of a watch.
 pub type Scope = Option<String>;
 
-/// News.
+/// One thing that happened.
 #[derive(Debug)]
-pub enum News {
+pub enum Input {
     /// A pool as it is now.
     Pool(Box<PoolSeen>),
     /// A pool was deleted.
@@ -38,18 +39,25 @@ pub enum News {
     WatchFailed(Watched, Scope, CallError),
     /// A pool's sample.
     Sampled(Sampled),
-    /// A pool's references have been read: its addresses, at least one.
-    Resolved(SubscriberId, Result<Vec<Arc<Address>>, Problem>),
     /// Pools of a scope whose pods were on their way out when the process began.
     Draining(BTreeSet<Key>),
-    /// A write to a target has ended.
-    Wrote(SubscriberId, Outcome),
-    /// A write of pods' protection has ended: the pods that are protected now.
-    Protected(SubscriberId, Result<BTreeSet<String>, CallError>),
-    /// A pool's pods have been listed: the target's own.
-    Roll(SubscriberId, Result<BTreeMap<String, bool>, CallError>),
-    /// A write of a status has ended.
-    Published(SubscriberId, Result<Box<Status>, CallError>),
+    /// An effect of this pool has ended.
+    Done(SubscriberId, Done),
+}
+
+/// What became of an effect.
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// The pool's references have been read: its addresses, at least one.
+    Resolved(Result<Vec<Arc<Address>>, Problem>),
+    /// A write to the target, or a look at its pods.
+    Scaled(Outcome),
+    /// A write of pods' protection: the pods that are protected now.
+    Protected(Result<BTreeSet<String>, CallError>),
+    /// The target's own pods, and whether each is ready.
+    Listed(Result<BTreeMap<String, bool>, CallError>),
+    /// A write of the status.
+    Published(Result<Box<Status>, CallError>),
 }
 
 /// What is watched.
@@ -62,7 +70,7 @@ pub enum Watched {
 }
 
 /// A pool as the watch shows it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PoolSeen {
     /// Which object.
     pub identity: Identity,

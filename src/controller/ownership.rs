@@ -9,7 +9,7 @@ use crate::work::Moment;
 
 /// What the operator has done to its target.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Hold {
+pub struct ReplicaOwnership {
     /// The UID of the target that this speaks of.
     pub uid: String,
     /// The number written last.
@@ -21,11 +21,11 @@ pub struct Hold {
     /// The write under way puts back what they took. Its own, for the watch may show the result before the write returns.
     pub restoring: Option<(String, u32)>,
     /// When others took the replicas, lately.
-    pub fights: VecDeque<(Moment, String)>,
+    pub conflicts: VecDeque<(Moment, String)>,
     /// So many replicas were kept above the decision, because their pods may run tasks.
     pub kept: Option<u32>,
     /// The last write had no answer: it may have been carried out, or still be.
-    pub unanswered: Option<Change>,
+    pub unconfirmed: Option<Change>,
     /// Why the last write failed.
     pub failed: Option<String>,
     /// No write before this moment (failed ones back off).
@@ -46,10 +46,10 @@ pub struct Change {
 }
 
 /// Three changes by others within this time are a conflict.
-const FIGHT_WINDOW: Duration = Duration::from_secs(600);
-const FIGHTS: usize = 3;
+const CONFLICT_WINDOW: Duration = Duration::from_secs(600);
+const CONFLICTS: usize = 3;
 
-impl Hold {
+impl ReplicaOwnership {
     /// The number of replicas that counts as the present one: what we wrote, even if someone else wrote over it or the
     /// watch has not shown it yet; otherwise what is there.
     pub fn replicas(&self, target: &Target) -> u32 {
@@ -58,7 +58,7 @@ impl Hold {
             .unwrap_or(target.replicas)
     }
 
-    /// Looks at the target after a change of it, or of the pool's will to act. Gives the unanswered write that it shows to
+    /// Looks at the target after a change of it, or of the pool's will to act. Gives the unconfirmed write that it shows to
     /// have been carried out; `writing`: there may still be an answer.
     pub fn look(&mut self, target: &Target, acts: bool, writing: bool, now: Moment) -> Option<Change> {
         if !acts || self.uid != target.uid {
@@ -74,12 +74,12 @@ impl Hold {
             self.intended = Some(target.replicas);
             self.overwritten = None;
             return self
-                .unanswered
+                .unconfirmed
                 .take_if(|change| !writing && change.to == target.replicas);
         }
         if self.intended.is_some() && self.overwritten.is_none() {
             let manager = target.other_owner().unwrap_or("unknown").to_owned();
-            self.fights.push_back((now, manager.clone()));
+            self.conflicts.push_back((now, manager.clone()));
             self.overwritten = Some((manager, target.replicas));
         }
         None
@@ -90,23 +90,34 @@ impl Hold {
         self.overwritten.is_some() || self.intended != Some(decided)
     }
 
-    /// Nothing is wrong any more: the last deed went well, or there is none to do.
-    pub fn well(&mut self) {
+    /// This number was written, which led to this resource version.
+    pub fn written(&mut self, to: u32, version: u64) {
+        (self.intended, self.version) = (Some(to), version.max(self.version));
+        if self.restoring.take().is_some() {
+            self.overwritten = None;
+        }
+        self.unconfirmed = None;
+        self.not_before = Moment::ZERO;
+        self.clear_failures();
+    }
+
+    /// Nothing is wrong any more: the last write went well, or there is none to make.
+    pub fn clear_failures(&mut self) {
         (self.failed, self.failures) = (None, 0);
     }
 
     /// Who keeps changing the replicas.
-    pub fn fought_by(&mut self, now: Moment) -> Option<String> {
-        let fights = &mut self.fights;
-        while fights
+    pub fn conflicting_manager(&mut self, now: Moment) -> Option<String> {
+        let conflicts = &mut self.conflicts;
+        while conflicts
             .front()
-            .is_some_and(|(at, _)| now.saturating_sub(*at) > FIGHT_WINDOW)
-            || fights.len() > 16
+            .is_some_and(|(at, _)| now.saturating_sub(*at) > CONFLICT_WINDOW)
+            || conflicts.len() > 16
         {
-            fights.pop_front();
+            conflicts.pop_front();
         }
-        (fights.len() >= FIGHTS)
-            .then(|| fights.back().map(|(_, manager)| manager.clone()))
+        (conflicts.len() >= CONFLICTS)
+            .then(|| conflicts.back().map(|(_, manager)| manager.clone()))
             .flatten()
     }
 }

@@ -21,21 +21,21 @@ pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
 }
 
 /// 5 replicas have been written, which led to version 10.
-fn holding() -> Hold {
-    let mut hold = Hold::default();
+fn holding() -> ReplicaOwnership {
+    let mut hold = ReplicaOwnership::default();
     look(&mut hold, &target(9, 1, "kubectl"));
     (hold.intended, hold.version) = (Some(5), 10);
     hold
 }
 
 /// A look by an operator that acts, while it writes nothing.
-fn look(hold: &mut Hold, target: &Target) -> Option<Change> {
+fn look(hold: &mut ReplicaOwnership, target: &Target) -> Option<Change> {
     hold.look(target, true, false, SECOND)
 }
 
 #[test]
 fn replicas_that_are_not_ours_yet_are_written_even_if_the_number_is_right() {
-    let mut hold = Hold::default();
+    let mut hold = ReplicaOwnership::default();
     let seen = target(3, 5, "kubectl");
     look(&mut hold, &seen);
     assert_eq!(hold.replicas(&seen), 5);
@@ -45,7 +45,7 @@ fn replicas_that_are_not_ours_yet_are_written_even_if_the_number_is_right() {
 
 #[test]
 fn replicas_that_are_ours_are_written_only_for_another_number() {
-    let mut hold = Hold::default();
+    let mut hold = ReplicaOwnership::default();
     look(&mut hold, &target(3, 5, MANAGER));
     assert!(!hold.must_write(5));
     assert!(hold.must_write(6));
@@ -69,7 +69,7 @@ fn a_foreign_change_is_put_back_and_counted_once() {
         look(&mut hold, &foreign);
     }
     assert_eq!(hold.overwritten, Some(("kubectl".into(), 2)));
-    assert_eq!(hold.fights.len(), 1);
+    assert_eq!(hold.conflicts.len(), 1);
     assert_eq!(hold.replicas(&foreign), 5, "the decision starts from what we wrote");
     assert!(hold.must_write(5), "the same number must be written again");
 }
@@ -102,45 +102,45 @@ fn a_pool_that_does_not_act_holds_nothing() {
     let mut hold = holding();
     let foreign = target(11, 2, "kubectl");
     hold.look(&foreign, false, false, SECOND);
-    assert_eq!((hold.intended, hold.fights.len()), (None, 0));
+    assert_eq!((hold.intended, hold.conflicts.len()), (None, 0));
     assert_eq!(hold.replicas(&foreign), 2);
 }
 
 #[test]
-fn three_fights_in_ten_minutes_are_a_conflict_until_they_are_old() {
-    let mut hold = Hold::default();
-    let fight = |hold: &mut Hold, at: u64, by: &str| {
-        hold.fights.push_back((Duration::from_secs(at), by.into()));
-        hold.fought_by(Duration::from_secs(at))
+fn three_conflicts_in_ten_minutes_are_a_conflict_until_they_are_old() {
+    let mut hold = ReplicaOwnership::default();
+    let fight = |hold: &mut ReplicaOwnership, at: u64, by: &str| {
+        hold.conflicts.push_back((Duration::from_secs(at), by.into()));
+        hold.conflicting_manager(Duration::from_secs(at))
     };
     assert_eq!(fight(&mut hold, 0, "a"), None);
     assert_eq!(fight(&mut hold, 300, "b"), None);
     assert_eq!(fight(&mut hold, 600, "c"), Some("c".into()));
-    assert_eq!(hold.fought_by(Duration::from_secs(601)), None);
+    assert_eq!(hold.conflicting_manager(Duration::from_secs(601)), None);
 }
 
 #[test]
-fn fights_without_end_take_no_memory_without_end() {
-    let mut hold = Hold::default();
+fn conflicts_without_end_take_no_memory_without_end() {
+    let mut hold = ReplicaOwnership::default();
     for _ in 0..1000 {
-        hold.fights.push_back((SECOND, "a".into()));
-        hold.fought_by(SECOND);
+        hold.conflicts.push_back((SECOND, "a".into()));
+        hold.conflicting_manager(SECOND);
     }
-    assert!(hold.fights.len() <= 16);
+    assert!(hold.conflicts.len() <= 16);
 }
 
 /// A write that had no answer.
-fn unanswered(from: u32, to: u32) -> Hold {
-    let mut hold = Hold::default();
+fn unconfirmed(from: u32, to: u32) -> ReplicaOwnership {
+    let mut hold = ReplicaOwnership::default();
     look(&mut hold, &target(9, from, MANAGER));
     let change = Change { from, to, kept: 0 };
-    (hold.unanswered, hold.failed) = (Some(change), Some("no answer".into()));
+    (hold.unconfirmed, hold.failed) = (Some(change), Some("no answer".into()));
     hold
 }
 
 #[test]
 fn a_write_without_an_answer_is_found_once_the_target_shows_it() {
-    let mut hold = unanswered(0, 5);
+    let mut hold = unconfirmed(0, 5);
     assert_eq!(
         look(&mut hold, &target(9, 0, MANAGER)),
         None,
@@ -162,14 +162,14 @@ fn a_write_without_an_answer_is_found_once_the_target_shows_it() {
 
 #[test]
 fn adoption_without_an_answer_is_found_as_well() {
-    let mut hold = Hold::default();
+    let mut hold = ReplicaOwnership::default();
     look(&mut hold, &target(9, 5, "kubectl"));
     let change = Change {
         from: 5,
         to: 5,
         kept: 0,
     };
-    hold.unanswered = Some(change);
+    hold.unconfirmed = Some(change);
     assert_eq!(
         look(&mut hold, &target(9, 5, "kubectl")),
         None,
@@ -180,7 +180,7 @@ fn adoption_without_an_answer_is_found_as_well() {
 
 #[test]
 fn while_it_is_tried_again_the_answer_is_awaited() {
-    let mut hold = unanswered(0, 5);
+    let mut hold = unconfirmed(0, 5);
     assert_eq!(hold.look(&target(10, 5, MANAGER), true, true, SECOND), None);
-    assert!(hold.unanswered.is_some(), "the second answer may be lost, too");
+    assert!(hold.unconfirmed.is_some(), "the second answer may be lost, too");
 }

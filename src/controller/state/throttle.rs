@@ -1,19 +1,11 @@
-//! Writes a pool's status, and judges when it is worth a write.
+//! When a status that says something new is worth a write: what people and machines wait for at once, numbers in turn.
+#![deny(clippy::disallowed_methods)]
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
-
-use super::{pool::Identity, target::MANAGER};
+use super::{Cx, FIRST, MOST, PoolState, backoff};
 use crate::{
-    api::{Status, TaskWorkerPool},
-    scaling::Rule,
-    work::Moment,
-    workers::{CallError, DEADLINE, within},
+    api::Status, broker::SubscriberId, controller::effect::Note, scaling::Rule, work::Moment, workers::CallError,
 };
 
 /// A change of decision or condition is written at once, but not more often than this.
@@ -22,6 +14,30 @@ const URGENT: Duration = Duration::from_secs(1);
 const NUMBERS: Duration = Duration::from_secs(5);
 /// All pools together have so many turns a second for their numbers.
 const TURNS: u128 = 20;
+
+/// The writes of the status.
+#[derive(Debug, Default)]
+pub struct StatusThrottle {
+    /// When the last one ended.
+    pub at: Option<Moment>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it is this pool's turn to say new numbers; `None`: it has no turn.
+    pub turn: Option<Moment>,
+    /// What the last one was to say, whether or not it could: its Events are told.
+    pub told: Option<Status>,
+}
+
+impl StatusThrottle {
+    /// How long the next one, due so long after the last, has still to wait; after failures longer.
+    pub fn wait(&self, due: Duration, now: Moment, id: SubscriberId) -> Duration {
+        let after = match self.failures.checked_sub(1) {
+            None => due,
+            Some(failures) => due.max(backoff(failures, FIRST, MOST, id)),
+        };
+        self.at.map_or(Duration::ZERO, |at| (at + after).saturating_sub(now))
+    }
+}
 
 /// How urgent a new status is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,22 +150,24 @@ fn numbers(status: &Status) -> Status {
     status
 }
 
-/// Writes the status: one server-side apply, so that what is not there any more vanishes.
-///
-/// # Errors
-/// [`CallError`]; not found or a conflict means that the object has gone or is another one.
-pub async fn write(client: &Client, identity: &Identity, status: &Status) -> Result<(), CallError> {
-    let api: Api<TaskWorkerPool> = Api::namespaced(client.clone(), &identity.key.namespace);
-    let patch = Patch::Apply(json!({
-        "apiVersion": "taskworkerpool.dev/v1alpha1",
-        "kind": "TaskWorkerPool",
-        "metadata": {"name": identity.key.name, "uid": identity.uid},
-        "status": status,
-    }));
-    let params = PatchParams::apply(MANAGER).force();
-    within(DEADLINE, api.patch_status(&identity.key.name, &params, &patch))
-        .await
-        .map(drop)
+impl PoolState {
+    pub(super) fn published(&mut self, result: Result<Box<Status>, CallError>, cx: &mut Cx) {
+        self.tasks.publishing = false;
+        self.throttle.at = Some(cx.now.moment);
+        match result {
+            Ok(status) => {
+                self.stored = Some(*status);
+                self.throttle.failures = 0;
+                self.note(Note::StatusWritten, cx);
+            }
+            // The watch says soon what became of it.
+            Err(why) if why.is_not_found() || why.is_conflict() => {}
+            Err(why) => {
+                self.throttle.failures = self.throttle.failures.saturating_add(1);
+                self.note(Note::StatusFailed(why), cx);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,266 @@
+//! Performs what the state asks for. Whatever waits for the API server or a broker runs in a task of its own, and its answer
+//! comes back as an [`Input`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Api, Client, Resource,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{AbortHandle, JoinSet},
+};
+
+use super::{
+    effect::{Effect, Job, PoolEffect, Uncordon},
+    endpoints::Endpoints,
+    input::{Done, Input, Watched},
+    notes,
+    pool::{Identity, Key},
+    resolve, scale,
+    target::MANAGER,
+    uncordon,
+};
+use crate::{
+    api::{Status, TaskWorkerPool},
+    broker::{Clock, Sampled, SubscriberId},
+    telemetry::{Events, Health, Metrics, PoolEvent},
+    work::Tally,
+    workers::{CallError, DEADLINE, Pod, Readiness, pods, within},
+};
+
+/// What the readiness probe names while it is missing.
+pub const CRD: &str = "the list of TaskWorkerPools: is the CRD taskworkerpools.taskworkerpool.dev installed?";
+
+/// A write of the protection that may be under way ends within this time.
+const PROTECTING: Duration = Duration::from_secs(5);
+
+/// The hands of the controller.
+pub struct Effects {
+    client: Client,
+    clock: Clock,
+    metrics: Metrics,
+    events: Events,
+    health: Health,
+    endpoints: Endpoints,
+    inbox: mpsc::UnboundedSender<Input>,
+    /// The last job on each pool's target; it may have ended.
+    jobs: HashMap<SubscriberId, (AbortHandle, watch::Sender<Arc<Tally>>)>,
+    /// Tasks that have workers fetch again.
+    uncordons: JoinSet<()>,
+    /// The last one of each pool.
+    uncordoning: HashMap<SubscriberId, AbortHandle>,
+}
+
+impl Effects {
+    /// Answers go to `inbox`, samples to `samples`.
+    pub fn new(
+        client: Client,
+        clock: Clock,
+        metrics: Metrics,
+        events: Events,
+        health: Health,
+        inbox: mpsc::UnboundedSender<Input>,
+        samples: mpsc::Sender<Sampled>,
+    ) -> Self {
+        health.waiting(CRD);
+        Self {
+            client,
+            clock,
+            metrics,
+            events,
+            health,
+            endpoints: Endpoints::new(clock, samples),
+            inbox,
+            jobs: HashMap::new(),
+            uncordons: JoinSet::new(),
+            uncordoning: HashMap::new(),
+        }
+    }
+
+    /// Performs these, in their order.
+    pub fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Pool(id, effect) => self.pool(id, effect),
+                Effect::Ready => self.health.ready(CRD),
+                Effect::WatchFailed(watched, scope, why) => {
+                    let kind = match watched {
+                        Watched::Pools => "TaskWorkerPool",
+                        Watched::Targets => "Deployment",
+                    };
+                    self.metrics.watch_failed(kind);
+                    let namespace = scope.as_deref().unwrap_or("*");
+                    tracing::warn!(kind, namespace, why = %why, "a watch failed; it is tried again");
+                }
+            }
+        }
+    }
+
+    fn pool(&mut self, id: SubscriberId, effect: PoolEffect) {
+        let (client, clock) = (self.client.clone(), self.clock);
+        match effect {
+            PoolEffect::Resolve { namespace, pool } => self.answered(id, async move {
+                Done::Resolved(resolve::addresses(&client, &namespace, &pool).await)
+            }),
+            PoolEffect::Sample { address, subscription } => self.endpoints.join(&address, id, subscription),
+            PoolEffect::Tell { address, subscription } => self.endpoints.tell(&address, subscription),
+            PoolEffect::Leave(address) => self.endpoints.leave(&address, id),
+            PoolEffect::Scale(job) => self.scale(id, *job),
+            PoolEffect::Counted(tally) => {
+                if let Some((_, newest)) = self.jobs.get(&id) {
+                    newest.send_replace(tally);
+                }
+            }
+            PoolEffect::AbortScale => {
+                if let Some((job, _)) = self.jobs.get(&id) {
+                    job.abort();
+                }
+            }
+            PoolEffect::ListPods { target, selector } => self.answered(id, async move {
+                Done::Listed(own_pods(&client, clock, &target, &selector).await)
+            }),
+            PoolEffect::Protect {
+                namespace,
+                selector,
+                pods,
+            } => self.answered(id, async move {
+                let result = pods::protect(&client, &namespace, &selector, &pods, clock.now().wall).await;
+                Done::Protected(result.map(|()| pods))
+            }),
+            PoolEffect::Unprotect { namespace, selector } => {
+                tokio::spawn(unprotect(client, clock, namespace, selector));
+            }
+            PoolEffect::Uncordon(uncordon) => self.uncordon(id, *uncordon),
+            PoolEffect::AbortUncordon => {
+                if let Some(task) = self.uncordoning.remove(&id) {
+                    task.abort();
+                }
+            }
+            PoolEffect::WriteStatus(identity, status) => self.answered(id, async move {
+                let result = write_status(&client, &identity, &status).await;
+                Done::Published(result.map(|()| status))
+            }),
+            PoolEffect::Publish(identity, event) => self.publish(&identity, event),
+            PoolEffect::Note(key, note) => notes::tell(&key, &note, &self.metrics),
+            PoolEffect::Numbers(key, numbers) => self.metrics.pool(&key.namespace, &key.name, *numbers),
+            PoolEffect::Forget(key) => {
+                self.metrics.forget(&key.namespace, &key.name);
+                self.jobs.remove(&id);
+            }
+        }
+    }
+
+    /// Runs in a task of its own; what it ends with is an input of this pool.
+    fn answered(&self, id: SubscriberId, work: impl Future<Output = Done> + Send + 'static) {
+        let _runs = self.spawn(id, work);
+    }
+
+    /// The same, and how to abort it.
+    fn spawn(&self, id: SubscriberId, work: impl Future<Output = Done> + Send + 'static) -> AbortHandle {
+        let inbox = self.inbox.clone();
+        let task = tokio::spawn(async move {
+            let done = work.await;
+            // Fails only if the event loop is gone.
+            let _gone = inbox.send(Input::Done(id, done));
+        });
+        task.abort_handle()
+    }
+
+    fn scale(&mut self, id: SubscriberId, job: Job) {
+        let (newest, receiver) = watch::channel(job.tally.clone());
+        let tools = scale::Tools {
+            client: self.client.clone(),
+            clock: self.clock,
+            newest: receiver,
+        };
+        let task = self.spawn(id, async move { Done::Scaled(scale::carry_out(&tools, &job).await) });
+        self.jobs.insert(id, (task, newest));
+    }
+
+    fn uncordon(&mut self, id: SubscriberId, uncordon: Uncordon) {
+        while self.uncordons.try_join_next().is_some() {}
+        let after = self.jobs.get(&id).map(|(job, _)| job.clone());
+        let pods_too = !uncordon.only_told;
+        let work = uncordon::carry_out(self.client.clone(), self.clock, uncordon, after);
+        let task = self.uncordons.spawn(work);
+        if pods_too {
+            self.uncordoning.insert(id, task);
+        }
+    }
+
+    fn publish(&self, identity: &Identity, event: PoolEvent) {
+        let (events, about) = (self.events.clone(), reference(identity));
+        tokio::spawn(async move { events.publish(&about, event).await });
+    }
+
+    /// So many tasks have workers fetch again.
+    #[cfg(test)]
+    pub fn uncordons(&self) -> usize {
+        self.uncordons.len()
+    }
+
+    /// Ends when all workers fetch again that were told to stop.
+    pub async fn end(mut self) {
+        while self.uncordons.join_next().await.is_some() {}
+    }
+}
+
+/// The target's own pods that are not ending, and whether each is ready.
+async fn own_pods(
+    client: &Client,
+    clock: Clock,
+    target: &Key,
+    selector: &str,
+) -> Result<BTreeMap<String, bool>, CallError> {
+    let listed = pods::list(client, &target.namespace, selector, clock.now().wall).await?;
+    let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.name);
+    let named = |pod: Pod| (pod.name, pod.readiness == Readiness::Ready);
+    Ok(listed.into_iter().filter(own).map(named).collect())
+}
+
+async fn unprotect(client: Client, clock: Clock, namespace: String, selector: String) {
+    tokio::time::sleep(PROTECTING).await;
+    let none = BTreeSet::new();
+    if let Err(error) = pods::protect(&client, &namespace, &selector, &none, clock.now().wall).await {
+        tracing::warn!(namespace, why = %error, "the protection of pods could not be taken away");
+    }
+}
+
+/// Writes the status: one server-side apply, so that what is not there any more vanishes.
+///
+/// # Errors
+/// [`CallError`]; not found or a conflict means that the object has gone or is another one.
+async fn write_status(client: &Client, identity: &Identity, status: &Status) -> Result<(), CallError> {
+    let api: Api<TaskWorkerPool> = Api::namespaced(client.clone(), &identity.key.namespace);
+    let patch = Patch::Apply(json!({
+        "apiVersion": "taskworkerpool.dev/v1alpha1",
+        "kind": "TaskWorkerPool",
+        "metadata": {"name": identity.key.name, "uid": identity.uid},
+        "status": status,
+    }));
+    let params = PatchParams::apply(MANAGER).force();
+    within(DEADLINE, api.patch_status(&identity.key.name, &params, &patch))
+        .await
+        .map(drop)
+}
+
+/// What an Event about this pool points to.
+fn reference(identity: &Identity) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(TaskWorkerPool::api_version(&()).into_owned()),
+        kind: Some(TaskWorkerPool::kind(&()).into_owned()),
+        namespace: Some(identity.key.namespace.clone()),
+        name: Some(identity.key.name.clone()),
+        uid: Some(identity.uid.clone()),
+        ..ObjectReference::default()
+    }
+}

@@ -1,0 +1,64 @@
+//! The samplers: one for each distinct address, shared by its pools.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use tokio::sync::mpsc;
+
+use crate::broker::{
+    self, Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId, Subscription,
+};
+
+/// One sampler for each distinct address.
+pub struct Endpoints {
+    clock: Clock,
+    out: mpsc::Sender<Sampled>,
+    samplers: HashMap<Arc<Address>, (SamplerHandle, BTreeSet<SubscriberId>)>,
+}
+
+impl Endpoints {
+    /// Samples go to `out`.
+    pub fn new(clock: Clock, out: mpsc::Sender<Sampled>) -> Self {
+        Self {
+            clock,
+            out,
+            samplers: HashMap::new(),
+        }
+    }
+
+    /// Samples for this pool at this address, from now on; an endpoint shared with others is used again.
+    pub fn join(&mut self, address: &Arc<Address>, id: SubscriberId, subscription: Subscription) {
+        let new = || (sampler(address, self.clock, self.out.clone()), BTreeSet::new());
+        let (sampler, users) = self.samplers.entry(address.clone()).or_insert_with(new);
+        users.insert(id);
+        sampler.send(subscription);
+    }
+
+    /// Tells the sampler at this address something of a pool.
+    pub fn tell(&self, address: &Arc<Address>, subscription: Subscription) {
+        if let Some((sampler, _)) = self.samplers.get(address) {
+            sampler.send(subscription);
+        }
+    }
+
+    /// No more samples for this pool; the last one out closes the connection.
+    pub fn leave(&mut self, address: &Arc<Address>, id: SubscriberId) {
+        if let Some((sampler, users)) = self.samplers.get_mut(address) {
+            users.remove(&id);
+            sampler.send(Subscription::Remove { id });
+            if users.is_empty() {
+                self.samplers.remove(address);
+            }
+        }
+    }
+}
+
+/// Starts a sampler of this broker.
+pub fn sampler(address: &Address, clock: Clock, out: mpsc::Sender<Sampled>) -> SamplerHandle {
+    match address.kind {
+        Kind::Redis { .. } => broker::spawn(RedisEndpoint::new(address.clone()), clock, out),
+        Kind::RabbitMq { .. } => broker::spawn(RabbitMqEndpoint::new(address.clone()), clock, out),
+    }
+}

@@ -1,0 +1,286 @@
+//! All pools and what they share: takes what happened, hands it to the pools that it is about, and gives what they want
+//! done. Pure.
+#![deny(clippy::disallowed_methods)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{
+    effect::{Effect, PoolEffect},
+    input::{Input, PoolSeen, Scope, Watched},
+    pool::{Key, Pool},
+    registry::{Listing, Pools, Targets},
+    shared::SharedQueues,
+    state::{PoolInput, PoolState, Shared, Turns},
+    status::SharedQueue,
+};
+use crate::{
+    broker::{Address, SubscriberId},
+    work::{Moment, Now},
+    workers::CallError,
+};
+
+/// The longest wait between two looks at a pool.
+const MOST: Duration = Duration::from_secs(30);
+
+/// All pools and what they share.
+pub struct Fleet {
+    pub(super) pools: Pools,
+    pub(super) targets: Targets,
+    queues: SharedQueues,
+    turns: Turns,
+    /// Pools whose pods were on their way out when the process began, and who have not been seen yet.
+    left: BTreeSet<Key>,
+    /// Of each scope, how far the list of its pools is; nothing once the process has said that it is ready.
+    lists: BTreeMap<Scope, Listing>,
+    effects: Vec<Effect>,
+}
+
+impl Fleet {
+    /// No pool yet; these scopes will be listed.
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self {
+            pools: Pools::default(),
+            targets: Targets::default(),
+            queues: SharedQueues::default(),
+            turns: Turns::default(),
+            left: BTreeSet::new(),
+            lists: scopes.into_iter().map(|scope| (scope, Listing::Pending)).collect(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes in what happened, and what is due by now; gives what is to be done, in this order.
+    pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        match input {
+            Input::Pool(seen) => self.pool(seen, now),
+            Input::PoolGone(key) => self.pool_gone(&key, now),
+            Input::PoolsListed(scope, keys) => {
+                for key in self.pools.others(&scope, &keys) {
+                    self.pool_gone(&key, now);
+                }
+                self.listing(scope, Listing::Done);
+            }
+            Input::Target(key, target) => {
+                let old = self.targets.get(&key).map(|old| old.template);
+                let rolled = old.is_some_and(|old| old != target.template);
+                if self.targets.insert(key.clone(), *target) {
+                    self.wake_on(&key, rolled, now);
+                }
+            }
+            Input::TargetGone(key) => {
+                self.targets.remove(&key);
+                self.wake_on(&key, false, now);
+            }
+            Input::TargetsListed(scope, keys) => {
+                for key in self.targets.others(&scope, &keys) {
+                    self.targets.remove(&key);
+                    self.wake_on(&key, false, now);
+                }
+                self.targets.listing(scope, Listing::Done);
+                self.wake_all(now);
+            }
+            Input::WatchFailed(watched, scope, error) => self.watch_failed(watched, scope, error, now),
+            Input::Sampled(sampled) => self.pool_on(sampled.id, PoolInput::Sampled(sampled), now),
+            Input::Draining(pools) => self.pods_left(pools, now),
+            Input::Done(id, done) => self.pool_on(id, PoolInput::Done(done), now),
+        }
+        self.wake_due(now)
+    }
+
+    /// Wakes the pools that are due by now.
+    pub fn wake_due(&mut self, now: Now) -> Vec<Effect> {
+        while let Some(id) = self.pools.due(now.moment) {
+            if let Some(state) = self.pools.get_mut(id) {
+                // It says when next; this is for the case that it cannot.
+                state.wake = now.moment + MOST;
+            }
+            self.pool_on(id, PoolInput::Wake, now);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When a pool is due next, if nothing happens before.
+    pub fn next_wake(&self) -> Option<Moment> {
+        self.pools.next_wake()
+    }
+
+    /// The process ends: workers that were told to stop are told to fetch again.
+    pub fn end(&mut self, now: Now) -> Vec<Effect> {
+        for id in self.pools.ids() {
+            self.pool_on(id, PoolInput::End, now);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// One pool's turn.
+    fn pool_on(&mut self, id: SubscriberId, input: PoolInput, now: Now) {
+        let Some(state) = self.pools.get(id) else { return };
+        let older = self.pools.older(state).map(|older| older.identity.key.name.clone());
+        let queue = self.shares(state);
+        let Some(state) = self.pools.get_mut(id) else { return };
+        let mut shared = Shared {
+            targets: &self.targets,
+            older,
+            queue,
+            turns: &mut self.turns,
+        };
+        let effects = state.on(input, &mut shared, now);
+        self.pools.file(id);
+        self.take(id, effects, now);
+    }
+
+    /// Keeps the index of counted queues, and hands the effects on.
+    fn take(&mut self, id: SubscriberId, effects: Vec<PoolEffect>, now: Now) {
+        for effect in effects {
+            match &effect {
+                PoolEffect::Sample { address, .. } => self.counts(id, address, now),
+                PoolEffect::Leave(_) => self.queues.forget(id),
+                _ => {}
+            }
+            self.effects.push(Effect::Pool(id, effect));
+        }
+    }
+
+    /// The pool counts its queues at this address from now on. Others that count one of them have something to say of it.
+    fn counts(&mut self, id: SubscriberId, address: &Address, now: Now) {
+        let Some(Ok(pool)) = self.pools.get(id).map(|state| &state.pool) else {
+            return;
+        };
+        let others = self.queues.count(id, pool, address);
+        if others.is_empty() {
+            return;
+        }
+        for id in others.into_iter().chain([id]) {
+            if let Some(state) = self.pools.get_mut(id) {
+                state.wake = now.moment;
+            }
+            self.pools.file(id);
+        }
+    }
+
+    /// Another pool that counts one of this pool's queues and orders workers for it, too.
+    fn shares(&self, state: &PoolState) -> Option<SharedQueue> {
+        if !state.pool.as_ref().is_ok_and(Pool::acts) {
+            return None;
+        }
+        self.queues.others(state.id).find_map(|(queue, other)| {
+            let other = self.pools.get(other).filter(|other| other.target() != state.target())?;
+            let Key { namespace, name } = &other.identity.key;
+            other.pool.as_ref().is_ok_and(Pool::acts).then(|| SharedQueue {
+                queue: queue.to_owned(),
+                pool: format!("{namespace}/{name}"),
+            })
+        })
+    }
+
+    fn pool(&mut self, seen: Box<PoolSeen>, now: Now) {
+        let known = self.pools.id(&seen.identity.key);
+        let known = known.and_then(|id| self.pools.get(id));
+        let before = known.and_then(PoolState::target);
+        let same = known.filter(|state| state.identity.uid == seen.identity.uid);
+        let id = match (same.map(|state| state.id), known.map(|state| state.id)) {
+            (Some(id), _) => {
+                let unchanged = known.is_some_and(|state| {
+                    state.identity.generation == seen.identity.generation && state.pool == seen.pool
+                });
+                if unchanged {
+                    // Our own status, or a label: nothing to decide anew.
+                    return;
+                }
+                self.pool_on(id, PoolInput::Spec(seen), now);
+                id
+            }
+            (None, namesake) => {
+                if let Some(id) = namesake {
+                    self.remove(id, now);
+                }
+                let PoolSeen { identity, pool, status } = *seen;
+                let mut state = PoolState::new(self.pools.next_id(), identity, pool, status);
+                state.drain.left = self.left.remove(&state.identity.key);
+                let id = state.id;
+                self.pools.insert(state);
+                id
+            }
+        };
+        self.pool_on(id, PoolInput::Wake, now);
+        let after = self.pools.get(id).and_then(PoolState::target);
+        // Others may have got or lost an older one on their target.
+        for target in [before, after].into_iter().flatten() {
+            for other in self.pools.on_target(&target).into_iter().filter(|other| *other != id) {
+                self.pool_on(other, PoolInput::Wake, now);
+            }
+        }
+    }
+
+    fn pool_gone(&mut self, key: &Key, now: Now) {
+        let Some(id) = self.pools.id(key) else { return };
+        let target = self.pools.get(id).and_then(PoolState::target);
+        self.remove(id, now);
+        if let Some(target) = target {
+            self.wake_on(&target, false, now);
+        }
+    }
+
+    fn remove(&mut self, id: SubscriberId, now: Now) {
+        self.pool_on(id, PoolInput::Gone, now);
+        self.pools.remove(id);
+    }
+
+    fn pods_left(&mut self, pools: BTreeSet<Key>, now: Now) {
+        for key in pools {
+            match self.pools.id(&key) {
+                Some(id) => self.pool_on(id, PoolInput::PodsLeft, now),
+                None => drop(self.left.insert(key)),
+            }
+        }
+    }
+
+    /// Something changed about this target.
+    fn wake_on(&mut self, target: &Key, rolled: bool, now: Now) {
+        for id in self.pools.on_target(target) {
+            let input = match rolled {
+                true => PoolInput::TemplateChanged,
+                false => PoolInput::Wake,
+            };
+            self.pool_on(id, input, now);
+        }
+    }
+
+    fn wake_all(&mut self, now: Now) {
+        for id in self.pools.ids() {
+            self.pool_on(id, PoolInput::Wake, now);
+        }
+    }
+
+    /// How far the list of a scope's pools is. A namespace that has gone, or that we have no rights in, keeps no other one
+    /// waiting; where all of them refuse, the CRD is not installed.
+    fn listing(&mut self, scope: Scope, listing: Listing) {
+        if let Some(known) = self.lists.get_mut(&scope).filter(|known| **known != Listing::Done) {
+            *known = listing;
+        }
+        let mut lists = self.lists.values();
+        if !lists.any(|list| *list == Listing::Done) || self.lists.values().any(|list| *list == Listing::Pending) {
+            return;
+        }
+        self.lists.clear();
+        self.effects.push(Effect::Ready);
+    }
+
+    fn watch_failed(&mut self, watched: Watched, scope: Scope, error: CallError, now: Now) {
+        self.effects.push(Effect::WatchFailed(watched, scope.clone(), error));
+        let CallError::Refused { code } = error else { return };
+        match watched {
+            Watched::Pools => self.listing(scope, Listing::Refused(code)),
+            Watched::Targets => {
+                self.targets.listing(scope, Listing::Refused(code));
+                self.wake_all(now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! What the state tells, as log lines and metrics.
+
+use super::{effect::Note, pool::Key};
+use crate::telemetry::{Direction, Metrics};
+
+/// Says it.
+pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
+    let Key { namespace, name } = key;
+    match note {
+        Note::Decided {
+            replicas,
+            rule,
+            sentence,
+            held,
+        } => {
+            tracing::info!(namespace, name, replicas, rule, why = sentence, "decided");
+            if *held {
+                metrics.held(rule);
+            }
+        }
+        Note::Scaled {
+            from,
+            to,
+            rule,
+            sentence,
+        } => {
+            metrics.scale_written();
+            if from != to {
+                let direction = if to > from { Direction::Up } else { Direction::Down };
+                metrics.scaled(direction, rule);
+                tracing::info!(namespace, name, from, to, rule, why = sentence, "scaled");
+            }
+        }
+        Note::Overwritten {
+            manager,
+            found,
+            restored,
+        } => {
+            metrics.overwritten(manager);
+            tracing::warn!(namespace, name, manager, found, restored, "replicas overwritten");
+        }
+        Note::ScaleFailed(why) => tracing::warn!(namespace, name, why = %why, "the target could not be written"),
+        Note::ListFailed(why) => tracing::warn!(namespace, name, why = %why, "the target's pods could not be listed"),
+        Note::ProtectFailed(why) => tracing::warn!(namespace, name, why = %why, "busy pods could not be protected"),
+        Note::StatusWritten => metrics.status_written(),
+        Note::StatusFailed(why) => tracing::warn!(namespace, name, why = %why, "the status could not be written"),
+        Note::SourceFailed(why) => metrics.source_failed(why.label()),
+        Note::SourceChanged => tracing::info!(
+            namespace,
+            name,
+            "the broker is another one now: what was counted before is forgotten"
+        ),
+        Note::NextAddress { why, next, of } => tracing::warn!(
+            namespace,
+            name,
+            why = %why,
+            next,
+            of,
+            "the broker cannot be reached: the next address of the broker URL is tried"
+        ),
+        Note::TasksVanished(tasks) => {
+            tracing::warn!(namespace, name, tasks, "waiting tasks vanished without being started");
+        }
+        Note::PodsLeft => tracing::info!(namespace, name, "pods were left on their way out"),
+    }
+}

@@ -1,0 +1,159 @@
+//! Carries a decision out: sees to it that only pods that hold nothing go, then writes `/scale`.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::autoscaling::v1::Scale;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    deployments,
+    effect::{Job, Outcome, ScaleOutcome},
+    ownership::Change,
+    target::{self, MANAGER},
+};
+use crate::{
+    api,
+    broker::Clock,
+    work::Tally,
+    workers::{self, CallError, DEADLINE, Look, Means, Plan, Pod, pods, within},
+};
+
+/// What a job needs of the process.
+pub struct Tools {
+    /// The API server.
+    pub client: Client,
+    /// The process's clocks.
+    pub clock: Clock,
+    /// The newest count: what the workers hold.
+    pub newest: watch::Receiver<Arc<Tally>>,
+}
+
+/// The whole job may take four calls' deadlines.
+pub async fn carry_out(tools: &Tools, job: &Job) -> Outcome {
+    let mut plan = None;
+    let replicas = attempt(tools, job, &mut plan).await;
+    Outcome { replicas, plan }
+}
+
+async fn attempt(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> ScaleOutcome {
+    if job.to >= job.from {
+        // More workers first, whatever there is to see to besides.
+        let outcome = match job.write {
+            true => write(tools, job, job.to).await,
+            false => ScaleOutcome::None,
+        };
+        if job.unfinished
+            && let Err(why) = look(tools, job, seen).await
+            && outcome == ScaleOutcome::None
+        {
+            return ScaleOutcome::Unseen(why);
+        }
+        // What is written is written; the look is made again.
+        return outcome;
+    }
+    let allowed = match look(tools, job, seen).await {
+        Ok(allowed) => allowed,
+        Err(why) => return ScaleOutcome::Unseen(why),
+    };
+    if !job.write {
+        return ScaleOutcome::None;
+    }
+    if allowed >= job.from {
+        let kept = allowed.saturating_sub(job.to);
+        return ScaleOutcome::Held { kept };
+    }
+    write(tools, job, allowed).await
+}
+
+/// [`look_and_mark`], within three calls' deadlines.
+async fn look(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
+    timeout(DEADLINE * 3, look_and_mark(tools, job, seen))
+        .await
+        .unwrap_or(Err(CallError::Timeout))
+}
+
+/// Looks at the pods and writes on them what the plan asks for. Says down to which number only those go that held nothing
+/// when they were marked, and hold nothing now.
+async fn look_and_mark(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
+    if job.selector.is_empty() {
+        // Without a selector no pod can be told from another's: hold.
+        return Ok(job.from);
+    }
+    let namespace = &job.target.namespace;
+    let pods = pods::list(&tools.client, namespace, &job.selector, tools.clock.now().wall).await?;
+    let plan = plan(tools, job, &pods);
+    // What workers are told must stand on their pods first.
+    pods::mark(&tools.client, namespace, &plan.marks).await?;
+    // That took its time: what they hold now counts.
+    let allowed = match plan.allowed < job.from {
+        true => plan.allowed.max(self::plan(tools, job, &pods).allowed),
+        false => plan.allowed,
+    };
+    *seen = Some(plan);
+    Ok(allowed)
+}
+
+/// What is to be done with these pods, by the newest count.
+fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
+    let tally = tools.newest.borrow().clone();
+    workers::plan(&Look {
+        pool: &job.pool,
+        deployment: &job.target.name,
+        pods,
+        work: &tally.pods,
+        attention: &job.attention,
+        means: Means::of(&tally, job.refused),
+        from: job.from,
+        to: job.to,
+        graceful: job.graceful,
+        overstays: job.overstays,
+        returned: job.returned,
+        now: tools.clock.now(),
+        fresh: job.fresh,
+    })
+}
+
+/// Server-side apply on `/scale`, forced: whoever set the number before, it is ours now. Always a number: an empty Scale
+/// means 0. Fewer replicas are written only where the number is still the one that they were decided on, in the same version:
+/// a process that slept meanwhile must not take away what another one has ordered.
+async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
+    let change = Change {
+        from: job.from,
+        to,
+        kept: to.saturating_sub(job.to),
+    };
+    let api: Api<api::Target> = Api::namespaced(tools.client.clone(), &job.target.namespace);
+    let mut metadata = json!({"name": job.target.name, "namespace": job.target.namespace, "uid": job.uid});
+    let lowers = to < job.from;
+    if lowers {
+        match deployments::one(&tools.client, &job.target).await {
+            Ok(Some(now)) if now.uid == job.uid && now.replicas == job.from => {
+                metadata["resourceVersion"] = Value::from(now.version.to_string());
+            }
+            Ok(_) => return ScaleOutcome::Outdated,
+            Err(why) => return ScaleOutcome::Unseen(why),
+        }
+    }
+    let patch = Patch::Apply(json!({
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": metadata,
+        "spec": {"replicas": to},
+    }));
+    let params = PatchParams::apply(MANAGER).force();
+    let answer: Result<Scale, _> = within(DEADLINE, api.patch_scale(&job.target.name, &params, &patch)).await;
+    match answer {
+        Ok(scale) => ScaleOutcome::Written {
+            change,
+            version: target::version(scale.metadata.resource_version.as_deref()),
+        },
+        Err(why) if lowers && why.is_conflict() => ScaleOutcome::Outdated,
+        Err(why @ CallError::Refused { .. }) => ScaleOutcome::Failed(why),
+        Err(why) => ScaleOutcome::Unconfirmed { change, why },
+    }
+}

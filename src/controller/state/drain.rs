@@ -1,0 +1,211 @@
+//! The pods on their way out, as far as is known; and how their workers are told to fetch again when nobody looks after them
+//! any more.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Cx, FIRST, Link, MOST, PoolState, backoff};
+use crate::{
+    broker::{SubscriberId, Subscription},
+    controller::{
+        effect::{PoolEffect, Uncordon},
+        pool::Pool,
+    },
+    work::{Attention, Moment, Stance},
+    workers::{CallError, Plan, attention},
+};
+
+/// The pods on their way out, as far as is known.
+#[derive(Debug, Default)]
+pub struct DrainState {
+    /// The last plan's.
+    pub plan: Plan,
+    /// A process before this one left some; no plan has been made since.
+    pub left: bool,
+    /// So many looks in a row found the same.
+    same: u32,
+    /// The decision of the last look at them.
+    pub to: u32,
+    /// How pods are looked after.
+    pub attention: Attention,
+    /// Someone else changed the deletion cost of this pod; when that was last seen.
+    pub conflict: Option<(Moment, String)>,
+    /// Remote control was refused: when last, and the right that is missing.
+    pub refused: Option<(Moment, String)>,
+    /// This pod was removed and did not end by itself: its grace period covers no task, and what it held of later ones was
+    /// lost for a while. So until the target gets a new template.
+    pub overstayed: Option<String>,
+    /// No look at the pods before this moment, unless more replicas are wanted.
+    pub not_before: Moment,
+    /// Looks that failed, in a row.
+    pub failures: u32,
+    /// Why the last one did.
+    pub failed: Option<String>,
+    /// Their workers are being told to fetch again.
+    pub uncordoning: bool,
+}
+
+impl DrainState {
+    /// Takes the last look's plan in.
+    pub fn record(&mut self, plan: Plan) {
+        self.same = if plan == self.plan {
+            self.same.saturating_add(1)
+        } else {
+            0
+        };
+        self.overstayed = self.overstayed.take().or_else(|| plan.overstayed.clone());
+        self.plan = plan;
+        self.left = false;
+    }
+
+    /// The pods could not be looked at.
+    pub fn failed(&mut self, why: CallError, now: Moment, id: SubscriberId) {
+        self.not_before = now + backoff(self.failures, FIRST, MOST, id);
+        self.failures = self.failures.saturating_add(1);
+        self.failed = Some(why.to_string());
+    }
+
+    /// The last look went well, or there is none to make.
+    pub fn clear_failures(&mut self) {
+        (self.failed, self.failures) = (None, 0);
+    }
+
+    /// How soon to look again: the less often, the longer nothing changes. Every look is a call to the API server.
+    pub fn again_in(&self) -> Duration {
+        LOOK_AGAIN.saturating_mul(1 << (self.same / 3).min(2))
+    }
+
+    /// There is something to look after.
+    pub fn unfinished(&self) -> bool {
+        self.left || self.plan.unfinished || self.plan.ending
+    }
+
+    /// The pod whose deletion cost someone else changed lately.
+    pub fn fought_over(&self, now: Moment) -> Option<&str> {
+        let (at, pod) = self.conflict.as_ref()?;
+        (now.saturating_sub(*at) < CONFLICT).then_some(pod)
+    }
+
+    /// Remote control was refused lately.
+    pub fn is_refused(&self, now: Moment) -> bool {
+        self.refusal(now).is_some()
+    }
+
+    /// The right that is missing, if remote control was refused lately.
+    pub fn refusal(&self, now: Moment) -> Option<&str> {
+        let (at, right) = self.refused.as_ref()?;
+        (now.saturating_sub(*at) < REFUSED).then_some(right)
+    }
+}
+
+/// How soon pods on their way out are looked at again; up to four times as much while nothing changes.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// For so long after it was last seen another writer of deletion costs is told of.
+const CONFLICT: Duration = Duration::from_secs(600);
+
+/// A refusal of remote control is believed for so long after it was last seen.
+const REFUSED: Duration = Duration::from_secs(90);
+
+/// The pods that were told to stop, and that they are to resume.
+fn stopped(attention: &Attention) -> BTreeMap<String, Stance> {
+    let stopped = attention.iter().filter_map(|(pod, care)| match &care.stance {
+        Stance::Stop(queues) | Stance::Resume(queues) => Some((pod.clone(), Stance::Resume(queues.clone()))),
+        Stance::Watch => None,
+    });
+    stopped.collect()
+}
+
+impl PoolState {
+    /// Has the pods looked after as the last plan wishes.
+    pub(super) fn attend(&mut self, cx: &mut Cx) {
+        let Link::Linked(address) = &self.link else { return };
+        let wished = attention(&self.drain.attention, &self.drain.plan.stances, cx.now.moment);
+        if wished != self.drain.attention {
+            self.drain.attention.clone_from(&wished);
+            let subscription = Subscription::Attend {
+                id: self.id,
+                attention: wished,
+            };
+            cx.ask(PoolEffect::Tell {
+                address: address.clone(),
+                subscription,
+            });
+        }
+    }
+
+    /// Has no pod looked after: somebody else does.
+    fn clear_attention(&mut self, cx: &mut Cx) {
+        if let Link::Linked(address) = &self.link
+            && !self.drain.attention.is_empty()
+        {
+            self.drain.attention.clear();
+            cx.ask(PoolEffect::Tell {
+                address: address.clone(),
+                subscription: Subscription::Attend {
+                    id: self.id,
+                    attention: Attention::new(),
+                },
+            });
+        }
+    }
+
+    /// Another pool looks after the same pods: nothing is told them in this one's name. What stands on them is looked for
+    /// when they are this pool's again.
+    pub(super) fn stand_back(&mut self, cx: &mut Cx) {
+        self.clear_attention(cx);
+        self.drain.left |= self.drain.unfinished();
+        self.drain.plan = Plan::default();
+    }
+
+    /// Has the workers that are on their way out told to fetch again, if there are any.
+    pub(super) fn uncordon(&mut self, cx: &mut Cx) {
+        let target = self.target().and_then(|key| cx.shared.targets.get(&key));
+        let (Ok(pool), Some(target)) = (self.pool.clone(), target) else {
+            return;
+        };
+        let selector = target.selector.clone();
+        let (stopped, roster) = (stopped(&self.drain.attention), self.roster.told());
+        self.clear_attention(cx);
+        if !self.drain.unfinished() || selector.is_empty() {
+            return;
+        }
+        self.drain = DrainState {
+            uncordoning: true,
+            ..DrainState::default()
+        };
+        cx.ask(PoolEffect::Uncordon(Box::new(Uncordon {
+            key: self.identity.key.clone(),
+            pool,
+            selector,
+            address: self.link.address().cloned(),
+            stopped,
+            roster,
+            only_told: false,
+        })));
+    }
+
+    /// The pool leaves its broker: those of its workers there that were told to stop are told to fetch again.
+    pub(super) fn uncordon_there(&mut self, pool: &Pool, cx: &mut Cx) {
+        let stopped = stopped(&self.drain.attention);
+        let Some(address) = self.link.address().filter(|_| !stopped.is_empty()) else {
+            return;
+        };
+        cx.ask(PoolEffect::Uncordon(Box::new(Uncordon {
+            key: self.identity.key.clone(),
+            pool: pool.clone(),
+            selector: String::new(),
+            address: Some(address.clone()),
+            stopped,
+            roster: self.roster.told(),
+            only_told: true,
+        })));
+    }
+
+    /// The pool sees to its pods itself again.
+    pub(super) fn take_back(&mut self, cx: &mut Cx) {
+        if std::mem::take(&mut self.drain.uncordoning) {
+            self.drain.left = true;
+            cx.ask(PoolEffect::AbortUncordon);
+        }
+    }
+}

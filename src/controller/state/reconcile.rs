@@ -1,0 +1,321 @@
+//! What is made of a pool's state whenever something about it changed: look → decide → act → tell.
+
+use std::time::Duration;
+
+use super::{Cx, Link, PoolState, roster, throttle};
+use crate::{
+    api::Mode,
+    controller::{
+        effect::{Job, PoolEffect},
+        pool::{Key, Pool, Problem},
+        registry::Listing,
+        report,
+        status::{self, Facts, Heard, Pods, Source},
+        target::Target,
+    },
+    scaling::{self, Reading},
+    work::{Moment, Now, SampleError, celery::BrokerKind},
+};
+
+/// A quiet pool is looked at again at least this often.
+const AT_LEAST: Duration = Duration::from_secs(60);
+/// While something is awaited that comes by itself.
+const SOON: Duration = Duration::from_millis(100);
+/// No pool is reconciled more often by time alone.
+const AT_MOST: Duration = Duration::from_millis(20);
+
+impl PoolState {
+    pub(super) fn reconcile(&mut self, cx: &mut Cx) {
+        let targets = cx.shared.targets;
+        let key = self.target();
+        let target = key.and_then(|key| Some((targets.get(&key)?, key)));
+        let Some(problem) = self.problem(target.is_some(), cx) else {
+            // The list of Deployments is not complete: nothing can be said yet.
+            return;
+        };
+        let pool = self.pool.clone();
+        let mut next = AT_LEAST;
+        if let Ok(pool) = &pool {
+            next = next.min(self.connect(pool, cx));
+            // A pool that only waits for its Secret still decides: it holds, and it falls back.
+            let blocked = problem
+                .as_ref()
+                .is_some_and(|problem| problem.reason == CONFLICT || problem.reason == NO_TARGET);
+            match &target {
+                Some((target, key)) if !blocked => {
+                    next = next.min(self.decide(pool, target, cx));
+                    next = next.min(self.act(pool, target, key, cx));
+                    next = next.min(self.list_unheard(target, cx));
+                    next = next.min(self.protect(pool, target, cx));
+                }
+                // The older pool tells the workers what to do.
+                Some(_) => self.stand_back(cx),
+                None => {}
+            }
+        }
+        let target = target.map(|(target, _)| target);
+        next = next.min(self.tell(problem.as_ref(), pool.as_ref().ok(), target, cx));
+        self.wake = cx.now.moment + next.max(AT_MOST);
+    }
+
+    /// What keeps the pool from working; the outer `None`: not known yet.
+    fn problem(&self, has_target: bool, cx: &Cx) -> Option<Option<Problem>> {
+        let pool = match &self.pool {
+            Ok(pool) => pool,
+            Err(problem) => return Some(Some(problem.clone())),
+        };
+        if let Some(older) = &cx.shared.older {
+            return Some(Some(Problem {
+                reason: CONFLICT,
+                message: format!(
+                    "The older pool `{older}` scales the same target: delete one of the two, or change `targetRef`."
+                ),
+                wait: false,
+            }));
+        }
+        if !has_target {
+            let missing = match cx.shared.targets.listed(&self.identity.key.namespace) {
+                Listing::Pending => return None,
+                Listing::Refused(code) => {
+                    format!("Deployments cannot be listed (status {code}): check the operator's rights.")
+                }
+                Listing::Done => format!("There is no Deployment `{}` in this namespace: create it.", pool.target),
+            };
+            return Some(Some(Problem::waiting(NO_TARGET, missing)));
+        }
+        match &self.link {
+            Link::Failed(problem) if !pool.policy.suspended => Some(Some(problem.clone())),
+            _ => Some(None),
+        }
+    }
+
+    fn decide(&mut self, pool: &Pool, target: &Target, cx: &mut Cx) -> Duration {
+        let now = cx.now;
+        let found = self.ownership.look(target, pool.acts(), self.tasks.writing, now.moment);
+        if let Some(change) = found {
+            // Told with the sentence that it was written for: before the next decision.
+            self.written(change, target.version, cx);
+        }
+        let seen = self.observe(pool, target, now);
+        let fresh = matches!(seen.reading, Reading::Fresh(_));
+        let memory = std::mem::take(&mut self.memory);
+        let (memory, decision) = scaling::decide(&pool.policy, memory, &seen);
+        self.memory = memory;
+        let before = self.decision.take().map(|(_, decision)| decision);
+        let look_again = decision.look_again_in;
+        // A fresh reading goes stale by time alone.
+        let stale = if fresh {
+            let age = self
+                .samples
+                .last
+                .as_ref()
+                .map_or(Moment::ZERO, |(_, at)| now.moment.saturating_sub(at.moment));
+            self.fresh_for(pool).saturating_sub(age) + Duration::from_millis(10)
+        } else {
+            AT_LEAST
+        };
+        let told = report::decision(before.as_ref(), &decision);
+        self.decision = Some((seen, decision));
+        if let Some((note, event)) = told {
+            self.note(note, cx);
+            self.publish(event, cx);
+        }
+        look_again.min(stale)
+    }
+
+    /// Starts what the decision asks for, a write of the replicas or a look at the pods on their way out, unless one is
+    /// under way or it is too early to try again. Says when to look again.
+    fn act(&mut self, pool: &Pool, target: &Target, key: &Key, cx: &mut Cx) -> Duration {
+        let now = cx.now.moment;
+        if !pool.acts() {
+            self.uncordon(cx);
+            return AT_LEAST;
+        }
+        self.take_back(cx);
+        let Some((seen, decision)) = &self.decision else {
+            return AT_LEAST;
+        };
+        // The first word of a broker that has not spoken yet is awaited: one write from zero to N, not two.
+        let silent = matches!(
+            seen.reading,
+            Reading::Unknown {
+                why: SampleError::NotYet
+            }
+        );
+        let not_yet = silent && self.is_awaited(now);
+        let (replicas, from) = (decision.replicas, seen.replicas);
+        let write = self.ownership.must_write(replicas);
+        if !write {
+            self.ownership.kept = None;
+            self.ownership.clear_failures();
+        }
+        if !self.drain.unfinished() && !write {
+            self.drain.clear_failures();
+        }
+        if not_yet || !(write || self.drain.unfinished()) {
+            return AT_LEAST;
+        }
+        let rises = write && replicas > target.replicas;
+        // A look at the pods takes its time, above all where the API server is slow: workers that are needed do not wait.
+        if self.tasks.writing && rises && self.drain.to < target.replicas {
+            self.abort_scale(cx);
+        }
+        let look = match rises || replicas > self.drain.to {
+            true => Moment::ZERO,
+            false => self.drain.not_before,
+        };
+        let wait = self.ownership.not_before.max(look).saturating_sub(now);
+        if self.tasks.writing || !wait.is_zero() {
+            return wait.max(SOON);
+        }
+        if write && replicas < from && self.references_are_old(pool, cx) {
+            return SOON;
+        }
+        self.drain.to = replicas;
+        self.tasks.writing = true;
+        self.ownership.restoring.clone_from(&self.ownership.overwritten);
+        let tally = self.samples.last.as_ref().map(|(tally, _)| tally.clone());
+        cx.ask(PoolEffect::Scale(Box::new(Job {
+            pool: self.identity.key.name.clone(),
+            target: key.clone(),
+            uid: target.uid.clone(),
+            selector: target.selector.clone(),
+            from: self.ownership.overwritten.as_ref().map_or(from, |_| target.replicas),
+            to: replicas,
+            write,
+            unfinished: self.drain.unfinished(),
+            refused: self.drain.is_refused(now),
+            attention: self.drain.attention.clone(),
+            // Where a pod did not end by itself the grace period covers nothing.
+            graceful: pool.graceful.filter(|_| self.drain.overstayed.is_none()),
+            overstays: self.drain.overstayed.is_some(),
+            returned: matches!(pool.celery.broker, BrokerKind::RabbitMq { .. }),
+            fresh: self.fresh_for(pool).saturating_add(Duration::from_secs(1)),
+            tally: tally.unwrap_or_default(),
+        })));
+        AT_LEAST
+    }
+
+    /// What is under way at the target is not to go on. Whatever was done already is found there.
+    pub(super) fn abort_scale(&mut self, cx: &mut Cx) {
+        self.tasks.writing = false;
+        self.drain.left = true;
+        cx.ask(PoolEffect::AbortScale);
+    }
+
+    /// Writes the status if it says something new and it is time; says when to look again.
+    fn tell(
+        &mut self,
+        problem: Option<&Problem>,
+        pool: Option<&Pool>,
+        target: Option<&Target>,
+        cx: &mut Cx,
+    ) -> Duration {
+        let now = cx.now;
+        let conflicting = self.ownership.conflicting_manager(now.moment);
+        let startup = self.startup();
+        let (late, late_in) = target.map_or((0, None), |target| self.late.look(target, startup, now.moment));
+        let late_in = late_in.unwrap_or(AT_LEAST);
+        let facts = Facts {
+            generation: self.identity.generation,
+            problem,
+            suspended: pool.is_some_and(|pool| pool.policy.suspended),
+            mode: pool.map_or(Mode::Act, |pool| pool.mode),
+            target: target.map(|target| (self.ownership.replicas(target), target.ready)),
+            source: pool.map_or(Source::NotYet, |pool| source(self, pool, now)),
+            pods: Pods::of(target, late),
+            beat: target.is_some_and(|target| target.beat),
+            min: pool.map_or(0, |pool| pool.policy.min),
+            max: pool.map_or(0, |pool| pool.policy.max),
+            celery: pool.map(|pool| &pool.celery),
+            shared: cx.shared.queue.as_ref(),
+            attention: Some(&self.drain.attention).filter(|_| !self.drain.left),
+            about_to_speak: self.is_awaited(now.moment),
+            broker: self.broker(),
+            decision: self.decision.as_ref().map(|(_, decision)| decision),
+            kept: self.ownership.kept,
+            leaving: Some(&self.drain.plan),
+            refused: self.drain.refusal(now.moment),
+            workers: workers(self, target, now.moment),
+            overstayed: self.drain.overstayed.as_deref(),
+            graceful: pool.is_some_and(|pool| pool.graceful.is_some()),
+            cost_conflict: self.drain.fought_over(now.moment),
+            fought_by: conflicting.as_deref(),
+            write_failed: self.ownership.failed.as_deref().or(self.drain.failed.as_deref()),
+            last_scale: self.last_scale.as_ref(),
+            now: now.wall,
+        };
+        let new = status::status(&facts, self.stored.as_ref());
+        let key = self.identity.key.clone();
+        cx.ask(PoolEffect::Numbers(
+            key,
+            Box::new(report::numbers(self, pool, target, &new)),
+        ));
+        let Some(due) = throttle::due(self.stored.as_ref(), &new) else {
+            self.throttle.turn = None;
+            return late_in;
+        };
+        let wait = self.throttle.wait(due.after(), now.moment, self.id);
+        if self.tasks.publishing || !wait.is_zero() {
+            return wait.max(SOON).min(late_in);
+        }
+        let last = self.throttle.at.unwrap_or(now.moment);
+        let wait = cx.shared.turns.wait(due, last, &mut self.throttle.turn, now.moment);
+        if !wait.is_zero() {
+            return wait.min(late_in);
+        }
+        self.tasks.publishing = true;
+        let before = self.throttle.told.as_ref().or(self.stored.as_ref());
+        let events = report::conditions(before, &new);
+        self.throttle.told = Some(new.clone());
+        cx.ask(PoolEffect::WriteStatus(self.identity.clone(), Box::new(new)));
+        self.publish(events, cx);
+        late_in
+    }
+}
+
+/// Another pool scales the same target.
+const CONFLICT: &str = "TargetTaken";
+/// There is nothing to scale.
+const NO_TARGET: &str = "TargetMissing";
+
+/// Who of the ready pods is heard, and who is not.
+fn workers<'a>(state: &'a PoolState, target: Option<&Target>, now: Moment) -> Heard<'a> {
+    let ready = target.map_or(0, |target| target.ready);
+    let Some((tally, _)) = &state.samples.last else {
+        return Heard {
+            ready,
+            ..Heard::default()
+        };
+    };
+    Heard {
+        ready,
+        heard: roster::heard(tally).min(ready),
+        missing_for: state.roster.missing_for(now),
+        not_heard: state.roster.not_heard(tally).collect(),
+    }
+}
+
+fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> Source<'a> {
+    let failing = state.samples.failing;
+    match (state.reading(pool, now.moment), state.counted()) {
+        (Reading::Fresh(_), Some((tally, at))) => Source::Read { tally, at },
+        (Reading::Stale { age, why, .. }, last) => Source::Lost {
+            why: why.unwrap_or(SampleError::Timeout),
+            age,
+            last,
+        },
+        (
+            Reading::Unknown {
+                why: SampleError::NotYet,
+            },
+            _,
+        ) => Source::NotYet,
+        (Reading::Unknown { why }, last) => Source::Lost {
+            why,
+            age: failing.map_or(Duration::ZERO, |(_, since)| now.moment.saturating_sub(since)),
+            last,
+        },
+        (Reading::Fresh(_), None) => Source::NotYet,
+    }
+}

@@ -1,0 +1,138 @@
+//! What became of a write of the replicas, or of a look at the pods.
+
+use std::time::Duration;
+
+use super::{Cx, FIRST, MOST, PoolState, backoff};
+use crate::{
+    api::LastScale,
+    controller::{
+        effect::{Note, Outcome, ScaleOutcome},
+        ownership::Change,
+    },
+    telemetry::PoolEvent,
+    workers::{CallError, Plan},
+};
+
+/// How soon a scale-down that busy pods held up is tried again.
+const HELD_AGAIN: Duration = Duration::from_secs(2);
+/// The same where the target was another one meanwhile: the watch shows it soon.
+const OUTDATED_AGAIN: Duration = Duration::from_millis(500);
+
+impl PoolState {
+    pub(super) fn scaled(&mut self, outcome: Outcome, cx: &mut Cx) {
+        let now = cx.now.moment;
+        self.tasks.writing = false;
+        let looked = outcome.plan.is_some();
+        if let Some(plan) = outcome.plan {
+            self.looked(plan, cx);
+        }
+        match outcome.replicas {
+            ScaleOutcome::Written { change, version } => self.written(change, version, cx),
+            ScaleOutcome::Unconfirmed { change, why } => {
+                self.refused(why, cx);
+                self.ownership.unconfirmed = Some(change);
+            }
+            ScaleOutcome::Failed(why) => {
+                self.refused(why, cx);
+                self.ownership.restoring = None;
+            }
+            ScaleOutcome::Unseen(why) => {
+                self.note(Note::ScaleFailed(why), cx);
+                self.drain.failed(why, now, self.id);
+                self.ownership.restoring = None;
+            }
+            ScaleOutcome::Outdated => {
+                self.drain.not_before = now + OUTDATED_AGAIN;
+                self.ownership.restoring = None;
+            }
+            ScaleOutcome::None => {
+                self.ownership.clear_failures();
+                self.ownership.restoring = None;
+            }
+            ScaleOutcome::Held { kept } => {
+                self.ownership.clear_failures();
+                (self.ownership.kept, self.ownership.restoring) = (Some(kept), None);
+                self.drain.not_before = now + HELD_AGAIN;
+            }
+        }
+        if self.drain.unfinished() && self.drain.failures == 0 {
+            self.drain.not_before = now + self.drain.again_in();
+        }
+        if looked && self.pool.as_ref().is_ok_and(|pool| pool.acts()) {
+            self.attend(cx);
+        }
+    }
+
+    /// The pods have been looked at.
+    fn looked(&mut self, plan: Plan, cx: &mut Cx) {
+        let now = cx.now.moment;
+        if let Some(pod) = plan.conflict.clone() {
+            self.drain.conflict = Some((now, pod));
+        }
+        if !plan.own.is_empty() {
+            self.roster.listed(plan.own.clone(), now);
+        }
+        self.drain.record(plan);
+        self.drain.clear_failures();
+    }
+
+    /// A write was refused, or had no answer.
+    fn refused(&mut self, why: CallError, cx: &mut Cx) {
+        self.note(Note::ScaleFailed(why), cx);
+        let ownership = &mut self.ownership;
+        ownership.not_before = cx.now.moment + backoff(ownership.failures, FIRST, MOST, self.id);
+        ownership.failures = ownership.failures.saturating_add(1);
+        ownership.failed = Some(why.to_string());
+    }
+
+    /// The replicas are written: remembers and tells it, with the decision that they were written for.
+    pub(super) fn written(&mut self, change: Change, version: u64, cx: &mut Cx) {
+        let (rule, sentence) = self.decision.as_ref().map_or(("Unknown", ""), |(_, decision)| {
+            (decision.rule.reason(), decision.sentence.as_str())
+        });
+        let sentence = sentence.to_owned();
+        let Change { from, to, kept } = change;
+        if let Some((manager, found)) = self.ownership.restoring.clone() {
+            let restored = to;
+            self.note(
+                Note::Overwritten {
+                    manager: manager.clone(),
+                    found,
+                    restored,
+                },
+                cx,
+            );
+            let event = PoolEvent::ReplicasOverwritten {
+                manager,
+                found,
+                restored,
+            };
+            self.publish([event], cx);
+        }
+        self.ownership.written(to, version);
+        self.ownership.kept = (kept > 0).then_some(kept);
+        self.drain.not_before = cx.now.moment + if kept > 0 { HELD_AGAIN } else { Duration::ZERO };
+        self.note(
+            Note::Scaled {
+                from,
+                to,
+                rule,
+                sentence: sentence.clone(),
+            },
+            cx,
+        );
+        if from == to {
+            return;
+        }
+        let wall = cx.now.wall;
+        self.last_scale = Some(LastScale {
+            from: i32::try_from(from).unwrap_or(i32::MAX),
+            to: i32::try_from(to).unwrap_or(i32::MAX),
+            at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+                jiff::Timestamp::from_second(wall.as_second()).unwrap_or(wall),
+            ),
+            message: sentence.clone(),
+        });
+        self.publish([PoolEvent::Scaled { from, to, sentence }], cx);
+    }
+}

@@ -1,0 +1,336 @@
+//! Where each pool's broker is: its references are read, and read again while it works, for what they name may change;
+//! another address is another source.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Cx, FIRST, Link, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
+use crate::{
+    broker::{Address, Sampled, SubscriberId, Subscription},
+    controller::{
+        effect::{Note, PoolEffect},
+        pool::{Pool, Problem},
+        status::Broker,
+        validate,
+        vanished::Vanished,
+    },
+    scaling::Memory,
+    telemetry::PoolEvent,
+    work::{Control, Moment, Now, SampleError, Tally},
+};
+
+/// References are read again within this time.
+const READ_AGAIN: Duration = Duration::from_secs(55);
+/// After so many samples in a row without a connection the next address is tried.
+const PATIENCE: u32 = 2;
+/// After so long without a word of any worker at another address than the first, the first is tried again.
+const UNHEARD: Duration = Duration::from_secs(300);
+/// For so long the first word of a broker is awaited.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+/// Before replicas go down references are read again that are older than this.
+const OLD: Duration = Duration::from_secs(5);
+
+impl PoolState {
+    /// Has the pool's references read, unless they are being read or were a short while ago.
+    fn resolve(&mut self, cx: &mut Cx) {
+        let now = cx.now.moment;
+        let Ok(pool) = &self.pool else { return };
+        if self.tasks.resolving || now < self.tasks.resolve_not_before {
+            return;
+        }
+        let pool = Box::new(pool.clone());
+        self.tasks.resolving = true;
+        self.tasks.read_again_at = next_turn(now, self.id);
+        cx.ask(PoolEffect::Resolve {
+            namespace: self.identity.key.namespace.clone(),
+            pool,
+        });
+    }
+
+    /// Sees to it that the pool is sampled, or, while suspended, that it is not. Says when to look again.
+    pub(super) fn connect(&mut self, pool: &Pool, cx: &mut Cx) -> Duration {
+        match (&self.link, pool.policy.suspended) {
+            (Link::None | Link::Failed(_), false) if self.tasks.resolving => READ_AGAIN,
+            (Link::None | Link::Failed(_), false) => {
+                let wait = self.tasks.resolve_not_before.saturating_sub(cx.now.moment);
+                self.resolve(cx);
+                wait
+            }
+            (Link::Linked(_), true) => {
+                self.unlink(cx);
+                READ_AGAIN
+            }
+            (Link::Linked(_), false) => self.read_again(pool, cx),
+            _ => READ_AGAIN,
+        }
+        .max(Duration::from_millis(100))
+    }
+
+    /// Has the references of a pool that works read again when it is time. Says when to look again.
+    fn read_again(&mut self, pool: &Pool, cx: &mut Cx) -> Duration {
+        let tasks = &self.tasks;
+        if !pool.source.refers() || tasks.resolving {
+            return READ_AGAIN;
+        }
+        let wait = tasks
+            .read_again_at
+            .max(tasks.resolve_not_before)
+            .saturating_sub(cx.now.moment);
+        if wait.is_zero() {
+            self.resolve(cx);
+            return READ_AGAIN;
+        }
+        wait
+    }
+
+    /// The references were last read too long ago to take an empty queue for the application's: they are read now.
+    pub(super) fn references_are_old(&mut self, pool: &Pool, cx: &mut Cx) -> bool {
+        let old = pool.source.refers() && cx.now.moment.saturating_sub(self.tasks.read_at) > OLD;
+        if old {
+            self.resolve(cx);
+        }
+        old
+    }
+
+    /// The target's pods are made anew, perhaps because something was changed that they read: the references are read again
+    /// at once. And these pods may end by themselves.
+    pub(super) fn template_changed(&mut self) {
+        self.tasks.read_again_at = Moment::ZERO;
+        self.drain.overstayed = None;
+    }
+
+    pub(super) fn resolved(&mut self, result: Result<Vec<Arc<Address>>, Problem>, cx: &mut Cx) {
+        let now = cx.now.moment;
+        let tasks = &mut self.tasks;
+        tasks.resolving = false;
+        tasks.read_at = now;
+        tasks.resolve_not_before = now + backoff(tasks.resolve_failures, FIRST, MOST, self.id);
+        tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
+        match (result, self.pool.clone()) {
+            // An address that is in use is not given up because its Secret has gone or cannot be read just now.
+            (Err(problem), _) if !matches!(self.link, Link::Linked(_)) => self.link = Link::Failed(problem),
+            (Ok(addresses), Ok(pool)) => {
+                let known = matches!(&self.link, Link::Linked(address) if addresses.contains(address));
+                if let Some(first) = addresses.first().filter(|_| !known) {
+                    self.relink(&pool, first.clone(), cx);
+                }
+                self.addresses = addresses;
+            }
+            _ => {}
+        }
+    }
+
+    /// Has the pool sampled at this address, and nowhere else.
+    fn relink(&mut self, pool: &Pool, address: Arc<Address>, cx: &mut Cx) {
+        if self.link.address().is_some_and(|old| !old.is_at(&address)) {
+            self.note(Note::SourceChanged, cx);
+            self.uncordon_there(pool, cx);
+            if std::mem::take(&mut self.tasks.writing) {
+                // It was decided on by what is forgotten now. Whatever it has done already is found on the pods.
+                cx.ask(PoolEffect::AbortScale);
+                self.drain.left = true;
+            }
+            self.begin_anew();
+        }
+        self.unlink(cx);
+        self.tasks.resolve_not_before = cx.now.moment + FIRST;
+        self.sample_at(pool, address, cx);
+    }
+
+    /// Begins to sample at this address.
+    fn sample_at(&mut self, pool: &Pool, address: Arc<Address>, cx: &mut Cx) {
+        self.samples.since = cx.now.moment;
+        self.samples.unreached = 0;
+        cx.ask(PoolEffect::Sample {
+            address: address.clone(),
+            subscription: Subscription::Add {
+                id: self.id,
+                framework: validate::framework(pool, &address, held(self.stored.as_ref())),
+                period: pool.policy.period,
+            },
+        });
+        self.link = Link::Linked(address);
+    }
+
+    /// Asks the broker nothing more for this pool.
+    pub(super) fn leave(&mut self, cx: &mut Cx) {
+        if let Link::Linked(address) = &self.link {
+            cx.ask(PoolEffect::Leave(address.clone()));
+        }
+        self.drain.attention.clear();
+        // Whoever samples next has to be told anew.
+        self.roster = RosterState::default();
+        self.link = Link::None;
+    }
+
+    /// Takes a sample in. Says whether anything is to be made of it.
+    pub(super) fn sampled(&mut self, sampled: Sampled, cx: &mut Cx) -> bool {
+        // One that was under way when the pool moved speaks of another broker.
+        if self.link.address().is_none() || sampled.at < self.samples.since {
+            return false;
+        }
+        match sampled.result {
+            Ok(tally) => self.was_counted(&tally, sampled.at, sampled.rest, cx),
+            Err(why) => {
+                self.note(Note::SourceFailed(why), cx);
+                let since = self.samples.failing.map_or(sampled.at, |(_, since)| since);
+                self.samples.failing = Some((why, since));
+                if may_be_credentials(why) {
+                    self.resolve(cx);
+                }
+                self.unreached(why, cx);
+                true
+            }
+        }
+    }
+
+    fn was_counted(&mut self, tally: &Arc<Tally>, at: Moment, rest: Duration, cx: &mut Cx) -> bool {
+        self.check(tally, at, cx);
+        let samples = &mut self.samples;
+        let now = Now {
+            wall: cx.now.wall,
+            moment: at,
+        };
+        if let Control::Refused { right } = &tally.control {
+            self.drain.refused = Some((at, right.clone()));
+        }
+        let same = samples.failing.is_none() && samples.last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, tally));
+        samples.before = samples.last.as_ref().map(|(_, at)| at.moment);
+        samples.last = Some((tally.clone(), now));
+        samples.rest = rest;
+        samples.failing = None;
+        self.tasks.resolve_failures = 0;
+        if !same && self.tasks.writing {
+            cx.ask(PoolEffect::Counted(tally.clone()));
+        }
+        self.prefer_the_first(tally.workers_heard, cx);
+        // What is made of an unchanged pool is this comparison; what time alone changes, the wake brings.
+        !same
+    }
+
+    /// The broker in use was counted. If it is another one than before, what is remembered begins anew.
+    fn check(&mut self, tally: &Tally, at: Moment, cx: &mut Cx) {
+        let address = self.link.address().cloned();
+        self.samples.unreached = 0;
+        let before = std::mem::replace(&mut self.samples.counted_at, address);
+        let same = self.samples.counted_at.as_ref().zip(before.as_ref());
+        if same.is_some_and(|(new, old)| !new.is_at(old)) {
+            self.begin_anew();
+            self.samples.last = None;
+        }
+        let ready = self.target().and_then(|key| Some(cx.shared.targets.get(&key)?.ready));
+        if let Some(tasks) = ready.and_then(|ready| self.vanished.look(tally, ready, at)) {
+            self.note(Note::TasksVanished(tasks), cx);
+            self.publish([PoolEvent::TasksVanished { tasks }], cx);
+        }
+    }
+
+    /// A sample failed. Where the URL names several addresses the next one is tried, as Celery does: in their order, and
+    /// round. What was counted before stays, as old as it is, until one of them answers.
+    fn unreached(&mut self, why: SampleError, cx: &mut Cx) {
+        if !why.is_of_the_connection() {
+            return;
+        }
+        self.samples.unreached += 1;
+        let current = self.link.address();
+        let place = self.addresses.iter().position(|one| Some(one) == current);
+        let of = self.addresses.len();
+        if let Some(place) = place.filter(|_| self.samples.unreached >= PATIENCE && of > 1) {
+            let next = (place + 1) % of;
+            self.note(
+                Note::NextAddress {
+                    why,
+                    next: next + 1,
+                    of,
+                },
+                cx,
+            );
+            self.go_to(next, cx);
+        }
+    }
+
+    /// Where nobody is heard for long at another address than the first, the first is tried again: that is where an
+    /// application begins.
+    fn prefer_the_first(&mut self, heard: bool, cx: &mut Cx) {
+        let first = self.addresses.first();
+        let elsewhere = first.is_some()
+            && first != self.link.address()
+            && cx.now.moment.saturating_sub(self.samples.since) > UNHEARD;
+        if elsewhere && !heard {
+            self.go_to(0, cx);
+        }
+    }
+
+    /// Leaves the address in use for another of the broker URL.
+    fn go_to(&mut self, place: usize, cx: &mut Cx) {
+        if let (Some(next), Ok(pool)) = (self.addresses.get(place).cloned(), self.pool.clone()) {
+            self.uncordon_there(&pool, cx);
+            self.leave(cx);
+            self.sample_at(&pool, next, cx);
+        }
+    }
+
+    /// Stops the sampling of a pool.
+    pub(super) fn unlink(&mut self, cx: &mut Cx) {
+        self.leave(cx);
+        self.samples = Samples::default();
+        (self.tasks.resolve_not_before, self.tasks.resolve_failures) = (Moment::ZERO, 0);
+    }
+
+    /// What was seen of other work says nothing: begins as after a restart, with what was learned.
+    pub fn begin_anew(&mut self) {
+        let learned = self.decision.take().and_then(|(_, decision)| decision.estimates);
+        self.memory = match learned {
+            Some(learned) => Memory::remembering(&learned),
+            None => remembered(self.stored.as_ref()),
+        };
+        self.vanished = Vanished::default();
+        if let Some(stored) = &mut self.stored {
+            stored.held = None;
+        }
+    }
+
+    /// The broker may speak for the first time any moment. Where its address is not known, or it is silent for long, the
+    /// pool does without.
+    pub fn is_awaited(&self, now: Moment) -> bool {
+        match self.link {
+            Link::None => true,
+            Link::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
+            Link::Failed(_) => false,
+        }
+    }
+
+    /// Which of how many addresses is in use, and the management API's host and port.
+    pub fn broker(&self) -> Broker {
+        let Link::Linked(address) = &self.link else {
+            return Broker::default();
+        };
+        Broker {
+            number: self.addresses.iter().position(|one| one == address).unwrap_or(0) + 1,
+            of: self.addresses.len(),
+            management: address
+                .management
+                .as_ref()
+                .map(|api| format!("{}:{}", api.host, api.port)),
+        }
+    }
+}
+
+/// Errors after which the Secret may hold something newer.
+fn may_be_credentials(why: SampleError) -> bool {
+    !why.passes()
+        && !matches!(
+            why,
+            SampleError::NotYet | SampleError::JustReconnected | SampleError::QueueUnsure
+        )
+}
+
+/// When the references of this pool are read again. Each has its own turn, so that not all ask at the same second, whatever
+/// made them begin together.
+fn next_turn(now: Moment, id: SubscriberId) -> Moment {
+    let turn = READ_AGAIN.mul_f64(spread(id));
+    let since = now.saturating_add(READ_AGAIN).saturating_sub(turn).as_millis() % READ_AGAIN.as_millis();
+    now + READ_AGAIN.saturating_sub(Duration::from_millis(u64::try_from(since).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests;

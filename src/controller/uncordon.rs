@@ -1,0 +1,179 @@
+//! Gives a pool's workers back: those that were told to stop are told to fetch again, and the marks go. For pools that
+//! nobody looks after any more: deleted, suspended, only observed, or with another target; for those at a broker that the pool
+//! has left; and for all when the process ends, for nobody may come after it.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::Client;
+use tokio::{
+    sync::mpsc,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
+
+use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, resolve, validate};
+use crate::{
+    broker::{Clock, SubscriberId, Subscription},
+    work::{Attention, Roster, Tally},
+    workers::{self, CallError, Look, Means, Plan, pods},
+};
+
+/// How often pods and workers are looked at.
+const PERIOD: Duration = Duration::from_millis(500);
+/// Answers to older questions are old.
+const FRESH: Duration = Duration::from_secs(5);
+/// A worker that has not answered by then is gone, or will never answer.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// So many looks in a row must find nothing left.
+const CLEAN: u32 = 6;
+/// After a failed call.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Ends by itself. `after`: a job that may still write marks or replicas.
+pub async fn carry_out(client: Client, clock: Clock, uncordon: Uncordon, after: Option<AbortHandle>) {
+    let (namespace, name) = (uncordon.key.namespace.clone(), uncordon.key.name.clone());
+    let only_told = uncordon.only_told;
+    match timeout(PATIENCE, give_back(&client, clock, uncordon, after)).await {
+        Err(_) if only_told => tracing::info!(
+            namespace,
+            name,
+            "workers at the broker that was left, and that were told to stop there, do not answer any more"
+        ),
+        Ok(()) => tracing::info!(namespace, name, "workers that were told to stop fetch again"),
+        Err(_) => tracing::warn!(
+            namespace,
+            name,
+            "workers that were told to stop may not fetch again: look for pods with the label {}, and delete them when they \
+             are idle",
+            workers::DRAINING
+        ),
+    }
+}
+
+async fn give_back(client: &Client, clock: Clock, mut uncordon: Uncordon, after: Option<AbortHandle>) {
+    const ID: SubscriberId = 0;
+    while after.as_ref().is_some_and(|job| !job.is_finished()) {
+        sleep(PERIOD / 10).await;
+    }
+    let namespace = uncordon.key.namespace.clone();
+    let address = loop {
+        if let Some(address) = uncordon.address.take() {
+            break address;
+        }
+        uncordon.address = resolve::address(client, &namespace, &uncordon.pool).await.ok();
+        if uncordon.address.is_none() {
+            sleep(AGAIN).await;
+        }
+    };
+    let (out, mut samples) = mpsc::channel(4);
+    let sampler = sampler(&address, clock, out);
+    sampler.send(Subscription::Add {
+        id: ID,
+        framework: validate::framework(&uncordon.pool, &address, None),
+        period: PERIOD,
+    });
+    let mut told = Attention::new();
+    let mut known = uncordon.roster.clone();
+    if !known.pods.is_empty() {
+        sampler.send(Subscription::Roster {
+            id: ID,
+            roster: known.clone(),
+        });
+    }
+    let mut tally = Arc::<Tally>::default();
+    let mut clean = 0;
+    loop {
+        let plan = match uncordon.only_told {
+            true => None,
+            false => match look(client, clock, &uncordon, &tally, &told).await {
+                Ok(plan) => Some(plan),
+                // Its rights have gone, as they do when it is uninstalled: workers can be told all the same.
+                Err(CallError::Refused { .. }) => None,
+                Err(_) => {
+                    sleep(AGAIN).await;
+                    continue;
+                }
+            },
+        };
+        let (stances, unfinished) = match plan {
+            Some(plan) => {
+                let _again = pods::mark(client, &namespace, &plan.marks).await;
+                // Workers of other names are known by those of the pods.
+                let roster = Roster {
+                    ready: u32::try_from(plan.own.len()).unwrap_or(u32::MAX),
+                    pods: Arc::new(plan.own.into_keys().collect()),
+                };
+                if roster != known {
+                    known.clone_from(&roster);
+                    sampler.send(Subscription::Roster { id: ID, roster });
+                }
+                (plan.stances, plan.unfinished)
+            }
+            None => {
+                uncordon.stopped.retain(|pod, _| !fetches(pod, &tally, &told));
+                (uncordon.stopped.clone(), !uncordon.stopped.is_empty())
+            }
+        };
+        // A write that was under way when the desk let go may still come.
+        clean = if unfinished { 0 } else { clean + 1 };
+        if clean > CLEAN {
+            return;
+        }
+        let wished = workers::attention(&told, &stances, clock.now().moment);
+        if wished != told {
+            told.clone_from(&wished);
+            let attention = wished;
+            sampler.send(Subscription::Attend { id: ID, attention });
+        }
+        match samples.recv().await {
+            Some(sampled) => tally = sampled.result.unwrap_or(tally),
+            None => return,
+        }
+    }
+}
+
+async fn look(
+    client: &Client,
+    clock: Clock,
+    uncordon: &Uncordon,
+    tally: &Tally,
+    told: &Attention,
+) -> Result<Plan, CallError> {
+    let namespace = &uncordon.key.namespace;
+    let target = Key {
+        namespace: namespace.clone(),
+        name: uncordon.pool.target.clone(),
+    };
+    let replicas = replicas(client, &target).await?;
+    let pods = pods::list(client, namespace, &uncordon.selector, clock.now().wall).await?;
+    Ok(workers::plan(&Look {
+        deployment: &uncordon.pool.target,
+        pool: &uncordon.key.name,
+        pods: &pods,
+        work: &tally.pods,
+        attention: told,
+        means: Means::of(tally, false),
+        from: replicas,
+        to: replicas,
+        graceful: None,
+        // Nobody is to go.
+        overstays: false,
+        returned: true,
+        now: clock.now(),
+        fresh: FRESH,
+    }))
+}
+
+/// The pod's workers have said that they fetch again, since they were told to.
+fn fetches(pod: &str, tally: &Tally, told: &Attention) -> bool {
+    let said = tally.pods.get(pod).and_then(|work| work.told.as_ref());
+    let said = said.zip(told.get(pod));
+    said.is_some_and(|(said, care)| said.resumed && said.since == care.since)
+}
+
+/// The Deployment's replicas: pods beyond them are about to be removed, and must not run anything until then. Where there
+/// is none, nobody removes pods.
+async fn replicas(client: &Client, target: &Key) -> Result<u32, CallError> {
+    let target = deployments::one(client, target).await?;
+    Ok(target.map_or(u32::MAX, |target| target.replicas))
+}
