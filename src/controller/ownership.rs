@@ -22,6 +22,8 @@ pub struct ReplicaOwnership {
     pub restoring: Option<(String, u32)>,
     /// When others took the replicas, lately.
     pub conflicts: VecDeque<(Moment, String)>,
+    /// So long the last taking waits to be put back: nothing, or ever longer where they are taken again and again.
+    pub pause: Duration,
     /// So many replicas were kept above the decision, because their pods may run tasks.
     pub kept: Option<u32>,
     /// The last write had no answer: it may have been carried out, or still be.
@@ -48,6 +50,12 @@ pub struct Change {
 /// Three changes by others within this time are a conflict.
 const CONFLICT_WINDOW: Duration = Duration::from_secs(600);
 const CONFLICTS: usize = 3;
+/// The third one within this time is not put back at once: each time, pods are made and thrown away, with what they run.
+const STORM: Duration = Duration::from_secs(60);
+/// The first pause; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl ReplicaOwnership {
     /// The number of replicas that counts as the present one: what we wrote, even if someone else wrote over it or the
@@ -80,9 +88,37 @@ impl ReplicaOwnership {
         if self.intended.is_some() && self.overwritten.is_none() {
             let manager = target.other_owner().unwrap_or("unknown").to_owned();
             self.conflicts.push_back((now, manager.clone()));
+            self.pause = self.pause_now(now);
             self.overwritten = Some((manager, target.replicas));
         }
         None
+    }
+
+    /// How long this taking waits to be put back.
+    fn pause_now(&self, now: Moment) -> Duration {
+        // The pauses are part of the time between two of them.
+        let window = STORM + self.pause * 2;
+        let lately = self
+            .conflicts
+            .iter()
+            .filter(|(at, _)| now.saturating_sub(*at) <= window);
+        match lately.count() >= CONFLICTS {
+            true => (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
+            false => Duration::ZERO,
+        }
+    }
+
+    /// When what others took may be put back, by fewer replicas than there are or by more. New pods are not thrown away
+    /// again and again while they start.
+    pub fn restore_at(&self, target: &Target, decided: u32) -> Moment {
+        let Some((at, _)) = self.conflicts.back().filter(|_| self.overwritten.is_some()) else {
+            return Moment::ZERO;
+        };
+        let start = decided < target.replicas && target.ready < target.replicas;
+        match start && !self.pause.is_zero() {
+            true => *at + self.pause.max(LONGEST_PAUSE),
+            false => *at + self.pause,
+        }
     }
 
     /// The replicas must be written: they are not ours yet, not ours any more, or not the number decided on.

@@ -345,11 +345,24 @@ fn conflict(facts: &Facts) -> Option<Wish> {
         "TargetConflict",
         True,
         "ReplicasOverwritten",
-        format!(
-            "`{manager}` keeps changing the target's replicas: remove `spec.replicas` from the Deployment's manifest, \
-             and any other autoscaler."
-        ),
+        format!("`{manager}` keeps changing the target's replicas: {}", cure(manager)),
     ))
+}
+
+/// What ends a fight with this field manager.
+fn cure(manager: &str) -> &'static str {
+    let name = manager.to_ascii_lowercase();
+    if name.contains("argo") {
+        "in its Argo CD Application, list `/spec/replicas` of this Deployment under `ignoreDifferences`, and \
+         `RespectIgnoreDifferences=true` under `syncOptions`."
+    } else if name == "kube-controller-manager" {
+        "that is a HorizontalPodAutoscaler, perhaps made by a KEDA ScaledObject: delete the one that names this Deployment."
+    } else if name.starts_with("kubectl") {
+        "set `suspend: true` on this pool before you scale by hand, and remove `spec.replicas` from the manifest that you \
+         apply."
+    } else {
+        "remove `spec.replicas` from the Deployment's manifest, and any other autoscaler."
+    }
 }
 
 fn reconciling(facts: &Facts) -> Option<Wish> {

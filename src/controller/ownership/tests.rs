@@ -184,3 +184,42 @@ fn while_it_is_tried_again_the_answer_is_awaited() {
     assert_eq!(hold.look(&target(10, 5, MANAGER), true, true, SECOND), None);
     assert!(hold.unconfirmed.is_some(), "the second answer may be lost, too");
 }
+
+/// When a taking at each of these seconds is put back, which somebody answers five seconds after each putting back.
+fn fight(lasts: u64) -> Vec<u64> {
+    let mut hold = holding();
+    let (mut second, mut version, mut put_back) = (100, 100, Vec::new());
+    while second < 100 + lasts {
+        version += 2;
+        let foreign = target(version, 2, "argocd-controller");
+        hold.look(&foreign, true, false, SECOND * u32::try_from(second).unwrap());
+        let at = hold.restore_at(&foreign, 5).as_secs();
+        put_back.push(at - 100);
+        hold.restoring.clone_from(&hold.overwritten);
+        hold.written(5, version + 1);
+        second = at + 5;
+    }
+    put_back
+}
+
+#[test]
+fn what_is_taken_again_and_again_is_put_back_ever_more_slowly() {
+    assert_eq!(fight(290), [0, 5, 15, 30, 55, 100, 165, 230, 295]);
+}
+
+#[test]
+fn pods_that_start_are_not_thrown_away_again_and_again() {
+    let mut hold = holding();
+    let mut at = |second: u64| {
+        let starting = Target {
+            ready: 5,
+            ..target(100 + second, 9, "kube-controller-manager")
+        };
+        hold.look(&starting, true, false, Duration::from_secs(second));
+        let at = hold.restore_at(&starting, 5).as_secs();
+        hold.restoring.clone_from(&hold.overwritten);
+        hold.written(5, 101 + second);
+        at - second
+    };
+    assert_eq!([at(100), at(110), at(120)], [0, 0, 60]);
+}

@@ -164,7 +164,8 @@ impl PoolState {
             true => Moment::ZERO,
             false => self.drain.not_before,
         };
-        let wait = self.ownership.not_before.max(look).saturating_sub(now);
+        let put_back = self.ownership.restore_at(target, replicas);
+        let wait = self.ownership.not_before.max(look).max(put_back).saturating_sub(now);
         if self.tasks.writing || !wait.is_zero() {
             return wait.max(SOON);
         }
