@@ -86,6 +86,7 @@ check "  the digest wins" has digest 'image: "twp-operator@sha256:0{64}"$'
 check "one replica renders" render single --set replicaCount=1
 check "  no disruption budget" count single 'PodDisruptionBudget' 0
 check "one replica without leader election renders" render alone --set replicaCount=1 --set leaderElection.enabled=false
+check "  it ends before another begins" has alone 'type: Recreate$'
 check "  no right on leases" count alone 'leases' 0
 check "rbac.aggregate=false renders" render plain --set rbac.aggregate=false
 check "  one ClusterRole" count plain '^kind: ClusterRole$' 1

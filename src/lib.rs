@@ -7,7 +7,7 @@
 //!                                                    ▼
 //!  broker ──► Replies ──► work (tally) ──► Observation ──► scaling (decide) ──► Decision
 //!                                                    ▼
-//!  workers (who is emptied, who may go) ──► controller::{apply, publish} ──► the API server
+//!  workers (who is emptied, who may go) ──► controller::effects ──► kube ──► the API server
 //! ```
 //!
 //! | module | kind | may use | never |
@@ -17,6 +17,7 @@
 //! | [`scaling`] | pure: how many workers, and why | std, jiff, `work` types | tokio, clients, clocks |
 //! | [`sim`] | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `work` types | kube, `api`, `scaling` |
+//! | [`kube`] | shell: calls to the API server, through one gate | kube, tokio | decisions |
 //! | [`workers`] | `victims`, `drain` pure: who is emptied and who may go · shell: marks pods | kube in the shell files only | a decision in the shell |
 //! | [`controller`] | shell: watches, observes, applies, publishes; `validate` and `status` are pure | all of the above | |
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
@@ -28,6 +29,7 @@ pub mod api;
 pub mod broker;
 pub mod cli;
 pub mod controller;
+pub mod kube;
 pub mod scaling;
 pub mod sim;
 pub mod telemetry;

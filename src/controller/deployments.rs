@@ -1,20 +1,20 @@
 //! One Deployment as it is now. Listed by its name: the right to list is there for the watch anyway.
 
-use kube::{Api, Client, api::ListParams};
+use kube::{Api, api::ListParams};
 
 use super::{pool::Key, target::Target};
 use crate::{
     api,
-    workers::{CallError, DEADLINE, within},
+    kube::{CallError, Class, Cluster},
 };
 
 /// The Deployment; `None`: there is none.
 ///
 /// # Errors
 /// [`CallError`].
-pub async fn one(client: &Client, target: &Key) -> Result<Option<Target>, CallError> {
-    let api: Api<api::Target> = Api::namespaced(client.clone(), &target.namespace);
+pub async fn one(cluster: &Cluster, target: &Key) -> Result<Option<Target>, CallError> {
+    let api: Api<api::Target> = Api::namespaced(cluster.client.clone(), &target.namespace);
     let named = ListParams::default().fields(&format!("metadata.name={}", target.name));
-    let found = within(DEADLINE, api.list(&named)).await?.items;
+    let found = cluster.call(Class::Read, api.list(&named)).await?.items;
     Ok(found.first().and_then(Target::read).map(|(_, target)| target))
 }

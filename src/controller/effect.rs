@@ -15,9 +15,10 @@ use super::{
 use crate::{
     api::Status,
     broker::{Address, SubscriberId, Subscription},
+    kube::CallError,
     telemetry::{PoolEvent, PoolNumbers},
     work::{Attention, Roster, SampleError, Stance, Tally},
-    workers::{CallError, Plan},
+    workers::Plan,
 };
 
 /// Something to do.

@@ -10,7 +10,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
-    Api, Client, Resource,
+    Api, Resource,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -32,9 +32,10 @@ use super::{
 use crate::{
     api::{Status, TaskWorkerPool},
     broker::{Clock, Sampled, SubscriberId},
+    kube::{CallError, Class, Cluster},
     telemetry::{Events, Health, Metrics, PoolEvent},
     work::Tally,
-    workers::{CallError, DEADLINE, Pod, Readiness, pods, within},
+    workers::{Pod, Readiness, pods},
 };
 
 /// What the readiness probe names while it is missing.
@@ -45,7 +46,7 @@ const PROTECTING: Duration = Duration::from_secs(5);
 
 /// The hands of the controller.
 pub struct Effects {
-    client: Client,
+    cluster: Cluster,
     clock: Clock,
     metrics: Metrics,
     events: Events,
@@ -63,7 +64,7 @@ pub struct Effects {
 impl Effects {
     /// Answers go to `inbox`, samples to `samples`.
     pub fn new(
-        client: Client,
+        cluster: Cluster,
         clock: Clock,
         metrics: Metrics,
         events: Events,
@@ -73,7 +74,7 @@ impl Effects {
     ) -> Self {
         health.waiting(CRD);
         Self {
-            client,
+            cluster,
             clock,
             metrics,
             events,
@@ -106,10 +107,10 @@ impl Effects {
     }
 
     fn pool(&mut self, id: SubscriberId, effect: PoolEffect) {
-        let (client, clock) = (self.client.clone(), self.clock);
+        let (cluster, clock) = (self.cluster.clone(), self.clock);
         match effect {
             PoolEffect::Resolve { namespace, pool } => self.answered(id, async move {
-                Done::Resolved(resolve::addresses(&client, &namespace, &pool).await)
+                Done::Resolved(resolve::addresses(&cluster, &namespace, &pool).await)
             }),
             PoolEffect::Sample { address, subscription } => self.endpoints.join(&address, id, subscription),
             PoolEffect::Tell { address, subscription } => self.endpoints.tell(&address, subscription),
@@ -126,18 +127,18 @@ impl Effects {
                 }
             }
             PoolEffect::ListPods { target, selector } => self.answered(id, async move {
-                Done::Listed(own_pods(&client, clock, &target, &selector).await)
+                Done::Listed(own_pods(&cluster, clock, &target, &selector).await)
             }),
             PoolEffect::Protect {
                 namespace,
                 selector,
                 pods,
             } => self.answered(id, async move {
-                let result = pods::protect(&client, &namespace, &selector, &pods, clock.now().wall).await;
+                let result = pods::protect(&cluster, &namespace, &selector, &pods, clock.now().wall).await;
                 Done::Protected(result.map(|()| pods))
             }),
             PoolEffect::Unprotect { namespace, selector } => {
-                tokio::spawn(unprotect(client, clock, namespace, selector));
+                tokio::spawn(unprotect(cluster, clock, namespace, selector));
             }
             PoolEffect::Uncordon(uncordon) => self.uncordon(id, *uncordon),
             PoolEffect::AbortUncordon => {
@@ -146,7 +147,7 @@ impl Effects {
                 }
             }
             PoolEffect::WriteStatus(identity, status) => self.answered(id, async move {
-                let result = write_status(&client, &identity, &status).await;
+                let result = write_status(&cluster, &identity, &status).await;
                 Done::Published(result.map(|()| status))
             }),
             PoolEffect::Publish(identity, event) => self.publish(&identity, event),
@@ -178,7 +179,7 @@ impl Effects {
     fn scale(&mut self, id: SubscriberId, job: Job) {
         let (newest, receiver) = watch::channel(job.tally.clone());
         let tools = scale::Tools {
-            client: self.client.clone(),
+            cluster: self.cluster.clone(),
             clock: self.clock,
             newest: receiver,
         };
@@ -190,7 +191,7 @@ impl Effects {
         while self.uncordons.try_join_next().is_some() {}
         let after = self.jobs.get(&id).map(|(job, _)| job.clone());
         let pods_too = !uncordon.only_told;
-        let work = uncordon::carry_out(self.client.clone(), self.clock, uncordon, after);
+        let work = uncordon::carry_out(self.cluster.clone(), self.clock, uncordon, after);
         let task = self.uncordons.spawn(work);
         if pods_too {
             self.uncordoning.insert(id, task);
@@ -216,21 +217,21 @@ impl Effects {
 
 /// The target's own pods that are not ending, and whether each is ready.
 async fn own_pods(
-    client: &Client,
+    cluster: &Cluster,
     clock: Clock,
     target: &Key,
     selector: &str,
 ) -> Result<BTreeMap<String, bool>, CallError> {
-    let listed = pods::list(client, &target.namespace, selector, clock.now().wall).await?;
+    let listed = pods::list(cluster, &target.namespace, selector, clock.now().wall).await?;
     let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.name);
     let named = |pod: Pod| (pod.name, pod.readiness == Readiness::Ready);
     Ok(listed.into_iter().filter(own).map(named).collect())
 }
 
-async fn unprotect(client: Client, clock: Clock, namespace: String, selector: String) {
+async fn unprotect(cluster: Cluster, clock: Clock, namespace: String, selector: String) {
     tokio::time::sleep(PROTECTING).await;
     let none = BTreeSet::new();
-    if let Err(error) = pods::protect(&client, &namespace, &selector, &none, clock.now().wall).await {
+    if let Err(error) = pods::protect(&cluster, &namespace, &selector, &none, clock.now().wall).await {
         tracing::warn!(namespace, why = %error, "the protection of pods could not be taken away");
     }
 }
@@ -239,8 +240,8 @@ async fn unprotect(client: Client, clock: Clock, namespace: String, selector: St
 ///
 /// # Errors
 /// [`CallError`]; not found or a conflict means that the object has gone or is another one.
-async fn write_status(client: &Client, identity: &Identity, status: &Status) -> Result<(), CallError> {
-    let api: Api<TaskWorkerPool> = Api::namespaced(client.clone(), &identity.key.namespace);
+async fn write_status(cluster: &Cluster, identity: &Identity, status: &Status) -> Result<(), CallError> {
+    let api: Api<TaskWorkerPool> = Api::namespaced(cluster.client.clone(), &identity.key.namespace);
     let patch = Patch::Apply(json!({
         "apiVersion": "taskworkerpool.dev/v1alpha1",
         "kind": "TaskWorkerPool",
@@ -248,7 +249,8 @@ async fn write_status(client: &Client, identity: &Identity, status: &Status) -> 
         "status": status,
     }));
     let params = PatchParams::apply(MANAGER).force();
-    within(DEADLINE, api.patch_status(&identity.key.name, &params, &patch))
+    cluster
+        .call(Class::Status, api.patch_status(&identity.key.name, &params, &patch))
         .await
         .map(drop)
 }

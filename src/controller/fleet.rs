@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     broker::{Address, SubscriberId},
+    kube::CallError,
     work::{Moment, Now},
-    workers::CallError,
 };
 
 /// The longest wait between two looks at a pool.

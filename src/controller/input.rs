@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::Status,
     broker::{Address, Sampled, SubscriberId},
-    workers::CallError,
+    kube::CallError,
 };
 
 /// A namespace, or all of them: the scope of a watch.

@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use crate::{
+    kube::{CallError, DEADLINE, within},
     work::Now,
-    workers::{CallError, DEADLINE, within},
 };
 use step::{Seen, Step, release, step};
 

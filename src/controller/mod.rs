@@ -62,6 +62,7 @@ use tower::timeout::TimeoutLayer;
 use self::{effects::Effects, event_loop::Controller, fleet::Fleet, input::Scope};
 use crate::{
     broker::Clock,
+    kube::{Cluster, Limits},
     telemetry::{Events, Health, LogFormat, Metrics, health},
 };
 
@@ -92,6 +93,12 @@ pub struct Settings {
     /// Name of the Lease.
     #[arg(long, env = "TWP_LEASE_NAME", default_value = "twp-operator")]
     pub lease_name: String,
+    /// Calls to the API server a second, on average: statuses and Events wait for it, all others never do.
+    #[arg(long, env = "TWP_KUBE_API_QPS", default_value_t = 50)]
+    pub kube_api_qps: u32,
+    /// Calls to the API server at once.
+    #[arg(long, env = "TWP_KUBE_API_IN_FLIGHT", default_value_t = 32)]
+    pub kube_api_in_flight: usize,
     /// Name of this pod: who holds the Lease, and the reporter of Events.
     #[arg(long, env = "POD_NAME", default_value = "twp-operator")]
     pub pod_name: String,
@@ -176,14 +183,15 @@ impl Signals {
 /// Waits for the leadership, then works until a signal comes; then gives workers back that are on their way out, and the
 /// leadership, so that a standby need not wait for the Lease to expire. A second signal ends it at once.
 async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
-    let client = client().await?;
+    // The Lease has a connection of its own: nothing else may hold it up.
+    let (lease, client) = (client().await?, client().await?);
     let mut leadership = match settings.leader_election {
         false => None,
         true => {
             let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
             metrics.leads(&settings.lease_name, false);
             let leadership = tokio::select! {
-                leadership = leader::lead(client.clone(), config) => leadership,
+                leadership = leader::lead(lease, config) => leadership,
                 () = signals.received() => return Ok(()),
             };
             metrics.leads(&settings.lease_name, true);
@@ -236,15 +244,23 @@ async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Hea
     let (inbox, own) = mpsc::unbounded_channel();
     let (out, samples) = mpsc::channel(SAMPLES);
     let scopes = scopes(&settings.watch_namespaces);
+    let limits = Limits {
+        in_flight: settings.kube_api_in_flight,
+        per_second: settings.kube_api_qps,
+    };
+    let told = metrics.clone();
+    let cluster = Cluster::new(client.clone(), limits, move |class, outcome| {
+        told.api_call(class.label(), outcome.label());
+    });
     for scope in scopes.clone() {
         tokio::spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
-        tokio::spawn(watch::draining(client.clone(), scope.clone(), watched.clone()));
+        tokio::spawn(watch::draining(cluster.clone(), scope.clone(), watched.clone()));
         tokio::spawn(watch::pools(client.clone(), scope, watched.clone()));
     }
     drop(watched);
-    let events = Events::new(client.clone(), settings.pod_name.clone());
+    let events = Events::new(cluster.clone(), settings.pod_name.clone());
     let clock = Clock::start();
-    let effects = Effects::new(client, clock, metrics, events, health.clone(), inbox, out);
+    let effects = Effects::new(cluster, clock, metrics, events, health.clone(), inbox, out);
     Controller::new(Fleet::new(scopes), effects, clock, health)
         .run(inputs, own, samples, stopped)
         .await;

@@ -6,7 +6,7 @@ use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret as KubeSecret},
 };
-use kube::{Api, Client};
+use kube::Api;
 
 use super::{
     pool::{Pool, Problem, Text},
@@ -15,15 +15,15 @@ use super::{
 use crate::{
     api::{KeyRef, ValueFrom},
     broker::{Address, Secret},
-    workers::{CallError, DEADLINE, within},
+    kube::{CallError, Class, Cluster},
 };
 
 /// The address of the pool's broker that Celery tries first.
 ///
 /// # Errors
 /// As [`addresses`].
-pub async fn address(client: &Client, namespace: &str, pool: &Pool) -> Result<Arc<Address>, Problem> {
-    let addresses = addresses(client, namespace, pool).await?;
+pub async fn address(cluster: &Cluster, namespace: &str, pool: &Pool) -> Result<Arc<Address>, Problem> {
+    let addresses = addresses(cluster, namespace, pool).await?;
     let first = addresses.into_iter().next();
     first.ok_or_else(|| Problem::invalid("the broker URL is empty"))
 }
@@ -32,9 +32,9 @@ pub async fn address(client: &Client, namespace: &str, pool: &Pool) -> Result<Ar
 ///
 /// # Errors
 /// A [`Problem`] that names the object, the key or the field; never a value.
-pub async fn addresses(client: &Client, namespace: &str, pool: &Pool) -> Result<Vec<Arc<Address>>, Problem> {
+pub async fn addresses(cluster: &Cluster, namespace: &str, pool: &Pool) -> Result<Vec<Arc<Address>>, Problem> {
     let mut reader = Reader {
-        client,
+        cluster,
         namespace,
         secrets: BTreeMap::new(),
         config_maps: BTreeMap::new(),
@@ -64,7 +64,7 @@ pub async fn addresses(client: &Client, namespace: &str, pool: &Pool) -> Result<
 
 /// Reads each object once, however many of its keys are named.
 struct Reader<'a> {
-    client: &'a Client,
+    cluster: &'a Cluster,
     namespace: &'a str,
     secrets: BTreeMap<String, BTreeMap<String, ByteString>>,
     config_maps: BTreeMap<String, BTreeMap<String, String>>,
@@ -93,8 +93,8 @@ impl Reader<'_> {
 
     async fn secret(&mut self, at: &KeyRef) -> Result<String, Failure> {
         if !self.secrets.contains_key(&at.name) {
-            let api: Api<KubeSecret> = Api::namespaced(self.client.clone(), self.namespace);
-            let secret = within(DEADLINE, api.get(&at.name)).await?;
+            let api: Api<KubeSecret> = Api::namespaced(self.cluster.client.clone(), self.namespace);
+            let secret = self.cluster.call(Class::Read, api.get(&at.name)).await?;
             self.secrets.insert(at.name.clone(), secret.data.unwrap_or_default());
         }
         let data = self.secrets.get(&at.name);
@@ -104,8 +104,8 @@ impl Reader<'_> {
 
     async fn config_map(&mut self, at: &KeyRef) -> Result<String, Failure> {
         if !self.config_maps.contains_key(&at.name) {
-            let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), self.namespace);
-            let map = within(DEADLINE, api.get(&at.name)).await?;
+            let api: Api<ConfigMap> = Api::namespaced(self.cluster.client.clone(), self.namespace);
+            let map = self.cluster.call(Class::Read, api.get(&at.name)).await?;
             self.config_maps.insert(at.name.clone(), map.data.unwrap_or_default());
         }
         let data = self.config_maps.get(&at.name);

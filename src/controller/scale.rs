@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::{
-    Api, Client,
+    Api,
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -19,14 +19,15 @@ use super::{
 use crate::{
     api,
     broker::Clock,
+    kube::{CallError, Class, Cluster, DEADLINE},
     work::Tally,
-    workers::{self, CallError, DEADLINE, Look, Means, Plan, Pod, pods, within},
+    workers::{self, Look, Means, Plan, Pod, pods},
 };
 
 /// What a job needs of the process.
 pub struct Tools {
     /// The API server.
-    pub client: Client,
+    pub cluster: Cluster,
     /// The process's clocks.
     pub clock: Clock,
     /// The newest count: what the workers hold.
@@ -85,10 +86,10 @@ async fn look_and_mark(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Res
         return Ok(job.from);
     }
     let namespace = &job.target.namespace;
-    let pods = pods::list(&tools.client, namespace, &job.selector, tools.clock.now().wall).await?;
+    let pods = pods::list(&tools.cluster, namespace, &job.selector, tools.clock.now().wall).await?;
     let plan = plan(tools, job, &pods);
     // What workers are told must stand on their pods first.
-    pods::mark(&tools.client, namespace, &plan.marks).await?;
+    pods::mark(&tools.cluster, namespace, &plan.marks).await?;
     // That took its time: what they hold now counts.
     let allowed = match plan.allowed < job.from {
         true => plan.allowed.max(self::plan(tools, job, &pods).allowed),
@@ -127,11 +128,11 @@ async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
         to,
         kept: to.saturating_sub(job.to),
     };
-    let api: Api<api::Target> = Api::namespaced(tools.client.clone(), &job.target.namespace);
+    let api: Api<api::Target> = Api::namespaced(tools.cluster.client.clone(), &job.target.namespace);
     let mut metadata = json!({"name": job.target.name, "namespace": job.target.namespace, "uid": job.uid});
     let lowers = to < job.from;
     if lowers {
-        match deployments::one(&tools.client, &job.target).await {
+        match deployments::one(&tools.cluster, &job.target).await {
             Ok(Some(now)) if now.uid == job.uid && now.replicas == job.from => {
                 metadata["resourceVersion"] = Value::from(now.version.to_string());
             }
@@ -146,14 +147,17 @@ async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
         "spec": {"replicas": to},
     }));
     let params = PatchParams::apply(MANAGER).force();
-    let answer: Result<Scale, _> = within(DEADLINE, api.patch_scale(&job.target.name, &params, &patch)).await;
+    let answer: Result<Scale, _> = tools
+        .cluster
+        .call(Class::Scale, api.patch_scale(&job.target.name, &params, &patch))
+        .await;
     match answer {
         Ok(scale) => ScaleOutcome::Written {
             change,
             version: target::version(scale.metadata.resource_version.as_deref()),
         },
         Err(why) if lowers && why.is_conflict() => ScaleOutcome::Outdated,
-        Err(why @ CallError::Refused { .. }) => ScaleOutcome::Failed(why),
+        Err(why @ (CallError::Refused { .. } | CallError::Crowded)) => ScaleOutcome::Failed(why),
         Err(why) => ScaleOutcome::Unconfirmed { change, why },
     }
 }

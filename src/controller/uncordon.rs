@@ -4,7 +4,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kube::Client;
 use tokio::{
     sync::mpsc,
     task::AbortHandle,
@@ -14,8 +13,9 @@ use tokio::{
 use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, resolve, validate};
 use crate::{
     broker::{Clock, SubscriberId, Subscription},
+    kube::{CallError, Cluster},
     work::{Attention, Roster, Tally},
-    workers::{self, CallError, Look, Means, Plan, pods},
+    workers::{self, Look, Means, Plan, pods},
 };
 
 /// How often pods and workers are looked at.
@@ -30,10 +30,10 @@ const CLEAN: u32 = 6;
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Ends by itself. `after`: a job that may still write marks or replicas.
-pub async fn carry_out(client: Client, clock: Clock, uncordon: Uncordon, after: Option<AbortHandle>) {
+pub async fn carry_out(cluster: Cluster, clock: Clock, uncordon: Uncordon, after: Option<AbortHandle>) {
     let (namespace, name) = (uncordon.key.namespace.clone(), uncordon.key.name.clone());
     let only_told = uncordon.only_told;
-    match timeout(PATIENCE, give_back(&client, clock, uncordon, after)).await {
+    match timeout(PATIENCE, give_back(&cluster, clock, uncordon, after)).await {
         Err(_) if only_told => tracing::info!(
             namespace,
             name,
@@ -50,7 +50,7 @@ pub async fn carry_out(client: Client, clock: Clock, uncordon: Uncordon, after: 
     }
 }
 
-async fn give_back(client: &Client, clock: Clock, mut uncordon: Uncordon, after: Option<AbortHandle>) {
+async fn give_back(cluster: &Cluster, clock: Clock, mut uncordon: Uncordon, after: Option<AbortHandle>) {
     const ID: SubscriberId = 0;
     while after.as_ref().is_some_and(|job| !job.is_finished()) {
         sleep(PERIOD / 10).await;
@@ -60,7 +60,7 @@ async fn give_back(client: &Client, clock: Clock, mut uncordon: Uncordon, after:
         if let Some(address) = uncordon.address.take() {
             break address;
         }
-        uncordon.address = resolve::address(client, &namespace, &uncordon.pool).await.ok();
+        uncordon.address = resolve::address(cluster, &namespace, &uncordon.pool).await.ok();
         if uncordon.address.is_none() {
             sleep(AGAIN).await;
         }
@@ -85,7 +85,7 @@ async fn give_back(client: &Client, clock: Clock, mut uncordon: Uncordon, after:
     loop {
         let plan = match uncordon.only_told {
             true => None,
-            false => match look(client, clock, &uncordon, &tally, &told).await {
+            false => match look(cluster, clock, &uncordon, &tally, &told).await {
                 Ok(plan) => Some(plan),
                 // Its rights have gone, as they do when it is uninstalled: workers can be told all the same.
                 Err(CallError::Refused { .. }) => None,
@@ -97,7 +97,7 @@ async fn give_back(client: &Client, clock: Clock, mut uncordon: Uncordon, after:
         };
         let (stances, unfinished) = match plan {
             Some(plan) => {
-                let _again = pods::mark(client, &namespace, &plan.marks).await;
+                let _again = pods::mark(cluster, &namespace, &plan.marks).await;
                 // Workers of other names are known by those of the pods.
                 let roster = Roster {
                     ready: u32::try_from(plan.own.len()).unwrap_or(u32::MAX),
@@ -133,7 +133,7 @@ async fn give_back(client: &Client, clock: Clock, mut uncordon: Uncordon, after:
 }
 
 async fn look(
-    client: &Client,
+    cluster: &Cluster,
     clock: Clock,
     uncordon: &Uncordon,
     tally: &Tally,
@@ -144,8 +144,8 @@ async fn look(
         namespace: namespace.clone(),
         name: uncordon.pool.target.clone(),
     };
-    let replicas = replicas(client, &target).await?;
-    let pods = pods::list(client, namespace, &uncordon.selector, clock.now().wall).await?;
+    let replicas = replicas(cluster, &target).await?;
+    let pods = pods::list(cluster, namespace, &uncordon.selector, clock.now().wall).await?;
     Ok(workers::plan(&Look {
         deployment: &uncordon.pool.target,
         pool: &uncordon.key.name,
@@ -173,7 +173,7 @@ fn fetches(pod: &str, tally: &Tally, told: &Attention) -> bool {
 
 /// The Deployment's replicas: pods beyond them are about to be removed, and must not run anything until then. Where there
 /// is none, nobody removes pods.
-async fn replicas(client: &Client, target: &Key) -> Result<u32, CallError> {
-    let target = deployments::one(client, target).await?;
+async fn replicas(cluster: &Cluster, target: &Key) -> Result<u32, CallError> {
+    let target = deployments::one(cluster, target).await?;
     Ok(target.map_or(u32::MAX, |target| target.replicas))
 }

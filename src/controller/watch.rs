@@ -22,9 +22,12 @@ use super::{
 };
 use crate::{
     api::{self, TaskWorkerPool},
-    workers::{CallError, pods},
+    kube::{CallError, Cluster},
+    workers::pods,
 };
 
+/// Seconds that a watch lasts: what happens meanwhile on a connection that has died is seen when it begins anew.
+const WATCHES: u32 = 50;
 /// Between attempts to list pods.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -50,9 +53,9 @@ pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
 }
 
 /// Finds the pods of one scope that a process before this one left on their way out; tries until it knows.
-pub async fn draining(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
+pub async fn draining(cluster: Cluster, scope: Scope, out: mpsc::Sender<Input>) {
     loop {
-        match pods::draining(&client, scope.as_deref()).await {
+        match pods::draining(&cluster, scope.as_deref()).await {
             Ok(found) => {
                 let key = |(namespace, name)| Key { namespace, name };
                 // Fails only if the event loop is gone.
@@ -94,8 +97,8 @@ async fn watch<K>(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    // Load balancers drop silent connections after 240 s; a shorter watch recovers sooner.
-    let stream = watcher(api, watcher::Config::default().timeout(200)).default_backoff();
+    // A connection may die without a word: the watch ends by itself, a little later at the latest on our side.
+    let stream = watcher(api, watcher::Config::default().timeout(WATCHES)).default_backoff();
     pin_mut!(stream);
     let mut listed = Vec::new();
     while let Some(event) = stream.next().await {

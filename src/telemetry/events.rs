@@ -3,49 +3,44 @@
 mod limit;
 mod words;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{
-    Client, Error,
-    runtime::events::{Event, EventType, Recorder, Reporter},
-};
-use tokio::time::{Instant, timeout};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::time::Instant;
 
 use limit::Limiter;
 pub use words::{PoolEvent, tame};
 
+use crate::kube::{Class, Cluster};
+
 /// `reportingController` of every Event.
 const CONTROLLER: &str = "taskworkerpool.dev/twp-operator";
-/// An Event that is not written within this time is lost.
-const DEADLINE: Duration = Duration::from_secs(5);
-
 /// Publishes Events; clones share the connection and the limits. Needs `create` and `patch` on `events.events.k8s.io`.
 #[derive(Clone)]
 pub struct Events {
     recorder: Recorder,
+    cluster: Cluster,
     limiter: Arc<Mutex<Limiter>>,
     started: Instant,
 }
 
 impl Events {
     /// `instance` is the operator's pod name (`reportingInstance`).
-    pub fn new(client: Client, instance: String) -> Self {
+    pub fn new(cluster: Cluster, instance: String) -> Self {
         let reporter = Reporter {
             controller: CONTROLLER.to_owned(),
             instance: Some(instance),
         };
         Self {
-            recorder: Recorder::new(client, reporter),
+            recorder: Recorder::new(cluster.client.clone(), reporter),
+            cluster,
             limiter: Arc::default(),
             started: Instant::now(),
         }
     }
 
-    /// Publishes the event about this object, unless there were too many of its kind lately. Takes at most 5 s; failures
+    /// Publishes the event about this object, unless there were too many of its kind lately. Waits for its turn; failures
     /// are logged at debug.
     pub async fn publish(&self, about: &ObjectReference, event: PoolEvent) {
         let (kind, reason) = (event.limit(), event.reason());
@@ -67,15 +62,11 @@ impl Events {
             secondary: None,
             reason,
         };
-        let why = match timeout(DEADLINE, self.recorder.publish(&note, about)).await {
-            Ok(Ok(())) => return,
-            // The code only: the server's words are not ours to log.
-            Ok(Err(Error::Api(status))) => format!("status {}", status.code),
-            Ok(Err(_)) => "the API server cannot be reached".to_owned(),
-            Err(_) => "no answer in time".to_owned(),
-        };
+        // Each Event is a call, or two.
+        let published = self.cluster.call(Class::Event, self.recorder.publish(&note, about));
+        let Err(why) = published.await else { return };
         let (namespace, name) = (about.namespace.as_deref(), about.name.as_deref());
-        tracing::debug!(namespace, name, reason = note.reason, why, "an Event was not published");
+        tracing::debug!(namespace, name, reason = note.reason, %why, "an Event was not published");
     }
 }
 

@@ -63,6 +63,7 @@ pub struct Metrics {
     status_writes: Count,
     scale_writes: Count,
     leader: Family<[(&'static str, String); 1], Small>,
+    api_calls: Family<Two, Count>,
 }
 
 impl Metrics {
@@ -85,6 +86,7 @@ impl Metrics {
             status_writes: Counter::default(),
             scale_writes: Counter::default(),
             leader: Family::default(),
+            api_calls: Family::default(),
         };
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
@@ -129,10 +131,22 @@ impl Metrics {
             self.scale_writes.clone(),
         );
         registry.register(
+            "twp_api_calls",
+            "Calls to the API server, by what they were for and what became of them",
+            self.api_calls.clone(),
+        );
+        registry.register(
             "leader_election_master_status",
             "1 if this process holds the lease of this name",
             self.leader.clone(),
         );
+    }
+
+    /// A call to the API server has ended: what it was for, and what became of it.
+    pub fn api_call(&self, class: &'static str, outcome: &'static str) {
+        self.api_calls
+            .get_or_create(&[("class", class), ("outcome", outcome)])
+            .inc();
     }
 
     /// Replaces all numbers of a pool.

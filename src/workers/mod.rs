@@ -9,14 +9,12 @@
 //! | `protect.rs` | pure | which pods are busy, for others that stop pods |
 //! | `slim.rs` | pure | the little of a pod that is read, and how far it has come |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
-//! | `call.rs` | shell | one call to the API server: its deadline, its errors in our words |
 //!
 //! Lowering replicas is: list → plan → mark → half a second later *list and plan again* → write the lowest number that
 //! removes only pods that are marked and hold nothing. A plan is made anew at each look from what is there; all that must outlive a look stands on the pods, so
 //! a new leader goes on from there. Every step may be repeated, and every step is taken back by the same plan when the
 //! pod is to stay after all.
 
-mod call;
 mod drain;
 mod look;
 mod pod;
@@ -25,7 +23,6 @@ mod protect;
 mod slim;
 mod victims;
 
-pub use call::{CallError, DEADLINE, within};
 pub use drain::Why;
 pub use look::{Look, Means};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};

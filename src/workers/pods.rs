@@ -7,17 +7,17 @@ use std::collections::BTreeSet;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use kube::{
-    Api, Client,
+    Api,
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 
 use super::{
-    call::{CallError, DEADLINE, within},
     pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod},
     protect::{DO_NOT_DISRUPT, SAFE_TO_EVICT},
     slim::Slim,
 };
+use crate::kube::{CallError, Class, Cluster};
 
 /// Pods asked for at a time.
 const PAGE: u32 = 500;
@@ -30,9 +30,9 @@ const WRITES: usize = 8;
 ///
 /// # Errors
 /// [`CallError`] of the first page that failed, each under the deadline of 5 s; also if there is no end of pages.
-pub async fn list(client: &Client, namespace: &str, selector: &str, now: Timestamp) -> Result<Vec<Pod>, CallError> {
-    let api = Api::<Slim>::namespaced(client.clone(), namespace);
-    let found = pages(&api, ListParams::default().labels(selector)).await?;
+pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Timestamp) -> Result<Vec<Pod>, CallError> {
+    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let found = pages(cluster, &api, ListParams::default().labels(selector)).await?;
     Ok(found.into_iter().filter_map(|slim| slim.pod(now)).collect())
 }
 
@@ -40,12 +40,12 @@ pub async fn list(client: &Client, namespace: &str, selector: &str, now: Timesta
 ///
 /// # Errors
 /// As [`list`].
-pub async fn draining(client: &Client, namespace: Option<&str>) -> Result<BTreeSet<(String, String)>, CallError> {
+pub async fn draining(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeSet<(String, String)>, CallError> {
     let api = match namespace {
-        Some(namespace) => Api::<Slim>::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
+        Some(namespace) => Api::<Slim>::namespaced(cluster.client.clone(), namespace),
+        None => Api::all(cluster.client.clone()),
     };
-    let found = pages(&api, ListParams::default().labels(&format!("{DRAINING}=true"))).await?;
+    let found = pages(cluster, &api, ListParams::default().labels(&format!("{DRAINING}=true"))).await?;
     let pools = found.into_iter().filter_map(|slim| {
         let drain = slim.metadata.annotations.as_ref()?.get(DRAIN)?;
         let drain: Drain = serde_json::from_str(drain).ok()?;
@@ -54,11 +54,11 @@ pub async fn draining(client: &Client, namespace: Option<&str>) -> Result<BTreeS
     Ok(pools.collect())
 }
 
-async fn pages(api: &Api<Slim>, params: ListParams) -> Result<Vec<Slim>, CallError> {
+async fn pages(cluster: &Cluster, api: &Api<Slim>, params: ListParams) -> Result<Vec<Slim>, CallError> {
     let mut params = params.limit(PAGE);
     let mut pods = Vec::new();
     for _ in 0..PAGES {
-        let page = within(DEADLINE, api.list(&params)).await?;
+        let page = cluster.call(Class::Read, api.list(&params)).await?;
         pods.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
@@ -72,9 +72,12 @@ async fn pages(api: &Api<Slim>, params: ListParams) -> Result<Vec<Slim>, CallErr
 ///
 /// # Errors
 /// One [`CallError`] if any pod could not be written, each under the deadline of 5 s.
-pub async fn mark(client: &Client, namespace: &str, marks: &[Mark]) -> Result<(), CallError> {
-    let api = Api::<Slim>::namespaced(client.clone(), namespace);
-    let writes: Vec<_> = marks.iter().map(|mark| write(api.clone(), mark.clone())).collect();
+pub async fn mark(cluster: &Cluster, namespace: &str, marks: &[Mark]) -> Result<(), CallError> {
+    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let writes: Vec<_> = marks
+        .iter()
+        .map(|mark| write(cluster, api.clone(), mark.clone()))
+        .collect();
     together(writes).await
 }
 
@@ -83,26 +86,27 @@ pub async fn mark(client: &Client, namespace: &str, marks: &[Mark]) -> Result<()
 /// # Errors
 /// As [`list`] and [`mark`].
 pub async fn protect(
-    client: &Client,
+    cluster: &Cluster,
     namespace: &str,
     selector: &str,
     busy: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<(), CallError> {
-    let pods = list(client, namespace, selector, now).await?;
-    let api = Api::<Slim>::namespaced(client.clone(), namespace);
+    let pods = list(cluster, namespace, selector, now).await?;
+    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
     let wrong = pods
         .into_iter()
         .filter(|pod| !pod.is_terminating() && pod.protected != busy.contains(&pod.name));
     let writes: Vec<_> = wrong
-        .map(|pod| annotate(api.clone(), pod.name, !pod.protected))
+        .map(|pod| annotate(cluster, api.clone(), pod.name, !pod.protected))
         .collect();
     together(writes).await
 }
 
-async fn annotate(api: Api<Slim>, name: String, protected: bool) -> Result<(), CallError> {
+async fn annotate(cluster: &Cluster, api: Api<Slim>, name: String, protected: bool) -> Result<(), CallError> {
     let [evict, disrupt] = [SAFE_TO_EVICT, DO_NOT_DISRUPT].map(|(_, value)| protected.then_some(value));
     patch(
+        cluster,
         api,
         &name,
         json!({"annotations": {SAFE_TO_EVICT.0: evict, DO_NOT_DISRUPT.0: disrupt}}),
@@ -119,16 +123,19 @@ async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> 
 }
 
 /// Merges into a pod's metadata; one that has gone meanwhile is no error.
-async fn patch(api: Api<Slim>, name: &str, metadata: serde_json::Value) -> Result<(), CallError> {
+async fn patch(cluster: &Cluster, api: Api<Slim>, name: &str, metadata: serde_json::Value) -> Result<(), CallError> {
     let patch = Patch::Merge(json!({"metadata": metadata}));
-    match within(DEADLINE, api.patch_metadata(name, &PatchParams::default(), &patch)).await {
+    match cluster
+        .call(Class::Pods, api.patch_metadata(name, &PatchParams::default(), &patch))
+        .await
+    {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }
 }
 
 /// Writes one pod's mark, label and annotations at once; null removes.
-async fn write(api: Api<Slim>, mark: Mark) -> Result<(), CallError> {
+async fn write(cluster: &Cluster, api: Api<Slim>, mark: Mark) -> Result<(), CallError> {
     let text = |drain: &Drain| serde_json::to_string(drain).ok();
     let metadata = json!({
         "labels": {DRAINING: mark.drain.as_ref().map(|_| "true")},
@@ -137,7 +144,7 @@ async fn write(api: Api<Slim>, mark: Mark) -> Result<(), CallError> {
             COST: mark.cost.map(|cost| cost.to_string()),
         },
     });
-    patch(api, &mark.pod, metadata).await
+    patch(cluster, api, &mark.pod, metadata).await
 }
 
 #[cfg(test)]

@@ -29,14 +29,15 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
             "tracing",
         ],
     ),
+    ("kube", &[], &["kube", "tokio"]),
     (
         "workers",
-        &["work", "scaling"],
+        &["work", "scaling", "kube"],
         &["jiff", "kube", "k8s_openapi", "serde_json", "tokio"],
     ),
     (
         "telemetry",
-        &["api"],
+        &["api", "kube"],
         &[
             "clap",
             "http_body_util",
@@ -54,7 +55,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "controller",
-        &["api", "work", "scaling", "broker", "workers", "telemetry"],
+        &["api", "work", "scaling", "broker", "kube", "workers", "telemetry"],
         &[
             "clap",
             "jiff",
@@ -78,6 +79,7 @@ pub const PURE: &[&str] = &[
     "work",
     "scaling",
     "sim",
+    "kube/budget.rs",
     "workers/look.rs",
     "workers/victims.rs",
     "controller/validate.rs",

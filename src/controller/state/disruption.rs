@@ -9,8 +9,9 @@ use crate::{
         pool::Pool,
         target::Target,
     },
+    kube::CallError,
     work::Moment,
-    workers::{CallError, Protection},
+    workers::Protection,
 };
 
 /// Between two writes of one pool's protection.

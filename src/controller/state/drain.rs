@@ -10,8 +10,9 @@ use crate::{
         effect::{PoolEffect, Uncordon},
         pool::Pool,
     },
+    kube::CallError,
     work::{Attention, Moment, Stance},
-    workers::{CallError, Plan, attention},
+    workers::{Plan, attention},
 };
 
 /// The pods on their way out, as far as is known.

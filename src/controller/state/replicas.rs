@@ -9,13 +9,16 @@ use crate::{
         effect::{Note, Outcome, ScaleOutcome},
         ownership::Change,
     },
+    kube::CallError,
     telemetry::PoolEvent,
-    workers::{CallError, Plan},
+    workers::Plan,
 };
 
 /// How soon a scale-down that busy pods held up is tried again.
 const HELD_AGAIN: Duration = Duration::from_secs(2);
-/// The same where the target was another one meanwhile: the watch shows it soon.
+/// The longest pause after a write that the API server was too slow or too busy for.
+const PASSES: Duration = Duration::from_millis(1500);
+/// How soon a scale-down is tried again whose target was another one meanwhile: the watch shows it soon.
 const OUTDATED_AGAIN: Duration = Duration::from_millis(500);
 
 impl PoolState {
@@ -80,7 +83,9 @@ impl PoolState {
     fn refused(&mut self, why: CallError, cx: &mut Cx) {
         self.note(Note::ScaleFailed(why), cx);
         let ownership = &mut self.ownership;
-        ownership.not_before = cx.now.moment + backoff(ownership.failures, FIRST, MOST, self.id);
+        // What passes by itself is tried again soon after it has passed: all writes wait at one gate.
+        let most = if why.passes() { PASSES } else { MOST };
+        ownership.not_before = cx.now.moment + backoff(ownership.failures, FIRST, most, self.id);
         ownership.failures = ownership.failures.saturating_add(1);
         ownership.failed = Some(why.to_string());
     }

@@ -14,8 +14,8 @@ use crate::{
         effect::{Note, PoolEffect},
         target::Target,
     },
+    kube::CallError,
     work::{Moment, Roster, Tally},
-    workers::CallError,
 };
 
 /// A pod that became ready is heard after this time: its worker connects first.

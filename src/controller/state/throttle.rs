@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 use super::{Cx, FIRST, MOST, PoolState, backoff};
 use crate::{
-    api::Status, broker::SubscriberId, controller::effect::Note, scaling::Rule, work::Moment, workers::CallError,
+    api::Status, broker::SubscriberId, controller::effect::Note, kube::CallError, scaling::Rule, work::Moment,
 };
 
 /// A change of decision or condition is written at once, but not more often than this.

@@ -2,13 +2,14 @@ use std::convert::Infallible;
 
 use http_body_util::BodyExt;
 use hyper::{Request, Response, StatusCode};
-use kube::client::Body;
+use kube::{Client, client::Body};
 use serde_json::Value;
 
 use super::*;
+use crate::kube::DEADLINE;
 
 /// An API server that answers every request alike and keeps what it was sent.
-fn server(status: StatusCode) -> (Client, Arc<Mutex<Vec<Value>>>) {
+fn server(status: StatusCode) -> (Cluster, Arc<Mutex<Vec<Value>>>) {
     let sent = Arc::<Mutex<Vec<Value>>>::default();
     let keep = sent.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
@@ -27,7 +28,7 @@ fn server(status: StatusCode) -> (Client, Arc<Mutex<Vec<Value>>>) {
             Ok::<_, Infallible>(response)
         }
     });
-    (Client::new(service, "shop"), sent)
+    (Cluster::open(Client::new(service, "shop")), sent)
 }
 
 fn about() -> ObjectReference {
@@ -83,7 +84,7 @@ async fn a_refused_event_is_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_silent_is_not_waited_for() {
     let silent = tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
-    let events = Events::new(Client::new(silent, "shop"), "twp-0".into());
+    let events = Events::new(Cluster::open(Client::new(silent, "shop")), "twp-0".into());
     let start = Instant::now();
     events.publish(&about(), scaled(0, 1)).await;
     assert_eq!(start.elapsed(), DEADLINE);

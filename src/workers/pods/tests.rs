@@ -6,18 +6,18 @@ use std::{
 
 use http_body_util::BodyExt;
 use hyper::{Request, Response};
-use kube::client::Body;
+use kube::{Client, client::Body};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
-use crate::workers::Readiness;
+use crate::{kube::DEADLINE, workers::Readiness};
 
 /// What the fake server was asked: method, path with query, body.
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
 
 /// An API server that answers with what `answer` says about method and path.
-fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> (Client, Asked) {
+fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> (Cluster, Asked) {
     let (asked, answer) = (Asked::default(), Arc::new(answer));
     let keep = asked.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
@@ -34,7 +34,7 @@ fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -
             Ok::<_, Infallible>(response.unwrap())
         }
     });
-    (Client::new(service, "shop"), asked)
+    (Cluster::open(Client::new(service, "shop")), asked)
 }
 
 fn now() -> Timestamp {
@@ -48,7 +48,7 @@ fn refused(code: u16) -> (u16, Value) {
 
 #[tokio::test]
 async fn all_pages_are_read_and_reduced() {
-    let (client, asked) = server(|_, uri| {
+    let (cluster, asked) = server(|_, uri| {
         let ready = json!([{"type": "Ready", "status": "True"}, {"type": "Initialized", "status": "True"}]);
         let items = if uri.contains("continue=next") {
             json!([
@@ -69,7 +69,7 @@ async fn all_pages_are_read_and_reduced() {
             json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": token}, "items": items}),
         )
     });
-    let pods = list(&client, "shop", "app=mail", now()).await.unwrap();
+    let pods = list(&cluster, "shop", "app=mail", now()).await.unwrap();
     let pod = |name: &str, readiness, terminating: bool, cost| Pod {
         name: name.into(),
         readiness,
@@ -97,7 +97,7 @@ async fn all_pages_are_read_and_reduced() {
 
 #[tokio::test]
 async fn what_stands_on_a_pod_is_read() {
-    let (client, _) = server(|_, _| {
+    let (cluster, _) = server(|_, _| {
         let drain = r#"{"pool":"mail","queues":{"celery@a":["celery"]},"cost":5,"empty":true,"of a later version":1}"#;
         let owners = json!([{"kind": "Node", "uid": "n"}, {"kind": "ReplicaSet", "name": "mail-6d5f7c9b8", "uid": "u", "controller": true}]);
         let runs = |at: &str| json!([{"state": {"running": {"startedAt": at}}}]);
@@ -113,7 +113,7 @@ async fn what_stands_on_a_pod_is_read() {
             json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}),
         )
     });
-    let pods = list(&client, "shop", "app=mail", now()).await.unwrap();
+    let pods = list(&cluster, "shop", "app=mail", now()).await.unwrap();
     let drain = Drain {
         pool: "mail".into(),
         queues: [("celery@a".to_owned(), ["celery".to_owned()].into())].into(),
@@ -140,7 +140,7 @@ async fn what_stands_on_a_pod_is_read() {
 
 #[tokio::test]
 async fn pools_with_pods_on_their_way_out_are_found_by_the_label() {
-    let (client, asked) = server(|_, _| {
+    let (cluster, asked) = server(|_, _| {
         let drain = r#"{"pool":"mail","queues":{}}"#;
         let items = json!([
             {"metadata": {"name": "a", "namespace": "shop", "annotations": {DRAIN: drain}}},
@@ -152,7 +152,7 @@ async fn pools_with_pods_on_their_way_out_are_found_by_the_label() {
             json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}),
         )
     });
-    let found = draining(&client, None).await.unwrap();
+    let found = draining(&cluster, None).await.unwrap();
     assert_eq!(found, [("shop".to_owned(), "mail".to_owned())].into());
     let uri = asked.lock().unwrap()[0].1.clone();
     assert!(
@@ -171,7 +171,7 @@ fn mark_of(pod: &str, drain: Option<Drain>, cost: Option<i32>) -> Mark {
 
 #[tokio::test]
 async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
-    let (client, asked) = server(|_, uri| {
+    let (cluster, asked) = server(|_, uri| {
         if uri.contains("/gone") {
             return refused(404);
         }
@@ -189,7 +189,7 @@ async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
         mark_of("gone", drain, None),
         mark_of("b", None, None),
     ];
-    mark(&client, "shop", &marks).await.unwrap();
+    mark(&cluster, "shop", &marks).await.unwrap();
     let asked = asked.lock().unwrap();
     assert!(asked.iter().all(|(method, ..)| method == "PATCH"));
     let text = r#"{"pool":"mail","queues":{},"empty":false}"#;
@@ -206,12 +206,12 @@ async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
 
 #[tokio::test]
 async fn one_refusal_is_told_and_the_others_are_still_written() {
-    let (client, asked) = server(|_, uri| match uri.contains("/pods/a?") {
+    let (cluster, asked) = server(|_, uri| match uri.contains("/pods/a?") {
         true => refused(403),
         false => (200, json!({"metadata": {"name": "b"}})),
     });
     let marks = [mark_of("a", None, Some(101)), mark_of("b", None, Some(101))];
-    let error = mark(&client, "shop", &marks).await.unwrap_err();
+    let error = mark(&cluster, "shop", &marks).await.unwrap_err();
     assert_eq!(error, CallError::Refused { code: 403 });
     assert!(!error.to_string().contains("secret"));
     assert_eq!(asked.lock().unwrap().len(), 2);
@@ -219,8 +219,8 @@ async fn one_refusal_is_told_and_the_others_are_still_written() {
 
 #[tokio::test]
 async fn pages_without_end_are_an_error() {
-    let (client, asked) = server(|_, _| (200, json!({"metadata": {"continue": "again"}, "items": []})));
-    assert_eq!(list(&client, "shop", "", now()).await, Err(CallError::NotUnderstood));
+    let (cluster, asked) = server(|_, _| (200, json!({"metadata": {"continue": "again"}, "items": []})));
+    assert_eq!(list(&cluster, "shop", "", now()).await, Err(CallError::NotUnderstood));
     assert_eq!(asked.lock().unwrap().len(), PAGES);
 }
 
@@ -229,7 +229,7 @@ async fn a_silent_server_is_not_waited_for() {
     let silent = tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
     let start = Instant::now();
     assert_eq!(
-        list(&Client::new(silent, "shop"), "shop", "", now()).await,
+        list(&Cluster::open(Client::new(silent, "shop")), "shop", "", now()).await,
         Err(CallError::Timeout)
     );
     assert_eq!(start.elapsed(), DEADLINE);

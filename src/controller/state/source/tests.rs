@@ -253,7 +253,7 @@ async fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
     let mut seconds = BTreeMap::new();
     let mut before = 0;
     for second in 0..300 {
-        for _ in 0..20 {
+        for _ in 0..100 {
             tokio::task::yield_now().await;
             while let Ok(input) = own.try_recv() {
                 controller.take(input);

@@ -1,0 +1,14 @@
+//! Calls to the API server: each through one gate, within a deadline, with errors in our words.
+//!
+//! | file | kind | concept |
+//! |---|---|---|
+//! | `budget.rs` | pure | who may call now: what matters most first, so many at once and a second, and nobody whom the server asked to wait |
+//! | `call.rs` | shell | [`Cluster`]: the client behind the gate; [`CallError`] |
+//!
+//! Watches and the Lease go past the gate: a watch waits for the server by its nature, and the Lease has a client of its own.
+
+mod budget;
+mod call;
+
+pub use budget::{Class, Limits};
+pub use call::{CallError, Cluster, DEADLINE, Outcome, within};
