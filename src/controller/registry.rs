@@ -3,7 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{input::Scope, pool::Key, state::PoolState, target::Target};
+use super::{
+    input::Scope,
+    pool::{Key, Pool},
+    state::PoolState,
+    target::Target,
+};
 use crate::{broker::SubscriberId, work::Moment};
 
 /// All pools, by our own number and by name.
@@ -98,10 +103,13 @@ impl Pools {
     }
 
     /// The oldest pool on the same target, if that is another one: by creation time (whole seconds), then name. It wins.
+    /// Those that only watch, or are suspended, keep nobody from scaling, and nobody keeps them from watching.
     pub fn older(&self, state: &PoolState) -> Option<&PoolState> {
-        let (target, _) = self.filed.get(&state.id)?;
+        let acts = |state: &PoolState| state.pool.as_ref().is_ok_and(Pool::acts);
+        let (target, _) = self.filed.get(&state.id).filter(|_| acts(state))?;
         let claimants = self.by_target.get(target.as_ref()?).filter(|ids| ids.len() > 1)?;
         let claimants = claimants.iter().filter_map(|id| self.states.get(id));
+        let claimants = claimants.filter(|state| acts(state));
         claimants
             .min_by_key(|other| (other.identity.created, &other.identity.key.name))
             .filter(|oldest| oldest.id != state.id)

@@ -1,6 +1,10 @@
-//! Three hundred pools on one Redis: what they cost while nothing changes.
+//! Three hundred pools on one Redis: what they cost while nothing changes, what a restart changes, and how soon work is
+//! answered that comes to many at once. `TWP_POOLS=1000` and `TWP_OPERATOR` (a release build) measure more.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::json;
 
@@ -9,11 +13,14 @@ use crate::{
     support::{
         bed::{PATIENCE, eventually},
         figures,
-        operator::Operator,
+        operator::{Operator, Options},
     },
 };
 
+/// So many pools, unless `TWP_POOLS` says another number.
 const POOLS: usize = 300;
+/// Every so many get work at once.
+const EVERY: usize = 10;
 const QUIET: Duration = Duration::from_secs(15);
 
 /// Resident memory in kB and processor time in clock ticks of a process.
@@ -35,17 +42,15 @@ fn costs(pid: u32) -> (u64, u64) {
 #[tokio::test]
 async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothing_changes() {
     let stage = Stage::redis("crowd").await;
-    let names: Vec<_> = (0..POOLS).map(|number| format!("p{number}")).collect();
-    let items: Vec<_> = names
-        .iter()
-        .flat_map(|name| [workers(name, 0), pool(name, json!({"queues": [name]}))])
-        .collect();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-    stage
-        .ns
-        .try_kubectl(&["apply", "--server-side", "-f", "-"], &list.to_string())
-        .await
-        .expect("300 pools");
+    let pools = std::env::var("TWP_POOLS").map_or(POOLS, |pools| pools.parse().expect("a number"));
+    let names: Vec<_> = (0..pools).map(|number| format!("p{number}")).collect();
+    for names in names.chunks(250) {
+        let objects = |name: &String| [workers(name, 0), pool(name, json!({"queues": [name]}))];
+        let items: Vec<_> = names.iter().flat_map(objects).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        let apply = ["apply", "--server-side", "-f", "-"];
+        stage.ns.try_kubectl(&apply, &list.to_string()).await.expect("pools");
+    }
     let operator = Operator::start(&stage.ns.name).await;
     // Hundreds of writes: a busy machine takes minutes for them.
     eventually("all pools are adopted and told so", PATIENCE * 4, async || {
@@ -53,7 +58,7 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
             operator.metric("twp_scale_writes_total").await,
             operator.metric("twp_status_writes_total").await,
         );
-        if scales >= POOLS as f64 && statuses >= POOLS as f64 {
+        if scales >= pools as f64 && statuses >= pools as f64 {
             Ok(())
         } else {
             Err(format!("{scales} scales, {statuses} statuses"))
@@ -107,7 +112,7 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
         .filter(|line| line.contains("addr=") && !line.contains("addr=127.0.0.1:"))
         .count();
     println!(
-        "300 pools: {} MiB resident, {:.1} % of a core, {connections} connections, {idle} writes in {QUIET:?}",
+        "{pools} pools: {} MiB resident, {:.1} % of a core, {connections} connections, {idle} writes in {QUIET:?}",
         rss / 1024,
         cpu as f64 / QUIET.as_secs_f64()
     );
@@ -115,4 +120,147 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
     figures::record("writes_idle_per_s", idle / QUIET.as_secs_f64());
     assert!((1..=3).contains(&connections), "{clients}");
     assert_eq!(idle, 0.0, "{}", operator.log());
+
+    let before = transitions(&stage).await;
+    drop(operator);
+    let operator = Operator::launch(&stage.ns.name, Options::default()).await;
+    restarted(&operator, pools).await;
+    assert_eq!(transitions(&stage).await, before, "no condition has changed");
+
+    drop(operator);
+    let first = |names: &[String]| names.iter().step_by(EVERY).cloned().collect::<Vec<_>>();
+    let busy = first(&names);
+    let began = now();
+    let operator = Operator::launch(&stage.ns.name, Options::default()).await;
+    fill(&stage, &busy).await;
+    late(&operator, &busy, began, "restart").await;
+    drop(operator);
+
+    let operator = Operator::start(&stage.ns.name).await;
+    let quiet = || operator.metric("twp_source_up");
+    eventually("all are sampled", PATIENCE, async || match quiet().await {
+        up if up as usize == pools => Ok(()),
+        up => Err(up.to_string()),
+    })
+    .await;
+    let busy = first(&names[1..]);
+    let began = now();
+    fill(&stage, &busy).await;
+    late(&operator, &busy, began, "spike").await;
+}
+
+/// What a person would see of the pools: each condition's state, and since when it has been so.
+async fn transitions(stage: &Stage) -> BTreeMap<String, String> {
+    let list = stage.ns.kubectl(&["get", "twp", "-o", "json"]).await;
+    let list: serde_json::Value = serde_json::from_str(&list).expect("a list");
+    let pools = list["items"].as_array().expect("items").iter();
+    let seen = |pool: &serde_json::Value| {
+        let conditions = pool["status"]["conditions"].as_array().expect("conditions").iter();
+        let words = conditions.map(|one| format!("{}={} {}", one["type"], one["status"], one["lastTransitionTime"]));
+        (
+            pool["metadata"]["name"].to_string(),
+            words.collect::<Vec<_>>().join(", "),
+        )
+    };
+    pools.map(seen).collect()
+}
+
+/// Pools at rest, and another process: nothing is written or told of them.
+async fn restarted(operator: &Operator, pools: usize) {
+    eventually("all are sampled", PATIENCE * 2, async || {
+        match operator.metric("twp_source_up").await {
+            up if up as usize == pools => Ok(()),
+            up => Err(format!("{up} of {pools}")),
+        }
+    })
+    .await;
+    tokio::time::sleep(QUIET).await;
+    let text = operator.metrics().await;
+    let calls = |parts: [&str; 2]| {
+        let lines = text.lines().filter(|line| line.starts_with("twp_api_calls_total"));
+        let these = lines.filter(|line| parts.iter().all(|part| line.contains(part)));
+        let numbers = these.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
+        numbers.sum::<u64>()
+    };
+    let [statuses, events, scales, throttled] = [
+        calls(["class=\"status\"", ""]),
+        calls(["class=\"event\"", ""]),
+        calls(["class=\"scale\"", ""]),
+        calls(["", "outcome=\"throttled\""]),
+    ];
+    let (rss, _) = costs(operator.pid());
+    println!(
+        "restart at {pools} pools: {statuses} statuses, {events} Events, {scales} scales, {throttled} throttled, {} MiB",
+        rss / 1024
+    );
+    figures::record_in("controller", &format!("restart_{pools}.status_writes"), statuses);
+    figures::record_in("controller", &format!("restart_{pools}.events"), events);
+    figures::record_in("controller", &format!("restart_{pools}.throttled"), throttled);
+    figures::record_in("controller", &format!("restart_{pools}.rss_mib"), rss / 1024);
+    assert_eq!(
+        (statuses, events, scales, throttled),
+        (0, 0, 0, 0),
+        "{}",
+        operator.log()
+    );
+}
+
+/// Work for these pools, all at one moment.
+async fn fill(stage: &Stage, names: &[String]) {
+    let mut pipe = redis::pipe();
+    pipe.atomic();
+    for name in names {
+        let tasks: Vec<_> = (0..20).map(|_| crate::stage::message(name).to_string()).collect();
+        pipe.lpush(name, tasks).ignore();
+    }
+    let mut connection = stage.connection().await;
+    let () = pipe.query_async(&mut connection).await.expect("work");
+}
+
+/// How long after that moment the replicas of each of these were written, by the log.
+async fn late(operator: &Operator, names: &[String], began: f64, what: &str) {
+    let mut took = eventually("all of them get workers", PATIENCE * 2, async || {
+        let log = operator.log();
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let scaled = lines.filter(|line| {
+            let fields = line.get("fields").unwrap_or(line);
+            fields["message"] == "scaled"
+        });
+        let at = scaled.filter_map(|line| {
+            let at: jiff::Timestamp = line["timestamp"].as_str()?.parse().ok()?;
+            Some(at.as_millisecond() as f64 / 1e3 - began)
+        });
+        let at: Vec<_> = at.collect();
+        if at.len() >= names.len() {
+            Ok(at)
+        } else {
+            Err(format!("{} of {}", at.len(), names.len()))
+        }
+    })
+    .await;
+    took.sort_by(f64::total_cmp);
+    let (median, most) = (took[took.len() / 2], took[took.len() - 1]);
+    println!(
+        "{what}: {} pools, first write after {median:.2} s (median), {most:.2} s (max)",
+        names.len()
+    );
+    figures::record_in(
+        "controller",
+        &format!("{what}_{}.median_ms", names.len()),
+        (median * 1e3) as u64,
+    );
+    figures::record_in(
+        "controller",
+        &format!("{what}_{}.max_ms", names.len()),
+        (most * 1e3) as u64,
+    );
+}
+
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock")
+        .as_secs_f64()
 }

@@ -1,5 +1,6 @@
 //! Histories replayed with one thing going wrong: whatever it is, the end is the same, and nothing is written twice.
 mod fault;
+mod rules;
 mod world;
 
 use std::collections::BTreeMap;

@@ -79,6 +79,17 @@ fn the_older_of_two_pools_on_a_target_wins() {
 }
 
 #[test]
+fn a_pool_that_does_not_act_keeps_nobody_from_scaling_and_may_watch() {
+    let mut pools = pools();
+    let suspend = |pools: &mut Pools, id| pools.get_mut(id).unwrap().pool.as_mut().unwrap().policy.suspended = true;
+    suspend(&mut pools, 2);
+    let older = |pools: &Pools, id| pools.older(pools.get(id).unwrap()).map(|older| older.id);
+    assert_eq!([older(&pools, 1), older(&pools, 2)], [None, None]);
+    suspend(&mut pools, 1);
+    assert_eq!([older(&pools, 1), older(&pools, 2)], [None, None]);
+}
+
+#[test]
 fn a_removed_pool_leaves_nothing_behind() {
     let mut pools = pools();
     for id in 1..=3 {

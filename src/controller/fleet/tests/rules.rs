@@ -1,0 +1,238 @@
+//! What single inputs lead to: faults that were found in the controller before it was a state machine.
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::*;
+use crate::{
+    broker::{Sampled, Subscription, url},
+    controller::{
+        effect::{Job, Outcome, ScaleOutcome},
+        fixture,
+        input::Done,
+    },
+    work::{Care, PodWork, Stance, Tally, Work},
+    workers::Plan,
+};
+
+/// A fleet with pools, each with a broker and three workers of its own name.
+struct Bench {
+    fleet: Fleet,
+    second: u64,
+}
+
+impl Bench {
+    fn new(pools: &[&str]) -> Self {
+        let mut bench = Self {
+            fleet: Fleet::new([None]),
+            second: 100,
+        };
+        for name in pools {
+            bench.on(fixture::target(name, 3, 1));
+        }
+        bench.on(fixture::listed(pools));
+        for name in pools {
+            bench.on(fixture::pool(name, &spec(name)));
+            let id = bench.id(name);
+            let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
+            bench.on(Input::Done(id, Done::Resolved(Ok(addresses))));
+        }
+        bench
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            wall: jiff::Timestamp::from_second(i64::try_from(self.second).unwrap()).unwrap(),
+            moment: Duration::from_secs(self.second),
+        }
+    }
+
+    fn on(&mut self, input: Input) -> Vec<Effect> {
+        let now = self.now();
+        self.fleet.on(input, now)
+    }
+
+    fn id(&self, name: &str) -> SubscriberId {
+        self.fleet.pools.id(&fixture::key(name)).unwrap()
+    }
+
+    /// So many tasks wait, and three workers are idle.
+    fn sample(&mut self, name: &str, waiting: u64) -> Vec<Effect> {
+        let work = |number| {
+            let work = PodWork {
+                live: true,
+                fresh: true,
+                tells: true,
+                ..PodWork::default()
+            };
+            (format!("{name}-{number}"), work)
+        };
+        let tally = Tally {
+            work: Work {
+                ready: waiting,
+                ..Work::default()
+            },
+            pods: (0..3).map(work).collect(),
+            workers_heard: true,
+            slots: Some(1),
+            processed: Some(7),
+            ..Tally::default()
+        };
+        let sampled = Sampled {
+            id: self.id(name),
+            result: Ok(Arc::new(tally)),
+            at: self.now().moment,
+            rest: Duration::ZERO,
+        };
+        self.on(Input::Sampled(sampled))
+    }
+
+    /// Idle until fewer replicas are wanted: that job.
+    fn until_down(&mut self, name: &str) -> Job {
+        for _ in 0..300 {
+            self.second += 1;
+            let mut effects = self.sample(name, 0);
+            if effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Pool(_, PoolEffect::Resolve { .. })))
+            {
+                let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
+                let id = self.id(name);
+                effects.extend(self.on(Input::Done(id, Done::Resolved(Ok(addresses)))));
+            }
+            if let Some(job) = jobs(&effects).pop() {
+                assert!(job.to < job.from, "{job:?}");
+                return job;
+            }
+        }
+        panic!("it never goes down");
+    }
+
+    fn ended(&mut self, name: &str, replicas: ScaleOutcome, plan: Option<Plan>) -> Vec<Effect> {
+        let id = self.id(name);
+        self.on(Input::Done(id, Done::Scaled(Outcome { replicas, plan })))
+    }
+}
+
+fn spec(target: &str) -> serde_json::Value {
+    json!({"targetRef": {"name": target}, "broker": {"urlFrom": {"secretKeyRef": {"name": "env", "key": "url"}}},
+        "target": {"backlogPerReplica": 10}, "maxReplicas": 50, "profile": "Responsive", "scaleDown": {"idleSeconds": 5}})
+}
+
+fn jobs(effects: &[Effect]) -> Vec<Job> {
+    let job = |effect: &Effect| match effect {
+        Effect::Pool(_, PoolEffect::Scale(job)) => Some((**job).clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(job).collect()
+}
+
+fn has(effects: &[Effect], what: impl Fn(&PoolEffect) -> bool) -> bool {
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Pool(_, effect) if what(effect)))
+}
+
+#[test]
+fn looks_that_fail_do_not_hold_up_a_rise() {
+    let mut bench = Bench::new(&["mail"]);
+    bench.until_down("mail");
+    for _ in 0..8 {
+        let failed = ScaleOutcome::Unseen(CallError::Refused { code: 403 });
+        bench.ended("mail", failed, None);
+        bench.second += 60;
+        bench.sample("mail", 0);
+    }
+    bench.ended("mail", ScaleOutcome::Unseen(CallError::Timeout), None);
+    let effects = bench.sample("mail", 300);
+    assert_eq!(jobs(&effects).first().map(|job| job.to), Some(30), "{effects:?}");
+}
+
+#[test]
+fn a_rise_does_not_wait_for_a_look_that_is_under_way() {
+    let mut bench = Bench::new(&["mail"]);
+    bench.until_down("mail");
+    let effects = bench.sample("mail", 300);
+    assert!(has(&effects, |effect| matches!(effect, PoolEffect::AbortScale)));
+    assert_eq!(jobs(&effects).first().map(|job| job.to), Some(30), "{effects:?}");
+    assert!(jobs(&bench.sample("mail", 310)).is_empty(), "one write at a time");
+}
+
+/// One pod was told to stop.
+fn stopping(name: &str) -> Plan {
+    let stop = Stance::Stop([(format!("celery@{name}-0"), ["celery".to_owned()].into())].into());
+    Plan {
+        stances: [(format!("{name}-0"), stop)].into(),
+        unfinished: true,
+        ..Plan::default()
+    }
+}
+
+#[test]
+fn the_old_targets_workers_are_given_back_whatever_becomes_of_the_new_one() {
+    let mut bench = Bench::new(&["mail"]);
+    bench.on(fixture::target("other", 3, 1));
+    bench.until_down("mail");
+    bench.ended("mail", ScaleOutcome::Held { kept: 3 }, Some(stopping("mail")));
+    let Input::Pool(mut seen) = fixture::pool("mail", &spec("other")) else {
+        panic!("a pool");
+    };
+    seen.identity.generation = 2;
+    let mut effects = bench.on(Input::Pool(seen));
+    for _ in 0..30 {
+        bench.second += 1;
+        effects.extend(bench.sample("mail", 100));
+    }
+    let given_back = |effect: &PoolEffect| matches!(effect, PoolEffect::Uncordon(pods) if pods.pool.target == "mail");
+    assert!(has(&effects, given_back), "{effects:?}");
+    assert!(!has(&effects, |effect| matches!(effect, PoolEffect::AbortUncordon)));
+}
+
+#[test]
+fn a_pool_that_is_the_younger_one_now_tells_workers_nothing_more() {
+    let mut bench = Bench::new(&["mail", "old"]);
+    bench.until_down("mail");
+    let effects = bench.ended("mail", ScaleOutcome::Held { kept: 3 }, Some(stopping("mail")));
+    let attends = |some: bool| {
+        move |effect: &PoolEffect| {
+            matches!(effect, PoolEffect::Tell { subscription: Subscription::Attend { attention, .. }, .. }
+                if attention.is_empty() != some)
+        }
+    };
+    assert!(has(&effects, attends(true)), "{effects:?}");
+    let told: Care = bench.fleet.pools.get(bench.id("mail")).unwrap().drain.attention["mail-0"].clone();
+    assert!(matches!(told.stance, Stance::Stop(_)));
+    let Input::Pool(mut seen) = fixture::pool("old", &spec("mail")) else {
+        panic!("a pool");
+    };
+    (seen.identity.generation, seen.identity.created) = (2, jiff::Timestamp::UNIX_EPOCH);
+    let effects = bench.on(Input::Pool(seen));
+    assert!(has(&effects, attends(false)), "{effects:?}");
+}
+
+#[test]
+fn one_failed_watch_and_one_refused_namespace_keep_nobody_waiting() {
+    let (a, b) = (Some("a".to_owned()), Some("b".to_owned()));
+    let ready = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Ready));
+    let mut bench = Bench {
+        fleet: Fleet::new([a.clone(), b.clone()]),
+        second: 0,
+    };
+    let refused = |scope: &Scope| Input::WatchFailed(Watched::Pools, scope.clone(), CallError::Refused { code: 403 });
+    assert!(!ready(&bench.on(refused(&b))));
+    assert!(ready(&bench.on(Input::PoolsListed(a.clone(), Vec::new()))));
+    let mut bench = Bench {
+        fleet: Fleet::new([a.clone(), b.clone()]),
+        second: 0,
+    };
+    assert!(!ready(&bench.on(refused(&a))));
+    assert!(!ready(&bench.on(refused(&b))), "the CRD is not there");
+    assert!(ready(&bench.on(Input::PoolsListed(b, Vec::new()))));
+    let failed = Input::WatchFailed(Watched::Pools, a, CallError::Timeout);
+    assert!(
+        bench
+            .on(failed)
+            .iter()
+            .all(|effect| matches!(effect, Effect::WatchFailed(..)))
+    );
+}
