@@ -93,8 +93,25 @@ check "  one ClusterRole" count plain '^kind: ClusterRole$' 1
 check "rbac.create=false renders" render no_rbac --set rbac.create=false
 check "  no role" count no_rbac 'rbac.authorization' 0
 check "another release name renders" "$helm" template x "$chart" --namespace y
-check "IPv6 renders" render ipv6 --set 'http.address=[::]' --set http.port=9090
-check "  the address" has ipv6 'value: "\[::\]:9090"$'
+check "  a port for metrics, one for probes" python3 - "$out/default.yaml" <<'PY'
+import sys
+text = " ".join(open(sys.argv[1]).read().split())
+wanted = ["name: metrics containerPort: 8080", "name: probes containerPort: 8081", 'TWP_LISTEN value: "0.0.0.0:8080"',
+          'TWP_PROBES value: "0.0.0.0:8081"', "{path: /livez, port: probes}", "{path: /readyz, port: probes}"]
+sys.exit(str(missing) if (missing := [w for w in wanted if w not in text]) else 0)
+PY
+check "IPv6 renders" render ipv6 --set 'http.address=[::]' --set http.port=9090 --set http.probesPort=9091
+check "  the addresses" bash -c "grep -q 'value: \"\[::\]:9090\"$' '$out/ipv6.yaml' && grep -q 'value: \"\[::\]:9091\"$' '$out/ipv6.yaml'"
+check "a network policy renders" render policy --set networkPolicy.enabled=true
+check "  in from anywhere" count policy '^      from:' 0
+check "  and on both ports" bash -c "sed '/egress:/,\$d' '$out/policy.yaml' | grep -c 'port: 808[01], protocol: TCP' | grep -qx 2"
+check "a network policy with ingressFrom renders" render readers --set networkPolicy.enabled=true --set 'networkPolicy.ingressFrom[0].podSelector.matchLabels.app=prometheus'
+check "  it is about the metrics alone" python3 - "$out/readers.yaml" <<'PY'
+import sys
+policy = next(d for d in open(sys.argv[1]).read().split("\n---\n") if "kind: NetworkPolicy" in d)
+metrics, probes = " ".join(policy.split("ingress:")[1].split("egress:")[0].split()).split("# /livez")
+sys.exit(not ("port: 8080" in metrics and "from: - podSelector: matchLabels: app: prometheus" in metrics and "port: 8081" in probes and "from:" not in probes))
+PY
 
 cat >"$out/all.values" <<'YAML'
 commonLabels: {team: a}
@@ -112,7 +129,7 @@ extraVolumeMounts: [{name: ca, mountPath: /ca}]
 extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: one}}, "{apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-two'}}"]
 serviceAccount: {annotations: {role: r}}
 podMonitor: {enabled: true, labels: {release: prometheus}}
-networkPolicy: {enabled: true, brokerPeers: [{ipBlock: {cidr: 10.0.0.0/8}}]}
+networkPolicy: {enabled: true, ingressFrom: [{namespaceSelector: {}}], brokerPeers: [{ipBlock: {cidr: 10.0.0.0/8}}]}
 global: {from: parent}
 YAML
 check "every optional value renders" render all --values "$out/all.values"
@@ -121,7 +138,7 @@ import sys
 text = open(sys.argv[1]).read()
 wanted = ["team: a", "color: blue", "note: b", "name: pull", "priorityClassName: system-cluster-critical", "kubernetes.io/os: linux",
           "operator: Exists", "nodeAffinity: {}", "name: HTTPS_PROXY", "- --verbose", "mountPath: /ca", "name: one", "twp-operator-two",
-          "role: r", "release: prometheus", "kind: PodMonitor", "kind: NetworkPolicy", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}"]
+          "role: r", "release: prometheus", "kind: PodMonitor", "kind: NetworkPolicy", "port: metrics", "namespaceSelector: {}", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}"]
 missing = [w for w in wanted if w not in text]
 print(missing, "not-mine" in text)
 sys.exit(bool(missing) or "not-mine" in text)
@@ -144,6 +161,7 @@ check "refuses an unknown log format" refuses 'format' --set log.format=xml
 check "refuses a namespace that is none" refuses 'watchNamespaces' --set 'watchNamespaces={Not_One}'
 check "refuses a namespace twice" refuses 'watchNamespaces' --set 'watchNamespaces={a,a}'
 check "refuses two replicas without leader election" refuses 'needs leaderElection' --set leaderElection.enabled=false
+check "refuses one port for metrics and probes" refuses 'must be two ports' --set http.probesPort=8080
 check "refuses an environment variable of its own" refuses 'set by the chart' --set 'extraEnv[0].name=RUST_LOG'
 
 check "values, comments and schema agree" python3 - "$chart" <<'PY'

@@ -56,6 +56,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
+    task::JoinHandle,
 };
 use tower::timeout::TimeoutLayer;
 
@@ -63,7 +64,7 @@ use self::{effects::Effects, event_loop::Controller, fleet::Fleet, input::Scope}
 use crate::{
     broker::Clock,
     kube::{Cluster, Limits},
-    telemetry::{Events, Health, LogFormat, Metrics, health},
+    telemetry::{Events, Health, LogFormat, Metrics, Page, server},
 };
 
 /// No answer of the API server may take longer to begin.
@@ -81,9 +82,12 @@ pub struct Settings {
     /// Namespaces to watch, separated by commas; all where none is given.
     #[arg(long, env = "TWP_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
-    /// Address that serves /metrics, /livez and /readyz.
+    /// Address that serves /metrics.
     #[arg(long, env = "TWP_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Address that serves /livez and /readyz.
+    #[arg(long, env = "TWP_PROBES", default_value = "0.0.0.0:8081")]
+    pub probes: SocketAddr,
     /// Log format: json or text. RUST_LOG sets the level.
     #[arg(long, env = "TWP_LOG_FORMAT", default_value_t)]
     pub log_format: LogFormat,
@@ -136,24 +140,27 @@ pub enum RunError {
 /// [`RunError`]: the process must end, and be started again.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let signals = Signals::new()?;
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(|error| RunError::Listen(settings.listen, error))?;
-    let listen = listener
-        .local_addr()
-        .map_err(|error| RunError::Listen(settings.listen, error))?;
+    let (for_metrics, listen) = bind(settings.listen)?;
+    let (for_probes, probes) = bind(settings.probes)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let health = Health::default();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(health::serve(listener, metrics.clone(), health.clone(), async move {
-        let _stopped = stopped.await;
-    }));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, "started");
+    let servers = [
+        tokio::spawn(server::serve(for_metrics, Page::new(metrics.clone()))),
+        tokio::spawn(server::serve(for_probes, health.clone())),
+    ];
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, %probes, "started");
     let result = act(&settings, &metrics, &health, signals).await;
-    let _gone = stop.send(());
-    server.abort();
+    servers.iter().for_each(JoinHandle::abort);
     tracing::info!("ended");
     result
+}
+
+/// A listener, and its address: the system chooses the port where 0 is given.
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+    let failed = |error| RunError::Listen(address, error);
+    let listener = server::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// SIGTERM and SIGINT.

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `logs.rs` | structured logs on standard error |
 //! | `metrics.rs`, `metrics/pools.rs` | counters of the process; the numbers of each pool, which vanish with it |
-//! | `health.rs` | `/metrics`, `/livez`, `/readyz` |
+//! | `page.rs` | `/metrics`: one text for all who read it |
+//! | `health.rs` | `/livez`, `/readyz` |
+//! | `server.rs` | the HTTP servers of these two, which many silent connections do not starve |
 //! | `events.rs` | Kubernetes Events about a pool: their words, how often, and the publishing |
 //!
 //! Nothing here carries a credential, a broker's words or an API server's words.
@@ -13,9 +15,12 @@ pub mod events;
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod page;
+pub mod server;
 
 pub use events::{Events, PoolEvent, tame};
 pub use health::Health;
 pub use logs::LogFormat;
 pub use logs::init;
 pub use metrics::{Direction, Metrics, PoolNumbers};
+pub use page::Page;

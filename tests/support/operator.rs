@@ -27,7 +27,14 @@ pub struct Options {
 pub struct Operator {
     child: Child,
     log: Arc<Mutex<String>>,
-    address: String,
+    addresses: Addresses,
+}
+
+/// Where it listens.
+#[derive(Clone, Default)]
+struct Addresses {
+    metrics: String,
+    probes: String,
 }
 
 impl Operator {
@@ -49,7 +56,8 @@ impl Operator {
         let program = std::env::var("TWP_OPERATOR").unwrap_or_else(|_| env!("CARGO_BIN_EXE_twp-operator").to_owned());
         let mut child = Command::new(program)
             .args(["run", "--watch-namespaces", namespace])
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0"])
+            .args(["--log-format", "json"])
             .env("KUBECONFIG", options.kubeconfig.unwrap_or_else(kubeconfig))
             .env("RUST_LOG", options.log_level.unwrap_or_else(|| "info".to_owned()))
             .stdin(Stdio::null())
@@ -69,28 +77,35 @@ impl Operator {
         let mut operator = Self {
             child,
             log,
-            address: String::new(),
+            addresses: Addresses::default(),
         };
-        operator.address = eventually("the operator says where it listens", PATIENCE, async || {
+        operator.addresses = eventually("the operator says where it listens", PATIENCE, async || {
             operator.listens().ok_or_else(|| operator.log())
         })
         .await;
         operator
     }
 
-    fn listens(&self) -> Option<String> {
+    fn listens(&self) -> Option<Addresses> {
         self.log().lines().find_map(|line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             let started = line.pointer("/fields/message").or(line.get("message"))? == "started";
-            let listen = line.pointer("/fields/listen").or(line.get("listen"))?.as_str()?;
-            started.then(|| listen.to_owned())
+            let at = |name: &str| {
+                let at = line.pointer(&format!("/fields/{name}")).or(line.get(name))?;
+                at.as_str().map(str::to_owned)
+            };
+            let addresses = Addresses {
+                metrics: at("listen")?,
+                probes: at("probes")?,
+            };
+            started.then_some(addresses)
         })
     }
 
     /// Waits for `/readyz`.
     pub async fn wait_ready(&self) {
         eventually("the operator is ready", PATIENCE, async || {
-            let answer = self.get("/readyz").await?;
+            let answer = get(&self.addresses.probes, "/readyz").await?;
             if answer.starts_with("HTTP/1.1 200") {
                 Ok(())
             } else {
@@ -112,7 +127,7 @@ impl Operator {
 
     /// The text of `/metrics`.
     pub async fn metrics(&self) -> String {
-        self.get("/metrics")
+        get(&self.addresses.metrics, "/metrics")
             .await
             .unwrap_or_else(|seen| panic!("/metrics: {seen}\n{}", self.log()))
     }
@@ -126,22 +141,6 @@ impl Operator {
             this.then(|| value.parse::<f64>().ok()).flatten()
         });
         series.sum()
-    }
-
-    /// One answer of its HTTP server, head and body.
-    pub async fn get(&self, path: &str) -> Result<String, String> {
-        let ask = async {
-            let mut stream = TcpStream::connect(&self.address).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await?;
-            std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
-        };
-        match tokio::time::timeout(Duration::from_secs(10), ask).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
-            Err(_) => Err("no answer in 10 s".to_owned()),
-        }
     }
 
     /// Asks it to end by SIGTERM and waits for that: how it ended.
@@ -164,6 +163,22 @@ impl Operator {
     pub fn kill(&mut self) {
         let _ended = self.child.kill();
         let _status = self.child.wait();
+    }
+}
+
+/// One answer of one of its HTTP servers, head and body.
+async fn get(address: &str, path: &str) -> Result<String, String> {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    match tokio::time::timeout(Duration::from_secs(10), ask).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in 10 s".to_owned()),
     }
 }
 

@@ -1,0 +1,187 @@
+//! The operator's HTTP servers: one for Prometheus, one for the kubelet, each with a port and places of its own.
+//!
+//! No connection waits for another one to end. Each is accepted at once and has a second for its request. When all places
+//! are taken, the one that has been silent longest goes for the new one. So who speaks at once is answered, however many
+//! come and say nothing.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::Notify,
+    task::yield_now,
+    time::{sleep, timeout},
+};
+
+use super::metrics;
+
+/// A client must have sent its request's headers within this time.
+const REQUEST: Duration = Duration::from_secs(1);
+/// No connection lives longer: its client may not read the answer for ever either.
+const CONNECTION: Duration = Duration::from_secs(10);
+/// A request's line and headers may have so many bytes.
+const HEADER_BYTES: usize = 8 * 1024;
+/// Connections that have not sent their request yet; one more, and the oldest goes.
+const PLACES: usize = 128;
+/// Connections that the system keeps until they are accepted: more than come while this process does not get to run.
+const BACKLOG: u32 = 1024;
+/// How long to wait after a failed `accept` (out of file descriptors, say).
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// What a server answers; clones share it.
+pub trait Answers: Clone + Send + Sync + 'static {
+    /// The answer to a GET of this path.
+    fn answer(&self, path: &str) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
+/// Listens there.
+///
+/// # Errors
+/// The address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As `TcpListener::bind` does: the port is free again as soon as its owner has ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Answers on `listener`, for ever.
+pub async fn serve(listener: TcpListener, answers: impl Answers) {
+    let silent = Arc::new(Silent::default());
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let place = silent.enter();
+                tokio::spawn(connection(stream, answers.clone(), place));
+            }
+            Err(error) => {
+                tracing::debug!(kind = %error.kind(), "a connection was not accepted");
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+        // All others get a turn between two of them: a burst must not push out one whose request is there already.
+        yield_now().await;
+    }
+}
+
+/// Answers one connection's request. What goes wrong is the client's trouble.
+async fn connection(stream: TcpStream, answers: impl Answers, place: Place) {
+    let service = service_fn(|request: Request<Incoming>| {
+        place.leave();
+        let answers = &answers;
+        async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), answers).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST)
+        .max_header_size(HEADER_BYTES)
+        .max_buf_size(2 * HEADER_BYTES)
+        // An idle connection would hold a place; a new one costs little.
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        biased;
+        // First: a request that came in the last moment is still answered.
+        _ = timeout(CONNECTION, serving) => {}
+        () = place.gone.notified() => {}
+    }
+}
+
+/// The answer to one request. Request bodies are not read.
+async fn answer(method: &Method, path: &str, answers: &impl Answers) -> Response<Full<Bytes>> {
+    if method != Method::GET && method != Method::HEAD {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+    }
+    answers.answer(path).await
+}
+
+/// A response of plain text; the metrics' content type is plain text with a version, which probes do not mind.
+pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// The connections that have not sent their request yet.
+#[derive(Debug, Default)]
+struct Silent(Mutex<Queue>);
+
+/// How each is told to go, by number; the lowest has waited longest.
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    gone: BTreeMap<u64, Arc<Notify>>,
+}
+
+impl Silent {
+    /// Takes a place; if there is none, the oldest has to go.
+    fn enter(self: &Arc<Self>) -> Place {
+        let mut queue = self.queue();
+        if queue.gone.len() >= PLACES
+            && let Some((_, oldest)) = queue.gone.pop_first()
+        {
+            oldest.notify_one();
+        }
+        let (number, gone) = (queue.next, Arc::new(Notify::new()));
+        queue.next += 1;
+        queue.gone.insert(number, gone.clone());
+        Place {
+            silent: self.clone(),
+            number,
+            gone,
+        }
+    }
+
+    /// Each change is one step, so a panic elsewhere leaves nothing half done.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection's place among the silent ones.
+#[derive(Debug)]
+struct Place {
+    silent: Arc<Silent>,
+    number: u64,
+    /// Told when a newer connection has the place.
+    gone: Arc<Notify>,
+}
+
+impl Place {
+    /// The request is there: nobody is dropped any more for being silent.
+    fn leave(&self) {
+        self.silent.queue().gone.remove(&self.number);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests;
