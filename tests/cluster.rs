@@ -9,6 +9,8 @@ mod api_server;
 mod broker_down;
 #[path = "cluster/crowd.rs"]
 mod crowd;
+#[path = "cluster/door.rs"]
+mod door;
 #[path = "cluster/drain.rs"]
 mod drain;
 #[path = "cluster/eta.rs"]

@@ -3,23 +3,24 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use serde_json::json;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
+    io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    process::Child,
 };
 
 use crate::{
+    door::{Door, Mode},
     rights::{grant, kubeconfig_with},
-    stage::Stage,
+    stage::{Stage, publish},
     support::{
-        bed::{PATIENCE, eventually, kubeconfig, kubectl_command},
+        bed::{PATIENCE, eventually, kubeconfig},
+        figures,
         operator::{Operator, Options},
     },
 };
@@ -128,80 +129,14 @@ async fn a_call_that_hangs_is_given_up_and_made_again() {
     assert_eq!(operator.ended(), None, "the operator lives on");
 }
 
-/// A way to the API server that can lose the answer to one write of replicas: `kubectl proxy`, so that HTTP can be read,
-/// and this test before it.
-struct Forgetful {
-    port: u16,
-    forgets: Arc<AtomicBool>,
-    _proxy: Child,
-}
-
-impl Forgetful {
-    async fn open() -> Self {
-        let mut proxy = kubectl_command(&["proxy", "--port=0"]).spawn().expect("kubectl proxy");
-        let mut said = BufReader::new(proxy.stdout.take().expect("what it says")).lines();
-        let line = said.next_line().await.expect("what it says").expect("where it listens");
-        let to = line.rsplit(' ').next().expect("an address").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("its number").port();
-        let forgets = Arc::new(AtomicBool::new(false));
-        let forget = forgets.clone();
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let far = TcpStream::connect(&to).await.expect("kubectl proxy");
-                tokio::spawn(pass_on(near, far, forget.clone()));
-            }
-        });
-        Self {
-            port,
-            forgets,
-            _proxy: proxy,
-        }
-    }
-}
-
-/// Carries requests and answers, until a write of replicas comes while an answer is to be lost: that request goes on, and
-/// nothing comes back on this connection any more.
-async fn pass_on(near: TcpStream, far: TcpStream, forget: Arc<AtomicBool>) {
-    let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.into_split(), far.into_split());
-    let deaf = Arc::new(AtomicBool::new(false));
-    let lost = deaf.clone();
-    let requests = async move {
-        let mut text = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from_near.read(&mut text).await {
-            let head = String::from_utf8_lossy(&text[..read]);
-            let writes = head.starts_with("PATCH ") && head.contains("/scale?");
-            if writes && forget.swap(false, Ordering::Relaxed) {
-                lost.store(true, Ordering::Relaxed);
-            }
-            if to_far.write_all(&text[..read]).await.is_err() {
-                return;
-            }
-        }
-    };
-    let answers = async move {
-        let mut text = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from_far.read(&mut text).await {
-            if !deaf.load(Ordering::Relaxed) && to_near.write_all(&text[..read]).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::join!(requests, answers);
-}
-
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_told_of_and_not_called_a_failure() {
     let stage = Stage::redis("lost").await;
     stage.workers("mail", 0).await;
     stage.pool("mail", json!({})).await;
-    let way = Forgetful::open().await;
-    let file = kubeconfig_with(|config| {
-        config["clusters"][0]["cluster"] = json!({"server": format!("http://127.0.0.1:{}", way.port)});
-        config["users"][0]["user"] = json!({});
-    });
+    let door = Door::open().await;
     let options = Options {
-        kubeconfig: Some(file),
+        kubeconfig: Some(door.kubeconfig()),
         ..Options::default()
     };
     let operator = Operator::start_with(&stage.ns.name, options).await;
@@ -217,10 +152,10 @@ async fn a_write_whose_answer_is_lost_is_told_of_and_not_called_a_failure() {
     };
     writes(1.0).await;
 
-    way.forgets.store(true, Ordering::Relaxed);
+    door.set(Mode::Forget);
     stage.publish(30).await;
     stage.ns.wait_replicas("mail", 3).await;
-    assert!(!way.forgets.load(Ordering::Relaxed), "its answer was lost");
+    assert_eq!(door.mode(), Mode::Open, "its answer was lost");
     writes(2.0).await;
     stage.ns.wait_event(&["Scaled", "from 0 to 3"]).await;
     stage
@@ -233,4 +168,60 @@ async fn a_write_whose_answer_is_lost_is_told_of_and_not_called_a_failure() {
     let said = operator.log();
     assert_eq!(said.matches("the target could not be written").count(), 1, "{said}");
     assert_eq!(said.matches("\"scaled\"").count(), 1, "{said}");
+}
+
+/// An API server in trouble for so long: the lease is kept, the counts are fresh, and workers that are needed come as soon as
+/// it is over. How soon is a figure.
+async fn troubled(name: &str, mode: Mode, lasts: Duration) {
+    let stage = Stage::redis(name).await;
+    for name in ["mail", "other"] {
+        stage.workers(name, 0).await;
+        stage.pool(name, json!({"queues": [name]})).await;
+    }
+    let door = Door::open().await;
+    let options = Options {
+        kubeconfig: Some(door.kubeconfig()),
+        env: vec![
+            ("TWP_LEADER_ELECTION", "true".to_owned()),
+            ("POD_NAMESPACE", stage.ns.name.clone()),
+        ],
+        ..Options::default()
+    };
+    let mut operator = Operator::start_with(&stage.ns.name, options).await;
+    for name in ["mail", "other"] {
+        stage.ns.wait_working(name).await;
+    }
+    door.set(mode);
+    let mut connection = stage.connection().await;
+    publish(&mut connection, "mail", 30).await;
+    eventually("it is counted at once", PATIENCE, async || {
+        match operator.metric("twp_queue_backlog").await {
+            30.0 => Ok(()),
+            seen => Err(seen.to_string()),
+        }
+    })
+    .await;
+    tokio::time::sleep(lasts).await;
+    publish(&mut connection, "other", 30).await;
+    door.set(Mode::Open);
+    let over = tokio::time::Instant::now();
+    for name in ["mail", "other"] {
+        stage.ns.wait_replicas(name, 3).await;
+    }
+    let late = u64::try_from(over.elapsed().as_millis()).expect("a number");
+    println!("{name}: workers {late} ms after it was over, {:?}", door.turned_away());
+    figures::record_in("controller", &format!("api_{name}.late_ms"), late);
+    assert_eq!(operator.ended(), None, "the lease is kept: {}", operator.log());
+    figures::record_in("controller", &format!("api_{name}.lease_lost"), 0);
+    assert!(door.turned_away() > 0);
+}
+
+#[tokio::test]
+async fn an_api_server_that_refuses_calls_for_a_while_costs_neither_the_lease_nor_a_rise() {
+    troubled("429", Mode::TooMany, Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_slow_to_write_costs_neither_the_lease_nor_a_rise() {
+    troubled("slow", Mode::SlowWrites, Duration::from_secs(40)).await;
 }

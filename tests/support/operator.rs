@@ -21,6 +21,8 @@ pub struct Options {
     pub kubeconfig: Option<String>,
     /// `RUST_LOG`.
     pub log_level: Option<String>,
+    /// More of its environment.
+    pub env: Vec<(&'static str, String)>,
 }
 
 /// A running operator; killed when it goes out of scope.
@@ -59,6 +61,7 @@ impl Operator {
             .args(["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0"])
             .args(["--log-format", "json"])
             .env("KUBECONFIG", options.kubeconfig.unwrap_or_else(kubeconfig))
+            .envs(options.env)
             .env("RUST_LOG", options.log_level.unwrap_or_else(|| "info".to_owned()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
