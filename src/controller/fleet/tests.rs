@@ -96,12 +96,15 @@ fn whatever_goes_wrong_once_the_end_and_the_writes_are_those_of_a_history_withou
         for fault in faults(&clean) {
             let world = run(history, fault);
             *plans.entry(history.0).or_insert(0) += 1;
-            if (world.end(), &world.writes) != (clean.end(), &clean.writes) {
+            // What a process was about to tell when it ended is lost.
+            let told = matches!(fault, Fault::Crash(_)) || world.told() == clean.told();
+            if (world.end(), &world.writes) != (clean.end(), &clean.writes) || !told {
                 wrong.push(format!(
-                    "{}, {fault:?}: wrote {:?} instead of {:?}; {}\n  instead of {}",
+                    "{}, {fault:?}: wrote {:?} instead of {:?}, told {:?}; {}\n  instead of {}",
                     history.0,
                     world.writes,
                     clean.writes,
+                    world.told(),
                     world.end(),
                     clean.end()
                 ));

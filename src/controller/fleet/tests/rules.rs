@@ -158,6 +158,32 @@ fn a_rise_does_not_wait_for_a_look_that_is_under_way() {
     assert!(jobs(&bench.sample("mail", 310)).is_empty(), "one write at a time");
 }
 
+#[test]
+fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
+    for known_before in [true, false] {
+        let mut bench = Bench {
+            fleet: Fleet::new([None]),
+            second: 100,
+        };
+        let left = || Input::Draining([fixture::key("mail")].into());
+        bench.on(fixture::target("mail", 3, 1));
+        bench.on(fixture::listed(&["mail"]));
+        if known_before {
+            bench.on(left());
+        }
+        bench.on(fixture::pool("mail", &spec("mail")));
+        if !known_before {
+            bench.on(left());
+        }
+        let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
+        let id = bench.id("mail");
+        let mut effects = bench.on(Input::Done(id, Done::Resolved(Ok(addresses))));
+        effects.extend(bench.sample("mail", 30));
+        let jobs = jobs(&effects);
+        assert!(jobs.iter().any(|job| job.unfinished), "{known_before}: {jobs:?}");
+    }
+}
+
 /// One pod was told to stop.
 fn stopping(name: &str) -> Plan {
     let stop = Stance::Stop([(format!("celery@{name}-0"), ["celery".to_owned()].into())].into());

@@ -464,6 +464,15 @@ impl World {
         );
     }
 
+    /// The changes of replicas that were told.
+    pub fn told(&self) -> Vec<(u32, u32)> {
+        let scaled = |event: &PoolEvent| match event {
+            PoolEvent::Scaled { from, to, .. } => Some((*from, *to)),
+            _ => None,
+        };
+        self.events.iter().filter_map(scaled).collect()
+    }
+
     /// What a person would see at the end: the replicas and the conditions.
     pub fn end(&self) -> String {
         let status = self.stored.clone().unwrap_or_default();
