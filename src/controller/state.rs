@@ -189,8 +189,10 @@ pub struct Tasks {
     pub read_at: Moment,
     /// When they are to be read again although the broker answers: it may be the wrong one by then.
     pub read_again_at: Moment,
-    /// The target is being written.
+    /// The target is being written, or its pods are looked at.
     pub writing: bool,
+    /// More replicas are being written, first of all.
+    pub raising: bool,
     /// The status is being written.
     pub publishing: bool,
 }

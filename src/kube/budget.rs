@@ -156,7 +156,8 @@ impl Budget {
                 }
                 admitted.extend(self.lines[place].pop_front());
                 self.calls[place] += 1;
-                self.tokens -= 1.0;
+                // A burst of those that do not wait costs the others a second at most.
+                self.tokens = (self.tokens - 1.0).max(-f64::from(self.limits.per_second));
             }
         }
         (admitted, again)
@@ -266,6 +267,19 @@ mod tests {
             assert_eq!(budget.admit(at(4_910)).0, others, "{class:?}");
             others.iter().for_each(|_| budget.done(class));
         }
+    }
+
+    #[test]
+    fn a_burst_of_reads_costs_a_status_no_more_than_a_second() {
+        let mut budget = Budget::new(LIMITS);
+        for _ in 0..1000 {
+            budget.ask(Class::Read);
+            budget.admit(at(0));
+            budget.done(Class::Read);
+        }
+        let status = asked(&mut budget, Class::Status, 1);
+        assert!(budget.admit(at(1000)).0.is_empty());
+        assert_eq!(budget.admit(at(1200)).0, status);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
 
 use kube::Client;
 use tokio::{
+    runtime::Handle,
     sync::oneshot,
     time::{Instant, sleep_until, timeout},
 };
@@ -255,9 +256,11 @@ impl Gate {
         if state.alarm.is_some_and(|alarm| alarm <= again) {
             return;
         }
+        // While the process ends there may be nobody left to wake.
+        let Ok(runtime) = Handle::try_current() else { return };
         state.alarm = Some(again);
         let gate = gate.clone();
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             sleep_until(again).await;
             gate.lock().alarm.take_if(|alarm| *alarm == again);
             Self::admit(&gate);

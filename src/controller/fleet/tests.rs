@@ -1,5 +1,5 @@
 //! Histories replayed with one thing going wrong: whatever it is, the end is the same, and nothing is written twice.
-mod fault;
+mod history;
 mod rules;
 mod world;
 
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use fault::{Failure, Fault, Twist};
-use world::{Event, World};
+use history::{Event, Failure, Fault, Twist};
+use world::World;
 
 fn spec() -> Value {
     json!({"targetRef": {"name": "mail-worker"},

@@ -157,7 +157,7 @@ impl PoolState {
         }
         let rises = write && replicas > target.replicas;
         // A look at the pods takes its time, above all where the API server is slow: workers that are needed do not wait.
-        if self.tasks.writing && rises && self.drain.to < target.replicas {
+        if self.tasks.writing && rises && !self.tasks.raising {
             self.abort_scale(cx);
         }
         let look = match rises || replicas > self.drain.to {
@@ -173,7 +173,7 @@ impl PoolState {
             return SOON;
         }
         self.drain.to = replicas;
-        self.tasks.writing = true;
+        (self.tasks.writing, self.tasks.raising) = (true, rises);
         self.ownership.restoring.clone_from(&self.ownership.overwritten);
         let tally = self.samples.last.as_ref().map(|(tally, _)| tally.clone());
         cx.ask(PoolEffect::Scale(Box::new(Job {

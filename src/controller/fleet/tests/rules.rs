@@ -179,8 +179,15 @@ fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
         let id = bench.id("mail");
         let mut effects = bench.on(Input::Done(id, Done::Resolved(Ok(addresses))));
         effects.extend(bench.sample("mail", 30));
-        let jobs = jobs(&effects);
-        assert!(jobs.iter().any(|job| job.unfinished), "{known_before}: {jobs:?}");
+        let looks = jobs(&effects);
+        assert!(looks.iter().any(|job| job.unfinished), "{known_before}: {looks:?}");
+        // And whoever needs workers does not wait for that.
+        let effects = bench.sample("mail", 300);
+        assert!(has(&effects, |effect| matches!(effect, PoolEffect::AbortScale)));
+        assert_eq!(
+            jobs(&effects).first().map(|job| (job.to, job.unfinished)),
+            Some((30, true))
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     super::*,
-    fault::{Failure, Fault, Twist},
+    history::{Event, Failure, Fault, Twist},
 };
 use crate::{
     api::{Status, TaskWorkerPool},
@@ -33,21 +33,6 @@ const SHOWN: Duration = Duration::from_millis(30);
 const STARTS: Duration = Duration::from_secs(3);
 /// So often the broker is asked.
 const SAMPLES: Duration = Duration::from_secs(2);
-
-/// What happens by itself, at this second.
-#[derive(Clone, Copy, Debug)]
-pub enum Event {
-    /// So many tasks wait from now on.
-    Waiting(u64),
-    /// Somebody else writes the replicas.
-    Foreign(u32),
-    /// The pods are made anew.
-    Template,
-    /// The pool says another maximum.
-    Max(u32),
-    /// The pool is suspended, or no longer.
-    Suspended(bool),
-}
 
 /// The cluster, the broker and the process.
 pub struct World {

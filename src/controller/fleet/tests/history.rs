@@ -1,4 +1,4 @@
-//! What may go wrong in a history.
+//! What happens in a history, and what may go wrong in it.
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,4 +37,19 @@ pub enum Twist {
     Doubled,
     /// It comes seconds later.
     Late,
+}
+
+/// What happens by itself, at this second.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// So many tasks wait from now on.
+    Waiting(u64),
+    /// Somebody else writes the replicas.
+    Foreign(u32),
+    /// The pods are made anew.
+    Template,
+    /// The pool says another maximum.
+    Max(u32),
+    /// The pool is suspended, or no longer.
+    Suspended(bool),
 }
