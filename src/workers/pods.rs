@@ -32,8 +32,8 @@ const WRITES: usize = 8;
 /// [`CallError`] of the first page that failed, each under the deadline of 5 s; also if there is no end of pages.
 pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Timestamp) -> Result<Vec<Pod>, CallError> {
     let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
-    let found = pages(cluster, &api, ListParams::default().labels(selector)).await?;
-    Ok(found.into_iter().filter_map(|slim| slim.pod(now)).collect())
+    let params = ListParams::default().labels(selector);
+    pages(cluster, &api, params, |slim| slim.pod(now)).await
 }
 
 /// The pools whose pods are on their way out, by namespace, as it stands on the pods of one namespace or of all.
@@ -45,21 +45,27 @@ pub async fn draining(cluster: &Cluster, namespace: Option<&str>) -> Result<BTre
         Some(namespace) => Api::<Slim>::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
-    let found = pages(cluster, &api, ListParams::default().labels(&format!("{DRAINING}=true"))).await?;
-    let pools = found.into_iter().filter_map(|slim| {
+    let params = ListParams::default().labels(&format!("{DRAINING}=true"));
+    let pools = pages(cluster, &api, params, |slim| {
         let drain = slim.metadata.annotations.as_ref()?.get(DRAIN)?;
         let drain: Drain = serde_json::from_str(drain).ok()?;
         Some((slim.metadata.namespace?, drain.pool))
     });
-    Ok(pools.collect())
+    Ok(pools.await?.into_iter().collect())
 }
 
-async fn pages(cluster: &Cluster, api: &Api<Slim>, params: ListParams) -> Result<Vec<Slim>, CallError> {
+async fn pages<T>(
+    cluster: &Cluster,
+    api: &Api<Slim>,
+    params: ListParams,
+    read: impl Fn(Slim) -> Option<T>,
+) -> Result<Vec<T>, CallError> {
     let mut params = params.limit(PAGE);
     let mut pods = Vec::new();
     for _ in 0..PAGES {
         let page = cluster.call(Class::Read, api.list(&params)).await?;
-        pods.extend(page.items);
+        // Page by page: what is read of a pod is a small part of it.
+        pods.extend(page.items.into_iter().filter_map(&read));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
             None => return Ok(pods),

@@ -1,12 +1,15 @@
 //! The little of a pod that is read, and what it says of how far the pod has come. Pure.
 #![deny(clippy::disallowed_methods)]
 
-use std::time::Duration;
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{api::core::v1::Pod as CorePod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::Pod as CorePod,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
+};
 use kube::Resource;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{
     pod::{BOOT, COST, DRAIN, DRAINING, Drain, Pod, Readiness},
@@ -32,11 +35,51 @@ const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = CorePod)]
 pub(super) struct Slim {
+    #[serde(deserialize_with = "little_of")]
     pub(super) metadata: ObjectMeta,
     #[serde(default)]
     spec: Spec,
     #[serde(default)]
     status: Status,
+}
+
+/// The labels and annotations that are read.
+const READ: [&str; 6] = [TEMPLATE_HASH, DRAINING, DRAIN, COST, SAFE_TO_EVICT.0, DO_NOT_DISRUPT.0];
+
+/// Metadata as they come: most of it, the fields' managers first of all, is for others, and ten thousand pods have it.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Whole<'a> {
+    name: Option<String>,
+    namespace: Option<String>,
+    #[serde(borrow)]
+    labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow)]
+    annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    owner_references: Option<Vec<OwnerReference>>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+}
+
+fn little_of<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
+    let whole = Whole::deserialize(from)?;
+    let read = |texts: BTreeMap<Cow<str>, Cow<str>>| {
+        let texts = texts.into_iter().filter(|(name, _)| READ.contains(&name.as_ref()));
+        let read: BTreeMap<_, _> = texts
+            .map(|(name, text)| (name.into_owned(), text.into_owned()))
+            .collect();
+        (!read.is_empty()).then_some(read)
+    };
+    Ok(ObjectMeta {
+        name: whole.name,
+        namespace: whole.namespace,
+        labels: read(whole.labels),
+        annotations: read(whole.annotations),
+        owner_references: whole.owner_references,
+        creation_timestamp: whole.creation_timestamp,
+        deletion_timestamp: whole.deletion_timestamp,
+        ..ObjectMeta::default()
+    })
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -192,3 +192,27 @@ fn a_shell_that_goes_on_beside_its_worker_hands_no_signal_on() {
         assert!(!shell(hears), "{hears:?}");
     }
 }
+
+#[test]
+fn of_a_pods_metadata_only_what_is_read_is_kept() {
+    let pod = json!({"metadata": {
+        "name": "mail-6d5f7c9b8-aaaa0", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generateName": "mail-",
+        "labels": {"app": "mail", TEMPLATE_HASH: "6d5f7c9b8", DRAINING: "true"},
+        "annotations": {"somebody/else": "x".repeat(100_000), COST: "7"},
+        "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {"f:conditions": {}}}}],
+        "finalizers": ["somebody/else"], "deletionTimestamp": "2026-01-01T00:00:00Z",
+    }});
+    for slim in [
+        serde_json::from_value::<Slim>(pod.clone()).unwrap(),
+        serde_json::from_str(&pod.to_string()).unwrap(),
+    ] {
+        let metadata = slim.metadata;
+        let keys = |texts: &Option<BTreeMap<String, String>>| {
+            texts.iter().flatten().map(|(key, _)| key.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&metadata.labels), [TEMPLATE_HASH, DRAINING]);
+        assert_eq!(keys(&metadata.annotations), [COST]);
+        assert_eq!((metadata.managed_fields, metadata.finalizers), (None, None));
+        assert!(metadata.deletion_timestamp.is_some() && metadata.name.is_some() && metadata.namespace.is_some());
+    }
+}
