@@ -19,7 +19,7 @@
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `work` types | kube, `api`, `scaling` |
 //! | [`kube`] | shell: calls to the API server, through one gate | kube, tokio | decisions |
 //! | [`workers`] | `victims`, `drain` pure: who is emptied and who may go · shell: marks pods | kube in the shell files only | a decision in the shell |
-//! | [`controller`] | shell: watches, observes, applies, publishes; `validate` and `status` are pure | all of the above | |
+//! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | |
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
 //! | [`cli`] | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!

@@ -114,7 +114,7 @@ async fn give_back(cluster: &Cluster, clock: Clock, mut uncordon: Uncordon, afte
                 (uncordon.stopped.clone(), !uncordon.stopped.is_empty())
             }
         };
-        // A write that was under way when the desk let go may still come.
+        // A write that was under way when the pool was let go of may still come.
         clean = if unfinished { 0 } else { clean + 1 };
         if clean > CLEAN {
             return;

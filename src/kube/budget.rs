@@ -1,8 +1,8 @@
 //! Who may call the API server now. Pure.
 //!
 //! All calls of the process share one budget: so many at once, and so many a second. What matters most goes first, and the
-//! last places are kept for it. Who is told to wait (429 and `Retry-After`, as API Priority and Fairness answers) waits with
-//! all calls of its class.
+//! last places are kept for it. Who is told to wait (429, as API Priority and Fairness answers) waits with all calls of its
+//! class.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::VecDeque, time::Duration};

@@ -119,32 +119,20 @@ fn stopped(attention: &Attention) -> BTreeMap<String, Stance> {
 impl PoolState {
     /// Has the pods looked after as the last plan wishes.
     pub(super) fn attend(&mut self, cx: &mut Cx) {
-        let Link::Linked(address) = &self.link else { return };
         let wished = attention(&self.drain.attention, &self.drain.plan.stances, cx.now.moment);
-        if wished != self.drain.attention {
-            self.drain.attention.clone_from(&wished);
-            let subscription = Subscription::Attend {
-                id: self.id,
-                attention: wished,
-            };
-            cx.ask(PoolEffect::Tell {
-                address: address.clone(),
-                subscription,
-            });
-        }
+        self.look_after(wished, cx);
     }
 
-    /// Has no pod looked after: somebody else does.
-    fn clear_attention(&mut self, cx: &mut Cx) {
-        if let Link::Linked(address) = &self.link
-            && !self.drain.attention.is_empty()
-        {
-            self.drain.attention.clear();
+    /// Has these pods looked after, and no others.
+    fn look_after(&mut self, wished: Attention, cx: &mut Cx) {
+        let Link::Linked(address) = &self.link else { return };
+        if wished != self.drain.attention {
+            self.drain.attention.clone_from(&wished);
             cx.ask(PoolEffect::Tell {
                 address: address.clone(),
                 subscription: Subscription::Attend {
                     id: self.id,
-                    attention: Attention::new(),
+                    attention: wished,
                 },
             });
         }
@@ -153,7 +141,7 @@ impl PoolState {
     /// Another pool looks after the same pods: nothing is told them in this one's name. What stands on them is looked for
     /// when they are this pool's again.
     pub(super) fn stand_back(&mut self, cx: &mut Cx) {
-        self.clear_attention(cx);
+        self.look_after(Attention::new(), cx);
         self.drain.left |= self.drain.unfinished();
         self.drain.plan = Plan::default();
     }
@@ -166,7 +154,7 @@ impl PoolState {
         };
         let selector = target.selector.clone();
         let (stopped, roster) = (stopped(&self.drain.attention), self.roster.told());
-        self.clear_attention(cx);
+        self.look_after(Attention::new(), cx);
         if !self.drain.unfinished() || selector.is_empty() {
             return;
         }
