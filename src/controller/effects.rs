@@ -25,6 +25,7 @@ use super::{
     input::{Done, Input, Watched},
     notes,
     pool::{Identity, Key},
+    references::References,
     resolve, scale,
     target::MANAGER,
     uncordon,
@@ -47,6 +48,7 @@ const PROTECTING: Duration = Duration::from_secs(5);
 /// The hands of the controller.
 pub struct Effects {
     cluster: Cluster,
+    references: References,
     clock: Clock,
     metrics: Metrics,
     events: Events,
@@ -74,6 +76,7 @@ impl Effects {
     ) -> Self {
         health.waiting(CRD);
         Self {
+            references: References::new(cluster.clone()),
             cluster,
             clock,
             metrics,
@@ -109,9 +112,12 @@ impl Effects {
     fn pool(&mut self, id: SubscriberId, effect: PoolEffect) {
         let (cluster, clock) = (self.cluster.clone(), self.clock);
         match effect {
-            PoolEffect::Resolve { namespace, pool } => self.answered(id, async move {
-                Done::Resolved(resolve::addresses(&cluster, &namespace, &pool).await)
-            }),
+            PoolEffect::Resolve { namespace, pool } => {
+                let references = self.references.clone();
+                self.answered(id, async move {
+                    Done::Resolved(resolve::addresses(&references, &namespace, &pool).await)
+                });
+            }
             PoolEffect::Sample { address, subscription } => self.endpoints.join(&address, id, subscription),
             PoolEffect::Tell { address, subscription } => self.endpoints.tell(&address, subscription),
             PoolEffect::Leave(address) => self.endpoints.leave(&address, id),

@@ -17,7 +17,8 @@
 //! | `event_loop.rs`, `effects.rs` | shell | the one task that owns the state; the tasks that perform what it asks for |
 //! | `scale.rs` | shell | pods to spare, then `/scale` |
 //! | `uncordon.rs` | shell | workers told to stop fetch again when nobody looks after them any more |
-//! | `endpoints.rs`, `resolve.rs`, `deployments.rs` | shell | samplers; Secrets and ConfigMaps, by name; one Deployment |
+//! | `endpoints.rs`, `deployments.rs` | shell | samplers; one Deployment |
+//! | `references.rs`, `resolve.rs` | shell | Secrets and ConfigMaps, by name; the broker's address from them |
 //! | `watch.rs`, `notes.rs` | shell | the watches; log lines and counters |
 //! | `leader.rs` | shell | one of several replicas acts |
 
@@ -35,6 +36,7 @@ mod leader;
 mod notes;
 mod ownership;
 pub mod pool;
+mod references;
 mod registry;
 mod report;
 mod resolve;

@@ -1,29 +1,24 @@
-//! Reads the Secrets and ConfigMaps that a pool names, by name and nothing more, and makes the broker's address of them.
+//! Reads what a pool refers to, by name and nothing more, and makes the broker's address of it.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{ConfigMap, Secret as KubeSecret},
-};
-use kube::Api;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     pool::{Pool, Problem, Text},
+    references::{At, Data, References},
     validate::{self, Texts},
 };
 use crate::{
     api::{KeyRef, ValueFrom},
     broker::{Address, Secret},
-    kube::{CallError, Class, Cluster},
+    kube::CallError,
 };
 
 /// The address of the pool's broker that Celery tries first.
 ///
 /// # Errors
 /// As [`addresses`].
-pub async fn address(cluster: &Cluster, namespace: &str, pool: &Pool) -> Result<Arc<Address>, Problem> {
-    let addresses = addresses(cluster, namespace, pool).await?;
+pub async fn address(references: &References, namespace: &str, pool: &Pool) -> Result<Arc<Address>, Problem> {
+    let addresses = addresses(references, namespace, pool).await?;
     let first = addresses.into_iter().next();
     first.ok_or_else(|| Problem::invalid("the broker URL is empty"))
 }
@@ -32,12 +27,11 @@ pub async fn address(cluster: &Cluster, namespace: &str, pool: &Pool) -> Result<
 ///
 /// # Errors
 /// A [`Problem`] that names the object, the key or the field; never a value.
-pub async fn addresses(cluster: &Cluster, namespace: &str, pool: &Pool) -> Result<Vec<Arc<Address>>, Problem> {
+pub async fn addresses(references: &References, namespace: &str, pool: &Pool) -> Result<Vec<Arc<Address>>, Problem> {
     let mut reader = Reader {
-        cluster,
+        references,
         namespace,
-        secrets: BTreeMap::new(),
-        config_maps: BTreeMap::new(),
+        read: HashMap::new(),
     };
     let source = &pool.source;
     let texts = Texts {
@@ -64,10 +58,9 @@ pub async fn addresses(cluster: &Cluster, namespace: &str, pool: &Pool) -> Resul
 
 /// Reads each object once, however many of its keys are named.
 struct Reader<'a> {
-    cluster: &'a Cluster,
+    references: &'a References,
     namespace: &'a str,
-    secrets: BTreeMap<String, BTreeMap<String, ByteString>>,
-    config_maps: BTreeMap<String, BTreeMap<String, String>>,
+    read: HashMap<At, Data>,
 }
 
 impl Reader<'_> {
@@ -79,37 +72,31 @@ impl Reader<'_> {
     }
 
     async fn value(&mut self, field: &str, from: &ValueFrom) -> Result<String, Problem> {
-        let value = match (&from.secret_key_ref, &from.config_map_key_ref) {
-            (Some(at), None) => self.secret(at).await,
-            (None, Some(at)) => self.config_map(at).await,
+        let namespace = self.namespace.to_owned();
+        let (at, key) = match (&from.secret_key_ref, &from.config_map_key_ref) {
+            (Some(KeyRef { name, key }), None) => (At::Secret(namespace, name.clone()), key),
+            (None, Some(KeyRef { name, key })) => (At::ConfigMap(namespace, name.clone()), key),
             _ => {
                 return Err(Problem::invalid(format!(
                     "`{field}` must set exactly one of `secretKeyRef` and `configMapKeyRef`"
                 )));
             }
         };
+        let value = self.key(at, key).await;
         value.map_err(|failure| failure.problem(field, from))
     }
 
-    async fn secret(&mut self, at: &KeyRef) -> Result<String, Failure> {
-        if !self.secrets.contains_key(&at.name) {
-            let api: Api<KubeSecret> = Api::namespaced(self.cluster.client.clone(), self.namespace);
-            let secret = self.cluster.call(Class::Read, api.get(&at.name)).await?;
-            self.secrets.insert(at.name.clone(), secret.data.unwrap_or_default());
+    async fn key(&mut self, at: At, key: &str) -> Result<String, Failure> {
+        if !self.read.contains_key(&at) {
+            let data = self.references.read(&at).await?;
+            self.read.insert(at.clone(), data);
         }
-        let data = self.secrets.get(&at.name);
-        let value = data.and_then(|data| data.get(&at.key)).ok_or(Failure::NoKey)?;
-        String::from_utf8(value.0.clone()).map_err(|_| Failure::NotText)
-    }
-
-    async fn config_map(&mut self, at: &KeyRef) -> Result<String, Failure> {
-        if !self.config_maps.contains_key(&at.name) {
-            let api: Api<ConfigMap> = Api::namespaced(self.cluster.client.clone(), self.namespace);
-            let map = self.cluster.call(Class::Read, api.get(&at.name)).await?;
-            self.config_maps.insert(at.name.clone(), map.data.unwrap_or_default());
-        }
-        let data = self.config_maps.get(&at.name);
-        data.and_then(|data| data.get(&at.key)).cloned().ok_or(Failure::NoKey)
+        let value = self
+            .read
+            .get(&at)
+            .and_then(|data| data.get(key))
+            .ok_or(Failure::NoKey)?;
+        String::from_utf8(value.clone()).map_err(|_| Failure::NotText)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, resolve, validate};
+use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, references::References, resolve, validate};
 use crate::{
     broker::{Clock, SubscriberId, Subscription},
     kube::{CallError, Cluster},
@@ -56,11 +56,12 @@ async fn give_back(cluster: &Cluster, clock: Clock, mut uncordon: Uncordon, afte
         sleep(PERIOD / 10).await;
     }
     let namespace = uncordon.key.namespace.clone();
+    let references = References::new(cluster.clone());
     let address = loop {
         if let Some(address) = uncordon.address.take() {
             break address;
         }
-        uncordon.address = resolve::address(cluster, &namespace, &uncordon.pool).await.ok();
+        uncordon.address = resolve::address(&references, &namespace, &uncordon.pool).await.ok();
         if uncordon.address.is_none() {
             sleep(AGAIN).await;
         }

@@ -231,7 +231,8 @@ impl PoolState {
             celery: pool.map(|pool| &pool.celery),
             shared: cx.shared.queue.as_ref(),
             attention: Some(&self.drain.attention).filter(|_| !self.drain.left),
-            about_to_speak: self.is_awaited(now.moment),
+            // While the API server has not shown where it is, nothing is known against what was true.
+            about_to_speak: self.link == Link::None || self.is_awaited(now.moment),
             broker: self.broker(),
             decision: self.decision.as_ref().map(|(_, decision)| decision),
             kept: self.ownership.kept,

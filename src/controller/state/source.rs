@@ -38,6 +38,9 @@ impl PoolState {
             return;
         }
         let pool = Box::new(pool.clone());
+        if self.link == Link::None && self.samples.since == Moment::ZERO {
+            self.samples.since = now;
+        }
         self.tasks.resolving = true;
         self.tasks.read_again_at = next_turn(now, self.id);
         cx.ask(PoolEffect::Resolve {
@@ -49,11 +52,15 @@ impl PoolState {
     /// Sees to it that the pool is sampled, or, while suspended, that it is not. Says when to look again.
     pub(super) fn connect(&mut self, pool: &Pool, cx: &mut Cx) -> Duration {
         match (&self.link, pool.policy.suspended) {
-            (Link::None | Link::Failed(_), false) if self.tasks.resolving => READ_AGAIN,
             (Link::None | Link::Failed(_), false) => {
                 let wait = self.tasks.resolve_not_before.saturating_sub(cx.now.moment);
                 self.resolve(cx);
-                wait
+                match self.tasks.resolving {
+                    // Once it has waited for long enough, the pool does without.
+                    true if self.is_awaited(cx.now.moment) => FIRST_WORD,
+                    true => READ_AGAIN,
+                    false => wait,
+                }
             }
             (Link::Linked(_), true) => {
                 self.unlink(cx);
@@ -289,12 +296,11 @@ impl PoolState {
         }
     }
 
-    /// The broker may speak for the first time any moment. Where its address is not known, or it is silent for long, the
-    /// pool does without.
+    /// The broker may speak for the first time any moment. Where it or its Secret is silent for long, or its address is not
+    /// known, the pool does without.
     pub fn is_awaited(&self, now: Moment) -> bool {
         match self.link {
-            Link::None => true,
-            Link::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
+            Link::None | Link::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
             Link::Failed(_) => false,
         }
     }

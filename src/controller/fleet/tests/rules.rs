@@ -222,6 +222,29 @@ fn the_old_targets_workers_are_given_back_whatever_becomes_of_the_new_one() {
 }
 
 #[test]
+fn the_minimum_holds_although_nobody_shows_where_the_broker_is() {
+    let mut bench = Bench::new(&[]);
+    bench.on(fixture::target("mail", 0, 1));
+    bench.on(fixture::listed(&["mail"]));
+    let mut spec = spec("mail");
+    spec["minReplicas"] = json!(2);
+    let effects = bench.on(fixture::pool("mail", &spec));
+    assert!(has(&effects, |effect| matches!(effect, PoolEffect::Resolve { .. })));
+    assert!(jobs(&effects).is_empty(), "the broker may speak at once: {effects:?}");
+    let mut woken = 0;
+    let mut effects = Vec::new();
+    while jobs(&effects).is_empty() {
+        let due = bench.fleet.next_wake().unwrap();
+        bench.second = due.as_secs() + 1;
+        effects = bench.on(fixture::listed(&["mail"]));
+        woken += 1;
+        assert!(woken < 5, "{effects:?}");
+    }
+    assert_eq!(jobs(&effects)[0].to, 2);
+    assert!(bench.second < 110, "{}", bench.second);
+}
+
+#[test]
 fn a_pool_that_is_the_younger_one_now_tells_workers_nothing_more() {
     let mut bench = Bench::new(&["mail", "old"]);
     bench.until_down("mail");

@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tokio::time::advance;
 
 use super::*;
 use crate::{
-    broker::SubscriberId,
+    broker::{SubscriberId, url},
     controller::{
+        effect::Effect,
         event_loop::Controller,
         fixture::{FakeApi, FakeRedis, Stage, controller, key, listed, pool, target, until},
+        fleet::Fleet,
         input::{Done, Input},
         state::{PoolInput, tests::Alone},
     },
@@ -235,41 +236,42 @@ fn tasks_that_vanished_are_an_event() {
     assert_eq!(vanished.collect::<Vec<_>>(), [300]);
 }
 
-/// Without a broker: only the controller and its wishes.
-#[tokio::test(start_paused = true)]
-async fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
+#[test]
+fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
     const POOLS: usize = 60;
-    let api = Arc::<FakeApi>::default();
-    api.secret(Some("redis://127.0.0.1:9/0".into()));
-    let (mut controller, mut own, _samples) = controller(&api);
-    controller.take(listed(&[]));
-    for at in 0..POOLS {
-        let name = format!("pool-{at}");
+    let mut fleet = Fleet::new([None]);
+    let at = |second: u64| Now {
+        wall: jiff::Timestamp::from_second(i64::try_from(second).unwrap()).unwrap(),
+        moment: Duration::from_secs(1000 + second),
+    };
+    let mut effects = fleet.on(listed(&[]), at(0));
+    for number in 0..POOLS {
+        let name = format!("pool-{number}");
         let mut spec = from_secret();
         spec["targetRef"]["name"] = json!(name);
-        controller.take(target(&name, 3, 1));
-        controller.take(pool(&name, &spec));
+        effects.extend(fleet.on(target(&name, 3, 1), at(0)));
+        effects.extend(fleet.on(pool(&name, &spec), at(0)));
     }
     let mut seconds = BTreeMap::new();
-    let mut before = 0;
     for second in 0..300 {
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-            while let Ok(input) = own.try_recv() {
-                controller.take(input);
+        let mut reads = 0;
+        while !effects.is_empty() {
+            for effect in std::mem::take(&mut effects) {
+                if let Effect::Pool(id, PoolEffect::Resolve { .. }) = effect {
+                    reads += 1;
+                    let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
+                    effects.extend(fleet.on(Input::Done(id, Done::Resolved(Ok(addresses))), at(second)));
+                }
             }
         }
-        let reads = api.count("/secrets/env");
-        seconds.insert(second, reads - before);
-        before = reads;
-        advance(Duration::from_secs(1)).await;
-        controller.wake();
+        seconds.insert(second, reads);
+        effects = fleet.wake_due(at(second + 1));
     }
     assert_eq!(seconds[&0], POOLS, "each at once");
-    let later = before - POOLS;
+    let later = seconds.values().sum::<usize>() - POOLS;
     assert!((4 * POOLS..=8 * POOLS).contains(&later), "{later} in five minutes");
     let most = seconds.range(1..).map(|(_, reads)| *reads).max().unwrap();
     assert!(most <= POOLS / 8, "{most} in one second: {seconds:?}");
-    let id = controller.fleet.pools.id(&key("pool-7")).unwrap();
-    assert!(matches!(controller.fleet.pools.get(id).unwrap().link, Link::Linked(_)));
+    let id = fleet.pools.id(&key("pool-7")).unwrap();
+    assert!(matches!(fleet.pools.get(id).unwrap().link, Link::Linked(_)));
 }

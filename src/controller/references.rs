@@ -1,0 +1,120 @@
+//! Secrets and ConfigMaps, by name. Pools that refer to the same one at the same moment read it once: after a restart a
+//! thousand pools may name one Secret.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use tokio::{sync::Mutex as Slot, time::Instant};
+
+use crate::kube::{CallError, Class, Cluster};
+
+/// What the object holds; a Secret's and a ConfigMap's values alike.
+pub type Data = Arc<BTreeMap<String, Vec<u8>>>;
+
+/// Which object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum At {
+    /// `namespace` and `name` of a Secret.
+    Secret(String, String),
+    /// `namespace` and `name` of a ConfigMap.
+    ConfigMap(String, String),
+}
+
+/// A read that has ended, and when it was begun.
+type Read = Option<(Instant, Result<Data, CallError>)>;
+
+/// Reads them; clones share what they read.
+#[derive(Clone)]
+pub struct References {
+    cluster: Cluster,
+    /// The objects that are being read; nothing stays here longer than somebody waits for it.
+    reads: Arc<Mutex<HashMap<At, Arc<Slot<Read>>>>>,
+}
+
+impl fmt::Debug for References {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str("References")
+    }
+}
+
+impl References {
+    /// Of this cluster.
+    pub fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            reads: Arc::default(),
+        }
+    }
+
+    /// What the object holds at this moment or later: a read that was begun before is not taken for it, the next one serves
+    /// all who have asked by then.
+    ///
+    /// # Errors
+    /// [`CallError`]; 404: there is no such object.
+    pub async fn read(&self, at: &At) -> Result<Data, CallError> {
+        let asked = Instant::now();
+        let slot = self.lock().entry(at.clone()).or_default().clone();
+        // Dropped whatever happens: whoever waits may be aborted.
+        let share = Share {
+            references: self,
+            at,
+            slot,
+        };
+        let mut read = share.slot.lock().await;
+        match &*read {
+            Some((begun, result)) if *begun >= asked => result.clone(),
+            _ => {
+                let begun = Instant::now();
+                let result = self.call(at).await;
+                *read = Some((begun, result.clone()));
+                result
+            }
+        }
+    }
+
+    async fn call(&self, at: &At) -> Result<Data, CallError> {
+        let (client, cluster) = (self.cluster.client.clone(), &self.cluster);
+        let data = match at {
+            At::Secret(namespace, name) => {
+                let api: Api<Secret> = Api::namespaced(client, namespace);
+                let data = cluster.call(Class::Read, api.get(name)).await?.data.unwrap_or_default();
+                data.into_iter().map(|(key, value)| (key, value.0)).collect()
+            }
+            At::ConfigMap(namespace, name) => {
+                let api: Api<ConfigMap> = Api::namespaced(client, namespace);
+                let data = cluster.call(Class::Read, api.get(name)).await?.data.unwrap_or_default();
+                data.into_iter().map(|(key, value)| (key, value.into_bytes())).collect()
+            }
+        };
+        Ok(Arc::new(data))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<At, Arc<Slot<Read>>>> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who waits for a read: the last one leaves nothing behind.
+struct Share<'a> {
+    references: &'a References,
+    at: &'a At,
+    slot: Arc<Slot<Read>>,
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut reads = self.references.lock();
+        // This one's and the map's: nobody else can get one meanwhile.
+        if Arc::strong_count(&self.slot) == 2 {
+            reads.remove(self.at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::join_all;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::*;
+
+/// An API server that answers each read of a Secret once it is let, and counts them.
+struct Slow {
+    asked: AtomicUsize,
+    answers: Semaphore,
+}
+
+fn slow() -> (Arc<Slow>, References) {
+    let slow = Arc::new(Slow {
+        asked: AtomicUsize::new(0),
+        answers: Semaphore::new(0),
+    });
+    let server = slow.clone();
+    let service = tower::service_fn(move |_: hyper::Request<kube::client::Body>| {
+        let server = server.clone();
+        async move {
+            let number = server.asked.fetch_add(1, Ordering::SeqCst);
+            server.answers.acquire().await.unwrap().forget();
+            let value = ["YQ==", "Yg=="][number.min(1)];
+            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "env"},
+                "data": {"url": value}});
+            let body = kube::client::Body::from(secret.to_string().into_bytes());
+            Ok::<_, std::convert::Infallible>(hyper::Response::new(body))
+        }
+    });
+    (slow, References::new(Cluster::open(kube::Client::new(service, "shop"))))
+}
+
+fn env() -> At {
+    At::Secret("shop".into(), "env".into())
+}
+
+/// Until all have got as far as they can.
+async fn settle() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_who_ask_at_once_are_answered_by_two_reads_and_nothing_older_than_their_question() {
+    let (slow, references) = slow();
+    let ask = |references: &References| {
+        let references = references.clone();
+        tokio::spawn(async move { references.read(&env()).await.unwrap()["url"].clone() })
+    };
+    let first = ask(&references);
+    settle().await;
+    let others: Vec<_> = (0..1000).map(|_| ask(&references)).collect();
+    settle().await;
+    assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
+    slow.answers.add_permits(1);
+    assert_eq!(first.await.unwrap(), b"a");
+    settle().await;
+    assert!(
+        others.iter().all(|other| !other.is_finished()),
+        "the first was begun before they asked"
+    );
+    slow.answers.add_permits(1);
+    let values = join_all(others).await;
+    assert!(values.into_iter().all(|value| value.unwrap() == b"b"));
+    assert_eq!(slow.asked.load(Ordering::SeqCst), 2);
+    assert!(references.lock().is_empty(), "no Secret stays in memory");
+}
+
+#[tokio::test]
+async fn who_does_not_wait_any_more_keeps_nobody_waiting() {
+    let (slow, references) = slow();
+    let one = references.clone();
+    let gone = tokio::spawn(async move { one.read(&env()).await });
+    settle().await;
+    let two = references.clone();
+    let waits = tokio::spawn(async move { two.read(&env()).await.unwrap()["url"].clone() });
+    settle().await;
+    gone.abort();
+    settle().await;
+    slow.answers.add_permits(2);
+    assert_eq!(waits.await.unwrap(), b"b");
+    assert!(references.lock().is_empty());
+}
