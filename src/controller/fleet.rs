@@ -27,6 +27,8 @@ const MOST: Duration = Duration::from_secs(30);
 
 /// All pools and what they share.
 pub struct Fleet {
+    /// Until then it only knows what there is.
+    leads: bool,
     pub(super) pools: Pools,
     pub(super) targets: Targets,
     queues: SharedQueues,
@@ -39,9 +41,10 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// No pool yet; these scopes will be listed.
+    /// No pool yet; these scopes will be listed. Nothing is done before [`Input::Leads`].
     pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
         Self {
+            leads: false,
             pools: Pools::default(),
             targets: Targets::default(),
             queues: SharedQueues::default(),
@@ -52,9 +55,23 @@ impl Fleet {
         }
     }
 
+    /// The same, and it leads.
+    #[cfg(test)]
+    pub fn leading(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self {
+            leads: true,
+            ..Self::new(scopes)
+        }
+    }
+
     /// Takes in what happened, and what is due by now; gives what is to be done, in this order.
     pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
         match input {
+            Input::Leads => {
+                self.leads = true;
+                self.wake_all(now);
+            }
+            Input::Pool(seen) if !self.leads => self.know(*seen),
             Input::Pool(seen) => self.pool(seen, now),
             Input::PoolGone(key) => self.pool_gone(&key, now),
             Input::PoolsListed(scope, keys) => {
@@ -92,7 +109,7 @@ impl Fleet {
 
     /// Wakes the pools that are due by now.
     pub fn wake_due(&mut self, now: Now) -> Vec<Effect> {
-        while let Some(id) = self.pools.due(now.moment) {
+        while let Some(id) = self.pools.due(now.moment).filter(|_| self.leads) {
             if let Some(state) = self.pools.get_mut(id) {
                 // It says when next; this is for the case that it cannot.
                 state.wake = now.moment + MOST;
@@ -104,7 +121,7 @@ impl Fleet {
 
     /// When a pool is due next, if nothing happens before.
     pub fn next_wake(&self) -> Option<Moment> {
-        self.pools.next_wake()
+        self.pools.next_wake().filter(|_| self.leads)
     }
 
     /// The process ends: workers that were told to stop are told to fetch again.
@@ -117,6 +134,9 @@ impl Fleet {
 
     /// One pool's turn.
     fn pool_on(&mut self, id: SubscriberId, input: PoolInput, now: Now) {
+        if !self.leads {
+            return;
+        }
         let Some(state) = self.pools.get(id) else { return };
         let older = self.pools.older(state).map(|older| older.identity.key.name.clone());
         let queue = self.shares(state);
@@ -174,6 +194,16 @@ impl Fleet {
                 pool: format!("{namespace}/{name}"),
             })
         })
+    }
+
+    /// A pool that another process looks after: how it stands now is all that counts.
+    fn know(&mut self, seen: PoolSeen) {
+        if let Some(id) = self.pools.id(&seen.identity.key) {
+            self.pools.remove(id);
+        }
+        let PoolSeen { identity, pool, status } = seen;
+        let id = self.pools.next_id();
+        self.pools.insert(PoolState::new(id, identity, pool, status));
     }
 
     fn pool(&mut self, seen: Box<PoolSeen>, now: Now) {

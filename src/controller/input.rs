@@ -23,6 +23,8 @@ pub type Scope = Option<String>;
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Input {
+    /// This process leads: what it has seen until now it acts on.
+    Leads,
     /// A pool as it is now.
     Pool(Box<PoolSeen>),
     /// A pool was deleted.

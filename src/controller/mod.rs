@@ -58,11 +58,16 @@ use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
-    task::JoinHandle,
+    task::JoinSet,
 };
 use tower::timeout::TimeoutLayer;
 
-use self::{effects::Effects, event_loop::Controller, fleet::Fleet, input::Scope};
+use self::{
+    effects::Effects,
+    event_loop::Controller,
+    fleet::Fleet,
+    input::{Input, Scope},
+};
 use crate::{
     broker::Clock,
     kube::{Cluster, Limits},
@@ -132,7 +137,7 @@ pub enum RunError {
     #[error("the Lease was lost: another replica may act now")]
     LostLease,
     /// A task that must live ended.
-    #[error("the main loop ended")]
+    #[error("a task that must live ended")]
     Ended,
 }
 
@@ -146,13 +151,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (for_probes, probes) = bind(settings.probes)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let health = Health::default();
-    let servers = [
-        tokio::spawn(server::serve(for_metrics, Page::new(metrics.clone()))),
-        tokio::spawn(server::serve(for_probes, health.clone())),
-    ];
+    let mut servers = JoinSet::new();
+    servers.spawn(server::serve(for_metrics, Page::new(metrics.clone())));
+    servers.spawn(server::serve(for_probes, health.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, %probes, "started");
-    let result = act(&settings, &metrics, &health, signals).await;
-    servers.iter().for_each(JoinHandle::abort);
+    let result = tokio::select! {
+        result = act(&settings, &metrics, &health, signals) => result,
+        _ = servers.join_next() => Err(RunError::Ended),
+    };
     tracing::info!("ended");
     result
 }
@@ -189,26 +195,26 @@ impl Signals {
     }
 }
 
-/// Waits for the leadership, then works until a signal comes; then gives workers back that are on their way out, and the
-/// leadership, so that a standby need not wait for the Lease to expire. A second signal ends it at once.
+/// Watches from the beginning, acts once it leads, until a signal comes; then gives workers back that are on their way out,
+/// and the leadership, so that a standby need not wait for the Lease to expire. A second signal ends it at once.
 async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
     // The Lease has a connection of its own: nothing else may hold it up.
     let (lease, client) = (client().await?, client().await?);
-    let mut leadership = match settings.leader_election {
-        false => None,
-        true => {
-            let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
-            metrics.leads(&settings.lease_name, false);
-            let leadership = tokio::select! {
-                leadership = leader::lead(lease, config) => leadership,
-                () = signals.received() => return Ok(()),
-            };
-            metrics.leads(&settings.lease_name, true);
-            Some(leadership)
-        }
-    };
     let (stop, stopped) = oneshot::channel();
-    let mut work = pin!(work(settings, client, metrics.clone(), health.clone(), stopped));
+    let (lead, leads) = oneshot::channel();
+    let mut work = pin!(work(settings, client, metrics.clone(), health.clone(), leads, stopped));
+    let mut leadership = None;
+    if settings.leader_election {
+        let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
+        metrics.leads(&settings.lease_name, false);
+        leadership = tokio::select! {
+            gained = leader::lead(lease, config) => Some(gained),
+            () = &mut work => return Err(RunError::Ended),
+            () = signals.received() => return Ok(()),
+        };
+        metrics.leads(&settings.lease_name, true);
+    }
+    let _told = lead.send(());
     tokio::select! {
         () = &mut work => return Err(RunError::Ended),
         () = lost(&mut leadership) => return Err(RunError::LostLease),
@@ -247,8 +253,15 @@ async fn client() -> Result<Client, RunError> {
     Ok(builder.with_layer(&TimeoutLayer::new(HEADERS)).build())
 }
 
-/// Starts the watches and the event loop; ends some time after it was told to.
-async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Health, stopped: oneshot::Receiver<()>) {
+/// Starts the watches and the event loop; ends some time after it was told to, or if a watch ends, which none does.
+async fn work(
+    settings: &Settings,
+    client: Client,
+    metrics: Metrics,
+    health: Health,
+    leads: oneshot::Receiver<()>,
+    stopped: oneshot::Receiver<()>,
+) {
     let (watched, inputs) = mpsc::channel(WATCHED);
     let (inbox, own) = mpsc::unbounded_channel();
     let (out, samples) = mpsc::channel(SAMPLES);
@@ -261,18 +274,43 @@ async fn work(settings: &Settings, client: Client, metrics: Metrics, health: Hea
     let cluster = Cluster::new(client.clone(), limits, move |class, outcome| {
         told.api_call(class.label(), outcome.label());
     });
+    let mut watches = JoinSet::new();
     for scope in scopes.clone() {
-        tokio::spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
-        tokio::spawn(watch::draining(cluster.clone(), scope.clone(), watched.clone()));
-        tokio::spawn(watch::pools(client.clone(), scope, watched.clone()));
+        watches.spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
+        watches.spawn(watch::pools(client.clone(), scope, watched.clone()));
     }
-    drop(watched);
+    tokio::spawn(take_over(
+        leads,
+        inbox.clone(),
+        cluster.clone(),
+        scopes.clone(),
+        watched,
+    ));
     let events = Events::new(cluster.clone(), settings.pod_name.clone());
     let clock = Clock::start();
     let effects = Effects::new(cluster, clock, metrics, events, health.clone(), inbox, out);
-    Controller::new(Fleet::new(scopes), effects, clock, health)
-        .run(inputs, own, samples, stopped)
-        .await;
+    let controller = Controller::new(Fleet::new(scopes), effects, clock, health);
+    tokio::select! {
+        () = controller.run(inputs, own, samples, stopped) => {}
+        _ = watches.join_next() => tracing::error!("a watch has ended"),
+    }
+}
+
+/// Once this process leads it acts, and looks for pods that the one before left on their way out.
+async fn take_over(
+    leads: oneshot::Receiver<()>,
+    inbox: mpsc::UnboundedSender<Input>,
+    cluster: Cluster,
+    scopes: Vec<Scope>,
+    watched: mpsc::Sender<Input>,
+) {
+    if leads.await.is_ok() {
+        // Fails only if the event loop is gone.
+        let _gone = inbox.send(Input::Leads);
+        for scope in scopes {
+            tokio::spawn(watch::draining(cluster.clone(), scope, watched.clone()));
+        }
+    }
 }
 
 /// One scope for each namespace, or one for all.

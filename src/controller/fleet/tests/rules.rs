@@ -24,7 +24,7 @@ struct Bench {
 impl Bench {
     fn new(pools: &[&str]) -> Self {
         let mut bench = Self {
-            fleet: Fleet::new([None]),
+            fleet: Fleet::leading([None]),
             second: 100,
         };
         for name in pools {
@@ -162,7 +162,7 @@ fn a_rise_does_not_wait_for_a_look_that_is_under_way() {
 fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
     for known_before in [true, false] {
         let mut bench = Bench {
-            fleet: Fleet::new([None]),
+            fleet: Fleet::leading([None]),
             second: 100,
         };
         let left = || Input::Draining([fixture::key("mail")].into());
@@ -245,6 +245,44 @@ fn the_minimum_holds_although_nobody_shows_where_the_broker_is() {
 }
 
 #[test]
+fn a_standby_knows_what_there_is_and_does_nothing_until_it_leads() {
+    let mut bench = Bench {
+        fleet: Fleet::new([None]),
+        second: 100,
+    };
+    let mut effects = Vec::new();
+    for name in ["mail", "gone", "moved"] {
+        effects.extend(bench.on(fixture::target(name, 3, 1)));
+        effects.extend(bench.on(fixture::pool(name, &spec(name))));
+    }
+    effects.extend(bench.on(fixture::listed(&["mail", "gone", "moved"])));
+    let Input::Pool(mut seen) = fixture::pool("moved", &spec("elsewhere")) else {
+        unreachable!()
+    };
+    seen.identity.generation = 2;
+    effects.extend(bench.on(Input::Pool(seen)));
+    effects.extend(bench.on(Input::PoolGone(fixture::key("gone"))));
+    let keys = ["mail", "moved"].map(fixture::key);
+    effects.extend(bench.on(Input::PoolsListed(None, keys.to_vec())));
+    bench.second += 100;
+    effects.extend(bench.on(fixture::target("mail", 4, 1)));
+    assert!(matches!(effects[..], [Effect::Ready]), "{effects:?}");
+    assert_eq!(bench.fleet.next_wake(), None);
+
+    let effects = bench.on(Input::Leads);
+    let read: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Pool(id, PoolEffect::Resolve { pool, .. }) => Some((*id, pool.target.clone())),
+            _ => None,
+        })
+        .collect();
+    let [mail, moved] = ["mail", "moved"].map(|name| bench.id(name));
+    let expected = [(mail, "mail".to_owned()), (moved, "elsewhere".to_owned())];
+    assert_eq!(read, expected, "both at once, as they are now: {effects:?}");
+}
+
+#[test]
 fn a_pool_that_is_the_younger_one_now_tells_workers_nothing_more() {
     let mut bench = Bench::new(&["mail", "old"]);
     bench.until_down("mail");
@@ -271,14 +309,14 @@ fn one_failed_watch_and_one_refused_namespace_keep_nobody_waiting() {
     let (a, b) = (Some("a".to_owned()), Some("b".to_owned()));
     let ready = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Ready));
     let mut bench = Bench {
-        fleet: Fleet::new([a.clone(), b.clone()]),
+        fleet: Fleet::leading([a.clone(), b.clone()]),
         second: 0,
     };
     let refused = |scope: &Scope| Input::WatchFailed(Watched::Pools, scope.clone(), CallError::Refused { code: 403 });
     assert!(!ready(&bench.on(refused(&b))));
     assert!(ready(&bench.on(Input::PoolsListed(a.clone(), Vec::new()))));
     let mut bench = Bench {
-        fleet: Fleet::new([a.clone(), b.clone()]),
+        fleet: Fleet::leading([a.clone(), b.clone()]),
         second: 0,
     };
     assert!(!ready(&bench.on(refused(&a))));

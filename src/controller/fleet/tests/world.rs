@@ -88,7 +88,7 @@ impl World {
         };
         let mut world = Self {
             now: Duration::from_secs(1000),
-            fleet: Fleet::new([None]),
+            fleet: Fleet::leading([None]),
             spec,
             generation: 1,
             target,
@@ -117,7 +117,7 @@ impl World {
 
     /// A process begins: what it samples and what it waits for is forgotten.
     fn begin(&mut self) {
-        self.fleet = Fleet::new([None]);
+        self.fleet = Fleet::leading([None]);
         self.sampling.clear();
         self.inputs.clear();
         self.say(SHOWN, self.seen());

@@ -239,7 +239,7 @@ fn tasks_that_vanished_are_an_event() {
 #[test]
 fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
     const POOLS: usize = 60;
-    let mut fleet = Fleet::new([None]);
+    let mut fleet = Fleet::leading([None]);
     let at = |second: u64| Now {
         wall: jiff::Timestamp::from_second(i64::try_from(second).unwrap()).unwrap(),
         moment: Duration::from_secs(1000 + second),
