@@ -17,6 +17,8 @@ mod drain;
 mod eta;
 #[path = "cluster/hands.rs"]
 mod hands;
+#[path = "cluster/hostile.rs"]
+mod hostile;
 #[path = "cluster/misfortune.rs"]
 mod misfortune;
 #[path = "cluster/policy.rs"]

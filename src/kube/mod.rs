@@ -9,6 +9,8 @@
 
 mod budget;
 mod call;
+#[cfg(test)]
+pub mod fake;
 
 pub use budget::{Class, Limits};
 pub use call::{CallError, Cluster, DEADLINE, Outcome, within};

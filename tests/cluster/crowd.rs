@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use redis::aio::MultiplexedConnection;
 use serde_json::json;
 
 use crate::{
@@ -24,7 +25,7 @@ const EVERY: usize = 10;
 const QUIET: Duration = Duration::from_secs(15);
 
 /// Resident memory in kB and processor time in clock ticks of a process.
-fn costs(pid: u32) -> (u64, u64) {
+pub fn costs(pid: u32) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process");
     let rss = status
         .lines()
@@ -124,29 +125,95 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
     let before = transitions(&stage).await;
     drop(operator);
     let operator = Operator::launch(&stage.ns.name, Options::default()).await;
-    restarted(&operator, pools).await;
+    restarted(&operator, pools, "restart").await;
     assert_eq!(transitions(&stage).await, before, "no condition has changed");
+    figures::record_in("controller", &format!("restart_{pools}.transitions"), 0);
 
     drop(operator);
+    for how in ENDS.iter().filter(|_| pools > POOLS) {
+        take_over_at_rest(&stage, pools, how).await;
+    }
     let first = |names: &[String]| names.iter().step_by(EVERY).cloned().collect::<Vec<_>>();
     let busy = first(&names);
+    let work = Work::of(&stage, &busy).await;
     let began = now();
     let operator = Operator::launch(&stage.ns.name, Options::default()).await;
-    fill(&stage, &busy).await;
-    late(&operator, &busy, began, "restart").await;
+    work.comes().await;
+    late(&operator, busy.len(), began, &format!("restart_{pools}.first_write_ms")).await;
     drop(operator);
 
     let operator = Operator::start(&stage.ns.name).await;
-    let quiet = || operator.metric("twp_source_up");
-    eventually("all are sampled", PATIENCE, async || match quiet().await {
-        up if up as usize == pools => Ok(()),
-        up => Err(up.to_string()),
-    })
-    .await;
+    sampled(&operator, pools).await;
     let busy = first(&names[1..]);
-    let began = now();
-    fill(&stage, &busy).await;
-    late(&operator, &busy, began, "spike").await;
+    let began = Work::of(&stage, &busy).await.comes().await;
+    late(
+        &operator,
+        busy.len(),
+        began,
+        &format!("spike_{}_of_{pools}_ms", busy.len()),
+    )
+    .await;
+    drop(operator);
+
+    // Long: only where more than the usual is to be measured.
+    for (at, how) in ENDS.iter().enumerate().filter(|_| pools > POOLS) {
+        take_over_at_work(&stage, &names, &first(&names[2 + at..]), how).await;
+    }
+}
+
+/// How a leader ends before its standby takes over.
+const ENDS: [&str; 2] = ["rollout", "sigkill"];
+
+/// One of two or more operators of these pools, of which one leads.
+async fn candidate(stage: &Stage, name: &str) -> Operator {
+    let env = [
+        ("TWP_LEADER_ELECTION", "true"),
+        ("POD_NAMESPACE", stage.ns.name.as_str()),
+        ("POD_NAME", name),
+    ];
+    let options = Options {
+        env: env.map(|(key, value)| (key, value.to_owned())).into(),
+        ..Options::default()
+    };
+    Operator::launch(&stage.ns.name, options).await
+}
+
+async fn end(mut leader: Operator, how: &str) {
+    match how {
+        "sigkill" => leader.kill(),
+        _ => drop(leader.stop().await),
+    }
+}
+
+/// A standby takes over while nothing happens: nothing is written, nothing is told.
+async fn take_over_at_rest(stage: &Stage, pools: usize, how: &str) {
+    let leader = candidate(stage, "one").await;
+    sampled(&leader, pools).await;
+    let standby = candidate(stage, "two").await;
+    standby.wait_ready().await;
+    let before = transitions(stage).await;
+    end(leader, how).await;
+    restarted(&standby, pools, how).await;
+    let after = transitions(stage).await;
+    let moved = after.iter().filter(|(name, seen)| before.get(*name) != Some(seen));
+    let moved = moved.count();
+    figures::record_in("controller", &format!("{how}_{pools}.transitions"), moved);
+    assert_eq!(moved, 0, "no condition has changed");
+}
+
+/// A standby takes over while every tenth pool gets work.
+async fn take_over_at_work(stage: &Stage, names: &[String], busy: &[String], how: &str) {
+    let pools = names.len();
+    let leader = candidate(stage, "one").await;
+    sampled(&leader, pools).await;
+    let standby = candidate(stage, "two").await;
+    standby.wait_ready().await;
+    let work = Work::of(stage, busy).await;
+    let ((), began) = tokio::join!(end(leader, how), work.comes());
+    late(&standby, busy.len(), began, &format!("{how}_{pools}.first_write_ms")).await;
+    let leads = said(&standby, "leading").first().copied().expect("it leads") - began;
+    println!("{how}: the new leader leads after {leads:.2} s");
+    figures::record_in("controller", &format!("{how}_{pools}.leads_ms"), (leads * 1e3) as u64);
 }
 
 /// What a person would see of the pools: each condition's state, and since when it has been so.
@@ -165,15 +232,20 @@ async fn transitions(stage: &Stage) -> BTreeMap<String, String> {
     pools.map(seen).collect()
 }
 
-/// Pools at rest, and another process: nothing is written or told of them.
-async fn restarted(operator: &Operator, pools: usize) {
-    eventually("all are sampled", PATIENCE * 2, async || {
+/// Waits until the broker has answered for all of them.
+async fn sampled(operator: &Operator, pools: usize) {
+    eventually("all are sampled", PATIENCE * 4, async || {
         match operator.metric("twp_source_up").await {
             up if up as usize == pools => Ok(()),
             up => Err(format!("{up} of {pools}")),
         }
     })
     .await;
+}
+
+/// Pools at rest, and another process: nothing is written or told of them.
+async fn restarted(operator: &Operator, pools: usize, how: &str) {
+    sampled(operator, pools).await;
     tokio::time::sleep(QUIET).await;
     let text = operator.metrics().await;
     let calls = |parts: [&str; 2]| {
@@ -190,13 +262,13 @@ async fn restarted(operator: &Operator, pools: usize) {
     ];
     let (rss, _) = costs(operator.pid());
     println!(
-        "restart at {pools} pools: {statuses} statuses, {events} Events, {scales} scales, {throttled} throttled, {} MiB",
+        "{how} at {pools} pools: {statuses} statuses, {events} Events, {scales} scales, {throttled} throttled, {} MiB",
         rss / 1024
     );
-    figures::record_in("controller", &format!("restart_{pools}.status_writes"), statuses);
-    figures::record_in("controller", &format!("restart_{pools}.events"), events);
-    figures::record_in("controller", &format!("restart_{pools}.throttled"), throttled);
-    figures::record_in("controller", &format!("restart_{pools}.rss_mib"), rss / 1024);
+    figures::record_in("controller", &format!("{how}_{pools}.status_writes"), statuses);
+    figures::record_in("controller", &format!("{how}_{pools}.events"), events);
+    figures::record_in("controller", &format!("{how}_{pools}.throttled"), throttled);
+    figures::record_in("controller", &format!("{how}_{pools}.rss_mib"), rss / 1024);
     assert_eq!(
         (statuses, events, scales, throttled),
         (0, 0, 0, 0),
@@ -205,60 +277,78 @@ async fn restarted(operator: &Operator, pools: usize) {
     );
 }
 
-/// Work for these pools, all at one moment.
-async fn fill(stage: &Stage, names: &[String]) {
-    let mut pipe = redis::pipe();
-    pipe.atomic();
-    for name in names {
-        let tasks: Vec<_> = (0..20).map(|_| crate::stage::message(name).to_string()).collect();
-        pipe.lpush(name, tasks).ignore();
-    }
-    let mut connection = stage.connection().await;
-    let () = pipe.query_async(&mut connection).await.expect("work");
+/// Work for these pools, all at one moment, once it is let go.
+struct Work {
+    connection: MultiplexedConnection,
+    pipe: redis::Pipeline,
 }
 
-/// How long after that moment the replicas of each of these were written, by the log.
-async fn late(operator: &Operator, names: &[String], began: f64, what: &str) {
+impl Work {
+    async fn of(stage: &Stage, names: &[String]) -> Self {
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        for name in names {
+            let tasks: Vec<_> = (0..20).map(|_| crate::stage::message(name).to_string()).collect();
+            pipe.lpush(name, tasks).ignore();
+        }
+        let connection = stage.connection().await;
+        Self { connection, pipe }
+    }
+
+    /// Says when.
+    async fn comes(mut self) -> f64 {
+        let began = now();
+        let () = self.pipe.query_async(&mut self.connection).await.expect("work");
+        began
+    }
+}
+
+/// How long after that moment the replicas of each of so many pools were written, by the log.
+async fn late(operator: &Operator, pools: usize, began: f64, figure: &str) {
     let mut took = eventually("all of them get workers", PATIENCE * 2, async || {
-        let log = operator.log();
-        let lines = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let scaled = lines.filter(|line| {
-            let fields = line.get("fields").unwrap_or(line);
-            fields["message"] == "scaled"
-        });
-        let at = scaled.filter_map(|line| {
-            let at: jiff::Timestamp = line["timestamp"].as_str()?.parse().ok()?;
-            Some(at.as_millisecond() as f64 / 1e3 - began)
-        });
-        let at: Vec<_> = at.collect();
-        if at.len() >= names.len() {
+        let at = said(operator, "scaled");
+        if at.len() >= pools {
             Ok(at)
         } else {
-            Err(format!("{} of {}", at.len(), names.len()))
+            Err(format!("{} of {pools}", at.len()))
         }
     })
     .await;
+    took.iter_mut().for_each(|at| *at -= began);
     took.sort_by(f64::total_cmp);
     let (median, most) = (took[took.len() / 2], took[took.len() - 1]);
-    println!(
-        "{what}: {} pools, first write after {median:.2} s (median), {most:.2} s (max)",
-        names.len()
-    );
-    figures::record_in(
-        "controller",
-        &format!("{what}_{}.median_ms", names.len()),
-        (median * 1e3) as u64,
-    );
-    figures::record_in(
-        "controller",
-        &format!("{what}_{}.max_ms", names.len()),
-        (most * 1e3) as u64,
-    );
+    println!("{figure}: {pools} pools, first write after {median:.2} s (median), {most:.2} s (max)");
+    figures::record_in("controller", &format!("{figure}.median"), (median * 1e3) as u64);
+    figures::record_in("controller", &format!("{figure}.max"), (most * 1e3) as u64);
 }
 
-fn now() -> f64 {
+/// When it logged this, in seconds since the epoch.
+pub fn said(operator: &Operator, what: &str) -> Vec<f64> {
+    said_where(operator, what, |_| true)
+}
+
+/// The same of this pool only.
+pub fn said_of(operator: &Operator, what: &str, pool: &str) -> Vec<f64> {
+    said_where(operator, what, |fields| fields["name"] == pool)
+}
+
+fn said_where(operator: &Operator, what: &str, is: impl Fn(&serde_json::Value) -> bool) -> Vec<f64> {
+    let log = operator.log();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let these = lines.filter(|line| {
+        let fields = line.get("fields").unwrap_or(line);
+        fields["message"] == what && is(fields)
+    });
+    let at = these.filter_map(|line| {
+        let at: jiff::Timestamp = line["timestamp"].as_str()?.parse().ok()?;
+        Some(at.as_millisecond() as f64 / 1e3)
+    });
+    at.collect()
+}
+
+pub fn now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("a clock")

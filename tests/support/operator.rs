@@ -118,6 +118,17 @@ impl Operator {
         .await;
     }
 
+    /// Where it serves metrics, and where probes.
+    pub fn addresses(&self) -> [String; 2] {
+        [self.addresses.metrics.clone(), self.addresses.probes.clone()]
+    }
+
+    /// Whether `/livez` says so as soon as the kubelet wants to know it, within 2 s.
+    pub async fn is_alive(&self) -> bool {
+        let answer = tokio::time::timeout(Duration::from_secs(2), get(&self.addresses.probes, "/livez")).await;
+        matches!(answer, Ok(Ok(text)) if text.starts_with("HTTP/1.1 200"))
+    }
+
     /// Everything it logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").clone()

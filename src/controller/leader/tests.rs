@@ -1,17 +1,12 @@
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use http_body_util::BodyExt;
-use hyper::{Method, Request, Response, StatusCode};
-use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::kube::fake::{self, Asked, refused};
 
 /// An API server that holds one lease and checks `resourceVersion`.
 #[derive(Clone, Default)]
@@ -25,41 +20,32 @@ struct Server {
 impl Server {
     fn client(&self) -> Client {
         let server = self.clone();
-        let service = tower::service_fn(move |request: Request<Body>| server.clone().serve(request));
-        Client::new(service, "ns")
-    }
-
-    async fn serve(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
-        if self.silent.load(Ordering::SeqCst) {
-            return std::future::pending().await;
-        }
-        let method = request.method().clone();
-        let bytes = request.into_body().collect().await.unwrap().to_bytes();
-        let (status, body) = self.answer(&method, serde_json::from_slice(&bytes).ok());
-        let mut response = Response::new(Body::from(body.to_string().into_bytes()));
-        *response.status_mut() = status;
-        Ok(response)
-    }
-
-    fn answer(&self, method: &Method, sent: Option<Value>) -> (StatusCode, Value) {
-        let refuse = |status: StatusCode, reason: &str| {
-            let body = json!({"status": "Failure", "code": status.as_u16(), "reason": reason});
-            (status, body)
+        let answer = move |asked| {
+            let server = server.clone();
+            async move {
+                match server.silent.load(Ordering::SeqCst) {
+                    true => std::future::pending().await,
+                    false => server.answer(asked),
+                }
+            }
         };
+        fake::server(answer).0
+    }
+
+    fn answer(&self, asked: Asked) -> (u16, Value) {
         let mut lease = self.lease.lock().unwrap();
         let version = lease.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
-        match (method.as_str(), version, sent) {
-            ("GET", Some(_), _) => (StatusCode::OK, lease.clone().unwrap()),
-            ("GET", None, _) => refuse(StatusCode::NOT_FOUND, "NotFound"),
-            ("POST", Some(_), _) => refuse(StatusCode::CONFLICT, "AlreadyExists"),
-            ("PUT", Some(version), Some(sent)) if sent["metadata"]["resourceVersion"] != version => {
-                refuse(StatusCode::CONFLICT, "Conflict")
-            }
-            ("PUT" | "POST", _, Some(mut sent)) => {
+        let mut sent = asked.body;
+        match (asked.method.as_str(), version) {
+            ("GET", Some(_)) => (200, lease.clone().unwrap()),
+            ("GET", None) => refused(404),
+            ("POST", Some(_)) => refused(409),
+            ("PUT", Some(version)) if sent["metadata"]["resourceVersion"] != version => refused(409),
+            ("PUT" | "POST", _) => {
                 let writes = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
                 sent["metadata"]["resourceVersion"] = json!(writes.to_string());
                 *lease = Some(sent.clone());
-                (StatusCode::OK, sent)
+                (200, sent)
             }
             other => panic!("unexpected: {other:?}"),
         }

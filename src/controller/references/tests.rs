@@ -5,6 +5,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::kube::fake;
 
 /// An API server that answers each read of a Secret once it is let, and counts them.
 struct Slow {
@@ -18,19 +19,20 @@ fn slow() -> (Arc<Slow>, References) {
         answers: Semaphore::new(0),
     });
     let server = slow.clone();
-    let service = tower::service_fn(move |_: hyper::Request<kube::client::Body>| {
+    let (client, _) = fake::server(move |_| {
         let server = server.clone();
         async move {
             let number = server.asked.fetch_add(1, Ordering::SeqCst);
             server.answers.acquire().await.unwrap().forget();
             let value = ["YQ==", "Yg=="][number.min(1)];
-            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "env"},
-                "data": {"url": value}});
-            let body = kube::client::Body::from(secret.to_string().into_bytes());
-            Ok::<_, std::convert::Infallible>(hyper::Response::new(body))
+            let meta = json!({"name": "env"});
+            (
+                200,
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"url": value}}),
+            )
         }
     });
-    (slow, References::new(Cluster::open(kube::Client::new(service, "shop"))))
+    (slow, References::new(Cluster::open(client)))
 }
 
 fn env() -> At {
