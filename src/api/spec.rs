@@ -158,7 +158,7 @@ pub struct TaskWorkerPoolSpec {
 
     /// `true`: while a replica runs tasks its pod carries the annotations by which cluster-autoscaler
     /// (`cluster-autoscaler.kubernetes.io/safe-to-evict: "false"`) and Karpenter (`karpenter.sh/do-not-disrupt: "true"`)
-    /// leave its node alone; they go 30 s after its last task. Default: false.
+    /// leave its node alone; 30 s after its last task they go, and what stood there before comes back. Default: false.
     #[serde(default)]
     pub protect_from_disruption: bool,
 

@@ -6,7 +6,7 @@
 //! | `look.rs` | pure | [`Look`]: all that is known when the pods are looked at |
 //! | `drain.rs` | pure | one pod's way out: asked → told to fetch no more → works off what it holds → empty; and back |
 //! | `victims.rs` | pure | [`plan()`]: which pods are to go, the next step of each, and the lowest safe number of replicas |
-//! | `protect.rs` | pure | which pods are busy, for others that stop pods |
+//! | `protect.rs` | pure | which pods are busy, and how others that stop pods are told |
 //! | `slim.rs` | pure | the little of a pod that is read, and how far it has come |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //!

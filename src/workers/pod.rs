@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::protect::Asks;
 use crate::work::Consumers;
 
 /// The annotation that orders a ReplicaSet's ready pods; absent means 0.
@@ -49,8 +50,8 @@ pub struct Pod {
     pub cost: Option<i32>,
     /// It is on its way out.
     pub drain: Option<Drain>,
-    /// Node autoscalers are asked to leave it alone.
-    pub protected: bool,
+    /// What it says to node autoscalers.
+    pub asks: Asks,
     /// The first process of a worker's container is a shell that goes on beside it: it hands no signal on, so the worker is
     /// killed at the end of the grace period.
     pub shell: bool,

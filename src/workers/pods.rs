@@ -2,7 +2,7 @@
 //!
 //! Rights needed: `list` and `patch` on pods.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -14,7 +14,6 @@ use serde_json::json;
 
 use super::{
     pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod},
-    protect::{DO_NOT_DISRUPT, SAFE_TO_EVICT},
     slim::Slim,
 };
 use crate::kube::{CallError, Class, Cluster};
@@ -87,7 +86,7 @@ pub async fn mark(cluster: &Cluster, namespace: &str, marks: &[Mark]) -> Result<
     together(writes).await
 }
 
-/// Sees to it that node autoscalers leave these of the target's pods alone, and no others.
+/// Sees to it that node autoscalers leave these of the target's pods alone, and no others on the operator's account.
 ///
 /// # Errors
 /// As [`list`] and [`mark`].
@@ -100,24 +99,21 @@ pub async fn protect(
 ) -> Result<(), CallError> {
     let pods = list(cluster, namespace, selector, now).await?;
     let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
-    let wrong = pods
-        .into_iter()
-        .filter(|pod| !pod.is_terminating() && pod.protected != busy.contains(&pod.name));
-    let writes: Vec<_> = wrong
-        .map(|pod| annotate(cluster, api.clone(), pod.name, !pod.protected))
-        .collect();
-    together(writes).await
+    let writes = pods.into_iter().filter(|pod| !pod.is_terminating()).filter_map(|pod| {
+        let changes = pod.asks.changes(busy.contains(&pod.name));
+        (!changes.is_empty()).then(|| annotate(cluster, api.clone(), pod.name, changes))
+    });
+    together(writes.collect()).await
 }
 
-async fn annotate(cluster: &Cluster, api: Api<Slim>, name: String, protected: bool) -> Result<(), CallError> {
-    let [evict, disrupt] = [SAFE_TO_EVICT, DO_NOT_DISRUPT].map(|(_, value)| protected.then_some(value));
-    patch(
-        cluster,
-        api,
-        &name,
-        json!({"annotations": {SAFE_TO_EVICT.0: evict, DO_NOT_DISRUPT.0: disrupt}}),
-    )
-    .await
+/// Writes annotations; null removes.
+async fn annotate(
+    cluster: &Cluster,
+    api: Api<Slim>,
+    name: String,
+    annotations: BTreeMap<String, Option<String>>,
+) -> Result<(), CallError> {
+    patch(cluster, api, &name, json!({ "annotations": annotations })).await
 }
 
 /// Writes several pods at a time, all of them, whatever becomes of one.

@@ -14,6 +14,57 @@ pub const SAFE_TO_EVICT: (&str, &str) = ("cluster-autoscaler.kubernetes.io/safe-
 /// What Karpenter looks at before it empties a node (its documentation, "Disruption"), and the value that keeps the pod.
 pub const DO_NOT_DISRUPT: (&str, &str) = ("karpenter.sh/do-not-disrupt", "true");
 
+/// Both.
+const ASKS: [(&str, &str); 2] = [SAFE_TO_EVICT, DO_NOT_DISRUPT];
+
+/// The annotation by which the operator knows what it has written for that: as JSON, what stood there before.
+pub const PROTECTED: &str = "taskworkerpool.dev/protected";
+
+/// What a pod's annotations say to node autoscalers, and whose words those are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// What stands there, in the order of [`ASKS`].
+    now: [Option<String>; 2],
+    /// What stood there before the operator wrote, by annotation, for those it wrote; `None`: it wrote nothing.
+    before: Option<BTreeMap<String, Option<String>>>,
+}
+
+impl Asks {
+    /// Reads a pod's annotations.
+    pub fn read<'a>(annotation: impl Fn(&str) -> Option<&'a String>) -> Self {
+        Self {
+            now: ASKS.map(|(name, _)| annotation(name).cloned()),
+            // Of one that cannot be read nothing is known to be ours: the others' stay.
+            before: annotation(PROTECTED).map(|before| serde_json::from_str(before).unwrap_or_default()),
+        }
+    }
+
+    /// The annotations to write so that the pod is left alone, or is no longer on the operator's account; `None` removes one.
+    /// Without any it is so already: what others wrote for the same end is neither written nor removed.
+    pub fn changes(&self, busy: bool) -> BTreeMap<String, Option<String>> {
+        let mut changes = BTreeMap::new();
+        let mut before = self.before.clone().unwrap_or_default();
+        for ((name, value), now) in ASKS.into_iter().zip(&self.now) {
+            let asks = now.as_deref() == Some(value);
+            if busy && !asks {
+                before.insert(name.to_owned(), now.clone());
+                changes.insert(name.to_owned(), Some(value.to_owned()));
+            } else if !busy
+                && asks
+                && let Some(before) = before.get(name)
+            {
+                changes.insert(name.to_owned(), before.clone());
+            }
+        }
+        if busy && !changes.is_empty() {
+            changes.insert(PROTECTED.to_owned(), serde_json::to_string(&before).ok());
+        } else if !busy && self.before.is_some() {
+            changes.insert(PROTECTED.to_owned(), None);
+        }
+        changes
+    }
+}
+
 /// A pod stays protected for so long after it was last busy, so that short tasks do not make a write each.
 const STAYS: Duration = Duration::from_secs(30);
 
@@ -47,6 +98,65 @@ mod tests {
             fresh,
             ..PodWork::default()
         }
+    }
+
+    /// The annotations after it was busy, and after it has been idle again.
+    fn protected_and_back(annotations: &[(&str, &str)]) -> [BTreeMap<String, String>; 3] {
+        let own = annotations
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let then = |mut annotations: BTreeMap<String, String>, busy| {
+            for (name, value) in Asks::read(|name| annotations.get(name)).changes(busy) {
+                match value {
+                    Some(value) => annotations.insert(name, value),
+                    None => annotations.remove(&name),
+                };
+            }
+            let again = Asks::read(|name| annotations.get(name)).changes(busy);
+            assert!(again.is_empty(), "once is enough: {again:?}");
+            annotations
+        };
+        let own: BTreeMap<_, _> = own.collect();
+        let busy = then(own.clone(), true);
+        let idle = then(busy.clone(), false);
+        [own, busy, idle]
+    }
+
+    #[test]
+    fn a_busy_pod_is_protected_and_gets_back_what_its_owner_wrote() {
+        let (evict, disrupt) = (SAFE_TO_EVICT.0, DO_NOT_DISRUPT.0);
+        let all: [&[(&str, &str)]; 6] = [
+            &[],
+            &[(evict, "true")],
+            &[(evict, "true"), (disrupt, "false"), ("other", "x")],
+            &[(disrupt, "true")],
+            &[(evict, "false")],
+            &[(evict, "false"), (disrupt, "true")],
+        ];
+        for annotations in all {
+            let [own, busy, idle] = protected_and_back(annotations);
+            for (name, value) in ASKS {
+                assert_eq!(busy.get(name).map(String::as_str), Some(value), "{annotations:?}");
+            }
+            assert_eq!(idle, own);
+        }
+        let [own, busy, _] = protected_and_back(all[5]);
+        assert_eq!(busy, own, "its owner protects it: nothing is written");
+    }
+
+    #[test]
+    fn what_others_wrote_meanwhile_stays() {
+        let (evict, disrupt) = (SAFE_TO_EVICT.0, DO_NOT_DISRUPT.0);
+        let [_, mut annotations, _] = protected_and_back(&[]);
+        annotations.insert(evict.to_owned(), "true".to_owned());
+        let changes = Asks::read(|name| annotations.get(name)).changes(false);
+        assert_eq!(
+            changes,
+            [(disrupt.to_owned(), None), (PROTECTED.to_owned(), None)].into()
+        );
+        annotations.insert(PROTECTED.to_owned(), "not ours".to_owned());
+        let changes = Asks::read(|name| annotations.get(name)).changes(false);
+        assert_eq!(changes, [(PROTECTED.to_owned(), None)].into());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     pod::{BOOT, COST, DRAIN, DRAINING, Drain, Pod, Readiness},
-    protect::{DO_NOT_DISRUPT, SAFE_TO_EVICT},
+    protect::{Asks, DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
 };
 
 /// The label by which a Deployment tells the pods of its templates apart.
@@ -44,7 +44,15 @@ pub(super) struct Slim {
 }
 
 /// The labels and annotations that are read.
-const READ: [&str; 6] = [TEMPLATE_HASH, DRAINING, DRAIN, COST, SAFE_TO_EVICT.0, DO_NOT_DISRUPT.0];
+const READ: [&str; 7] = [
+    TEMPLATE_HASH,
+    DRAINING,
+    DRAIN,
+    COST,
+    SAFE_TO_EVICT.0,
+    DO_NOT_DISRUPT.0,
+    PROTECTED,
+];
 
 /// Metadata as they come: most of it, the fields' managers first of all, is for others, and ten thousand pods have it.
 #[derive(Default, Deserialize)]
@@ -211,7 +219,7 @@ impl Slim {
             return None;
         }
         let readiness = self.readiness(now);
-        let annotation = |name| self.metadata.annotations.as_ref().and_then(|all| all.get(name));
+        let annotation = |name: &str| self.metadata.annotations.as_ref().and_then(|all| all.get(name));
         let labelled = self
             .metadata
             .labels
@@ -240,7 +248,7 @@ impl Slim {
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
             drain: drain.or_else(|| labelled.then(Drain::default)),
             shell: self.spec.programs().any(Program::is_deaf_shell),
-            protected: annotation(SAFE_TO_EVICT.0).is_some() || annotation(DO_NOT_DISRUPT.0).is_some(),
+            asks: Asks::read(annotation),
             name: self.metadata.name?,
         })
     }

@@ -11,7 +11,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{kube::DEADLINE, workers::Readiness};
+use crate::{
+    kube::DEADLINE,
+    workers::{
+        Readiness,
+        protect::{DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
+    },
+};
 
 /// What the fake server was asked: method, path with query, body.
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
@@ -202,6 +208,51 @@ async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
             .unwrap();
         assert_eq!(*body, expected);
     }
+}
+
+#[tokio::test]
+async fn busy_pods_are_protected_and_others_only_if_it_was_the_operator() {
+    let (cluster, asked) = server(|method, _| {
+        let items = json!([
+            {"metadata": {"name": "busy", "annotations": {SAFE_TO_EVICT.0: "true"}}},
+            {"metadata": {"name": "idle", "annotations": {SAFE_TO_EVICT.0: "true"}}},
+            {"metadata": {"name": "by-its-owner", "annotations": {SAFE_TO_EVICT.0: "false", DO_NOT_DISRUPT.0: "true"}}},
+            {"metadata": {"name": "was-busy", "annotations": {
+                SAFE_TO_EVICT.0: "false", DO_NOT_DISRUPT.0: "true",
+                PROTECTED: json!({SAFE_TO_EVICT.0: "true", DO_NOT_DISRUPT.0: null}).to_string(),
+            }}},
+        ]);
+        match method {
+            "GET" => (200, json!({"metadata": {}, "items": items})),
+            _ => (200, json!({"metadata": {"name": "a"}})),
+        }
+    });
+    let busy = ["busy".to_owned()].into();
+    protect(&cluster, "shop", "app=mail", &busy, now()).await.unwrap();
+    let asked = asked.lock().unwrap();
+    let written = asked.iter().filter(|(method, ..)| method == "PATCH");
+    let written: BTreeMap<_, _> = written
+        .map(|(_, uri, body)| (uri.split(['/', '?']).nth(6).unwrap(), &body["metadata"]["annotations"]))
+        .collect();
+    let before = json!({SAFE_TO_EVICT.0: "true", DO_NOT_DISRUPT.0: null}).to_string();
+    let protected = json!({SAFE_TO_EVICT.0: "false", DO_NOT_DISRUPT.0: "true", PROTECTED: before});
+    let back = json!({SAFE_TO_EVICT.0: "true", DO_NOT_DISRUPT.0: null, PROTECTED: null});
+    assert_eq!(written, [("busy", &protected), ("was-busy", &back)].into());
+}
+
+/// The operator's account may write these names on pods, and no others.
+#[test]
+fn the_charts_admission_policy_knows_what_is_written() {
+    let policy = include_str!("../../../charts/twp-operator/templates/admissionpolicy.yaml");
+    let names = |after: &str| -> BTreeSet<&str> {
+        let (_, list) = policy.split_once(after).unwrap();
+        let (list, _) = list.split_once(']').unwrap();
+        let (_, list) = list.split_once('[').unwrap();
+        list.split(',').map(|name| name.trim().trim_matches('\'')).collect()
+    };
+    assert_eq!(names("name: ownLabels"), [DRAINING].into());
+    let annotations = [DRAIN, PROTECTED, COST, SAFE_TO_EVICT.0, DO_NOT_DISRUPT.0];
+    assert_eq!(names("name: ownAnnotations"), annotations.into());
 }
 
 #[tokio::test]
