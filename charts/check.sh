@@ -53,6 +53,21 @@ check "  the CRD, kept" has default '^    helm.sh/resource-policy: keep$'
 check "  the chart's image" has default 'image: "twp-operator:0\.1\.0"$'
 check "  watches everything" bash -c "grep -A1 TWP_WATCH_NAMESPACES '$out/default.yaml' | grep -q 'value: \"\"'"
 
+check "  an admission policy and its binding, for the operator's account" python3 - "$out/default.yaml" <<'PY'
+import sys
+docs = [d for d in open(sys.argv[1]).read().split("\n---\n") if "\nkind: ValidatingAdmissionPolicy" in d]
+names = ["\n  name: twp-operator.twp-system\n" in d for d in docs]
+sys.exit(not (names == [True, True] and "request.userInfo.username == 'system:serviceaccount:twp-system:twp-operator'" in docs[0] + docs[1]))
+PY
+check "another account renders" render account --set serviceAccount.create=false --set serviceAccount.name=mine
+check "  the admission policy concerns it" has account "== 'system:serviceaccount:twp-system:mine'$"
+check "without what has no namespace renders" render local --set 'watchNamespaces={a}' --set crds.enabled=false --set admissionPolicy.enabled=false
+check "  only kinds that have one" python3 - "$out/local.yaml" <<'PY'
+import re, sys
+kinds = set(re.findall(r"^kind: (.*)$", open(sys.argv[1]).read(), re.M))
+sys.exit(str(more) if (more := kinds - {"ServiceAccount", "Role", "RoleBinding", "Deployment", "PodDisruptionBudget"}) else 0)
+PY
+
 check "watchNamespaces renders" render namespaced --set 'watchNamespaces={a,b}'
 check "  no ClusterRole, no ClusterRoleBinding" count namespaced '^ *kind: ClusterRole' 0
 check "  a Role per namespace and the lease's" count namespaced '^kind: Role$' 3

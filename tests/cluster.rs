@@ -21,6 +21,8 @@ mod hands;
 mod hostile;
 #[path = "cluster/misfortune.rs"]
 mod misfortune;
+#[path = "cluster/pod_policy.rs"]
+mod pod_policy;
 #[path = "cluster/policy.rs"]
 mod policy;
 #[path = "cluster/process.rs"]
