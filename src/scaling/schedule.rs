@@ -24,6 +24,8 @@ use std::time::Duration;
 const LONGEST_NAME: usize = 63;
 /// Expressions are at most so long.
 const LONGEST_EXPRESSION: usize = 100;
+/// That nothing changes within four years is believed for so long: it is the slowest of all answers to find.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
 /// No schedule is in force outside these years: the calendar ends at 9999, and the library panics near its end.
 const YEARS: std::ops::Range<i16> = 1900..9900;
 
@@ -156,6 +158,8 @@ struct Known {
     ahead: Duration,
     from: Timestamp,
     until: Timestamp,
+    /// Something changes then; else it is only looked again.
+    changes: bool,
     replicas: u32,
     /// Which of the schedules.
     which: Option<usize>,
@@ -175,15 +179,18 @@ impl Remembered {
             return Floor {
                 replicas: known.replicas,
                 name: known.which.and_then(|at| schedules.get(at)).map(|one| &*one.name),
-                next_change: Duration::try_from(known.until.duration_since(wall)).ok(),
+                next_change: Duration::try_from(known.until.duration_since(wall))
+                    .ok()
+                    .filter(|_| known.changes),
             };
         }
         let found = floor(schedules, wall, ahead);
-        self.0 = found.next_change.map(|change| Known {
+        self.0 = Some(Known {
             schedules: schedules.to_vec(),
             ahead,
             from: wall,
-            until: later(wall, change),
+            until: later(wall, found.next_change.unwrap_or(NEVER)),
+            changes: found.next_change.is_some(),
             replicas: found.replicas,
             which: schedules.iter().position(|one| Some(&*one.name) == found.name),
         });

@@ -312,6 +312,31 @@ fn nothing_changes_before_it_is_said_to() {
     }
 }
 
+/// The next Sunday that is a 29 February: 2032.
+#[test]
+fn that_nothing_changes_for_years_is_remembered_for_a_day() {
+    let rare = [schedule("0 0 29 2 */7", "0 1 29 2 */7", "UTC")];
+    let mut known = Remembered::default();
+    let looked = |wall: &str, known: &mut Remembered| {
+        assert_eq!(known.floor(&rare, at(wall), Duration::ZERO), Floor::default());
+        known.0.as_ref().map(|known| known.from.to_string())
+    };
+    let first = looked("2026-01-05T12:00:00Z", &mut known);
+    assert_eq!(first.as_deref(), Some("2026-01-05T12:00:00Z"));
+    assert_eq!(
+        looked("2026-01-06T11:59:59Z", &mut known),
+        first,
+        "not worked out again"
+    );
+    assert_ne!(looked("2026-01-06T12:00:00Z", &mut known), first);
+    let mut floor = |wall: &str| known.floor(&rare, at(wall), Duration::ZERO);
+    assert_eq!(
+        floor("2032-02-28T23:30:00Z").next_change,
+        Some(Duration::from_secs(1800))
+    );
+    assert_eq!(floor("2032-02-29T00:00:00Z").replicas, 2);
+}
+
 #[test]
 fn what_is_remembered_is_forgotten_with_its_reasons() {
     let one = [schedule("0 8 * * *", "0 18 * * *", "UTC")];
