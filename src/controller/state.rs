@@ -5,6 +5,7 @@
 //! | `reconcile.rs` | look → decide → act → tell: what is made of the state whenever something about the pool changed |
 //! | `replicas.rs` | what became of a write of the replicas |
 //! | `drain.rs` | the pods on their way out, and how their workers come back |
+//! | `glance.rs` | what shows without a look at the pods that a look would find something else |
 //! | `source.rs` | where the broker is, what was counted there, and moves to another one |
 //! | `roster.rs` | ready pods that nobody hears: counted, listed, named |
 //! | `disruption.rs` | busy pods that node autoscalers are asked to leave alone |
@@ -13,6 +14,7 @@
 
 mod disruption;
 mod drain;
+mod glance;
 mod reconcile;
 mod replicas;
 mod roster;

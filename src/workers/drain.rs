@@ -33,7 +33,7 @@ const SETTLES: Duration = Duration::from_millis(1500);
 
 /// A worker that beats and cannot be asked is believed to be idle once it has been for so long: one that merely pauses
 /// between two short tasks is not.
-pub(super) const IDLE: Duration = Duration::from_secs(2);
+pub const IDLE: Duration = Duration::from_secs(2);
 
 /// From a worker's last word until it is told to end at most so much time passes; a task that comes due in it, or while
 /// the worker ends, may begin.

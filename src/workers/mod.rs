@@ -23,7 +23,7 @@ mod protect;
 mod slim;
 mod victims;
 
-pub use drain::Why;
+pub use drain::{IDLE, Why};
 pub use look::{Look, Means};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use protect::Protection;

@@ -3,6 +3,8 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
 
+use jiff::Timestamp;
+
 use super::{
     drain::{IDLE, Next, Why, holds_nothing, leave, stay},
     look::{Look, Means},
@@ -40,8 +42,9 @@ pub struct Plan {
     pub foreign: Vec<String>,
     /// This pod was removed and did not end by itself within its grace period.
     pub overstayed: Option<String>,
-    /// Pods that were removed are about to end: whether they do so by themselves is seen by looking.
-    pub ending: bool,
+    /// Pods that were removed are about to end: whether they do so by themselves is seen by looking before this time, when
+    /// the next of their nodes kills what still runs.
+    pub ends: Option<Timestamp>,
     /// The target's own pods, by name, and whether each is ready.
     pub own: BTreeMap<String, bool>,
     /// Another writer changed the deletion cost of this pod.
@@ -108,7 +111,7 @@ pub fn plan(look: &Look) -> Plan {
             .iter()
             .map(|pod| (pod.name.clone(), pod.readiness == Readiness::Ready))
             .collect(),
-        ending: ending.iter().any(|pod| is_ours(pod, look)),
+        ends: next_end(&ending, look),
         ..Plan::default()
     };
     // In the order in which they would go: whether it may, by readiness and cost.
@@ -177,6 +180,14 @@ impl Plan {
 /// The pool had it removed: by the user's word, or because it was empty.
 fn is_ours(pod: &Pod, look: &Look) -> bool {
     look.graceful.is_some() || pod.drain.as_ref().is_some_and(|drain| drain.empty)
+}
+
+/// When the next of the pods that the pool had removed is killed; if that is over for all of them, when the last one was.
+fn next_end(ending: &[&Pod], look: &Look) -> Option<Timestamp> {
+    let ours = ending.iter().filter(|pod| is_ours(pod, look));
+    let ends: Vec<_> = ours.filter_map(|pod| pod.killed_at).collect();
+    let next = ends.iter().filter(|at| **at > look.now.wall).min();
+    next.or_else(|| ends.iter().max()).copied()
 }
 
 /// A pod that was stopped and is still there when its node is about to kill it. Not one of an older template: those of the

@@ -1,5 +1,6 @@
 //! Histories replayed with one thing going wrong: whatever it is, the end is the same, and nothing is written twice.
 mod history;
+mod looks;
 mod rules;
 mod world;
 

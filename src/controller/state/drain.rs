@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Cx, FIRST, Link, MOST, PoolState, backoff};
+use super::{
+    Cx, FIRST, Link, MOST, PoolState, backoff,
+    glance::{Glance, News},
+};
 use crate::{
     broker::{SubscriberId, Subscription},
     controller::{
@@ -11,7 +14,7 @@ use crate::{
         pool::Pool,
     },
     kube::CallError,
-    work::{Attention, Moment, Stance},
+    work::{Attention, Moment, Now, Stance},
     workers::{Plan, attention},
 };
 
@@ -22,8 +25,12 @@ pub struct DrainState {
     pub plan: Plan,
     /// A process before this one left some; no plan has been made since.
     pub left: bool,
-    /// So many looks in a row found the same.
+    /// So many looks in a row found the same, and what was to be seen without the last one.
     same: u32,
+    glance: Glance,
+    /// When the last look ended, and the pause after it where nothing else is seen from here.
+    looked: Moment,
+    pause: Duration,
     /// The decision of the last look at them.
     pub to: u32,
     /// How pods are looked after.
@@ -35,8 +42,8 @@ pub struct DrainState {
     /// This pod was removed and did not end by itself: its grace period covers no task, and what it held of later ones was
     /// lost for a while. So until the target gets a new template.
     pub overstayed: Option<String>,
-    /// No look at the pods before this moment, unless more replicas are wanted.
-    pub not_before: Moment,
+    /// No look at the pods before this moment, unless more replicas are wanted: the last one failed.
+    not_before: Moment,
     /// Looks that failed, in a row.
     pub failures: u32,
     /// Why the last one did.
@@ -48,11 +55,8 @@ pub struct DrainState {
 impl DrainState {
     /// Takes the last look's plan in.
     pub fn record(&mut self, plan: Plan) {
-        self.same = if plan == self.plan {
-            self.same.saturating_add(1)
-        } else {
-            0
-        };
+        let same = plan.marks.is_empty() && plan.allowed == self.plan.allowed && told(&plan) == told(&self.plan);
+        self.same = if same { self.same.saturating_add(1) } else { 0 };
         self.overstayed = self.overstayed.take().or_else(|| plan.overstayed.clone());
         self.plan = plan;
         self.left = false;
@@ -70,14 +74,45 @@ impl DrainState {
         (self.failed, self.failures) = (None, 0);
     }
 
-    /// How soon to look again: the less often, the longer nothing changes. Every look is a call to the API server.
-    pub fn again_in(&self) -> Duration {
-        LOOK_AGAIN.saturating_mul(1 << (self.same / 3).min(2))
+    /// A look begins.
+    pub fn looks(&mut self, to: u32, glance: Glance) {
+        if glance.since(&self.glance) == News::Certain {
+            self.same = 0;
+        }
+        (self.to, self.glance) = (to, glance);
+    }
+
+    /// The look has ended. Every one is a call to the API server: the longer nothing changes, the longer the pause.
+    pub fn rest(&mut self, now: Now) {
+        let pause = LOOK_AGAIN.saturating_mul(1 << (self.same / 3).min(6)).min(MOST);
+        // Whether a pod ends by itself is seen shortly before its node kills it.
+        let killed = self
+            .plan
+            .ends
+            .and_then(|at| Duration::try_from(at.duration_since(now.wall)).ok());
+        let killed = killed.and_then(|left| left.checked_sub(BEFORE_THE_END));
+        self.pause = pause.min(killed.unwrap_or(MOST)).max(LOOK_AGAIN);
+        self.looked = now.moment;
+    }
+
+    /// The target was another one than the look was for: that is seen here soon.
+    pub fn outdated(&mut self, now: Moment) {
+        (self.same, self.not_before) = (0, now + LOOK_AGAIN);
+    }
+
+    /// When to look next, where this is to be seen meanwhile.
+    pub fn look_at(&self, glance: &Glance) -> Moment {
+        let pause = match glance.since(&self.glance) {
+            News::Certain => LOOK_AGAIN,
+            News::Perhaps => self.pause.min(PERHAPS),
+            News::None => self.pause,
+        };
+        self.not_before.max(self.looked + pause)
     }
 
     /// There is something to look after.
     pub fn unfinished(&self) -> bool {
-        self.left || self.plan.unfinished || self.plan.ending
+        self.left || self.plan.unfinished || self.plan.ends.is_some()
     }
 
     /// The pod whose deletion cost someone else changed lately.
@@ -98,8 +133,20 @@ impl DrainState {
     }
 }
 
-/// How soon pods on their way out are looked at again; up to four times as much while nothing changes.
+/// How soon pods on their way out are looked at again when something has changed.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// And when perhaps something has.
+const PERHAPS: Duration = Duration::from_secs(2);
+
+/// So long before a pod is killed it is looked at.
+const BEFORE_THE_END: Duration = Duration::from_secs(1);
+
+/// The pods that are told something, not only asked.
+fn told(plan: &Plan) -> BTreeMap<&String, &Stance> {
+    let told = plan.stances.iter();
+    told.filter(|(_, stance)| !matches!(stance, Stance::Watch)).collect()
+}
 
 /// For so long after it was last seen another writer of deletion costs is told of.
 const CONFLICT: Duration = Duration::from_secs(600);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cx, Link, PoolState, roster, throttle};
+use super::{Cx, Link, PoolState, glance::Glance, roster, throttle};
 use crate::{
     api::Mode,
     controller::{
@@ -160,9 +160,19 @@ impl PoolState {
         if self.tasks.writing && rises && !self.tasks.raising {
             self.abort_scale(cx);
         }
-        let look = match rises || replicas > self.drain.to {
+        let tally = self.samples.last.as_ref().map(|(tally, _)| tally.clone());
+        let drain = &self.drain;
+        let glance = Glance::new(
+            replicas,
+            target,
+            drain.is_refused(now),
+            tally.as_deref(),
+            &drain.attention,
+            now,
+        );
+        let look = match rises || replicas > drain.to {
             true => Moment::ZERO,
-            false => self.drain.not_before,
+            false => drain.look_at(&glance),
         };
         let put_back = self.ownership.restore_at(target, replicas);
         let wait = self.ownership.not_before.max(look).max(put_back).saturating_sub(now);
@@ -172,10 +182,9 @@ impl PoolState {
         if write && replicas < from && self.references_are_old(pool, cx) {
             return SOON;
         }
-        self.drain.to = replicas;
+        self.drain.looks(replicas, glance);
         (self.tasks.writing, self.tasks.raising) = (true, rises);
         self.ownership.restoring.clone_from(&self.ownership.overwritten);
-        let tally = self.samples.last.as_ref().map(|(tally, _)| tally.clone());
         cx.ask(PoolEffect::Scale(Box::new(Job {
             pool: self.identity.key.name.clone(),
             target: key.clone(),

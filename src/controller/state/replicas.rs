@@ -14,12 +14,8 @@ use crate::{
     workers::Plan,
 };
 
-/// How soon a scale-down that busy pods held up is tried again.
-const HELD_AGAIN: Duration = Duration::from_secs(2);
 /// The longest pause after a write that the API server was too slow or too busy for.
 const PASSES: Duration = Duration::from_millis(1500);
-/// How soon a scale-down is tried again whose target was another one meanwhile: the watch shows it soon.
-const OUTDATED_AGAIN: Duration = Duration::from_millis(500);
 
 impl PoolState {
     pub(super) fn scaled(&mut self, outcome: Outcome, cx: &mut Cx) {
@@ -45,7 +41,7 @@ impl PoolState {
                 self.ownership.restoring = None;
             }
             ScaleOutcome::Outdated => {
-                self.drain.not_before = now + OUTDATED_AGAIN;
+                self.drain.outdated(now);
                 self.ownership.restoring = None;
             }
             ScaleOutcome::None => {
@@ -55,12 +51,9 @@ impl PoolState {
             ScaleOutcome::Held { kept } => {
                 self.ownership.clear_failures();
                 (self.ownership.kept, self.ownership.restoring) = (Some(kept), None);
-                self.drain.not_before = now + HELD_AGAIN;
             }
         }
-        if self.drain.unfinished() && self.drain.failures == 0 {
-            self.drain.not_before = now + self.drain.again_in();
-        }
+        self.drain.rest(cx.now);
         if looked && self.pool.as_ref().is_ok_and(|pool| pool.acts()) {
             self.attend(cx);
         }
@@ -116,7 +109,6 @@ impl PoolState {
         }
         self.ownership.written(to, version);
         self.ownership.kept = (kept > 0).then_some(kept);
-        self.drain.not_before = cx.now.moment + if kept > 0 { HELD_AGAIN } else { Duration::ZERO };
         self.note(
             Note::Scaled {
                 from,

@@ -420,7 +420,7 @@ fn a_pod_that_is_being_deleted_is_no_replica() {
     assert_eq!(
         plan,
         Plan {
-            ending: true,
+            ends: Some(Timestamp::UNIX_EPOCH),
             allowed: 1,
             own: [("b".to_owned(), true)].into(),
             ..Plan::default()

@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// A fleet with pools, each with a broker and three workers of its own name.
-struct Bench {
-    fleet: Fleet,
-    second: u64,
+pub(super) struct Bench {
+    pub(super) fleet: Fleet,
+    pub(super) second: u64,
 }
 
 impl Bench {
-    fn new(pools: &[&str]) -> Self {
+    pub(super) fn new(pools: &[&str]) -> Self {
         let mut bench = Self {
             fleet: Fleet::leading([None]),
             second: 100,
@@ -40,29 +40,35 @@ impl Bench {
         bench
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         Now {
             wall: jiff::Timestamp::from_second(i64::try_from(self.second).unwrap()).unwrap(),
             moment: Duration::from_secs(self.second),
         }
     }
 
-    fn on(&mut self, input: Input) -> Vec<Effect> {
+    pub(super) fn on(&mut self, input: Input) -> Vec<Effect> {
         let now = self.now();
         self.fleet.on(input, now)
     }
 
-    fn id(&self, name: &str) -> SubscriberId {
+    pub(super) fn id(&self, name: &str) -> SubscriberId {
         self.fleet.pools.id(&fixture::key(name)).unwrap()
     }
 
     /// So many tasks wait, and three workers are idle.
-    fn sample(&mut self, name: &str, waiting: u64) -> Vec<Effect> {
-        let work = |number| {
+    pub(super) fn sample(&mut self, name: &str, waiting: u64) -> Vec<Effect> {
+        self.sample_of(name, waiting, [0; 3])
+    }
+
+    /// So many tasks wait, and three workers run so many each.
+    pub(super) fn sample_of(&mut self, name: &str, waiting: u64, running: [u32; 3]) -> Vec<Effect> {
+        let work = |number: usize| {
             let work = PodWork {
                 live: true,
                 fresh: true,
                 tells: true,
+                running: running[number],
                 ..PodWork::default()
             };
             (format!("{name}-{number}"), work)
@@ -87,19 +93,27 @@ impl Bench {
         self.on(Input::Sampled(sampled))
     }
 
+    /// Nothing waits, and three workers run so many each; the references are read where that is asked for.
+    pub(super) fn idle_of(&mut self, name: &str, running: [u32; 3]) -> Vec<Effect> {
+        let effects = self.sample_of(name, 0, running);
+        self.resolved(name, effects)
+    }
+
+    /// These effects and, where one of them is to read the references, what follows from those.
+    pub(super) fn resolved(&mut self, name: &str, mut effects: Vec<Effect>) -> Vec<Effect> {
+        if has(&effects, |effect| matches!(effect, PoolEffect::Resolve { .. })) {
+            let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
+            let id = self.id(name);
+            effects.extend(self.on(Input::Done(id, Done::Resolved(Ok(addresses)))));
+        }
+        effects
+    }
+
     /// Idle until fewer replicas are wanted: that job.
-    fn until_down(&mut self, name: &str) -> Job {
+    pub(super) fn until_down(&mut self, name: &str) -> Job {
         for _ in 0..300 {
             self.second += 1;
-            let mut effects = self.sample(name, 0);
-            if effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::Pool(_, PoolEffect::Resolve { .. })))
-            {
-                let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
-                let id = self.id(name);
-                effects.extend(self.on(Input::Done(id, Done::Resolved(Ok(addresses)))));
-            }
+            let effects = self.idle_of(name, [0; 3]);
             if let Some(job) = jobs(&effects).pop() {
                 assert!(job.to < job.from, "{job:?}");
                 return job;
@@ -108,7 +122,7 @@ impl Bench {
         panic!("it never goes down");
     }
 
-    fn ended(&mut self, name: &str, replicas: ScaleOutcome, plan: Option<Plan>) -> Vec<Effect> {
+    pub(super) fn ended(&mut self, name: &str, replicas: ScaleOutcome, plan: Option<Plan>) -> Vec<Effect> {
         let id = self.id(name);
         self.on(Input::Done(id, Done::Scaled(Outcome { replicas, plan })))
     }
@@ -119,7 +133,7 @@ fn spec(target: &str) -> serde_json::Value {
         "target": {"backlogPerReplica": 10}, "maxReplicas": 50, "profile": "Responsive", "scaleDown": {"idleSeconds": 5}})
 }
 
-fn jobs(effects: &[Effect]) -> Vec<Job> {
+pub(super) fn jobs(effects: &[Effect]) -> Vec<Job> {
     let job = |effect: &Effect| match effect {
         Effect::Pool(_, PoolEffect::Scale(job)) => Some((**job).clone()),
         _ => None,
@@ -192,7 +206,7 @@ fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
 }
 
 /// One pod was told to stop.
-fn stopping(name: &str) -> Plan {
+pub(super) fn stopping(name: &str) -> Plan {
     let stop = Stance::Stop([(format!("celery@{name}-0"), ["celery".to_owned()].into())].into());
     Plan {
         stances: [(format!("{name}-0"), stop)].into(),

@@ -224,7 +224,8 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
     assert_eq!(many(1, vec![ending(1), made_anew("")]).overstayed.as_deref(), Some("a"));
     let graceful = |pod| many(0, vec![pod]);
     let early = graceful(ending(10));
-    assert_eq!((early.overstayed, early.ending), (None, true), "it is watched");
+    let ends = |left| Some(now().wall + Duration::from_secs(left));
+    assert_eq!((early.overstayed, early.ends), (None, ends(10)), "it is watched");
     assert_eq!(graceful(ending(1)).overstayed.as_deref(), Some("a"));
     let removed = |pod: Pod| {
         plan(&Look {
@@ -234,15 +235,15 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
     };
     let by_hand = removed(ending(1));
     assert_eq!(
-        (by_hand.overstayed, by_hand.ending),
-        (None, false),
+        (by_hand.overstayed, by_hand.ends),
+        (None, None),
         "the pool has not removed it"
     );
     let empty = removed(Pod {
         drain: marked("a").drain,
         ..ending(1)
     });
-    assert_eq!((empty.overstayed.as_deref(), empty.ending), (Some("a"), true));
+    assert_eq!((empty.overstayed.as_deref(), empty.ends), (Some("a"), ends(1)));
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! The little of what is counted by which it shows, without a look at the pods, that a look would find something else. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    controller::target::Target,
+    work::{Attention, Moment, PodWork, Stance, Tally},
+    workers::IDLE,
+};
+
+/// What was to be seen without a look at the pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// Replicas decided on.
+    to: u32,
+    /// The target's version: it changes with each pod that comes, becomes ready or goes.
+    version: u64,
+    /// Remote control was refused lately.
+    refused: bool,
+    /// Pods that were told something: whether they are heard, whether they do it, and what they hold.
+    told: BTreeMap<String, (bool, bool, u32)>,
+    /// So many of those that are only asked have answered.
+    answered: usize,
+    /// So many that were told nothing are idle, and for long enough to be chosen.
+    idle: usize,
+}
+
+/// How much a look would find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The same, as far as can be told from here.
+    None,
+    /// Perhaps pods that hold less than those that were chosen: in a busy pool that is always so.
+    Perhaps,
+    /// Something else.
+    Certain,
+}
+
+impl Glance {
+    /// From the decision, the target and the last count.
+    pub fn new(
+        to: u32,
+        target: &Target,
+        refused: bool,
+        tally: Option<&Tally>,
+        attention: &Attention,
+        now: Moment,
+    ) -> Self {
+        let mut glance = Self {
+            to,
+            version: target.version,
+            refused,
+            ..Self::default()
+        };
+        for (name, work) in tally.iter().flat_map(|tally| &tally.pods) {
+            let told = work.told.as_ref();
+            let care = attention.get(name);
+            let answer = told.filter(|told| care.is_some_and(|care| care.since == told.since));
+            match care.map(|care| &care.stance) {
+                Some(Stance::Stop(_)) => {
+                    let done = answer.is_some_and(|told| told.fetches_nothing());
+                    let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
+                    let later = told.map_or(0, |told| told.scheduled);
+                    let held = held.max(work.running).saturating_add(later);
+                    glance.told.insert(name.clone(), (work.fresh, done, held));
+                }
+                Some(Stance::Resume(_)) => {
+                    let done = answer.is_some_and(|told| told.resumed);
+                    glance.told.insert(name.clone(), (work.fresh, done, 0));
+                }
+                Some(Stance::Watch) | None => {
+                    glance.answered += usize::from(answer.is_some());
+                    glance.idle += usize::from(is_idle(work, now));
+                }
+            }
+        }
+        glance
+    }
+
+    /// What there is since that one.
+    pub fn since(&self, before: &Self) -> News {
+        let certain = |glance: &Self| (glance.to, glance.version, glance.refused);
+        match () {
+            () if certain(self) != certain(before) || self.told != before.told => News::Certain,
+            () if self.idle > before.idle => News::Certain,
+            () if self.answered != before.answered => News::Perhaps,
+            () => News::None,
+        }
+    }
+}
+
+fn is_idle(work: &PodWork, now: Moment) -> bool {
+    let since = work.idle_since.map(|since| now.saturating_sub(since));
+    work.fresh && work.running == 0 && since.is_some_and(|since| since >= IDLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        controller::{ownership::tests::target, target::MANAGER},
+        work::{Care, Consumers, Told},
+    };
+
+    fn at(second: u64) -> Moment {
+        Moment::from_secs(second)
+    }
+
+    /// One pod that was told to stop, one that is asked, one that is left alone.
+    fn glance(change: impl FnOnce(&mut Tally), second: u64) -> Glance {
+        let told = |running| Told {
+            running,
+            since: at(1),
+            ..Told::default()
+        };
+        let pod = |name: &str, running, told| {
+            let work = PodWork {
+                running,
+                fresh: true,
+                told,
+                ..PodWork::default()
+            };
+            (name.to_owned(), work)
+        };
+        let mut tally = Tally {
+            pods: [pod("a", 2, Some(told(2))), pod("b", 1, None), pod("c", 1, None)].into(),
+            ..Tally::default()
+        };
+        change(&mut tally);
+        let care = |stance| Care { stance, since: at(1) };
+        let attention = [
+            ("a".to_owned(), care(Stance::Stop(Consumers::new()))),
+            ("b".to_owned(), care(Stance::Watch)),
+        ];
+        Glance::new(
+            2,
+            &target(1, 3, MANAGER),
+            false,
+            Some(&tally),
+            &attention.into(),
+            at(second),
+        )
+    }
+
+    #[test]
+    fn heartbeats_are_no_news_and_what_ends_is() {
+        let before = glance(|_| (), 10);
+        let news = |change: fn(&mut Tally)| glance(change, 20).since(&before);
+        fn work<'a>(tally: &'a mut Tally, pod: &str) -> &'a mut PodWork {
+            tally.pods.get_mut(pod).unwrap()
+        }
+        let asked = |tally: &mut Tally| work(tally, "a").told.as_mut().unwrap().asked = at(20);
+        assert_eq!(news(asked), News::None);
+        let both = |tally: &mut Tally| (work(tally, "b").running, work(tally, "c").running) = (7, 9);
+        assert_eq!(news(both), News::None, "busy as before");
+        let ends = |tally: &mut Tally| {
+            work(tally, "a").told.as_mut().unwrap().running = 1;
+            work(tally, "a").running = 1;
+        };
+        assert_eq!(news(ends), News::Certain);
+        assert_eq!(news(|tally| work(tally, "a").fresh = false), News::Certain);
+        let pauses = |tally: &mut Tally| (work(tally, "c").running, work(tally, "c").idle_since) = (0, Some(at(19)));
+        assert_eq!(news(pauses), News::None, "between two tasks");
+        let idles = |tally: &mut Tally| (work(tally, "c").running, work(tally, "c").idle_since) = (0, Some(at(18)));
+        assert_eq!(news(idles), News::Certain);
+        let answers = |tally: &mut Tally| {
+            let since = at(1);
+            work(tally, "b").told = Some(Told {
+                since,
+                ..Told::default()
+            });
+        };
+        assert_eq!(news(answers), News::Perhaps);
+    }
+}
