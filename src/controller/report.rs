@@ -43,7 +43,7 @@ pub fn decision(before: Option<&Decision>, after: &Decision) -> Option<(Note, Op
 
 /// A decision that leaves everything as it is, for the same reason, is not worth a line.
 fn same(before: &Decision, after: &Decision) -> bool {
-    before.replicas == after.replicas && before.rule.family() == after.rule.family()
+    before.replicas == after.replicas && before.rule.is_like(after.rule)
 }
 
 /// The Events that changed conditions are worth: those that a person must know of.

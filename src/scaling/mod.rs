@@ -319,23 +319,20 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// The wait rule's answers.
-    const OF_WAIT: [Self; 3] = [Self::Deadline, Self::Rate, Self::Reserve];
+    /// What the work asks for, and what keeps replicas against that.
+    const OF_WORK: [Self; 6] = [
+        Self::Backlog,
+        Self::Deadline,
+        Self::Rate,
+        Self::Reserve,
+        Self::Window,
+        Self::RunningWork,
+    ];
 
-    /// Rules that take turns under a steady load count as one: the wait rule's answers differ by a hair.
-    pub fn family(self) -> Self {
-        match Self::OF_WAIT.contains(&self) {
-            true => Self::Deadline,
-            false => self,
-        }
-    }
-
-    /// [`Self::family`] of a rule as [`Self::reason`] calls it.
-    pub fn family_of(reason: &str) -> &str {
-        match Self::OF_WAIT.iter().any(|rule| rule.reason() == reason) {
-            true => Self::Deadline.reason(),
-            false => reason,
-        }
+    /// Rules that take turns under a steady load are as good as one: the wait rule's answers differ by a hair, and so does
+    /// what is kept from what is asked for.
+    pub fn is_like(self, other: Self) -> bool {
+        self == other || [self, other].iter().all(|rule| Self::OF_WORK.contains(rule))
     }
 
     /// The rule as a condition reason and metric label.

@@ -4,11 +4,9 @@
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 use super::{Cx, FIRST, MOST, PoolState, backoff};
-use crate::{
-    api::Status, broker::SubscriberId, controller::effect::Note, kube::CallError, scaling::Rule, work::Moment,
-};
+use crate::{api::Status, broker::SubscriberId, controller::effect::Note, kube::CallError, work::Moment};
 
-/// A change of decision or condition is written at once, but not more often than this.
+/// A change of replicas or conditions is written at once, but not more often than this.
 const URGENT: Duration = Duration::from_secs(1);
 /// Changed numbers are written so long after the last write, if there is a turn for it.
 const NUMBERS: Duration = Duration::from_secs(5);
@@ -46,7 +44,7 @@ pub enum Due {
     First,
     /// Somebody may wait for it.
     Urgent,
-    /// Numbers and texts only.
+    /// Numbers, texts and the rule only.
     Numbers,
 }
 
@@ -121,7 +119,8 @@ fn moment(number: u128) -> Moment {
     Duration::from_millis(u64::try_from(number * 1000 / TURNS).unwrap_or(u64::MAX))
 }
 
-/// What people and machines wait for.
+/// What people and machines wait for. Not the rule: under a steady load rules take turns, and where that means something a
+/// number or a condition changes, too.
 fn essence(status: &Status) -> impl PartialEq {
     let conditions: Vec<_> = status
         .conditions
@@ -132,10 +131,6 @@ fn essence(status: &Status) -> impl PartialEq {
         status.observed_generation,
         status.replicas,
         status.desired_replicas,
-        status
-            .decision
-            .as_ref()
-            .map(|decision| Rule::family_of(&decision.rule).to_owned()),
         status.last_scale.clone(),
         conditions,
     )

@@ -1,3 +1,5 @@
+mod hours;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
@@ -48,14 +50,10 @@ fn what_says_nothing_new_is_not_written() {
 }
 
 #[test]
-fn a_changed_decision_or_condition_is_written_soon() {
+fn a_changed_number_of_replicas_or_condition_is_written_soon() {
     assert_eq!(changed(|new| new.observed_generation = Some(2)), Some(Due::Urgent));
     assert_eq!(changed(|new| new.replicas = Some(3)), Some(Due::Urgent));
     assert_eq!(changed(|new| new.desired_replicas = Some(3)), Some(Due::Urgent));
-    assert_eq!(
-        changed(|new| new.decision.as_mut().unwrap().rule = "Idle".into()),
-        Some(Due::Urgent)
-    );
     assert_eq!(
         changed(|new| new.conditions[0].status = ConditionStatus::False),
         Some(Due::Urgent)
@@ -68,7 +66,11 @@ fn a_changed_decision_or_condition_is_written_soon() {
 }
 
 #[test]
-fn a_changed_number_or_text_can_wait() {
+fn a_changed_number_text_or_rule_can_wait() {
+    assert_eq!(
+        changed(|new| new.decision.as_mut().unwrap().rule = "Window".into()),
+        Some(Due::Numbers)
+    );
     assert_eq!(changed(|new| new.work.as_mut().unwrap().ready = 6), Some(Due::Numbers));
     assert_eq!(changed(|new| new.ready_replicas = Some(1)), Some(Due::Numbers));
     assert_eq!(
