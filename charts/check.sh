@@ -144,6 +144,8 @@ extraVolumeMounts: [{name: ca, mountPath: /ca}]
 extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: one}}, "{apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-two'}}"]
 serviceAccount: {annotations: {role: r}}
 podMonitor: {enabled: true, labels: {release: prometheus}}
+brokerCidrs: [10.0.0.0/8, "fd00::/8"]
+clusterDomain: k8s.example
 networkPolicy: {enabled: true, ingressFrom: [{namespaceSelector: {}}], brokerPeers: [{ipBlock: {cidr: 10.0.0.0/8}}]}
 global: {from: parent}
 YAML
@@ -153,7 +155,7 @@ import sys
 text = open(sys.argv[1]).read()
 wanted = ["team: a", "color: blue", "note: b", "name: pull", "priorityClassName: system-cluster-critical", "kubernetes.io/os: linux",
           "operator: Exists", "nodeAffinity: {}", "name: HTTPS_PROXY", "- --verbose", "mountPath: /ca", "name: one", "twp-operator-two",
-          "role: r", "release: prometheus", "kind: PodMonitor", "kind: NetworkPolicy", "port: metrics", "namespaceSelector: {}", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}"]
+          "role: r", 'value: "10.0.0.0/8,fd00::/8"', 'value: "k8s.example"', "release: prometheus", "kind: PodMonitor", "kind: NetworkPolicy", "port: metrics", "namespaceSelector: {}", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}"]
 missing = [w for w in wanted if w not in text]
 print(missing, "not-mine" in text)
 sys.exit(bool(missing) or "not-mine" in text)
@@ -175,6 +177,7 @@ check "refuses a short digest" refuses 'digest' --set image.digest=sha256:abc
 check "refuses an unknown log format" refuses 'format' --set log.format=xml
 check "refuses a namespace that is none" refuses 'watchNamespaces' --set 'watchNamespaces={Not_One}'
 check "refuses a namespace twice" refuses 'watchNamespaces' --set 'watchNamespaces={a,a}'
+check "refuses a network that is none" refuses 'brokerCidrs' --set 'brokerCidrs={redis}'
 check "refuses two replicas without leader election" refuses 'needs leaderElection' --set leaderElection.enabled=false
 check "refuses one port for metrics and probes" refuses 'must be two ports' --set http.probesPort=8080
 check "refuses an environment variable of its own" refuses 'set by the chart' --set 'extraEnv[0].name=RUST_LOG'

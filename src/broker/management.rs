@@ -19,7 +19,7 @@ use self::{
     http::Http,
     page::{Body, Item, Page, Paths},
 };
-use super::{Management, Tls};
+use super::{Egress, Management, Tls};
 use crate::work::{Reply, SampleError};
 
 /// For all requests of one call. No sample waits for it.
@@ -47,10 +47,10 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects when it is first asked, with `tls` if the API is https.
-    pub(super) fn new(management: Management, vhost: &str, tls: Tls) -> Self {
+    pub(super) fn new(egress: Egress, management: Management, vhost: &str, tls: Tls) -> Self {
         Self {
             paths: Paths::new(&management.path, vhost),
-            http: Http::new(management, tls),
+            http: Http::new(egress, management, tls),
             old: false,
             knows: false,
         }
@@ -137,6 +137,7 @@ fn of_the_api(error: SampleError) -> SampleError {
         | SampleError::TlsExpected
         | SampleError::TlsCertificate
         | SampleError::TlsIdentity => SampleError::ManagementTls,
+        SampleError::NotAllowed => SampleError::NotAllowed,
         _ => SampleError::Management,
     }
 }

@@ -5,12 +5,14 @@
 //! | `mod.rs` | the seam: [`Endpoint`], [`Address`] |
 //! | `url.rs` | broker URLs, parsed as kombu parses them (pure) |
 //! | `secret.rs` | text that no log, error or `Debug` shows |
+//! | `egress.rs` | where connections may go (pure) |
 //! | `tls.rs`, `stream.rs` | TCP and TLS streams with deadlines and a byte cap |
 //! | `redis/` | commands, censuses, heartbeats and remote control on Redis |
 //! | `rabbitmq/` | passive declares, heartbeats and remote control on RabbitMQ |
 //! | `management.rs` | RabbitMQ's management API, totals form only |
 //! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
 
+mod egress;
 mod management;
 mod rabbitmq;
 mod redis;
@@ -22,6 +24,7 @@ pub mod url;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+pub use egress::{Egress, Network, cluster_domain};
 pub use rabbitmq::RabbitMqEndpoint;
 pub use redis::RedisEndpoint;
 pub use sampler::{Clock, SamplerHandle, spawn};

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Tls, tls::client_config};
+use super::{Egress, Tls, tls::client_config};
 use crate::work::SampleError;
 
 /// Bytes a fresh connection may read before its budget is armed: room for any broker's greeting.
@@ -33,15 +33,21 @@ const HEAD_START: Duration = Duration::from_millis(300);
 /// The first bytes of a TLS alert: what a TLS port answers to a client that does not speak TLS.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
-/// Connects to `host`, which may be a name or an IP address; the whole, with the TLS handshake, takes `deadline` at
-/// most.
+/// Connects to `host`, which may be a name or an IP address, if `egress` allows it; the whole, with the TLS handshake, takes
+/// `deadline` at most.
 ///
 /// # Errors
-/// What keeps the connection from being made: [`SampleError::Dns`], `Refused`, `Timeout`, `Disconnected` or one of
-/// the TLS errors.
-pub async fn connect(host: &str, port: u16, tls: Option<&Tls>, deadline: Duration) -> Result<Stream, SampleError> {
+/// What keeps the connection from being made: [`SampleError::Dns`], `NotAllowed`, `Refused`, `Timeout`, `Disconnected` or
+/// one of the TLS errors.
+pub async fn connect(
+    egress: &Egress,
+    host: &str,
+    port: u16,
+    tls: Option<&Tls>,
+    deadline: Duration,
+) -> Result<Stream, SampleError> {
     let connecting = async {
-        let tcp = connect_tcp(host, port, deadline.mul_f32(0.8)).await?;
+        let tcp = connect_tcp(egress, host, port, deadline.mul_f32(0.8)).await?;
         Ok(Stream::new(match tls {
             Some(tls) => Transport::Tls(Box::new(handshake(tcp, host, tls).await?)),
             None => Transport::Plain(tcp),
@@ -51,12 +57,33 @@ pub async fn connect(host: &str, port: u16, tls: Option<&Tls>, deadline: Duratio
 }
 
 /// Looks the host up and connects to one of its addresses. A name server that is silent about a name (many are, about
-/// names outside the cluster) is told from a broker that is.
-async fn connect_tcp(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, SampleError> {
-    let addresses = timeout(deadline, tokio::net::lookup_host((host, port))).await;
-    match addresses {
-        Ok(Ok(addresses)) => connect_any(&addresses.collect::<Vec<_>>(), deadline).await,
-        _ => Err(SampleError::Dns),
+/// names outside the cluster) is told from a broker that is. To an address that is not allowed nothing is sent, so that
+/// nobody learns what is there.
+async fn connect_tcp(egress: &Egress, host: &str, port: u16, deadline: Duration) -> Result<TcpStream, SampleError> {
+    let found = lookup(&egress.absolute(host), port, deadline).await;
+    if found.is_empty() {
+        return Err(SampleError::Dns);
+    }
+    let mut api_server = Vec::new();
+    for host in egress.api_server() {
+        let addresses = lookup(host, port, deadline).await;
+        api_server.extend(addresses.iter().map(SocketAddr::ip));
+    }
+    let is_allowed = |address: &SocketAddr| egress.allows(address.ip(), &api_server);
+    match found.into_iter().filter(is_allowed).collect::<Vec<_>>().as_slice() {
+        [] => Err(SampleError::NotAllowed),
+        allowed => connect_any(allowed, deadline).await,
+    }
+}
+
+/// The addresses of a host; none if there are none, or no name server tells.
+async fn lookup(host: &str, port: u16, deadline: Duration) -> Vec<SocketAddr> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => vec![(address, port).into()],
+        Err(_) => match timeout(deadline, tokio::net::lookup_host((host, port))).await {
+            Ok(Ok(addresses)) => addresses.collect(),
+            _ => Vec::new(),
+        },
     }
 }
 

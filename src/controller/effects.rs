@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     api::{Status, TaskWorkerPool},
-    broker::{Clock, Sampled, SubscriberId},
+    broker::{Clock, SubscriberId},
     kube::{CallError, Class, Cluster},
     telemetry::{Events, Health, Metrics, PoolEvent},
     work::Tally,
@@ -64,15 +64,15 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Answers go to `inbox`, samples to `samples`.
+    /// Answers go to `inbox`.
     pub fn new(
         cluster: Cluster,
         clock: Clock,
         metrics: Metrics,
         events: Events,
         health: Health,
+        endpoints: Endpoints,
         inbox: mpsc::UnboundedSender<Input>,
-        samples: mpsc::Sender<Sampled>,
     ) -> Self {
         health.waiting(CRD);
         Self {
@@ -82,7 +82,7 @@ impl Effects {
             metrics,
             events,
             health,
-            endpoints: Endpoints::new(clock, samples),
+            endpoints,
             inbox,
             jobs: HashMap::new(),
             uncordons: JoinSet::new(),
@@ -197,7 +197,13 @@ impl Effects {
         while self.uncordons.try_join_next().is_some() {}
         let after = self.jobs.get(&id).map(|(job, _)| job.clone());
         let pods_too = !uncordon.only_told;
-        let work = uncordon::carry_out(self.cluster.clone(), self.clock, uncordon, after);
+        let work = uncordon::carry_out(
+            self.cluster.clone(),
+            self.clock,
+            self.endpoints.egress(),
+            uncordon,
+            after,
+        );
         let task = self.uncordons.spawn(work);
         if pods_too {
             self.uncordoning.insert(id, task);

@@ -8,21 +8,24 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::broker::{
-    self, Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId, Subscription,
+    self, Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId,
+    Subscription,
 };
 
 /// One sampler for each distinct address.
 pub struct Endpoints {
     clock: Clock,
+    egress: Egress,
     out: mpsc::Sender<Sampled>,
     samplers: HashMap<Arc<Address>, (SamplerHandle, BTreeSet<SubscriberId>)>,
 }
 
 impl Endpoints {
-    /// Samples go to `out`.
-    pub fn new(clock: Clock, out: mpsc::Sender<Sampled>) -> Self {
+    /// Connections go where `egress` allows, samples to `out`.
+    pub fn new(clock: Clock, egress: Egress, out: mpsc::Sender<Sampled>) -> Self {
         Self {
             clock,
+            egress,
             out,
             samplers: HashMap::new(),
         }
@@ -30,7 +33,12 @@ impl Endpoints {
 
     /// Samples for this pool at this address, from now on; an endpoint shared with others is used again.
     pub fn join(&mut self, address: &Arc<Address>, id: SubscriberId, subscription: Subscription) {
-        let new = || (sampler(address, self.clock, self.out.clone()), BTreeSet::new());
+        let new = || {
+            (
+                sampler(address, self.egress.clone(), self.clock, self.out.clone()),
+                BTreeSet::new(),
+            )
+        };
         let (sampler, users) = self.samplers.entry(address.clone()).or_insert_with(new);
         users.insert(id);
         sampler.send(subscription);
@@ -41,6 +49,11 @@ impl Endpoints {
         if let Some((sampler, _)) = self.samplers.get(address) {
             sampler.send(subscription);
         }
+    }
+
+    /// Where connections may go.
+    pub fn egress(&self) -> Egress {
+        self.egress.clone()
     }
 
     /// No more samples for this pool; the last one out closes the connection.
@@ -56,9 +69,9 @@ impl Endpoints {
 }
 
 /// Starts a sampler of this broker.
-pub fn sampler(address: &Address, clock: Clock, out: mpsc::Sender<Sampled>) -> SamplerHandle {
+pub fn sampler(address: &Address, egress: Egress, clock: Clock, out: mpsc::Sender<Sampled>) -> SamplerHandle {
     match address.kind {
-        Kind::Redis { .. } => broker::spawn(RedisEndpoint::new(address.clone()), clock, out),
-        Kind::RabbitMq { .. } => broker::spawn(RabbitMqEndpoint::new(address.clone()), clock, out),
+        Kind::Redis { .. } => broker::spawn(RedisEndpoint::new(address.clone(), egress), clock, out),
+        Kind::RabbitMq { .. } => broker::spawn(RabbitMqEndpoint::new(address.clone(), egress), clock, out),
     }
 }

@@ -64,12 +64,13 @@ use tower::timeout::TimeoutLayer;
 
 use self::{
     effects::Effects,
+    endpoints::Endpoints,
     event_loop::Controller,
     fleet::Fleet,
     input::{Input, Scope},
 };
 use crate::{
-    broker::Clock,
+    broker::{Clock, Egress, Network, cluster_domain},
     kube::{Cluster, Limits},
     telemetry::{Events, Health, LogFormat, Metrics, Page, server},
 };
@@ -110,6 +111,14 @@ pub struct Settings {
     /// Calls to the API server at once.
     #[arg(long, env = "TWP_KUBE_API_IN_FLIGHT", default_value_t = 32)]
     pub kube_api_in_flight: usize,
+    /// Networks where brokers may be, such as 10.0.0.0/8, separated by commas; anywhere where none is given. Loopback,
+    /// link-local, metadata and API server addresses are refused unless one of these networks lies within them.
+    #[arg(long, env = "TWP_BROKER_CIDRS", value_delimiter = ',')]
+    pub broker_cidr: Vec<Network>,
+    /// Domain of the cluster, with which names of Services end; that of the pod's /etc/resolv.conf where none is given, else
+    /// cluster.local.
+    #[arg(long, env = "TWP_CLUSTER_DOMAIN", default_value = "")]
+    pub cluster_domain: String,
     /// Name of this pod: who holds the Lease, and the reporter of Events.
     #[arg(long, env = "POD_NAME", default_value = "twp-operator")]
     pub pod_name: String,
@@ -199,10 +208,20 @@ impl Signals {
 /// and the leadership, so that a standby need not wait for the Lease to expire. A second signal ends it at once.
 async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
     // The Lease has a connection of its own: nothing else may hold it up.
-    let (lease, client) = (client().await?, client().await?);
+    let config = config().await?;
+    let (lease, client) = (client(config.clone())?, client(config.clone())?);
+    let egress = egress(settings, &config);
     let (stop, stopped) = oneshot::channel();
     let (lead, leads) = oneshot::channel();
-    let mut work = pin!(work(settings, client, metrics.clone(), health.clone(), leads, stopped));
+    let mut work = pin!(work(
+        settings,
+        client,
+        egress,
+        metrics.clone(),
+        health.clone(),
+        leads,
+        stopped
+    ));
     let mut leadership = None;
     if settings.leader_election {
         let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
@@ -245,18 +264,39 @@ async fn lost(leadership: &mut Option<leader::Leadership>) {
     }
 }
 
-async fn client() -> Result<Client, RunError> {
+async fn config() -> Result<kube::Config, RunError> {
     let mut config = kube::Config::infer().await?;
     // kube's own retries would hide refusals for minutes; every call here has a deadline and its own way to try again.
     config.default_retry = false;
+    Ok(config)
+}
+
+fn client(config: kube::Config) -> Result<Client, RunError> {
     let builder = ClientBuilder::try_from(config).map_err(|_| RunError::Client)?;
     Ok(builder.with_layer(&TimeoutLayer::new(HEADERS)).build())
+}
+
+/// Where brokers may be: not where the API server is.
+fn egress(settings: &Settings, config: &kube::Config) -> Egress {
+    let hosts = [
+        config.cluster_url.host().map(str::to_owned),
+        std::env::var("KUBERNETES_SERVICE_HOST").ok(),
+    ];
+    let without_brackets = |host: String| host.trim_matches(['[', ']']).to_owned();
+    let api_server: BTreeSet<_> = hosts.into_iter().flatten().map(without_brackets).collect();
+    let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let domain = match settings.cluster_domain.as_str() {
+        "" => cluster_domain(&resolv_conf),
+        given => given,
+    };
+    Egress::new(settings.broker_cidr.clone(), api_server.into_iter().collect(), domain)
 }
 
 /// Starts the watches and the event loop; ends some time after it was told to, or if a watch ends, which none does.
 async fn work(
     settings: &Settings,
     client: Client,
+    egress: Egress,
     metrics: Metrics,
     health: Health,
     leads: oneshot::Receiver<()>,
@@ -288,7 +328,8 @@ async fn work(
     ));
     let events = Events::new(cluster.clone(), settings.pod_name.clone());
     let clock = Clock::start();
-    let effects = Effects::new(cluster, clock, metrics, events, health.clone(), inbox, out);
+    let endpoints = Endpoints::new(clock, egress, out);
+    let effects = Effects::new(cluster, clock, metrics, events, health.clone(), endpoints, inbox);
     let controller = Controller::new(Fleet::new(scopes), effects, clock, health);
     tokio::select! {
         () = controller.run(inputs, own, samples, stopped) => {}

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, references::References, resolve, validate};
 use crate::{
-    broker::{Clock, SubscriberId, Subscription},
+    broker::{Clock, Egress, SubscriberId, Subscription},
     kube::{CallError, Cluster},
     work::{Attention, Roster, Tally},
     workers::{self, Look, Means, Plan, pods},
@@ -30,10 +30,10 @@ const CLEAN: u32 = 6;
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Ends by itself. `after`: a job that may still write marks or replicas.
-pub async fn carry_out(cluster: Cluster, clock: Clock, uncordon: Uncordon, after: Option<AbortHandle>) {
+pub async fn carry_out(cluster: Cluster, clock: Clock, egress: Egress, uncordon: Uncordon, after: Option<AbortHandle>) {
     let (namespace, name) = (uncordon.key.namespace.clone(), uncordon.key.name.clone());
     let only_told = uncordon.only_told;
-    match timeout(PATIENCE, give_back(&cluster, clock, uncordon, after)).await {
+    match timeout(PATIENCE, give_back(&cluster, clock, egress, uncordon, after)).await {
         Err(_) if only_told => tracing::info!(
             namespace,
             name,
@@ -50,7 +50,13 @@ pub async fn carry_out(cluster: Cluster, clock: Clock, uncordon: Uncordon, after
     }
 }
 
-async fn give_back(cluster: &Cluster, clock: Clock, mut uncordon: Uncordon, after: Option<AbortHandle>) {
+async fn give_back(
+    cluster: &Cluster,
+    clock: Clock,
+    egress: Egress,
+    mut uncordon: Uncordon,
+    after: Option<AbortHandle>,
+) {
     const ID: SubscriberId = 0;
     while after.as_ref().is_some_and(|job| !job.is_finished()) {
         sleep(PERIOD / 10).await;
@@ -67,7 +73,7 @@ async fn give_back(cluster: &Cluster, clock: Clock, mut uncordon: Uncordon, afte
         }
     };
     let (out, mut samples) = mpsc::channel(4);
-    let sampler = sampler(&address, clock, out);
+    let sampler = sampler(&address, egress, clock, out);
     sampler.send(Subscription::Add {
         id: ID,
         framework: validate::framework(&uncordon.pool, &address, None),

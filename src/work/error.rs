@@ -9,6 +9,13 @@ pub enum SampleError {
     /// The host name does not resolve.
     #[error("the broker's host name does not resolve: check the host in the broker URL")]
     Dns,
+    /// An address where the operator must not go: the same for all of them, whatever is there.
+    #[error(
+        "the operator may not connect to this address: brokers are not on loopback, link-local, metadata or API server \
+         addresses, and only in the networks of `--broker-cidr` (chart: `brokerCidrs`) where it is set; what shall be \
+         allowed has to be named there"
+    )]
+    NotAllowed,
     /// Nothing listens there.
     #[error("the broker refuses the connection: check host and port in the broker URL")]
     Refused,
@@ -140,6 +147,7 @@ impl SampleError {
         matches!(
             self,
             Self::Dns
+                | Self::NotAllowed
                 | Self::Refused
                 | Self::Timeout
                 | Self::Disconnected
@@ -155,6 +163,7 @@ impl SampleError {
     pub fn label(self) -> &'static str {
         match self {
             Self::Dns => "HostNotFound",
+            Self::NotAllowed => "AddressNotAllowed",
             Self::Refused => "ConnectionRefused",
             Self::Timeout => "Timeout",
             Self::Disconnected => "Disconnected",

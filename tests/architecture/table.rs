@@ -96,6 +96,7 @@ pub const PURE: &[&str] = &[
     "controller/shared.rs",
     "controller/vanished.rs",
     "controller/pool.rs",
+    "broker/egress.rs",
     "broker/url.rs",
     "cli/simulate/manifest.rs",
     "cli/simulate/plan.rs",

@@ -1,12 +1,15 @@
 //! What a pool names and is not there, or is wrong: it is said in a condition, no other pool is held up, and once it is
 //! mended the pool works by itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{
     stage::{CANARY, ENCODED, Stage, broker, message},
     support::{
-        bed::image,
+        bed::{image, kubeconfig},
         operator::{Operator, Options},
     },
 };
@@ -236,5 +239,46 @@ async fn bad_pools_are_told_apart_and_never_stop_a_good_one() {
     }
     stage.purge().await;
     stage.ns.wait_replicas("good", 0).await;
+    stage.assert_discreet(&operator).await;
+}
+
+#[tokio::test]
+async fn a_pool_learns_nothing_of_places_where_no_broker_may_be() {
+    let stage = Stage::redis("egress").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let open = listener.local_addr().expect("its address");
+    let text = std::fs::read_to_string(kubeconfig()).expect("the kubeconfig");
+    let config: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let api_server = config["clusters"][0]["cluster"]["server"].as_str().expect("a server");
+    let api_server = api_server.trim_start_matches("https://");
+    let places = ["127.0.0.1:1", &open.to_string(), "169.254.169.254:80", api_server];
+    for (number, place) in places.iter().enumerate() {
+        let name = format!("mail-{number}");
+        stage.workers(&name, 1).await;
+        let broker = json!({"url": format!("redis://{place}/0")});
+        stage.pool(&name, json!({ "broker": broker })).await;
+    }
+    let operator = Operator::start(&stage.ns.name).await;
+    let mut said = BTreeSet::new();
+    for number in 0..places.len() {
+        let name = format!("mail-{number}");
+        let told = stage
+            .ns
+            .wait_condition(&name, "SourceAvailable", "False", "AddressNotAllowed");
+        said.insert(told.await);
+    }
+    assert_eq!(said.len(), 1, "the same of all: {said:?}");
+    assert!(said.iter().all(|said| said.contains("`brokerCidrs`")), "{said:?}");
+    drop(operator);
+
+    // With a list only what is in it: not this Redis …
+    stage.pool("mail-1", json!({})).await;
+    let env = vec![("TWP_BROKER_CIDRS", "192.0.2.0/24,127.0.0.0/8".to_owned())];
+    let options = Options { env, ..talkative() };
+    let operator = Operator::start_with(&stage.ns.name, options).await;
+    let lost = |pool, why| stage.ns.wait_condition(pool, "SourceAvailable", "False", why);
+    lost("mail-1", "AddressNotAllowed").await;
+    // … but loopback, which it names.
+    lost("mail-0", "ConnectionRefused").await;
     stage.assert_discreet(&operator).await;
 }

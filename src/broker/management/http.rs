@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use super::page::Body;
 use crate::{
     broker::{
-        Management, Tls,
+        Egress, Management, Tls,
         rabbitmq::Task,
         stream::{self, Budget},
     },
@@ -41,6 +41,7 @@ const ANSWER_MAX: u64 = 2 << 20;
 /// One management API.
 #[derive(Debug)]
 pub(super) struct Http {
+    egress: Egress,
     management: Management,
     tls: Tls,
     connection: Option<Connection>,
@@ -57,8 +58,9 @@ struct Connection {
 
 impl Http {
     /// Connects when it is first asked.
-    pub(super) fn new(management: Management, tls: Tls) -> Self {
+    pub(super) fn new(egress: Egress, management: Management, tls: Tls) -> Self {
         Self {
+            egress,
             management,
             tls,
             connection: None,
@@ -108,7 +110,7 @@ impl Http {
 
     async fn connect(&self) -> Result<Connection, SampleError> {
         let Management { host, port, https, .. } = &self.management;
-        let stream = stream::connect(host, *port, https.then_some(&self.tls), CONNECT).await?;
+        let stream = stream::connect(&self.egress, host, *port, https.then_some(&self.tls), CONNECT).await?;
         let budget = stream.budget();
         let mut builder = Builder::new();
         builder.max_buf_size(HEAD_MAX).max_headers(FIELDS_MAX);

@@ -57,7 +57,7 @@ impl Server {
             user: "guest".into(),
             password: Secret::new("hunter2"),
         };
-        Client::new(management, "/", Tls::default())
+        Client::new(Egress::loopback(), management, "/", Tls::default())
     }
 
     fn paths(&self) -> Vec<String> {

@@ -18,7 +18,7 @@ use super::{
     memory::{Answer, Found, Memory, Plan},
 };
 use crate::{
-    broker::{Address, Signal},
+    broker::{Address, Egress, Signal},
     work::{Hearing, Inspect, Moment, Read, Reply, SampleError},
 };
 
@@ -37,6 +37,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// One virtual host by AMQP.
 #[derive(Debug)]
 pub(super) struct Amqp {
+    egress: Egress,
     address: Address,
     vhost: String,
     link: Option<Link>,
@@ -56,9 +57,10 @@ pub(super) struct Amqp {
 
 impl Amqp {
     /// Connects when it is first asked. Signals go to `signals`.
-    pub(super) fn new(address: Address, vhost: String, signals: mpsc::Sender<Signal>) -> Self {
+    pub(super) fn new(egress: Egress, address: Address, vhost: String, signals: mpsc::Sender<Signal>) -> Self {
         let (live, watching) = watch::channel(None);
         Self {
+            egress,
             address,
             vhost,
             link: None,
@@ -134,7 +136,7 @@ impl Amqp {
         if let Err(error) = self.attempts.may_try(now) {
             return kept.filter(|_| self.link.is_some()).ok_or(error);
         }
-        match connect(&self.address, &self.vhost).await {
+        match connect(&self.egress, &self.address, &self.vhost).await {
             Ok(link) => {
                 // What was only renewed has lost nothing.
                 if self.attempts.succeeded() && kept.is_none() {
@@ -237,6 +239,7 @@ impl Amqp {
                 _ => continue,
             };
             let line = || Line {
+                egress: self.egress.clone(),
                 address: self.address.clone(),
                 vhost: self.vhost.clone(),
                 ends: self.ends.clone(),

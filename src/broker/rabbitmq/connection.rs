@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     broker::{
-        Address,
+        Address, Egress,
         stream::{self, Stream},
     },
     work::SampleError,
@@ -124,10 +124,10 @@ impl Drop for Link {
 ///
 /// # Errors
 /// What keeps us out, in our own words.
-pub(super) async fn connect(address: &Address, vhost: &str) -> Result<Link, SampleError> {
+pub(super) async fn connect(egress: &Egress, address: &Address, vhost: &str) -> Result<Link, SampleError> {
     short(vhost).ok_or(SampleError::NoSuchVhost)?;
     let connecting = async {
-        let stream = stream::connect(&address.host, address.port, address.tls.as_ref(), CONNECT).await?;
+        let stream = stream::connect(egress, &address.host, address.port, address.tls.as_ref(), CONNECT).await?;
         log_in(stream, address, vhost).await
     };
     timeout(CONNECT, connecting).await.unwrap_or(Err(SampleError::Timeout))

@@ -24,7 +24,7 @@ use super::{
     feed::{Attempt, Binding, Ends, Failed, Pauses, Task, declare, digested, open},
 };
 use crate::{
-    broker::Address,
+    broker::{Address, Egress},
     work::{
         Inspect, Moment, Order, SampleError,
         celery::{
@@ -80,6 +80,8 @@ pub(super) struct Inspector {
 /// The broker, and where signals go.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
+    /// Where connections may go.
+    pub(super) egress: Egress,
     /// The broker.
     pub(super) address: Address,
     /// The virtual host.
@@ -148,7 +150,7 @@ impl Desk {
             }
             let live = match usable {
                 Some(kept) => Ok(link.insert(kept).live()),
-                None => match connect(&self.line.address, &self.line.vhost).await {
+                None => match connect(&self.line.egress, &self.line.address, &self.line.vhost).await {
                     Ok(new) => Ok(link.insert(new).live()),
                     // One connection is all we get.
                     Err(SampleError::TooManyConnections) => Ok(other),

@@ -31,7 +31,7 @@ use self::{
     memory::Answer,
     totals::{Told, Totals, since_then},
 };
-use super::{Address, Endpoint, Kind, Signal, Tls, management};
+use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management};
 use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError};
 
 /// Beyond so many queues to declare, one totals call for the virtual host is the cheaper way: 500 declares take 180 ms,
@@ -50,17 +50,18 @@ pub struct RabbitMqEndpoint {
 }
 
 impl RabbitMqEndpoint {
-    /// For this broker. Connects at the first sample.
-    pub fn new(address: Address) -> Self {
+    /// For this broker. Connects at the first sample, if `egress` allows it.
+    pub fn new(address: Address, egress: Egress) -> Self {
         let (sender, signals) = mpsc::channel(SIGNALS);
         let vhost = match &address.kind {
             Kind::RabbitMq { vhost } => vhost.clone(),
             Kind::Redis { .. } => "/".to_owned(),
         };
-        let client = |management| management::Client::new(management, &vhost, tls_of_management(&address));
+        let client =
+            |management| management::Client::new(egress.clone(), management, &vhost, tls_of_management(&address));
         let totals = address.management.clone().map(client).map(Totals::new);
         Self {
-            amqp: Amqp::new(address, vhost, sender),
+            amqp: Amqp::new(egress, address, vhost, sender),
             totals,
             signals,
         }

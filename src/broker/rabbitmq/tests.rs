@@ -146,7 +146,7 @@ async fn a_hostile_broker_gets_an_error_and_no_more() {
             says.last()
                 .map(|says| String::from_utf8_lossy(says).chars().take(80).collect::<String>())
         );
-        let mut endpoint = RabbitMqEndpoint::new(address(broker(says).await));
+        let mut endpoint = RabbitMqEndpoint::new(address(broker(says).await), Egress::loopback());
         let answers = endpoint
             .sample(&[depth("q"), totals("q"), depth("r")], Moment::ZERO)
             .await;
@@ -180,7 +180,7 @@ async fn a_missing_or_forbidden_queue_spoils_no_other() {
         fake.queue(&format!("q{number}"), Says::Ready(number));
     }
     fake.queue("secret", Says::Code(403));
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let mut reads: Vec<Read> = (0..40).map(|number| depth(&format!("q{number}"))).collect();
     reads.insert(0, depth("gone"));
     reads.insert(10, depth("secret"));
@@ -206,7 +206,7 @@ async fn a_missing_or_forbidden_queue_spoils_no_other() {
 async fn a_broken_connection_is_made_anew_and_its_first_nothing_not_believed() {
     let fake = Fake::start().await;
     fake.queue("q", Says::Ready(3));
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let reads = [depth("q")];
     assert_eq!(endpoint.sample(&reads, at(0)).await, [ready(3)]);
     fake.break_off();
@@ -221,7 +221,7 @@ async fn a_broken_connection_is_made_anew_and_its_first_nothing_not_believed() {
 
 #[tokio::test]
 async fn reads_of_other_brokers_are_refused_and_inspections_answered_elsewhere() {
-    let mut endpoint = RabbitMqEndpoint::new(address(1));
+    let mut endpoint = RabbitMqEndpoint::new(address(1), Egress::loopback());
     let members = Read::SetMembers { key: "k".into() };
     let inspect = Read::Inspect {
         method: Inspect::Active,

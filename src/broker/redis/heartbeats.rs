@@ -21,7 +21,7 @@ use super::{
     resp::{Commands, Item, Value},
 };
 use crate::{
-    broker::Address,
+    broker::{Address, Egress},
     work::{
         Hearing, SampleError, Signal,
         celery::events::{self, Wire},
@@ -61,7 +61,7 @@ impl Heartbeats {
     /// Listens to these patterns. While `signals` is full, what is heard is dropped: workers repeat themselves. `before`:
     /// who listened so far; what is heard already counts as heard until the new connection tells otherwise.
     pub(super) fn listen(
-        address: Address,
+        (egress, address): (Egress, Address),
         patterns: &[String],
         signals: mpsc::Sender<Signal>,
         before: Option<&Self>,
@@ -74,7 +74,7 @@ impl Heartbeats {
             let mut backoff = Backoff::default();
             let mut told = None;
             loop {
-                let error = hear(&address, &shared, &signals, &mut backoff).await;
+                let error = hear((&egress, &address), &shared, &signals, &mut backoff).await;
                 with(&shared, |standing| {
                     standing
                         .values_mut()
@@ -105,13 +105,13 @@ fn with<T>(standing: &Standing, what: impl FnOnce(&mut BTreeMap<String, Hearing>
 
 /// Connects, subscribes and listens until something breaks; returns what.
 async fn hear(
-    address: &Address,
+    (egress, address): (&Egress, &Address),
     standing: &Standing,
     signals: &mpsc::Sender<Signal>,
     backoff: &mut Backoff,
 ) -> SampleError {
     // Channels are the same in all databases.
-    let mut listener = match Link::open(address, 0).await {
+    let mut listener = match Link::open(egress, address, 0).await {
         Ok(link) => Listener {
             link,
             standing,

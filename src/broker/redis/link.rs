@@ -12,7 +12,7 @@ use tokio::{
 use super::resp::{Commands, Value};
 use crate::{
     broker::{
-        Address, Tls,
+        Address, Egress, Tls,
         stream::{self, Stream, classify},
     },
     work::SampleError,
@@ -49,19 +49,19 @@ impl Link {
     /// # Errors
     /// Those of [`stream::connect`]; [`SampleError::TlsNotSpoken`] and [`SampleError::TlsExpected`] where TLS is on one
     /// side only; [`SampleError::Authentication`]; [`SampleError::NoSuchVhost`] if there is no such database.
-    pub(super) async fn open(address: &Address, db: u32) -> Result<Self, SampleError> {
-        match Self::greet(address).await {
+    pub(super) async fn open(egress: &Egress, address: &Address, db: u32) -> Result<Self, SampleError> {
+        match Self::greet(egress, address).await {
             Ok(mut link) => {
                 link.select(db).await?;
                 Ok(link)
             }
-            Err(error) => Err(explain(address, error).await),
+            Err(error) => Err(explain(egress, address, error).await),
         }
     }
 
     /// Connects and says the first word: `AUTH`, or `PING` where there is nothing to say.
-    async fn greet(address: &Address) -> Result<Self, SampleError> {
-        let mut link = Self::connect(address, address.tls.as_ref()).await?;
+    async fn greet(egress: &Egress, address: &Address) -> Result<Self, SampleError> {
+        let mut link = Self::connect(egress, address, address.tls.as_ref()).await?;
         if address.user.is_none() && address.password.is_none() {
             link.ask(&Commands::one(&[b"PING"])).await?;
             return Ok(link);
@@ -79,8 +79,8 @@ impl Link {
         }
     }
 
-    async fn connect(address: &Address, tls: Option<&Tls>) -> Result<Self, SampleError> {
-        let stream = stream::connect(&address.host, address.port, tls, CONNECT).await?;
+    async fn connect(egress: &Egress, address: &Address, tls: Option<&Tls>) -> Result<Self, SampleError> {
+        let stream = stream::connect(egress, &address.host, address.port, tls, CONNECT).await?;
         let stream = BufReader::new(stream);
         Ok(Self {
             stream,
@@ -197,24 +197,28 @@ impl Link {
 
 /// Tells TLS on one side only from a server that is dead. A plain Redis is silent to a TLS handshake, and one that
 /// wants TLS hangs up on anything else, so a second attempt the other way, without any credentials, makes sure.
-async fn explain(address: &Address, error: SampleError) -> SampleError {
+async fn explain(egress: &Egress, address: &Address, error: SampleError) -> SampleError {
     match error {
-        SampleError::Timeout if address.tls.is_some() && speaks_plainly(address).await => SampleError::TlsNotSpoken,
-        SampleError::Disconnected if address.tls.is_none() && speaks_tls(address).await => SampleError::TlsExpected,
+        SampleError::Timeout if address.tls.is_some() && speaks_plainly(egress, address).await => {
+            SampleError::TlsNotSpoken
+        }
+        SampleError::Disconnected if address.tls.is_none() && speaks_tls(egress, address).await => {
+            SampleError::TlsExpected
+        }
         _ => error,
     }
 }
 
-async fn speaks_plainly(address: &Address) -> bool {
-    match Link::connect(address, None).await {
+async fn speaks_plainly(egress: &Egress, address: &Address) -> bool {
+    match Link::connect(egress, address, None).await {
         Ok(mut link) => link.ask(&Commands::one(&[b"PING"])).await.is_ok(),
         Err(_) => false,
     }
 }
 
-async fn speaks_tls(address: &Address) -> bool {
+async fn speaks_tls(egress: &Egress, address: &Address) -> bool {
     matches!(
-        Link::connect(address, Some(&Tls::default())).await,
+        Link::connect(egress, address, Some(&Tls::default())).await,
         Ok(_) | Err(SampleError::TlsCertificate | SampleError::TlsIdentity)
     )
 }

@@ -40,7 +40,7 @@ use self::{
     question::Question,
     resp::{Commands, Value},
 };
-use super::{Address, Endpoint, Kind};
+use super::{Address, Egress, Endpoint, Kind};
 use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError, Signal};
 
 /// A whole sample, connecting included, takes no longer.
@@ -61,6 +61,7 @@ const SIGNALS: usize = 4_096;
 /// One Redis database.
 #[derive(Debug)]
 pub struct RedisEndpoint {
+    egress: Egress,
     address: Address,
     db: u32,
     /// Taken out while it is in use: a sample that is dropped half-way leaves none, and the next one connects.
@@ -78,13 +79,14 @@ pub struct RedisEndpoint {
 }
 
 impl RedisEndpoint {
-    /// Connects at the first sample. The address must be one of Redis.
-    pub fn new(address: Address) -> Self {
+    /// Connects at the first sample, if `egress` allows it. The address must be one of Redis.
+    pub fn new(address: Address, egress: Egress) -> Self {
         let db = match address.kind {
             Kind::Redis { db } => db,
             Kind::RabbitMq { .. } => 0,
         };
         Self {
+            egress,
             address,
             db,
             link: None,
@@ -104,7 +106,7 @@ impl RedisEndpoint {
         if let Some(link) = self.link.take() {
             return Ok(link);
         }
-        let link = Link::open(&self.address, self.db).await?;
+        let link = Link::open(&self.egress, &self.address, self.db).await?;
         if self.lost {
             self.memory.reconnected();
             self.inspections.reconnected();
@@ -271,10 +273,10 @@ impl Endpoint for RedisEndpoint {
         patterns.dedup();
         if patterns != self.listening {
             self.listening.clone_from(&patterns);
-            let (address, signals) = (self.address.clone(), self.signals.0.clone());
+            let (to, signals) = ((self.egress.clone(), self.address.clone()), self.signals.0.clone());
             let before = self.heartbeats.take();
             self.heartbeats =
-                (!patterns.is_empty()).then(|| Heartbeats::listen(address, &patterns, signals, before.as_ref()));
+                (!patterns.is_empty()).then(|| Heartbeats::listen(to, &patterns, signals, before.as_ref()));
         }
     }
 

@@ -29,7 +29,7 @@ fn address(port: u16) -> Address {
 }
 
 fn endpoint(server: &Server) -> RedisEndpoint {
-    RedisEndpoint::new(address(server.port))
+    RedisEndpoint::new(address(server.port), Egress::loopback())
 }
 
 fn list(key: &str) -> Read {
@@ -159,7 +159,9 @@ async fn credentials_and_database_go_first() {
         (with(Some("u"), None, 0), vec!["AUTH u ", "LLEN a"]),
         (with(None, None, 1), vec!["SELECT 1", "LLEN a"]),
     ] {
-        let answers = RedisEndpoint::new(address).sample(&[list("a")], seconds(1)).await;
+        let answers = RedisEndpoint::new(address, Egress::loopback())
+            .sample(&[list("a")], seconds(1))
+            .await;
         assert_eq!(numbers(answers), [Ok(0)]);
         assert_eq!(server.log(), expected);
     }
@@ -188,7 +190,7 @@ async fn refused_credentials_wait_for_seconds() {
             SampleError::NoSuchVhost,
         ),
     ] {
-        let mut redis = RedisEndpoint::new(address);
+        let mut redis = RedisEndpoint::new(address, Egress::loopback());
         let before = server.connections();
         for _ in 0..3 {
             assert_eq!(
@@ -210,7 +212,9 @@ async fn tls_to_a_plain_redis_is_named() {
         password: Some(Secret::new("cAn4ry")),
         ..address(server.port)
     };
-    let answers = RedisEndpoint::new(encrypted).sample(&[list("a")], seconds(1)).await;
+    let answers = RedisEndpoint::new(encrypted, Egress::loopback())
+        .sample(&[list("a")], seconds(1))
+        .await;
     assert_eq!(answers, [Err(SampleError::TlsNotSpoken)]);
     assert_eq!(server.log(), [""; 0], "and no password is sent in plain");
 }

@@ -78,7 +78,7 @@ fn trusting(ca: &str, server_name: Option<&str>) -> Tls {
 
 /// Connects and reads all there is.
 async fn read(host: &str, port: u16, tls: Option<&Tls>) -> Result<Vec<u8>, SampleError> {
-    let mut stream = connect(host, port, tls, DEADLINE).await?;
+    let mut stream = connect(&Egress::loopback(), host, port, tls, DEADLINE).await?;
     let mut all = Vec::new();
     match timeout(DEADLINE, stream.read_to_end(&mut all)).await {
         Err(_) => Err(SampleError::Timeout),
@@ -142,7 +142,9 @@ async fn a_port_of_the_other_kind_is_named() {
     );
 
     let encrypted = tls_server(SERVER, None).await;
-    let mut stream = connect("127.0.0.1", encrypted, None, DEADLINE).await.unwrap();
+    let mut stream = connect(&Egress::loopback(), "127.0.0.1", encrypted, None, DEADLINE)
+        .await
+        .unwrap();
     stream.write_all(b"PING\r\n").await.unwrap();
     let error = stream.read(&mut [0; 16]).await.unwrap_err();
     assert_eq!(classify(&error), SampleError::TlsExpected);
@@ -165,7 +167,7 @@ async fn failures_to_connect_are_told_apart() {
     })
     .await;
     let short = Duration::from_millis(50);
-    let hung = connect("127.0.0.1", silent, Some(&Tls::default()), short).await;
+    let hung = connect(&Egress::loopback(), "127.0.0.1", silent, Some(&Tls::default()), short).await;
     assert_eq!(hung.unwrap_err(), SampleError::Timeout);
 
     let closing = server(|tcp| async move { drop(tcp) }).await;
@@ -176,10 +178,53 @@ async fn failures_to_connect_are_told_apart() {
     );
 }
 
+/// Where no broker may be nobody learns what is there: a server, nothing at all, or silence.
+#[tokio::test]
+async fn an_address_that_is_not_allowed_is_not_tried() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let open = server(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async {}
+    })
+    .await;
+    let (silent, _listener, _queued) = silent_address().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nowhere = Egress::new(Vec::new(), Vec::new(), "cluster.local");
+    let elsewhere = Egress::new(vec!["10.0.0.0/8".parse().unwrap()], Vec::new(), "cluster.local");
+    let tls = Tls::default();
+    for egress in [&nowhere, &elsewhere] {
+        for host in ["127.0.0.1", "::ffff:127.0.0.1", "localhost", "0.0.0.0"] {
+            for port in [open, silent.port(), closed.port()] {
+                for tls in [None, Some(&tls)] {
+                    let refused = connect(egress, host, port, tls, DEADLINE).await;
+                    assert_eq!(refused.err(), Some(SampleError::NotAllowed), "{host}:{port}");
+                }
+            }
+        }
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody came");
+    let unknown = connect(&nowhere, "no-such-host.invalid", open, None, DEADLINE).await;
+    assert_eq!(unknown.err(), Some(SampleError::Dns));
+
+    // The API server is refused by the name that it has, too.
+    for host in ["127.0.0.1", "localhost"] {
+        let loopback = vec!["127.0.0.0/8".parse().unwrap()];
+        let api_server = Egress::new(loopback, vec![host.into()], "cluster.local");
+        let refused = connect(&api_server, "localhost", open, None, DEADLINE).await;
+        assert_eq!(refused.err(), Some(SampleError::NotAllowed), "{host}");
+    }
+    connect(&Egress::loopback(), "localhost", open, None, DEADLINE)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn reading_ends_where_the_budget_ends() {
     let endless = server(|mut tcp| async move { while tcp.write_all(&[b'x'; 4096]).await.is_ok() {} }).await;
-    let mut stream = connect("127.0.0.1", endless, None, DEADLINE).await.unwrap();
+    let mut stream = connect(&Egress::loopback(), "127.0.0.1", endless, None, DEADLINE)
+        .await
+        .unwrap();
     let budget = stream.budget();
     budget.arm(10_000);
     let mut all = Vec::new();

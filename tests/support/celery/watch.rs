@@ -6,7 +6,9 @@ use std::{
 };
 
 use taskworkerpool::{
-    broker::{Address, Clock, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn},
+    broker::{
+        Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn,
+    },
     work::{
         Care, Consumers, Moment, SampleError, Stance, Tally,
         celery::{BrokerKind, Celery, CeleryConfig},
@@ -43,9 +45,12 @@ impl Watch {
                 management: address.management.is_some(),
             },
         };
+        // Some servers are processes of this machine.
+        let anywhere = ["0.0.0.0/0", "127.0.0.0/8"].map(|network| network.parse().expect("a network"));
+        let egress = Egress::new(anywhere.into(), Vec::new(), "cluster.local");
         let sampler = match address.kind {
-            Kind::Redis { .. } => spawn(RedisEndpoint::new(address), clock, out),
-            Kind::RabbitMq { .. } => spawn(RabbitMqEndpoint::new(address), clock, out),
+            Kind::Redis { .. } => spawn(RedisEndpoint::new(address, egress), clock, out),
+            Kind::RabbitMq { .. } => spawn(RabbitMqEndpoint::new(address, egress), clock, out),
         };
         sampler.send(Subscription::Add {
             id: 1,

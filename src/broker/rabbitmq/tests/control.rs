@@ -48,7 +48,7 @@ async fn published(fake: &Fake, number: usize) -> Vec<Json> {
 async fn questions_and_orders_name_their_nodes_and_answers_tell_when_they_were_asked() {
     let fake = Fake::start().await;
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let reads = [stop(&["celery@a"]), ask(&["celery@a"]), ask(&[])];
     assert_eq!(endpoint.sample(&reads, at(1_000)).await, vec![Ok(Reply::Asked); 3]);
     let sent = published(&fake, 3).await;
@@ -78,7 +78,7 @@ async fn a_refused_publication_is_told_and_not_tried_again_at_once() {
     let fake = Fake::start().await;
     fake.queue("q", Says::Ready(1));
     fake.forbid(60, 40);
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let reads = [depth("q"), ask(&["celery@a"]), stop(&["celery@a"])];
     let refusal = refused("`write` on the exchange `celery.pidbox`");
     let refused = vec![ready(1), refusal.clone(), refusal];
@@ -147,7 +147,7 @@ async fn a_reply_exchange_that_nobody_has_needed_yet_is_declared_as_kombu_does()
     let fake = Fake::start().await;
     fake.lacks("reply.celery.pidbox");
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     answered(&mut endpoint).await;
     let plain = ("reply.celery.pidbox".to_owned(), "direct".to_owned(), 0);
     assert_eq!(fake.declared(), [plain], "neither durable nor deleted by itself");
@@ -160,7 +160,7 @@ async fn without_the_right_to_declare_it_that_is_told_until_somebody_else_does()
     fake.lacks("reply.celery.pidbox");
     fake.forbid(40, 10);
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let reads = [ask(&["celery@a"])];
     let right = refused("`configure` on the exchange `reply.celery.pidbox`");
     until(&mut endpoint, &reads, |answer| *answer == right).await;
@@ -174,7 +174,7 @@ async fn where_there_are_no_workers_nothing_is_refused() {
     let fake = Fake::start().await;
     fake.lacks("celery.pidbox");
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let ends = Instant::now() + Duration::from_secs(5);
     for moment in 1.. {
         let answers = endpoint.sample(&[ask(&[])], at(moment * 2_000)).await;
@@ -199,7 +199,7 @@ async fn each_step_that_is_refused_names_its_right() {
     ] {
         let fake = Fake::start().await;
         fake.forbid(class, method);
-        let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+        let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
         let right = refused(right);
         until(&mut endpoint, &[ask(&["celery@a"])], |answer| *answer == right).await;
     }
@@ -213,7 +213,7 @@ async fn remote_control_outlives_the_channel_numbers_of_its_connection() {
     fake.lacks("reply.celery.pidbox");
     fake.forbid(40, 10);
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let ends = Instant::now() + Duration::from_secs(30);
     for moment in 1.. {
         endpoint.sample(&[ask(&["celery@a"])], at(moment * 2_000)).await.clear();
@@ -233,7 +233,7 @@ async fn a_thousand_lost_channels_break_nothing() {
     let fake = Fake::start().await;
     fake.queue("q", Says::Ready(3));
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let celeryev = Listen::TopicExchange("celeryev".into());
     endpoint.listen(vec![celeryev.clone()]);
     let gone: Vec<Read> = (0..60).map(|number| depth(&format!("gone{number}"))).collect();
@@ -265,7 +265,7 @@ async fn an_answer_that_is_too_large_is_dropped_and_the_next_one_heard() {
         &format!(r#"{{"celery@a":["{}"]}}"#, "x".repeat(20 << 20)),
         "reserved.1000",
     );
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     for moment in [1_000, 3_000, 5_000] {
         endpoint.sample(&[ask(&["celery@a"])], at(moment)).await.clear();
         assert_eq!(published(&fake, 1).await.len(), 1);
@@ -281,7 +281,7 @@ async fn an_answer_in_another_form_is_dropped_and_breaks_nothing() {
     let fake = Fake::start().await;
     fake.form("application/x-python-serialize");
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     for moment in [1_000, 3_000] {
         endpoint.sample(&[ask(&["celery@a"])], at(moment)).await.clear();
         published(&fake, 1).await;
@@ -302,7 +302,7 @@ async fn a_broker_that_is_short_of_memory_is_counted_as_before() {
     fake.queue("q", Says::Holds(3, 1));
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
     fake.blocks(true);
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let counted = Ok(Reply::Depth {
         ready: 3,
         consumers: Some(1),

@@ -24,7 +24,7 @@ async fn hears(fake: &Fake, endpoint: &mut RabbitMqEndpoint, wanted: Hearing) {
 }
 
 fn listening(fake: &Fake) -> RabbitMqEndpoint {
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     endpoint.listen(vec![celeryev()]);
     endpoint
 }

@@ -37,18 +37,23 @@ fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
+fn management(port: u16) -> Management {
+    Management {
+        https: false,
+        host: "127.0.0.1".into(),
+        port,
+        path: String::new(),
+        user: "guest".into(),
+        password: Secret::new("old"),
+    }
+}
+
 fn managed(fake: &Fake, port: u16) -> RabbitMqEndpoint {
-    RabbitMqEndpoint::new(Address {
-        management: Some(Management {
-            https: false,
-            host: "127.0.0.1".into(),
-            port,
-            path: String::new(),
-            user: "guest".into(),
-            password: Secret::new("old"),
-        }),
+    let address = Address {
+        management: Some(management(port)),
         ..address(fake.port)
-    })
+    };
+    RabbitMqEndpoint::new(address, Egress::loopback())
 }
 
 /// Samples until the totals are this; the count beside them is there each time.
@@ -133,4 +138,27 @@ async fn of_many_queues_those_that_the_api_does_not_show_are_declared() {
         assert!(answers.iter().step_by(2).all(|depth| *depth == ready(7)), "{answers:?}");
     }
     assert!(requests.load(Ordering::Relaxed) > 0);
+}
+
+/// Neither the broker nor its management API is asked where it may not be, and both say so in the same words.
+#[tokio::test]
+async fn nobody_is_asked_where_no_broker_may_be() {
+    let (port, requests) = managing(Some(ok("{}"))).await;
+    let egress = Egress::new(Vec::new(), Vec::new(), "cluster.local");
+    let address = Address {
+        management: Some(management(port)),
+        ..address(port)
+    };
+    let mut endpoint = RabbitMqEndpoint::new(address, egress);
+    let ends = Instant::now() + Duration::from_secs(20);
+    for moment in 1.. {
+        let answers = endpoint.sample(&[depth("q"), totals("q")], at(moment * 500)).await;
+        assert_eq!(answers[0], Err(SampleError::NotAllowed));
+        if answers[1] == answers[0] {
+            break;
+        }
+        assert_eq!(answers[1], Err(SampleError::NotYet));
+        assert!(Instant::now() < ends, "{answers:?}");
+    }
+    assert_eq!(requests.load(Ordering::Relaxed), 0);
 }

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_queue_that_the_broker_calls_absent_is_missing() {
     let fake = Fake::start().await;
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     assert_eq!(endpoint.sample(&[depth("gone")], at(0)).await, [Ok(Reply::Missing)]);
     for (number, text) in [
         "NOT_FOUND - home node 'b@h' of durable queue 'q' in vhost '/' is down or inaccessible",
@@ -37,7 +37,7 @@ async fn only_a_queue_that_the_broker_calls_absent_is_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quorum_queue_without_a_leader_is_not_an_empty_queue() {
     let fake = Fake::start().await;
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let counts = |ready, consumers| {
         Ok(Reply::Depth {
             ready,
@@ -62,7 +62,7 @@ async fn a_first_nothing_that_took_long_is_no_empty_queue() {
     fake.queue("late", Says::Late(260, 0, 0));
     fake.queue("q", Says::Holds(0, 0));
     let first = async |queue| {
-        RabbitMqEndpoint::new(address(fake.port))
+        RabbitMqEndpoint::new(address(fake.port), Egress::loopback())
             .sample(&[depth(queue)], at(0))
             .await
     };
@@ -79,7 +79,7 @@ async fn a_queue_that_hangs_takes_one_channel_and_nobody_along() {
     let fake = Fake::start().await;
     fake.queue("hangs", Says::Nothing);
     fake.queue("q", Says::Ready(1));
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     let reads = [depth("q"), depth("hangs")];
     let expected = [ready(1), Err(SampleError::Timeout)];
     assert_eq!(endpoint.sample(&reads, at(0)).await, expected);
@@ -108,7 +108,7 @@ async fn a_queue_that_hangs_takes_one_channel_and_nobody_along() {
 async fn a_queue_that_hangs_alone_is_no_reason_to_give_the_connection_up() {
     let fake = Fake::start().await;
     fake.queue("hangs", Says::Nothing);
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port));
+    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
     for moment in [0, 500, 1_000, 100_000] {
         assert_eq!(
             endpoint.sample(&[depth("hangs")], at(moment)).await,

@@ -93,11 +93,31 @@ async fn replies_cut_short_or_slow() {
 #[tokio::test]
 async fn nobody_there() {
     let closed = Server::start(|_, _| say("")).await.port + 1;
-    let answers = RedisEndpoint::new(address(closed))
+    let answers = RedisEndpoint::new(address(closed), Egress::loopback())
         .sample(&[list("a")], seconds(1))
         .await;
     assert!(matches!(
         answers.as_slice(),
         [Err(SampleError::Refused | SampleError::Timeout)]
     ));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_where_no_broker_may_be() {
+    let server = Server::start(|_, _| say(":1")).await;
+    let nowhere = Egress::new(Vec::new(), Vec::new(), "cluster.local");
+    let mut redis = RedisEndpoint::new(address(server.port), nowhere);
+    redis.listen(vec![Listen::Pattern("0.celeryev/*".into())]);
+    let answers = redis.sample(&[list("a")], seconds(1)).await;
+    assert_eq!(answers, [Err(SampleError::NotAllowed)]);
+    let failing = Hearing::Failing(SampleError::NotAllowed);
+    let heard = async {
+        while redis.hearing(&Listen::Pattern("0.celeryev/*".into())) != failing {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), heard)
+        .await
+        .expect("the heartbeats say so, too");
+    assert_eq!(server.connections(), 0);
 }

@@ -189,5 +189,9 @@ async fn first_error(server: &Server, db: u32) -> Result<u64, SampleError> {
         kind: Kind::Redis { db },
         ..address(server.port)
     };
-    numbers(RedisEndpoint::new(to).sample(&[list("a")], seconds(1)).await)[0]
+    numbers(
+        RedisEndpoint::new(to, Egress::loopback())
+            .sample(&[list("a")], seconds(1))
+            .await,
+    )[0]
 }
