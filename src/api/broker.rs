@@ -36,8 +36,9 @@ pub struct Broker {
     #[schemars(length(max = 255))]
     pub key_prefix: Option<String>,
 
-    /// How to verify the broker's certificate and who we are, where the connection is encrypted (`rediss`, `amqps`).
-    /// The certificate is always verified. Default: the system's certificate authorities, no client certificate.
+    /// Encrypts the connection, also where the URL does not say so (as Celery's `broker_use_ssl`; `{}` is enough), and
+    /// says how to verify the broker's certificate and who we are. The certificate is always verified. Default: encrypted
+    /// with `rediss` and `amqps`, the system's certificate authorities, no client certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
@@ -82,8 +83,8 @@ pub struct Tls {
         .message("must not carry a password: put the URL in a Secret and use `urlFrom`").field_path(".url")
 )]
 pub struct Management {
-    /// The management URL without a password, up to 2048 characters; the broker URL's user and password are used, and
-    /// only if the host is the same. Example: `http://rabbitmq:15672`.
+    /// The management URL without a password, up to 2048 characters; the broker URL's user and password are used, only if
+    /// the host is the same, and only with https where the connection to the broker is encrypted. Example: `http://rabbitmq:15672`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub url: Option<String>,

@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{Address, Kind, Management, Secret, Tls};
 
-/// What is wrong with a URL and how to put it right. Never any part of it: the text may hold a password anywhere.
+/// What is wrong with a URL and how to put it right. Never any part of it: the text may hold a password anywhere. Of a text in
+/// a Secret not even this is told: whoever names it may not be allowed to read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Nothing there.
@@ -53,7 +54,7 @@ pub enum UrlError {
     )]
     Parameter,
     /// `ssl_` parameters on AMQP.
-    #[error("ssl_ parameters do not work in an AMQP URL: use amqps:// and `spec.broker.tls`")]
+    #[error("ssl_ parameters do not work in an AMQP URL: use `spec.broker.tls`")]
     TlsParameter,
     /// `ssl_cert_reqs` with a value kombu does not know.
     #[error("ssl_cert_reqs must be none, optional, required, CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED")]
@@ -81,27 +82,39 @@ pub fn parse(text: &str) -> Result<Address, UrlError> {
 /// # Errors
 /// As [`parse()`], for any of them.
 pub fn all(text: &str) -> Result<Vec<Address>, UrlError> {
+    read(text, false)
+}
+
+/// The same where the application encrypts whatever its URL says, as with Celery's `broker_use_ssl`.
+///
+/// # Errors
+/// As [`all()`].
+pub fn all_encrypted(text: &str) -> Result<Vec<Address>, UrlError> {
+    read(text, true)
+}
+
+fn read(text: &str, encrypted: bool) -> Result<Vec<Address>, UrlError> {
     let text = clean(text);
     let (first, others) = split(&text)?;
-    let first = one(first)?;
+    let first = one(first, encrypted)?;
     let mut all = vec![first.clone()];
     for other in others.split(';').filter(|other| !other.is_empty()) {
         all.push(match other.contains("://") {
-            true => one(other)?,
+            true => one(other, encrypted)?,
             false => beside(&first, other)?,
         });
     }
     Ok(all)
 }
 
-fn one(text: &str) -> Result<Address, UrlError> {
+fn one(text: &str, encrypted: bool) -> Result<Address, UrlError> {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return no_scheme(text);
+        return no_scheme(text, encrypted);
     };
     let scheme = scheme.to_ascii_lowercase();
     match scheme.as_str() {
-        "redis" | "rediss" => redis(&Parts::of(rest)?, scheme == "rediss"),
-        "amqp" | "pyamqp" | "amqps" => amqp(&Parts::of(rest)?, scheme == "amqps"),
+        "redis" | "rediss" => redis(&Parts::of(rest)?, encrypted || scheme == "rediss"),
+        "amqp" | "pyamqp" | "amqps" => amqp(&Parts::of(rest)?, encrypted || scheme == "amqps"),
         _ => Err(unsupported(&scheme)),
     }
 }
@@ -196,9 +209,9 @@ fn split(text: &str) -> Result<(&str, &str), UrlError> {
 }
 
 /// kombu takes a text without a scheme for the host name of a RabbitMQ.
-fn no_scheme(text: &str) -> Result<Address, UrlError> {
+fn no_scheme(text: &str, encrypted: bool) -> Result<Address, UrlError> {
     match Parts::of(text) {
-        Ok(parts) if parts.host == Some(text.to_ascii_lowercase()) => amqp(&parts, false),
+        Ok(parts) if parts.host == Some(text.to_ascii_lowercase()) => amqp(&parts, encrypted),
         _ => Err(UrlError::NoScheme),
     }
 }

@@ -64,6 +64,8 @@ impl Pool {
 pub struct Source {
     /// The broker URL.
     pub url: Text,
+    /// It is encrypted, whatever the URL says.
+    pub encrypted: bool,
     /// Certificates to trust.
     pub ca: Option<ValueFrom>,
     /// Our certificate chain and key.

@@ -99,6 +99,7 @@ fn queues(names: &[String]) -> Result<(), Problem> {
 }
 
 fn source(broker: &api::Broker) -> Result<Source, Problem> {
+    let encrypted = broker.tls.is_some();
     let tls = broker.tls.clone().unwrap_or_default();
     let identity = match (tls.client_cert_from, tls.client_key_from) {
         (Some(cert), Some(key)) => Some((cert, key)),
@@ -122,6 +123,7 @@ fn source(broker: &api::Broker) -> Result<Source, Problem> {
         .transpose()?;
     Ok(Source {
         url: text("broker", broker.url.as_ref(), broker.url_from.as_ref())?,
+        encrypted,
         ca: tls.ca_from,
         identity,
         server_name: tls.server_name,

@@ -26,10 +26,12 @@ pub enum SampleError {
     #[error("the connection to the broker broke")]
     Disconnected,
     /// TLS was spoken to a plain port, or the server's hello is not TLS.
-    #[error("the broker's port does not speak TLS: use redis:// or amqp:// or another port")]
+    #[error("the broker's port does not speak TLS: use redis:// or amqp:// without `spec.broker.tls`, or another port")]
     TlsNotSpoken,
     /// A plain connection to a port that wants TLS.
-    #[error("the broker's port seems to want TLS: use rediss:// or amqps://")]
+    #[error(
+        "the broker's port seems to want TLS: use rediss:// or amqps://, or set `spec.broker.tls` (`{{}}` is enough)"
+    )]
     TlsExpected,
     /// The certificate was refused.
     #[error("the broker's certificate is not trusted: check `spec.broker.tls` (caFrom, serverName)")]

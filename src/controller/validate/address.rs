@@ -3,7 +3,10 @@
 
 use crate::{
     api,
-    broker::{self, Address, Kind, Secret, url},
+    broker::{
+        self, Address, Kind, Secret,
+        url::{self, UrlError},
+    },
     controller::pool::{Pool, Problem, Text},
 };
 
@@ -25,17 +28,20 @@ pub struct Texts {
 /// # Errors
 /// A [`Problem`] that names the field and the fix, and no part of a URL.
 pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Address>, Problem> {
-    let mut addresses = url::all(texts.url.expose())
-        .map_err(|error| Problem::invalid(format!("{}: {error}", field(&pool.source.url))))?;
-    let management = match &texts.management {
-        Some(text) => {
-            let mut management = management(pool, &addresses, text)?;
+    let read = match pool.source.encrypted {
+        true => url::all_encrypted,
+        false => url::all,
+    };
+    let mut addresses = read(texts.url.expose()).map_err(|error| refused(BROKER, &pool.source.url, error))?;
+    let management = match (&pool.source.management, &texts.management) {
+        (Some(source), Some(text)) => {
+            let mut management = management(&addresses, source, text)?;
             if let Some(host) = service(&management.host, namespace) {
                 management.host = host;
             }
             Some(management)
         }
-        None => None,
+        _ => None,
     };
     for address in &mut addresses {
         complete(address, pool, texts)?;
@@ -53,21 +59,12 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
 
 /// Puts in what the URL cannot say, if it goes with it.
 fn complete(address: &mut Address, pool: &Pool, texts: &Texts) -> Result<(), Problem> {
-    let wants_tls = texts.ca.is_some() || texts.identity.is_some() || pool.source.server_name.is_some();
-    match &mut address.tls {
-        Some(tls) => {
-            *tls = broker::Tls {
-                ca: texts.ca.clone(),
-                identity: texts.identity.clone(),
-                server_name: pool.source.server_name.clone(),
-            };
-        }
-        None if wants_tls => {
-            return Err(Problem::invalid(
-                "`broker.tls` must not be set with a URL that is not encrypted: use rediss:// or amqps://",
-            ));
-        }
-        None => {}
+    if let Some(tls) = &mut address.tls {
+        *tls = broker::Tls {
+            ca: texts.ca.clone(),
+            identity: texts.identity.clone(),
+            server_name: pool.source.server_name.clone(),
+        };
     }
     match address.kind {
         Kind::Redis { .. } if texts.management.is_some() => Err(Problem::invalid(
@@ -87,38 +84,62 @@ fn service(host: &str, namespace: &str) -> Option<String> {
     word.then(|| format!("{host}.{namespace}.svc"))
 }
 
-/// A management URL with its own credentials, or a plain one that gets the broker's: those go to the broker's host only.
-fn management(pool: &Pool, addresses: &[Address], text: &Secret) -> Result<broker::Management, Problem> {
-    let problem = |why: String| Problem::invalid(format!("`broker.management`: {why}"));
-    match &pool.source.management {
-        Some(Text::Plain(_)) => {
-            let at = |address: &Address| {
-                let user = address.user.clone().unwrap_or_else(|| "guest".into());
-                let password = address.password.clone().unwrap_or_else(|| Secret::new("guest"));
-                url::management_as(text.expose(), user, password).map_err(|error| problem(error.to_string()))
-            };
-            for address in addresses {
-                let management = at(address)?;
-                if management.host == address.host {
-                    return Ok(management);
-                }
-            }
-            Err(problem(
-                "the broker's password goes to the broker's host only: put a URL with its own user and password in a Secret \
-                 and use `urlFrom`"
-                    .into(),
-            ))
+/// A management URL with its own credentials, or a plain one that gets the broker's. Whoever writes the plain one may not be
+/// allowed to read the password: it goes to the broker's host only, and in clear only where the broker gets it so.
+fn management(addresses: &[Address], source: &Text, text: &Secret) -> Result<broker::Management, Problem> {
+    let Text::Plain(_) = source else {
+        return url::management(text.expose()).map_err(|error| refused(MANAGEMENT, source, error));
+    };
+    let at = |address: &Address| {
+        let user = address.user.clone().unwrap_or_else(|| "guest".into());
+        let password = address.password.clone().unwrap_or_else(|| Secret::new("guest"));
+        url::management_as(text.expose(), user, password).map_err(|error| refused(MANAGEMENT, source, error))
+    };
+    let mut in_clear = false;
+    for address in addresses {
+        let management = at(address)?;
+        let same = management.host == address.host;
+        if same && (management.https || address.tls.is_none()) {
+            return Ok(management);
         }
-        _ => url::management(text.expose()).map_err(|error| problem(error.to_string())),
+        in_clear |= same;
     }
+    let why = match in_clear {
+        true => "the broker's password is not sent in clear where the broker itself gets it encrypted: use https://",
+        false => "the broker's password goes to the broker's host only",
+    };
+    Err(Problem::invalid(format!(
+        "`broker.management`: {why}, or put a URL with its own user and password in a Secret and use `urlFrom`"
+    )))
 }
 
-/// How a message names the text.
-fn field(text: &Text) -> String {
-    match text {
-        Text::Plain(_) => "`broker.url`".into(),
-        Text::From(from) => format!("the value that `broker.urlFrom` names ({})", describe(from)),
-    }
+/// Where a text stands, and what it has to be.
+type Wanted = (&'static str, &'static str);
+
+const BROKER: Wanted = (
+    "broker",
+    "no broker URL that the operator can use: it must be redis://, rediss://, amqp://, amqps:// or pyamqp:// as Celery reads \
+     them, with each of / : @ # ? ; % in the user or the password percent-encoded; Sentinel and other transports are not read",
+);
+const MANAGEMENT: Wanted = (
+    "broker.management",
+    "no management URL: it must be http:// or https://, user:password@host:port, and perhaps a path, with each of \
+     / : @ # ? ; % in the user or the password percent-encoded",
+);
+
+/// Why a text is of no use. Of one in a Secret it is always the same: whoever writes a pool may not be allowed to read it, and
+/// must not learn what it looks like.
+fn refused((field, wanted): Wanted, text: &Text, error: UrlError) -> Problem {
+    Problem::invalid(match text {
+        Text::Plain(_) => format!("`{field}.url`: {error}"),
+        Text::From(from) if from.secret_key_ref.is_some() => {
+            format!(
+                "the value that `{field}.urlFrom` names ({}) is {wanted}",
+                describe(from)
+            )
+        }
+        Text::From(from) => format!("the value that `{field}.urlFrom` names ({}): {error}", describe(from)),
+    })
 }
 
 /// A reference for a person.

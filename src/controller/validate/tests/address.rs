@@ -39,22 +39,37 @@ fn a_host_of_one_word_is_a_service_beside_the_pool() {
 }
 
 #[test]
-fn the_tls_fields_reach_an_encrypted_address_only() {
+fn the_tls_fields_encrypt_any_address() {
     let pool = good(json!({"broker": {"urlFrom": secret(), "tls": {"serverName": "r"}}}));
     let with = |url: &str| Texts {
         ca: Some("CA".into()),
         identity: Some(("CERT".into(), Secret::new("KEY"))),
         ..texts(url)
     };
-    let tls = address(&pool, "shop", with("rediss://redis")).unwrap().tls.unwrap();
-    assert_eq!((tls.ca.as_deref(), tls.server_name.as_deref()), (Some("CA"), Some("r")));
-    assert!(tls.identity.is_some());
-    let problem = address(&pool, "shop", with("redis://redis")).unwrap_err();
-    assert!(
-        problem
-            .message
-            .contains("`broker.tls` must not be set with a URL that is not encrypted")
-    );
+    for url in ["rediss://redis", "redis://redis", "amqp://rabbitmq"] {
+        let tls = address(&pool, "shop", with(url)).unwrap().tls.unwrap();
+        assert_eq!((tls.ca.as_deref(), tls.server_name.as_deref()), (Some("CA"), Some("r")));
+        assert!(tls.identity.is_some());
+    }
+    // As `broker_use_ssl` does: the port that is not given is that of TLS.
+    let empty = good(json!({"broker": {"urlFrom": secret(), "tls": {}}}));
+    for (url, port) in [
+        ("redis://redis", 6379),
+        ("amqp://rabbitmq", 5671),
+        ("amqp://rabbitmq:5672", 5672),
+        ("rabbitmq", 5671),
+        ("amqp://a:1;amqp://rabbitmq", 5671),
+    ] {
+        let last = addresses(&empty, "shop", &texts(url)).unwrap().pop().unwrap();
+        let name = url.rsplit(['/', ';']).next().unwrap().split(':').next();
+        assert_eq!(
+            (last.port, last.tls.unwrap().server_name.as_deref()),
+            (port, name),
+            "{url}"
+        );
+    }
+    let plain = good(json!({"broker": {"urlFrom": secret()}}));
+    assert_eq!(address(&plain, "shop", texts("amqp://rabbitmq")).unwrap().tls, None);
 }
 
 #[test]
@@ -79,6 +94,16 @@ fn the_brokers_password_goes_to_the_brokers_host_only() {
         (&*same.user, same.password, &*same.host),
         ("u", Secret::new("pw"), "rabbitmq.shop.svc")
     );
+    for (broker, management) in [
+        ("amqps://u:pw@rabbitmq//", "https://rabbitmq"),
+        ("amqps://u:pw@rabbitmq//", "https://rabbitmq:443/api"),
+        ("amqp://u:pw@rabbitmq//", "https://rabbitmq"),
+        ("amqps://u:pw@other;amqp://u:pw@rabbitmq", "http://rabbitmq"),
+    ] {
+        assert!(with(broker, management).is_ok(), "{broker} {management}");
+    }
+    let in_clear = with("amqps://u:pw@rabbitmq//", "http://rabbitmq:15672").unwrap_err();
+    assert!(in_clear.message.contains("use https://"), "{}", in_clear.message);
     let other = with("amqp://u:pw@rabbitmq//", "http://elsewhere:15672").unwrap_err();
     assert!(
         other.message.contains("goes to the broker's host only"),
@@ -100,11 +125,78 @@ fn a_management_url_from_a_secret_brings_its_own_password_to_any_host() {
         .unwrap();
     assert_eq!((&*management.user, management.password), ("m", Secret::new("n")));
     let without = address(&pool, "shop", with("https://elsewhere.example")).unwrap_err();
-    assert!(
-        without.message.contains("needs a user and a password"),
-        "{}",
-        without.message
-    );
+    assert!(without.message.contains("is no management URL"), "{}", without.message);
+}
+
+/// Whoever writes a pool may name any key of any Secret in the namespace, and must not learn what is in it.
+#[test]
+fn of_a_secret_that_is_no_url_always_the_same_is_said() {
+    let secrets = good(json!({"broker": {"urlFrom": secret(), "management": {"urlFrom": secret()}}}));
+    let mut said = std::collections::BTreeSet::new();
+    for text in [
+        "",
+        "two words",
+        "a/b",
+        "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
+        "{\"auths\": {}}",
+        "sentinel://h",
+        "sqs://",
+        "https://user:pw@h/x",
+        "postgres://u:pw@h/db",
+        "redis://h:99999",
+        "redis://:a/b@h",
+        "redis://h/x",
+        "redis://[x]",
+        "redis://h/0?credential_provider=x",
+        "redis://h/0?x=y",
+        "redis://h/0?ssl_cert_reqs=x",
+        "amqps://h?ssl_ca_certs=x",
+        "amqp://a;;amqp://b:x",
+    ] {
+        said.insert(address(&secrets, "shop", texts(text)).unwrap_err().message);
+    }
+    assert_eq!(said.len(), 1, "{said:#?}");
+    let broker = said.pop_first().unwrap();
+    for part in [
+        "`broker.urlFrom`",
+        "key `CELERY_BROKER_URL` of Secret `django-env`",
+        "redis://",
+        "amqps://",
+        "percent-encoded",
+        "Sentinel",
+    ] {
+        assert!(broker.contains(part), "{broker}");
+    }
+    for text in [
+        "",
+        "two words",
+        "ftp://a:b@h",
+        "http://h",
+        "http://u@h",
+        "http://u:p@h:x",
+        "http://u:p@h?x=y",
+        "http://u:a/b@h",
+    ] {
+        let management = Some(Secret::new(text));
+        let texts = Texts {
+            management,
+            ..texts("amqp://rabbitmq")
+        };
+        said.insert(address(&secrets, "shop", texts).unwrap_err().message);
+    }
+    assert_eq!(said.len(), 1, "{said:#?}");
+
+    // What everybody may read is told in full.
+    let from = json!({"configMapKeyRef": {"name": "settings", "key": "url"}});
+    for open in [json!({"urlFrom": from}), json!({"url": "redis://h"})] {
+        let open = good(json!({ "broker": open }));
+        let problem = address(&open, "shop", texts("redis://h:99999")).unwrap_err();
+        assert!(
+            problem.message.contains("the port is not a number"),
+            "{}",
+            problem.message
+        );
+    }
 }
 
 #[test]
