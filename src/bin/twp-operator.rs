@@ -19,14 +19,14 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the controller until SIGTERM or SIGINT.
-    Run(controller::Settings),
+    Run(Box<controller::Settings>),
     /// Prints the CustomResourceDefinition as YAML.
     Crd,
 }
 
 fn main() -> ExitCode {
     match Args::parse().command {
-        Command::Run(settings) => run(settings),
+        Command::Run(settings) => run(*settings),
         Command::Crd => crd(),
     }
 }

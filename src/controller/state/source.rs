@@ -200,6 +200,10 @@ impl PoolState {
         if let Control::Refused { right } = &tally.control {
             self.drain.refused = Some((at, right.clone()));
         }
+        let is_new = samples
+            .last
+            .as_ref()
+            .is_none_or(|(last, _)| last.degraded != tally.degraded);
         let same = samples.failing.is_none() && samples.last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, tally));
         samples.before = samples.last.as_ref().map(|(_, at)| at.moment);
         samples.last = Some((tally.clone(), now));
@@ -208,6 +212,10 @@ impl PoolState {
         self.tasks.resolve_failures = 0;
         if !same && self.tasks.writing {
             cx.ask(PoolEffect::Counted(tally.clone()));
+        }
+        // Counted all the same: so no failure has the references read.
+        if is_new && tally.degraded == Some(SampleError::ManagementAuthentication) {
+            self.resolve(cx);
         }
         self.prefer_the_first(tally.workers_heard, cx);
         // What is made of an unchanged pool is this comparison; what time alone changes, the wake brings.

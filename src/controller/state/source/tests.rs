@@ -218,6 +218,35 @@ fn where_nobody_is_heard_for_long_the_first_address_is_tried_again() {
 }
 
 #[test]
+fn references_are_read_again_once_when_the_management_api_refuses_the_password() {
+    let mut alone = Alone::new(3);
+    let address = crate::broker::url::all("amqp://127.0.0.1:1").unwrap().remove(0);
+    alone.on(PoolInput::Wake, 0);
+    alone.on(PoolInput::Done(Done::Resolved(Ok(vec![Arc::new(address)]))), 0);
+    let reads = |effects: Vec<PoolEffect>| {
+        let is_read = |effect: &PoolEffect| matches!(effect, PoolEffect::Resolve { .. });
+        effects.iter().filter(|effect| is_read(effect)).count()
+    };
+    let counted = |degraded| {
+        Ok(Tally {
+            degraded,
+            ..Tally::default()
+        })
+    };
+    let refused = Some(SampleError::ManagementAuthentication);
+    let mut read = Vec::new();
+    for (second, degraded) in [
+        (10, None),
+        (11, Some(SampleError::ManagementTimeout)),
+        (12, refused),
+        (13, refused),
+    ] {
+        read.push(reads(alone.sample(counted(degraded), second)));
+    }
+    assert_eq!(read, [0, 0, 1, 0]);
+}
+
+#[test]
 fn tasks_that_vanished_are_an_event() {
     let mut alone = Alone::new(0);
     let address = crate::broker::url::all("redis://127.0.0.1:1").unwrap().remove(0);
