@@ -10,14 +10,17 @@
 //! | `redis/` | commands, censuses, heartbeats and remote control on Redis |
 //! | `rabbitmq/` | passive declares, heartbeats and remote control on RabbitMQ |
 //! | `management.rs` | RabbitMQ's management API, totals form only |
+//! | `room.rs`, `signals.rs` | how much of what workers say is held in the process; how it comes to the sampler |
 //! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
 
 mod egress;
 mod management;
 mod rabbitmq;
 mod redis;
+mod room;
 mod sampler;
 mod secret;
+mod signals;
 mod stream;
 mod tls;
 pub mod url;

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Endpoint, Sampled, SubscriberId, Subscription};
+use super::{Endpoint, Sampled, SubscriberId, Subscription, room};
 use crate::work::{Framework, Listen, Moment, Now, Read, Reply, SampleError, Signal, Tally, Workers};
 
 /// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
@@ -91,16 +91,7 @@ impl SamplerHandle {
 /// A pool's consecutive equal tallies are the same `Arc`: compare with [`Arc::ptr_eq`] to skip what has not changed.
 pub fn spawn<E: Endpoint + 'static>(endpoint: E, clock: Clock, out: mpsc::Sender<Sampled>) -> SamplerHandle {
     let (wishes, subscriptions) = mpsc::unbounded_channel();
-    let sampler = Sampler {
-        endpoint,
-        clock,
-        out,
-        workers: Workers::default(),
-        pools: BTreeMap::new(),
-        listening: BTreeSet::new(),
-        pace: Pace::default(),
-        next_tick: None,
-    };
+    let sampler = Sampler::new(endpoint, clock, out, room::Share::of(&room::WORKERS));
     tokio::spawn(sampler.run(subscriptions));
     SamplerHandle { wishes }
 }
@@ -111,6 +102,10 @@ struct Sampler<E> {
     clock: Clock,
     out: mpsc::Sender<Sampled>,
     workers: Workers,
+    /// What they may take in memory.
+    room: room::Share,
+    /// The log tells already that they take more.
+    told_full: bool,
     pools: BTreeMap<SubscriberId, Pool>,
     /// What the endpoint was last told to listen to.
     listening: BTreeSet<Listen>,
@@ -184,6 +179,22 @@ impl Pool {
 }
 
 impl<E: Endpoint> Sampler<E> {
+    /// Nothing is to be sampled yet.
+    fn new(endpoint: E, clock: Clock, out: mpsc::Sender<Sampled>, room: room::Share) -> Self {
+        Self {
+            endpoint,
+            clock,
+            out,
+            workers: Workers::default(),
+            room,
+            told_full: false,
+            pools: BTreeMap::new(),
+            listening: BTreeSet::new(),
+            pace: Pace::default(),
+            next_tick: None,
+        }
+    }
+
     /// Until nobody wants samples any more.
     async fn run(mut self, mut subscriptions: mpsc::UnboundedReceiver<Subscription>) {
         loop {
@@ -214,12 +225,20 @@ impl<E: Endpoint> Sampler<E> {
     /// Takes a signal in, and those that came with it: they come in crowds, and each turn of the loop sets its timer anew.
     fn hear(&mut self, first: &Signal) {
         let moment = self.clock.now().moment;
+        self.workers.allow(self.room.most());
         self.workers.take(first, moment);
         for _ in 1..CROWD {
             let Some(signal) = self.endpoint.next_signal().now_or_never() else {
-                return;
+                break;
             };
             self.workers.take(&signal, moment);
+        }
+        self.room.hold(self.workers.held());
+        if self.workers.was_full() && !std::mem::replace(&mut self.told_full, true) {
+            tracing::warn!(
+                bytes = self.workers.held(),
+                "more workers make themselves known on a broker than are remembered: the others are not heard"
+            );
         }
     }
 
@@ -287,7 +306,9 @@ impl<E: Endpoint> Sampler<E> {
     /// Nobody receives the samples any more.
     async fn tick(&mut self) -> Result<(), mpsc::error::SendError<Sampled>> {
         let started = self.clock.now();
+        self.workers.allow(self.room.most());
         self.workers.prune(started.moment);
+        self.room.hold(self.workers.held());
         let batch = self.gather(started);
         let replies = match timeout(DEADLINE, self.endpoint.sample(&batch.reads, started.moment)).await {
             Ok(replies) => replies,

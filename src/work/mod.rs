@@ -25,7 +25,7 @@ pub use error::{SampleError, Word};
 
 pub use census::{Census, Digest, Entry, Oldest};
 pub use later::{Held, Later, Stay};
-pub use workers::{Application, Inspection, Signal, Stats, Worker, Workers};
+pub use workers::{Application, Inspection, MOST, Queues, Signal, Stats, Worker, Workers};
 
 /// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;
@@ -340,7 +340,7 @@ pub struct Tally {
     /// Workers that are there and may be the pool's, but whose names fit none of its pods, or several; few of them.
     pub strangers: Vec<String>,
     /// What each of the pool's pods was last heard to fetch from; only of those that said it.
-    pub fetches: BTreeMap<String, BTreeSet<String>>,
+    pub fetches: BTreeMap<String, Queues>,
     /// How the application uses its broker, as its workers say.
     pub application: Option<Application>,
     /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.

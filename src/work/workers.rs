@@ -1,28 +1,30 @@
 //! Who works: what the workers of one endpoint say of themselves, by heartbeat and by inspection.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `workers.rs` | [`Workers`]: who is there, and how much is remembered of all |
+//! | `worker.rs` | one worker: what it said last, and how old that is |
+//! | `signal.rs` | [`Signal`]: one thing that a worker says |
+//!
+//! Whoever may publish on a broker can make up names and answers without end, so what is remembered is counted in bytes:
+//! what does not fit is not heard, hence unknown.
+
+mod signal;
+mod worker;
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
-use jiff::Timestamp;
-
+use self::worker::{BEATS, LONGEST_INTERVAL};
+pub use self::{
+    signal::Signal,
+    worker::{Application, Inspection, Stats, Worker},
+};
 use super::{Hearing, Inspect, Listen, Moment};
-
-/// A worker that beats as usual and has not been heard for this long is not counted any more (Celery beats every 2 s).
-const SILENT: Duration = Duration::from_secs(12);
-
-/// A worker that beats as usual and did so this long ago missed a beat at least: what it said may be old.
-const BEATS: Duration = Duration::from_secs(5);
-
-/// So many beats may fail to come before a worker with a longer interval (`--heartbeat-interval`) is not counted any more.
-const MISSED: u32 = 3;
-
-/// A longer interval between two beats is a forgery or a mistake.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
-
-/// A worker that does not beat is there for so long after a question that it answered.
-const ANSWERS: Duration = Duration::from_secs(15);
 
 /// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
 /// it runs a task.
@@ -31,207 +33,126 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// A worker that said goodbye is remembered for so long: it works off what it runs, and says no more.
 const LEFT: Duration = Duration::from_secs(3600);
 
-/// More workers on one endpoint are not remembered: whoever may publish could make up names without end.
-const MAX_NODES: usize = 20_000;
+/// What is remembered of all workers of one endpoint has no more bytes, unless less is allowed: room for 10,000 workers of
+/// one application.
+pub const MOST: usize = 10 << 20;
+
+/// What one worker takes beside names, at most (a test adds it up).
+const EACH: usize = 900;
+
+/// What one more text takes in memory beside its letters.
+const TEXT: usize = 64;
+
+/// The names of the queues that a worker fetches from. Equal ones are held once, whoever fetches from them.
+pub type Queues = Arc<BTreeSet<String>>;
 
 /// The workers heard on one endpoint, by node name (Celery: `celery@<pod name>`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Workers {
     /// Ordered by host (what follows the first `@`), so that a pool finds its pods without a look at all others.
-    nodes: BTreeMap<NodeName, Worker>,
+    nodes: BTreeMap<NodeName, Box<Worker>>,
+    /// The sets of queues that they fetch from, each once.
+    queues: BTreeSet<Queues>,
     /// How it stands with each subscription.
     hearing: BTreeMap<Listen, Hearing>,
     /// Rises whenever a node is new or gone.
     generation: u64,
+    /// Bytes of names and texts, as they came since they were counted.
+    texts: usize,
+    /// So many bytes may be held.
+    most: usize,
+    /// Something was not remembered, for want of room.
+    full: bool,
 }
 
-/// A node's host and its full name.
-type NodeName = (String, String);
-
-fn node_name(node: &str) -> NodeName {
-    let host = node.split_once('@').map_or(node, |(_, host)| host);
-    (host.to_owned(), node.to_owned())
-}
-
-/// One worker process's last words.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Worker {
-    /// When its last heartbeat came; `None`: it does not beat, and is known by its answers alone.
-    pub beat: Option<Moment>,
-    /// How often it says that it beats.
-    interval: Duration,
-    /// The latest question that it answered: when it was asked.
-    pub answered: Option<Moment>,
-    /// When it said goodbye, unless it was heard since.
-    pub left: Option<Moment>,
-    /// Since when somebody of its name has been known.
-    pub since: Moment,
-    /// Two answers to one question came under this name, last to the one asked then: several workers share it.
-    pub doubled: Option<Moment>,
-    /// Since when it has missed no beat and has not begun anew: it was not so busy that it could not speak.
-    pub steady_since: Moment,
-    /// Tasks it runs: by its last beat, or by its last answer if it does not beat.
-    pub active: u32,
-    /// Tasks it has taken on since it started.
-    pub processed: u64,
-    /// Tasks it has taken on since it was heard first: never falls, and does not jump when a lost voice comes back.
-    pub taken: u64,
-    /// Since when it has run nothing: no beat told of a task, and none was taken on.
-    pub idle_since: Option<Moment>,
-    /// Its last answer to each inspection, with the time of the question.
-    pub inspections: BTreeMap<Inspect, (Moment, Inspection)>,
-    /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
-    pub acknowledging: Option<(Moment, Inspection)>,
-    /// It has ever answered a question.
-    pub answers: bool,
-    /// It runs tasks itself, as far as it ever said: a process of its name seldom begins as another kind.
-    pub solo: bool,
-    /// What it said of itself ([`Inspect::Stats`]), and when.
-    pub stats: Option<(Moment, Stats)>,
-    /// The queues it fetches from, and when it was asked for them.
-    pub queues: Option<(Moment, BTreeSet<String>)>,
-    /// Since when it has fetched from no queue: the time of the first of the questions it answered so without a break.
-    pub stopped_since: Option<Moment>,
-    /// What it answered to earlier questions is void: it began anew since, or connected to the broker again.
-    began: Moment,
-}
-
-/// What a worker says of itself ([`Inspect::Stats`]).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Tasks it runs at a time.
-    pub slots: Option<u32>,
-    /// Tasks it has taken on since it started.
-    pub processed: Option<u64>,
-    /// It runs tasks itself (`--pool solo`), and says nothing meanwhile.
-    pub solo: bool,
-    /// How its application uses the broker.
-    pub application: Application,
-}
-
-/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
-/// as it comes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Application {
-    /// `priority_steps`.
-    pub priority_steps: Option<Vec<u8>>,
-    /// `sep`.
-    pub separator: Option<String>,
-}
-
-impl Worker {
-    /// It is there: it beat lately, or answered lately.
-    pub fn is_live(&self, now: Moment) -> bool {
-        let answers = self.answered.is_some_and(|at| now.saturating_sub(at) <= ANSWERS);
-        self.left.is_none() && (self.beats(now) || answers)
-    }
-
-    /// It beat lately.
-    pub fn beats(&self, now: Moment) -> bool {
-        let silent = SILENT.max(self.interval * MISSED);
-        self.beat.is_some_and(|at| now.saturating_sub(at) <= silent)
-    }
-
-    /// It beats often enough to say by that what it runs (`--heartbeat-interval`).
-    pub fn tells(&self, now: Moment) -> bool {
-        self.beats(now) && self.interval <= BEATS
-    }
-
-    /// What it said last is not old: it missed no beat, or has answered as lately.
-    pub fn is_fresh(&self, now: Moment) -> bool {
-        let beats = BEATS.max(self.interval * 2);
-        self.beat.is_some_and(|at| now.saturating_sub(at) <= beats)
-            || self
-                .inspections
-                .get(&Inspect::Active)
-                .is_some_and(|(at, _)| now.saturating_sub(*at) <= BEATS)
-    }
-
-    /// When it was heard last, in whatever way.
-    pub fn heard(&self) -> Moment {
-        self.beat.max(self.answered).max(self.left).unwrap_or(Moment::ZERO)
-    }
-
-    /// Several workers go by this name, as far as was seen lately.
-    pub fn is_doubled(&self, now: Moment) -> bool {
-        self.doubled.is_some_and(|at| now.saturating_sub(at) <= REMEMBERED)
-    }
-
-    /// One of whom nothing is known.
-    fn new(at: Moment) -> Self {
+impl Default for Workers {
+    /// Nobody, and room for [`MOST`].
+    fn default() -> Self {
         Self {
-            beat: None,
-            interval: Duration::ZERO,
-            answered: None,
-            left: None,
-            since: at,
-            doubled: None,
-            steady_since: at,
-            active: 0,
-            processed: 0,
-            taken: 0,
-            idle_since: None,
-            inspections: BTreeMap::new(),
-            acknowledging: None,
-            answers: false,
-            solo: false,
-            stats: None,
-            queues: None,
-            stopped_since: None,
-            began: Moment::ZERO,
+            nodes: BTreeMap::new(),
+            queues: BTreeSet::new(),
+            hearing: BTreeMap::new(),
+            generation: 0,
+            texts: 0,
+            most: MOST,
+            full: false,
         }
     }
+}
 
-    /// It begins anew: what it held and where it fetched from is not known any more.
-    fn begin(&mut self, at: Moment) {
-        self.inspections.clear();
-        (self.queues, self.stopped_since) = (None, None);
-        (self.began, self.steady_since) = (at, at);
+/// A node's name, ordered by host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct NodeName(Box<str>);
+
+impl NodeName {
+    fn new(node: &str) -> Self {
+        Self(node.into())
     }
 
-    /// It runs so many tasks, and has taken on so many since it started, as far as that is told.
-    fn runs(&mut self, active: u32, processed: Option<u64>, at: Moment) {
-        let processed = processed.unwrap_or(self.processed);
-        let new = processed.checked_sub(self.processed).unwrap_or_else(|| {
-            // A smaller number is that of a new process under the same name: what the old one answered is void.
-            self.begin(at);
-            processed
-        });
-        self.taken = self.taken.saturating_add(new);
-        self.idle_since = match self.idle_since {
-            _ if active > 0 => None,
-            Some(since) if new == 0 => Some(since),
-            _ => Some(at),
-        };
-        (self.active, self.processed) = (active, processed);
+    /// Host first; of one host a name without `@` first.
+    fn parts(&self) -> (&str, Option<&str>) {
+        match self.0.split_once('@') {
+            Some((name, host)) => (host, Some(name)),
+            None => (&self.0, None),
+        }
     }
 }
 
-/// A worker's answer to one inspection, reduced to counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Inspection {
-    /// Tasks in the answer.
-    pub tasks: u32,
-    /// Of those: acknowledged already, hence in no queue and no key any more (early acknowledgement).
-    pub acknowledged: u32,
-    /// When the first of them comes due, if all say so ([`Inspect::Scheduled`]).
-    pub due: Option<Timestamp>,
+impl Ord for NodeName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for NodeName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What a set of queues takes in memory.
+pub(super) fn bytes_of(queues: &BTreeSet<String>) -> usize {
+    // A node of the tree has room for eleven names, however few there are.
+    let nodes = queues.len().div_ceil(5) * 400;
+    TEXT + nodes + queues.iter().map(|name| name.len() + TEXT / 2).sum::<usize>()
 }
 
 impl Workers {
-    /// The worker of this name, a new one if need be; `None`: there are too many already.
+    /// No more than so many bytes are remembered from now on; what is there already stays until it is forgotten.
+    pub fn allow(&mut self, bytes: usize) {
+        self.most = bytes;
+    }
+
+    /// Bytes that are held, or more than that.
+    pub fn held(&self) -> usize {
+        self.nodes.len() * EACH + self.texts
+    }
+
+    /// Something could not be remembered since this was asked last.
+    pub fn was_full(&mut self) -> bool {
+        std::mem::take(&mut self.full)
+    }
+
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let fits = self.held().saturating_add(bytes) <= self.most;
+        self.full |= !fits;
+        fits
+    }
+
+    /// The worker of this name, a new one if need be; `None`: there is no room for it.
     fn named(&mut self, node: &str, at: Moment) -> Option<&mut Worker> {
-        let name = node_name(node);
-        if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&name) {
-            return None;
+        let name = NodeName::new(node);
+        if !self.nodes.contains_key(&name) {
+            if !self.has_room(EACH + node.len()) {
+                return None;
+            }
+            self.generation += 1;
+            self.texts += node.len();
         }
-        let generation = &mut self.generation;
-        let worker = self.nodes.entry(name).or_insert_with(|| {
-            *generation += 1;
-            Worker::new(at)
-        });
+        let new = || Box::new(Worker::new(at));
+        let worker = self.nodes.entry(name).or_insert_with(new);
         if !worker.is_live(at) {
-            *worker = Worker {
+            **worker = Worker {
                 since: worker.since,
                 doubled: worker.doubled,
                 answers: worker.answers,
@@ -260,8 +181,8 @@ impl Workers {
 
     /// Takes a goodbye (`worker-offline`) in: the worker stops fetching, and says no more; what it still runs is not known.
     pub fn left(&mut self, node: &str, at: Moment) {
-        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
-            *worker = Worker {
+        if let Some(worker) = self.nodes.get_mut(&NodeName::new(node)) {
+            **worker = Worker {
                 left: Some(at),
                 since: worker.since,
                 doubled: worker.doubled,
@@ -274,7 +195,7 @@ impl Workers {
 
     /// Takes the greeting (`worker-online`) of a new process or of a new connection to the broker in.
     pub fn came(&mut self, node: &str, at: Moment) {
-        if let Some(worker) = self.nodes.get_mut(&node_name(node)) {
+        if let Some(worker) = self.nodes.get_mut(&NodeName::new(node)) {
             worker.begin(at);
         }
     }
@@ -282,7 +203,7 @@ impl Workers {
     /// The worker that answers a question of this time; `None`: it has begun anew since, or is not remembered.
     fn answering(&mut self, node: &str, asked: Moment, at: Moment) -> Option<&mut Worker> {
         // Its last answers may be read after its goodbye.
-        let left = self.nodes.get(&node_name(node)).and_then(|worker| worker.left);
+        let left = self.nodes.get(&NodeName::new(node)).and_then(|worker| worker.left);
         if left.is_some_and(|left| left >= asked) {
             return None;
         }
@@ -300,33 +221,57 @@ impl Workers {
         if method == Inspect::Active && answer.tasks > 0 {
             worker.acknowledging = Some((asked, answer));
         }
-        match worker.inspections.get_mut(&method) {
+        match worker.inspections.get_mut(method) {
             Some((last, _)) if *last > asked => return,
             Some((last, before)) if *last == asked => {
                 // Nobody answers twice.
                 before.tasks = before.tasks.saturating_add(answer.tasks);
                 worker.doubled = Some(asked);
             }
-            _ => drop(worker.inspections.insert(method, (asked, answer))),
+            _ => worker.inspections.insert(method, (asked, answer)),
         }
         if method == Inspect::Active && !worker.tells(at) && worker.beat.is_none_or(|beat| beat <= asked) {
             worker.runs(answer.tasks, None, asked);
         }
     }
 
-    /// Takes the answer to [`Inspect::ActiveQueues`] in.
+    /// Takes the answer to [`Inspect::ActiveQueues`] in. Only those that are known have been asked it. Where there is no
+    /// room for their names, it is not known what the worker fetches from.
     pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment, at: Moment) {
+        if self.get(node).is_none() {
+            return;
+        }
+        let held = self.hold(queues);
         let Some(worker) = self.answering(node, asked, at) else {
             return;
         };
         if worker.queues.as_ref().is_none_or(|(last, _)| *last <= asked) {
-            worker.stopped_since = queues.is_empty().then(|| worker.stopped_since.unwrap_or(asked));
-            worker.queues = Some((asked, queues.clone()));
+            let stopped = held.as_ref().is_some_and(|queues| queues.is_empty());
+            worker.stopped_since = stopped.then(|| worker.stopped_since.unwrap_or(asked));
+            worker.queues = held.map(|queues| (asked, queues));
         }
+    }
+
+    /// These queues, held once.
+    fn hold(&mut self, queues: &BTreeSet<String>) -> Option<Queues> {
+        if let Some(held) = self.queues.get(queues) {
+            return Some(Arc::clone(held));
+        }
+        let bytes = bytes_of(queues);
+        self.has_room(bytes).then(|| {
+            self.texts += bytes;
+            let queues = Arc::new(queues.clone());
+            self.queues.insert(Arc::clone(&queues));
+            queues
+        })
     }
 
     /// Takes in what a worker says of itself.
     pub fn told_stats(&mut self, node: &str, stats: &Stats, asked: Moment, at: Moment) {
+        let bytes = stats.application.bytes();
+        if !self.has_room(bytes) {
+            return;
+        }
         let Some(worker) = self.answering(node, asked, at) else {
             return;
         };
@@ -340,6 +285,7 @@ impl Workers {
         }
         worker.solo = stats.solo;
         worker.stats = Some((asked, stats.clone()));
+        self.texts += bytes;
     }
 
     /// How it stands with a subscription now.
@@ -359,16 +305,23 @@ impl Workers {
         self.hearing.get(to).cloned().unwrap_or_default()
     }
 
-    /// Forgets the workers that have been silent for long; all silent ones, if there are very many.
+    /// Forgets the workers that have been silent for long; all silent ones, if the room for others becomes scarce.
     pub fn prune(&mut self, now: Moment) {
         let before = self.nodes.len();
-        let many = before > MAX_NODES / 2;
+        let scarce = self.held() > self.most / 4 * 3;
         self.nodes.retain(|_, worker| {
             let silent = now.saturating_sub(worker.heard());
             let remembered = if worker.left.is_some() { LEFT } else { REMEMBERED };
-            worker.is_live(now) || !many && silent <= remembered
+            worker.is_live(now) || !scarce && silent <= remembered
         });
         self.generation += u64::from(self.nodes.len() < before);
+        self.queues.retain(|queues| Arc::strong_count(queues) > 1);
+        let of_each = |(name, worker): (&NodeName, &Box<Worker>)| {
+            let application = worker.stats.as_ref().map(|(_, stats)| stats.application.bytes());
+            name.0.len() + application.unwrap_or_default()
+        };
+        let own: usize = self.nodes.iter().map(of_each).sum();
+        self.texts = own + self.queues.iter().map(|queues| bytes_of(queues)).sum::<usize>();
     }
 
     /// The workers that are there, by node name.
@@ -383,83 +336,21 @@ impl Workers {
 
     /// The worker of this name.
     pub fn get(&self, node: &str) -> Option<&Worker> {
-        self.nodes.get(&node_name(node))
+        self.nodes.get(&NodeName::new(node)).map(|worker| &**worker)
     }
 
     /// All workers, also those that fell silent, by node name.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Worker)> {
-        self.nodes.iter().map(|((_, node), worker)| (node.as_str(), worker))
+        self.nodes.iter().map(|(node, worker)| (&*node.0, &**worker))
     }
 
     /// All workers whose host's name begins so, also those that fell silent.
     pub fn on(&self, host_prefix: &str) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
-            .range((host_prefix.to_owned(), String::new())..)
-            .take_while(move |((host, _), _)| host.starts_with(host_prefix))
-            .map(|((_, node), worker)| (node.as_str(), worker))
+            .range(NodeName::new(host_prefix)..)
+            .take_while(move |(node, _)| node.parts().0.starts_with(host_prefix))
+            .map(|(node, worker)| (&*node.0, &**worker))
     }
-}
-
-/// Something a worker said.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Signal {
-    /// A heartbeat.
-    Heartbeat {
-        /// Node name, `celery@<pod>`.
-        node: String,
-        /// Tasks it runs.
-        active: u32,
-        /// Tasks it has taken on since it started.
-        processed: u64,
-        /// How often it beats, as it says.
-        interval: Duration,
-    },
-    /// It has just connected to the broker, as a new process or again; a heartbeat comes with it.
-    Online {
-        /// Node name.
-        node: String,
-    },
-    /// It stops fetching and leaves.
-    Offline {
-        /// Node name.
-        node: String,
-    },
-    /// The answer to an inspection.
-    Inspected {
-        /// Node name.
-        node: String,
-        /// Which question.
-        method: Inspect,
-        /// The answer as counts.
-        answer: Inspection,
-        /// When it was asked.
-        asked: Moment,
-    },
-    /// The answer to [`Inspect::ActiveQueues`].
-    Queues {
-        /// Node name.
-        node: String,
-        /// The queues it fetches from.
-        queues: BTreeSet<String>,
-        /// When it was asked.
-        asked: Moment,
-    },
-    /// The answer to [`Inspect::Ping`].
-    Pong {
-        /// Node name.
-        node: String,
-        /// When it was asked.
-        asked: Moment,
-    },
-    /// The answer to [`Inspect::Stats`].
-    Stats {
-        /// Node name.
-        node: String,
-        /// What it says of itself.
-        stats: Stats,
-        /// When it was asked.
-        asked: Moment,
-    },
 }
 
 impl Workers {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::{
     connection::{Link, Live, connect},
@@ -18,7 +18,7 @@ use super::{
     memory::{Answer, Found, Memory, Plan},
 };
 use crate::{
-    broker::{Address, Egress, Signal},
+    broker::{Address, Egress, signals},
     work::{Hearing, Inspect, Moment, Read, Reply, SampleError},
 };
 
@@ -57,7 +57,7 @@ pub(super) struct Amqp {
 
 impl Amqp {
     /// Connects when it is first asked. Signals go to `signals`.
-    pub(super) fn new(egress: Egress, address: Address, vhost: String, signals: mpsc::Sender<Signal>) -> Self {
+    pub(super) fn new(egress: Egress, address: Address, vhost: String, signals: signals::Sender) -> Self {
         let (live, watching) = watch::channel(None);
         Self {
             egress,

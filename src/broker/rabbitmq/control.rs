@@ -318,8 +318,8 @@ impl Desk {
                 "a worker's answer was larger than the operator reads: what it holds is not known"
             );
         }
-        let signals = answer(&delivery.data, ticket(delivery).as_deref(), Wire::Plain);
-        self.line.ends.send(signals);
+        let signal = answer(&delivery.data, ticket(delivery).as_deref(), Wire::Plain);
+        self.line.ends.send(signal);
     }
 }
 

@@ -17,14 +17,13 @@ use lapin::{
     options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::connection::{Live, broken, exists_otherwise, is_forbidden, is_missing, short, words};
-use crate::{broker::Signal, work::SampleError};
+use crate::{
+    broker::{Signal, signals},
+    work::SampleError,
+};
 
 /// Milliseconds for which an unread message is kept: older news is no news.
 const MESSAGE_TTL: i32 = 5000;
@@ -61,7 +60,7 @@ pub(super) struct Ends {
     /// The endpoint's connection, whenever there is one.
     pub(super) live: watch::Receiver<Option<Live>>,
     /// To the sampler. What does not fit is dropped: workers repeat themselves.
-    pub(super) signals: mpsc::Sender<Signal>,
+    pub(super) signals: signals::Sender,
     /// A worker came lately: set by the feeds, taken by the endpoint.
     pub(super) came: Arc<AtomicBool>,
 }
@@ -84,12 +83,12 @@ impl Ends {
     }
 
     /// Passes signals on.
-    pub(super) fn send(&self, signals: Vec<Signal>) {
+    pub(super) fn send(&self, signals: impl IntoIterator<Item = Signal>) {
         for signal in signals {
             if matches!(signal, Signal::Online { .. }) {
                 self.came.store(true, Ordering::Relaxed);
             }
-            if self.signals.try_send(signal).is_err() {
+            if !self.signals.send(signal) {
                 return;
             }
         }

@@ -22,8 +22,6 @@ mod memory;
 mod totals;
 mod transport;
 
-use tokio::sync::mpsc;
-
 pub(super) use self::feed::Task;
 use self::{
     amqp::Amqp,
@@ -31,28 +29,25 @@ use self::{
     memory::Answer,
     totals::{Told, Totals, since_then},
 };
-use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management};
+use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management, signals};
 use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError};
 
 /// Beyond so many queues to declare, one totals call for the virtual host is the cheaper way: 500 declares take 180 ms,
 /// the call 20 ms.
 const MANY: usize = 100;
 
-/// Signals that wait for the sampler; more are dropped.
-const SIGNALS: usize = 4096;
-
 /// A RabbitMQ broker, one virtual host of it.
 #[derive(Debug)]
 pub struct RabbitMqEndpoint {
     amqp: Amqp,
     totals: Option<Totals>,
-    signals: mpsc::Receiver<Signal>,
+    signals: signals::Receiver,
 }
 
 impl RabbitMqEndpoint {
     /// For this broker. Connects at the first sample, if `egress` allows it.
     pub fn new(address: Address, egress: Egress) -> Self {
-        let (sender, signals) = mpsc::channel(SIGNALS);
+        let (sender, signals) = signals::channel();
         let vhost = match &address.kind {
             Kind::RabbitMq { vhost } => vhost.clone(),
             Kind::Redis { .. } => "/".to_owned(),
@@ -141,11 +136,7 @@ impl Endpoint for RabbitMqEndpoint {
     }
 
     async fn next_signal(&mut self) -> Signal {
-        match self.signals.recv().await {
-            Some(signal) => signal,
-            // The AMQP side holds a sender, so this cannot be; if it were, there would be nothing to hear.
-            None => std::future::pending().await,
-        }
+        self.signals.next().await
     }
 }
 

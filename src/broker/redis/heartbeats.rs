@@ -10,7 +10,6 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc,
     task::AbortHandle,
     time::{Instant, sleep},
 };
@@ -21,9 +20,9 @@ use super::{
     resp::{Commands, Item, Value},
 };
 use crate::{
-    broker::{Address, Egress},
+    broker::{Address, Egress, signals::Sender},
     work::{
-        Hearing, SampleError, Signal,
+        Hearing, SampleError,
         celery::events::{self, Wire},
     },
 };
@@ -63,7 +62,7 @@ impl Heartbeats {
     pub(super) fn listen(
         (egress, address): (Egress, Address),
         patterns: &[String],
-        signals: mpsc::Sender<Signal>,
+        signals: Sender,
         before: Option<&Self>,
     ) -> Self {
         let known = |pattern: &String| before.map(|before| before.hearing(pattern)).unwrap_or_default();
@@ -107,7 +106,7 @@ fn with<T>(standing: &Standing, what: impl FnOnce(&mut BTreeMap<String, Hearing>
 async fn hear(
     (egress, address): (&Egress, &Address),
     standing: &Standing,
-    signals: &mpsc::Sender<Signal>,
+    signals: &Sender,
     backoff: &mut Backoff,
 ) -> SampleError {
     // Channels are the same in all databases.
@@ -151,7 +150,7 @@ impl Listener<'_> {
     }
 
     /// Reads messages for as long as there are any, or at least signs of life.
-    async fn read(&mut self, signals: &mpsc::Sender<Signal>, backoff: &mut Backoff) -> Result<(), SampleError> {
+    async fn read(&mut self, signals: &Sender, backoff: &mut Backoff) -> Result<(), SampleError> {
         let mut asked = false;
         loop {
             if self.again.is_some_and(|again| again <= Instant::now()) {
@@ -175,7 +174,7 @@ impl Listener<'_> {
     }
 
     /// Takes one message in: `pmessage`, pattern, channel, payload; or the answer to a subscription. Pongs say nothing.
-    fn take(&mut self, value: Value, signals: &mpsc::Sender<Signal>) -> Result<(), SampleError> {
+    fn take(&mut self, value: Value, signals: &Sender) -> Result<(), SampleError> {
         let parts = match value {
             Value::List(parts) => parts,
             // A message without end, or an answer to `PING` where nothing is subscribed.
@@ -188,7 +187,7 @@ impl Listener<'_> {
                 if kind == b"pmessage" && payload.len() <= MAX_MESSAGE =>
             {
                 for signal in events::read(payload, Wire::Kombu) {
-                    let _full = signals.try_send(signal);
+                    signals.send(signal);
                 }
             }
             [Item::Text(Some(kind)), ..] if kind == b"psubscribe" => self.is_confirmed(),

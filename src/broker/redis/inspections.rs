@@ -14,11 +14,14 @@ use super::{
     link::Link,
     resp::{Commands, Value},
 };
-use crate::work::{
-    Mailbox, Moment, Read, Reply, SampleError, Signal,
-    celery::{
-        control::{self, ReplyTo},
-        events::Wire,
+use crate::{
+    broker::signals::Sender,
+    work::{
+        Mailbox, Moment, Read, Reply, SampleError,
+        celery::{
+            control::{self, ReplyTo},
+            events::Wire,
+        },
     },
 };
 
@@ -79,17 +82,17 @@ impl Inspections {
         &mut self,
         link: &mut Link,
         reads: &[Read],
+        signals: &Sender,
         now: Moment,
-    ) -> Result<Vec<Signal>, SampleError> {
-        let signals = self.collect(link, now).await?;
+    ) -> Result<(), SampleError> {
+        self.collect(link, signals, now).await?;
         self.end(link, now).await?;
         self.ask(link, reads, now).await?;
         self.channels.retain(|_, channel| channel.is_of_use(now));
-        Ok(signals)
+        Ok(())
     }
 
-    async fn collect(&mut self, link: &mut Link, now: Moment) -> Result<Vec<Signal>, SampleError> {
-        let mut signals = Vec::new();
+    async fn collect(&mut self, link: &mut Link, signals: &Sender, now: Moment) -> Result<(), SampleError> {
         let begin = link.read();
         for channel in self.channels.values_mut() {
             channel.begin();
@@ -100,7 +103,7 @@ impl Inspections {
             while rounds < MAX_ROUNDS && link.read() - begin < SAMPLE_BYTES {
                 rounds += 1;
                 let asked = self.at_once;
-                let popped = pop(link, &list, asked, &mut signals).await?;
+                let popped = pop(link, &list, asked, signals).await?;
                 channel.answered(popped.answers);
                 match popped.failed {
                     Some(error) if error.is_refusal() => channel.pop_refused(now),
@@ -113,7 +116,7 @@ impl Inspections {
                 }
             }
         }
-        Ok(signals)
+        Ok(())
     }
 
     /// Takes our entry and our list away where all have answered or nobody is waited for any more, and everywhere when
@@ -187,7 +190,7 @@ impl Popped {
 
 /// Takes so many answers from the list, if they are there. Each is read, taken in and let go before the next one. What
 /// is too large counts as an answer that says nothing: that is a matter of its node alone.
-async fn pop(link: &mut Link, list: &str, count: usize, signals: &mut Vec<Signal>) -> Result<Popped, SampleError> {
+async fn pop(link: &mut Link, list: &str, count: usize, signals: &Sender) -> Result<Popped, SampleError> {
     let mut commands = Commands::default();
     (0..count).for_each(|_| commands.add_for(ANSWER_BYTES, &[b"RPOP", list.as_bytes()]));
     let mut popped = Popped::default();
@@ -195,7 +198,9 @@ async fn pop(link: &mut Link, list: &str, count: usize, signals: &mut Vec<Signal
         Value::Text(Some(payload)) => {
             popped.answers += 1;
             popped.largest = popped.largest.max(payload.len() as u64);
-            signals.extend(control::answer(&payload, None, Wire::Kombu));
+            if let Some(signal) = control::answer(&payload, None, Wire::Kombu) {
+                signals.send(signal);
+            }
         }
         Value::Refused(SampleError::TooLarge) => {
             popped.answers += 1;

@@ -27,9 +27,9 @@ mod memory;
 mod question;
 mod resp;
 
-use std::{collections::VecDeque, future, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use tokio::{runtime::Handle, sync::mpsc, time::timeout};
+use tokio::{runtime::Handle, time::timeout};
 
 use self::{
     backoff::Backoff,
@@ -40,7 +40,7 @@ use self::{
     question::Question,
     resp::{Commands, Value},
 };
-use super::{Address, Egress, Endpoint, Kind};
+use super::{Address, Egress, Endpoint, Kind, signals};
 use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError, Signal};
 
 /// A whole sample, connecting included, takes no longer.
@@ -54,9 +54,6 @@ const BATCH_BYTES: u64 = 4 << 20;
 
 /// After so many bytes a sample looks into no further key.
 const SAMPLE_BYTES: u64 = 8 << 20;
-
-/// What workers say waits here for [`Endpoint::next_signal`]; more is dropped.
-const SIGNALS: usize = 4_096;
 
 /// One Redis database.
 #[derive(Debug)]
@@ -75,7 +72,7 @@ pub struct RedisEndpoint {
     inspections: Inspections,
     heartbeats: Option<Heartbeats>,
     listening: Vec<String>,
-    signals: (mpsc::Sender<Signal>, mpsc::Receiver<Signal>),
+    signals: (signals::Sender, signals::Receiver),
 }
 
 impl RedisEndpoint {
@@ -97,7 +94,7 @@ impl RedisEndpoint {
             inspections: Inspections::new(db),
             heartbeats: None,
             listening: Vec::new(),
-            signals: mpsc::channel(SIGNALS),
+            signals: signals::channel(),
         }
     }
 
@@ -127,9 +124,7 @@ impl RedisEndpoint {
         if questions.iter().any(Question::was_unknown) && link.is_sentinel().await {
             return Err(SampleError::RedisSentinel);
         }
-        for signal in self.inspections.round(&mut link, reads, now).await? {
-            let _full = self.signals.0.try_send(signal);
-        }
+        self.inspections.round(&mut link, reads, &self.signals.0, now).await?;
         self.link = Some(link);
         Ok(())
     }
@@ -288,11 +283,7 @@ impl Endpoint for RedisEndpoint {
     }
 
     async fn next_signal(&mut self) -> Signal {
-        match self.signals.1.recv().await {
-            Some(signal) => signal,
-            // Never: this endpoint holds a sender itself.
-            None => future::pending().await,
-        }
+        self.signals.1.next().await
     }
 }
 

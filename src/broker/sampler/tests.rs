@@ -335,3 +335,47 @@ async fn a_slow_answer_now_and_then_silences_nobody() {
     pace.took(at(9), Duration::from_millis(900));
     assert_eq!(pace.not_before, at(19), "five in a row are its nature");
 }
+
+static HALL: room::Room = room::Room::of(600_000, 10_000);
+
+#[tokio::test(start_paused = true)]
+async fn all_endpoints_together_remember_no_more_workers_than_the_process_has_room_for() {
+    let sampler = || {
+        let (signals, heard) = mpsc::channel(5_000);
+        let endpoint = Fake {
+            seen: Arc::default(),
+            takes: FAST,
+            fails: "",
+            signals: heard,
+        };
+        let (out, _) = mpsc::channel(1);
+        (
+            signals,
+            Sampler::new(endpoint, Clock::start(), out, room::Share::of(&HALL)),
+        )
+    };
+    let beat = |number: usize| Signal::Heartbeat {
+        node: format!("celery@{number}"),
+        active: 0,
+        processed: 0,
+        interval: Duration::from_secs(2),
+    };
+    let mut held = Vec::new();
+    let mut samplers: Vec<_> = (0..3).map(|_| sampler()).collect();
+    for (signals, sampler) in &mut samplers {
+        (0..5_000).for_each(|number| signals.try_send(beat(number)).unwrap());
+        // The runtime lets a task go on for a while only.
+        for number in 0..100 {
+            sampler.hear(&beat(number));
+            tokio::task::yield_now().await;
+        }
+        held.push(sampler.workers.held());
+    }
+    assert!(held[0] > 400_000 && held.iter().all(|held| *held > 5_000), "{held:?}");
+    assert!(held.iter().sum::<usize>() <= 600_000, "{held:?}");
+    let (_, mut last) = samplers.pop().unwrap();
+    drop(samplers);
+    // What is left of others' room is there again.
+    last.hear(&beat(5_000));
+    assert_eq!(room::Share::of(&HALL).most(), (600_000 - last.workers.held()) / 6 * 5);
+}

@@ -73,7 +73,7 @@ fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str
     };
     let all = tally.fetches.iter().filter(move |_| certain);
     all.filter(move |(pod, _)| is_live(pod) && left_alone(pod))
-        .map(|(pod, queues)| (pod.as_str(), queues))
+        .map(|(pod, queues)| (pod.as_str(), &**queues))
 }
 
 /// Workers live and fetch from nothing although nobody told them so: known of Celery after a broker's restart.

@@ -4,7 +4,11 @@
 //! answers each: so the pauses grow. One question may be beyond a worker that answers others: Celery's `reserved` carries the
 //! tasks' arguments, and where those were sent as pickle and are nothing that JSON knows the worker logs an `EncodeError`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use super::{CeleryConfig, own::Nodes};
 use crate::work::{Inspect, Moment, Now, Read, Worker};
@@ -27,10 +31,20 @@ const MANY: usize = 100;
 /// The questions put lately, by method and node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asking {
-    asked: BTreeMap<(Inspect, String), Asked>,
+    asked: BTreeMap<Question, Asked>,
     /// When everybody was asked who is there.
     pinged: Option<Moment>,
     tidied: Moment,
+}
+
+/// A question to a node, whose name is a number here: there may be very many, and long ones. Two that have the same number
+/// share their pauses.
+type Question = (Inspect, u64);
+
+fn question(method: Inspect, node: &str) -> Question {
+    let mut hasher = DefaultHasher::new();
+    node.hash(&mut hasher);
+    (method, hasher.finish())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +103,7 @@ impl Asking {
 
     /// A worker is to be asked this (again).
     pub(super) fn is_due(&self, method: Inspect, node: &str, worker: &Worker, pace: Duration, now: Moment) -> bool {
-        let Some(asked) = self.asked.get(&(method, node.to_owned())) else {
+        let Some(asked) = self.asked.get(&question(method, node)) else {
             return true;
         };
         let since = now.saturating_sub(asked.at);
@@ -110,7 +124,7 @@ impl Asking {
     fn put(&mut self, method: Inspect, node: &str, worker: &Worker, now: Moment) {
         // As a ticket tells it: an answer must not seem to be older than its question.
         let now = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        let entry = self.asked.entry((method, node.to_owned()));
+        let entry = self.asked.entry(question(method, node));
         let asked = entry.or_insert(Asked {
             at: now,
             first: now,

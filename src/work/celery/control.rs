@@ -13,7 +13,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
@@ -37,10 +37,19 @@ use crate::work::{Inspect, Inspection, Moment, Order, Signal};
 const SERIALS: u64 = 1_000_000;
 
 /// A worker that says that it fetches from more queues says nothing: no pool has more, and a forger's would be kept.
-const MAX_QUEUES: usize = 1_000;
+const MAX_QUEUES: usize = 64;
 
 /// Nor can a queue's name be longer.
 const MAX_QUEUE_NAME: usize = 255;
+
+/// All of their names together have no more letters.
+const MAX_QUEUE_NAMES: usize = 4 << 10;
+
+/// The body of a larger answer is not looked at: 64 queues take 45 kB.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// The same of an answer to [`Inspect::Stats`], which has a counter for each of the application's tasks.
+const MAX_STATS: usize = 128 << 10;
 
 /// Where the workers' answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,48 +175,52 @@ pub fn reply_list(prefix: &str, exchange: &str, oid: &str) -> String {
 
 /// What an answer says, as numbers; nothing, if the payload is anything else. `ticket`: the AMQP message's header of that
 /// name (`None` on Redis, where the envelope carries it).
-pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Vec<Signal> {
-    signals(payload, ticket, wire).unwrap_or_default()
-}
-
-fn signals(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Vec<Signal>> {
-    let unwrapped = wire::unwrap(payload, wire)?;
+pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Signal> {
+    let method = |of: Option<&str>| Some(of.or(ticket)?.split_once('.')?.0.to_owned());
+    let fits = |of: Option<&str>, bytes: usize| bytes <= most(method(of).as_deref());
+    let unwrapped = wire::unwrap(payload, wire, fits)?;
     let (ticket, of) = unwrapped.ticket.as_deref().or(ticket)?.split_once('.')?;
-    let asked = asked(of)?;
-    if ticket == Inspect::Stats.name() {
-        return stats::signals(&unwrapped.body, asked);
+    let (body, asked) = (&unwrapped.body, asked(of)?);
+    let methods = [
+        Inspect::Active,
+        Inspect::Reserved,
+        Inspect::Scheduled,
+        Inspect::ActiveQueues,
+        Inspect::Stats,
+        Inspect::Ping,
+    ];
+    match methods.into_iter().find(|method| method.name() == ticket)? {
+        Inspect::Stats => stats::signal(body, asked),
+        Inspect::ActiveQueues => {
+            let (node, Queues(queues)) = wire::answer_of_one(body)?;
+            let queues = queues?;
+            Some(Signal::Queues { node, queues, asked })
+        }
+        Inspect::Ping => {
+            let (node, IgnoredAny) = wire::answer_of_one(body)?;
+            Some(Signal::Pong { node, asked })
+        }
+        method => {
+            let (node, Answer(answer)) = wire::answer_of_one(body)?;
+            let answer = answer?;
+            Some(Signal::Inspected {
+                node,
+                method,
+                answer,
+                asked,
+            })
+        }
     }
-    if ticket == Inspect::ActiveQueues.name() {
-        return queues(&unwrapped.body, asked);
-    }
-    if ticket == Inspect::Ping.name() {
-        return pongs(&unwrapped.body, asked);
-    }
-    let method = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled]
-        .into_iter()
-        .find(|method| method.name() == ticket)?;
-    let answers: BTreeMap<Cow<str>, Answer> = serde_json::from_slice(&unwrapped.body).ok()?;
-    let known = answers.into_iter().filter_map(|(node, answer)| {
-        let signal = |answer| Signal::Inspected {
-            node: node.clone().into_owned(),
-            method,
-            answer,
-            asked,
-        };
-        wire::is_node_name(&node).then_some(answer.0)?.map(signal)
-    });
-    Some(known.collect())
 }
 
-/// Who is there.
-fn pongs(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
-    let answers: BTreeMap<Cow<str>, IgnoredAny> = serde_json::from_slice(body).ok()?;
-    let there = answers.into_keys().filter(|node| wire::is_node_name(node));
-    let pong = |node: Cow<str>| Signal::Pong {
-        node: node.into_owned(),
-        asked,
-    };
-    Some(there.map(pong).collect())
+/// The most bytes of a body that answers this question. Tasks are many and large; of them nothing is kept but numbers.
+fn most(method: Option<&str>) -> usize {
+    let tasks = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled].map(Inspect::name);
+    match method {
+        Some(method) if tasks.contains(&method) => usize::MAX,
+        Some(method) if method == Inspect::Stats.name() => MAX_STATS,
+        _ => MAX_ANSWER,
+    }
 }
 
 /// The names of the queues that a worker fetches from; of what is no such list: nothing.
@@ -236,8 +249,10 @@ impl<'de> de::Visitor<'de> for QueuesVisitor {
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<Queues, A::Error> {
         let mut names = BTreeSet::new();
+        let mut letters = 0;
         while let Some(Queue { name }) = queues.next_element()? {
-            if names.len() >= MAX_QUEUES || name.len() > MAX_QUEUE_NAME {
+            letters += name.len();
+            if names.len() >= MAX_QUEUES || name.len() > MAX_QUEUE_NAME || letters > MAX_QUEUE_NAMES {
                 return Err(de::Error::custom("too many queues"));
             }
             names.insert(name.into_owned());
@@ -253,20 +268,6 @@ impl<'de> de::Visitor<'de> for QueuesVisitor {
     fn visit_unit<E: de::Error>(self) -> Result<Queues, E> {
         Ok(Queues(None))
     }
-}
-
-/// Which queues each node fetches from; what is no list of queues says nothing.
-fn queues(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
-    let answers: BTreeMap<Cow<str>, Queues> = serde_json::from_slice(body).ok()?;
-    let known = answers.into_iter().filter_map(|(node, answer)| {
-        let queues = answer.0.filter(|_| wire::is_node_name(&node))?;
-        Some(Signal::Queues {
-            node: node.into_owned(),
-            queues,
-            asked,
-        })
-    });
-    Some(known.collect())
 }
 
 /// A list of tasks as counts, or something else (an error is an object): nothing.

@@ -14,6 +14,9 @@ use crate::work::Signal;
 /// No worker runs more tasks at a time: a larger number is a forgery or a mistake.
 const MAX_ACTIVE: u64 = 10_000;
 
+/// A larger body is none of a worker's own events.
+const MAX_EVENT: usize = 16 << 10;
+
 /// Nobody beats less often: a larger number is a forgery or a mistake.
 const MAX_INTERVAL: u64 = 86_400;
 
@@ -38,7 +41,7 @@ pub fn read(payload: &[u8], wire: Wire) -> Vec<Signal> {
 }
 
 fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
-    let body = wire::unwrap(payload, wire)?.body;
+    let body = wire::unwrap(payload, wire, |_, bytes| bytes <= MAX_EVENT)?.body;
     let event: Event = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
     if !wire::is_node_name(&event.hostname) {
         return None;

@@ -7,7 +7,7 @@
 //! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
 //! | `asking.rs` | whom to ask what, and how soon again |
 //! | `attend.rs` | asking single pods what they hold, and telling them to stop or resume fetching |
-//! | `own.rs` | what the pool's own workers say: running tasks, acknowledged or not |
+//! | `own.rs`, `fetches.rs` | what the pool's own workers say: running tasks, acknowledged or not; which queues they fetch |
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
 //! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
@@ -21,6 +21,7 @@ mod asking;
 mod attend;
 pub mod control;
 pub mod events;
+mod fetches;
 pub(super) mod message;
 mod own;
 pub mod pods;

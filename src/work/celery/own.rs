@@ -14,8 +14,7 @@ use jiff::Timestamp;
 
 use super::pods::{self, Placed};
 use crate::work::{
-    Care, Consumers, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers,
-    workers::Application,
+    Application, Care, Consumers, Inspect, Inspection, Moment, PodWork, Stance, Tally, Told, Work, Worker, Workers,
 };
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
@@ -37,10 +36,6 @@ const SILENT_STATS_AGE: Duration = Duration::from_secs(20);
 const QUEUES_AGE: Duration = Duration::from_secs(60);
 /// A worker that does not beat is asked again what it holds after this time.
 const HOLDS_AGE: Duration = Duration::from_secs(3);
-/// A pod's workers have all made themselves known once none has come for so long.
-const COMPLETE: Duration = Duration::from_secs(10);
-/// A worker has fetched from nothing for long.
-const LONG_STOPPED: Duration = Duration::from_secs(20);
 /// A worker that has not been heard for so long is not asked any more.
 const GONE: Duration = Duration::from_secs(600);
 /// So many workers that fit no pod are named.
@@ -48,12 +43,12 @@ const STRANGERS: usize = 3;
 
 /// The pool's live workers, with their pods' names.
 pub(super) struct Own<'a> {
-    workers: Vec<(&'a str, &'a Worker)>,
+    pub(super) workers: Vec<(&'a str, &'a Worker)>,
     /// All, also those that fell silent: pod, node.
-    known: Vec<(&'a str, &'a str, &'a Worker)>,
+    pub(super) known: Vec<(&'a str, &'a str, &'a Worker)>,
     /// All workers of the endpoint, others' too.
     all: &'a Workers,
-    now: Moment,
+    pub(super) now: Moment,
 }
 
 impl<'a> Own<'a> {
@@ -100,7 +95,7 @@ impl<'a> Own<'a> {
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
             Some(Told {
-                consumes: [(node.to_owned(), consumes.clone())].into(),
+                consumes: [(node.to_owned(), (**consumes).clone())].into(),
                 // What was said before it was last told to stop is void: it may have been told to resume in between.
                 stopped_since: worker.stopped_since.map(|stopped| stopped.max(came)),
                 resumed: resumed && *queues_asked >= came,
@@ -397,31 +392,6 @@ impl<'a> Own<'a> {
             application: self.application(),
             ..Tally::default()
         }
-    }
-
-    /// What each pod's workers were last heard to fetch from. Not of those whose workers may not all have spoken yet, or do not
-    /// speak any more: they may have different queues.
-    fn fetches(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut fetches = BTreeMap::<String, BTreeSet<String>>::new();
-        let comes = |worker: &Worker| self.now.saturating_sub(worker.since) < COMPLETE || !worker.is_live(self.now);
-        let coming = self.known.iter().filter(|(_, _, worker)| comes(worker));
-        let coming: BTreeSet<&str> = coming.map(|(pod, ..)| *pod).collect();
-        for (pod, worker) in self.workers.iter().filter(|(pod, _)| !coming.contains(pod)) {
-            // That it fetches from nothing is told once it has been so for long: it may just have been told to.
-            let told = |asked: &Moment| {
-                let long = |since: Moment| asked.saturating_sub(since) >= LONG_STOPPED;
-                worker.stopped_since.is_none_or(long)
-            };
-            if let Some((asked, queues)) = &worker.queues
-                && told(asked)
-            {
-                fetches
-                    .entry((*pod).to_owned())
-                    .or_default()
-                    .extend(queues.iter().cloned());
-            }
-        }
-        fetches
     }
 
     /// How the application uses its broker: as the worker says that was asked last.

@@ -7,7 +7,7 @@
 //! * *How many tasks it has taken on*: the sum of `total`, by task name.
 //! * *How its application uses the broker*: `broker.transport_options`.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
@@ -129,14 +129,10 @@ impl Answer {
 }
 
 /// What an answer's body says; `None`: it is no such answer.
-pub(super) fn signals(body: &[u8], asked: Moment) -> Option<Vec<Signal>> {
-    let answers: BTreeMap<Cow<str>, Answer> = serde_json::from_slice(body).ok()?;
-    let told = answers.into_iter().filter_map(|(node, answer)| {
-        let stats = answer.stats().filter(|_| wire::is_node_name(&node))?;
-        let node = node.into_owned();
-        Some(Signal::Stats { node, stats, asked })
-    });
-    Some(told.collect())
+pub(super) fn signal(body: &[u8], asked: Moment) -> Option<Signal> {
+    let (node, answer) = wire::answer_of_one::<Answer>(body)?;
+    let stats = answer.stats()?;
+    Some(Signal::Stats { node, stats, asked })
 }
 
 #[cfg(test)]
@@ -155,8 +151,8 @@ mod tests {
     }
 
     fn told(body: &str) -> Option<Stats> {
-        match signals(body.as_bytes(), Moment::ZERO).unwrap_or_default().as_slice() {
-            [Signal::Stats { node, stats, .. }] if node == "celery@w1" => Some(stats.clone()),
+        match signal(body.as_bytes(), Moment::ZERO)? {
+            Signal::Stats { node, stats, .. } if node == "celery@w1" => Some(stats),
             _ => None,
         }
     }
@@ -223,11 +219,7 @@ mod tests {
             assert_eq!(slots(&format!(r#"{{"celery@w1":{stats}}}"#)), None, "{stats}");
         }
         for body in ["", "[]", "3", r#"{"w\n1":{"pool":{"max-concurrency":3}}}"#] {
-            assert_eq!(
-                signals(body.as_bytes(), Moment::ZERO).unwrap_or_default(),
-                vec![],
-                "{body}"
-            );
+            assert_eq!(signal(body.as_bytes(), Moment::ZERO), None, "{body}");
         }
     }
 }

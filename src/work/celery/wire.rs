@@ -1,9 +1,12 @@
 //! How bodies travel: kombu wraps them in a JSON envelope on Redis; AMQP carries them as they are.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
 use serde_json::json;
 
 use super::message::Text;
@@ -38,18 +41,27 @@ struct Headers<'a> {
     ticket: Text<'a>,
 }
 
-/// Takes a body out. `None`: it is no such payload.
-pub(super) fn unwrap(payload: &[u8], wire: Wire) -> Option<Unwrapped<'_>> {
+/// Takes a body out. `None`: it is no such payload. `fits`: the body of a message with this ticket may have so many bytes;
+/// one that does not fit is not built.
+pub(super) fn unwrap(
+    payload: &[u8],
+    wire: Wire,
+    fits: impl FnOnce(Option<&str>, usize) -> bool,
+) -> Option<Unwrapped<'_>> {
     match wire {
-        Wire::Plain => Some(Unwrapped {
+        Wire::Plain => fits(None, payload.len()).then_some(Unwrapped {
             body: Cow::Borrowed(payload),
             ticket: None,
         }),
         Wire::Kombu => {
             let envelope: Envelope = serde_json::from_slice(payload).ok()?;
+            let ticket = envelope.headers.ticket.as_str();
+            if !fits(Some(ticket), envelope.body.len() / 4 * 3) {
+                return None;
+            }
             Some(Unwrapped {
                 body: Cow::Owned(STANDARD.decode(envelope.body.as_bytes()).ok()?),
-                ticket: Some(envelope.headers.ticket.as_str().to_owned()),
+                ticket: Some(ticket.to_owned()),
             })
         }
     }
@@ -82,4 +94,42 @@ pub(super) fn is_node_name(node: &str) -> bool {
 /// The body is a JSON object. (To serde an array of the fields' values would do as well.)
 pub(super) fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// What one node says, with its name: an object of one entry. Nobody answers for others: an object of several is an error,
+/// and so is never built.
+struct One<'a, T> {
+    node: Text<'a>,
+    says: T,
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for One<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OneVisitor(PhantomData))
+    }
+}
+
+struct OneVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for OneVisitor<T> {
+    type Value = One<'de, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what one node says")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let none = || de::Error::invalid_length(0, &self);
+        let (node, says) = map.next_entry()?.ok_or_else(none)?;
+        match map.next_key::<IgnoredAny>()? {
+            Some(_) => Err(de::Error::invalid_length(2, &self)),
+            None => Ok(One { node, says }),
+        }
+    }
+}
+
+/// What the node in this answer says; `None`: it is no such answer, or its name is none.
+pub(super) fn answer_of_one<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<(String, T)> {
+    let One { node, says } = serde_json::from_slice(body).ok()?;
+    is_node_name(node.as_str()).then(|| (node.as_str().to_owned(), says))
 }

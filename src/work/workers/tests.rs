@@ -56,7 +56,7 @@ fn an_older_answer_does_not_replace_a_newer_one() {
     workers.told_queues(NODE, &queues(&[]), at(102), at(102));
     let worker = worker(&workers);
     assert_eq!(worker.inspections.get(&Inspect::Reserved), Some(&(at(104), tasks(0))));
-    assert_eq!(worker.queues, Some((at(104), queues(&["mail"]))));
+    assert_eq!(worker.queues, Some((at(104), queues(&["mail"]).into())));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn nobody_answers_one_question_twice() {
     assert!(!worker(&workers).is_doubled(at(103)));
     workers.inspected(NODE, Inspect::Active, tasks(1), at(102), at(103));
     assert!(worker(&workers).is_doubled(at(103)), "another worker of that name");
-    assert_eq!(worker(&workers).inspections[&Inspect::Active].1.tasks, 1);
+    assert_eq!(worker(&workers).inspections.get(&Inspect::Active).unwrap().1.tasks, 1);
 }
 
 #[test]
@@ -241,10 +241,104 @@ fn one_that_falls_silent_is_remembered_for_a_day_and_begins_anew_when_it_is_back
 #[test]
 fn of_very_many_the_silent_are_forgotten_first() {
     let mut workers = Workers::default();
-    for number in 0..=MAX_NODES / 2 {
+    for number in 0..9_000 {
         workers.heard(&format!("celery@mail-{number}"), 0, 0, EVERY, at(100));
     }
     workers.heard(NODE, 0, 0, EVERY, at(120));
     workers.prune(at(120));
     assert_eq!((workers.live(at(120)).count(), silent(&workers, "", at(120))), (1, 0));
+}
+
+#[test]
+fn what_one_worker_takes_is_no_more_than_is_reckoned() {
+    let inspections = 4 * size_of::<(Inspect, (Moment, Inspection))>();
+    // A node of the tree may be half empty; the allocator wants its share of each piece.
+    let slot = 2 * (size_of::<NodeName>() + size_of::<Box<Worker>>());
+    let pieces = 3 * 16;
+    let one = size_of::<Worker>() + inspections + slot + pieces;
+    assert!(one <= EACH, "{one} bytes");
+}
+
+fn stats() -> Stats {
+    Stats {
+        slots: Some(4),
+        processed: Some(7),
+        ..Stats::default()
+    }
+}
+
+#[test]
+fn ten_thousand_workers_of_one_broker_are_known_with_all_that_they_say() {
+    let mut workers = Workers::default();
+    let from = queues(&["celery", "mail", "reports", "a-queue-with-a-long-name"]);
+    let node = |number| format!("celery@the-worker-of-a-shop-6d5f7c9b8-{number:05}");
+    for number in 0..10_000 {
+        workers.heard(&node(number), 1, 0, EVERY, at(100));
+        workers.told_queues(&node(number), &from, at(100), at(100));
+        workers.told_stats(&node(number), &stats(), at(100), at(100));
+        for method in [Inspect::Active, Inspect::Reserved, Inspect::Scheduled] {
+            workers.inspected(&node(number), method, tasks(1), at(100), at(100));
+        }
+    }
+    workers.prune(at(101));
+    assert_eq!(workers.live(at(101)).count(), 10_000);
+    let known = |worker: &Worker| worker.queues.is_some() && worker.stats.is_some();
+    assert!(workers.all().all(|(_, worker)| known(worker)));
+    assert!(!workers.was_full(), "{} bytes", workers.held());
+}
+
+/// Bytes of names that are really there.
+fn letters(workers: &Workers) -> usize {
+    let nodes = workers.all().map(|(node, _)| node.len()).sum::<usize>();
+    let mut sets: Vec<_> = workers.all().filter_map(|(_, worker)| worker.queues.as_ref()).collect();
+    sets.dedup_by_key(|(_, queues)| Arc::as_ptr(queues));
+    nodes
+        + sets
+            .iter()
+            .flat_map(|(_, set)| set.iter())
+            .map(String::len)
+            .sum::<usize>()
+}
+
+#[test]
+fn a_flood_of_names_and_queues_takes_no_more_than_is_allowed() {
+    for most in [MOST, 1 << 20] {
+        let mut workers = Workers::default();
+        workers.allow(most);
+        let long = "x".repeat(240);
+        for number in 0..30_000 {
+            let node = format!("{long}@{number}");
+            workers.heard(&node, 1, 0, EVERY, at(100));
+            if number % 3 == 0 {
+                let from = (0..15).map(|name| format!("{long}{number}-{name}")).collect();
+                workers.told_queues(&node, &from, at(100), at(100));
+            }
+            assert!(workers.held() <= most);
+        }
+        let (before, count) = (workers.held(), workers.all().count());
+        assert!(letters(&workers) + count * EACH <= most, "{}", letters(&workers));
+        assert!(workers.was_full() && !workers.was_full());
+        workers.prune(at(101));
+        assert_eq!(
+            (workers.held(), workers.all().count()),
+            (before, count),
+            "it was reckoned right"
+        );
+        // Names that are held say what they run still, and room comes back.
+        workers.heard(&format!("{long}@0"), 7, 1, EVERY, at(102));
+        assert_eq!(workers.get(&format!("{long}@0")).unwrap().active, 7);
+        workers.prune(at(116));
+        assert_eq!(workers.all().count(), 0, "the silent go");
+        workers.prune(at(116));
+        assert_eq!(workers.held(), 0);
+        workers.heard(NODE, 0, 0, EVERY, at(116));
+        assert_eq!(workers.live(at(116)).count(), 1);
+    }
+}
+
+#[test]
+fn nobody_who_is_not_known_says_what_it_fetches_from() {
+    let mut workers = one();
+    workers.told_queues("celery@forged", &queues(&["mail"]), at(101), at(101));
+    assert!(workers.get("celery@forged").is_none());
 }

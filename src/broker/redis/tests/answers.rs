@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use futures::FutureExt;
 use serde_json::json;
 
 use super::{workers::envelope, *};
@@ -37,7 +38,7 @@ fn millis(millis: u64) -> Moment {
 /// The nodes whose answers came.
 fn answers(redis: &mut RedisEndpoint) -> Vec<String> {
     let mut nodes = Vec::new();
-    while let Ok(signal) = redis.signals.1.try_recv() {
+    while let Some(signal) = redis.signals.1.next().now_or_never() {
         if let Signal::Inspected { node, .. } = signal {
             nodes.push(node);
         }

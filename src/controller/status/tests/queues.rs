@@ -8,7 +8,12 @@ use std::collections::BTreeMap;
 
 /// What pods fetch.
 fn fetching(pods: &[(&str, &[&str])]) -> Tally {
-    let queues = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let queues = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
     let live = PodWork {
         live: true,
         ..PodWork::default()
@@ -17,7 +22,7 @@ fn fetching(pods: &[(&str, &[&str])]) -> Tally {
         pods: pods.iter().map(|(pod, _)| ((*pod).to_owned(), live.clone())).collect(),
         fetches: pods
             .iter()
-            .map(|(pod, names)| ((*pod).to_owned(), queues(names)))
+            .map(|(pod, names)| ((*pod).to_owned(), queues(names).into()))
             .collect(),
         ..tally()
     }
