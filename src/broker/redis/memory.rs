@@ -14,6 +14,9 @@ use crate::work::{
 /// The census of what has not been read for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
 
+/// So many messages of lists are remembered in all; of the lists beyond, only the number is known, and all of it counts as due.
+const MOST_KNOWN: usize = 50_000;
+
 /// That a key held something is remembered for so long, not counting the time without a connection.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
@@ -36,6 +39,8 @@ pub(super) struct Memory {
     /// The reads whose last believed count was not 0, and when.
     filled: HashMap<Read, Moment>,
     doubt_until: Moment,
+    /// Messages of lists that are remembered.
+    known: usize,
 }
 
 /// A census in progress.
@@ -95,6 +100,17 @@ impl Memory {
         let recent = |used: Moment| now.saturating_sub(used) < FORGET;
         self.lists.retain(|_, kept| recent(kept.used));
         self.hashes.retain(|_, kept| recent(kept.used));
+        self.known = self.lists.values().map(|kept| kept.census.known()).sum();
+    }
+
+    /// More messages of lists may be remembered.
+    pub(super) fn has_room(&self) -> bool {
+        self.known < MOST_KNOWN
+    }
+
+    /// So many of them are new.
+    pub(super) fn learned(&mut self, more: usize) {
+        self.known = self.known.saturating_add(more);
     }
 
     /// A sample ended well: what has not been asked for in all of its time is forgotten.
@@ -149,7 +165,7 @@ impl Memory {
         let now = self.now;
         let kept = self.list(read);
         kept.census.refused(length);
-        if kept.census.plan(length).is_none() {
+        if kept.census.plan(length, true).is_none() {
             kept.rest(now, REST);
         }
     }

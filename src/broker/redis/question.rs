@@ -171,11 +171,21 @@ impl<'a> Question<'a> {
             Next::Members => Ok(Next::Done(Ok(Reply::Members(as_strings(reply.texts()?))))),
             Next::Elements { length, range } => {
                 let now = memory.now();
+                let mut elements = reply.texts()?;
+                if !memory.has_room() {
+                    // The last one tells what is gone of those that are known.
+                    elements.drain(..elements.len().saturating_sub(1));
+                }
                 let kept = memory.list(self.read);
-                let census = kept.census.absorb(length, range, reply.texts()?, self.digest(), now);
+                let before = kept.census.known();
+                let census = kept.census.absorb(length, range, elements, self.digest(), now);
+                let learned = kept.census.known().saturating_sub(before);
                 kept.last = Arc::new(census);
-                let more = kept.census.wants_more().then(|| kept.census.plan(length)).flatten();
-                Ok(match more {
+                memory.learned(learned);
+                let room = memory.has_room();
+                let kept = memory.list(self.read);
+                let more = (room && kept.census.wants_more()).then(|| kept.census.plan(length, room));
+                Ok(match more.flatten() {
                     Some(range) => Next::Elements { length, range },
                     None => answered(&kept.last),
                 })
@@ -216,9 +226,9 @@ impl<'a> Question<'a> {
                 })
             }
             _ => {
-                let now = memory.now();
+                let (now, room) = (memory.now(), memory.has_room());
                 let kept = memory.list(self.read);
-                Ok(match kept.census.plan(size).filter(|_| !kept.rests(now)) {
+                Ok(match kept.census.plan(size, room).filter(|_| !kept.rests(now)) {
                     Some(range) => Next::Elements { length: size, range },
                     None => answered(&kept.unseen(size)),
                 })

@@ -3,7 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `mod.rs` | [`Celery`], the framework, and [`CeleryConfig`], what a pool says of its application |
-//! | `redis.rs`, `unacked.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
+//! | `redis.rs`, `unacked.rs`, `routes.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
 //! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
 //! | `asking.rs` | whom to ask what, and how soon again |
 //! | `attend.rs` | asking single pods what they hold, and telling them to stop or resume fetching |
@@ -27,6 +27,7 @@ mod own;
 pub mod pods;
 mod rabbitmq;
 mod redis;
+mod routes;
 mod stamp;
 mod stats;
 mod unacked;
@@ -215,7 +216,7 @@ impl Celery {
     fn find_separator(&mut self, reply: Option<&Result<Reply, SampleError>>) {
         if let Some(Ok(Reply::Members(members))) = reply
             && let Some(queue) = self.config.queues.first()
-            && let Some(separator) = members.iter().find_map(|member| unacked::separator_of(member, queue))
+            && let Some(separator) = members.iter().find_map(|member| routes::separator_of(member, queue))
         {
             self.found.separator = Some(separator);
         }

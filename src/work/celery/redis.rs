@@ -1,6 +1,7 @@
 //! Celery on Redis.
 //!
-//! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet).
+//! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet). Of
+//!   what lies deeper than a look reaches as much is not due as of what was seen, but one task at least may be due.
 //! * *in flight* = the pool's entries of `unacked` that are due + its running tasks that are acknowledged already.
 //! * *scheduled* = the tasks in both places that are not due yet.
 //! * *unheld* = those entries of `unacked` that are due and that no worker says it holds, so perhaps a dead one's: only a
@@ -19,13 +20,23 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CeleryConfig, asking::Asking, own::Own, unacked};
+use super::{
+    CeleryConfig,
+    asking::Asking,
+    own::Own,
+    routes::{Bindings, Owners},
+    unacked,
+};
 use crate::work::{
     Census, Digest, Inspect, Now, Oldest, QueueTally, Read, Reply, SampleError, Since, Tally, WAKE_AHEAD, Work,
+    census::MAX_LOOK,
 };
 
 /// A worker that answered is asked again no sooner.
 const PACE: Duration = Duration::from_secs(2);
+
+/// What was seen of a list says something of the rest if it was so much, at least.
+const DEEP: u64 = MAX_LOOK as u64 / 2;
 
 /// So many exchanges' bindings are asked for at most.
 const MAX_EXCHANGES: usize = 16;
@@ -97,8 +108,7 @@ pub(super) fn tally(
     for (n, read) in reads.iter().enumerate() {
         match (read, replies.get(n).unwrap_or(&Err(SampleError::NotYet))) {
             (Read::ListCensus { key, .. }, Ok(Reply::Census(census))) => {
-                let mut not_due = Later::default();
-                census.kinds.values().for_each(|kind| not_due.add(&kind.etas, wall));
+                let not_due = not_due(census, wall);
                 if let Some(queue) = lists.get(key).and_then(|n| queues.get_mut(*n)) {
                     queue.ready = queue.ready.saturating_add(census.total.saturating_sub(not_due.count));
                     later.join(&not_due);
@@ -109,7 +119,7 @@ pub(super) fn tally(
             (Read::HashCensus { .. }, Ok(Reply::Census(census))) => held = Some(census),
             (Read::SetMembers { key }, Ok(Reply::Members(members))) => {
                 if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
-                    bindings.insert(exchange, unacked::bindings(members, config.separator()));
+                    bindings.insert(exchange, Bindings::of(members, config.separator(), &config.queues));
                 }
             }
             (Read::SetMembers { .. } | Read::Inspect { .. } | Read::Tell { .. }, Err(error)) => {
@@ -122,10 +132,8 @@ pub(super) fn tally(
     }
 
     let held = held.ok_or(SampleError::NotYet)?;
-    let share = unacked::share(held, wall, |exchange, routing_key| {
-        let bound = bindings.get(exchange).map_or(&[][..], Vec::as_slice);
-        unacked::owner(exchange, routing_key, &config.queues, bound)
-    });
+    let mut owners = Owners::new(&config.queues, bindings);
+    let share = unacked::share(held, wall, |exchange, routing_key| owners.of(exchange, routing_key));
     later.join(&share.later);
     let in_flight = share.due.saturating_add(own.running_acknowledged(share.due));
     let work = Work {
@@ -145,6 +153,23 @@ pub(super) fn tally(
         degraded,
         ..own.tally(work)
     })
+}
+
+/// The tasks of a list that are not due yet.
+fn not_due(list: &Census, wall: Timestamp) -> Later {
+    let mut not_due = Later::default();
+    let mut seen = 0_u64;
+    for kind in list.kinds.values() {
+        not_due.add(&kind.etas, wall);
+        seen = seen.saturating_add(kind.count);
+    }
+    let unseen = list.total.saturating_sub(seen);
+    // A short look says nothing of the rest.
+    if seen >= DEEP && unseen > 0 {
+        let due = unacked::part(unseen, seen.saturating_sub(not_due.count), seen).max(1);
+        not_due.count = not_due.count.saturating_add(unseen - due);
+    }
+    not_due
 }
 
 /// It matters who holds what is unacknowledged: nothing else is there to do, or it was known that nobody holds some.

@@ -1,11 +1,11 @@
 //! The census of a hash whose tags an index lists: values are written once and removed, never changed.
 //!
 //! Cost for the broker: an empty hash one `HLEN`; else one `ZRANGE` of the index (about 50 bytes a tag) and an `HMGET`
-//! of the tags that are new. Each value crosses the wire once. Memory here: about 100 bytes a tag.
+//! of the tags that are new. Each value crosses the wire once. Memory here: about 50 bytes a tag.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Census, Digest, Names, Seen, pace::Pace};
+use super::{Census, Digest, Names, Seen, list::fingerprint, pace::Pace};
 
 /// The broker asks the index for so many tags at most (`ZRANGE index 0 MAX_TAGS-1`).
 pub const MAX_TAGS: usize = 10_000;
@@ -18,8 +18,8 @@ const MAX_TAG_BYTES: usize = 255;
 /// The census of one (hash, index) pair, kept by the broker from sample to sample.
 #[derive(Clone, Debug, Default)]
 pub struct HashCensus {
-    /// By tag. `None`: in the index, but not in the hash when it was asked for.
-    read: HashMap<Box<str>, Option<Seen>>,
+    /// By the tag's fingerprint. `None`: in the index, but not in the hash when it was asked for.
+    read: HashMap<u64, Option<Seen>>,
     names: Names,
     pace: Pace,
 }
@@ -28,8 +28,8 @@ impl HashCensus {
     /// The tags among `tags` whose values are to be fetched in this turn: at most [`MAX_FETCH`], and no more than the
     /// sizes seen so far allow. Empty: nothing to fetch. Tags that were gone when asked for come last.
     pub fn missing(&self, tags: &[String]) -> Vec<String> {
-        let never = proper(tags).filter(|tag| !self.read.contains_key(*tag));
-        let gone = proper(tags).filter(|tag| matches!(self.read.get(*tag), Some(None)));
+        let never = proper(tags).filter(|tag| !self.read.contains_key(&of(tag)));
+        let gone = proper(tags).filter(|tag| matches!(self.read.get(&of(tag)), Some(None)));
         never.chain(gone).take(self.pace.next()).map(str::to_owned).collect()
     }
 
@@ -43,20 +43,21 @@ impl HashCensus {
         fetched: Vec<(String, Option<Vec<u8>>)>,
         digest: Digest,
     ) -> Census {
-        let listed: HashSet<&str> = proper(tags).collect();
-        self.read.retain(|tag, _| listed.contains(&**tag));
+        let listed: HashSet<u64> = proper(tags).map(of).collect();
+        self.read.retain(|tag, _| listed.contains(tag));
+        self.names.tidy();
         let bytes = fetched.iter().flat_map(|(_, value)| value).map(Vec::len).sum();
         self.pace.took(fetched.len(), bytes);
         let before = self.read.len();
         for (tag, value) in fetched {
-            if listed.contains(tag.as_str()) {
+            let tag = of(&tag);
+            if listed.contains(&tag) {
                 let seen = value.map(|value| self.names.keep(digest.read(&value)));
-                self.read.insert(tag.into_boxed_str(), seen);
+                self.read.insert(tag, seen);
             }
         }
         let progress = self.read.len() > before;
         self.pace.end_turn(progress && self.read.len() < listed.len());
-        self.names.tidy();
         Census::of(total, self.read.values().flatten())
     }
 
@@ -71,11 +72,15 @@ impl HashCensus {
         if !self.pace.refused() {
             let unknown = self.names.keep(super::Entry::default());
             for tag in proper(asked) {
-                self.read.insert(tag.into(), Some(unknown.clone()));
+                self.read.insert(of(tag), Some(unknown.clone()));
             }
         }
         self.pace.end_turn(false);
     }
+}
+
+fn of(tag: &str) -> u64 {
+    fingerprint(tag.as_bytes())
 }
 
 /// The tags that a census deals with.

@@ -9,15 +9,17 @@
 //!
 //! How deep it looks, of elements that are there: [`MAX_LOOK`] if any seen has an `eta`; [`MAX_ELEMENTS`] in a list
 //! that stands still; [`FEW`] in one that moves, where workers take tasks whether due or not. Memory: about 40 bytes an
-//! element looked at.
+//! element looked at; names are not kept.
 
 use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
+use jiff::Timestamp;
+
 use super::{
-    Census, Digest, Moment, Names, Oldest, Seen,
+    Census, Digest, Moment, Oldest,
     pace::{MAX_ELEMENTS, MAX_LOOK, Pace},
 };
 
@@ -27,11 +29,10 @@ const FEW: usize = 50;
 /// The census of one list, kept by the broker from sample to sample.
 #[derive(Clone, Debug, Default)]
 pub struct ListCensus {
-    /// The oldest elements, oldest first, each with its hash.
-    known: VecDeque<(u64, Seen)>,
+    /// The oldest elements, oldest first: hash, and due time of those that are not due at once.
+    known: VecDeque<(u64, Option<Timestamp>)>,
     /// The oldest element by its hash.
     oldest: Option<(u64, Oldest)>,
-    names: Names,
     pace: Pace,
     /// The oldest element was another one in the sample before.
     moves: bool,
@@ -41,12 +42,16 @@ pub struct ListCensus {
 
 impl ListCensus {
     /// The `LRANGE` (start, stop) of the next turn for a list of this length (`LLEN`). `None`: nothing to read; the list
-    /// is empty (its census is the default one), or its census at this length stays as it was.
-    pub fn plan(&self, length: u64) -> Option<(i64, i64)> {
-        if length == 0 || self.too_large == Some(length) {
+    /// is empty (its census is the default one), or its census at this length stays as it was. `room`: more elements may be
+    /// remembered; else nothing is read but the oldest one, to find out what is gone of those that are.
+    pub fn plan(&self, length: u64, room: bool) -> Option<(i64, i64)> {
+        let known = self.known.len();
+        if length == 0 || self.too_large == Some(length) || known == 0 && !room {
             return None;
         }
-        let known = self.known.len();
+        if !room {
+            return Some((-1, -1));
+        }
         let wanted = self.depth(length).saturating_sub(known).min(self.pace.next());
         Some(match known {
             0 => (from_the_right(wanted), -1),
@@ -80,11 +85,15 @@ impl ListCensus {
         let gone = self.known.len().saturating_sub(as_usize(length));
         self.known.drain(..gone);
         self.pace.end_turn(progress && self.known.len() < self.depth(length));
-        self.names.tidy();
         Census {
             oldest: self.oldest.map(|(_, oldest)| oldest),
-            ..Census::of(length, self.known.iter().map(|(_, seen)| seen))
+            ..Census::of_one_kind(length, self.known.iter().map(|(_, eta)| *eta))
         }
+    }
+
+    /// So many elements are remembered.
+    pub fn known(&self) -> usize {
+        self.known.len()
     }
 
     /// Another turn in the same sample is worth its price.
@@ -104,7 +113,7 @@ impl ListCensus {
 
     /// How many elements of a list of this length are to be known.
     fn depth(&self, length: u64) -> usize {
-        let depth = if self.known.iter().any(|(_, seen)| seen.eta.is_some()) {
+        let depth = if self.known.iter().any(|(_, eta)| eta.is_some()) {
             MAX_LOOK
         } else if self.moves {
             FEW
@@ -116,7 +125,7 @@ impl ListCensus {
 
     /// The list is empty, or so short that nothing known can be found again. No progress.
     fn forget(&mut self) -> bool {
-        self.known.clear();
+        self.known = VecDeque::new();
         self.oldest = None;
         false
     }
@@ -157,8 +166,8 @@ impl ListCensus {
     fn remember<'a>(&mut self, from_oldest: impl Iterator<Item = &'a Vec<u8>>, digest: Digest) -> bool {
         let before = self.known.len();
         for element in from_oldest.take(MAX_LOOK.saturating_sub(before)) {
-            let seen = self.names.keep(digest.read(element));
-            self.known.push_back((fingerprint(element), seen));
+            let eta = digest.read(element).eta;
+            self.known.push_back((fingerprint(element), eta));
         }
         self.known.len() > before
     }
@@ -173,8 +182,9 @@ fn as_usize(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// Tells elements apart (each Celery message carries a UUID); no protection against a forger, who could push anything.
-fn fingerprint(element: &[u8]) -> u64 {
+/// Tells elements and tags apart (each Celery message carries a UUID); no protection against a forger, who could push
+/// anything.
+pub(super) fn fingerprint(element: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     element.hash(&mut hasher);
     hasher.finish()

@@ -9,7 +9,8 @@
 //! | `pace.rs` | how much to read at a time |
 //!
 //! A *turn* is one read of messages; a *sample* may take several turns (`wants_more`), of at most 2,000 messages or
-//! 4 MiB together. What was not looked at counts in [`Census::total`] and in no kind.
+//! 4 MiB together. What was not looked at counts in [`Census::total`] and in no kind. Nothing of a message is kept but when
+//! it is due, and of an entry of a hash its exchange and routing key: whoever may write there chooses them.
 #![deny(clippy::disallowed_methods)]
 
 mod hash;
@@ -66,7 +67,8 @@ pub struct Entry {
 pub struct Census {
     /// All messages there (`LLEN`, `HLEN`), looked at or not.
     pub total: u64,
-    /// Messages looked at, by (exchange, routing key), with the due times of those that are not due at once.
+    /// Messages looked at, by (exchange, routing key), with the due times of those that are not due at once. Those of a list
+    /// are of one kind without a name: whose they are is known.
     pub kinds: BTreeMap<(String, String), Kind>,
     /// The oldest message of a list, if it could be looked at.
     pub oldest: Option<Oldest>,
@@ -92,6 +94,9 @@ pub struct Kind {
     pub etas: Vec<Timestamp>,
 }
 
+/// Messages of so many kinds are told apart: to find out whose each is takes time.
+pub const MAX_KINDS: usize = 1_000;
+
 /// Exchange and routing key: what tells kinds apart.
 type Name = (String, String);
 
@@ -102,17 +107,18 @@ struct Seen {
     eta: Option<Timestamp>,
 }
 
-/// The names in use, each held once.
+/// The names in use, each held once. There are so many of them at most, whatever the messages say; what has another one is
+/// of an unknown kind.
 #[derive(Clone, Debug, Default)]
 struct Names(HashSet<Arc<Name>>);
 
 impl Names {
-    /// Unused names are tolerated up to this number, so that a steady set of queues costs no search.
-    const SLACK: usize = 1_000;
-
     /// Makes an entry small.
     fn keep(&mut self, entry: Entry) -> Seen {
-        let name = Arc::new((entry.exchange, entry.routing_key));
+        let mut name = Arc::new((entry.exchange, entry.routing_key));
+        if self.0.len() >= MAX_KINDS && !self.0.contains(&name) {
+            name = Arc::default();
+        }
         let name = match self.0.get(&name) {
             Some(known) => Arc::clone(known),
             None => {
@@ -123,15 +129,30 @@ impl Names {
         Seen { name, eta: entry.eta }
     }
 
-    /// Forgets names that no message has any more, once they are many.
+    /// Forgets names that no message has any more, once they are many: a steady set of queues costs no search.
     fn tidy(&mut self) {
-        if self.0.len() > Self::SLACK {
+        if self.0.len() > MAX_KINDS / 2 {
             self.0.retain(|name| Arc::strong_count(name) > 1);
         }
     }
 }
 
 impl Census {
+    /// Counts the messages of one kind, by their due times.
+    fn of_one_kind(total: u64, seen: impl Iterator<Item = Option<Timestamp>>) -> Self {
+        let mut kind = Kind::default();
+        for eta in seen {
+            kind.count += 1;
+            kind.etas.extend(eta);
+        }
+        kind.etas.sort_unstable();
+        Self {
+            total: total.max(kind.count),
+            kinds: (kind.count > 0).then(|| (Name::default(), kind)).into_iter().collect(),
+            oldest: None,
+        }
+    }
+
     /// Counts what was seen. A message seen is there, so the total is never less than that.
     fn of<'a>(total: u64, seen: impl Iterator<Item = &'a Seen>) -> Self {
         // By address: one comparison of numbers for each message, of names only for each kind.

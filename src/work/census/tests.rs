@@ -32,6 +32,9 @@ fn time(tag: usize) -> Timestamp {
 
 /// What a full scan finds.
 fn scan<'a>(total: usize, all: impl Iterator<Item = &'a Vec<u8>>, digest: Digest) -> Census {
+    if digest == Digest::CeleryMessage {
+        return Census::of_one_kind(total as u64, all.map(|bytes| digest.read(bytes).eta));
+    }
     let mut names = Names::default();
     let seen: Vec<_> = all.map(|bytes| names.keep(digest.read(bytes))).collect();
     Census::of(total as u64, seen.iter())
@@ -63,7 +66,7 @@ fn sample(census: &mut ListCensus, list: &List) -> (Census, Vec<(usize, usize)>)
     let length = list.len() as u64;
     let mut turns = Vec::new();
     let mut result = Census::default();
-    while let Some(range) = census.plan(length) {
+    while let Some(range) = census.plan(length, true) {
         let elements = lrange(list, range);
         turns.push((elements.len(), elements.iter().map(Vec::len).sum()));
         result = census.absorb(length, range, elements, Digest::CeleryMessage, MOMENT);
@@ -112,7 +115,7 @@ fn the_oldest_one_is_known_since_it_became_that() {
     list.push_front(stamped(3, "1795343146"));
     let mut census = ListCensus::default();
     let mut look = |list: &List, second: u64| {
-        let range = census.plan(list.len() as u64).unwrap();
+        let range = census.plan(list.len() as u64, true).unwrap();
         let now = Moment::from_secs(second);
         let found = census.absorb(
             list.len() as u64,
@@ -192,21 +195,21 @@ fn a_list_that_moves_costs_what_it_moved() {
 fn too_large_a_reply_is_asked_for_in_smaller_parts_and_given_up_at_one() {
     let mut census = ListCensus::default();
     let ranges: Vec<_> = std::iter::from_fn(|| {
-        let range = census.plan(9)?;
+        let range = census.plan(9, true)?;
         census.refused(9);
         Some(range)
     })
     .collect();
     assert_eq!(ranges, [(-4, -1), (-1, -1)]);
-    assert_eq!(census.plan(10), Some((-1, -1)), "another length is another list");
+    assert_eq!(census.plan(10, true), Some((-1, -1)), "another length is another list");
     assert!(!census.wants_more());
 }
 
 #[test]
 fn ranges_are_sane_for_any_length() {
     let mut census = ListCensus::default();
-    assert_eq!(census.plan(0), None);
-    assert_eq!(census.plan(u64::MAX), Some((-4, -1)));
+    assert_eq!(census.plan(0, true), None);
+    assert_eq!(census.plan(u64::MAX, true), Some((-4, -1)));
     let found = census.absorb(
         u64::MAX,
         (-4, -1),
@@ -282,7 +285,7 @@ proptest! {
         let (mut list, mut tag, mut census) = (List::new(), 0, ListCensus::default());
         for step in steps {
             let length = list.len() as u64;
-            if let Some(range) = census.plan(length) {
+            if let Some(range) = census.plan(length, true) {
                 apply(&mut list, &step, &mut tag);
                 let found = census.absorb(length, range, lrange(&list, range), Digest::CeleryMessage, MOMENT);
                 prop_assert_eq!(found.total, length);
@@ -393,6 +396,31 @@ fn names_in_use_are_shared_and_unused_ones_forgotten() {
             ..Entry::default()
         });
     }
+    assert_eq!(names.0.len(), MAX_KINDS);
+    let beyond = names.keep(Entry {
+        routing_key: "one more".into(),
+        ..Entry::default()
+    });
+    assert!(Arc::ptr_eq(&first.name, &beyond.name), "of an unknown kind");
     names.tidy();
     assert_eq!(names.0.len(), 1);
+}
+
+#[test]
+fn of_a_list_no_names_are_kept_and_nothing_more_where_there_is_no_room() {
+    let mut list = list((0..300).map(|tag| (tag, tag % 2 == 0)));
+    let mut census = ListCensus::default();
+    assert_eq!(census.plan(300, false), None, "there is no room for the first one");
+    let (found, _) = sample(&mut census, &list);
+    assert_eq!(found.kinds.keys().collect::<Vec<_>>(), [&Name::default()]);
+    assert_eq!((looked(&found), census.known()), (300, 300));
+    // Ten go and many come: those that are left are known still.
+    list.truncate(290);
+    (300..600).for_each(|tag| list.push_front(message(tag, true, 0)));
+    let (length, range) = (list.len() as u64, census.plan(list.len() as u64, false).unwrap());
+    assert_eq!(range, (-1, -1));
+    let found = census.absorb(length, range, lrange(&list, range), Digest::CeleryMessage, MOMENT);
+    assert_eq!((looked(&found), found.total), (290, 590));
+    let (found, _) = sample(&mut census, &list);
+    assert_eq!(looked(&found), 590, "there is room again");
 }

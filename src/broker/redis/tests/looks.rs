@@ -195,3 +195,40 @@ async fn first_error(server: &Server, db: u32) -> Result<u64, SampleError> {
             .await,
     )[0]
 }
+
+#[tokio::test]
+async fn what_is_remembered_of_lists_is_bounded_and_the_rest_is_due() {
+    let later = message("a-name-of-their-own", "\"2126-01-01T00:00:00+00:00\"", 0);
+    let server = Server::start(move |_, words| match words {
+        ["LLEN", _] => say(":2000\r\n"),
+        ["LRANGE", _, start, stop] => {
+            let [start, stop] = [start, stop].map(|index| index.trim_start_matches('-').parse::<usize>().unwrap());
+            let one = |n: usize| bulk(later.replace("their", &n.to_string()));
+            say(array((stop..=start.min(2_000)).rev().map(one)))
+        }
+        _ => say("-ERR\r\n"),
+    })
+    .await;
+    let mut redis = endpoint(&server);
+    let reads: Vec<_> = (0..40).map(|n| list(&format!("queue{n}"))).collect();
+    let mut due = 0;
+    for at in 1..30 {
+        let answers = redis.sample(&reads, seconds(at)).await;
+        let of = |answer: Result<Reply, SampleError>| match answer {
+            Ok(Reply::Census(census)) => {
+                assert!(
+                    census
+                        .kinds
+                        .keys()
+                        .all(|(exchange, key)| exchange.is_empty() && key.is_empty())
+                );
+                census.total - census.kinds.values().map(|kind| kind.etas.len() as u64).sum::<u64>()
+            }
+            other => panic!("{other:?}"),
+        };
+        due = answers.into_iter().map(of).sum();
+    }
+    let known: usize = redis.memory.lists.values().map(|kept| kept.census.known()).sum();
+    assert!((49_000..51_000).contains(&known), "{known} messages");
+    assert_eq!(due, 80_000 - known as u64);
+}

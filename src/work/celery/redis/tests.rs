@@ -390,3 +390,23 @@ proptest! {
         prop_assert_eq!(work.next_due.is_some(), work.scheduled > 0);
     }
 }
+
+#[test]
+fn what_lies_deeper_than_a_look_is_due_as_much_as_what_was_seen() {
+    let deep = |total: u64, due: u64, later: usize| {
+        let mut list = held("celery", due, &vec![9_000_000; later]);
+        list.total = total;
+        let database = Database::default().with("celery", list);
+        let tally = sample(&redis(&["celery"]), &database, &Workers::default(), None);
+        (tally.work.ready, tally.work.scheduled)
+    };
+    // Nothing that was seen is due: one worker finds out about the rest.
+    assert_eq!(deep(5_000, 0, 2_000), (1, 4_999));
+    assert_eq!(deep(30_000, 0, 2_000), (1, 29_999));
+    assert_eq!(deep(4_000, 1_500, 500), (3_000, 1_000));
+    assert_eq!(deep(4_000, 1_999, 1), (3_998, 2));
+    assert_eq!(deep(2_000, 0, 2_000), (0, 2_000), "all of it was seen");
+    assert_eq!(deep(4_000, 2_000, 0), (4_000, 0));
+    // A look that was cut short says nothing of the rest.
+    assert_eq!(deep(4_000, 0, 4), (3_996, 4));
+}
