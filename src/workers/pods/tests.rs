@@ -1,55 +1,28 @@
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use http_body_util::BodyExt;
-use hyper::{Request, Response};
-use kube::{Client, client::Body};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    kube::DEADLINE,
+    kube::{
+        DEADLINE,
+        fake::{self, Log, refused},
+    },
     workers::{
         Readiness,
         protect::{DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
     },
 };
 
-/// What the fake server was asked: method, path with query, body.
-type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
-
 /// An API server that answers with what `answer` says about method and path.
-fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> (Cluster, Asked) {
-    let (asked, answer) = (Asked::default(), Arc::new(answer));
-    let keep = asked.clone();
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let (keep, answer) = (keep.clone(), answer.clone());
-        async move {
-            let (method, uri) = (request.method().to_string(), request.uri().to_string());
-            let bytes = request.into_body().collect().await.unwrap().to_bytes();
-            let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            let (code, reply) = answer(&method, &uri);
-            keep.lock().unwrap().push((method, uri, body));
-            let response = Response::builder()
-                .status(code)
-                .body(Body::from(reply.to_string().into_bytes()));
-            Ok::<_, Infallible>(response.unwrap())
-        }
-    });
-    (Cluster::open(Client::new(service, "shop")), asked)
+fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> (Cluster, Log) {
+    let (client, log) = fake::server(move |asked| std::future::ready(answer(&asked.method, &asked.uri)));
+    (Cluster::open(client), log)
 }
 
 fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
-}
-
-fn refused(code: u16) -> (u16, Value) {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "", "message": "secret"});
-    (code, status)
 }
 
 #[tokio::test]
@@ -94,11 +67,11 @@ async fn all_pages_are_read_and_reduced() {
     let asked = asked.lock().unwrap();
     assert_eq!(asked.len(), 2);
     assert!(
-        asked[0].1.starts_with("/api/v1/namespaces/shop/pods?"),
+        asked[0].uri.starts_with("/api/v1/namespaces/shop/pods?"),
         "{}",
-        asked[0].1
+        asked[0].uri
     );
-    assert!(asked[0].1.contains("labelSelector=app%3Dmail"), "{}", asked[0].1);
+    assert!(asked[0].uri.contains("labelSelector=app%3Dmail"), "{}", asked[0].uri);
 }
 
 #[tokio::test]
@@ -160,7 +133,7 @@ async fn pools_with_pods_on_their_way_out_are_found_by_the_label() {
     });
     let found = draining(&cluster, None).await.unwrap();
     assert_eq!(found, [("shop".to_owned(), "mail".to_owned())].into());
-    let uri = asked.lock().unwrap()[0].1.clone();
+    let uri = asked.lock().unwrap()[0].uri.clone();
     assert!(
         uri.starts_with("/api/v1/pods?") && uri.contains("labelSelector=taskworkerpool.dev%2Fdraining%3Dtrue"),
         "{uri}"
@@ -197,16 +170,16 @@ async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
     ];
     mark(&cluster, "shop", &marks).await.unwrap();
     let asked = asked.lock().unwrap();
-    assert!(asked.iter().all(|(method, ..)| method == "PATCH"));
+    assert!(asked.iter().all(|asked| asked.method == "PATCH"));
     let text = r#"{"pool":"mail","queues":{},"empty":false}"#;
     let set = json!({"metadata": {"labels": {DRAINING: "true"}, "annotations": {COST: "102", DRAIN: text}}});
     let unset = json!({"metadata": {"labels": {DRAINING: null}, "annotations": {COST: null, DRAIN: null}}});
     for (path, expected) in [("a", set), ("b", unset)] {
-        let (.., body) = asked
+        let asked = asked
             .iter()
-            .find(|(_, uri, _)| uri.contains(&format!("/pods/{path}?")))
+            .find(|asked| asked.uri.contains(&format!("/pods/{path}?")))
             .unwrap();
-        assert_eq!(*body, expected);
+        assert_eq!(asked.body, expected);
     }
 }
 
@@ -230,9 +203,14 @@ async fn busy_pods_are_protected_and_others_only_if_it_was_the_operator() {
     let busy = ["busy".to_owned()].into();
     protect(&cluster, "shop", "app=mail", &busy, now()).await.unwrap();
     let asked = asked.lock().unwrap();
-    let written = asked.iter().filter(|(method, ..)| method == "PATCH");
+    let written = asked.iter().filter(|asked| asked.method == "PATCH");
     let written: BTreeMap<_, _> = written
-        .map(|(_, uri, body)| (uri.split(['/', '?']).nth(6).unwrap(), &body["metadata"]["annotations"]))
+        .map(|asked| {
+            (
+                asked.uri.split(['/', '?']).nth(6).unwrap(),
+                &asked.body["metadata"]["annotations"],
+            )
+        })
         .collect();
     let before = json!({SAFE_TO_EVICT.0: "true", DO_NOT_DISRUPT.0: null}).to_string();
     let protected = json!({SAFE_TO_EVICT.0: "false", DO_NOT_DISRUPT.0: "true", PROTECTED: before});
@@ -277,10 +255,9 @@ async fn pages_without_end_are_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_not_waited_for() {
-    let silent = tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
     let start = Instant::now();
     assert_eq!(
-        list(&Cluster::open(Client::new(silent, "shop")), "shop", "", now()).await,
+        list(&Cluster::open(fake::silent()), "shop", "", now()).await,
         Err(CallError::Timeout)
     );
     assert_eq!(start.elapsed(), DEADLINE);
