@@ -317,6 +317,36 @@ async fn late(operator: &Operator, pools: usize, began: f64, figure: &str) {
     took.iter_mut().for_each(|at| *at -= began);
     took.sort_by(f64::total_cmp);
     let (median, most) = (took[took.len() / 2], took[took.len() - 1]);
+    let decided = said(operator, "decided").into_iter().filter(|at| *at > began);
+    let mut decided: Vec<_> = decided.map(|at| at - began).collect();
+    decided.sort_by(f64::total_cmp);
+    println!(
+        "decided: {:.2?}",
+        decided.iter().step_by((decided.len() / 10).max(1)).collect::<Vec<_>>()
+    );
+    println!(
+        "written: {:.2?}",
+        took.iter().step_by((took.len() / 10).max(1)).collect::<Vec<_>>()
+    );
+    if most > median + 1.0 {
+        let log = operator.log();
+        let last = log
+            .lines()
+            .rfind(|line| line.contains("\"scaled\""))
+            .unwrap_or_default();
+        let name = last
+            .split("\"name\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .unwrap_or("?");
+        let name = format!("\"name\":\"{name}\"");
+        log.lines()
+            .filter(|line| line.contains(&name))
+            .for_each(|line| println!("late: {line}"));
+        log.lines()
+            .filter(|line| line.contains("WARN"))
+            .for_each(|line| println!("late: {line}"));
+    }
     println!("{figure}: {pools} pools, first write after {median:.2} s (median), {most:.2} s (max)");
     figures::record_in("controller", &format!("{figure}.median"), (median * 1e3) as u64);
     figures::record_in("controller", &format!("{figure}.max"), (most * 1e3) as u64);
