@@ -10,9 +10,11 @@
 //! | `redis/` | commands, censuses, heartbeats and remote control on Redis |
 //! | `rabbitmq/` | passive declares, heartbeats and remote control on RabbitMQ |
 //! | `management.rs` | RabbitMQ's management API, totals form only |
+//! | `allowance.rs` | how much of what workers publish is taken in |
 //! | `room.rs`, `signals.rs` | how much of what workers say is held in the process; how it comes to the sampler |
 //! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
 
+mod allowance;
 mod egress;
 mod management;
 mod rabbitmq;

@@ -108,6 +108,12 @@ pub enum SampleError {
     /// More bytes than a reply may have.
     #[error("the broker's reply was larger than the operator accepts")]
     TooLarge,
+    /// More messages than are taken in.
+    #[error(
+        "more messages come where the workers' heartbeats are listened to than the operator reads (6,000 a second): \
+         `celery.heartbeatChannel` must be the channel of the workers' events alone"
+    )]
+    Flooded,
     /// Not the protocol, or a value out of range.
     #[error("the broker's reply was not understood")]
     Protocol,
@@ -192,6 +198,7 @@ impl SampleError {
             Self::UnknownCommand => "UnknownCommand",
             Self::ServerError(_) => "ServerError",
             Self::TooLarge => "ReplyTooLarge",
+            Self::Flooded => "TooManyMessages",
             Self::Protocol => "ProtocolError",
             Self::Management => "ManagementUnavailable",
             Self::ManagementTimeout => "ManagementTimeout",

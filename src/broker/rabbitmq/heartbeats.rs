@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use lapin::{Channel, Consumer, ExchangeKind, options::BasicConsumeOptions};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use super::{
     connection::Live,
     feed::{Attempt, Binding, Ends, Failed, Pauses, declare, digested, open},
 };
-use crate::work::{
-    Hearing, SampleError,
-    celery::events::{Wire, read},
+use crate::{
+    broker::allowance::Allowance,
+    work::{
+        Hearing, SampleError,
+        celery::events::{Wire, read},
+    },
 };
 
 /// All events of workers; those of tasks are `task.#`.
@@ -28,8 +34,9 @@ const AT_ONCE: usize = 4_096;
 pub(super) async fn heartbeats(exchange: String, mut ends: Ends, hearing: watch::Sender<Hearing>) {
     let mut pauses = Pauses::default();
     let mut attempt = Attempt::first();
+    let mut allowance = Allowance::default();
     while let Some(live) = ends.connected().await {
-        let ended = listen(&live, &exchange, &mut attempt, &ends, &hearing).await;
+        let ended = listen(&live, &exchange, (&mut attempt, &mut allowance), &ends, &hearing).await;
         if *hearing.borrow() == Hearing::Works {
             pauses.end();
         }
@@ -75,7 +82,7 @@ fn tell(hearing: &watch::Sender<Hearing>, now: Hearing) {
 async fn listen(
     live: &Live,
     exchange: &str,
-    attempt: &mut Attempt,
+    (attempt, allowance): (&mut Attempt, &mut Allowance),
     ends: &Ends,
     hearing: &watch::Sender<Hearing>,
 ) -> Failed {
@@ -97,7 +104,7 @@ async fn listen(
     match subscribed {
         Ok((_channel, events)) => {
             tell(hearing, Hearing::Works);
-            follow(live, events, ends).await
+            follow(live, events, ends, allowance).await
         }
         Err(failed) => failed,
     }
@@ -114,8 +121,8 @@ async fn subscribe(live: &Live, binding: &Binding) -> Result<(Channel, Consumer)
     Ok((channel, events))
 }
 
-/// Takes the events in.
-async fn follow(live: &Live, events: Consumer, ends: &Ends) -> Failed {
+/// Takes the events in, as long as they are not too many. Our queue goes with the channel then, so nothing piles up.
+async fn follow(live: &Live, events: Consumer, ends: &Ends, allowance: &mut Allowance) -> Failed {
     let mut events = events.ready_chunks(AT_ONCE);
     while let Some(events) = events.next().await {
         for event in events {
@@ -124,6 +131,9 @@ async fn follow(live: &Live, events: Consumer, ends: &Ends) -> Failed {
                 Err(error) => return error.into(),
             };
             digested(live, &event);
+            if let Err(error) = allowance.looked_at(event.data.len(), Instant::now()) {
+                return Failed::Broken(error);
+            }
             ends.send(read(&event.data, Wire::Plain));
         }
         sleep(GATHER).await;

@@ -29,7 +29,7 @@ impl Backoff {
         let doubled = FIRST.saturating_mul(1 << self.failures.min(10));
         self.failures = self.failures.saturating_add(1);
         let pause = match error {
-            SampleError::Authentication => LONGEST,
+            SampleError::Authentication | SampleError::Flooded => LONGEST,
             SampleError::Permission => REFUSED,
             _ => doubled.min(LONGEST),
         };

@@ -20,7 +20,7 @@ use super::{
     resp::{Commands, Item, Value},
 };
 use crate::{
-    broker::{Address, Egress, signals::Sender},
+    broker::{Address, Egress, allowance::Allowance, signals::Sender},
     work::{
         Hearing, SampleError,
         celery::events::{self, Wire},
@@ -34,11 +34,8 @@ const QUIET: Duration = Duration::from_secs(15);
 /// each refusal.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
-/// A larger message is no heartbeat: it is not looked at.
-const MAX_MESSAGE: usize = 64 << 10;
-
-/// A larger message is dropped. Batches of task events (`-E`), which share the channels, stay below.
-const MAX_BYTES: u64 = 1 << 20;
+/// A larger message is no heartbeat: it passes by. Batches of task events (`-E`) share the channels.
+const MAX_MESSAGE: u64 = 16 << 10;
 
 /// How it stands with each pattern.
 type Standing = Arc<Mutex<BTreeMap<String, Hearing>>>;
@@ -71,9 +68,10 @@ impl Heartbeats {
         let shared = Arc::clone(&standing);
         let task = tokio::spawn(async move {
             let mut backoff = Backoff::default();
+            let mut allowance = Allowance::default();
             let mut told = None;
             loop {
-                let error = hear((&egress, &address), &shared, &signals, &mut backoff).await;
+                let error = hear((&egress, &address), &shared, &signals, (&mut backoff, &mut allowance)).await;
                 with(&shared, |standing| {
                     standing
                         .values_mut()
@@ -97,6 +95,12 @@ impl Heartbeats {
     }
 }
 
+/// The channel of an event of tasks, `/0.celeryev/task.multi`: the last part is the event's routing key.
+fn is_of_tasks(channel: &[u8]) -> bool {
+    let key = channel.rsplit(|byte| *byte == b'/').next();
+    key.is_some_and(|key| key.starts_with(b"task."))
+}
+
 /// Nobody panics while holding it.
 fn with<T>(standing: &Standing, what: impl FnOnce(&mut BTreeMap<String, Hearing>) -> T) -> T {
     what(&mut standing.lock().unwrap_or_else(PoisonError::into_inner))
@@ -107,7 +111,7 @@ async fn hear(
     (egress, address): (&Egress, &Address),
     standing: &Standing,
     signals: &Sender,
-    backoff: &mut Backoff,
+    (backoff, allowance): (&mut Backoff, &mut Allowance),
 ) -> SampleError {
     // Channels are the same in all databases.
     let mut listener = match Link::open(egress, address, 0).await {
@@ -117,6 +121,7 @@ async fn hear(
             unanswered: VecDeque::new(),
             refused: Vec::new(),
             again: None,
+            allowance,
         },
         Err(error) => return error,
     };
@@ -137,6 +142,8 @@ struct Listener<'a> {
     /// Those that were refused, and when they are tried again.
     refused: Vec<String>,
     again: Option<Instant>,
+    /// What may still be taken in.
+    allowance: &'a mut Allowance,
 }
 
 impl Listener<'_> {
@@ -158,9 +165,11 @@ impl Listener<'_> {
                 let refused = std::mem::take(&mut self.refused);
                 self.subscribe(refused).await?;
             }
-            match self.link.next(QUIET, MAX_BYTES).await? {
+            let before = self.link.read();
+            match self.link.next(QUIET, MAX_MESSAGE).await? {
                 Some(value) => {
-                    self.take(value, signals)?;
+                    let bytes = usize::try_from(self.link.read() - before).unwrap_or(usize::MAX);
+                    self.take(value, bytes, signals)?;
                     backoff.succeeded();
                     asked = false;
                 }
@@ -173,25 +182,31 @@ impl Listener<'_> {
         }
     }
 
-    /// Takes one message in: `pmessage`, pattern, channel, payload; or the answer to a subscription. Pongs say nothing.
-    fn take(&mut self, value: Value, signals: &Sender) -> Result<(), SampleError> {
+    /// Takes one message in: `pmessage`, pattern, channel, payload; or the answer to a subscription. Pongs say nothing. So
+    /// many bytes came with it.
+    fn take(&mut self, value: Value, bytes: usize, signals: &Sender) -> Result<(), SampleError> {
+        let now = Instant::now();
         let parts = match value {
             Value::List(parts) => parts,
             // A message without end, or an answer to `PING` where nothing is subscribed.
-            Value::Refused(SampleError::TooLarge) | Value::Done => return Ok(()),
+            Value::Refused(SampleError::TooLarge) | Value::Done => return self.allowance.passed_by(bytes, now),
             Value::Refused(error) => return self.is_refused(error),
             _ => return Err(SampleError::Protocol),
         };
         match parts.as_slice() {
-            [Item::Text(Some(kind)), _, _, Item::Text(Some(payload))]
-                if kind == b"pmessage" && payload.len() <= MAX_MESSAGE =>
-            {
+            [
+                Item::Text(Some(kind)),
+                _,
+                Item::Text(Some(channel)),
+                Item::Text(Some(payload)),
+            ] if kind == b"pmessage" && !is_of_tasks(channel) => {
+                self.allowance.looked_at(payload.len(), now)?;
                 for signal in events::read(payload, Wire::Kombu) {
                     signals.send(signal);
                 }
             }
             [Item::Text(Some(kind)), ..] if kind == b"psubscribe" => self.is_confirmed(),
-            _ => {}
+            _ => self.allowance.passed_by(bytes, now)?,
         }
         Ok(())
     }

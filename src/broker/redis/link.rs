@@ -180,12 +180,15 @@ impl Link {
     /// # Errors
     /// As [`Link::ask`]; [`SampleError::Timeout`] if a reply began and did not end.
     pub(super) async fn next(&mut self, patience: Duration, bytes: u64) -> Result<Option<Value>, SampleError> {
-        self.stream.get_ref().budget().arm(bytes.saturating_add(DROPPED));
+        let most = bytes.saturating_add(DROPPED);
+        let budget = self.stream.get_ref().budget();
+        budget.arm(most);
         match timeout(patience, self.stream.fill_buf()).await {
             Err(_) => return Ok(None),
             Ok(began) => began.map_err(|error| classify(&error))?,
         };
         let value = timeout(ROUND_TRIP, Value::read(&mut self.stream, bytes)).await;
+        self.read += most.saturating_sub(budget.left());
         value.unwrap_or(Err(SampleError::Timeout)).map(Some)
     }
 
