@@ -218,8 +218,18 @@ impl<'a> Own<'a> {
 
     /// Those that are to be asked (again) what they hold, to account for single tasks.
     pub(super) fn account_unclear(&self) -> Nodes<'a> {
-        let told = |worker: &Worker, method| self.account(worker, method, ACCOUNT_AGES).is_some();
-        self.those(|worker| !(told(worker, Inspect::Active) && told(worker, Inspect::Reserved)))
+        self.those(|worker| self.is_account_unclear(worker))
+    }
+
+    /// The same of others' workers on this endpoint.
+    pub(super) fn others_account_unclear(&self) -> Nodes<'a> {
+        let others = self.others().filter(|(_, worker)| self.is_account_unclear(worker));
+        others.collect()
+    }
+
+    fn is_account_unclear(&self, worker: &Worker) -> bool {
+        let told = |method| self.account(worker, method, ACCOUNT_AGES).is_some();
+        !(told(Inspect::Active) && told(Inspect::Reserved))
     }
 
     /// Those that do not beat, or seldom, and are to be asked (again) what they hold.

@@ -35,6 +35,9 @@ use crate::work::{
 /// A worker that answered is asked again no sooner.
 const PACE: Duration = Duration::from_secs(2);
 
+/// So often all workers are asked who is there, while tasks are nobody's.
+const OTHERS_PACE: Duration = Duration::from_secs(10);
+
 /// What was seen of a list says something of the rest if it was so much, at least.
 const DEEP: u64 = MAX_LOOK as u64 / 2;
 
@@ -70,12 +73,14 @@ pub(super) fn reads(
     });
     let mut reads: Vec<_> = lists.chain([unacked]).chain(bindings).collect();
     if last.is_some_and(|tally| to_account_for(&tally.work)) {
-        // Others' workers may hold what none of the pool's own does.
+        let mut unclear = own.account_unclear();
+        // Others' workers may hold what none of the pool's own does. Those that do not beat are known by their pongs.
         if own.anybody() && last.is_some_and(|tally| tally.work.unheld.is_some_and(|tasks| tasks > 0)) {
-            reads.extend([Inspect::Reserved, Inspect::Active].map(|method| config.inspect(method)));
+            reads.extend(asking.ping(config, OTHERS_PACE, now));
+            unclear.extend(own.others_account_unclear());
         }
         for method in [Inspect::Reserved, Inspect::Active] {
-            reads.extend(asking.ask(config, method, &own.account_unclear(), PACE, now));
+            reads.extend(asking.ask(config, method, &unclear, PACE, now));
         }
     }
     reads.extend(asking.ask(config, Inspect::Active, &own.acknowledging_unclear(last), PACE, now));

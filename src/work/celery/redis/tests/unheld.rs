@@ -55,7 +55,10 @@ fn workers_are_asked_what_they_hold_only_when_it_matters() {
         };
         let reads = Celery::new(redis(&["celery"])).reads(workers, Some(&last), now());
         let methods = reads.into_iter().filter_map(|read| match read {
-            Read::Inspect { method, .. } => Some(method).filter(|method| [Active, Reserved].contains(method)),
+            Read::Inspect { method, mailbox } if [Active, Reserved].contains(&method) => {
+                assert!(!mailbox.nodes.is_empty(), "nobody is asked who is not meant");
+                Some((method, mailbox.nodes.len()))
+            }
             _ => None,
         });
         methods.collect::<Vec<_>>()
@@ -67,15 +70,15 @@ fn workers_are_asked_what_they_hold_only_when_it_matters() {
         unheld,
         ..Work::default()
     };
-    assert_eq!(asked(&workers(&[0]), work(0, 4, 0, None)), [Reserved, Active]);
+    assert_eq!(asked(&workers(&[0]), work(0, 4, 0, None)), [(Reserved, 1), (Active, 1)]);
     assert_eq!(asked(&workers(&[0]), work(0, 4, 4, None)), [], "all of it runs");
     assert_eq!(asked(&workers(&[0]), work(9, 4, 0, None)), [], "there is enough to do");
     assert_eq!(asked(&workers(&[0]), work(9, 4, 0, Some(0))), []);
-    // Everybody, for another application's worker may hold them.
-    assert_eq!(
-        asked(&workers(&[0]), work(9, 4, 0, Some(4))),
-        [Reserved, Active, Reserved, Active]
-    );
+    // Another application's worker may hold them.
+    let mut others = workers(&[0]);
+    others.heard("celery@web-6d5f7c9b8-aaaa0", 0, 0, EVERY, now().moment);
+    assert_eq!(asked(&others, work(9, 4, 0, Some(4))), [(Reserved, 2), (Active, 2)]);
+    assert_eq!(asked(&others, work(0, 4, 0, None)), [(Reserved, 1), (Active, 1)]);
     let mut told = workers(&[0]);
     answers(&mut told, 0, Active, 0, 0);
     answers(&mut told, 0, Reserved, 0, 0);
