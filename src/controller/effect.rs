@@ -89,8 +89,8 @@ pub enum PoolEffect {
     },
     /// Have workers that were told to stop fetch again, for as long as it takes.
     Uncordon(Box<Uncordon>),
-    /// The pool sees to them again.
-    AbortUncordon,
+    /// A pool sees to the workers of this target again.
+    AbortUncordon(Key),
     /// Write the status: `Done::Published`.
     WriteStatus(Identity, Box<Status>),
     /// Publish an Event about the pool.
@@ -196,6 +196,16 @@ pub struct Uncordon {
     pub roster: Roster,
     /// They are told, and no more: somebody else sees to what stands on the pods.
     pub only_told: bool,
+}
+
+impl Uncordon {
+    /// The target whose pods it is about.
+    pub fn target(&self) -> Key {
+        Key {
+            namespace: self.key.namespace.clone(),
+            name: self.pool.target.clone(),
+        }
+    }
 }
 
 /// Something that a person or a dashboard may want to know.

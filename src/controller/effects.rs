@@ -59,8 +59,8 @@ pub struct Effects {
     jobs: HashMap<SubscriberId, (AbortHandle, watch::Sender<Arc<Tally>>)>,
     /// Tasks that have workers fetch again.
     uncordons: JoinSet<()>,
-    /// The last one of each pool.
-    uncordoning: HashMap<SubscriberId, AbortHandle>,
+    /// The last one of each target.
+    uncordoning: HashMap<Key, AbortHandle>,
 }
 
 impl Effects {
@@ -147,8 +147,8 @@ impl Effects {
                 tokio::spawn(unprotect(cluster, clock, namespace, selector));
             }
             PoolEffect::Uncordon(uncordon) => self.uncordon(id, *uncordon),
-            PoolEffect::AbortUncordon => {
-                if let Some(task) = self.uncordoning.remove(&id) {
+            PoolEffect::AbortUncordon(target) => {
+                if let Some(task) = self.uncordoning.remove(&target) {
                     task.abort();
                 }
             }
@@ -196,7 +196,7 @@ impl Effects {
     fn uncordon(&mut self, id: SubscriberId, uncordon: Uncordon) {
         while self.uncordons.try_join_next().is_some() {}
         let after = self.jobs.get(&id).map(|(job, _)| job.clone());
-        let pods_too = !uncordon.only_told;
+        let target = (!uncordon.only_told).then(|| uncordon.target());
         let work = uncordon::carry_out(
             self.cluster.clone(),
             self.clock,
@@ -205,8 +205,9 @@ impl Effects {
             after,
         );
         let task = self.uncordons.spawn(work);
-        if pods_too {
-            self.uncordoning.insert(id, task);
+        self.uncordoning.retain(|_, task| !task.is_finished());
+        if let Some(target) = target {
+            self.uncordoning.insert(target, task);
         }
     }
 

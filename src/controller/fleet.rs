@@ -33,6 +33,8 @@ pub struct Fleet {
     pub(super) targets: Targets,
     queues: SharedQueues,
     turns: Turns,
+    /// Targets whose workers were left to be told to fetch again, and that no pool has taken back; that may be over.
+    uncordons: BTreeSet<Key>,
     /// Pools whose pods were on their way out when the process began, and who have not been seen yet.
     left: BTreeSet<Key>,
     /// Of each scope, how far the list of its pools is; nothing once the process has said that it is ready.
@@ -49,6 +51,7 @@ impl Fleet {
             targets: Targets::default(),
             queues: SharedQueues::default(),
             turns: Turns::default(),
+            uncordons: BTreeSet::new(),
             left: BTreeSet::new(),
             lists: scopes.into_iter().map(|scope| (scope, Listing::Pending)).collect(),
             effects: Vec::new(),
@@ -89,6 +92,7 @@ impl Fleet {
             }
             Input::TargetGone(key) => {
                 self.targets.remove(&key);
+                self.uncordons.remove(&key);
                 self.wake_on(&key, false, now);
             }
             Input::TargetsListed(scope, keys) => {
@@ -139,11 +143,13 @@ impl Fleet {
         }
         let Some(state) = self.pools.get(id) else { return };
         let older = self.pools.older(state).map(|older| older.identity.key.name.clone());
+        let uncordons = state.target().is_some_and(|target| self.uncordons.contains(&target));
         let queue = self.shares(state);
         let Some(state) = self.pools.get_mut(id) else { return };
         let mut shared = Shared {
             targets: &self.targets,
             older,
+            uncordons,
             queue,
             turns: &mut self.turns,
         };
@@ -152,12 +158,14 @@ impl Fleet {
         self.take(id, effects, now);
     }
 
-    /// Keeps the index of counted queues, and hands the effects on.
+    /// Keeps the books of counted queues and of workers that are given back, and hands the effects on.
     fn take(&mut self, id: SubscriberId, effects: Vec<PoolEffect>, now: Now) {
         for effect in effects {
             match &effect {
                 PoolEffect::Sample { address, .. } => self.counts(id, address, now),
                 PoolEffect::Leave(_) => self.queues.forget(id),
+                PoolEffect::Uncordon(uncordon) if !uncordon.only_told => drop(self.uncordons.insert(uncordon.target())),
+                PoolEffect::AbortUncordon(target) => drop(self.uncordons.remove(target)),
                 _ => {}
             }
             self.effects.push(Effect::Pool(id, effect));

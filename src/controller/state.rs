@@ -77,6 +77,8 @@ pub struct Shared<'a> {
     pub targets: &'a Targets,
     /// The older pool on the same target.
     pub older: Option<String>,
+    /// The workers of its target are being told to fetch again: nobody looked after them any more.
+    pub uncordons: bool,
     /// Another pool that counts one of its queues and orders workers for it, too.
     pub queue: Option<SharedQueue>,
     /// Whose turn it is to say new numbers.
@@ -319,10 +321,6 @@ impl PoolState {
             .is_some_and(|(old, new)| old.source != new.source || old.celery != new.celery);
         if elsewhere || new.is_none_or(|new| !new.acts()) {
             self.uncordon(cx);
-        }
-        if elsewhere {
-            // The old target's workers are given back whatever becomes of the new one's.
-            self.drain.uncordoning = false;
         }
         if !counted_alike {
             self.unlink(cx);

@@ -147,11 +147,7 @@ async fn look(
     told: &Attention,
 ) -> Result<Plan, CallError> {
     let namespace = &uncordon.key.namespace;
-    let target = Key {
-        namespace: namespace.clone(),
-        name: uncordon.pool.target.clone(),
-    };
-    let replicas = replicas(cluster, &target).await?;
+    let replicas = replicas(cluster, &uncordon.target()).await?;
     let pods = pods::list(cluster, namespace, &uncordon.selector, clock.now().wall).await?;
     Ok(workers::plan(&Look {
         deployment: &uncordon.pool.target,

@@ -11,7 +11,7 @@ use crate::{
     broker::{SubscriberId, Subscription},
     controller::{
         effect::{PoolEffect, Uncordon},
-        pool::Pool,
+        pool::{Key, Pool},
     },
     kube::CallError,
     work::{Attention, Moment, Now, Stance},
@@ -48,8 +48,6 @@ pub struct DrainState {
     pub failures: u32,
     /// Why the last one did.
     pub failed: Option<String>,
-    /// Their workers are being told to fetch again.
-    pub uncordoning: bool,
 }
 
 impl DrainState {
@@ -205,10 +203,7 @@ impl PoolState {
         if !self.drain.unfinished() || selector.is_empty() {
             return;
         }
-        self.drain = DrainState {
-            uncordoning: true,
-            ..DrainState::default()
-        };
+        self.drain = DrainState::default();
         cx.ask(PoolEffect::Uncordon(Box::new(Uncordon {
             key: self.identity.key.clone(),
             pool,
@@ -237,11 +232,13 @@ impl PoolState {
         })));
     }
 
-    /// The pool sees to its pods itself again.
-    pub(super) fn take_back(&mut self, cx: &mut Cx) {
-        if std::mem::take(&mut self.drain.uncordoning) {
+    /// The pool sees to its target's pods from now on, whose workers are being told to fetch again in its own name, or in
+    /// that of a pool before it: that ends once this one can tell them anything.
+    pub(super) fn take_back(&mut self, target: &Key, cx: &mut Cx) {
+        if cx.shared.uncordons && self.samples.last.is_some() {
+            cx.shared.uncordons = false;
             self.drain.left = true;
-            cx.ask(PoolEffect::AbortUncordon);
+            cx.ask(PoolEffect::AbortUncordon(target.clone()));
         }
     }
 }

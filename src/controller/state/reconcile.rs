@@ -131,7 +131,7 @@ impl PoolState {
             self.uncordon(cx);
             return AT_LEAST;
         }
-        self.take_back(cx);
+        self.take_back(key, cx);
         let Some((seen, decision)) = &self.decision else {
             return AT_LEAST;
         };

@@ -57,6 +57,7 @@ impl Alone {
         let mut shared = Shared {
             targets: &self.targets,
             older: None,
+            uncordons: false,
             queue: None,
             turns: &mut self.turns,
         };

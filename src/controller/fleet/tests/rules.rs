@@ -232,7 +232,32 @@ fn the_old_targets_workers_are_given_back_whatever_becomes_of_the_new_one() {
     }
     let given_back = |effect: &PoolEffect| matches!(effect, PoolEffect::Uncordon(pods) if pods.pool.target == "mail");
     assert!(has(&effects, given_back), "{effects:?}");
-    assert!(!has(&effects, |effect| matches!(effect, PoolEffect::AbortUncordon)));
+    assert!(!has(&effects, |effect| matches!(effect, PoolEffect::AbortUncordon(_))));
+}
+
+/// A pool of the same target that is made meanwhile, under the same name or another, tells them what to do alone.
+#[test]
+fn workers_are_given_back_no_longer_than_until_another_pool_sees_to_them() {
+    for name in ["mail", "post"] {
+        let mut bench = Bench::new(&["mail"]);
+        bench.until_down("mail");
+        bench.ended("mail", ScaleOutcome::Held { kept: 3 }, Some(stopping("mail")));
+        let effects = bench.on(Input::PoolGone(fixture::key("mail")));
+        assert!(
+            has(&effects, |effect| matches!(effect, PoolEffect::Uncordon(_))),
+            "{effects:?}"
+        );
+        let aborts = |effect: &PoolEffect| matches!(effect, PoolEffect::AbortUncordon(target) if *target == fixture::key("mail"));
+        let mut effects = bench.on(fixture::pool(name, &spec("mail")));
+        effects = bench.resolved(name, effects);
+        assert!(!has(&effects, aborts), "{name}: it can tell them nothing yet");
+        let effects = bench.sample(name, 30);
+        assert!(has(&effects, aborts), "{name}: {effects:?}");
+        let looks = jobs(&effects);
+        assert!(looks.iter().any(|job| job.unfinished), "{name}: {looks:?}");
+        bench.ended(name, ScaleOutcome::None, Some(Plan::default()));
+        assert!(!has(&bench.sample(name, 31), aborts), "{name}: once");
+    }
 }
 
 #[test]
