@@ -16,6 +16,8 @@ pub struct ReplicaOwnership {
     pub intended: Option<u32>,
     /// The resource version that the last write led to; what is seen of an older one is not news.
     pub version: u64,
+    /// When that was, until the watch shows it; and how long it took to show the one before.
+    shown: (Option<Moment>, Duration),
     /// Someone else took the replicas: their field manager and the number found.
     pub overwritten: Option<(String, u32)>,
     /// The write under way puts back what they took. Its own, for the watch may show the result before the write returns.
@@ -78,6 +80,9 @@ impl ReplicaOwnership {
         if !acts || target.version < self.version {
             return None;
         }
+        if let Some(at) = self.shown.0.take() {
+            self.shown.1 = now.saturating_sub(at);
+        }
         if target.is_ours() {
             self.intended = Some(target.replicas);
             self.overwritten = None;
@@ -126,8 +131,17 @@ impl ReplicaOwnership {
         self.overwritten.is_some() || self.intended != Some(decided)
     }
 
+    /// How far behind the API server watches are, as far as the last write shows it: those of others are so, too.
+    pub fn lag(&self, now: Moment) -> Duration {
+        let (awaited, took) = self.shown;
+        awaited.map_or(took, |at| took.max(now.saturating_sub(at)))
+    }
+
     /// This number was written, which led to this resource version.
-    pub fn written(&mut self, to: u32, version: u64) {
+    pub fn written(&mut self, to: u32, version: u64, now: Moment) {
+        if version > self.version {
+            self.shown.0 = Some(now);
+        }
         (self.intended, self.version) = (Some(to), version.max(self.version));
         if self.restoring.take().is_some() {
             self.overwritten = None;

@@ -196,7 +196,7 @@ fn fight(lasts: u64) -> Vec<u64> {
         let at = hold.restore_at(&foreign, 5).as_secs();
         put_back.push(at - 100);
         hold.restoring.clone_from(&hold.overwritten);
-        hold.written(5, version + 1);
+        hold.written(5, version + 1, SECOND);
         second = at + 5;
     }
     put_back
@@ -218,7 +218,7 @@ fn pods_that_start_are_not_thrown_away_again_and_again() {
         hold.look(&starting, true, false, Duration::from_secs(second));
         let at = hold.restore_at(&starting, 5).as_secs();
         hold.restoring.clone_from(&hold.overwritten);
-        hold.written(5, 101 + second);
+        hold.written(5, 101 + second, SECOND);
         at - second
     };
     assert_eq!([at(100), at(110), at(120)], [0, 0, 60]);

@@ -28,9 +28,10 @@ pub struct DrainState {
     /// So many looks in a row found the same, and what was to be seen without the last one.
     same: u32,
     glance: Glance,
-    /// When the last look ended, and the pause after it where nothing else is seen from here.
+    /// When the last look ended, and the pause after it where nothing else is seen from here, and where something is.
     looked: Moment,
     pause: Duration,
+    least: Duration,
     /// The decision of the last look at them.
     pub to: u32,
     /// How pods are looked after.
@@ -80,8 +81,11 @@ impl DrainState {
         (self.to, self.glance) = (to, glance);
     }
 
-    /// The look has ended. Every one is a call to the API server: the longer nothing changes, the longer the pause.
-    pub fn rest(&mut self, now: Now) {
+    /// The look has ended. Every one is a call to the API server: the longer nothing changes, the longer the pause. What it
+    /// wrote on the pods has to be seen by whoever removes them before the next one lowers their number: where watches are
+    /// behind by so much, both of its watches may be, by more than that.
+    pub fn rest(&mut self, now: Now, lag: Duration) {
+        self.least = LOOK_AGAIN.max(lag.saturating_mul(2)).min(LONGEST_LAG);
         let pause = LOOK_AGAIN.saturating_mul(1 << (self.same / 3).min(6)).min(MOST);
         // Whether a pod ends by itself is seen shortly before its node kills it.
         let killed = self
@@ -89,7 +93,7 @@ impl DrainState {
             .ends
             .and_then(|at| Duration::try_from(at.duration_since(now.wall)).ok());
         let killed = killed.and_then(|left| left.checked_sub(BEFORE_THE_END));
-        self.pause = pause.min(killed.unwrap_or(MOST)).max(LOOK_AGAIN);
+        self.pause = pause.min(killed.unwrap_or(MOST)).max(self.least);
         self.looked = now.moment;
     }
 
@@ -101,8 +105,8 @@ impl DrainState {
     /// When to look next, where this is to be seen meanwhile.
     pub fn look_at(&self, glance: &Glance) -> Moment {
         let pause = match glance.since(&self.glance) {
-            News::Certain => LOOK_AGAIN,
-            News::Perhaps => self.pause.min(PERHAPS),
+            News::Certain => self.least,
+            News::Perhaps => self.pause.min(PERHAPS.max(self.least)),
             News::None => self.pause,
         };
         self.not_before.max(self.looked + pause)
@@ -133,6 +137,9 @@ impl DrainState {
 
 /// How soon pods on their way out are looked at again when something has changed.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// No longer on account of watches that are behind.
+const LONGEST_LAG: Duration = Duration::from_secs(10);
 
 /// And when perhaps something has.
 const PERHAPS: Duration = Duration::from_secs(2);

@@ -170,7 +170,8 @@ impl PoolState {
             &drain.attention,
             now,
         );
-        let look = match rises || replicas > drain.to {
+        // Marks that were written a moment ago protect nobody yet: only what lowers nothing comes before its time.
+        let look = match rises || replicas > drain.to && replicas >= from {
             true => Moment::ZERO,
             false => drain.look_at(&glance),
         };

@@ -53,7 +53,7 @@ impl PoolState {
                 (self.ownership.kept, self.ownership.restoring) = (Some(kept), None);
             }
         }
-        self.drain.rest(cx.now);
+        self.drain.rest(cx.now, self.ownership.lag(now));
         if looked && self.pool.as_ref().is_ok_and(|pool| pool.acts()) {
             self.attend(cx);
         }
@@ -107,7 +107,7 @@ impl PoolState {
             };
             self.publish([event], cx);
         }
-        self.ownership.written(to, version);
+        self.ownership.written(to, version, cx.now.moment);
         self.ownership.kept = (kept > 0).then_some(kept);
         self.note(
             Note::Scaled {

@@ -7,6 +7,7 @@ use crate::{
     controller::{
         effect::{Job, ScaleOutcome},
         fixture,
+        ownership::Change,
     },
     workers::Plan,
 };
@@ -82,4 +83,43 @@ fn a_pod_that_ends_is_looked_at_before_its_node_kills_it() {
         }
     }
     assert!((42..=44).contains(&last), "after {last} s");
+}
+
+/// The ReplicaSet controller may see the number before it sees the marks.
+#[test]
+fn nothing_is_lowered_right_after_pods_were_marked() {
+    let mut bench = waiting();
+    let fewer_go = bench.sample("mail", 20);
+    assert!(jobs(&fewer_go).is_empty(), "{fewer_go:?}");
+    bench.second += 1;
+    let effects = bench.sample("mail", 20);
+    assert_eq!(jobs(&effects).first().map(|job| (job.from, job.to)), Some((3, 2)));
+}
+
+#[test]
+fn where_watches_are_behind_marks_get_more_time() {
+    let mut bench = Bench::new(&["mail"]);
+    bench.until_down("mail");
+    let change = Change {
+        from: 3,
+        to: 2,
+        kept: 2,
+    };
+    bench.ended(
+        "mail",
+        ScaleOutcome::Written { change, version: 2 },
+        Some(stopping("mail")),
+    );
+    bench.second += 3;
+    let Input::Target(key, mut target) = fixture::target("mail", 2, 1) else {
+        panic!("a target");
+    };
+    (target.version, target.ready) = (2, 3);
+    let shown = bench.on(Input::Target(key, target));
+    let shown = bench.resolved("mail", shown);
+    assert_eq!(jobs(&shown).len(), 1, "{shown:?}");
+    bench.ended("mail", ScaleOutcome::Held { kept: 2 }, Some(stopping("mail")));
+    // What it held ends at once.
+    let looks = looks(&mut bench, 14, |_| [0, 1, 1]);
+    assert_eq!(looks, [5, 11], "twice the three seconds");
 }
