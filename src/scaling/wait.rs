@@ -299,8 +299,8 @@ impl Waiting {
         answer.needed = answer.pods;
         answer.stuck = self.startup.stuck(answer.startup, seen.now);
         answer.hangs = self.flow.hangs(seen.now);
-        // A few that do not come say nothing of the next ones where most are there.
-        let most_stuck = answer.stuck.is_some_and(|late| late >= seen.ready);
+        // Those that do not come say nothing of the next ones where as many are there.
+        let most_stuck = answer.stuck.is_some_and(|late| late > seen.ready);
         if most_stuck || self.startup.recovers(seen.now) {
             let most = seen.ready.saturating_mul(2).saturating_add(4).max(seen.replicas);
             answer.pods = answer.pods.min(most);

@@ -472,9 +472,12 @@ fn the_wait_target() {
         series.push(at(301., 10).ready_pods(ready).waiting(5000));
         last_of(&Policy { max: 1000, ..policy.clone() }, &series)
     };
-    let (one, most) = (late(9), late(4));
+    let (one, half, most) = (late(9), late(5), late(4));
     assert_eq!(one.trouble, Some(Trouble::PodsNotReady { pods: 1 }));
-    assert!(one.replicas > 100 && !one.sentence.contains("only"), "{one:?}");
+    for as_many_are_there in [&one, &half] {
+        let all = as_many_are_there.replicas > 100 && !as_many_are_there.sentence.contains("only");
+        assert!(all, "{as_many_are_there:?}");
+    }
     assert_eq!((most.replicas, most.trouble), (12, Some(Trouble::PodsNotReady { pods: 6 })));
 
     // Never ready: only few more are ordered, and the reason is told.
