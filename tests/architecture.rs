@@ -1,5 +1,5 @@
 //! The dependency table of `src/lib.rs`, kept true: who may use whom, which files are pure, how long a file may be, what is
-//! in the tree of crates; and that each fault in `faults.yaml` has its tests.
+//! in the tree of crates; and that each fault in `tests/faults` has its tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "architecture/faults.rs"]
@@ -47,6 +47,15 @@ fn no_module_uses_a_crate_that_the_table_does_not_allow() {
             .find(|name| names(line, name))
             .map(|name| (*name).to_owned())
     }));
+}
+
+/// A task that is gone leaves its pools alone, and nobody would notice: the process ends instead and is started again.
+#[test]
+fn a_panic_ends_the_process() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let release = manifest.split("[profile.release]\n").nth(1).unwrap();
+    let release = release.split("\n[").next().unwrap();
+    assert!(release.lines().any(|line| line == "panic = \"abort\""), "{release}");
 }
 
 #[test]

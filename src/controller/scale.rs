@@ -161,3 +161,6 @@ async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
         Err(why) => ScaleOutcome::Unconfirmed { change, why },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,3 +142,6 @@ fn call_error(error: watcher::Error) -> CallError {
         watcher::Error::NoResourceVersion => CallError::NotUnderstood,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@
 mod budget;
 mod call;
 #[cfg(test)]
-pub mod fake;
+pub mod fixture;
 
 pub use budget::{Class, Limits};
 pub use call::{CallError, Cluster, DEADLINE, Outcome, within};

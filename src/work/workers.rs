@@ -316,11 +316,11 @@ impl Workers {
         });
         self.generation += u64::from(self.nodes.len() < before);
         self.queues.retain(|queues| Arc::strong_count(queues) > 1);
-        let of_each = |(name, worker): (&NodeName, &Box<Worker>)| {
+        let of_each = |(name, worker): (&str, &Worker)| {
             let application = worker.stats.as_ref().map(|(_, stats)| stats.application.bytes());
-            name.0.len() + application.unwrap_or_default()
+            name.len() + application.unwrap_or_default()
         };
-        let own: usize = self.nodes.iter().map(of_each).sum();
+        let own: usize = self.all().map(of_each).sum();
         self.texts = own + self.queues.iter().map(|queues| bytes_of(queues)).sum::<usize>();
     }
 

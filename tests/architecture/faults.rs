@@ -1,4 +1,4 @@
-//! Faults that applications met, and the tests that would show them again: `tests/faults.yaml`.
+//! Faults that were met, and the tests that would show them again: `tests/faults`.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::{figures, scanner::root};
 #[serde(deny_unknown_fields)]
 struct Fault {
     fault: String,
-    /// `FILE::NAME`, or `zoo/NAME`.
+    /// `FILE::NAME`, or `zoo/NAME`; in a shell script the name is what a check says.
     tests: Vec<String>,
     /// What is still not as it should be.
     open: Option<String>,
@@ -19,19 +19,24 @@ struct Fault {
 
 #[test]
 fn every_fault_has_its_tests() {
-    let text = fs::read_to_string(root().join("tests/faults.yaml")).unwrap();
-    let faults: Vec<Fault> = serde_saphyr::from_str(&text).unwrap();
-    let missing = |fault: &Fault| {
-        let missing = fault.tests.iter().find(|test| !exists(test)).cloned();
-        missing.or_else(|| fault.tests.is_empty().then(|| fault.fault.clone()))
-    };
-    assert_eq!(
-        faults.iter().filter_map(missing).collect::<Vec<_>>(),
-        Vec::<String>::new(),
-        "no such tests"
-    );
-    let open = faults.iter().filter(|fault| fault.open.is_some()).count();
-    figures::record_in("real", "rows", vec![faults.len() - open, faults.len()]);
+    for (file, figure) in [
+        ("applications", ("real", "rows")),
+        ("controller", ("controller", "faults")),
+    ] {
+        let text = fs::read_to_string(root().join(format!("tests/faults/{file}.yaml"))).unwrap();
+        let faults: Vec<Fault> = serde_saphyr::from_str(&text).unwrap();
+        let missing = |fault: &Fault| {
+            let missing = fault.tests.iter().find(|test| !exists(test)).cloned();
+            missing.or_else(|| (fault.tests.is_empty() && fault.open.is_none()).then(|| fault.fault.clone()))
+        };
+        assert_eq!(
+            faults.iter().filter_map(missing).collect::<Vec<_>>(),
+            Vec::<String>::new(),
+            "no such tests"
+        );
+        let open = faults.iter().filter(|fault| fault.open.is_some()).count();
+        figures::record_in(figure.0, figure.1, vec![faults.len() - open, faults.len()]);
+    }
 }
 
 fn exists(test: &str) -> bool {
@@ -42,6 +47,11 @@ fn exists(test: &str) -> bool {
         return false;
     };
     let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+    if file.ends_with(".sh") {
+        return text
+            .lines()
+            .any(|line| line.starts_with("check ") && line.contains(name));
+    }
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let is_it = |line: &str| line.contains(&format!("fn {name}("));
     // Between the attribute and the function there may be another attribute or a comment.

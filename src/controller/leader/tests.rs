@@ -6,7 +6,7 @@ use std::sync::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kube::fake::{self, Asked, refused};
+use crate::kube::fixture::{self, Asked, refused};
 
 /// An API server that holds one lease and checks `resourceVersion`.
 #[derive(Clone, Default)]
@@ -29,7 +29,7 @@ impl Server {
                 }
             }
         };
-        fake::server(answer).0
+        fixture::server(answer).0
     }
 
     fn answer(&self, asked: Asked) -> (u16, Value) {

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::kube::fake;
+use crate::kube::fixture;
 
 /// An API server that answers each read of a Secret once it is let, and counts them.
 struct Slow {
@@ -19,7 +19,7 @@ fn slow() -> (Arc<Slow>, References) {
         answers: Semaphore::new(0),
     });
     let server = slow.clone();
-    let (client, _) = fake::server(move |_| {
+    let (client, _) = fixture::server(move |_| {
         let server = server.clone();
         async move {
             let number = server.asked.fetch_add(1, Ordering::SeqCst);

@@ -3,7 +3,7 @@ use std::future::pending;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::kube::fake;
+use crate::kube::fixture;
 
 const LIMITS: Limits = Limits {
     in_flight: 16,
@@ -16,7 +16,7 @@ type Seen = Arc<Mutex<Vec<(Class, Outcome)>>>;
 fn cluster(limits: Limits) -> (Cluster, Seen) {
     let seen = Seen::default();
     let told = seen.clone();
-    let cluster = Cluster::new(fake::silent(), limits, move |class, outcome| {
+    let cluster = Cluster::new(fixture::silent(), limits, move |class, outcome| {
         told.lock().unwrap().push((class, outcome));
     });
     (cluster, seen)

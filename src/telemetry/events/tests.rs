@@ -3,12 +3,12 @@ use serde_json::Value;
 use super::*;
 use crate::kube::{
     DEADLINE,
-    fake::{self, Log},
+    fixture::{self, Log},
 };
 
 /// An API server that answers every request alike.
 fn server(status: u16) -> (Cluster, Log) {
-    let (client, log) = fake::server(move |asked| async move {
+    let (client, log) = fixture::server(move |asked| async move {
         let events = "/apis/events.k8s.io/v1/namespaces/shop/events";
         assert!(asked.uri.starts_with(events), "{asked:?}");
         (status, asked.body)
@@ -68,7 +68,7 @@ async fn a_refused_event_is_no_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_silent_is_not_waited_for() {
-    let events = Events::new(Cluster::open(fake::silent()), "twp-0".into());
+    let events = Events::new(Cluster::open(fixture::silent()), "twp-0".into());
     let start = Instant::now();
     events.publish(&about(), scaled(0, 1)).await;
     assert_eq!(start.elapsed(), DEADLINE);

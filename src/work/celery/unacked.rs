@@ -4,14 +4,15 @@
 //! * Sent to a named exchange: the queues whose bindings match the routing key, by the rules of kombu's router. An
 //!   entry that several queues match counts for each. An entry that no binding matches is nobody's.
 //! * Bindings not known (yet): the queue of the same name as the routing key, if the pool has it; else the owner is
-//!   unknown, as it is of an entry that could not be read or was not looked at.
+//!   unknown, as it is of an entry that could not be read, was not looked at or is of one kind too many ([`super::routes`]).
 //! * What has no known owner is split in proportion to what has one, rounded up; if nothing has one, the pool takes it
 //!   all. So several pools together never count fewer than there are. An entry not looked at is taken for due or not
 //!   due in proportion as well.
 
 use jiff::Timestamp;
 
-use super::{redis::Later, routes::Owner};
+use super::redis::Later;
+use super::routes::Owner;
 use crate::work::Census;
 
 /// The pool's share.

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     kube::{
         DEADLINE,
-        fake::{self, Log, refused},
+        fixture::{self, Log, refused},
     },
     workers::{
         Readiness,
@@ -17,7 +17,7 @@ use crate::{
 
 /// An API server that answers with what `answer` says about method and path.
 fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> (Cluster, Log) {
-    let (client, log) = fake::server(move |asked| std::future::ready(answer(&asked.method, &asked.uri)));
+    let (client, log) = fixture::server(move |asked| std::future::ready(answer(&asked.method, &asked.uri)));
     (Cluster::open(client), log)
 }
 
@@ -257,7 +257,7 @@ async fn pages_without_end_are_an_error() {
 async fn a_silent_server_is_not_waited_for() {
     let start = Instant::now();
     assert_eq!(
-        list(&Cluster::open(fake::silent()), "shop", "", now()).await,
+        list(&Cluster::open(fixture::silent()), "shop", "", now()).await,
         Err(CallError::Timeout)
     );
     assert_eq!(start.elapsed(), DEADLINE);

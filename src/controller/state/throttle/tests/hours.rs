@@ -97,7 +97,7 @@ fn a_rule_that_takes_turns_costs_no_writes() {
                     min: world.min,
                     max: world.max,
                     schedules: Vec::new(),
-                    target: target.clone(),
+                    target,
                     slots: Some(workload.slots),
                     idle: Duration::from_secs(60),
                     behavior: Behavior::default(),
