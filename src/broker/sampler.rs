@@ -202,12 +202,14 @@ impl<E: Endpoint> Sampler<E> {
             tokio::select! {
                 subscription = subscriptions.recv() => {
                     let Some(subscription) = subscription else { return };
-                    self.subscribe(subscription);
+                    let mut elsewhere = self.subscribe(subscription);
                     // A burst of pools (a restart) becomes one batch.
                     while let Ok(subscription) = subscriptions.try_recv() {
-                        self.subscribe(subscription);
+                        elsewhere |= self.subscribe(subscription);
                     }
-                    self.listen();
+                    if elsewhere {
+                        self.listen();
+                    }
                     self.plan();
                 }
                 () = at(tick) => {
@@ -242,10 +244,11 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Takes a wish in.
-    fn subscribe(&mut self, subscription: Subscription) {
+    /// Takes a wish in. Says whether it may be one to listen elsewhere.
+    fn subscribe(&mut self, subscription: Subscription) -> bool {
         match subscription {
             Subscription::Add { id, framework, period } => {
+                let listens = framework.listen();
                 let pool = Pool {
                     framework,
                     period,
@@ -253,7 +256,8 @@ impl<E: Endpoint> Sampler<E> {
                     last: None,
                     attends: false,
                 };
-                self.pools.insert(id, pool);
+                let replaced = self.pools.insert(id, pool).is_some();
+                replaced || listens.is_some_and(|listens| !self.listening.contains(&listens))
             }
             Subscription::Attend { id, attention } => {
                 let now = self.clock.now().moment;
@@ -263,15 +267,15 @@ impl<E: Endpoint> Sampler<E> {
                     // At once: somebody waits for it.
                     pool.due = None;
                 }
+                false
             }
             Subscription::Roster { id, roster } => {
                 if let Some(pool) = self.pools.get_mut(&id) {
                     pool.framework.roster(roster);
                 }
+                false
             }
-            Subscription::Remove { id } => {
-                self.pools.remove(&id);
-            }
+            Subscription::Remove { id } => self.pools.remove(&id).is_some(),
         }
     }
 

@@ -347,6 +347,10 @@ async fn late(operator: &Operator, pools: usize, began: f64, figure: &str) {
             .filter(|line| line.contains("WARN"))
             .for_each(|line| println!("late: {line}"));
     }
+    let text = operator.metrics().await;
+    text.lines()
+        .filter(|line| line.starts_with("twp_source_errors") || line.starts_with("twp_api_calls"))
+        .for_each(|line| println!("{line}"));
     println!("{figure}: {pools} pools, first write after {median:.2} s (median), {most:.2} s (max)");
     figures::record_in("controller", &format!("{figure}.median"), (median * 1e3) as u64);
     figures::record_in("controller", &format!("{figure}.max"), (most * 1e3) as u64);
