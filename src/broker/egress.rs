@@ -155,13 +155,22 @@ impl Egress {
 
 /// The cluster's domain as the kubelet has written it into a pod's `resolv.conf` (`search NAMESPACE.svc.DOMAIN svc.DOMAIN …`),
 /// else `cluster.local`.
-pub fn cluster_domain(resolv_conf: &str) -> &str {
+pub fn cluster_domain(resolv_conf: &str) -> String {
     let searched = resolv_conf
         .lines()
         .filter_map(|line| line.trim().strip_prefix("search"));
-    let mut domains = searched.flat_map(str::split_whitespace);
-    let found = domains.find_map(|domain| domain.strip_prefix("svc."));
-    found.unwrap_or(CLUSTER_DOMAIN)
+    let domains: Vec<_> = searched.flat_map(str::split_whitespace).collect();
+    // A namespace may be called `svc`, and a node may have a domain that begins so: both entries have to be there.
+    let of_namespace = |domain: &&str| {
+        let domain = domain.split_once('.')?.1.strip_prefix("svc.")?;
+        domains
+            .contains(&format!("svc.{domain}").as_str())
+            .then(|| domain.to_owned())
+    };
+    domains
+        .iter()
+        .find_map(of_namespace)
+        .unwrap_or_else(|| CLUSTER_DOMAIN.to_owned())
 }
 
 #[cfg(test)]
@@ -323,6 +332,9 @@ mod tests {
     fn a_pod_is_told_the_domain_of_its_cluster() {
         let of_a_pod = "nameserver 10.96.0.10\nsearch twp-system.svc.k8s.test svc.k8s.test k8s.test\noptions ndots:5\n";
         assert_eq!(cluster_domain(of_a_pod), "k8s.test");
+        let of_one_in_svc = "search svc.svc.k8s.test svc.k8s.test k8s.test svc.example.com\n";
+        assert_eq!(cluster_domain(of_one_in_svc), "k8s.test");
+        assert_eq!(cluster_domain("search svc.example.com example.com\n"), "cluster.local");
         assert_eq!(
             cluster_domain("nameserver 10.0.0.2\nsearch example.com\n"),
             "cluster.local"

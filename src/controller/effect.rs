@@ -37,6 +37,8 @@ pub enum Effect {
 pub enum PoolEffect {
     /// Read what the pool refers to: `Done::Resolved`.
     Resolve {
+        /// The number of the question.
+        asked: u64,
         /// Where its Secrets and ConfigMaps are.
         namespace: String,
         /// What it refers to.
@@ -106,6 +108,8 @@ pub enum PoolEffect {
 /// A write of the replicas, a look at the pods on their way out, or both.
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// The number of the question: its answer has it.
+    pub asked: u64,
     /// The pool's name.
     pub pool: String,
     /// The Deployment.

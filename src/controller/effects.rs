@@ -49,6 +49,8 @@ const PROTECTING: Duration = Duration::from_secs(5);
 pub struct Effects {
     cluster: Cluster,
     references: References,
+    /// Of a namespace and a selector: pods that nobody wishes to be protected any more.
+    unprotecting: HashMap<(String, String), AbortHandle>,
     clock: Clock,
     metrics: Metrics,
     events: Events,
@@ -77,6 +79,7 @@ impl Effects {
         health.waiting(CRD);
         Self {
             references: References::new(cluster.clone()),
+            unprotecting: HashMap::new(),
             cluster,
             clock,
             metrics,
@@ -112,10 +115,10 @@ impl Effects {
     fn pool(&mut self, id: SubscriberId, effect: PoolEffect) {
         let (cluster, clock) = (self.cluster.clone(), self.clock);
         match effect {
-            PoolEffect::Resolve { namespace, pool } => {
+            PoolEffect::Resolve { asked, namespace, pool } => {
                 let references = self.references.clone();
                 self.answered(id, async move {
-                    Done::Resolved(resolve::addresses(&references, &namespace, &pool).await)
+                    Done::Resolved(asked, resolve::addresses(&references, &namespace, &pool).await)
                 });
             }
             PoolEffect::Sample { address, subscription } => self.endpoints.join(&address, id, subscription),
@@ -139,12 +142,21 @@ impl Effects {
                 namespace,
                 selector,
                 pods,
-            } => self.answered(id, async move {
-                let result = pods::protect(&cluster, &namespace, &selector, &pods, clock.now().wall).await;
-                Done::Protected(result.map(|()| pods))
-            }),
+            } => {
+                // Whoever sees to them now says what is protected.
+                if let Some(other) = self.unprotecting.remove(&(namespace.clone(), selector.clone())) {
+                    other.abort();
+                }
+                self.answered(id, async move {
+                    let result = pods::protect(&cluster, &namespace, &selector, &pods, clock.now().wall).await;
+                    Done::Protected(result.map(|()| pods))
+                });
+            }
             PoolEffect::Unprotect { namespace, selector } => {
-                tokio::spawn(unprotect(cluster, clock, namespace, selector));
+                let whose = (namespace.clone(), selector.clone());
+                let task = tokio::spawn(unprotect(cluster, clock, namespace, selector));
+                self.unprotecting.retain(|_, task| !task.is_finished());
+                self.unprotecting.insert(whose, task.abort_handle());
             }
             PoolEffect::Uncordon(uncordon) => self.uncordon(id, *uncordon),
             PoolEffect::AbortUncordon(target) => {
@@ -189,7 +201,9 @@ impl Effects {
             clock: self.clock,
             newest: receiver,
         };
-        let task = self.spawn(id, async move { Done::Scaled(scale::carry_out(&tools, &job).await) });
+        let task = self.spawn(id, async move {
+            Done::Scaled(job.asked, scale::carry_out(&tools, &job).await)
+        });
         self.jobs.insert(id, (task, newest));
     }
 

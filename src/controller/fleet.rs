@@ -24,6 +24,8 @@ use crate::{
 
 /// The longest wait between two looks at a pool.
 const MOST: Duration = Duration::from_secs(30);
+/// So many pools are woken at a time: however many are due, what happens meanwhile is heard.
+const AT_ONCE: usize = 64;
 
 /// All pools and what they share.
 pub struct Fleet {
@@ -111,9 +113,12 @@ impl Fleet {
         self.wake_due(now)
     }
 
-    /// Wakes the pools that are due by now.
+    /// Wakes the pools that are due by now, or the first of them: the next wake says so.
     pub fn wake_due(&mut self, now: Now) -> Vec<Effect> {
-        while let Some(id) = self.pools.due(now.moment).filter(|_| self.leads) {
+        for _ in 0..AT_ONCE {
+            let Some(id) = self.pools.due(now.moment).filter(|_| self.leads) else {
+                break;
+            };
             if let Some(state) = self.pools.get_mut(id) {
                 // It says when next; this is for the case that it cannot.
                 state.wake = now.moment + MOST;

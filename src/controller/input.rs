@@ -47,13 +47,13 @@ pub enum Input {
     Done(SubscriberId, Done),
 }
 
-/// What became of an effect.
+/// What became of an effect. Of those that may be outlived by what they were for, with the number of the question.
 #[derive(Clone, Debug)]
 pub enum Done {
     /// The pool's references have been read: its addresses, at least one.
-    Resolved(Result<Vec<Arc<Address>>, Problem>),
+    Resolved(u64, Result<Vec<Arc<Address>>, Problem>),
     /// A write to the target, or a look at its pods.
-    Scaled(Outcome),
+    Scaled(u64, Outcome),
     /// A write of pods' protection: the pods that are protected now.
     Protected(Result<BTreeSet<String>, CallError>),
     /// The target's own pods, and whether each is ready.

@@ -287,9 +287,9 @@ fn egress(settings: &Settings, config: &kube::Config) -> Egress {
     let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let domain = match settings.cluster_domain.as_str() {
         "" => cluster_domain(&resolv_conf),
-        given => given,
+        given => given.to_owned(),
     };
-    Egress::new(settings.broker_cidr.clone(), api_server.into_iter().collect(), domain)
+    Egress::new(settings.broker_cidr.clone(), api_server.into_iter().collect(), &domain)
 }
 
 /// Starts the watches and the event loop; ends some time after it was told to, or if a watch ends, which none does.

@@ -183,8 +183,10 @@ pub struct Samples {
 /// Effects whose answers are still to come, and when to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tasks {
-    /// The references are being read.
-    pub resolving: bool,
+    /// The number of the last question: whose answer is awaited, and whose comes too late.
+    pub asked: u64,
+    /// The references are being read, by this question.
+    pub resolving: Option<u64>,
     /// Not to be read again before this moment.
     pub resolve_not_before: Moment,
     /// Readings in a row that did not help.
@@ -193,8 +195,8 @@ pub struct Tasks {
     pub read_at: Moment,
     /// When they are to be read again although the broker answers: it may be the wrong one by then.
     pub read_again_at: Moment,
-    /// The target is being written, or its pods are looked at.
-    pub writing: bool,
+    /// The target is being written, or its pods are looked at, by this job.
+    pub writing: Option<u64>,
     /// More replicas are being written, first of all.
     pub raising: bool,
     /// The status is being written.
@@ -295,8 +297,10 @@ impl PoolState {
 
     fn done(&mut self, done: Done, cx: &mut Cx) {
         match done {
-            Done::Resolved(result) => self.resolved(result, cx),
-            Done::Scaled(outcome) => self.scaled(outcome, cx),
+            // An answer to an older question speaks of another broker, or of another target.
+            Done::Resolved(asked, result) if self.tasks.resolving == Some(asked) => self.resolved(result, cx),
+            Done::Scaled(asked, outcome) if self.tasks.writing == Some(asked) => self.scaled(outcome, cx),
+            Done::Resolved(..) | Done::Scaled(..) => {}
             Done::Protected(result) => self.protected(result, cx),
             Done::Listed(result) => self.listed(result, cx),
             Done::Published(result) => self.published(result, cx),
@@ -322,6 +326,13 @@ impl PoolState {
         if elsewhere || new.is_none_or(|new| !new.acts()) {
             self.uncordon(cx);
         }
+        if elsewhere || new.is_none() {
+            self.unprotect(cx);
+        }
+        if elsewhere && self.tasks.writing.is_some() {
+            // What becomes of it says nothing of the new target.
+            self.abort_scale(cx);
+        }
         if !counted_alike {
             self.unlink(cx);
         }
@@ -337,6 +348,12 @@ impl PoolState {
         self.unprotect(cx);
         self.leave(cx);
         cx.ask(PoolEffect::Forget(self.identity.key.clone()));
+    }
+
+    /// The number of a new question.
+    fn next_question(&mut self) -> u64 {
+        self.tasks.asked += 1;
+        self.tasks.asked
     }
 
     fn note(&self, note: Note, cx: &mut Cx) {

@@ -269,7 +269,7 @@ impl Workers {
     /// Takes in what a worker says of itself.
     pub fn told_stats(&mut self, node: &str, stats: &Stats, asked: Moment, at: Moment) {
         let bytes = stats.application.bytes();
-        if !self.has_room(bytes) {
+        if bytes > 0 && !self.has_room(bytes) {
             return;
         }
         let Some(worker) = self.answering(node, asked, at) else {
@@ -305,14 +305,17 @@ impl Workers {
         self.hearing.get(to).cloned().unwrap_or_default()
     }
 
-    /// Forgets the workers that have been silent for long; all silent ones, if the room for others becomes scarce.
+    /// Forgets the workers that have been silent for long. If the room for others becomes scarce all silent ones, but for
+    /// those whose host another one lives on: its pod would seem to hold nothing but what that one says.
     pub fn prune(&mut self, now: Moment) {
         let before = self.nodes.len();
         let scarce = self.held() > self.most / 4 * 3;
-        self.nodes.retain(|_, worker| {
+        let live = self.nodes.iter().filter(|(_, worker)| scarce && worker.is_live(now));
+        let inhabited: BTreeSet<String> = live.map(|(name, _)| name.parts().0.to_owned()).collect();
+        self.nodes.retain(|name, worker| {
             let silent = now.saturating_sub(worker.heard());
             let remembered = if worker.left.is_some() { LEFT } else { REMEMBERED };
-            worker.is_live(now) || !scarce && silent <= remembered
+            worker.is_live(now) || silent <= remembered && (!scarce || inhabited.contains(name.parts().0))
         });
         self.generation += u64::from(self.nodes.len() < before);
         self.queues.retain(|queues| Arc::strong_count(queues) > 1);

@@ -1,4 +1,5 @@
 //! Histories replayed with one thing going wrong: whatever it is, the end is the same, and nothing is written twice.
+mod crowds;
 mod history;
 mod looks;
 mod rules;

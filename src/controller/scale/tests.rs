@@ -50,6 +50,7 @@ fn cluster(replicas: &Arc<AtomicU32>, conflict: bool) -> (Tools, Log) {
 
 fn job(from: u32, to: u32) -> Job {
     Job {
+        asked: 1,
         pool: "mail".into(),
         target: Key {
             namespace: "shop".into(),

@@ -17,9 +17,9 @@ use crate::{
     work::{Moment, Now, SampleError, celery::BrokerKind},
 };
 
-/// A quiet pool is looked at again at least this often.
+/// A quiet pool is looked at again at least this often, and one that waits for an answer: that brings it on.
 const AT_LEAST: Duration = Duration::from_secs(60);
-/// While something is awaited that comes by itself.
+/// While it waits for a moment.
 const SOON: Duration = Duration::from_millis(100);
 /// No pool is reconciled more often by time alone.
 const AT_MOST: Duration = Duration::from_millis(20);
@@ -91,7 +91,9 @@ impl PoolState {
 
     fn decide(&mut self, pool: &Pool, target: &Target, cx: &mut Cx) -> Duration {
         let now = cx.now;
-        let found = self.ownership.look(target, pool.acts(), self.tasks.writing, now.moment);
+        let found = self
+            .ownership
+            .look(target, pool.acts(), self.tasks.writing.is_some(), now.moment);
         if let Some(change) = found {
             // Told with the sentence that it was written for: before the next decision.
             self.written(change, target.version, cx);
@@ -157,7 +159,7 @@ impl PoolState {
         }
         let rises = write && replicas > target.replicas;
         // A look at the pods takes its time, above all where the API server is slow: workers that are needed do not wait.
-        if self.tasks.writing && rises && !self.tasks.raising {
+        if self.tasks.writing.is_some() && rises && !self.tasks.raising {
             self.abort_scale(cx);
         }
         let tally = self.samples.last.as_ref().map(|(tally, _)| tally.clone());
@@ -177,16 +179,21 @@ impl PoolState {
         };
         let put_back = self.ownership.restore_at(target, replicas);
         let wait = self.ownership.not_before.max(look).max(put_back).saturating_sub(now);
-        if self.tasks.writing || !wait.is_zero() {
+        if self.tasks.writing.is_some() {
+            return AT_LEAST;
+        }
+        if !wait.is_zero() {
             return wait.max(SOON);
         }
         if write && replicas < from && self.references_are_old(pool, cx) {
-            return SOON;
+            return if self.tasks.resolving.is_some() { AT_LEAST } else { SOON };
         }
         self.drain.looks(replicas, glance);
-        (self.tasks.writing, self.tasks.raising) = (true, rises);
+        let asked = self.next_question();
+        (self.tasks.writing, self.tasks.raising) = (Some(asked), rises);
         self.ownership.restoring.clone_from(&self.ownership.overwritten);
         cx.ask(PoolEffect::Scale(Box::new(Job {
+            asked,
             pool: self.identity.key.name.clone(),
             target: key.clone(),
             uid: target.uid.clone(),
@@ -209,7 +216,7 @@ impl PoolState {
 
     /// What is under way at the target is not to go on. Whatever was done already is found there.
     pub(super) fn abort_scale(&mut self, cx: &mut Cx) {
-        self.tasks.writing = false;
+        self.tasks.writing = None;
         self.drain.left = true;
         cx.ask(PoolEffect::AbortScale);
     }
@@ -268,7 +275,10 @@ impl PoolState {
             return late_in;
         };
         let wait = self.throttle.wait(due.after(), now.moment, self.id);
-        if self.tasks.publishing || !wait.is_zero() {
+        if self.tasks.publishing {
+            return late_in;
+        }
+        if !wait.is_zero() {
             return wait.max(SOON).min(late_in);
         }
         let last = self.throttle.at.unwrap_or(now.moment);

@@ -20,7 +20,7 @@ const PASSES: Duration = Duration::from_millis(1500);
 impl PoolState {
     pub(super) fn scaled(&mut self, outcome: Outcome, cx: &mut Cx) {
         let now = cx.now.moment;
-        self.tasks.writing = false;
+        self.tasks.writing = None;
         let looked = outcome.plan.is_some();
         if let Some(plan) = outcome.plan {
             self.looked(plan, cx);

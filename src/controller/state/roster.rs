@@ -126,7 +126,10 @@ impl PoolState {
         let wait = BOOTS
             .saturating_sub(missing_for)
             .max(roster.not_before.saturating_sub(now));
-        if roster.listing || !wait.is_zero() {
+        if roster.listing {
+            return LONGEST;
+        }
+        if !wait.is_zero() {
             return wait.max(Duration::from_millis(100));
         }
         if let Some(key) = self.target() {

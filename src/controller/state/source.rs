@@ -34,16 +34,18 @@ impl PoolState {
     fn resolve(&mut self, cx: &mut Cx) {
         let now = cx.now.moment;
         let Ok(pool) = &self.pool else { return };
-        if self.tasks.resolving || now < self.tasks.resolve_not_before {
+        if self.tasks.resolving.is_some() || now < self.tasks.resolve_not_before {
             return;
         }
         let pool = Box::new(pool.clone());
         if self.link == Link::None && self.samples.since == Moment::ZERO {
             self.samples.since = now;
         }
-        self.tasks.resolving = true;
+        let asked = self.next_question();
+        self.tasks.resolving = Some(asked);
         self.tasks.read_again_at = next_turn(now, self.id);
         cx.ask(PoolEffect::Resolve {
+            asked,
             namespace: self.identity.key.namespace.clone(),
             pool,
         });
@@ -55,7 +57,7 @@ impl PoolState {
             (Link::None | Link::Failed(_), false) => {
                 let wait = self.tasks.resolve_not_before.saturating_sub(cx.now.moment);
                 self.resolve(cx);
-                match self.tasks.resolving {
+                match self.tasks.resolving.is_some() {
                     // Once it has waited for long enough, the pool does without.
                     true if self.is_awaited(cx.now.moment) => FIRST_WORD,
                     true => READ_AGAIN,
@@ -75,7 +77,7 @@ impl PoolState {
     /// Has the references of a pool that works read again when it is time. Says when to look again.
     fn read_again(&mut self, pool: &Pool, cx: &mut Cx) -> Duration {
         let tasks = &self.tasks;
-        if !pool.source.refers() || tasks.resolving {
+        if !pool.source.refers() || tasks.resolving.is_some() {
             return READ_AGAIN;
         }
         let wait = tasks
@@ -108,7 +110,7 @@ impl PoolState {
     pub(super) fn resolved(&mut self, result: Result<Vec<Arc<Address>>, Problem>, cx: &mut Cx) {
         let now = cx.now.moment;
         let tasks = &mut self.tasks;
-        tasks.resolving = false;
+        tasks.resolving = None;
         tasks.read_at = now;
         tasks.resolve_not_before = now + backoff(tasks.resolve_failures, FIRST, MOST, self.id);
         tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
@@ -131,7 +133,7 @@ impl PoolState {
         if self.link.address().is_some_and(|old| !old.is_at(&address)) {
             self.note(Note::SourceChanged, cx);
             self.uncordon_there(pool, cx);
-            if std::mem::take(&mut self.tasks.writing) {
+            if self.tasks.writing.take().is_some() {
                 // It was decided on by what is forgotten now. Whatever it has done already is found on the pods.
                 cx.ask(PoolEffect::AbortScale);
                 self.drain.left = true;
@@ -210,7 +212,7 @@ impl PoolState {
         samples.rest = rest;
         samples.failing = None;
         self.tasks.resolve_failures = 0;
-        if !same && self.tasks.writing {
+        if !same && self.tasks.writing.is_some() {
             cx.ask(PoolEffect::Counted(tally.clone()));
         }
         // Counted all the same: so no failure has the references read.
@@ -288,6 +290,8 @@ impl PoolState {
     pub(super) fn unlink(&mut self, cx: &mut Cx) {
         self.leave(cx);
         self.samples = Samples::default();
+        // What is being read now may be what was referred to before.
+        self.tasks.resolving = None;
         (self.tasks.resolve_not_before, self.tasks.resolve_failures) = (Moment::ZERO, 0);
     }
 

@@ -64,6 +64,12 @@ impl Alone {
         self.state.on(input, &mut shared, at(second))
     }
 
+    /// What is being read leads there.
+    pub fn resolved(&mut self, addresses: Vec<Arc<Address>>, second: u64) -> Vec<PoolEffect> {
+        let asked = self.state.tasks.resolving.expect("a question");
+        self.on(PoolInput::Done(Done::Resolved(asked, Ok(addresses))), second)
+    }
+
     pub fn sample(&mut self, result: Result<Tally, SampleError>, second: u64) -> Vec<PoolEffect> {
         let sampled = Sampled {
             id: self.state.id,

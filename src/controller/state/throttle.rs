@@ -96,14 +96,17 @@ impl Turns {
         wait
     }
 
-    /// Takes the last free turn among these, or else the first one after them.
+    /// Takes the last free turn among these, or else one within the second after them, or else the one after all that are
+    /// taken.
     fn take(&mut self, wished: RangeInclusive<u128>) -> u128 {
         self.taken = self.taken.split_off(wished.start());
         let (first, last) = wished.into_inner();
         let last = last.max(first);
         let free = |at: &u128| !self.taken.contains(at);
-        let found = (first..=last).rev().find(free).or_else(|| (last..).find(free));
-        let at = found.unwrap_or(last);
+        // Where thousands wait the first gap is not looked for: that would cost more than it is worth.
+        let soon = || (last..last + TURNS).find(free);
+        let after_all = || self.taken.last().map_or(last, |taken| last.max(taken + 1));
+        let at = (first..=last).rev().find(free).or_else(soon).unwrap_or_else(after_all);
         self.taken.insert(at);
         at
     }

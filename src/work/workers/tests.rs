@@ -337,6 +337,22 @@ fn a_flood_of_names_and_queues_takes_no_more_than_is_allowed() {
 }
 
 #[test]
+fn where_room_is_scarce_the_silent_one_of_two_in_a_pod_is_not_forgotten() {
+    let mut workers = Workers::default();
+    workers.heard("a@mail-0", 1, 0, EVERY, at(100));
+    workers.heard("a@mail-1", 1, 0, EVERY, at(100));
+    workers.heard("b@mail-0", 0, 0, EVERY, at(200));
+    workers.allow(workers.held());
+    workers.prune(at(201));
+    let known: Vec<_> = workers.all().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(
+        known,
+        ["a@mail-0", "b@mail-0"],
+        "the pod of a single silent worker is unknown as it is"
+    );
+}
+
+#[test]
 fn nobody_who_is_not_known_says_what_it_fetches_from() {
     let mut workers = one();
     workers.told_queues("celery@forged", &queues(&["mail"]), at(101), at(101));

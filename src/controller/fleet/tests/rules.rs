@@ -10,6 +10,7 @@ use crate::{
         effect::{Job, Outcome, ScaleOutcome},
         fixture,
         input::Done,
+        ownership::Change,
     },
     work::{Care, PodWork, Stance, Tally, Work},
     workers::Plan,
@@ -33,9 +34,7 @@ impl Bench {
         bench.on(fixture::listed(pools));
         for name in pools {
             bench.on(fixture::pool(name, &spec(name)));
-            let id = bench.id(name);
-            let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
-            bench.on(Input::Done(id, Done::Resolved(Ok(addresses))));
+            bench.answers(name);
         }
         bench
     }
@@ -102,9 +101,7 @@ impl Bench {
     /// These effects and, where one of them is to read the references, what follows from those.
     pub(super) fn resolved(&mut self, name: &str, mut effects: Vec<Effect>) -> Vec<Effect> {
         if has(&effects, |effect| matches!(effect, PoolEffect::Resolve { .. })) {
-            let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
-            let id = self.id(name);
-            effects.extend(self.on(Input::Done(id, Done::Resolved(Ok(addresses)))));
+            effects.extend(self.answers(name));
         }
         effects
     }
@@ -124,7 +121,17 @@ impl Bench {
 
     pub(super) fn ended(&mut self, name: &str, replicas: ScaleOutcome, plan: Option<Plan>) -> Vec<Effect> {
         let id = self.id(name);
-        self.on(Input::Done(id, Done::Scaled(Outcome { replicas, plan })))
+        let asked = self.fleet.pools.get(id).unwrap().tasks.writing.unwrap_or_default();
+        self.on(Input::Done(id, Done::Scaled(asked, Outcome { replicas, plan })))
+    }
+
+    /// The references that are being read lead to a broker.
+    pub(super) fn answers(&mut self, name: &str) -> Vec<Effect> {
+        let id = self.id(name);
+        let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
+        let asked = self.fleet.pools.get(id).and_then(|state| state.tasks.resolving);
+        let Some(asked) = asked else { return Vec::new() };
+        self.on(Input::Done(id, Done::Resolved(asked, Ok(addresses))))
     }
 }
 
@@ -189,9 +196,7 @@ fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
         if !known_before {
             bench.on(left());
         }
-        let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
-        let id = bench.id("mail");
-        let mut effects = bench.on(Input::Done(id, Done::Resolved(Ok(addresses))));
+        let mut effects = bench.answers("mail");
         effects.extend(bench.sample("mail", 30));
         let looks = jobs(&effects);
         assert!(looks.iter().any(|job| job.unfinished), "{known_before}: {looks:?}");
@@ -213,6 +218,44 @@ pub(super) fn stopping(name: &str) -> Plan {
         unfinished: true,
         ..Plan::default()
     }
+}
+
+#[test]
+fn what_comes_of_a_job_for_the_old_target_says_nothing_of_the_new_one() {
+    let mut bench = Bench::new(&["mail"]);
+    bench.on(fixture::target("other", 3, 1));
+    bench.sample("mail", 300);
+    let id = bench.id("mail");
+    let state = bench.fleet.pools.get_mut(id).unwrap();
+    let asked = state.tasks.writing.unwrap();
+    state.disruption.written = Some(["mail-0".to_owned()].into());
+    let Input::Pool(mut seen) = fixture::pool("mail", &spec("other")) else {
+        panic!("a pool");
+    };
+    seen.identity.generation = 2;
+    let mut effects = bench.on(Input::Pool(seen));
+    assert!(has(&effects, |effect| matches!(effect, PoolEffect::AbortScale)));
+    let unprotected =
+        |effect: &PoolEffect| matches!(effect, PoolEffect::Unprotect { selector, .. } if selector == "app=mail");
+    assert!(has(&effects, unprotected), "{effects:?}");
+    effects.extend(bench.answers("mail"));
+    effects.extend(bench.sample("mail", 300));
+    let job = jobs(&effects).pop().unwrap_or_else(|| panic!("{effects:?}"));
+    assert_eq!(job.target, fixture::key("other"));
+    let change = Change {
+        from: 3,
+        to: 30,
+        kept: 0,
+    };
+    let written = ScaleOutcome::Written { change, version: 99 };
+    let outcome = Outcome {
+        replicas: written,
+        plan: None,
+    };
+    bench.on(Input::Done(id, Done::Scaled(asked, outcome)));
+    let state = bench.fleet.pools.get(id).unwrap();
+    assert_eq!(state.tasks.writing, Some(job.asked), "the new job is under way still");
+    assert_eq!(state.last_scale, None);
 }
 
 #[test]

@@ -351,16 +351,15 @@ impl World {
                 self.say(SHOWN, Input::Sampled(first));
             }
             PoolEffect::Leave(_) => drop(self.sampling.remove(&id)),
-            PoolEffect::Resolve { .. } => self.call(
+            PoolEffect::Resolve { asked, .. } => self.call(
                 id,
                 |_| {
-                    Done::Resolved(Ok(url::all("redis://redis")
-                        .unwrap()
-                        .into_iter()
-                        .map(Arc::new)
-                        .collect()))
+                    Done::Resolved(
+                        asked,
+                        Ok(url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect()),
+                    )
                 },
-                |why| Done::Resolved(Err(Problem::waiting("ReferenceUnreadable", why.to_string()))),
+                |why| Done::Resolved(asked, Err(Problem::waiting("ReferenceUnreadable", why.to_string()))),
             ),
             PoolEffect::Scale(job) => self.scale(id, &job),
             PoolEffect::WriteStatus(_, status) => self.call(
@@ -383,7 +382,7 @@ impl World {
             PoolEffect::Publish(_, event) => self.events.push(event),
             PoolEffect::AbortScale => self
                 .inputs
-                .retain(|_, input| !matches!(input, Input::Done(_, Done::Scaled(_)))),
+                .retain(|_, input| !matches!(input, Input::Done(_, Done::Scaled(..)))),
             _ => {}
         }
     }
@@ -421,10 +420,8 @@ impl World {
         };
         let looked = (job.to < job.from || job.unfinished).then(Plan::default);
         let outcome = |replicas| {
-            Done::Scaled(Outcome {
-                replicas,
-                plan: looked.clone(),
-            })
+            let plan = looked.clone();
+            Done::Scaled(job.asked, Outcome { replicas, plan })
         };
         if !job.write {
             return self.say(SHOWN, Input::Done(id, outcome(ScaleOutcome::None)));

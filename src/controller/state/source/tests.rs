@@ -10,7 +10,8 @@ use crate::{
         event_loop::Controller,
         fixture::{FakeApi, FakeRedis, Stage, controller, key, listed, pool, target, until},
         fleet::Fleet,
-        input::{Done, Input},
+        input::{Done, Input, PoolSeen},
+        pool::Text,
         state::{PoolInput, tests::Alone},
     },
     work::{Care, Stance},
@@ -174,17 +175,49 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
             .map(Arc::new)
             .collect()
     };
-    controller.take(Input::Done(id, Done::Resolved(Ok(address(&old)))));
+    resolved(&mut controller, id, address(&old));
     let stopped = Care {
         stance: Stance::Stop([(node.to_owned(), ["celery".to_owned()].into())].into()),
         since: Moment::ZERO,
     };
     controller.fleet.pools.get_mut(id).unwrap().drain.attention = [(pod.to_owned(), stopped)].into();
-    controller.take(Input::Done(id, Done::Resolved(Ok(address(&old)))));
+    resolved(&mut controller, id, address(&old));
     assert_eq!(controller.effects.uncordons(), 0, "it is the same broker");
-    controller.take(Input::Done(id, Done::Resolved(Ok(address(&new)))));
+    resolved(&mut controller, id, address(&new));
     until("it is told", || old.told("add_consumer") > 0).await;
     assert_eq!(old.told("cancel_consumer"), 0);
+}
+
+/// The references are read again, and lead there.
+fn resolved(controller: &mut Controller, id: SubscriberId, addresses: Vec<Arc<Address>>) {
+    let tasks = &mut controller.fleet.pools.get_mut(id).unwrap().tasks;
+    let asked = *tasks.resolving.get_or_insert(0);
+    controller.take(Input::Done(id, Done::Resolved(asked, Ok(addresses))));
+}
+
+#[test]
+fn an_answer_to_an_older_question_leads_nowhere() {
+    let mut alone = Alone::new(3);
+    let addresses = |url: &str| url::all(url).unwrap().into_iter().map(Arc::new).collect::<Vec<_>>();
+    alone.on(PoolInput::Wake, 0);
+    let first = alone.state.tasks.resolving.unwrap();
+    let mut other = alone.state.pool.clone().unwrap();
+    other.source.url = Text::Plain("redis://new".into());
+    let seen = PoolSeen {
+        identity: alone.state.identity.clone(),
+        pool: Ok(other),
+        status: None,
+    };
+    alone.on(PoolInput::Spec(Box::new(seen)), 1);
+    alone.on(PoolInput::Wake, 1);
+    alone.on(PoolInput::Done(Done::Resolved(first, Ok(addresses("redis://old")))), 2);
+    assert_eq!(
+        alone.state.link,
+        Link::None,
+        "it was asked for what the pool referred to before"
+    );
+    alone.resolved(addresses("redis://new"), 3);
+    assert_eq!(alone.state.link.address().unwrap().host, "new");
 }
 
 #[test]
@@ -196,7 +229,7 @@ fn where_nobody_is_heard_for_long_the_first_address_is_tried_again() {
         .map(Arc::new)
         .collect();
     alone.on(PoolInput::Wake, 0);
-    alone.on(PoolInput::Done(Done::Resolved(Ok(addresses.clone()))), 1);
+    alone.resolved(addresses.clone(), 1);
     let at = |alone: &Alone| alone.state.link.address().cloned();
     for _ in 0..PATIENCE {
         assert_eq!(at(&alone), Some(addresses[0].clone()));
@@ -222,7 +255,7 @@ fn references_are_read_again_once_when_the_management_api_refuses_the_password()
     let mut alone = Alone::new(3);
     let address = crate::broker::url::all("amqp://127.0.0.1:1").unwrap().remove(0);
     alone.on(PoolInput::Wake, 0);
-    alone.on(PoolInput::Done(Done::Resolved(Ok(vec![Arc::new(address)]))), 0);
+    alone.resolved(vec![Arc::new(address)], 0);
     let reads = |effects: Vec<PoolEffect>| {
         let is_read = |effect: &PoolEffect| matches!(effect, PoolEffect::Resolve { .. });
         effects.iter().filter(|effect| is_read(effect)).count()
@@ -251,7 +284,7 @@ fn tasks_that_vanished_are_an_event() {
     let mut alone = Alone::new(0);
     let address = crate::broker::url::all("redis://127.0.0.1:1").unwrap().remove(0);
     alone.on(PoolInput::Wake, 0);
-    alone.on(PoolInput::Done(Done::Resolved(Ok(vec![Arc::new(address)]))), 0);
+    alone.resolved(vec![Arc::new(address)], 0);
     let mut told = Vec::new();
     for second in 0..20 {
         let mut tally = Tally::default();
@@ -286,10 +319,10 @@ fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
         let mut reads = 0;
         while !effects.is_empty() {
             for effect in std::mem::take(&mut effects) {
-                if let Effect::Pool(id, PoolEffect::Resolve { .. }) = effect {
+                if let Effect::Pool(id, PoolEffect::Resolve { asked, .. }) = effect {
                     reads += 1;
                     let addresses = url::all("redis://redis").unwrap().into_iter().map(Arc::new).collect();
-                    effects.extend(fleet.on(Input::Done(id, Done::Resolved(Ok(addresses))), at(second)));
+                    effects.extend(fleet.on(Input::Done(id, Done::Resolved(asked, Ok(addresses))), at(second)));
                 }
             }
         }
