@@ -202,7 +202,7 @@ impl Effects {
             newest: receiver,
         };
         let task = self.spawn(id, async move {
-            Done::Scaled(job.asked, scale::carry_out(&tools, &job).await)
+            Done::Scaled(job.asked, Box::new(scale::carry_out(&tools, &job).await))
         });
         self.jobs.insert(id, (task, newest));
     }

@@ -53,7 +53,7 @@ pub enum Done {
     /// The pool's references have been read: its addresses, at least one.
     Resolved(u64, Result<Vec<Arc<Address>>, Problem>),
     /// A write to the target, or a look at its pods.
-    Scaled(u64, Outcome),
+    Scaled(u64, Box<Outcome>),
     /// A write of pods' protection: the pods that are protected now.
     Protected(Result<BTreeSet<String>, CallError>),
     /// The target's own pods, and whether each is ready.

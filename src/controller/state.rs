@@ -299,7 +299,7 @@ impl PoolState {
         match done {
             // An answer to an older question speaks of another broker, or of another target.
             Done::Resolved(asked, result) if self.tasks.resolving == Some(asked) => self.resolved(result, cx),
-            Done::Scaled(asked, outcome) if self.tasks.writing == Some(asked) => self.scaled(outcome, cx),
+            Done::Scaled(asked, outcome) if self.tasks.writing == Some(asked) => self.scaled(*outcome, cx),
             Done::Resolved(..) | Done::Scaled(..) => {}
             Done::Protected(result) => self.protected(result, cx),
             Done::Listed(result) => self.listed(result, cx),

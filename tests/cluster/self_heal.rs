@@ -44,19 +44,14 @@ async fn a_self_healing_pipeline_kills_what_runs_once_and_not_again_and_again() 
     let (began, mut written) = (Instant::now(), 0);
     while began.elapsed() < LASTS {
         if began.elapsed() >= EVERY * written {
-            let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "mail"}, "spec": {"replicas": 1}});
-            let apply = [
-                "apply",
-                "--server-side",
-                "--force-conflicts",
+            let patch = [
+                "patch",
+                "deployment/mail",
+                "--type=merge",
                 "--field-manager=argocd-controller",
-                "-f",
-                "-",
             ];
-            shop.ns
-                .try_kubectl(&apply, &manifest.to_string())
-                .await
-                .expect("the pipeline's manifest");
+            let patch = [&patch[..], &["-p", r#"{"spec":{"replicas":1}}"#]].concat();
+            shop.ns.kubectl(&patch).await;
             written += 1;
         }
         let listed = pods

@@ -122,7 +122,10 @@ impl Bench {
     pub(super) fn ended(&mut self, name: &str, replicas: ScaleOutcome, plan: Option<Plan>) -> Vec<Effect> {
         let id = self.id(name);
         let asked = self.fleet.pools.get(id).unwrap().tasks.writing.unwrap_or_default();
-        self.on(Input::Done(id, Done::Scaled(asked, Outcome { replicas, plan })))
+        self.on(Input::Done(
+            id,
+            Done::Scaled(asked, Box::new(Outcome { replicas, plan })),
+        ))
     }
 
     /// The references that are being read lead to a broker.
@@ -252,7 +255,7 @@ fn what_comes_of_a_job_for_the_old_target_says_nothing_of_the_new_one() {
         replicas: written,
         plan: None,
     };
-    bench.on(Input::Done(id, Done::Scaled(asked, outcome)));
+    bench.on(Input::Done(id, Done::Scaled(asked, Box::new(outcome))));
     let state = bench.fleet.pools.get(id).unwrap();
     assert_eq!(state.tasks.writing, Some(job.asked), "the new job is under way still");
     assert_eq!(state.last_scale, None);

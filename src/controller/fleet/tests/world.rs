@@ -421,7 +421,7 @@ impl World {
         let looked = (job.to < job.from || job.unfinished).then(Plan::default);
         let outcome = |replicas| {
             let plan = looked.clone();
-            Done::Scaled(job.asked, Outcome { replicas, plan })
+            Done::Scaled(job.asked, Box::new(Outcome { replicas, plan }))
         };
         if !job.write {
             return self.say(SHOWN, Input::Done(id, outcome(ScaleOutcome::None)));
