@@ -121,6 +121,7 @@ impl Egress {
     pub(super) fn allows(&self, address: IpAddr, api_server: &[IpAddr]) -> bool {
         // `::ffff:127.0.0.1` is 127.0.0.1.
         let address = address.to_canonical();
+        let inner = embedded(address);
         let Rules { allowed, .. } = &*self.0;
         let one = |of: &IpAddr| match of.to_canonical() {
             address @ IpAddr::V4(_) => Network { address, prefix: 32 },
@@ -130,7 +131,7 @@ impl Egress {
             .into_iter()
             .map(|(address, prefix)| Network { address, prefix })
             .chain(api_server.iter().map(one))
-            .filter(|refused| refused.contains(address));
+            .filter(|refused| refused.contains(address) || inner.is_some_and(|inner| refused.contains(inner)));
         let fitting = || allowed.iter().filter(|network| network.contains(address));
         (allowed.is_empty() || fitting().next().is_some())
             && refused.all(|refused| fitting().any(|network| network.is_within(refused)))
@@ -150,6 +151,19 @@ impl Egress {
             true => format!("{host}.").into(),
             false => host.into(),
         }
+    }
+}
+
+/// The IPv4 address that a gateway would make of an IPv6 one: NAT64 (RFC 6052), 6to4 (RFC 3056), and the old `::a.b.c.d`.
+fn embedded(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(address) = address else { return None };
+    let bits = address.to_bits();
+    let last = Ipv4Addr::from_bits(bits as u32);
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some(last.into()),
+        [0, 0, 0, 0, 0, 0, _, _] if last.octets()[0] > 0 => Some(last.into()),
+        [0x2002, ..] => Some(Ipv4Addr::from_bits((bits >> 80) as u32).into()),
+        _ => None,
     }
 }
 
@@ -187,7 +201,7 @@ mod tests {
         egress.allows(address.parse().unwrap(), &api_server)
     }
 
-    const NO_BROKERS: [&str; 23] = [
+    const NO_BROKERS: [&str; 27] = [
         "0.0.0.0",
         "0.1.2.3",
         "127.0.0.1",
@@ -211,6 +225,10 @@ mod tests {
         "::ffff:127.0.0.1",
         "::ffff:169.254.169.254",
         "::ffff:10.96.0.1",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
     ];
 
     #[test]
@@ -235,6 +253,8 @@ mod tests {
                 "fec0::1",
                 "2001:db8::1",
                 "::ffff:10.0.0.1",
+                "64:ff9b::a00:1",
+                "2002:a00:1::",
             ] {
                 assert!(allows(&open, address), "{address}");
             }

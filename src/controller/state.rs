@@ -323,6 +323,7 @@ impl PoolState {
         let other_work = old
             .zip(new)
             .is_some_and(|(old, new)| old.source != new.source || old.celery != new.celery);
+        let left = old.filter(|_| other_work).cloned();
         if elsewhere || new.is_none_or(|new| !new.acts()) {
             self.uncordon(cx);
         }
@@ -332,6 +333,9 @@ impl PoolState {
         if elsewhere && self.tasks.writing.is_some() {
             // What becomes of it says nothing of the new target.
             self.abort_scale(cx);
+        }
+        if let Some(old) = left {
+            self.uncordon_there(&old, cx);
         }
         if !counted_alike {
             self.unlink(cx);

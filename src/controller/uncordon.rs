@@ -2,7 +2,7 @@
 //! nobody looks after any more: deleted, suspended, only observed, or with another target; for those at a broker that the pool
 //! has left; and for all when the process ends, for nobody may come after it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -14,8 +14,8 @@ use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, refere
 use crate::{
     broker::{Clock, Egress, SubscriberId, Subscription},
     kube::{CallError, Cluster},
-    work::{Attention, Roster, Tally},
-    workers::{self, Look, Means, Plan, pods},
+    work::{Attention, Roster, Stance, Tally},
+    workers::{self, Look, Mark, Means, Plan, Pod, pods},
 };
 
 /// How often pods and workers are looked at.
@@ -79,6 +79,7 @@ async fn give_back(
         framework: validate::framework(&uncordon.pool, &address, None),
         period: PERIOD,
     });
+    let all = uncordon.stopped.clone();
     let mut told = Attention::new();
     let mut known = uncordon.roster.clone();
     if !known.pods.is_empty() {
@@ -124,6 +125,9 @@ async fn give_back(
         // A write that was under way when the pool was let go of may still come.
         clean = if unfinished { 0 } else { clean + 1 };
         if clean > CLEAN {
+            if uncordon.only_told {
+                unmark(cluster, clock, &uncordon, &all).await;
+            }
             return;
         }
         let wished = workers::attention(&told, &stances, clock.now().moment);
@@ -137,6 +141,29 @@ async fn give_back(
             None => return,
         }
     }
+}
+
+/// The marks of these pods go, whose workers were told at the broker that the pool has left and fetch again: nobody can ask
+/// them at the new one. What the pool has written there since stays.
+async fn unmark(cluster: &Cluster, clock: Clock, uncordon: &Uncordon, told: &BTreeMap<String, Stance>) {
+    if uncordon.selector.is_empty() {
+        return;
+    }
+    let namespace = &uncordon.key.namespace;
+    let listed = pods::list(cluster, namespace, &uncordon.selector, clock.now().wall).await;
+    let mark = |pod: Pod| {
+        let Stance::Resume(queues) = told.get(&pod.name)? else {
+            return None;
+        };
+        let drain = pod.drain.filter(|drain| drain.queues == *queues)?;
+        Some(Mark {
+            pod: pod.name,
+            drain: None,
+            cost: drain.cost,
+        })
+    };
+    let marks: Vec<_> = listed.unwrap_or_default().into_iter().filter_map(mark).collect();
+    let _again = pods::mark(cluster, namespace, &marks).await;
 }
 
 async fn look(

@@ -228,6 +228,40 @@ async fn workers_of_a_pool_that_only_observes_are_given_back() {
     held.end(4, &operator).await;
 }
 
+/// Whether the address stands in the spec or in a Secret.
+async fn workers_that_a_pool_leaves_behind(kind: &str, inline: bool) {
+    let shop = Shop::new("left", kind).await;
+    shop.workers("2", 300).await;
+    let mut wished = spec();
+    if inline {
+        wished["broker"] = json!({"url": shop.url()});
+    }
+    shop.ns.apply(pool("mail", wished).to_string()).await;
+    let operator = Operator::start(&shop.ns.name).await;
+    let held = one_of_two_stopped(&shop, &operator).await;
+    let elsewhere = format!("{}3", shop.url().trim_end_matches('0'));
+    match inline {
+        true => shop.ns.change_pool("mail", json!({"broker": {"url": elsewhere}})).await,
+        false => {
+            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": elsewhere}});
+            shop.ns.apply(secret.to_string()).await;
+        }
+    }
+    held.wait_fetching(2, 2).await;
+    held.wait_draining(0, &operator).await;
+    held.end(4, &operator).await;
+}
+
+#[tokio::test]
+async fn workers_at_a_broker_whose_address_was_edited_are_given_back() {
+    workers_that_a_pool_leaves_behind("redis", true).await;
+}
+
+#[tokio::test]
+async fn workers_at_a_broker_whose_secret_was_changed_are_given_back() {
+    workers_that_a_pool_leaves_behind("redis", false).await;
+}
+
 /// `helm uninstall` takes an operator's rights away while it ends: then what it has noted on pods stays, but its workers
 /// fetch again.
 #[tokio::test]

@@ -71,6 +71,11 @@ impl Shop {
         shop
     }
 
+    /// The broker's.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn deployment(&self, name: &str, replicas: i32, command: &[&str], grace: i32) -> Value {
         let labels = json!({"app": name});
         json!({

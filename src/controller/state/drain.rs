@@ -228,10 +228,13 @@ impl PoolState {
         let Some(address) = self.link.address().filter(|_| !stopped.is_empty()) else {
             return;
         };
+        let target = self.target().and_then(|key| cx.shared.targets.get(&key));
+        // What stands on the pods is looked at anew, by what the new broker says of them.
+        self.drain.left = true;
         cx.ask(PoolEffect::Uncordon(Box::new(Uncordon {
             key: self.identity.key.clone(),
             pool: pool.clone(),
-            selector: String::new(),
+            selector: target.map(|target| target.selector.clone()).unwrap_or_default(),
             address: Some(address.clone()),
             stopped,
             roster: self.roster.told(),

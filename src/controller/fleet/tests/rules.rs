@@ -224,6 +224,30 @@ pub(super) fn stopping(name: &str) -> Plan {
 }
 
 #[test]
+fn workers_that_were_told_to_stop_are_given_back_where_the_pool_leaves_them() {
+    let mut bench = Bench::new(&["mail"]);
+    bench.until_down("mail");
+    bench.ended("mail", ScaleOutcome::Held { kept: 3 }, Some(stopping("mail")));
+    let mut moved = spec("mail");
+    moved["broker"] = json!({"url": "redis://other"});
+    let Input::Pool(mut seen) = fixture::pool("mail", &moved) else {
+        panic!("a pool");
+    };
+    seen.identity.generation = 2;
+    let effects = bench.on(Input::Pool(seen));
+    let there = |effect: &PoolEffect| {
+        matches!(effect, PoolEffect::Uncordon(left) if left.only_told && left.selector == "app=mail"
+            && left.stopped.contains_key("mail-0") && left.address.as_ref().is_some_and(|address| address.host == "redis"))
+    };
+    assert!(has(&effects, there), "{effects:?}");
+    let id = bench.id("mail");
+    assert!(
+        bench.fleet.pools.get(id).unwrap().drain.left,
+        "their marks are looked for"
+    );
+}
+
+#[test]
 fn what_comes_of_a_job_for_the_old_target_says_nothing_of_the_new_one() {
     let mut bench = Bench::new(&["mail"]);
     bench.on(fixture::target("other", 3, 1));
