@@ -1,6 +1,6 @@
 //! The wait target: how many, why, what is told, and back to zero.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::stage::{Stage, message};
 use crate::support::{
@@ -17,20 +17,32 @@ async fn waiting_tasks_get_the_workers_that_start_them_in_time_and_zero_comes_af
         "worker": {"concurrency": 4, "expectedTaskMilliseconds": 6000},
     });
     stage.pool("mail", spec).await;
-    let _operator = Operator::start(&stage.ns.name).await;
+    let operator = Operator::start(&stage.ns.name).await;
     stage.ns.wait_working("mail").await;
 
-    // A replica that is ready after 30 s starts 4 tasks and then 4 every 6 s: about 22 within 57 s.
+    // A replica that is ready after 30 s starts 4 tasks and then 4 every 6 s: about 22 within 57 s. The log has each decision;
+    // the status may show the next one already.
     stage.publish(400).await;
-    eventually("enough replicas for 400 tasks", PATIENCE, async || {
-        let replicas = stage.ns.replicas("mail").await?;
-        let pool = stage.ns.pool("mail").await?;
-        let decision = pool.status.and_then(|status| status.decision).unwrap_or_default();
-        let told = decision.rule == "Deadline" && decision.message.contains("400 tasks wait to start within 60 s");
-        if (15..=30).contains(&replicas) && told {
-            Ok(())
-        } else {
-            Err(format!("{replicas} replicas, {decision:?}"))
+    let first = eventually("replicas for 400 tasks", PATIENCE, async || {
+        let log = operator.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .map(|line| line.get("fields").unwrap_or(&line).clone())
+            .find(|fields| fields["message"] == "scaled")
+            .ok_or(log)
+    })
+    .await;
+    let replicas = first["to"].as_u64().expect("a number");
+    assert!((15..=30).contains(&replicas), "{first}");
+    assert_eq!(first["rule"], "Deadline");
+    let why = first["why"].as_str().expect("a sentence");
+    assert!(why.contains("400 tasks wait to start within 60 s"), "{why}");
+    eventually("they are there, and the status says why", PATIENCE, async || {
+        let seen = stage.ns.replicas("mail").await?;
+        let decision = stage.ns.pool("mail").await?.status.and_then(|status| status.decision);
+        match decision.filter(|decision| !decision.message.is_empty()) {
+            Some(_) if seen >= 15 => Ok(()),
+            decision => Err(format!("{seen} replicas, {decision:?}")),
         }
     })
     .await;
