@@ -87,8 +87,8 @@ verify: image versions
 	$(say) "all applications of the zoo"
 	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) cargo test --locked --test zoo -- --nocapture
 	$(say) "a thousand pools, take-overs, and a pipeline that fights"
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 cargo test --locked --test cluster -- --nocapture --test-threads=1 \
-		--include-ignored three_hundred_pools self_healing_pipeline
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 cargo test --locked --test cluster three_hundred_pools -- --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) cargo test --locked --test self_heal -- --nocapture
 
 # Needs no cluster: servers and workers are processes here. VERSIONS=redis-6.0,celery-5.6 tries a part.
 versions:

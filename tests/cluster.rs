@@ -35,8 +35,6 @@ mod removal;
 mod rights;
 #[path = "cluster/running.rs"]
 mod running;
-#[path = "cluster/self_heal.rs"]
-mod self_heal;
 #[path = "cluster/shop.rs"]
 mod shop;
 #[path = "cluster/spikes.rs"]
