@@ -357,7 +357,7 @@ async fn late(operator: &Operator, pools: usize, began: f64, figure: &str) {
 }
 
 /// When it logged this, in seconds since the epoch.
-pub fn said(operator: &Operator, what: &str) -> Vec<f64> {
+fn said(operator: &Operator, what: &str) -> Vec<f64> {
     said_where(operator, what, |_| true)
 }
 
