@@ -168,7 +168,7 @@ impl Amqp {
         if self.ends.came.swap(false, Ordering::Relaxed) {
             self.memory.came(now);
         }
-        let (mut asked, mut probed) = (Vec::new(), Vec::new());
+        let (mut asked, mut tried, mut probed) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(queues.len());
         for (place, queue) in queues.iter().enumerate() {
             match self.depths.probed(queue) {
@@ -184,6 +184,10 @@ impl Amqp {
                     asked.push((place, *queue));
                     Err(SampleError::NotYet)
                 }
+                Plan::Try => {
+                    tried.push((place, *queue));
+                    Err(SampleError::NotYet)
+                }
                 Plan::Probe(last) => {
                     if probed.len() < PROBES && !self.depths.is_probing(queue) {
                         probed.push((place, *queue));
@@ -193,11 +197,13 @@ impl Amqp {
                 Plan::Repeat(last) => last,
             });
         }
+        let sure = asked.len();
+        asked.append(&mut tried);
         let (names, doubtful) = (super::names(&asked), super::names(&probed));
         if names.is_empty() && doubtful.is_empty() {
             return answers;
         }
-        let (fresh, probes) = self.depths.ask(live, &names, &doubtful).await;
+        let (fresh, probes) = self.depths.ask(live, (&names, sure), &doubtful).await;
         if let Some(error) = dead(&fresh, live, self.link.as_ref()).await {
             self.disconnect();
             return vec![Err(error); queues.len()];

@@ -3,6 +3,8 @@
 //! A declare that fails (404 no such queue, 403 not yours) closes its channel and takes the declares behind it along.
 //! Answers come in order, so the first one that fails is the culprit; those behind it are asked again on a new channel
 //! in the same sample. Queues known to fail are probed apart, each on a channel of its own, where they take nobody along.
+//! Of queues that nobody knows yet one is asked after the other: a declare that the library sends at the very moment at
+//! which it confirms the end of the channel breaks the whole connection.
 //!
 //! A declare may hang for a minute (the node of the queue is gone). Its channel is not closed meanwhile: a channel that
 //! is closed by both sides at once breaks the client library's connection. So it waits, apart, until the answer comes.
@@ -27,6 +29,9 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 /// For the probes that begin with a sample; who answers later is heard in a later one.
 const PROBING: Duration = Duration::from_millis(250);
+
+/// What a round with a broker far away may take: none begins with less time left.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// For a sign that the connection lives.
 const SIGN: Duration = Duration::from_secs(1);
@@ -77,8 +82,14 @@ impl Depths {
         self.probes.contains_key(queue)
     }
 
-    /// Asks for `queues` within two seconds, and begins to probe the `doubtful` ones: one answer each, in that order.
-    pub(super) async fn ask(&mut self, live: &Live, queues: &[&str], doubtful: &[&str]) -> (Vec<Found>, Vec<Answer>) {
+    /// Asks for `queues` within two seconds, of which so many, the first ones, gave counts the last time, and begins to
+    /// probe the `doubtful` ones: one answer each, in that order.
+    pub(super) async fn ask(
+        &mut self,
+        live: &Live,
+        (queues, sure): (&[&str], usize),
+        doubtful: &[&str],
+    ) -> (Vec<Found>, Vec<Answer>) {
         for queue in doubtful {
             let (answer, probe) = oneshot::channel();
             let (live, name) = (live.clone(), (*queue).to_owned());
@@ -96,6 +107,7 @@ impl Depths {
                     // Taken, not borrowed: if the sample is given up, half-asked channels must not be used again.
                     channel: self.channels.pop(),
                     queues: places.iter().filter_map(|place| queues.get(*place)).copied().collect(),
+                    sure: places.iter().filter(|place| **place < sure).count(),
                 };
                 lane.ask()
             })
@@ -163,16 +175,25 @@ struct Lane<'a> {
     deadline: Instant,
     channel: Option<Channel>,
     queues: Vec<&'a str>,
+    /// So many of them, the first ones, gave counts the last time.
+    sure: usize,
 }
 
 impl Lane<'_> {
     /// One answer for each queue, and the channel if it can be used again.
     async fn ask(mut self) -> (Vec<Found>, Option<Channel>) {
         let mut answers = Vec::with_capacity(self.queues.len());
-        for _ in 0..LOSSES {
-            let rest = self.queues.get(answers.len()..).unwrap_or_default();
-            if rest.is_empty() {
+        let mut losses = 0;
+        while losses < LOSSES {
+            let asked = answers.len();
+            let together = self.sure.max(asked + 1).min(self.queues.len());
+            let next = self.queues.get(asked..together).unwrap_or_default();
+            if next.is_empty() {
                 return (answers, self.channel);
+            }
+            // One after the other takes its time with a broker that is far away: the rest is asked in the next sample.
+            if asked > self.sure && self.deadline < Instant::now() + ROUND {
+                return (fill(answers, self.queues.len(), SampleError::NotYet), self.channel);
             }
             let channel = match self.channel.take() {
                 Some(channel) if channel.status().connected() => channel,
@@ -181,9 +202,9 @@ impl Lane<'_> {
                     Err(error) => return (fill(answers, self.queues.len(), error), None),
                 },
             };
-            match round(&channel, rest, self.live, self.deadline, &mut answers).await {
+            match round(&channel, next, self.live, self.deadline, &mut answers).await {
                 None => self.channel = Some(channel),
-                Some(Lost::Channel) => {}
+                Some(Lost::Channel) => losses += 1,
                 // The culprit has its own answer; what is behind it was not looked at.
                 Some(Lost::Time) => return (fill(answers, self.queues.len(), SampleError::NotYet), None),
                 Some(Lost::Connection(error)) => return (fill(answers, self.queues.len(), error), None),

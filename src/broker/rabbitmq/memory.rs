@@ -79,6 +79,8 @@ pub(super) struct Memory {
 struct Known {
     /// When it was last answered for.
     seen: Moment,
+    /// The broker's last answer was a count.
+    counts: bool,
     /// Its answer, if that was no count.
     doubtful: Option<Doubtful>,
     /// The last count that was believed.
@@ -109,6 +111,8 @@ struct Count {
 pub(super) enum Plan {
     /// Ask: it answers.
     Ask,
+    /// Ask with nothing behind it: nobody knows yet whether it answers.
+    Try,
     /// Ask where a failure harms no other: the last time it gave no count but this answer.
     Probe(Answer),
     /// Its last answer is young enough.
@@ -128,8 +132,12 @@ impl Memory {
 
     /// What to do about this queue.
     pub(super) fn plan(&self, queue: &str, now: Moment) -> Plan {
-        let Some(doubtful) = self.queues.get(queue).and_then(|known| known.doubtful.as_ref()) else {
-            return Plan::Ask;
+        let known = self.queues.get(queue);
+        let Some(doubtful) = known.and_then(|known| known.doubtful.as_ref()) else {
+            return match known.is_some_and(|known| known.counts) {
+                true => Plan::Ask,
+                false => Plan::Try,
+            };
         };
         let hurry = self.came.is_some_and(|came| now.saturating_sub(came) < HURRY);
         let most = match doubtful.answer {
@@ -148,7 +156,7 @@ impl Memory {
     /// The queue gives counts again: it is asked like all others.
     pub(super) fn answers(&mut self, queue: &str) {
         if let Some(known) = self.queues.get_mut(queue) {
-            known.doubtful = None;
+            (known.doubtful, known.counts) = (None, true);
         }
     }
 
@@ -169,6 +177,12 @@ impl Memory {
                 Some(Doubtful { at: now, answer, times })
             }
             _ => None,
+        };
+        known.counts = match answer {
+            Ok(Reply::Depth { .. } | Reply::Totals { .. }) => true,
+            // What broke the connection says nothing of the queue.
+            Err(_) if known.doubtful.is_none() => known.counts,
+            _ => false,
         };
         let (has_work, is_fetched) = match answer {
             Ok(Reply::Depth { ready, consumers }) => (ready > 0, consumers.is_none_or(|consumers| consumers > 0)),
@@ -248,7 +262,7 @@ mod tests {
             assert_eq!(memory.learn("q", answer.clone(), at(0)), answer);
             assert_eq!(memory.plan("q", at(1999)), Plan::Repeat(answer.clone()));
             assert_eq!(memory.plan("q", at(2000)), Plan::Probe(answer));
-            assert_eq!(memory.plan("other", at(0)), Plan::Ask);
+            assert_eq!(memory.plan("other", at(0)), Plan::Try);
             assert_eq!(memory.learn("q", depth(0), at(2000)), depth(0));
             assert_eq!(memory.plan("q", at(2001)), Plan::Ask);
         }
@@ -341,7 +355,10 @@ mod tests {
         let mut memory = Memory::default();
         let broken = Err(SampleError::Disconnected);
         assert_eq!(memory.learn("q", broken.clone(), at(0)), broken);
-        assert_eq!(memory.plan("q", at(1)), Plan::Ask);
+        assert_eq!(memory.plan("q", at(1)), Plan::Try);
+        assert_eq!(memory.learn("q", depth(0), at(1)), depth(0));
+        assert_eq!(memory.learn("q", broken.clone(), at(2)), broken);
+        assert_eq!(memory.plan("q", at(3)), Plan::Ask);
     }
 
     #[test]
@@ -353,7 +370,11 @@ mod tests {
             memory.reconnected(at(1000));
             let unbelieved = Err(SampleError::JustReconnected);
             assert_eq!(memory.learn("busy", nothing.clone(), at(1500)), unbelieved);
-            assert_eq!(memory.plan("busy", at(1501)), Plan::Ask);
+            let counts = nothing != Ok(Reply::Missing);
+            assert_eq!(
+                memory.plan("busy", at(1501)),
+                if counts { Plan::Ask } else { Plan::Try }
+            );
             assert_eq!(memory.learn("busy", nothing.clone(), at(10_999)), unbelieved);
             assert_eq!(memory.learn("busy", nothing.clone(), at(11_000)), nothing);
             assert_eq!(memory.learn("idle", nothing.clone(), at(1500)), nothing);

@@ -250,6 +250,7 @@ async fn a_thousand_lost_channels_break_nothing() {
         }
     }
     assert!(fake.connections() < 5, "{}", fake.connections());
+    assert_eq!(fake.in_vain(), 0, "nothing is sent behind what may close its channel");
     answered(&mut endpoint).await;
     let ends = Instant::now() + Duration::from_secs(10);
     while endpoint.hearing(&celeryev) != Hearing::Works {

@@ -46,6 +46,8 @@ struct State {
     declared: Vec<Declared>,
     /// Channels that were closed upon an error.
     losses: usize,
+    /// Methods that came on a channel while it was being closed: one that came a moment later would break the connection.
+    in_vain: usize,
     connected: usize,
     /// Nobody is let in any more.
     closed: bool,
@@ -128,6 +130,11 @@ impl Fake {
     /// Channels that ended upon an error so far.
     pub(super) fn losses(&self) -> usize {
         self.state.lock().unwrap().losses
+    }
+
+    /// Methods so far that came on a channel while it was being closed.
+    pub(super) fn in_vain(&self) -> usize {
+        self.state.lock().unwrap().in_vain
     }
 
     /// The channels that hang are closed at last, as soon as something else arrives.
@@ -217,6 +224,7 @@ impl Fake {
         tcp.write_all(&super::start(b"")).await?;
         // Channels that are closed, and channels whose process hangs.
         let (mut closed, mut silent) = (Vec::new(), Vec::new());
+        let mut open = BTreeSet::new();
         let (mut from, mut tcp) = tcp.into_split();
         let (frames, mut arriving) = mpsc::channel(1);
         let mut reading = JoinSet::new();
@@ -270,7 +278,15 @@ impl Fake {
                 continue;
             }
             if closed.contains(&channel) && method != Some((20, 41)) {
+                self.state.lock().unwrap().in_vain += 1;
                 continue;
+            }
+            // As RabbitMQ does (504, expected 'channel.open').
+            match method {
+                Some((20, 10)) => _ = open.insert(channel),
+                Some((20, 40 | 41)) => _ = open.remove(&channel),
+                _ if channel > 0 && !open.contains(&channel) => return Ok(()),
+                _ => {}
             }
             if let Some((code, text)) = method.and_then(|method| self.objects(method, &payload)) {
                 closed.push(channel);
