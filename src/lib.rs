@@ -5,7 +5,7 @@
 //! ```text
 //!  api ──► controller::validate ──► Pool ────────────┐
 //!                                                    ▼
-//!  broker ──► Replies ──► work (tally) ──► Observation ──► scaling (decide) ──► Decision
+//!  broker ──► Replies ──► framework ──► Tally ──► Observation ──► scaling (decide) ──► Decision
 //!                                                    ▼
 //!  workers (who is emptied, who may go) ──► controller::effects ──► kube ──► the API server
 //! ```
@@ -13,10 +13,11 @@
 //! | module | kind | may use | never |
 //! |---|---|---|---|
 //! | [`api`] | data: the custom resource | serde, schemars, kube derive, k8s-openapi types | any other module |
-//! | [`work`] | pure: what counts as work, one folder a framework | std, jiff, serde | tokio, clients, clocks |
-//! | [`scaling`] | pure: how many workers, and why | std, jiff, `work` types | tokio, clients, clocks |
+//! | [`model`] | pure: the words that all share, and the seam between brokers and frameworks | std, jiff | tokio, clients, clocks |
+//! | [`framework`] | pure: what counts as work, one folder a framework | `model`, serde, jiff | tokio, clients, clocks |
+//! | [`scaling`] | pure: how many workers, and why | std, jiff, `model` types | tokio, clients, clocks |
 //! | [`sim`] | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
-//! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `work` types | kube, `api`, `scaling` |
+//! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |
 //! | [`kube`] | shell: calls to the API server, through one gate | kube, tokio | decisions |
 //! | [`workers`] | `victims`, `drain` pure: who is emptied and who may go · shell: marks pods | kube in the shell files only | a decision in the shell |
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | |
@@ -29,9 +30,10 @@ pub mod api;
 pub mod broker;
 pub mod cli;
 pub mod controller;
+pub mod framework;
 pub mod kube;
+pub mod model;
 pub mod scaling;
 pub mod sim;
 pub mod telemetry;
-pub mod work;
 pub mod workers;

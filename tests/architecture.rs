@@ -195,14 +195,14 @@ fn the_scanner_sees_every_way_to_name_a_module() {
     let seen = |line: &str| modules_in(line);
     assert_eq!(seen("use crate::scaling::Decision;"), ["scaling"]);
     assert_eq!(
-        seen("    let x = crate::broker::url::parse(crate::work::X);"),
-        ["broker", "work"]
+        seen("    let x = crate::broker::url::parse(crate::model::X);"),
+        ["broker", "model"]
     );
     assert_eq!(
-        seen("use crate::{api::{Mode, ValueFrom}, scaling::Policy, work};"),
-        ["api", "scaling", "work"]
+        seen("use crate::{api::{Mode, ValueFrom}, scaling::Policy, model};"),
+        ["api", "scaling", "model"]
     );
-    assert_eq!(seen("use crate::work::{Read, broker};"), ["work"]);
+    assert_eq!(seen("use crate::model::{Read, broker};"), ["model"]);
     assert_eq!(seen("use taskworkerpool::api;"), ["api"]);
     assert!(names("use redis::aio;", "redis") && names("    kube::Api::all(c)", "kube"));
     assert!(!names("mod redis;", "redis") && !names("use super::redis::X;", "redis"));

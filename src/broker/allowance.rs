@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::work::SampleError;
+use crate::model::SampleError;
 
 /// Messages that are looked at, in a second.
 const LOOKED_AT: u32 = 6_000;

@@ -20,7 +20,7 @@ use self::{
     page::{Body, Item, Page, Paths},
 };
 use super::{Egress, Management, Tls};
-use crate::work::{Reply, SampleError};
+use crate::model::{Reply, SampleError};
 
 /// For all requests of one call. No sample waits for it.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -35,8 +35,8 @@ pub use redis::RedisEndpoint;
 pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
-pub use crate::work::Signal;
-use crate::work::{Attention, Framework, Hearing, Listen, Moment, Read, Reply, Roster, SampleError, Tally};
+use crate::model::{Application, Attention, Hearing, Listen, Moment, Read, Reply, Roster, SampleError, Tally};
+pub use crate::model::{PoolId, Signal};
 
 /// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,39 +126,36 @@ pub trait Endpoint: Send {
     fn next_signal(&mut self) -> impl Future<Output = Signal> + Send;
 }
 
-/// Names a pool to the sampler; the controller's own number.
-pub type SubscriberId = u64;
-
 /// What the controller tells an endpoint's sampler.
 #[derive(Debug)]
 pub enum Subscription {
-    /// Sample for this pool (again, if it was known: the framework and the period are replaced).
+    /// Sample for this pool (again, if it was known: the application and the period are replaced).
     Add {
         /// The pool.
-        id: SubscriberId,
-        /// What to ask and what it means.
-        framework: Box<dyn Framework>,
+        id: PoolId,
+        /// Whose work is counted.
+        application: Application,
         /// How often.
         period: Duration,
     },
     /// Look after these pods of a pool closely, and after no others, from now on; its next sample comes at once.
     Attend {
         /// The pool.
-        id: SubscriberId,
+        id: PoolId,
         /// The pods.
         attention: Attention,
     },
     /// These are the pods of a pool's target from now on.
     Roster {
         /// The pool.
-        id: SubscriberId,
+        id: PoolId,
         /// The pods.
         roster: Roster,
     },
     /// Forget this pool.
     Remove {
         /// The pool.
-        id: SubscriberId,
+        id: PoolId,
     },
 }
 
@@ -166,7 +163,7 @@ pub enum Subscription {
 #[derive(Clone, Debug)]
 pub struct Sampled {
     /// The pool.
-    pub id: SubscriberId,
+    pub id: PoolId,
     /// The count, or why there is none.
     pub result: Result<Arc<Tally>, SampleError>,
     /// When it was taken.

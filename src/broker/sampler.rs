@@ -15,8 +15,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Endpoint, Sampled, SubscriberId, Subscription, room};
-use crate::work::{Framework, Listen, Moment, Now, Read, Reply, SampleError, Signal, Tally, Workers};
+use super::{Endpoint, Sampled, Subscription, room};
+use crate::model::{Framework, Listen, Moment, Now, PoolId, Read, Reply, SampleError, Signal, Tally};
 
 /// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -101,12 +101,13 @@ struct Sampler<E> {
     endpoint: E,
     clock: Clock,
     out: mpsc::Sender<Sampled>,
-    workers: Workers,
-    /// What they may take in memory.
+    /// By name, those of its pools: what to ask and what it means.
+    frameworks: BTreeMap<&'static str, Box<dyn Framework>>,
+    /// What they may remember of workers.
     room: room::Share,
     /// The log tells already that they take more.
     told_full: bool,
-    pools: BTreeMap<SubscriberId, Pool>,
+    pools: BTreeMap<PoolId, Pool>,
     /// What the endpoint was last told to listen to.
     listening: BTreeSet<Listen>,
     pace: Pace,
@@ -115,12 +116,10 @@ struct Sampler<E> {
 
 /// One pool on this endpoint.
 struct Pool {
-    framework: Box<dyn Framework>,
+    framework: &'static str,
     period: Duration,
     /// When it is to be sampled next; `None`: at once, for the first time.
     due: Option<Moment>,
-    /// Its last good tally.
-    last: Option<Arc<Tally>>,
     /// Some of its pods are looked after.
     attends: bool,
 }
@@ -161,20 +160,13 @@ impl Pool {
         self.due.is_none_or(|due| due <= now.saturating_add(self.period / 4))
     }
 
-    /// Takes one result in; an equal tally keeps its `Arc`.
-    fn sampled(&mut self, result: Result<Tally, SampleError>, started: Moment) -> Result<Arc<Tally>, SampleError> {
-        let pause = match &result {
+    /// It was sampled.
+    fn sampled(&mut self, result: &Result<Arc<Tally>, SampleError>, started: Moment) {
+        let pause = match result {
             Ok(_) => self.period,
             Err(_) => self.period.max(AFTER_ERROR),
         };
         self.due = Some(started.saturating_add(pause));
-        let tally = result?;
-        let tally = match &self.last {
-            Some(last) if **last == tally => Arc::clone(last),
-            _ => Arc::new(tally),
-        };
-        self.last = Some(Arc::clone(&tally));
-        Ok(tally)
     }
 }
 
@@ -185,7 +177,7 @@ impl<E: Endpoint> Sampler<E> {
             endpoint,
             clock,
             out,
-            workers: Workers::default(),
+            frameworks: BTreeMap::new(),
             room,
             told_full: false,
             pools: BTreeMap::new(),
@@ -218,27 +210,44 @@ impl<E: Endpoint> Sampler<E> {
                     }
                     self.plan();
                 }
-                signal = self.endpoint.next_signal() => self.hear(&signal),
+                signal = self.endpoint.next_signal() => self.hear(signal),
                 () = self.out.closed() => return,
             }
         }
     }
 
     /// Takes a signal in, and those that came with it: they come in crowds, and each turn of the loop sets its timer anew.
-    fn hear(&mut self, first: &Signal) {
+    fn hear(&mut self, first: Signal) {
         let moment = self.clock.now().moment;
-        self.workers.allow(self.room.most());
-        self.workers.take(first, moment);
-        for _ in 1..CROWD {
-            let Some(signal) = self.endpoint.next_signal().now_or_never() else {
-                break;
-            };
-            self.workers.take(&signal, moment);
+        self.allow();
+        let mut next = Some(first);
+        for _ in 0..CROWD {
+            let Some(signal) = next else { break };
+            if let Some(framework) = self.frameworks.get_mut(signal.framework()) {
+                framework.hear(signal, moment);
+            }
+            next = self.endpoint.next_signal().now_or_never();
         }
-        self.room.hold(self.workers.held());
-        if self.workers.was_full() && !std::mem::replace(&mut self.told_full, true) {
+        self.hold();
+    }
+
+    /// Tells the frameworks how much they may remember of workers.
+    fn allow(&mut self) {
+        let most = self.room.most() / self.frameworks.len().max(1);
+        self.frameworks.values_mut().for_each(|framework| framework.allow(most));
+    }
+
+    /// Tells the process how much they remember.
+    fn hold(&mut self) {
+        let (mut bytes, mut full) = (0, false);
+        for held in self.frameworks.values_mut().map(|framework| framework.held()) {
+            bytes += held.0;
+            full |= held.1;
+        }
+        self.room.hold(bytes);
+        if full && !std::mem::replace(&mut self.told_full, true) {
             tracing::warn!(
-                bytes = self.workers.held(),
+                bytes,
                 "more workers make themselves known on a broker than are remembered: the others are not heard"
             );
         }
@@ -247,44 +256,80 @@ impl<E: Endpoint> Sampler<E> {
     /// Takes a wish in. Says whether it may be one to listen elsewhere.
     fn subscribe(&mut self, subscription: Subscription) -> bool {
         match subscription {
-            Subscription::Add { id, framework, period } => {
-                let listens = framework.listen();
+            Subscription::Add {
+                id,
+                application,
+                period,
+            } => {
+                let name = application.framework();
                 let pool = Pool {
-                    framework,
+                    framework: name,
                     period,
                     due: None,
-                    last: None,
                     attends: false,
                 };
-                let replaced = self.pools.insert(id, pool).is_some();
-                replaced || listens.is_some_and(|listens| !self.listening.contains(&listens))
+                let before = self.pools.insert(id, pool);
+                if let Some(other) = before.as_ref().filter(|before| before.framework != name) {
+                    self.remove(id, other.framework);
+                }
+                let framework = self.frameworks.entry(name).or_insert_with(|| application.make());
+                let listens = framework.add(id, application);
+                before.is_some() || listens.is_some_and(|listens| !self.listening.contains(&listens))
             }
             Subscription::Attend { id, attention } => {
                 let now = self.clock.now().moment;
                 if let Some(pool) = self.pools.get_mut(&id) {
                     pool.attends = !attention.is_empty();
-                    pool.framework.attend(attention, now);
                     // At once: somebody waits for it.
                     pool.due = None;
+                    if let Some(framework) = self.frameworks.get_mut(pool.framework) {
+                        framework.attend(id, attention, now);
+                    }
                 }
                 false
             }
             Subscription::Roster { id, roster } => {
-                if let Some(pool) = self.pools.get_mut(&id) {
-                    pool.framework.roster(roster);
+                if let Some(framework) = self.of(id) {
+                    framework.roster(id, roster);
                 }
                 false
             }
-            Subscription::Remove { id } => self.pools.remove(&id).is_some(),
+            Subscription::Remove { id } => {
+                let removed = self.pools.remove(&id);
+                if let Some(pool) = &removed {
+                    self.remove(id, pool.framework);
+                }
+                removed.is_some()
+            }
+        }
+    }
+
+    /// The framework of a pool.
+    fn of(&mut self, id: PoolId) -> Option<&mut Box<dyn Framework>> {
+        self.frameworks.get_mut(self.pools.get(&id)?.framework)
+    }
+
+    /// The framework forgets this pool, and is itself forgotten with its last one.
+    fn remove(&mut self, id: PoolId, framework: &'static str) {
+        match self.pools.values().any(|pool| pool.framework == framework) {
+            true => self
+                .frameworks
+                .get_mut(framework)
+                .into_iter()
+                .for_each(|framework| framework.remove(id)),
+            false => drop(self.frameworks.remove(framework)),
         }
     }
 
     /// Tells the endpoint what to listen to, if that changed.
     fn listen(&mut self) {
-        let wanted: BTreeSet<Listen> = self.pools.values().filter_map(|pool| pool.framework.listen()).collect();
+        let wanted: BTreeSet<Listen> = self
+            .frameworks
+            .values_mut()
+            .flat_map(|framework| framework.listen())
+            .collect();
         if wanted != self.listening {
             self.endpoint.listen(wanted.iter().cloned().collect());
-            self.workers.listens_only(&wanted);
             self.listening = wanted;
         }
     }
@@ -310,16 +355,21 @@ impl<E: Endpoint> Sampler<E> {
     /// Nobody receives the samples any more.
     async fn tick(&mut self) -> Result<(), mpsc::error::SendError<Sampled>> {
         let started = self.clock.now();
-        self.workers.allow(self.room.most());
-        self.workers.prune(started.moment);
-        self.room.hold(self.workers.held());
+        self.allow();
+        self.frameworks
+            .values_mut()
+            .for_each(|framework| framework.prune(started.moment));
+        self.hold();
         let batch = self.gather(started);
         let replies = match timeout(DEADLINE, self.endpoint.sample(&batch.reads, started.moment)).await {
             Ok(replies) => replies,
             Err(_) => vec![Err(SampleError::Timeout); batch.reads.len()],
         };
         for listen in &self.listening {
-            self.workers.listens(listen, self.endpoint.hearing(listen));
+            let hearing = self.endpoint.hearing(listen);
+            for framework in self.frameworks.values_mut() {
+                framework.hearing(listen, &hearing);
+            }
         }
         let now = self.clock.now();
         // A failure says nothing about what a sample costs the broker; it waits for its own reason.
@@ -332,9 +382,11 @@ impl<E: Endpoint> Sampler<E> {
                 continue;
             };
             let own = share.replies(&replies);
-            let last = pool.last.as_deref();
-            let result = pool.framework.tally(&share.reads, &own, &self.workers, last, now);
-            let result = pool.sampled(result, started.moment);
+            let Some(framework) = self.frameworks.get_mut(pool.framework) else {
+                continue;
+            };
+            let result = framework.tally(share.id, &share.reads, &own, now);
+            pool.sampled(&result, started.moment);
             let (id, at) = (share.id, started.moment);
             let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));
             self.out.send(Sampled { id, result, at, rest }).await?;
@@ -347,7 +399,10 @@ impl<E: Endpoint> Sampler<E> {
         let mut batch = Batch::default();
         let mut places: BTreeMap<Read, usize> = BTreeMap::new();
         for (id, pool) in self.pools.iter_mut().filter(|(_, pool)| pool.joins(now.moment)) {
-            let reads = pool.framework.reads(&self.workers, pool.last.as_deref(), now);
+            let Some(framework) = self.frameworks.get_mut(pool.framework) else {
+                continue;
+            };
+            let reads = framework.reads(*id, now);
             let place = |read: &Read| {
                 *places.entry(read.clone()).or_insert_with(|| {
                     batch.reads.push(read.clone());
@@ -372,7 +427,7 @@ struct Batch {
 
 /// One pool's share of a batch.
 struct Share {
-    id: SubscriberId,
+    id: PoolId,
     /// The pool's reads in its own order.
     reads: Vec<Read>,
     /// For each of them its place in the batch.

@@ -5,7 +5,7 @@ use std::{future, sync::Arc};
 use tokio::sync::mpsc;
 
 use super::room::{self, Room, Share};
-use crate::work::Signal;
+use crate::model::Signal;
 
 /// So many wait at most.
 pub(super) const MOST: usize = 4_096;
@@ -80,30 +80,21 @@ impl Receiver {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     static HALL: Room = Room::of(600_000, 1_000);
 
     #[tokio::test]
     async fn what_waits_is_bounded_in_bytes_and_in_number() {
-        let queues = |number: usize| Signal::Queues {
-            node: format!("celery@{number}"),
-            queues: (0..16).map(|name| format!("{name:0250}")).collect(),
-            asked: Duration::ZERO,
-        };
+        let large = |number: usize| Signal::new("any", number, 5_000);
         let (sender, mut receiver) = of(&HALL);
-        let sent = (0..10_000).filter(|number| sender.send(queues(*number))).count();
-        assert!((20..=500_000 / queues(0).bytes()).contains(&sent), "{sent}");
+        let sent = (0..10_000).filter(|number| sender.send(large(*number))).count();
+        assert!((20..=500_000 / large(0).bytes()).contains(&sent), "{sent}");
         for number in 0..sent {
-            assert_eq!(receiver.next().await, queues(number));
+            assert_eq!(receiver.next().await.said(), Some(number));
         }
-        let pong = || Signal::Pong {
-            node: "celery@a".to_owned(),
-            asked: Duration::ZERO,
-        };
+        let small = || Signal::new("any", (), 0);
         let (sender, _receiver) = of(Box::leak(Box::new(Room::of(usize::MAX, 0))));
-        assert_eq!((0..5_000).filter(|_| sender.send(pong())).count(), MOST);
+        assert_eq!((0..5_000).filter(|_| sender.send(small())).count(), MOST);
     }
 }

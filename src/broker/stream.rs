@@ -22,7 +22,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Egress, Tls, tls::client_config};
-use crate::work::SampleError;
+use crate::model::SampleError;
 
 /// Bytes a fresh connection may read before its budget is armed: room for any broker's greeting.
 const GREETING: u64 = 256 << 10;

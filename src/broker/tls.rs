@@ -6,7 +6,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::Tls;
-use crate::work::SampleError;
+use crate::model::SampleError;
 
 /// The client's side of TLS as `tls` wishes it.
 ///

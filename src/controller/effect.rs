@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     api::Status,
-    broker::{Address, SubscriberId, Subscription},
+    broker::{Address, PoolId, Subscription},
     kube::CallError,
+    model::{Attention, Roster, SampleError, Stance, Tally},
     telemetry::{PoolEvent, PoolNumbers},
-    work::{Attention, Roster, SampleError, Stance, Tally},
     workers::Plan,
 };
 
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Effect {
     /// For one pool.
-    Pool(SubscriberId, PoolEffect),
+    Pool(PoolId, PoolEffect),
     /// The first lists of pools are complete, as far as they ever will be.
     Ready,
     /// A watch failed, and is tried again.

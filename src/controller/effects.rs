@@ -32,10 +32,10 @@ use super::{
 };
 use crate::{
     api::{Status, TaskWorkerPool},
-    broker::{Clock, SubscriberId},
+    broker::{Clock, PoolId},
     kube::{CallError, Class, Cluster},
+    model::Tally,
     telemetry::{Events, Health, Metrics, PoolEvent},
-    work::Tally,
     workers::{Pod, Readiness, pods},
 };
 
@@ -58,7 +58,7 @@ pub struct Effects {
     endpoints: Endpoints,
     inbox: mpsc::UnboundedSender<Input>,
     /// The last job on each pool's target; it may have ended.
-    jobs: HashMap<SubscriberId, (AbortHandle, watch::Sender<Arc<Tally>>)>,
+    jobs: HashMap<PoolId, (AbortHandle, watch::Sender<Arc<Tally>>)>,
     /// Tasks that have workers fetch again.
     uncordons: JoinSet<()>,
     /// The last one of each target.
@@ -112,7 +112,7 @@ impl Effects {
         }
     }
 
-    fn pool(&mut self, id: SubscriberId, effect: PoolEffect) {
+    fn pool(&mut self, id: PoolId, effect: PoolEffect) {
         let (cluster, clock) = (self.cluster.clone(), self.clock);
         match effect {
             PoolEffect::Resolve { asked, namespace, pool } => {
@@ -179,12 +179,12 @@ impl Effects {
     }
 
     /// Runs in a task of its own; what it ends with is an input of this pool.
-    fn answered(&self, id: SubscriberId, work: impl Future<Output = Done> + Send + 'static) {
+    fn answered(&self, id: PoolId, work: impl Future<Output = Done> + Send + 'static) {
         let _runs = self.spawn(id, work);
     }
 
     /// The same, and how to abort it.
-    fn spawn(&self, id: SubscriberId, work: impl Future<Output = Done> + Send + 'static) -> AbortHandle {
+    fn spawn(&self, id: PoolId, work: impl Future<Output = Done> + Send + 'static) -> AbortHandle {
         let inbox = self.inbox.clone();
         let task = tokio::spawn(async move {
             let done = work.await;
@@ -194,7 +194,7 @@ impl Effects {
         task.abort_handle()
     }
 
-    fn scale(&mut self, id: SubscriberId, job: Job) {
+    fn scale(&mut self, id: PoolId, job: Job) {
         let (newest, receiver) = watch::channel(job.tally.clone());
         let tools = scale::Tools {
             cluster: self.cluster.clone(),
@@ -207,7 +207,7 @@ impl Effects {
         self.jobs.insert(id, (task, newest));
     }
 
-    fn uncordon(&mut self, id: SubscriberId, uncordon: Uncordon) {
+    fn uncordon(&mut self, id: PoolId, uncordon: Uncordon) {
         while self.uncordons.try_join_next().is_some() {}
         let after = self.jobs.get(&id).map(|(job, _)| job.clone());
         let target = (!uncordon.only_told).then(|| uncordon.target());

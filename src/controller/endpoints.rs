@@ -8,8 +8,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::broker::{
-    self, Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SubscriberId,
-    Subscription,
+    self, Address, Clock, Egress, Kind, PoolId, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription,
 };
 
 /// One sampler for each distinct address.
@@ -17,7 +16,7 @@ pub struct Endpoints {
     clock: Clock,
     egress: Egress,
     out: mpsc::Sender<Sampled>,
-    samplers: HashMap<Arc<Address>, (SamplerHandle, BTreeSet<SubscriberId>)>,
+    samplers: HashMap<Arc<Address>, (SamplerHandle, BTreeSet<PoolId>)>,
 }
 
 impl Endpoints {
@@ -32,7 +31,7 @@ impl Endpoints {
     }
 
     /// Samples for this pool at this address, from now on; an endpoint shared with others is used again.
-    pub fn join(&mut self, address: &Arc<Address>, id: SubscriberId, subscription: Subscription) {
+    pub fn join(&mut self, address: &Arc<Address>, id: PoolId, subscription: Subscription) {
         let new = || {
             (
                 sampler(address, self.egress.clone(), self.clock, self.out.clone()),
@@ -57,7 +56,7 @@ impl Endpoints {
     }
 
     /// No more samples for this pool; the last one out closes the connection.
-    pub fn leave(&mut self, address: &Arc<Address>, id: SubscriberId) {
+    pub fn leave(&mut self, address: &Arc<Address>, id: PoolId) {
         if let Some((sampler, users)) = self.samplers.get_mut(address) {
             users.remove(&id);
             sampler.send(Subscription::Remove { id });

@@ -17,9 +17,9 @@ use super::{
     status::SharedQueue,
 };
 use crate::{
-    broker::{Address, SubscriberId},
+    broker::{Address, PoolId},
     kube::CallError,
-    work::{Moment, Now},
+    model::{Moment, Now},
 };
 
 /// The longest wait between two looks at a pool.
@@ -142,7 +142,7 @@ impl Fleet {
     }
 
     /// One pool's turn.
-    fn pool_on(&mut self, id: SubscriberId, input: PoolInput, now: Now) {
+    fn pool_on(&mut self, id: PoolId, input: PoolInput, now: Now) {
         if !self.leads {
             return;
         }
@@ -164,7 +164,7 @@ impl Fleet {
     }
 
     /// Keeps the books of counted queues and of workers that are given back, and hands the effects on.
-    fn take(&mut self, id: SubscriberId, effects: Vec<PoolEffect>, now: Now) {
+    fn take(&mut self, id: PoolId, effects: Vec<PoolEffect>, now: Now) {
         for effect in effects {
             match &effect {
                 PoolEffect::Sample { address, .. } => self.counts(id, address, now),
@@ -178,7 +178,7 @@ impl Fleet {
     }
 
     /// The pool counts its queues at this address from now on. Others that count one of them have something to say of it.
-    fn counts(&mut self, id: SubscriberId, address: &Address, now: Now) {
+    fn counts(&mut self, id: PoolId, address: &Address, now: Now) {
         let Some(Ok(pool)) = self.pools.get(id).map(|state| &state.pool) else {
             return;
         };
@@ -267,7 +267,7 @@ impl Fleet {
         }
     }
 
-    fn remove(&mut self, id: SubscriberId, now: Now) {
+    fn remove(&mut self, id: PoolId, now: Now) {
         self.pool_on(id, PoolInput::Gone, now);
         self.pools.remove(id);
     }

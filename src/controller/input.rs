@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::Status,
-    broker::{Address, Sampled, SubscriberId},
+    broker::{Address, PoolId, Sampled},
     kube::CallError,
 };
 
@@ -44,7 +44,7 @@ pub enum Input {
     /// Pools of a scope whose pods were on their way out when the process began.
     Draining(BTreeSet<Key>),
     /// An effect of this pool has ended.
-    Done(SubscriberId, Done),
+    Done(PoolId, Done),
 }
 
 /// What became of an effect. Of those that may be outlived by what they were for, with the number of the question.

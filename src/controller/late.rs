@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::target::Target;
-use crate::work::Moment;
+use crate::model::Moment;
 
 /// So much longer than pods usually take they may take.
 const PATIENCE: Duration = Duration::from_secs(60);

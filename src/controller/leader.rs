@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     kube::{CallError, DEADLINE, within},
-    work::Now,
+    model::Now,
 };
 use step::{Seen, Step, release, step};
 

@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::target::Target;
-use crate::work::Moment;
+use crate::model::Moment;
 
 /// What the operator has done to its target.
 #[derive(Clone, Debug, Default, PartialEq)]

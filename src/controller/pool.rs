@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::{
     api::{Mode, ValueFrom},
+    framework::celery::CeleryConfig,
     scaling::Policy,
-    work::celery::CeleryConfig,
 };
 
 /// Namespace and name.

@@ -9,44 +9,44 @@ use super::{
     state::PoolState,
     target::Target,
 };
-use crate::{broker::SubscriberId, work::Moment};
+use crate::{broker::PoolId, model::Moment};
 
 /// All pools, by our own number and by name.
 #[derive(Default)]
 pub struct Pools {
-    states: BTreeMap<SubscriberId, PoolState>,
-    by_key: BTreeMap<Key, SubscriberId>,
-    by_target: BTreeMap<Key, BTreeSet<SubscriberId>>,
-    wakes: BTreeSet<(Moment, SubscriberId)>,
+    states: BTreeMap<PoolId, PoolState>,
+    by_key: BTreeMap<Key, PoolId>,
+    by_target: BTreeMap<Key, BTreeSet<PoolId>>,
+    wakes: BTreeSet<(Moment, PoolId)>,
     /// What stands in the two above of each pool.
-    filed: BTreeMap<SubscriberId, (Option<Key>, Moment)>,
-    next_id: SubscriberId,
+    filed: BTreeMap<PoolId, (Option<Key>, Moment)>,
+    next_id: PoolId,
 }
 
 impl Pools {
     /// A number never given before.
-    pub fn next_id(&mut self) -> SubscriberId {
+    pub fn next_id(&mut self) -> PoolId {
         self.next_id += 1;
         self.next_id
     }
 
     /// All numbers.
-    pub fn ids(&self) -> Vec<SubscriberId> {
+    pub fn ids(&self) -> Vec<PoolId> {
         self.states.keys().copied().collect()
     }
 
     /// The number of the pool of this name.
-    pub fn id(&self, key: &Key) -> Option<SubscriberId> {
+    pub fn id(&self, key: &Key) -> Option<PoolId> {
         self.by_key.get(key).copied()
     }
 
     /// The pool of this number.
-    pub fn get(&self, id: SubscriberId) -> Option<&PoolState> {
+    pub fn get(&self, id: PoolId) -> Option<&PoolState> {
         self.states.get(&id)
     }
 
     /// The same, to change; what it is found by is filed anew afterwards: [`Pools::file`].
-    pub fn get_mut(&mut self, id: SubscriberId) -> Option<&mut PoolState> {
+    pub fn get_mut(&mut self, id: PoolId) -> Option<&mut PoolState> {
         self.states.get_mut(&id)
     }
 
@@ -59,7 +59,7 @@ impl Pools {
     }
 
     /// Takes a pool out.
-    pub fn remove(&mut self, id: SubscriberId) -> Option<PoolState> {
+    pub fn remove(&mut self, id: PoolId) -> Option<PoolState> {
         self.unfile(id);
         let state = self.states.remove(&id)?;
         self.by_key.remove(&state.identity.key);
@@ -67,7 +67,7 @@ impl Pools {
     }
 
     /// Files a pool by what it says now: its target, and when it is to be woken.
-    pub fn file(&mut self, id: SubscriberId) {
+    pub fn file(&mut self, id: PoolId) {
         let Some(state) = self.states.get(&id) else { return };
         let filed = self.filed.get(&id);
         if filed.is_some_and(|(target, wake)| *wake == state.wake && *target == state.target()) {
@@ -82,7 +82,7 @@ impl Pools {
         self.filed.insert(id, (target, wake));
     }
 
-    fn unfile(&mut self, id: SubscriberId) {
+    fn unfile(&mut self, id: PoolId) {
         let Some((target, wake)) = self.filed.remove(&id) else {
             return;
         };
@@ -98,7 +98,7 @@ impl Pools {
     }
 
     /// The pools that name this target.
-    pub fn on_target(&self, target: &Key) -> Vec<SubscriberId> {
+    pub fn on_target(&self, target: &Key) -> Vec<PoolId> {
         self.by_target.get(target).into_iter().flatten().copied().collect()
     }
 
@@ -121,7 +121,7 @@ impl Pools {
     }
 
     /// A pool that is due now.
-    pub fn due(&self, now: Moment) -> Option<SubscriberId> {
+    pub fn due(&self, now: Moment) -> Option<PoolId> {
         self.wakes.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }
 

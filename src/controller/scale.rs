@@ -20,7 +20,7 @@ use crate::{
     api,
     broker::Clock,
     kube::{CallError, Class, Cluster, DEADLINE},
-    work::Tally,
+    model::Tally,
     workers::{self, Look, Means, Plan, Pod, pods},
 };
 

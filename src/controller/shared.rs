@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::pool::Pool;
-use crate::broker::{Address, Kind, SubscriberId};
+use crate::broker::{Address, Kind, PoolId};
 
 /// A queue at its broker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,13 +19,13 @@ struct Queue {
 /// All queues that are counted, and by whom.
 #[derive(Debug, Default)]
 pub struct SharedQueues {
-    users: HashMap<Queue, BTreeSet<SubscriberId>>,
-    queues: HashMap<SubscriberId, Vec<Queue>>,
+    users: HashMap<Queue, BTreeSet<PoolId>>,
+    queues: HashMap<PoolId, Vec<Queue>>,
 }
 
 impl SharedQueues {
     /// The pool counts its queues at this address, and nowhere else. Gives the others that count one of them.
-    pub fn count(&mut self, id: SubscriberId, pool: &Pool, address: &Address) -> BTreeSet<SubscriberId> {
+    pub fn count(&mut self, id: PoolId, pool: &Pool, address: &Address) -> BTreeSet<PoolId> {
         self.forget(id);
         let queue = |name: &String| Queue {
             kind: address.kind.clone(),
@@ -46,7 +46,7 @@ impl SharedQueues {
     }
 
     /// The pool counts nothing any more.
-    pub fn forget(&mut self, id: SubscriberId) {
+    pub fn forget(&mut self, id: PoolId) {
         for queue in self.queues.remove(&id).unwrap_or_default() {
             if let Some(users) = self.users.get_mut(&queue) {
                 users.remove(&id);
@@ -58,7 +58,7 @@ impl SharedQueues {
     }
 
     /// The queues that others count, too, and who does.
-    pub fn others(&self, id: SubscriberId) -> impl Iterator<Item = (&str, SubscriberId)> {
+    pub fn others(&self, id: PoolId) -> impl Iterator<Item = (&str, PoolId)> {
         let queues = self.queues.get(&id).into_iter().flatten();
         queues.flat_map(move |queue| {
             let users = self.users.get(queue).into_iter().flatten();

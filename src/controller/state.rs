@@ -44,10 +44,10 @@ use super::{
 };
 use crate::{
     api::{LastScale, Status},
-    broker::{Address, Sampled, SubscriberId},
+    broker::{Address, PoolId, Sampled},
+    model::{Held, Moment, Now, SampleError, Tally},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     telemetry::PoolEvent,
-    work::{Held, Moment, Now, SampleError, Tally},
 };
 
 /// What happened to a pool.
@@ -101,7 +101,7 @@ impl Cx<'_, '_> {
 /// A pool's state.
 pub struct PoolState {
     /// Our own number for it, new for each UID.
-    pub id: SubscriberId,
+    pub id: PoolId,
     /// Which object it is.
     pub identity: Identity,
     /// The validated spec, or what is wrong with it.
@@ -227,7 +227,7 @@ pub fn held(stored: Option<&Status>) -> Option<Held> {
 
 impl PoolState {
     /// A pool just met.
-    pub fn new(id: SubscriberId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
+    pub fn new(id: PoolId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
         let memory = remembered(stored.as_ref());
         Self {
             id,
@@ -458,13 +458,13 @@ pub const MOST: Duration = Duration::from_secs(30);
 
 /// How long to wait after so many failures in a row: doubling from `first` to `most`, spread by up to a quarter so that
 /// those who failed together do not come back together.
-pub fn backoff(failures: u32, first: Duration, most: Duration, id: SubscriberId) -> Duration {
+pub fn backoff(failures: u32, first: Duration, most: Duration, id: PoolId) -> Duration {
     let wait = first.saturating_mul(1 << failures.min(12)).min(most);
     wait + wait.mul_f64(spread(id) / 4.0)
 }
 
 /// A part of 1 that differs from pool to pool.
-pub fn spread(id: SubscriberId) -> f64 {
+pub fn spread(id: PoolId) -> f64 {
     f64::from(u32::try_from(id.wrapping_mul(2_654_435_761) % 256).unwrap_or(0)) / 256.0
 }
 

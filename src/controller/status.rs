@@ -28,8 +28,8 @@ use crate::{
         ConditionStatus::{self, False, True, Unknown},
         DecisionStatus, LastScale, Mode, Status, WorkStatus,
     },
+    model::SampleError,
     scaling::{Decision, Rule},
-    work::SampleError,
     workers::WaitsFor,
 };
 

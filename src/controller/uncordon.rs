@@ -12,9 +12,9 @@ use tokio::{
 
 use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, references::References, resolve, validate};
 use crate::{
-    broker::{Clock, Egress, SubscriberId, Subscription},
+    broker::{Clock, Egress, PoolId, Subscription},
     kube::{CallError, Cluster},
-    work::{Attention, Roster, Stance, Tally},
+    model::{Attention, Roster, Stance, Tally},
     workers::{self, Look, Mark, Means, Plan, Pod, pods},
 };
 
@@ -57,7 +57,7 @@ async fn give_back(
     mut uncordon: Uncordon,
     after: Option<AbortHandle>,
 ) {
-    const ID: SubscriberId = 0;
+    const ID: PoolId = 0;
     while after.as_ref().is_some_and(|job| !job.is_finished()) {
         sleep(PERIOD / 10).await;
     }
@@ -76,7 +76,7 @@ async fn give_back(
     let sampler = sampler(&address, egress, clock, out);
     sampler.send(Subscription::Add {
         id: ID,
-        framework: validate::framework(&uncordon.pool, &address, None),
+        application: validate::application(&uncordon.pool, &address, None),
         period: PERIOD,
     });
     let all = uncordon.stopped.clone();

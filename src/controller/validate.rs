@@ -15,11 +15,9 @@ use super::pool::{Identity, Key, Pool, Problem, Source, Text};
 use crate::{
     api::{self, ProfileName, Removal, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{Address, Kind, url},
+    framework::celery::{self, BrokerKind, CeleryConfig},
+    model::{Application, Held},
     scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
-    work::{
-        Framework, Held,
-        celery::{BrokerKind, Celery, CeleryConfig},
-    },
 };
 
 /// Outstanding tasks for each replica where neither the target nor the concurrency is given.
@@ -270,8 +268,8 @@ fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(u64::from(number(field, value)?)))
 }
 
-/// The framework that counts this pool's work at this address. `held`: what is remembered of tasks that are not due.
-pub fn framework(pool: &Pool, address: &Address, held: Option<Held>) -> Box<dyn Framework> {
+/// Whose work is counted for this pool at this address. `held`: what is remembered of tasks that are not due.
+pub fn application(pool: &Pool, address: &Address, held: Option<Held>) -> Application {
     let broker = match address.kind {
         Kind::Redis { db } => BrokerKind::Redis { db },
         Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
@@ -282,7 +280,7 @@ pub fn framework(pool: &Pool, address: &Address, held: Option<Held>) -> Box<dyn 
         broker,
         ..pool.celery.clone()
     };
-    Box::new(Celery::new(config).remembering(held))
+    celery::application(config, held)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::work::{Moment, Tally};
+use crate::model::{Moment, Tally};
 
 /// Workers may say so late what they took: several of their heartbeats.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -99,7 +99,7 @@ fn is_much(tasks: u64, of: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::work::{PodWork, Work};
+    use crate::model::{PodWork, Work};
 
     /// Ready pods, waiting, in flight, taken.
     type Count = (u32, u64, u64, u64);

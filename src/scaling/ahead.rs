@@ -5,7 +5,7 @@
 //! something on top; who is too early loses seconds of a pod, who is too late breaks a promise.
 #![deny(clippy::disallowed_methods)]
 use super::{Moment, Observation, startup::Startup};
-use crate::work::WAKE_AHEAD;
+use crate::model::WAKE_AHEAD;
 use std::{collections::VecDeque, time::Duration};
 
 /// So many of ten pods become ready sooner.

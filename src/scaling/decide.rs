@@ -8,7 +8,7 @@ use super::{
     memory::LONGEST_LOOK,
     schedule::Floor,
 };
-use crate::work::WAKE_AHEAD;
+use crate::model::WAKE_AHEAD;
 use std::time::Duration;
 
 /// When nothing is pending.

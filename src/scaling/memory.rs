@@ -1,7 +1,7 @@
 //! What is remembered from decision to decision.
 #![deny(clippy::disallowed_methods)]
 use super::{Memory, Observation, Policy, Reading, Target, Work, damping::Wishes, demand::Demand, progress::Progress};
-use crate::work::Moment;
+use crate::model::Moment;
 use std::time::Duration;
 
 /// A decision never asks to be repeated later than this.

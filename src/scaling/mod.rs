@@ -53,8 +53,8 @@ pub use schedule::{Floor, Schedule, ScheduleError, floor};
 pub use trouble::Trouble;
 pub use wait::{Profile, Tuning};
 
-use crate::work::Now;
-pub use crate::work::{Moment, SampleError, Since, Stay, Work};
+use crate::model::Now;
+pub use crate::model::{Moment, SampleError, Since, Stay, Work};
 
 /// What the pool wishes, in the core's own units.
 #[derive(Clone, Debug, PartialEq)]

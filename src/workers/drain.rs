@@ -26,7 +26,7 @@ use super::{
     look::{Look, Means},
     pod::{Drain, FIRST, Mark, Pod},
 };
-use crate::work::{Consumers, Moment, PodWork, Stance, Told};
+use crate::model::{Consumers, Moment, PodWork, Stance, Told};
 
 /// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
 const SETTLES: Duration = Duration::from_millis(1500);

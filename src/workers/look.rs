@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::pod::Pod;
-use crate::work::{Attention, Control, Moment, Now, PodWork, Tally, Told};
+use crate::model::{Attention, Control, Moment, Now, PodWork, Tally, Told};
 
 /// How it is known that a pod runs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

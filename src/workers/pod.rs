@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::protect::Asks;
-use crate::work::Consumers;
+use crate::model::Consumers;
 
 /// The annotation that orders a ReplicaSet's ready pods; absent means 0.
 pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::work::{Moment, PodWork};
+use crate::model::{Moment, PodWork};
 
 /// What cluster-autoscaler looks at before it empties a node (its FAQ), and the value that keeps the pod.
 pub const SAFE_TO_EVICT: (&str, &str) = ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false");

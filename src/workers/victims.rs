@@ -10,7 +10,7 @@ use super::{
     look::{Look, Means},
     pod::{FIRST, Mark, Pod, Readiness},
 };
-use crate::work::{Attention, Care, Moment, PodWork, Stance, Told};
+use crate::model::{Attention, Care, Moment, PodWork, Stance, Told};
 
 /// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;

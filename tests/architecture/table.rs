@@ -4,12 +4,13 @@
 /// are for nobody else). `std`, `core`, `serde`, `thiserror` and `futures` are free, as long as a file is not pure.
 pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("api", &[], &["kube", "schemars", "k8s_openapi", "serde_json"]),
-    ("work", &[], &["jiff", "serde_json", "base64"]),
-    ("scaling", &["work"], &["cronexpr", "jiff"]),
+    ("model", &[], &["jiff"]),
+    ("framework", &["model"], &["jiff", "serde_json", "base64"]),
+    ("scaling", &["model"], &["cronexpr", "jiff"]),
     ("sim", &["scaling"], &["clarabel", "jiff", "serde_json"]),
     (
         "broker",
-        &["work"],
+        &["framework", "model"],
         &[
             "async_rs",
             "base64",
@@ -32,7 +33,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("kube", &[], &["kube", "tokio"]),
     (
         "workers",
-        &["work", "scaling", "kube"],
+        &["model", "scaling", "kube"],
         &["jiff", "kube", "k8s_openapi", "serde_json", "tokio"],
     ),
     (
@@ -55,7 +56,16 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "controller",
-        &["api", "work", "scaling", "broker", "kube", "workers", "telemetry"],
+        &[
+            "api",
+            "framework",
+            "model",
+            "scaling",
+            "broker",
+            "kube",
+            "workers",
+            "telemetry",
+        ],
         &[
             "clap",
             "jiff",
@@ -76,7 +86,8 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
 
 /// Files and folders without a clock, a client or a task. They may use no more than this of the outside.
 pub const PURE: &[&str] = &[
-    "work",
+    "model",
+    "framework",
     "scaling",
     "sim",
     "kube/budget.rs",

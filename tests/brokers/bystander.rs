@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use taskworkerpool::work::{Control, Stance, celery::CeleryConfig};
+use taskworkerpool::framework::celery::CeleryConfig;
+use taskworkerpool::model::{Control, Stance};
 
 use crate::support::{
     bed::{PATIENCE, eventually},

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use taskworkerpool::work::Tally;
+use taskworkerpool::model::Tally;
 
 use crate::support::{
     celery::{App, Bench, Watch, passive_count},

@@ -5,7 +5,8 @@ use std::{path::Path, process::Command};
 use serde_json::json;
 use taskworkerpool::{
     broker::{Address, Tls},
-    work::{SampleError, celery::CeleryConfig},
+    framework::celery::CeleryConfig,
+    model::SampleError,
 };
 
 use crate::support::{

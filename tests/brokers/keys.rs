@@ -1,7 +1,8 @@
 //! Redis: pools that share a database, prefixes, priorities, separators, passwords.
 
 use serde_json::json;
-use taskworkerpool::work::{SampleError, celery::CeleryConfig};
+use taskworkerpool::framework::celery::CeleryConfig;
+use taskworkerpool::model::SampleError;
 
 use crate::support::celery::{App, Bench, Watch, address};
 

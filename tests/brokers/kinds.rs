@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use taskworkerpool::work::{Moment, Stance, Tally};
+use taskworkerpool::model::{Moment, Stance, Tally};
 use tokio::time::sleep;
 
 use crate::support::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use taskworkerpool::work::{Consumers, Moment, Stance, Told};
+use taskworkerpool::model::{Consumers, Moment, Stance, Told};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{

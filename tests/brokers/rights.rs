@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use taskworkerpool::work::{Control, SampleError, Stance, Tally, celery::CeleryConfig};
+use taskworkerpool::framework::celery::CeleryConfig;
+use taskworkerpool::model::{Control, SampleError, Stance, Tally};
 use tokio::time::sleep;
 
 use crate::support::celery::{App, Bench, README, Watch, address};

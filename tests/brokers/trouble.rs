@@ -1,7 +1,7 @@
 //! A broker restarted empty, tasks with an ETA on RabbitMQ, RabbitMQ 3.
 
 use serde_json::json;
-use taskworkerpool::work::SampleError;
+use taskworkerpool::model::SampleError;
 
 use crate::support::celery::{App, Bench};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use taskworkerpool::work::Since;
+use taskworkerpool::model::Since;
 use tokio::time::sleep;
 
 use crate::support::celery::{App, Bench};

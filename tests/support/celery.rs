@@ -4,7 +4,7 @@ mod pods;
 mod watch;
 
 use serde_json::{Value, json};
-use taskworkerpool::{broker::Address, work::celery::CeleryConfig};
+use taskworkerpool::{broker::Address, framework::celery::CeleryConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -9,7 +9,8 @@ use std::{
 };
 
 use serde_json::json;
-use taskworkerpool::work::{Consumers, Moment, Stance, Tally, Told, celery::CeleryConfig};
+use taskworkerpool::framework::celery::CeleryConfig;
+use taskworkerpool::model::{Consumers, Moment, Stance, Tally, Told};
 
 use crate::{
     process::{Process, Server, redis},

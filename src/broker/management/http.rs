@@ -20,7 +20,7 @@ use crate::{
         rabbitmq::Task,
         stream::{self, Budget},
     },
-    work::SampleError,
+    model::SampleError,
 };
 
 /// To be connected.

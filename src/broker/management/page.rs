@@ -4,7 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use crate::work::{Reply, SampleError};
+use crate::model::{Reply, SampleError};
 
 /// Queues on one page: the most that RabbitMQ allows.
 const PAGE_SIZE: u32 = 500;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     broker::{Address, Egress, signals},
-    work::{Hearing, Inspect, Moment, Read, Reply, SampleError},
+    model::{Hearing, Inspect, Listen, Moment, Read, Reply, SampleError},
 };
 
 /// Doubtful queues probed in one sample.
@@ -47,8 +47,8 @@ pub(super) struct Amqp {
     /// Tells the feeds of the connection.
     live: watch::Sender<Option<Live>>,
     ends: Ends,
-    /// By topic exchange, with how it stands with it.
-    heartbeats: BTreeMap<String, (Task, watch::Receiver<Hearing>)>,
+    /// What is listened to, with how it stands with it.
+    heartbeats: BTreeMap<Listen, (Task, watch::Receiver<Hearing>)>,
     /// By control exchange, with the time of the last letter.
     inspectors: BTreeMap<String, (Inspector, Moment)>,
     /// When each question was last put to all workers.
@@ -80,24 +80,21 @@ impl Amqp {
     }
 
     /// Listens to the workers on these topic exchanges.
-    pub(super) fn listen(&mut self, exchanges: BTreeSet<String>) {
-        self.heartbeats.retain(|exchange, _| exchanges.contains(exchange));
-        for exchange in exchanges {
+    pub(super) fn listen(&mut self, to: BTreeSet<Listen>) {
+        self.heartbeats.retain(|listen, _| to.contains(listen));
+        for listen in to {
             let ends = self.ends.clone();
             let start = || {
                 let (tell, hearing) = watch::channel(Hearing::NotYet);
-                (Task::spawn(heartbeats(exchange.clone(), ends, tell)), hearing)
+                (Task::spawn(heartbeats(listen.clone(), ends, tell)), hearing)
             };
-            self.heartbeats.entry(exchange.clone()).or_insert_with(start);
+            self.heartbeats.entry(listen.clone()).or_insert_with(start);
         }
     }
 
     /// How it stands with the workers on this topic exchange. Without a connection nobody is heard.
-    pub(super) fn hearing(&self, exchange: &str) -> Hearing {
-        let told = self
-            .heartbeats
-            .get(exchange)
-            .map(|(_, hearing)| hearing.borrow().clone());
+    pub(super) fn hearing(&self, to: &Listen) -> Hearing {
+        let told = self.heartbeats.get(to).map(|(_, hearing)| hearing.borrow().clone());
         let connected = self.link.as_ref().is_some_and(Link::is_alive);
         match (told.unwrap_or_default(), self.attempts.last) {
             (Hearing::Works | Hearing::NotYet, Some((error, _))) if !connected => Hearing::Failing(error),

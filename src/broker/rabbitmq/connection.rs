@@ -26,7 +26,7 @@ use crate::{
         Address, Egress,
         stream::{self, Stream},
     },
-    work::SampleError,
+    model::SampleError,
 };
 
 /// How we appear in the broker's list of connections.

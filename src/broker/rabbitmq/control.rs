@@ -25,13 +25,11 @@ use super::{
 };
 use crate::{
     broker::{Address, Egress},
-    work::{
-        Inspect, Moment, Order, SampleError,
-        celery::{
-            control::{ReplyTo, answer, order, request},
-            events::Wire,
-        },
+    framework::celery::{
+        control::{ReplyTo, answer, order, request},
+        events::Wire,
     },
+    model::{Inspect, Moment, Order, SampleError},
 };
 
 /// Seconds after which a worker need not answer any more.
@@ -319,7 +317,7 @@ impl Desk {
             );
         }
         let signal = answer(&delivery.data, ticket(delivery).as_deref(), Wire::Plain);
-        self.line.ends.send(signal);
+        self.line.ends.send(signal.map(Into::into));
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
     connection::{Live, broken, is_missing, short},
     memory::{Answer, Found},
 };
-use crate::work::{Reply, SampleError};
+use crate::model::{Reply, SampleError};
 
 /// For all declares of one sample.
 const DEADLINE: Duration = Duration::from_secs(2);

@@ -22,7 +22,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use super::connection::{Live, broken, exists_otherwise, is_forbidden, is_missing, short, words};
 use crate::{
     broker::{Signal, signals},
-    work::SampleError,
+    model::SampleError,
 };
 
 /// Milliseconds for which an unread message is kept: older news is no news.
@@ -85,7 +85,7 @@ impl Ends {
     /// Passes signals on.
     pub(super) fn send(&self, signals: impl IntoIterator<Item = Signal>) {
         for signal in signals {
-            if matches!(signal, Signal::Online { .. }) {
+            if signal.is_of_a_newcomer() {
                 self.came.store(true, Ordering::Relaxed);
             }
             if !self.signals.send(signal) {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::work::SampleError;
+use crate::model::SampleError;
 
 /// The largest frame we accept, in bytes: the smallest limit that RabbitMQ 4.1 and later agree to. Larger messages come
 /// in several frames. The client library keeps two buffers of 32 frames for each connection.

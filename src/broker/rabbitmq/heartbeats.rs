@@ -1,4 +1,4 @@
-//! Listens to the workers' events: heartbeats, comings and goings.
+//! Listens to what workers announce on a topic exchange.
 
 use std::time::Duration;
 
@@ -15,14 +15,8 @@ use super::{
 };
 use crate::{
     broker::allowance::Allowance,
-    work::{
-        Hearing, SampleError,
-        celery::events::{Wire, read},
-    },
+    model::{Hearing, Listen, Place, SampleError},
 };
-
-/// All events of workers; those of tasks are `task.#`.
-const KEY: &str = "worker.#";
 
 /// Heartbeats wait so long for others that come with them: a thousand workers' would wake us five hundred times a second.
 const GATHER: Duration = Duration::from_millis(100);
@@ -31,12 +25,12 @@ const GATHER: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 4_096;
 
 /// Brings the heartbeats of the workers on this topic exchange for as long as the endpoint lives, and tells how it stands.
-pub(super) async fn heartbeats(exchange: String, mut ends: Ends, hearing: watch::Sender<Hearing>) {
+pub(super) async fn heartbeats(to: Listen, mut ends: Ends, hearing: watch::Sender<Hearing>) {
     let mut pauses = Pauses::default();
     let mut attempt = Attempt::first();
     let mut allowance = Allowance::default();
     while let Some(live) = ends.connected().await {
-        let ended = listen(&live, &exchange, (&mut attempt, &mut allowance), &ends, &hearing).await;
+        let ended = listen(&live, &to, (&mut attempt, &mut allowance), &ends, &hearing).await;
         if *hearing.borrow() == Hearing::Works {
             pauses.end();
         }
@@ -81,20 +75,22 @@ fn tell(hearing: &watch::Sender<Hearing>, now: Hearing) {
 /// Listens until the channel ends, and says why it did.
 async fn listen(
     live: &Live,
-    exchange: &str,
+    to: &Listen,
     (attempt, allowance): (&mut Attempt, &mut Allowance),
     ends: &Ends,
     hearing: &watch::Sender<Hearing>,
 ) -> Failed {
+    let Place::TopicExchange { exchange, key } = &to.place else {
+        return Failed::Broken(SampleError::Protocol);
+    };
     let binding = Binding {
         queue: attempt.queue.clone(),
-        exchange: exchange.to_owned(),
-        key: KEY.to_owned(),
+        exchange: exchange.clone(),
+        key: (*key).to_owned(),
     };
     let mut subscribed = subscribe(live, &binding).await;
     if matches!(subscribed, Err(Failed::Missing)) && attempt.lacks.is_none() {
-        // No worker has been there yet. With the right to declare it, as Celery does (`celery.events.event.get_exchange`:
-        // kombu's default, durable), we need not wait for the first one.
+        // No worker has been there yet. With the right to declare it, as the workers do, we need not wait for the first one.
         match declare(live, exchange, ExchangeKind::Topic, true).await {
             Ok(()) => subscribed = subscribe(live, &binding).await,
             Err(Failed::Refused { right }) => attempt.lacks = Some(right),
@@ -104,7 +100,7 @@ async fn listen(
     match subscribed {
         Ok((_channel, events)) => {
             tell(hearing, Hearing::Works);
-            follow(live, events, ends, allowance).await
+            follow(live, events, to, ends, allowance).await
         }
         Err(failed) => failed,
     }
@@ -122,7 +118,7 @@ async fn subscribe(live: &Live, binding: &Binding) -> Result<(Channel, Consumer)
 }
 
 /// Takes the events in, as long as they are not too many. Our queue goes with the channel then, so nothing piles up.
-async fn follow(live: &Live, events: Consumer, ends: &Ends, allowance: &mut Allowance) -> Failed {
+async fn follow(live: &Live, events: Consumer, to: &Listen, ends: &Ends, allowance: &mut Allowance) -> Failed {
     let mut events = events.ready_chunks(AT_ONCE);
     while let Some(events) = events.next().await {
         for event in events {
@@ -134,7 +130,7 @@ async fn follow(live: &Live, events: Consumer, ends: &Ends, allowance: &mut Allo
             if let Err(error) = allowance.looked_at(event.data.len(), Instant::now()) {
                 return Failed::Broken(error);
             }
-            ends.send(read(&event.data, Wire::Plain));
+            ends.send((to.read.get())(&event.data));
         }
         sleep(GATHER).await;
     }

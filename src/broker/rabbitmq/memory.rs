@@ -12,7 +12,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::work::{Moment, Reply, SampleError};
+use crate::model::{Moment, Reply, SampleError};
 
 /// A queue that gave no count is asked again after this time, and after twice the time each time it gives none again, up
 /// to [`ASK_AGAIN_MAX`]. Asking costs a channel and a line in the broker's log.

@@ -30,7 +30,7 @@ use self::{
     totals::{Told, Totals, since_then},
 };
 use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management, signals};
-use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError};
+use crate::model::{Hearing, Listen, Moment, Place, Read, Reply, SampleError};
 
 /// Beyond so many queues to declare, one totals call for the virtual host is the cheaper way: 500 declares take 180 ms,
 /// the call 20 ms.
@@ -121,17 +121,14 @@ impl Endpoint for RabbitMqEndpoint {
     }
 
     fn listen(&mut self, to: Vec<Listen>) {
-        let exchange = |listen| match listen {
-            Listen::TopicExchange(exchange) => Some(exchange),
-            Listen::Pattern(_) => None,
-        };
-        self.amqp.listen(to.into_iter().filter_map(exchange).collect());
+        let here = |listen: &Listen| matches!(listen.place, Place::TopicExchange { .. });
+        self.amqp.listen(to.into_iter().filter(here).collect());
     }
 
     fn hearing(&self, to: &Listen) -> Hearing {
-        match to {
-            Listen::TopicExchange(exchange) => self.amqp.hearing(exchange),
-            Listen::Pattern(_) => Hearing::Failing(SampleError::Protocol),
+        match to.place {
+            Place::TopicExchange { .. } => self.amqp.hearing(to),
+            Place::Pattern { .. } => Hearing::Failing(SampleError::Protocol),
         }
     }
 

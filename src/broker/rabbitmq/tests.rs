@@ -14,7 +14,8 @@ mod trouble;
 use self::fake::{Fake, Says};
 use super::*;
 use crate::broker::Secret;
-use crate::work::{Inspect, Mailbox};
+use crate::framework::celery::{BrokerKind, CeleryConfig};
+use crate::model::{Inspect, Mailbox};
 
 fn address(port: u16) -> Address {
     Address {
@@ -30,6 +31,16 @@ fn address(port: u16) -> Address {
 
 fn depth(queue: &str) -> Read {
     Read::QueueDepth { queue: queue.into() }
+}
+
+/// Workers that announce themselves on this exchange.
+fn listen(exchange: &str) -> Listen {
+    let config = CeleryConfig {
+        broker: BrokerKind::RabbitMq { management: false },
+        event_exchange: exchange.to_owned(),
+        ..CeleryConfig::default()
+    };
+    config.listen()
 }
 
 fn totals(queue: &str) -> Read {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     broker::management::Client,
-    work::{Moment, Reply, SampleError},
+    model::{Moment, Reply, SampleError},
 };
 
 /// A sample waits so long for an API that answered the last time; a healthy one takes 2 to 20 ms.

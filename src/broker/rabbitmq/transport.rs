@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::frames::Frames;
-use crate::{broker::stream::Stream, work::SampleError};
+use crate::{broker::stream::Stream, model::SampleError};
 
 /// Bytes that may have arrived and not have been digested: more is a flood.
 const UNDIGESTED_MAX: u64 = 16 << 20;

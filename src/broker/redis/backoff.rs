@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::work::SampleError;
+use crate::model::SampleError;
 
 /// The first pause; each further failure doubles it.
 const FIRST: Duration = Duration::from_millis(100);

@@ -12,7 +12,8 @@ use super::{
     link::Link,
     resp::{Commands, Value},
 };
-use crate::work::{Moment, SampleError, celery::control};
+use crate::framework::celery::control;
+use crate::model::{Moment, SampleError};
 
 /// What was found is believed for so long: an application changes its separator with a rollout, if ever.
 const BELIEVED: Duration = Duration::from_secs(60);

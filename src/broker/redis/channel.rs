@@ -10,13 +10,11 @@ use super::{
     link::Link,
     resp::{Commands, Value},
 };
-use crate::work::{
-    Inspect, Mailbox, Moment, Read, SampleError,
-    celery::{
-        control::{self, ReplyTo},
-        events::Wire,
-    },
+use crate::framework::celery::{
+    control::{self, ReplyTo},
+    events::Wire,
 };
+use crate::model::{Inspect, Mailbox, Moment, Read, SampleError};
 
 /// Answers are waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);

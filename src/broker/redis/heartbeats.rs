@@ -21,10 +21,7 @@ use super::{
 };
 use crate::{
     broker::{Address, Egress, allowance::Allowance, signals::Sender},
-    work::{
-        Hearing, SampleError,
-        celery::events::{self, Wire},
-    },
+    model::{Hearing, Listen, Place, SampleError},
 };
 
 /// After so long without a message the server is asked whether it is there; after as long again it is not.
@@ -54,24 +51,32 @@ impl Drop for Heartbeats {
 }
 
 impl Heartbeats {
-    /// Listens to these patterns. While `signals` is full, what is heard is dropped: workers repeat themselves. `before`:
+    /// Listens to these, all of them patterns. While `signals` is full, what is heard is dropped: workers repeat themselves. `before`:
     /// who listened so far; what is heard already counts as heard until the new connection tells otherwise.
     pub(super) fn listen(
         (egress, address): (Egress, Address),
-        patterns: &[String],
+        to: &[Listen],
         signals: Sender,
         before: Option<&Self>,
     ) -> Self {
-        let known = |pattern: &String| before.map(|before| before.hearing(pattern)).unwrap_or_default();
-        let standing = patterns.iter().map(|pattern| (pattern.clone(), known(pattern)));
+        let known = |pattern: &str| before.map(|before| before.hearing(pattern)).unwrap_or_default();
+        let patterns = to.iter().filter_map(pattern);
+        let standing = patterns.map(|pattern| (pattern.to_owned(), known(pattern)));
         let standing: Standing = Arc::new(Mutex::new(standing.collect()));
+        let to = to.to_vec();
         let shared = Arc::clone(&standing);
         let task = tokio::spawn(async move {
             let mut backoff = Backoff::default();
             let mut allowance = Allowance::default();
             let mut told = None;
             loop {
-                let error = hear((&egress, &address), &shared, &signals, (&mut backoff, &mut allowance)).await;
+                let error = hear(
+                    (&egress, &address),
+                    (&to, &shared),
+                    &signals,
+                    (&mut backoff, &mut allowance),
+                )
+                .await;
                 with(&shared, |standing| {
                     standing
                         .values_mut()
@@ -95,10 +100,17 @@ impl Heartbeats {
     }
 }
 
-/// The channel of an event of tasks, `/0.celeryev/task.multi`: the last part is the event's routing key.
-fn is_of_tasks(channel: &[u8]) -> bool {
-    let key = channel.rsplit(|byte| *byte == b'/').next();
-    key.is_some_and(|key| key.starts_with(b"task."))
+/// The pattern to subscribe to.
+pub(super) fn pattern(to: &Listen) -> Option<&str> {
+    match &to.place {
+        Place::Pattern { pattern, .. } => Some(pattern),
+        Place::TopicExchange { .. } => None,
+    }
+}
+
+/// A message on this channel is looked at.
+fn concerns(to: &Listen, channel: &[u8]) -> bool {
+    matches!(&to.place, Place::Pattern { channel: concerns, .. } if (concerns.get())(channel))
 }
 
 /// Nobody panics while holding it.
@@ -109,7 +121,7 @@ fn with<T>(standing: &Standing, what: impl FnOnce(&mut BTreeMap<String, Hearing>
 /// Connects, subscribes and listens until something breaks; returns what.
 async fn hear(
     (egress, address): (&Egress, &Address),
-    standing: &Standing,
+    (to, standing): (&[Listen], &Standing),
     signals: &Sender,
     (backoff, allowance): (&mut Backoff, &mut Allowance),
 ) -> SampleError {
@@ -117,6 +129,7 @@ async fn hear(
     let mut listener = match Link::open(egress, address, 0).await {
         Ok(link) => Listener {
             link,
+            to,
             standing,
             unanswered: VecDeque::new(),
             refused: Vec::new(),
@@ -136,6 +149,7 @@ async fn hear(
 /// One connection in pub/sub mode.
 struct Listener<'a> {
     link: Link,
+    to: &'a [Listen],
     standing: &'a Standing,
     /// The patterns of the commands that have not been answered yet, in their order.
     unanswered: VecDeque<String>,
@@ -196,12 +210,17 @@ impl Listener<'_> {
         match parts.as_slice() {
             [
                 Item::Text(Some(kind)),
-                _,
+                Item::Text(Some(by)),
                 Item::Text(Some(channel)),
                 Item::Text(Some(payload)),
-            ] if kind == b"pmessage" && !is_of_tasks(channel) => {
+            ] if kind == b"pmessage" => {
+                let meant = |to: &&Listen| pattern(to).is_some_and(|own| own.as_bytes() == by) && concerns(to, channel);
+                let mut meant = self.to.iter().filter(meant).peekable();
+                if meant.peek().is_none() {
+                    return self.allowance.passed_by(bytes, now);
+                }
                 self.allowance.looked_at(payload.len(), now)?;
-                for signal in events::read(payload, Wire::Kombu) {
+                for signal in meant.flat_map(|to| (to.read.get())(payload)) {
                     signals.send(signal);
                 }
             }

@@ -16,13 +16,11 @@ use super::{
 };
 use crate::{
     broker::signals::Sender,
-    work::{
-        Mailbox, Moment, Read, Reply, SampleError,
-        celery::{
-            control::{self, ReplyTo},
-            events::Wire,
-        },
+    framework::celery::{
+        control::{self, ReplyTo},
+        events::Wire,
     },
+    model::{Mailbox, Moment, Read, Reply, SampleError},
 };
 
 /// Answers taken from the list at once, at most.
@@ -199,7 +197,7 @@ async fn pop(link: &mut Link, list: &str, count: usize, signals: &Sender) -> Res
             popped.answers += 1;
             popped.largest = popped.largest.max(payload.len() as u64);
             if let Some(signal) = control::answer(&payload, None, Wire::Kombu) {
-                signals.send(signal);
+                signals.send(signal.into());
             }
         }
         Value::Refused(SampleError::TooLarge) => {

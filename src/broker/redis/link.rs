@@ -15,7 +15,7 @@ use crate::{
         Address, Egress, Tls,
         stream::{self, Stream, classify},
     },
-    work::SampleError,
+    model::SampleError,
 };
 
 /// A connection must be there, TLS included, within this time.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::work::{
+use crate::model::{
     Census, Moment, Read, SampleError,
     census::{HashCensus, ListCensus},
 };
@@ -195,7 +195,7 @@ fn keep<'a, C: Default>(kept: &'a mut HashMap<Read, Kept<C>>, read: &Read, now: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::work::Digest;
+    use crate::framework::celery::message;
 
     fn seconds(seconds: u64) -> Moment {
         Duration::from_secs(seconds)
@@ -204,7 +204,7 @@ mod tests {
     fn list(key: &str) -> Read {
         Read::ListCensus {
             key: key.to_owned(),
-            digest: Digest::CeleryMessage,
+            decoder: message::QUEUED,
         }
     }
 

@@ -33,7 +33,7 @@ use tokio::{runtime::Handle, time::timeout};
 
 use self::{
     backoff::Backoff,
-    heartbeats::Heartbeats,
+    heartbeats::{Heartbeats, pattern},
     inspections::Inspections,
     link::Link,
     memory::Memory,
@@ -41,7 +41,7 @@ use self::{
     resp::{Commands, Value},
 };
 use super::{Address, Egress, Endpoint, Kind, signals};
-use crate::work::{Hearing, Listen, Moment, Read, Reply, SampleError, Signal};
+use crate::model::{Hearing, Listen, Moment, Read, Reply, SampleError, Signal};
 
 /// A whole sample, connecting included, takes no longer.
 const SAMPLE: Duration = Duration::from_secs(4);
@@ -71,7 +71,7 @@ pub struct RedisEndpoint {
     memory: Memory,
     inspections: Inspections,
     heartbeats: Option<Heartbeats>,
-    listening: Vec<String>,
+    listening: Vec<Listen>,
     signals: (signals::Sender, signals::Receiver),
 }
 
@@ -259,27 +259,20 @@ impl Endpoint for RedisEndpoint {
     }
 
     fn listen(&mut self, to: Vec<Listen>) {
-        let patterns = to.into_iter().filter_map(|listen| match listen {
-            Listen::Pattern(pattern) => Some(pattern),
-            Listen::TopicExchange(_) => None,
-        });
-        let mut patterns: Vec<_> = patterns.collect();
-        patterns.sort();
-        patterns.dedup();
-        if patterns != self.listening {
-            self.listening.clone_from(&patterns);
-            let (to, signals) = ((self.egress.clone(), self.address.clone()), self.signals.0.clone());
+        let mut to: Vec<_> = to.into_iter().filter(|listen| pattern(listen).is_some()).collect();
+        to.sort();
+        to.dedup();
+        if to != self.listening {
+            self.listening.clone_from(&to);
+            let (broker, signals) = ((self.egress.clone(), self.address.clone()), self.signals.0.clone());
             let before = self.heartbeats.take();
-            self.heartbeats =
-                (!patterns.is_empty()).then(|| Heartbeats::listen(to, &patterns, signals, before.as_ref()));
+            self.heartbeats = (!to.is_empty()).then(|| Heartbeats::listen(broker, &to, signals, before.as_ref()));
         }
     }
 
     fn hearing(&self, to: &Listen) -> Hearing {
-        match (to, &self.heartbeats) {
-            (Listen::Pattern(pattern), Some(heartbeats)) => heartbeats.hearing(pattern),
-            _ => Hearing::NotYet,
-        }
+        let heard = pattern(to).zip(self.heartbeats.as_ref());
+        heard.map_or(Hearing::NotYet, |(pattern, heartbeats)| heartbeats.hearing(pattern))
     }
 
     async fn next_signal(&mut self) -> Signal {

@@ -7,8 +7,8 @@ use super::{
     memory::Memory,
     resp::{Commands, LINE, Value},
 };
-use crate::work::{
-    Census, Digest, Read, Reply, SampleError,
+use crate::model::{
+    Census, Decoder, Read, Reply, SampleError,
     census::{BYTES_A_TURN, MAX_TAGS},
 };
 
@@ -178,7 +178,7 @@ impl<'a> Question<'a> {
                 }
                 let kept = memory.list(self.read);
                 let before = kept.census.known();
-                let census = kept.census.absorb(length, range, elements, self.digest(), now);
+                let census = kept.census.absorb(length, range, elements, self.decoder(), now);
                 let learned = kept.census.known().saturating_sub(before);
                 kept.last = Arc::new(census);
                 memory.learned(learned);
@@ -250,7 +250,7 @@ impl<'a> Question<'a> {
     fn absorb(&self, hash: Hash, fetched: Vec<(String, Option<Vec<u8>>)>, memory: &mut Memory) -> Next {
         let kept = memory.hash(self.read);
         let nothing_new = fetched.is_empty();
-        let census = kept.census.absorb(&hash.tags, hash.total, fetched, self.digest());
+        let census = kept.census.absorb(&hash.tags, hash.total, fetched, self.decoder());
         kept.last = Arc::new(census);
         if nothing_new || !kept.census.wants_more() {
             return answered(&kept.last);
@@ -299,10 +299,10 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn digest(&self) -> Digest {
+    fn decoder(&self) -> Decoder {
         match self.read {
-            Read::HashCensus { digest, .. } | Read::ListCensus { digest, .. } => *digest,
-            _ => Digest::CeleryMessage,
+            Read::HashCensus { decoder, .. } | Read::ListCensus { decoder, .. } => *decoder,
+            _ => Decoder::NOTHING,
         }
     }
 }

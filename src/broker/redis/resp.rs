@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 use crate::{
     broker::stream::classify,
-    work::{SampleError, Word},
+    model::{SampleError, Word},
 };
 
 /// A one-line reply has at most so many bytes; errors of ACLs repeat the key.

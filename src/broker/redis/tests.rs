@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::server::{Act, Server, array, bulk, say};
 use super::*;
+use crate::framework::celery::message;
 use crate::{
     broker::{Secret, Tls},
-    work::{Digest, Inspect, Word},
+    model::{Inspect, Word},
 };
 
 fn address(port: u16) -> Address {
@@ -35,7 +36,7 @@ fn endpoint(server: &Server) -> RedisEndpoint {
 fn list(key: &str) -> Read {
     Read::ListCensus {
         key: key.to_owned(),
-        digest: Digest::CeleryMessage,
+        decoder: message::QUEUED,
     }
 }
 
@@ -43,7 +44,7 @@ fn hash() -> Read {
     Read::HashCensus {
         hash: "unacked".to_owned(),
         index: "unacked_index".to_owned(),
-        digest: Digest::CeleryUnacked,
+        decoder: message::UNACKED,
     }
 }
 

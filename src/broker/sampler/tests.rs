@@ -1,7 +1,10 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::work::{Attention, Hearing, Signal};
+use crate::{
+    framework::celery,
+    model::{Application, Attention, Hearing, Named, Place, Roster, keep},
+};
 
 /// What the fake endpoint saw.
 #[derive(Default)]
@@ -50,37 +53,94 @@ impl Endpoint for Fake {
     }
 }
 
-/// Counts queues.
+/// What its workers announce: that they are there.
 #[derive(Debug)]
-struct Queues(Vec<&'static str>);
+struct Here;
+
+fn here() -> Signal {
+    Signal::new("Queues", Here, 0)
+}
+
+/// Counts queues, and knows when a worker was heard.
+#[derive(Debug, Default)]
+struct Queues {
+    pools: BTreeMap<PoolId, (Vec<&'static str>, Option<Arc<Tally>>)>,
+    heard: Option<Moment>,
+}
+
+fn queues(keys: &[&'static str]) -> Application {
+    Application::new("Queues", || Box::<Queues>::default(), keys.to_vec())
+}
+
+fn listen(key: &str) -> Listen {
+    Listen {
+        place: Place::Pattern {
+            pattern: key.to_owned(),
+            channel: Named::new("any", |_| true),
+        },
+        read: Named::new("nothing", |_| Vec::new()),
+    }
+}
 
 impl Framework for Queues {
-    fn reads(&mut self, _: &Workers, _: Option<&Tally>, _: Now) -> Vec<Read> {
+    fn add(&mut self, id: PoolId, application: Application) -> Option<Listen> {
+        let keys: Vec<&'static str> = application.said()?;
+        let first = keys.first().map(|key| listen(key));
+        self.pools.insert(id, (keys, None));
+        first
+    }
+
+    fn remove(&mut self, id: PoolId) {
+        self.pools.remove(&id);
+    }
+
+    fn listen(&mut self) -> BTreeSet<Listen> {
+        let first = self.pools.values().filter_map(|(keys, _)| keys.first());
+        first.map(|key| listen(key)).collect()
+    }
+
+    fn hearing(&mut self, _: &Listen, _: &Hearing) {}
+
+    fn hear(&mut self, signal: Signal, moment: Moment) {
+        assert!(signal.said::<Here>().is_some());
+        self.heard = Some(moment);
+    }
+
+    fn allow(&mut self, _: usize) {}
+
+    fn held(&mut self) -> (usize, bool) {
+        (0, false)
+    }
+
+    fn prune(&mut self, now: Moment) {
+        self.heard = self.heard.filter(|heard| now - *heard < Duration::from_secs(15));
+    }
+
+    fn reads(&mut self, id: PoolId, _: Now) -> Vec<Read> {
         let read = |key: &&str| Read::QueueDepth { queue: (*key).into() };
-        self.0.iter().map(read).collect()
+        self.pools[&id].0.iter().map(read).collect()
     }
 
     fn tally(
         &mut self,
+        id: PoolId,
         _: &[Read],
         replies: &[Result<Reply, SampleError>],
-        workers: &Workers,
-        _: Option<&Tally>,
-        now: Now,
-    ) -> Result<Tally, SampleError> {
+        _: Now,
+    ) -> Result<Arc<Tally>, SampleError> {
         let mut tally = Tally::default();
         for reply in replies {
             if let Reply::Depth { ready, .. } = reply.clone()? {
                 tally.work.ready += ready;
             }
         }
-        tally.workers_heard = workers.live(now.moment).next().is_some();
-        Ok(tally)
+        tally.workers_heard = self.heard.is_some();
+        Ok(keep(&mut self.pools.get_mut(&id).unwrap().1, tally))
     }
 
-    fn listen(&self) -> Option<Listen> {
-        self.0.first().map(|key| Listen::Pattern((*key).into()))
-    }
+    fn roster(&mut self, _: PoolId, _: Roster) {}
+
+    fn attend(&mut self, _: PoolId, _: Attention, _: Moment) {}
 }
 
 struct Bench {
@@ -109,10 +169,10 @@ impl Bench {
         }
     }
 
-    fn add(&self, id: SubscriberId, keys: &[&'static str], period: u64) {
+    fn add(&self, id: PoolId, keys: &[&'static str], period: u64) {
         self.handle.send(Subscription::Add {
             id,
-            framework: Box::new(Queues(keys.to_vec())),
+            application: queues(keys),
             period: Duration::from_millis(period),
         });
     }
@@ -234,7 +294,7 @@ async fn a_removed_pool_is_not_sampled_and_a_replaced_one_at_once() {
     bench.handle.send(Subscription::Remove { id: 1 });
     pass(5000).await;
     assert_eq!(bench.calls(), [(0, 1), (1, 2)]);
-    let wishes = |keys: &[&str]| -> Vec<Listen> { keys.iter().map(|key| Listen::Pattern((*key).into())).collect() };
+    let wishes = |keys: &[&str]| -> Vec<Listen> { keys.iter().map(|key| listen(key)).collect() };
     assert_eq!(
         bench.seen.lock().unwrap().listens,
         [wishes(&["a"]), wishes(&["b"]), wishes(&[])]
@@ -257,13 +317,7 @@ async fn an_equal_tally_is_the_same_allocation() {
     bench.add(1, &["a"], 500);
     let (first, second) = (bench.next().await.result.unwrap(), bench.next().await.result.unwrap());
     assert!(Arc::ptr_eq(&first, &second));
-    let heartbeat = Signal::Heartbeat {
-        node: "celery@a".into(),
-        active: 0,
-        processed: 1,
-        interval: Duration::from_secs(2),
-    };
-    bench.signals.send(heartbeat).await.unwrap();
+    bench.signals.send(here()).await.unwrap();
     let third = bench.next().await.result.unwrap();
     assert!(third.workers_heard && !Arc::ptr_eq(&second, &third));
     // The worker falls silent and is forgotten.
@@ -297,8 +351,8 @@ async fn a_pool_whose_pods_are_looked_after_is_sampled_each_second_however_dear_
     bench.add(1, &["a"], 500);
     pass(4600).await;
     assert_eq!(bench.calls(), [(0, 1), (500, 1), (4500, 1)]);
-    let care = crate::work::Care {
-        stance: crate::work::Stance::Watch,
+    let care = crate::model::Care {
+        stance: crate::model::Stance::Watch,
         since: Moment::ZERO,
     };
     let attend = |attention| bench.handle.send(Subscription::Attend { id: 1, attention });
@@ -349,16 +403,25 @@ async fn all_endpoints_together_remember_no_more_workers_than_the_process_has_ro
             signals: heard,
         };
         let (out, _) = mpsc::channel(1);
-        (
-            signals,
-            Sampler::new(endpoint, Clock::start(), out, room::Share::of(&HALL)),
-        )
+        let mut sampler = Sampler::new(endpoint, Clock::start(), out, room::Share::of(&HALL));
+        sampler.subscribe(Subscription::Add {
+            id: 1,
+            application: celery::application(celery::CeleryConfig::default(), None),
+            period: FAST,
+        });
+        (signals, sampler)
     };
-    let beat = |number: usize| Signal::Heartbeat {
-        node: format!("celery@{number}"),
-        active: 0,
-        processed: 0,
-        interval: Duration::from_secs(2),
+    let beat = |number: usize| {
+        Signal::from(celery::Signal::Heartbeat {
+            node: format!("celery@{number}"),
+            active: 0,
+            processed: 0,
+            interval: Duration::from_secs(2),
+        })
+    };
+    let remembered = |sampler: &mut Sampler<Fake>| -> usize {
+        let frameworks = sampler.frameworks.values_mut();
+        frameworks.map(|framework| framework.held().0).sum()
     };
     let mut held = Vec::new();
     let mut samplers: Vec<_> = (0..3).map(|_| sampler()).collect();
@@ -366,16 +429,16 @@ async fn all_endpoints_together_remember_no_more_workers_than_the_process_has_ro
         (0..5_000).for_each(|number| signals.try_send(beat(number)).unwrap());
         // The runtime lets a task go on for a while only.
         for number in 0..100 {
-            sampler.hear(&beat(number));
+            sampler.hear(beat(number));
             tokio::task::yield_now().await;
         }
-        held.push(sampler.workers.held());
+        held.push(remembered(sampler));
     }
     assert!(held[0] > 400_000 && held.iter().all(|held| *held > 5_000), "{held:?}");
     assert!(held.iter().sum::<usize>() <= 600_000, "{held:?}");
     let (_, mut last) = samplers.pop().unwrap();
     drop(samplers);
     // What is left of others' room is there again.
-    last.hear(&beat(5_000));
-    assert_eq!(room::Share::of(&HALL).most(), (600_000 - last.workers.held()) / 6 * 5);
+    last.hear(beat(5_000));
+    assert_eq!(room::Share::of(&HALL).most(), (600_000 - remembered(&mut last)) / 6 * 5);
 }

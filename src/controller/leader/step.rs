@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use super::Config;
-use crate::work::{Moment, Now};
+use crate::model::{Moment, Now};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]

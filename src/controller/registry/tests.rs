@@ -97,7 +97,7 @@ fn a_removed_pool_leaves_nothing_behind() {
     }
     assert!(pools.remove(1).is_none());
     assert_eq!((pools.ids(), pools.next_wake()), (vec![], None));
-    assert_eq!(pools.on_target(&key("shop", "w")), Vec::<SubscriberId>::new());
+    assert_eq!(pools.on_target(&key("shop", "w")), Vec::<PoolId>::new());
     assert!(pools.by_key.is_empty() && pools.by_target.is_empty() && pools.filed.is_empty());
 }
 

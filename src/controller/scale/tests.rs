@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     controller::pool::Key,
     kube::fixture::{self, Log, refused},
-    work::Attention,
+    model::Attention,
 };
 
 /// An API server with a Deployment `mail` of so many replicas, without pods.

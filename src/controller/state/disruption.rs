@@ -10,7 +10,7 @@ use crate::{
         target::Target,
     },
     kube::CallError,
-    work::Moment,
+    model::Moment,
     workers::Protection,
 };
 

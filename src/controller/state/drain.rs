@@ -8,13 +8,13 @@ use super::{
     glance::{Glance, News},
 };
 use crate::{
-    broker::{SubscriberId, Subscription},
+    broker::{PoolId, Subscription},
     controller::{
         effect::{PoolEffect, Uncordon},
         pool::{Key, Pool},
     },
     kube::CallError,
-    work::{Attention, Moment, Now, Stance},
+    model::{Attention, Moment, Now, Stance},
     workers::{Plan, attention},
 };
 
@@ -62,7 +62,7 @@ impl DrainState {
     }
 
     /// The pods could not be looked at.
-    pub fn failed(&mut self, why: CallError, now: Moment, id: SubscriberId) {
+    pub fn failed(&mut self, why: CallError, now: Moment, id: PoolId) {
         self.not_before = now + backoff(self.failures, FIRST, MOST, id);
         self.failures = self.failures.saturating_add(1);
         self.failed = Some(why.to_string());

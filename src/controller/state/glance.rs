@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     controller::target::Target,
-    work::{Attention, Moment, PodWork, Stance, Tally},
+    model::{Attention, Moment, PodWork, Stance, Tally},
     workers::IDLE,
 };
 
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::{
         controller::{ownership::tests::target, target::MANAGER},
-        work::{Care, Consumers, Told},
+        model::{Care, Consumers, Told},
     };
 
     fn at(second: u64) -> Moment {

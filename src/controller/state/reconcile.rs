@@ -13,8 +13,9 @@ use crate::{
         status::{self, Facts, Heard, Pods, Source},
         target::Target,
     },
+    framework::celery::BrokerKind,
+    model::{Moment, Now, SampleError},
     scaling::{self, Reading},
-    work::{Moment, Now, SampleError, celery::BrokerKind},
 };
 
 /// A quiet pool is looked at again at least this often, and one that waits for an answer: that brings it on.

@@ -15,7 +15,7 @@ use crate::{
         target::Target,
     },
     kube::CallError,
-    work::{Moment, Roster, Tally},
+    model::{Moment, Roster, Tally},
 };
 
 /// A pod that became ready is heard after this time: its worker connects first.
@@ -175,7 +175,7 @@ impl PoolState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::work::PodWork;
+    use crate::model::PodWork;
 
     fn at(seconds: u64) -> Moment {
         Duration::from_secs(seconds)

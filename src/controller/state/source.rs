@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Cx, FIRST, Link, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
 use crate::{
-    broker::{Address, Sampled, SubscriberId, Subscription},
+    broker::{Address, PoolId, Sampled, Subscription},
     controller::{
         effect::{Note, PoolEffect},
         pool::{Pool, Problem},
@@ -13,9 +13,9 @@ use crate::{
         validate,
         vanished::Vanished,
     },
+    model::{Control, Moment, Now, SampleError, Tally},
     scaling::Memory,
     telemetry::PoolEvent,
-    work::{Control, Moment, Now, SampleError, Tally},
 };
 
 /// References are read again within this time.
@@ -153,7 +153,7 @@ impl PoolState {
             address: address.clone(),
             subscription: Subscription::Add {
                 id: self.id,
-                framework: validate::framework(pool, &address, held(self.stored.as_ref())),
+                application: validate::application(pool, &address, held(self.stored.as_ref())),
                 period: pool.policy.period,
             },
         });
@@ -344,7 +344,7 @@ fn may_be_credentials(why: SampleError) -> bool {
 
 /// When the references of this pool are read again. Each has its own turn, so that not all ask at the same second, whatever
 /// made them begin together.
-fn next_turn(now: Moment, id: SubscriberId) -> Moment {
+fn next_turn(now: Moment, id: PoolId) -> Moment {
     let turn = READ_AGAIN.mul_f64(spread(id));
     let since = now.saturating_add(READ_AGAIN).saturating_sub(turn).as_millis() % READ_AGAIN.as_millis();
     now + READ_AGAIN.saturating_sub(Duration::from_millis(u64::try_from(since).unwrap_or(0)))

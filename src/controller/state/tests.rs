@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
     controller::{ownership::tests::target, target::MANAGER},
-    work::{PodWork, Work, celery::CeleryConfig},
+    framework::celery::CeleryConfig,
+    model::{PodWork, Work},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,7 +16,7 @@ fn pool() -> Pool {
 }
 
 /// A pool in namespace `shop`, with this number.
-pub fn pool_state(id: SubscriberId, name: &str, target: &str, created: i64) -> PoolState {
+pub fn pool_state(id: PoolId, name: &str, target: &str, created: i64) -> PoolState {
     let identity = Identity {
         key: Key {
             namespace: "shop".into(),

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 use super::{Cx, FIRST, MOST, PoolState, backoff};
-use crate::{api::Status, broker::SubscriberId, controller::effect::Note, kube::CallError, work::Moment};
+use crate::{api::Status, broker::PoolId, controller::effect::Note, kube::CallError, model::Moment};
 
 /// A change of replicas or conditions is written at once, but not more often than this.
 const URGENT: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub struct StatusThrottle {
 
 impl StatusThrottle {
     /// How long the next one, due so long after the last, has still to wait; after failures longer.
-    pub fn wait(&self, due: Duration, now: Moment, id: SubscriberId) -> Duration {
+    pub fn wait(&self, due: Duration, now: Moment, id: PoolId) -> Duration {
         let after = match self.failures.checked_sub(1) {
             None => due,
             Some(failures) => due.max(backoff(failures, FIRST, MOST, id)),

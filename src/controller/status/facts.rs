@@ -8,8 +8,9 @@ use super::queues::SharedQueue;
 use crate::{
     api::{LastScale, Mode},
     controller::{pool::Problem, target::Target},
+    framework::celery::CeleryConfig,
+    model::{Attention, SampleError, Tally},
     scaling::Decision,
-    work::{Attention, SampleError, Tally, celery::CeleryConfig},
     workers::Plan,
 };
 

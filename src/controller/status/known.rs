@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Facts, Heard, Source, Wish, wish};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
-    work::{Control, Hearing, Tally},
+    model::{Control, Hearing, Tally},
     workers::Why,
 };
 

@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{EstimatesStatus, HeldStatus, WorkStatus},
+    model::{Held, Tally},
     scaling::Estimates,
-    work::{Held, Tally},
 };
 
 /// The last count.

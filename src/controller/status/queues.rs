@@ -6,10 +6,8 @@ use std::collections::BTreeSet;
 use super::{Facts, Source, Wish, wish};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
-    work::{
-        Application, Stance, Tally,
-        celery::{BrokerKind, CeleryConfig, SEPARATOR},
-    },
+    framework::celery::{BrokerKind, CeleryConfig, SEPARATOR},
+    model::{BrokerOptions, Stance, Tally},
 };
 
 /// Celery's own steps (`priority_steps`).
@@ -111,7 +109,7 @@ fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
 }
 
 /// The application writes keys that the pool does not look at.
-fn other_keys(pool: &CeleryConfig, application: &Application) -> Option<Wrong> {
+fn other_keys(pool: &CeleryConfig, application: &BrokerOptions) -> Option<Wrong> {
     if !matches!(pool.broker, BrokerKind::Redis { .. }) {
         return None;
     }

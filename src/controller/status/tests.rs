@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     controller::pool::Problem,
+    model::{QueueTally, SampleError, Tally, Work},
     scaling::Decision,
-    work::{QueueTally, SampleError, Tally, Work},
 };
 
 const GENERATION: i64 = 7;

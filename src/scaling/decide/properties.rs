@@ -5,7 +5,7 @@ use super::super::{
     fixture::{at, last_of, later, pool, s, wall},
     *,
 };
-use crate::work::WAKE_AHEAD;
+use crate::model::WAKE_AHEAD;
 use proptest::{collection::vec, option, prelude::*};
 
 /// Numbers of all sizes, small ones and the extremes more often.

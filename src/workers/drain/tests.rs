@@ -6,10 +6,8 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
-    work::{
-        Attention, Framework, Inspect, Inspection, Moment, Now, Order, Read, Reply, Signal, Tally, Workers,
-        celery::{BrokerKind, Celery, CeleryConfig},
-    },
+    framework::celery::{BrokerKind, CeleryConfig, Inspection, Pool, Signal, Workers},
+    model::{Attention, Inspect, Moment, Now, Order, Read, Reply, Tally},
     workers::{Look, Means, Pod, Readiness, attention, plan},
 };
 
@@ -72,7 +70,7 @@ struct World {
     bodies: Vec<Body>,
     queue: u64,
     replicas: u32,
-    celery: Celery,
+    celery: Pool,
     heard: Workers,
     /// On their way to the operator.
     signals: Vec<(Moment, Signal)>,
@@ -84,8 +82,8 @@ struct World {
     calm: bool,
 }
 
-fn framework() -> Celery {
-    Celery::new(CeleryConfig {
+fn framework() -> Pool {
+    Pool::new(CeleryConfig {
         broker: BrokerKind::RabbitMq { management: false },
         target: "mail".into(),
         ..CeleryConfig::default()

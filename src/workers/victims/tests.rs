@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    work::{Consumers, Control, Now, Tally},
+    model::{Consumers, Control, Now, Tally},
     workers::pod::{Drain, Readiness},
 };
 

@@ -9,10 +9,8 @@ use taskworkerpool::{
     broker::{
         Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn,
     },
-    work::{
-        Care, Consumers, Moment, SampleError, Stance, Tally,
-        celery::{BrokerKind, Celery, CeleryConfig},
-    },
+    framework::celery::{self, BrokerKind, CeleryConfig},
+    model::{Care, Consumers, Moment, SampleError, Stance, Tally},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -54,7 +52,7 @@ impl Watch {
         };
         sampler.send(Subscription::Add {
             id: 1,
-            framework: Box::new(Celery::new(config)),
+            application: celery::application(config, None),
             period: Duration::from_millis(500),
         });
         let samples = Arc::new(Mutex::new(Vec::new()));

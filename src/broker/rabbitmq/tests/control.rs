@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::work::Order;
+use crate::framework::celery;
+use crate::model::Order;
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
@@ -61,8 +62,8 @@ async fn questions_and_orders_name_their_nodes_and_answers_tell_when_they_were_a
     assert_eq!((&sent[2]["destination"], sent.len()), (&Json::Null, 3));
 
     let answer = timeout(Duration::from_secs(3), endpoint.next_signal()).await.unwrap();
-    let Signal::Inspected { node, asked, .. } = answer else {
-        panic!("{answer:?}");
+    let Some(celery::Signal::Inspected { node, asked, .. }) = answer.said() else {
+        panic!("no answer");
     };
     assert_eq!((node.as_str(), asked), ("celery@a", at(1_000)));
 
@@ -135,7 +136,8 @@ async fn answered(endpoint: &mut RabbitMqEndpoint) {
     for moment in 1.. {
         endpoint.sample(&[ask(&["celery@a"])], at(moment * 2_000)).await.clear();
         if let Ok(signal) = timeout(Duration::from_millis(50), endpoint.next_signal()).await {
-            assert!(matches!(signal, Signal::Inspected { .. }), "{signal:?}");
+            let said = signal.said();
+            assert!(matches!(said, Some(celery::Signal::Inspected { .. })), "{said:?}");
             return;
         }
         assert!(Instant::now() < ends, "no answer");
@@ -234,7 +236,7 @@ async fn a_thousand_lost_channels_break_nothing() {
     fake.queue("q", Says::Ready(3));
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
     let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
-    let celeryev = Listen::TopicExchange("celeryev".into());
+    let celeryev = listen("celeryev");
     endpoint.listen(vec![celeryev.clone()]);
     let gone: Vec<Read> = (0..60).map(|number| depth(&format!("gone{number}"))).collect();
     let reads: Vec<Read> = [depth("q")].into_iter().chain(gone).collect();

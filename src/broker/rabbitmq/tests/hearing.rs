@@ -5,7 +5,7 @@ use tokio::time::sleep;
 use super::*;
 
 fn celeryev() -> Listen {
-    Listen::TopicExchange("celeryev".into())
+    listen("celeryev")
 }
 
 /// Listens and samples until it stands so.
@@ -35,10 +35,7 @@ async fn it_works_once_the_queue_is_read_and_each_exchange_has_its_own_state() {
     let mut endpoint = listening(&fake);
     assert_eq!(endpoint.hearing(&celeryev()), Hearing::NotYet);
     hears(&fake, &mut endpoint, Hearing::Works).await;
-    assert_eq!(
-        endpoint.hearing(&Listen::TopicExchange("other".into())),
-        Hearing::NotYet
-    );
+    assert_eq!(endpoint.hearing(&listen("other")), Hearing::NotYet);
     fake.break_off();
     fake.close();
     let failing = |hearing: &Hearing| matches!(hearing, Hearing::Failing(_));

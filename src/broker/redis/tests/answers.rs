@@ -6,7 +6,8 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::{workers::envelope, *};
-use crate::work::{Mailbox, Order};
+use crate::framework::celery;
+use crate::model::{Mailbox, Order};
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
@@ -39,7 +40,7 @@ fn millis(millis: u64) -> Moment {
 fn answers(redis: &mut RedisEndpoint) -> Vec<String> {
     let mut nodes = Vec::new();
     while let Some(signal) = redis.signals.1.next().now_or_never() {
-        if let Signal::Inspected { node, .. } = signal {
+        if let Some(celery::Signal::Inspected { node, .. }) = signal.said() {
             nodes.push(node);
         }
     }

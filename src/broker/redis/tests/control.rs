@@ -8,7 +8,8 @@ use super::{
     workers::{envelope, next},
     *,
 };
-use crate::work::{Mailbox, Order};
+use crate::framework::celery;
+use crate::model::{Mailbox, Order};
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
@@ -110,7 +111,7 @@ async fn workers_are_asked_and_their_answers_collected() {
     );
     assert_eq!(log[2].len(), 2, "asked again after two seconds: {:?}", log[2]);
 
-    let Signal::Inspected {
+    let celery::Signal::Inspected {
         node, method, answer, ..
     } = next(&mut redis).await
     else {
@@ -272,7 +273,7 @@ async fn of_the_workers_that_hear_a_question_only_those_that_are_meant_are_waite
     server.log();
     redis.sample(&[], seconds(2)).await.clear();
     assert!(server.log().iter().any(|command| command.starts_with("SREM")));
-    let Signal::Inspected { asked, .. } = next(&mut redis).await else {
+    let celery::Signal::Inspected { asked, .. } = next(&mut redis).await else {
         panic!("no answer");
     };
     assert_eq!(asked, seconds(1), "the time of the question");

@@ -107,12 +107,12 @@ async fn nobody_is_asked_where_no_broker_may_be() {
     let server = Server::start(|_, _| say(":1")).await;
     let nowhere = Egress::new(Vec::new(), Vec::new(), "cluster.local");
     let mut redis = RedisEndpoint::new(address(server.port), nowhere);
-    redis.listen(vec![Listen::Pattern("0.celeryev/*".into())]);
+    redis.listen(vec![workers::pattern("0.celeryev/*")]);
     let answers = redis.sample(&[list("a")], seconds(1)).await;
     assert_eq!(answers, [Err(SampleError::NotAllowed)]);
     let failing = Hearing::Failing(SampleError::NotAllowed);
     let heard = async {
-        while redis.hearing(&Listen::Pattern("0.celeryev/*".into())) != failing {
+        while redis.hearing(&workers::pattern("0.celeryev/*")) != failing {
             tokio::task::yield_now().await;
         }
     };

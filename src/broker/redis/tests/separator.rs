@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::{server::eventually, *};
-use crate::work::{Mailbox, Order};
+use crate::model::{Mailbox, Order};
 
 const SET: &str = "_kombu.binding.reply.celery.pidbox";
 const WORKERS: &str = "_kombu.binding.celery.pidbox";

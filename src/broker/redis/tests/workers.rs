@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
 use super::{server::eventually, *};
+use crate::framework::celery::{self, BrokerKind, CeleryConfig};
 
 /// kombu's envelope around this body.
 pub fn envelope(body: &Json, ticket: &str) -> Vec<u8> {
@@ -23,8 +24,8 @@ fn heartbeat(node: &str) -> Vec<u8> {
     ])
 }
 
-fn heard(node: &str) -> Signal {
-    Signal::Heartbeat {
+fn heard(node: &str) -> celery::Signal {
+    celery::Signal::Heartbeat {
         node: node.to_owned(),
         active: 2,
         processed: 7,
@@ -32,14 +33,28 @@ fn heard(node: &str) -> Signal {
     }
 }
 
-pub async fn next(redis: &mut RedisEndpoint) -> Signal {
+pub async fn next(redis: &mut RedisEndpoint) -> celery::Signal {
     timeout(Duration::from_secs(30), redis.next_signal())
         .await
         .expect("a signal")
+        .said()
+        .expect("one of Celery")
 }
 
-fn pattern(text: &str) -> Listen {
-    Listen::Pattern(text.to_owned())
+pub fn pattern(text: &str) -> Listen {
+    let config = CeleryConfig {
+        heartbeat_channel: Some(text.to_owned()),
+        ..CeleryConfig::default()
+    };
+    config.listen()
+}
+
+fn exchange() -> Listen {
+    let config = CeleryConfig {
+        broker: BrokerKind::RabbitMq { management: false },
+        ..CeleryConfig::default()
+    };
+    config.listen()
 }
 
 const SUBSCRIBED: &[u8] = b"*3\r\n$10\r\npsubscribe\r\n$13\r\n/0.celeryev/*\r\n:1\r\n";
@@ -53,7 +68,7 @@ async fn heartbeats_are_heard_again_after_a_reconnect() {
     })
     .await;
     let mut redis = endpoint(&server);
-    let wishes = vec![pattern("/0.celeryev/*"), Listen::TopicExchange("celeryev".to_owned())];
+    let wishes = vec![pattern("/0.celeryev/*"), exchange()];
     redis.listen(wishes.clone());
     redis.listen(wishes);
     assert_eq!(next(&mut redis).await, heard("celery@a"));
@@ -66,7 +81,7 @@ async fn heartbeats_are_heard_again_after_a_reconnect() {
 
 #[tokio::test]
 async fn what_is_no_heartbeat_is_skipped() {
-    let noise = |payload: Vec<u8>| array([bulk("pmessage"), bulk("p"), bulk("c"), bulk(payload)]);
+    let noise = |payload: Vec<u8>| array([bulk("pmessage"), bulk("/0.celeryev/*"), bulk("c"), bulk(payload)]);
     let messages = [
         SUBSCRIBED.to_vec(),
         noise(b"cAn4ry".to_vec()),
@@ -79,7 +94,7 @@ async fn what_is_no_heartbeat_is_skipped() {
     .concat();
     let server = Server::start(move |_, _| say(&messages)).await;
     let mut redis = endpoint(&server);
-    redis.listen(vec![pattern("p")]);
+    redis.listen(vec![pattern("/0.celeryev/*")]);
     assert_eq!(next(&mut redis).await, heard("celery@a"));
     assert_eq!(server.connections(), 1);
 }

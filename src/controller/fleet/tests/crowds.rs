@@ -6,7 +6,7 @@ use super::{
 use crate::controller::fixture;
 
 /// The pools that these effects are for.
-fn pools(effects: &[Effect]) -> BTreeSet<SubscriberId> {
+fn pools(effects: &[Effect]) -> BTreeSet<PoolId> {
     let of = |effect: &Effect| match effect {
         Effect::Pool(id, _) => Some(*id),
         _ => None,

@@ -12,7 +12,7 @@ use crate::{
         input::Done,
         ownership::Change,
     },
-    work::{Care, PodWork, Stance, Tally, Work},
+    model::{Care, PodWork, Stance, Tally, Work},
     workers::Plan,
 };
 
@@ -51,7 +51,7 @@ impl Bench {
         self.fleet.on(input, now)
     }
 
-    pub(super) fn id(&self, name: &str) -> SubscriberId {
+    pub(super) fn id(&self, name: &str) -> PoolId {
         self.fleet.pools.id(&fixture::key(name)).unwrap()
     }
 

@@ -20,8 +20,8 @@ use crate::{
         target::{MANAGER, Target},
         validate,
     },
+    model::{PodWork, SampleError, Tally, Work},
     telemetry::PoolEvent,
-    work::{PodWork, SampleError, Tally, Work},
     workers::Plan,
 };
 
@@ -52,7 +52,7 @@ pub struct World {
     sampled: Arc<Tally>,
     stored: Option<Status>,
     /// What the present process samples: which pool, where, since when.
-    sampling: BTreeMap<SubscriberId, Arc<Address>>,
+    sampling: BTreeMap<PoolId, Arc<Address>>,
     /// What is to be said, in its order.
     inputs: BTreeMap<(Duration, usize), Input>,
     /// All that was said so far.
@@ -338,7 +338,7 @@ impl World {
         }
     }
 
-    fn pool(&mut self, id: SubscriberId, effect: PoolEffect) {
+    fn pool(&mut self, id: PoolId, effect: PoolEffect) {
         match effect {
             PoolEffect::Sample { address, .. } => {
                 self.sampling.insert(id, address);
@@ -388,12 +388,7 @@ impl World {
     }
 
     /// A call to the API server: what is done, and how it is answered where it is not.
-    fn call(
-        &mut self,
-        id: SubscriberId,
-        carry_out: impl FnOnce(&mut Self) -> Done,
-        refused: impl FnOnce(CallError) -> Done,
-    ) {
+    fn call(&mut self, id: PoolId, carry_out: impl FnOnce(&mut Self) -> Done, refused: impl FnOnce(CallError) -> Done) {
         self.calls += 1;
         let failure = match self.fault {
             Fault::Call(number, failure) if number == self.calls => Some(failure),
@@ -412,7 +407,7 @@ impl World {
         self.say(after, Input::Done(id, done));
     }
 
-    fn scale(&mut self, id: SubscriberId, job: &Job) {
+    fn scale(&mut self, id: PoolId, job: &Job) {
         let change = Change {
             from: job.from,
             to: job.to,

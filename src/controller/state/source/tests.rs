@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    broker::{SubscriberId, url},
+    broker::{PoolId, url},
     controller::{
         effect::Effect,
         event_loop::Controller,
@@ -14,7 +14,7 @@ use crate::{
         pool::Text,
         state::{PoolInput, tests::Alone},
     },
-    work::{Care, Stance},
+    model::{Care, Stance},
 };
 
 fn from_secret() -> Value {
@@ -23,7 +23,7 @@ fn from_secret() -> Value {
 }
 
 /// A controller that does nothing by itself, with one pool of so many replicas; and what must be kept as long as it.
-fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Controller, SubscriberId, impl Sized) {
+fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Controller, PoolId, impl Sized) {
     let (mut controller, own, samples) = controller(api);
     controller.take(target("mail", replicas, 1));
     controller.take(listed(&["mail"]));
@@ -189,7 +189,7 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
 }
 
 /// The references are read again, and lead there.
-fn resolved(controller: &mut Controller, id: SubscriberId, addresses: Vec<Arc<Address>>) {
+fn resolved(controller: &mut Controller, id: PoolId, addresses: Vec<Arc<Address>>) {
     let tasks = &mut controller.fleet.pools.get_mut(id).unwrap().tasks;
     let asked = *tasks.resolving.get_or_insert(0);
     controller.take(Input::Done(id, Done::Resolved(asked, Ok(addresses))));

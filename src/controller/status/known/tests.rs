@@ -1,8 +1,8 @@
 use super::super::tests::{decision, tally, working};
 use super::*;
 use crate::{
+    model::{PodWork, SampleError},
     scaling::Rule,
-    work::{PodWork, SampleError},
     workers::{Plan, Unknown},
 };
 

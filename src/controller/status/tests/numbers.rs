@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     controller::state,
-    work::{Held, Later},
+    model::{Held, Later},
 };
 
 #[test]

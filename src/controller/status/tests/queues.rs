@@ -1,9 +1,7 @@
 //! Whether the pool counts what its workers fetch.
 use super::*;
-use crate::work::{
-    Application, Care, PodWork, Stance,
-    celery::{BrokerKind, CeleryConfig},
-};
+use crate::framework::celery::{BrokerKind, CeleryConfig};
+use crate::model::{BrokerOptions, Care, PodWork, Stance};
 use std::collections::BTreeMap;
 
 /// What pods fetch.
@@ -128,7 +126,7 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
 #[test]
 fn other_steps_and_another_separator_are_told() {
     let with = |steps: Option<&[u8]>, separator: Option<&str>| Tally {
-        application: Some(Application {
+        application: Some(BrokerOptions {
             priority_steps: steps.map(<[u8]>::to_vec),
             separator: separator.map(str::to_owned),
         }),

@@ -233,8 +233,8 @@ fn the_framework_follows_from_the_address() {
         ("redis://redis/5", "Redis { db: 5 }"),
         ("amqp://rabbitmq//", "RabbitMq { management: false }"),
     ] {
-        let framework = framework(&pool, &address(&pool, "shop", texts(url)).unwrap(), None);
-        assert!(format!("{framework:?}").contains(kind), "{framework:?}");
+        let application = application(&pool, &address(&pool, "shop", texts(url)).unwrap(), None);
+        assert!(format!("{application:?}").contains(kind), "{application:?}");
     }
 }
 

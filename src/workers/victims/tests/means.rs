@@ -14,7 +14,7 @@ fn what_can_be_done_follows_from_what_is_refused() {
         (Control::Works, true, Means::Heartbeats),
         (Control::Works, false, Means::RemoteControl),
         (
-            Control::Failing(crate::work::SampleError::Timeout),
+            Control::Failing(crate::model::SampleError::Timeout),
             false,
             Means::RemoteControl,
         ),

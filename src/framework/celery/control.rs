@@ -1,0 +1,325 @@
+//! Remote control: asking workers what they hold (kombu's pidbox).
+//!
+//! Redis: `SADD` the [`reply_binding`], `PUBLISH` the [`request`] on the [`channel`], `BRPOP` (or `RPOP`) the
+//! [`reply_list`], one element for each worker; at the end `SREM` and `DEL`. RabbitMQ: an own exclusive queue, bound to
+//! the exchange `reply.<exchange>.pidbox` with the key `oid`; publish the [`request`] to the exchange
+//! `<exchange>.pidbox` with an empty routing key, `content_type` `application/json`, `content_encoding` `utf-8` and the
+//! header `clock` = 1 (an integer); an `expires` header is optional (Unix seconds), and the `ticket` is in the body.
+//! Workers create the exchange of the questions; the one of the answers is made by whoever asks first.
+//!
+//! The ticket of a request is the method's name, the time of the question and a number for those who are asked: so answers
+//! need no memory of what was asked, and two answers to one question are seen to come from two workers. Orders ask for no
+//! answer.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
+use serde_json::json;
+
+use super::workers::{Inspection, Signal};
+use super::{
+    stamp::Stamp,
+    stats,
+    wire::{self, Wire},
+};
+use crate::model::{Inspect, Moment, Order};
+
+/// Questions of one moment that can be told apart; also the nanoseconds of a millisecond.
+const SERIALS: u64 = 1_000_000;
+
+/// A worker that says that it fetches from more queues says nothing: no pool has more, and a forger's would be kept.
+const MAX_QUEUES: usize = 64;
+
+/// Nor can a queue's name be longer.
+const MAX_QUEUE_NAME: usize = 255;
+
+/// All of their names together have no more letters.
+const MAX_QUEUE_NAMES: usize = 4 << 10;
+
+/// The body of a larger answer is not looked at: 64 queues take 45 kB.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// The same of an answer to [`Inspect::Stats`], which has a counter for each of the application's tasks.
+const MAX_STATS: usize = 128 << 10;
+
+/// Where the workers' answers go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// Our address: routing key of the answers and first part of the reply queue's name.
+    pub oid: String,
+}
+
+/// The bytes to publish: on Redis to [`channel`], on AMQP to the exchange `<exchange>.pidbox` with an empty routing key.
+/// These nodes answer; if there are none, every worker. `exchange`: Celery's `control_exchange`.
+pub fn request(
+    method: Inspect,
+    nodes: &[String],
+    reply: &ReplyTo,
+    wire: Wire,
+    exchange: &str,
+    asked: Moment,
+) -> Vec<u8> {
+    let ticket = format!("{}.{}.{}", method.name(), asked.as_millis(), serial(nodes));
+    let tag = format!("{}.{ticket}", reply.oid);
+    let body = json!({
+        "method": method.name(),
+        "arguments": arguments(method),
+        "destination": destination(nodes),
+        "pattern": null,
+        "matcher": null,
+        "ticket": ticket,
+        "reply_to": {"exchange": format!("reply.{exchange}.pidbox"), "routing_key": reply.oid},
+    });
+    wrapped(&body, wire, exchange, &tag)
+}
+
+/// The same for an order, which nobody answers. `tag` names the delivery on Redis.
+pub fn order(order: &Order, nodes: &[String], wire: Wire, exchange: &str, tag: &str) -> Vec<u8> {
+    let (method, queue) = match order {
+        Order::CancelConsumer(queue) => ("cancel_consumer", queue),
+        Order::AddConsumer(queue) => ("add_consumer", queue),
+    };
+    let body = json!({
+        "method": method,
+        "arguments": {"queue": queue},
+        "destination": destination(nodes),
+        "pattern": null,
+        "matcher": null,
+    });
+    wrapped(&body, wire, exchange, tag)
+}
+
+/// Tells questions of one moment apart by whom they are for, so that nobody seems to answer one twice.
+fn serial(nodes: &[String]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    nodes.hash(&mut hasher);
+    hasher.finish() % SERIALS
+}
+
+/// The time of a question, as its ticket tells it: the serial number is a part of it, less than a millisecond.
+fn asked(ticket: &str) -> Option<Moment> {
+    let (millis, serial) = ticket.split_once('.').unwrap_or((ticket, "0"));
+    let serial = serial.parse::<u64>().ok()?;
+    let whole = Duration::from_millis(millis.parse().ok()?);
+    Some(whole.saturating_add(Duration::from_nanos(serial % SERIALS)))
+}
+
+/// `safe`: a task's arguments are shortened to text. They may be large, and there are some that only the serializer of the
+/// task itself can write: to answer with those ends a worker's remote control (kombu resets it and listens no more).
+fn arguments(method: Inspect) -> serde_json::Value {
+    match method {
+        Inspect::Active => json!({"safe": true}),
+        _ => json!({}),
+    }
+}
+
+fn destination(nodes: &[String]) -> Option<&[String]> {
+    Some(nodes).filter(|nodes| !nodes.is_empty())
+}
+
+fn wrapped(body: &serde_json::Value, wire: Wire, exchange: &str, tag: &str) -> Vec<u8> {
+    let body = body.to_string().into_bytes();
+    match wire {
+        Wire::Plain => body,
+        Wire::Kombu => wire::envelope(&body, &format!("{exchange}.pidbox"), tag),
+    }
+}
+
+/// Redis: the channel that the workers listen to.
+pub fn channel(prefix: &str, db: u32, exchange: &str) -> String {
+    format!("{prefix}/{db}.{exchange}.pidbox")
+}
+
+/// Redis: the set (its key) and the member of it that bind the list of answers. Without it workers drop their answers.
+/// `separator`: the application's own, for a worker takes each member of the set apart by that.
+pub fn reply_binding(prefix: &str, exchange: &str, oid: &str, separator: &str) -> (String, String) {
+    (
+        format!("{prefix}_kombu.binding.reply.{exchange}.pidbox"),
+        format!("{oid}{separator}{separator}{oid}.reply.{exchange}.pidbox"),
+    )
+}
+
+/// Redis: the set in which the workers that are there are bound to remote control, each with its own queue. Any member
+/// of it shows the application's separator ([`separator_of`]).
+pub fn worker_bindings(prefix: &str, exchange: &str) -> String {
+    format!("{prefix}_kombu.binding.{exchange}.pidbox")
+}
+
+/// Redis: the separator by which a member of [`worker_bindings`] is joined: routing key and pattern are empty there, so it
+/// begins with the separator twice, and a node's name follows. `None`: it is no such member.
+pub fn separator_of(member: &str, exchange: &str) -> Option<String> {
+    let end = format!(".{exchange}.pidbox");
+    let ends = (1..=member.len() / 2).rev();
+    let twice = |end: &usize| member.get(..*end).filter(|sep| member[*end..].starts_with(sep));
+    let separator = ends
+        .filter(|end| member.is_char_boundary(*end))
+        .find_map(|end| twice(&end))?;
+    let node = member.get(2 * separator.len()..)?.strip_suffix(&end)?;
+    let plausible = !separator.contains(char::is_alphanumeric) && node.contains('@');
+    plausible.then(|| separator.to_owned())
+}
+
+/// Redis: the list into which the answers are pushed.
+pub fn reply_list(prefix: &str, exchange: &str, oid: &str) -> String {
+    format!("{prefix}{oid}.reply.{exchange}.pidbox")
+}
+
+/// What an answer says, as numbers; nothing, if the payload is anything else. `ticket`: the AMQP message's header of that
+/// name (`None` on Redis, where the envelope carries it).
+pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Signal> {
+    let method = |of: Option<&str>| Some(of.or(ticket)?.split_once('.')?.0.to_owned());
+    let fits = |of: Option<&str>, bytes: usize| bytes <= most(method(of).as_deref());
+    let unwrapped = wire::unwrap(payload, wire, fits)?;
+    let (ticket, of) = unwrapped.ticket.as_deref().or(ticket)?.split_once('.')?;
+    let (body, asked) = (&unwrapped.body, asked(of)?);
+    let methods = [
+        Inspect::Active,
+        Inspect::Reserved,
+        Inspect::Scheduled,
+        Inspect::ActiveQueues,
+        Inspect::Stats,
+        Inspect::Ping,
+    ];
+    match methods.into_iter().find(|method| method.name() == ticket)? {
+        Inspect::Stats => stats::signal(body, asked),
+        Inspect::ActiveQueues => {
+            let (node, Queues(queues)) = wire::answer_of_one(body)?;
+            let queues = queues?;
+            Some(Signal::Queues { node, queues, asked })
+        }
+        Inspect::Ping => {
+            let (node, IgnoredAny) = wire::answer_of_one(body)?;
+            Some(Signal::Pong { node, asked })
+        }
+        method => {
+            let (node, Answer(answer)) = wire::answer_of_one(body)?;
+            let answer = answer?;
+            Some(Signal::Inspected {
+                node,
+                method,
+                answer,
+                asked,
+            })
+        }
+    }
+}
+
+/// The most bytes of a body that answers this question. Tasks are many and large; of them nothing is kept but numbers.
+fn most(method: Option<&str>) -> usize {
+    let tasks = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled].map(Inspect::name);
+    match method {
+        Some(method) if tasks.contains(&method) => usize::MAX,
+        Some(method) if method == Inspect::Stats.name() => MAX_STATS,
+        _ => MAX_ANSWER,
+    }
+}
+
+/// The names of the queues that a worker fetches from; of what is no such list: nothing.
+struct Queues(Option<BTreeSet<String>>);
+
+#[derive(Deserialize)]
+struct Queue<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+impl<'de> Deserialize<'de> for Queues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(QueuesVisitor)
+    }
+}
+
+struct QueuesVisitor;
+
+impl<'de> de::Visitor<'de> for QueuesVisitor {
+    type Value = Queues;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of queues, or an object")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<Queues, A::Error> {
+        let mut names = BTreeSet::new();
+        let mut letters = 0;
+        while let Some(Queue { name }) = queues.next_element()? {
+            letters += name.len();
+            if names.len() >= MAX_QUEUES || name.len() > MAX_QUEUE_NAME || letters > MAX_QUEUE_NAMES {
+                return Err(de::Error::custom("too many queues"));
+            }
+            names.insert(name.into_owned());
+        }
+        Ok(Queues(Some(names)))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Queues, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Queues(None))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Queues, E> {
+        Ok(Queues(None))
+    }
+}
+
+/// A list of tasks as counts, or something else (an error is an object): nothing.
+struct Answer(Option<Inspection>);
+
+#[derive(Deserialize)]
+struct Task {
+    #[serde(default)]
+    acknowledged: bool,
+    /// Of an answer to [`Inspect::Scheduled`].
+    #[serde(default)]
+    eta: Stamp,
+}
+
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnswerVisitor)
+    }
+}
+
+struct AnswerVisitor;
+
+impl<'de> de::Visitor<'de> for AnswerVisitor {
+    type Value = Answer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of tasks, or an object")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<Answer, A::Error> {
+        let mut counts = Inspection::default();
+        // The first due time; `None`: one of them says none.
+        let mut due = Some(Timestamp::MAX);
+        while let Some(task) = tasks.next_element::<Task>()? {
+            counts.tasks = counts.tasks.saturating_add(1);
+            counts.acknowledged = counts.acknowledged.saturating_add(task.acknowledged.into());
+            due = due.zip(task.eta.0).map(|(a, b)| a.min(b));
+        }
+        counts.due = due.filter(|_| counts.tasks > 0);
+        Ok(Answer(Some(counts)))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Answer(None))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Answer, E> {
+        Ok(Answer(None))
+    }
+}
+
+#[cfg(test)]
+mod tests;

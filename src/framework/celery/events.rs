@@ -1,0 +1,116 @@
+//! Worker events: `worker-heartbeat` every 2 s by default (`freq` says how often), `worker-online`, `worker-offline`.
+//!
+//! On Redis they are published on `/{db}.celeryev/worker.*`, on RabbitMQ to the topic exchange `celeryev` with routing
+//! keys `worker.*`. Task events (`-E`) share the exchange, partly as arrays (`task.multi`): they are not looked at.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use serde::{Deserialize, Deserializer, de};
+
+pub use super::wire::Wire;
+use super::{Signal, wire};
+use crate::model;
+
+/// No worker runs more tasks at a time: a larger number is a forgery or a mistake.
+const MAX_ACTIVE: u64 = 10_000;
+
+/// A larger body is none of a worker's own events.
+const MAX_EVENT: usize = 16 << 10;
+
+/// Nobody beats less often: a larger number is a forgery or a mistake.
+const MAX_INTERVAL: u64 = 86_400;
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    hostname: Cow<'a, str>,
+    #[serde(default)]
+    active: Amount,
+    #[serde(default)]
+    processed: Amount,
+    /// Seconds between two heartbeats (`--heartbeat-interval`).
+    #[serde(default)]
+    freq: Amount,
+}
+
+/// The binding key of all events of workers; those of tasks are `task.#`.
+pub(super) const KEY: &str = "worker.#";
+
+/// The channel of an event of tasks on Redis, `/0.celeryev/task.multi`: the last part is the event's routing key.
+pub(super) fn is_of_tasks(channel: &[u8]) -> bool {
+    let key = channel.rsplit(|byte| *byte == b'/').next();
+    key.is_some_and(|key| key.starts_with(b"task."))
+}
+
+/// [`read`], for those who do not look inside.
+pub(super) fn signals(payload: &[u8], wire: Wire) -> Vec<model::Signal> {
+    read(payload, wire).into_iter().map(Into::into).collect()
+}
+
+/// What a worker event says; nothing, if the payload is anything else.
+pub fn read(payload: &[u8], wire: Wire) -> Vec<Signal> {
+    event(payload, wire).unwrap_or_default()
+}
+
+fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
+    let body = wire::unwrap(payload, wire, |_, bytes| bytes <= MAX_EVENT)?.body;
+    let event: Event = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
+    if !wire::is_node_name(&event.hostname) {
+        return None;
+    }
+    let node = event.hostname.into_owned();
+    let heartbeat = |node| Signal::Heartbeat {
+        node,
+        active: u32::try_from(event.active.0.min(MAX_ACTIVE)).unwrap_or(u32::MAX),
+        processed: event.processed.0,
+        interval: Duration::from_secs(event.freq.0.min(MAX_INTERVAL)),
+    };
+    match &*event.kind {
+        "worker-heartbeat" => Some(vec![heartbeat(node)]),
+        "worker-online" => Some(vec![heartbeat(node.clone()), Signal::Online { node }]),
+        "worker-offline" => Some(vec![Signal::Offline { node }]),
+        _ => None,
+    }
+}
+
+/// A JSON number as a count: negative ones are 0, fractions are cut off, what is too large is the largest.
+#[derive(Clone, Copy, Default)]
+struct Amount(u64);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl de::Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Amount, E> {
+        Ok(Amount(n))
+    }
+
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Amount, E> {
+        Ok(Amount(u64::try_from(n).unwrap_or(0)))
+    }
+
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Amount, E> {
+        // A float converts saturating, NaN to 0.
+        Ok(Amount(n as u64))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Amount, E> {
+        Ok(Amount(0))
+    }
+}
+
+#[cfg(test)]
+mod tests;

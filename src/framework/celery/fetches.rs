@@ -1,0 +1,82 @@
+//! Which queues each pod fetches from, as its workers say.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::own::Own;
+use super::workers::{Worker, bytes_of};
+use crate::model::{Moment, Queues};
+
+/// Bytes of the sums of the queues of pods with several workers: those of honest pods are few and alike.
+const MOST_SUMS: usize = 256 << 10;
+
+/// A pod's workers have all made themselves known once none has come for so long.
+const COMPLETE: Duration = Duration::from_secs(10);
+
+/// A worker has fetched from nothing for long.
+const LONG_STOPPED: Duration = Duration::from_secs(20);
+
+impl Own<'_> {
+    /// What each pod's workers were last heard to fetch from. Not of those whose workers may not all have spoken yet, or do not
+    /// speak any more: they may have different queues.
+    pub(super) fn fetches(&self) -> BTreeMap<String, Queues> {
+        let mut fetches = BTreeMap::<&str, Queues>::new();
+        let mut sums = Sums::default();
+        let comes = |worker: &Worker| self.now.saturating_sub(worker.since) < COMPLETE || !worker.is_live(self.now);
+        let coming = self.known.iter().filter(|(_, _, worker)| comes(worker));
+        let mut unknown: BTreeSet<&str> = coming.map(|(pod, ..)| *pod).collect();
+        for (pod, worker) in &self.workers {
+            // That it fetches from nothing is told once it has been so for long: it may just have been told to.
+            let told = |asked: &Moment| {
+                let long = |since: Moment| asked.saturating_sub(since) >= LONG_STOPPED;
+                worker.stopped_since.is_none_or(long)
+            };
+            if let Some((asked, queues)) = &worker.queues
+                && told(asked)
+            {
+                let all = match fetches.get(pod) {
+                    Some(others) => sums.of(others, queues),
+                    None => Some(Arc::clone(queues)),
+                };
+                match all {
+                    Some(all) => drop(fetches.insert(pod, all)),
+                    None => drop(unknown.insert(pod)),
+                }
+            }
+        }
+        fetches.retain(|pod, _| !unknown.contains(pod));
+        fetches
+            .into_iter()
+            .map(|(pod, queues)| (pod.to_owned(), queues))
+            .collect()
+    }
+}
+
+/// What several workers of one pod fetch from together. Equal ones are held once.
+#[derive(Default)]
+struct Sums {
+    sums: BTreeSet<Queues>,
+    bytes: usize,
+}
+
+impl Sums {
+    /// Both; `None`: too many different ones are held already.
+    fn of(&mut self, some: &Queues, others: &Queues) -> Option<Queues> {
+        if others.is_subset(some) {
+            return Some(Arc::clone(some));
+        }
+        let both: BTreeSet<String> = some.union(others).cloned().collect();
+        if let Some(known) = self.sums.get(&both) {
+            return Some(Arc::clone(known));
+        }
+        self.bytes += bytes_of(&both);
+        (self.bytes <= MOST_SUMS).then(|| {
+            let both = Queues::new(both);
+            self.sums.insert(Arc::clone(&both));
+            both
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! What a task message says of itself: to which queue it goes, when it is due, and when it was published, if the
+//! application sets the header `enqueued_at`. Everything else, above all the body,
+//! is skipped without being built. Layout: kombu's virtual transports with Celery's message protocol 2 (the default
+//! since Celery 4; protocol 1 hides the `eta` in the body, where it is not looked for: such tasks count as due).
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use super::stamp::{Stamp, iso_8601};
+use crate::model::{Decoder, Entry};
+
+/// Longer names are nobody's queue (AMQP's limit): they are not kept.
+const MAX_NAME: usize = 255;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message<'a> {
+    #[serde(borrow)]
+    headers: Headers<'a>,
+    #[serde(borrow)]
+    properties: Properties<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Headers<'a> {
+    #[serde(borrow)]
+    eta: Text<'a>,
+    enqueued_at: Stamp,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Properties<'a> {
+    #[serde(borrow)]
+    delivery_info: DeliveryInfo<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct DeliveryInfo<'a> {
+    #[serde(borrow)]
+    exchange: Text<'a>,
+    #[serde(borrow)]
+    routing_key: Text<'a>,
+}
+
+/// A message as it lies in a queue's list.
+pub const QUEUED: Decoder = Decoder::new("a Celery message", queued);
+
+/// A value of the `unacked` hash: `[message, exchange, routing_key]`.
+pub const UNACKED: Decoder = Decoder::new("an entry of kombu's `unacked`", unacked);
+
+fn queued(bytes: &[u8]) -> Entry {
+    let message: Message = serde_json::from_slice(bytes).unwrap_or_default();
+    let to = &message.properties.delivery_info;
+    entry(&to.exchange, &to.routing_key, &message)
+}
+
+fn unacked(bytes: &[u8]) -> Entry {
+    let (message, exchange, routing_key): (Message, Text, Text) = serde_json::from_slice(bytes).unwrap_or_default();
+    entry(&exchange, &routing_key, &message)
+}
+
+fn entry(exchange: &Text, routing_key: &Text, message: &Message) -> Entry {
+    let (exchange, routing_key) = (exchange.as_str(), routing_key.as_str());
+    let named = exchange.len() <= MAX_NAME && routing_key.len() <= MAX_NAME;
+    let name = |text: &str| if named { text.to_owned() } else { String::new() };
+    Entry {
+        exchange: name(exchange),
+        routing_key: name(routing_key),
+        eta: iso_8601(message.headers.eta.as_str()),
+        published: message.headers.enqueued_at.0,
+    }
+}
+
+/// A JSON string; any other value counts as an empty one, so that one odd field does not spoil its neighbours.
+#[derive(Default)]
+pub(super) struct Text<'a>(Cow<'a, str>);
+
+impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Text::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text::default())
+    }
+}
+
+#[cfg(test)]
+mod tests;

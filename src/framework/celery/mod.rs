@@ -1,0 +1,152 @@
+//! Celery: what it keeps in Redis and RabbitMQ, and how that adds up.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | [`Celery`], the framework on one endpoint |
+//! | `config.rs`, `pool.rs` | [`CeleryConfig`], what a pool says of its application; [`Pool`], how its work is counted |
+//! | `workers.rs`, `workers/` | who is there, and what they said of themselves last |
+//! | `redis.rs`, `unacked.rs`, `routes.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
+//! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
+//! | `asking.rs` | whom to ask what, and how soon again |
+//! | `attend.rs` | asking single pods what they hold, and telling them to stop or resume fetching |
+//! | `own.rs`, `fetches.rs` | what the pool's own workers say: running tasks, acknowledged or not; which queues they fetch |
+//! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
+//! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
+//! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
+//! | `pods.rs` | which pod a worker is |
+//!
+//! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
+//! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
+#![deny(clippy::disallowed_methods)]
+
+mod asking;
+mod attend;
+mod config;
+pub mod control;
+pub mod events;
+mod fetches;
+pub mod message;
+mod own;
+pub mod pods;
+mod pool;
+mod rabbitmq;
+mod redis;
+mod routes;
+mod stamp;
+mod stats;
+mod unacked;
+mod wire;
+mod workers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+pub use self::{
+    config::{BrokerKind, CeleryConfig, SEPARATOR},
+    pool::Pool,
+    workers::{Inspection, MOST, Signal, Stats, Worker, Workers},
+};
+use crate::model::{
+    self, Application, Attention, Framework, Hearing, Held, Listen, Moment, Now, PoolId, Read, Reply, Roster,
+    SampleError, Tally, keep,
+};
+
+/// The framework's name.
+pub const NAME: &str = "Celery";
+
+/// Celery on one endpoint: the workers that are heard there, and the pools.
+#[derive(Debug, Default)]
+pub struct Celery {
+    workers: Workers,
+    pools: BTreeMap<PoolId, Member>,
+}
+
+/// One of the pools.
+#[derive(Debug)]
+struct Member {
+    pool: Pool,
+    /// Its last good tally.
+    last: Option<Arc<Tally>>,
+}
+
+/// A pool's Celery application, with what an earlier process remembered of tasks that are not due.
+pub fn application(config: CeleryConfig, held: Option<Held>) -> Application {
+    Application::new(NAME, || Box::<Celery>::default(), Pool::new(config).remembering(held))
+}
+
+impl Framework for Celery {
+    fn add(&mut self, id: PoolId, application: Application) -> Option<Listen> {
+        let pool: Pool = application.said()?;
+        let listen = pool.listen();
+        self.pools.insert(id, Member { pool, last: None });
+        Some(listen)
+    }
+
+    fn remove(&mut self, id: PoolId) {
+        self.pools.remove(&id);
+    }
+
+    fn listen(&mut self) -> BTreeSet<Listen> {
+        let listens = self.pools.values().map(|member| member.pool.listen()).collect();
+        self.workers.listens_only(&listens);
+        listens
+    }
+
+    fn hearing(&mut self, listen: &Listen, hearing: &Hearing) {
+        self.workers.listens(listen, hearing);
+    }
+
+    fn hear(&mut self, signal: model::Signal, moment: Moment) {
+        if let Some(signal) = signal.said() {
+            self.workers.take(&signal, moment);
+        }
+    }
+
+    fn allow(&mut self, bytes: usize) {
+        self.workers.allow(bytes);
+    }
+
+    fn held(&mut self) -> (usize, bool) {
+        (self.workers.held(), self.workers.was_full())
+    }
+
+    fn prune(&mut self, now: Moment) {
+        self.workers.prune(now);
+    }
+
+    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read> {
+        let Some(Member { pool, last }) = self.pools.get_mut(&id) else {
+            return Vec::new();
+        };
+        pool.reads(&self.workers, last.as_deref(), now)
+    }
+
+    fn tally(
+        &mut self,
+        id: PoolId,
+        reads: &[Read],
+        replies: &[Result<Reply, SampleError>],
+        now: Now,
+    ) -> Result<Arc<Tally>, SampleError> {
+        let Member { pool, last } = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
+        let tally = pool.tally(reads, replies, &self.workers, last.as_deref(), now)?;
+        Ok(keep(last, tally))
+    }
+
+    fn roster(&mut self, id: PoolId, roster: Roster) {
+        if let Some(member) = self.pools.get_mut(&id) {
+            member.pool.roster(roster);
+        }
+    }
+
+    fn attend(&mut self, id: PoolId, attention: Attention, now: Moment) {
+        if let Some(member) = self.pools.get_mut(&id) {
+            member.pool.attend(attention, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

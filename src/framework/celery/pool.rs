@@ -1,0 +1,279 @@
+//! How Celery's work is counted for one pool.
+#![deny(clippy::disallowed_methods)]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    BrokerKind, CeleryConfig, asking::Asking, attend, own::Own, pods::Placed, rabbitmq, routes, workers::Workers,
+};
+use crate::model::{
+    Attention, Care, Control, Held, Inspect, Later, Listen, Moment, Now, Read, Reply, Roster, SampleError, Tally,
+};
+
+/// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
+/// = False`). One that missed a beat may have been too busy to answer (`-P solo`).
+const DEAF: Duration = Duration::from_secs(15);
+
+/// So often everybody is asked who is there while ready pods are not heard.
+const SEEK_PACE: Duration = Duration::from_secs(5);
+
+/// So often the bindings are looked at for the application's separator, where the pool does not say it.
+const SEEK_SEPARATOR: Duration = Duration::from_secs(60);
+
+/// Workers that do not beat are asked what they run.
+const SILENT_PACE: Duration = Duration::from_secs(2);
+
+/// Workers are asked what they are and what they fetch from, where it is not known.
+const TRAITS_PACE: Duration = Duration::from_secs(10);
+
+/// How Celery's work is counted for one pool.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    config: CeleryConfig,
+    roster: Roster,
+    placed: Placed,
+    attention: Attention,
+    /// When each of those wishes came.
+    came: BTreeMap<String, Moment>,
+    asking: Asking,
+    /// What was found of the application in the broker.
+    found: Found,
+    /// What an earlier process remembered.
+    held: Option<Held>,
+    /// When remote control did not work last.
+    failed_at: Option<Moment>,
+}
+
+/// What an application's own keys show of it (Redis).
+#[derive(Clone, Debug, Default)]
+struct Found {
+    /// `sep`, where the pool does not say it.
+    separator: Option<String>,
+    /// When it was looked for.
+    sought: Option<Moment>,
+}
+
+impl Pool {
+    /// For this pool.
+    pub fn new(config: CeleryConfig) -> Self {
+        Self {
+            config,
+            roster: Roster::default(),
+            placed: Placed::default(),
+            attention: Attention::new(),
+            came: BTreeMap::new(),
+            asking: Asking::default(),
+            found: Found::default(),
+            held: None,
+            failed_at: None,
+        }
+    }
+
+    /// Where its workers announce themselves.
+    pub fn listen(&self) -> Listen {
+        self.config.listen()
+    }
+
+    /// With what an earlier process remembered of tasks that are not due.
+    pub fn remembering(self, held: Option<Held>) -> Self {
+        Self { held, ..self }
+    }
+
+    fn last(&self, last: Option<&Tally>) -> rabbitmq::Last {
+        let first = rabbitmq::Last {
+            later: Later {
+                held: self.held,
+                ..Later::default()
+            },
+            ..rabbitmq::Last::default()
+        };
+        last.map_or(first, rabbitmq::Last::of)
+    }
+
+    /// As the pool says, and where it says nothing as the application shows.
+    fn known(&self) -> CeleryConfig {
+        CeleryConfig {
+            separator: self.config.separator.clone().or_else(|| self.found.separator.clone()),
+            ..self.config.clone()
+        }
+    }
+
+    /// Where the application's separator shows, if it is to be looked for now.
+    fn seek_separator(&mut self, now: Now) -> Option<Read> {
+        let redis = matches!(self.config.broker, BrokerKind::Redis { .. });
+        let sought = |at: Moment| now.moment.saturating_sub(at) < SEEK_SEPARATOR;
+        if !redis || self.config.separator.is_some() || self.found.sought.is_some_and(sought) {
+            return None;
+        }
+        self.found.sought = Some(now.moment);
+        self.separators()
+    }
+
+    /// Where it shows: the first read of a sample, if it is one of it.
+    fn separators(&self) -> Option<Read> {
+        let queue = self.config.queues.first()?;
+        Some(Read::SetMembers {
+            key: super::redis::binding_key(&self.config, queue),
+        })
+    }
+
+    /// Takes in what the bindings of the pool's first queue show. That they cannot be read is no trouble of the count.
+    fn find_separator(&mut self, reply: Option<&Result<Reply, SampleError>>) {
+        if let Some(Ok(Reply::Members(members))) = reply
+            && let Some(queue) = self.config.queues.first()
+            && let Some(separator) = members.iter().find_map(|member| routes::separator_of(member, queue))
+        {
+            self.found.separator = Some(separator);
+        }
+    }
+
+    /// Asks who is there, and what they are, as long as there are more ready pods than are heard: workers that do not
+    /// beat are known by their answers, and those of other names by what they fetch from.
+    fn seek(&mut self, own: &Own, now: Now) -> Vec<Read> {
+        let missing = self.roster.ready as usize > own.pods_heard();
+        if !missing {
+            return Vec::new();
+        }
+        let others = own.others_unclear();
+        let mut reads = self
+            .asking
+            .ask(&self.config, Inspect::ActiveQueues, &others, SEEK_PACE, now);
+        reads.extend(self.asking.ping(&self.config, SEEK_PACE, now));
+        reads
+    }
+
+    /// What the pool's workers are asked for their own sake.
+    fn questions(&mut self, own: &Own, now: Now) -> Vec<Read> {
+        let config = &self.config;
+        let mut reads = Vec::new();
+        let silent = own.silent_unclear();
+        for (method, nodes, pace) in [
+            (Inspect::Reserved, &silent, SILENT_PACE),
+            (Inspect::Active, &silent, SILENT_PACE),
+            (Inspect::Stats, &own.stats_unclear(), TRAITS_PACE),
+            (Inspect::ActiveQueues, &own.queues_unclear(), TRAITS_PACE),
+        ] {
+            reads.extend(self.asking.ask(config, method, nodes, pace, now));
+        }
+        reads
+    }
+}
+
+/// How it stands with asking and telling workers, by this sample's attempts; without one as it stood before.
+fn control(reads: &[Read], replies: &[Result<Reply, SampleError>], last: Option<&Tally>) -> Control {
+    let attempts = reads.iter().zip(replies);
+    let mut attempts = attempts
+        .filter(|(read, _)| matches!(read, Read::Inspect { .. } | Read::Tell { .. }))
+        .peekable();
+    if attempts.peek().is_none() {
+        return last.map(|last| last.control.clone()).unwrap_or_default();
+    }
+    let trouble = attempts.find_map(|(_, reply)| match reply {
+        Ok(Reply::Refused { right }) => Some(Control::Refused { right: right.clone() }),
+        Err(error) => Some(Control::Failing(*error)),
+        Ok(_) => None,
+    });
+    trouble.unwrap_or_default()
+}
+
+impl Pool {
+    /// The reads this pool needs for its next sample. `last` is its previous tally.
+    pub fn reads(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
+        self.asking.tidy(now.moment);
+        let config = self.known();
+        self.placed.renew(workers, &config.target, &self.roster.pods);
+        let placed = std::mem::take(&mut self.placed);
+        let own = Own::among(workers, &config.target, &placed, now.moment);
+        let mut reads: Vec<_> = self.seek_separator(now).into_iter().collect();
+        reads.extend(match config.broker {
+            BrokerKind::Redis { .. } => super::redis::reads(&config, &own, last, &mut self.asking, now),
+            BrokerKind::RabbitMq { management } => {
+                rabbitmq::reads(&config, management, &own, last, &mut self.asking, now)
+            }
+        });
+        reads.extend(attend::reads(
+            &config,
+            &own,
+            &self.attention,
+            &self.came,
+            &mut self.asking,
+            now,
+        ));
+        reads.extend(self.questions(&own, now));
+        reads.extend(self.seek(&own, now));
+        self.placed = placed;
+        reads
+    }
+
+    /// Adds up. `replies` are in the order of the reads; `last` is the tally before.
+    ///
+    /// # Errors
+    /// The first error among the replies that the sum cannot do without.
+    pub fn tally(
+        &mut self,
+        reads: &[Read],
+        replies: &[Result<Reply, SampleError>],
+        workers: &Workers,
+        last: Option<&Tally>,
+        now: Now,
+    ) -> Result<Tally, SampleError> {
+        let (mut reads, mut replies) = (reads, replies);
+        if !reads.is_empty() && reads.first() == self.separators().as_ref() {
+            self.find_separator(replies.first());
+            (reads, replies) = (reads.get(1..).unwrap_or_default(), replies.get(1..).unwrap_or_default());
+        }
+        let config = self.known();
+        self.placed.renew(workers, &config.target, &self.roster.pods);
+        let own = Own::among(workers, &config.target, &self.placed, now.moment);
+        let control = control(reads, replies, last);
+        if control != Control::Works {
+            self.failed_at = Some(now.moment);
+        }
+        let before = rabbitmq::Last {
+            refused: matches!(control, Control::Refused { .. }),
+            ..self.last(last)
+        };
+        let mut tally = match config.broker {
+            BrokerKind::Redis { .. } => super::redis::tally(&config, reads, replies, &own, now),
+            BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, before, now),
+        }?;
+        tally.control = control;
+        tally.hearing = workers.hearing(&self.config.listen());
+        if self.roster.ready as usize > own.pods_heard() {
+            tally.strangers = own.strangers(&config.target, &config.queues);
+        }
+        for (name, care) in &self.attention {
+            let came = self.came.get(name).copied().unwrap_or(now.moment);
+            if let Some(pod) = tally.pods.get_mut(name) {
+                pod.told = own.told(name, care, came);
+                let since = own.steady_since(name).map_or(came, |steady| steady.max(came));
+                let waited = |since: Moment| now.moment.saturating_sub(since) > DEAF;
+                let told = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
+                let answered = own.answered(name).is_some_and(|at| !waited(at));
+                // Who could not be asked has not failed to answer.
+                let asked = self.failed_at.is_none_or(waited);
+                let unanswered = pod.fresh && asked && waited(told);
+                // Who ever answered takes questions.
+                let never = own.never_answered(name);
+                (pod.deaf, pod.partly) = (unanswered && never, unanswered && answered);
+            }
+        }
+        Ok(tally)
+    }
+
+    /// These are the target's pods from now on.
+    pub fn roster(&mut self, roster: Roster) {
+        self.roster = roster;
+    }
+
+    /// Looks after these pods from now on, and after no others.
+    pub fn attend(&mut self, attention: Attention, now: Moment) {
+        let came = |(pod, care): (&String, &Care)| {
+            let same = self.attention.get(pod).is_some_and(|before| before.since == care.since);
+            let came = self.came.get(pod).filter(|_| same);
+            (pod.clone(), came.copied().unwrap_or(now))
+        };
+        self.came = attention.iter().map(came).collect();
+        self.attention = attention;
+    }
+}

@@ -1,0 +1,150 @@
+//! Workers that are not known by a beat under their pod's own name.
+
+use super::*;
+
+/// A pool whose workers are named as Open edX names them.
+fn named_otherwise() -> (Pool, Workers) {
+    let mut workers = Workers::default();
+    for pod in ["aaaa0", "aaaa1"] {
+        workers.heard(
+            &format!("celery@edx.lms.core.default.{MAIL}{pod}"),
+            1,
+            7,
+            EVERY,
+            now().moment,
+        );
+    }
+    let celery = Pool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
+    (celery, workers)
+}
+
+fn tallied(celery: &mut Pool, workers: &Workers) -> (Vec<Read>, Tally) {
+    let reads = celery.reads(workers, None, now());
+    let empty = std::sync::Arc::<crate::model::Census>::default();
+    let reply = |read: &Read| match read {
+        Read::ListCensus { .. } | Read::HashCensus { .. } => Ok(Reply::Census(empty.clone())),
+        Read::SetMembers { .. } => Ok(Reply::Members(Vec::new())),
+        _ => Ok(Reply::Asked),
+    };
+    let replies: Vec<_> = reads.iter().map(reply).collect();
+    let tally = celery.tally(&reads, &replies, workers, None, now()).unwrap();
+    (reads, tally)
+}
+
+fn roster(pods: &[&str], ready: u32) -> Roster {
+    Roster {
+        pods: std::sync::Arc::new(pods.iter().map(|pod| format!("{MAIL}{pod}")).collect()),
+        ready,
+    }
+}
+
+#[test]
+fn workers_of_other_names_are_the_pools_once_its_pods_are_known() {
+    let (mut celery, workers) = named_otherwise();
+    celery.roster(roster(&[], 2));
+    let (_, before) = tallied(&mut celery, &workers);
+    assert_eq!((before.work.running, before.pods.len()), (0, 0));
+    assert_eq!(before.strangers.len(), 2, "they look like the target's");
+    celery.roster(roster(&["aaaa0", "aaaa1"], 2));
+    let (_, after) = tallied(&mut celery, &workers);
+    assert_eq!((after.work.running, after.pods.len(), after.strangers.len()), (2, 2, 0));
+    assert!(after.pods.values().all(|pod| pod.live && pod.running == 1));
+    // Another node is found when it is new.
+    let mut more = workers.clone();
+    more.heard(&format!("b@{MAIL}aaaa1-2"), 3, 7, EVERY, now().moment);
+    let (_, third) = tallied(&mut celery, &more);
+    assert_eq!(third.work.running, 5);
+}
+
+#[test]
+fn as_long_as_ready_pods_are_not_heard_everybody_is_asked_who_is_there() {
+    let asks = |ready: u32, workers: &Workers| {
+        let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+        celery.roster(roster(&["aaaa0", "aaaa1"], ready));
+        let ping = |read: &Read| {
+            matches!(
+                read,
+                Read::Inspect {
+                    method: Inspect::Ping,
+                    ..
+                }
+            )
+        };
+        let first = celery.reads(workers, None, now()).iter().any(ping);
+        assert!(
+            !celery.reads(workers, None, now()).iter().any(ping),
+            "not twice at once"
+        );
+        first
+    };
+    assert!(asks(2, &workers(&[0])) && asks(1, &Workers::default()));
+    assert!(!asks(2, &workers(&[0, 0])) && !asks(0, &Workers::default()));
+}
+
+#[test]
+fn a_worker_that_does_not_beat_is_asked_and_counted_by_its_answers() {
+    let mut celery = Pool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
+    celery.roster(roster(&["aaaa0"], 1));
+    let mut silent = Workers::default();
+    silent.take(
+        &Signal::Pong {
+            node: node(0),
+            asked: now().moment,
+        },
+        now().moment,
+    );
+    let (reads, there) = tallied(&mut celery, &silent);
+    assert!(there.pods[&format!("{MAIL}aaaa0")].live && there.workers_heard);
+    let of = |read: &Read| match read {
+        Read::Inspect { method, mailbox } if mailbox.nodes == [node(0)] => Some(*method),
+        _ => None,
+    };
+    let asked: Vec<_> = reads.iter().filter_map(of).collect();
+    use Inspect::{Active, ActiveQueues, Reserved, Stats};
+    assert_eq!(asked, [Reserved, Active, Stats, ActiveQueues], "reserved before active");
+    answers(&mut silent, 0, Active, 1, 1);
+    let (_, told) = tallied(&mut celery, &silent);
+    assert_eq!(counts(&told.work), (0, 1, 1, 0), "an early task is in no key");
+}
+
+#[test]
+fn how_it_stands_with_the_subscription_reaches_the_pool() {
+    let (mut celery, mut workers) = named_otherwise();
+    let failing = crate::model::Hearing::Failing(SampleError::TooManyConnections);
+    workers.listens(&celery.listen(), &failing);
+    assert_eq!(tallied(&mut celery, &workers).1.hearing, failing);
+}
+
+#[test]
+fn a_question_to_everybody_carries_no_separator_of_the_pools() {
+    let config = CeleryConfig {
+        separator: Some(":".into()),
+        ..config(BrokerKind::Redis { db: 0 }, &["celery"])
+    };
+    let mut celery = Pool::new(config);
+    celery.roster(roster(&[], 2));
+    let (reads, _) = tallied(&mut celery, &workers(&[0]));
+    let of = |wanted| {
+        reads.iter().find_map(|read| match read {
+            Read::Inspect { method, mailbox } if *method == wanted => {
+                Some((mailbox.nodes.len(), mailbox.separator.clone()))
+            }
+            _ => None,
+        })
+    };
+    // Perhaps nobody is there, and it would be wrong when the first one comes.
+    assert_eq!(of(Inspect::Ping), Some((0, None)));
+    assert_eq!(of(Inspect::Stats), Some((1, Some(":".into()))));
+}
+
+#[test]
+fn who_fetches_the_pools_queues_under_another_name_is_a_stranger() {
+    let mut workers = Workers::default();
+    for (node, queue) in [("fixed@worker", "celery"), ("celery@web-6d5f7c9b8-aaaaa", "other")] {
+        workers.heard(node, 1, 7, EVERY, now().moment);
+        workers.told_queues(node, &[queue.to_owned()].into(), now().moment, now().moment);
+    }
+    let mut celery = Pool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
+    celery.roster(roster(&["aaaa0"], 1));
+    assert_eq!(tallied(&mut celery, &workers).1.strangers, ["fixed@worker"]);
+}

@@ -1,0 +1,182 @@
+//! A census: what a list or a hash in the broker holds, taken bit by bit and remembered, so that each message is
+//! read once and never more than a bounded number of bytes at a time.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | the words: [`Decoder`], [`Entry`], [`Census`]; what is remembered of a message |
+//! | `hash.rs` | a hash with an index of its tags (kombu's `unacked`) |
+//! | `list.rs` | a list that is pushed at the left and popped at the right (a Celery queue) |
+//! | `pace.rs` | how much to read at a time |
+//!
+//! A *turn* is one read of messages; a *sample* may take several turns (`wants_more`), of at most 2,000 messages or
+//! 4 MiB together. What was not looked at counts in [`Census::total`] and in no kind. Nothing of a message is kept but when
+//! it is due, and of an entry of a hash its exchange and routing key: whoever may write there chooses them.
+#![deny(clippy::disallowed_methods)]
+
+mod hash;
+mod list;
+mod pace;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+pub use hash::{HashCensus, MAX_FETCH, MAX_TAGS};
+pub use list::ListCensus;
+pub use pace::{BYTES_A_TURN, MAX_ELEMENTS, MAX_LOOK};
+
+use super::{Moment, Named};
+
+/// How one message is read: which queue it belongs to and when it is due. Bytes that are no such message give the default
+/// entry (routing key `""`: unknown).
+pub type Decoder = Named<fn(&[u8]) -> Entry>;
+
+impl Decoder {
+    /// Understands nothing.
+    pub const NOTHING: Self = Self::new("nothing", |_| Entry {
+        exchange: String::new(),
+        routing_key: String::new(),
+        eta: None,
+        published: None,
+    });
+
+    /// Reads one message.
+    pub fn read(self, bytes: &[u8]) -> Entry {
+        (self.get())(bytes)
+    }
+}
+
+/// What matters of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The exchange it was sent to; empty for the default one, whose routing key is the queue's name.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+    /// When it may start, if it may not start at once.
+    pub eta: Option<Timestamp>,
+    /// When it was published, as it says itself.
+    pub published: Option<Timestamp>,
+}
+
+/// The result: how many messages there are of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// All messages there (`LLEN`, `HLEN`), looked at or not.
+    pub total: u64,
+    /// Messages looked at, by (exchange, routing key), with the due times of those that are not due at once. Those of a list
+    /// are of one kind without a name: whose they are is known.
+    pub kinds: BTreeMap<(String, String), Kind>,
+    /// The oldest message of a list, if it could be looked at.
+    pub oldest: Option<Oldest>,
+}
+
+/// The oldest message of a list: the next one that a worker takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    /// Since when it has been the oldest, at the latest: it was in the list before.
+    pub seen: Moment,
+    /// When it was published, as it says itself.
+    pub published: Option<Timestamp>,
+    /// When it may start, if it may not start at once.
+    pub eta: Option<Timestamp>,
+}
+
+/// The messages of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// How many were looked at.
+    pub count: u64,
+    /// The due times among them, ascending.
+    pub etas: Vec<Timestamp>,
+}
+
+/// Messages of so many kinds are told apart: to find out whose each is takes time.
+pub const MAX_KINDS: usize = 1_000;
+
+/// Exchange and routing key: what tells kinds apart.
+type Name = (String, String);
+
+/// What is remembered of one message: a few bytes, the names shared by all of its kind.
+#[derive(Clone, Debug)]
+struct Seen {
+    name: Arc<Name>,
+    eta: Option<Timestamp>,
+}
+
+/// The names in use, each held once. There are so many of them at most, whatever the messages say; what has another one is
+/// of an unknown kind.
+#[derive(Clone, Debug, Default)]
+struct Names(HashSet<Arc<Name>>);
+
+impl Names {
+    /// Makes an entry small.
+    fn keep(&mut self, entry: Entry) -> Seen {
+        let mut name = Arc::new((entry.exchange, entry.routing_key));
+        if self.0.len() >= MAX_KINDS && !self.0.contains(&name) {
+            name = Arc::default();
+        }
+        let name = match self.0.get(&name) {
+            Some(known) => Arc::clone(known),
+            None => {
+                self.0.insert(Arc::clone(&name));
+                name
+            }
+        };
+        Seen { name, eta: entry.eta }
+    }
+
+    /// Forgets names that no message has any more, once they are many: a steady set of queues costs no search.
+    fn tidy(&mut self) {
+        if self.0.len() > MAX_KINDS / 2 {
+            self.0.retain(|name| Arc::strong_count(name) > 1);
+        }
+    }
+}
+
+impl Census {
+    /// Counts the messages of one kind, by their due times.
+    fn of_one_kind(total: u64, seen: impl Iterator<Item = Option<Timestamp>>) -> Self {
+        let mut kind = Kind::default();
+        for eta in seen {
+            kind.count += 1;
+            kind.etas.extend(eta);
+        }
+        kind.etas.sort_unstable();
+        Self {
+            total: total.max(kind.count),
+            kinds: (kind.count > 0).then(|| (Name::default(), kind)).into_iter().collect(),
+            oldest: None,
+        }
+    }
+
+    /// Counts what was seen. A message seen is there, so the total is never less than that.
+    fn of<'a>(total: u64, seen: impl Iterator<Item = &'a Seen>) -> Self {
+        // By address: one comparison of numbers for each message, of names only for each kind.
+        let mut kinds: HashMap<*const Name, (&Name, Kind)> = HashMap::new();
+        let mut looked = 0;
+        for one in seen {
+            let (_, kind) = kinds
+                .entry(Arc::as_ptr(&one.name))
+                .or_insert_with(|| (&one.name, Kind::default()));
+            kind.count += 1;
+            kind.etas.extend(one.eta);
+            looked += 1;
+        }
+        let kinds = kinds.into_values().map(|(name, mut kind)| {
+            kind.etas.sort_unstable();
+            (name.clone(), kind)
+        });
+        Self {
+            total: total.max(looked),
+            kinds: kinds.collect(),
+            oldest: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

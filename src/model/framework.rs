@@ -1,0 +1,191 @@
+//! The seam between brokers and frameworks: a framework says what to ask, where its workers announce themselves, and what
+//! both mean; whoever asks and listens for it knows no framework.
+#![deny(clippy::disallowed_methods)]
+
+use std::{any::Any, collections::BTreeSet, fmt, sync::Arc};
+
+use super::{Attention, Hearing, Moment, Named, Now, Read, Reply, Roster, SampleError, Tally};
+
+/// Names a pool to whoever samples for it; the controller's own number.
+pub type PoolId = u64;
+
+/// What to ask and what it means. Pure. One object per endpoint and framework, shared by the pools there that use it: it
+/// keeps what it remembers of them and of their workers.
+pub trait Framework: fmt::Debug + Send {
+    /// Counts for this pool from now on; what is known of one that had this number is forgotten. Where its workers announce
+    /// themselves.
+    fn add(&mut self, id: PoolId, application: Application) -> Option<Listen>;
+
+    /// Forgets this pool.
+    fn remove(&mut self, id: PoolId);
+
+    /// Where the workers of its pools announce themselves; asked again whenever that may have changed.
+    fn listen(&mut self) -> BTreeSet<Listen>;
+
+    /// How it stands with one of those.
+    fn hearing(&mut self, listen: &Listen, hearing: &Hearing);
+
+    /// Takes in what a worker announced or answered.
+    fn hear(&mut self, signal: Signal, moment: Moment);
+
+    /// Remembers no more bytes of what workers said from now on; what is there already stays until it is forgotten.
+    fn allow(&mut self, bytes: usize);
+
+    /// Bytes that are remembered of what workers said, and whether something could not be since this was asked last.
+    fn held(&mut self) -> (usize, bool);
+
+    /// Forgets the workers that have been silent for long.
+    fn prune(&mut self, now: Moment);
+
+    /// The reads this pool needs for its next sample.
+    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read>;
+
+    /// Adds up. `replies` are in the order of the reads. A tally that is equal to the one before is the same allocation.
+    ///
+    /// # Errors
+    /// The first error among the replies that the sum cannot do without.
+    fn tally(
+        &mut self,
+        id: PoolId,
+        reads: &[Read],
+        replies: &[Result<Reply, SampleError>],
+        now: Now,
+    ) -> Result<Arc<Tally>, SampleError>;
+
+    /// These are the pods of the pool's target from now on.
+    fn roster(&mut self, id: PoolId, roster: Roster);
+
+    /// Looks after these pods of a pool from now on, and after no others. Nothing to do for one whose workers take no
+    /// questions.
+    fn attend(&mut self, id: PoolId, attention: Attention, now: Moment);
+}
+
+/// The tally to hand out: the one before, if it is equal.
+pub fn keep(last: &mut Option<Arc<Tally>>, tally: Tally) -> Arc<Tally> {
+    match last {
+        Some(last) if **last == tally => Arc::clone(last),
+        _ => Arc::clone(last.insert(Arc::new(tally))),
+    }
+}
+
+/// Something that only its framework looks into.
+trait Opaque: Any + fmt::Debug + Send {}
+
+impl<T: Any + fmt::Debug + Send> Opaque for T {}
+
+/// What is in there; `None`: it is something else.
+fn open<T: Any>(opaque: Box<dyn Opaque>) -> Option<T> {
+    let any: Box<dyn Any> = opaque;
+    any.downcast().ok().map(|opened| *opened)
+}
+
+/// What a pool says of its application, for its framework alone.
+#[derive(Debug)]
+pub struct Application {
+    framework: &'static str,
+    make: fn() -> Box<dyn Framework>,
+    said: Box<dyn Opaque>,
+}
+
+impl Application {
+    /// For the framework of this name, an object of which `make` makes.
+    pub fn new(framework: &'static str, make: fn() -> Box<dyn Framework>, said: impl Any + fmt::Debug + Send) -> Self {
+        Self {
+            framework,
+            make,
+            said: Box::new(said),
+        }
+    }
+
+    /// The framework's name.
+    pub fn framework(&self) -> &'static str {
+        self.framework
+    }
+
+    /// An object of the framework, which knows no pool yet.
+    pub fn make(&self) -> Box<dyn Framework> {
+        (self.make)()
+    }
+
+    /// What the pool said; `None`: it was said to another framework.
+    pub fn said<T: Any>(self) -> Option<T> {
+        open(self.said)
+    }
+}
+
+/// Something that a worker announced or answered, as its framework reads it: on its way nobody looks inside.
+#[derive(Debug)]
+pub struct Signal {
+    framework: &'static str,
+    bytes: usize,
+    came: bool,
+    said: Box<dyn Opaque>,
+}
+
+impl Signal {
+    /// For the framework of this name. So many bytes are taken by it in memory.
+    pub fn new(framework: &'static str, said: impl Any + fmt::Debug + Send, bytes: usize) -> Self {
+        Self {
+            framework,
+            bytes,
+            came: false,
+            said: Box::new(said),
+        }
+    }
+
+    /// The framework's name.
+    pub fn framework(&self) -> &'static str {
+        self.framework
+    }
+
+    /// It says that a worker has just come.
+    pub fn of_a_newcomer(self) -> Self {
+        Self { came: true, ..self }
+    }
+
+    /// A worker has just come: queues may be there that were not.
+    pub fn is_of_a_newcomer(&self) -> bool {
+        self.came
+    }
+
+    /// What it takes in memory while it waits to be taken in.
+    pub fn bytes(&self) -> usize {
+        self.bytes + size_of::<Self>()
+    }
+
+    /// What was said; `None`: it was said to another framework.
+    pub fn said<T: Any>(self) -> Option<T> {
+        open(self.said)
+    }
+}
+
+/// What a message says.
+pub type Reader = fn(&[u8]) -> Vec<Signal>;
+
+/// Where a framework's workers announce themselves, and how that is read. Equal ones of several pools are listened to once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Listen {
+    /// Where.
+    pub place: Place,
+    /// What a message there says; nothing, if it is anything else.
+    pub read: Named<Reader>,
+}
+
+/// A place where workers announce themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// Redis `PSUBSCRIBE` with exactly this pattern (Redis ACLs compare the pattern's text).
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Messages on a channel of this name are looked at; the others pass by.
+        channel: Named<fn(&[u8]) -> bool>,
+    },
+    /// RabbitMQ: an exclusive queue bound to this topic exchange, which is made durable by whoever needs it first.
+    TopicExchange {
+        /// The exchange.
+        exchange: String,
+        /// The binding key.
+        key: &'static str,
+    },
+}

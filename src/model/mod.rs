@@ -1,0 +1,443 @@
+//! The words that all share, and the seam between brokers and frameworks. Pure: values in, values out.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | what is asked and answered ([`Read`], [`Reply`]), and what it adds up to ([`Tally`]) |
+//! | `framework.rs` | the seam: [`Framework`] says what to ask and what it means |
+//! | `census/` | what a list or a hash holds, looked at bit by bit |
+//! | `error.rs` | why a read failed |
+//! | `named.rs` | functions that can be compared |
+//! | `later.rs` | tasks that are not due and that the broker does not show |
+//!
+//! The `broker` module asks the questions and knows no framework; the `scaling` module decides from [`Work`] and knows no
+//! broker.
+#![deny(clippy::disallowed_methods)]
+
+mod error;
+mod framework;
+
+pub mod census;
+mod later;
+mod named;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+pub use census::{Census, Decoder, Entry, Oldest};
+pub use error::{SampleError, Word};
+pub use framework::{Application, Framework, Listen, Place, PoolId, Reader, Signal, keep};
+pub use later::{Held, Later, Stay};
+pub use named::Named;
+
+/// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
+pub type Moment = Duration;
+
+/// The two clocks of one sample: the wall clock for times that others wrote (an `eta`), the steady one for ages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall-clock time, to compare with times found in messages.
+    pub wall: Timestamp,
+    /// Steady time, to compute ages.
+    pub moment: Moment,
+}
+
+/// How long before a scheduled task comes due its pool is woken, as long as nobody knows better: a typical pod start-up.
+pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
+
+/// One question to a broker. Equal reads of several pools on one endpoint are asked once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Read {
+    /// Redis: what are the messages in this list (oldest first), as far as a bounded look tells? A missing key is an
+    /// empty list, and an empty list costs one `LLEN`.
+    ListCensus {
+        /// The whole key, prefix included.
+        key: String,
+        /// How to read one element.
+        decoder: Decoder,
+    },
+    /// Redis: what are the entries of this hash, whose tags are also the members of the sorted set `index`? An empty
+    /// hash costs one `HLEN`.
+    HashCensus {
+        /// The hash's whole key.
+        hash: String,
+        /// The sorted set that lists the hash's fields.
+        index: String,
+        /// How to read one value.
+        decoder: Decoder,
+    },
+    /// Redis `SMEMBERS`, bounded: the members of a set.
+    SetMembers {
+        /// The whole key.
+        key: String,
+    },
+    /// RabbitMQ passive `queue.declare`: messages ready and consumers, fresh.
+    QueueDepth {
+        /// The queue's name.
+        queue: String,
+    },
+    /// RabbitMQ management, totals form: messages ready and unacknowledged.
+    QueueTotals {
+        /// The queue's name.
+        queue: String,
+    },
+    /// Celery remote control: ask workers; the answers come as [`Signal`]s, not in the reply.
+    Inspect {
+        /// Which question.
+        method: Inspect,
+        /// Whose.
+        mailbox: Mailbox,
+    },
+    /// Celery remote control: tell workers to do something. Nobody answers: whether it was done is asked for
+    /// ([`Inspect::ActiveQueues`]), and until it was it is told again.
+    Tell {
+        /// What to do.
+        order: Order,
+        /// Who.
+        mailbox: Mailbox,
+    },
+}
+
+/// Which workers' remote control is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mailbox {
+    /// Remote-control exchange, `celery` by default (`control_exchange`).
+    pub exchange: String,
+    /// Key prefix of the pub/sub channel and reply keys on Redis (`global_keyprefix`), else empty.
+    pub prefix: String,
+    /// Redis: what the application puts between the parts of a binding (`sep`). `None`: the pool does not say, so it is
+    /// found in the application's own bindings, and until it is nothing is written there: a member that is joined by
+    /// anything else keeps every worker from answering anybody.
+    pub separator: Option<String>,
+    /// These nodes, in order; none: all workers that hear it.
+    pub nodes: Vec<String>,
+}
+
+/// What workers can be told to do, in Celery's words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Order {
+    /// Fetch no more from this queue; what was fetched is worked off.
+    CancelConsumer(String),
+    /// Fetch from this queue (again); no harm if it does.
+    AddConsumer(String),
+}
+
+/// The names of the queues that a worker fetches from. Equal ones are held once, whoever fetches from them.
+pub type Queues = Arc<BTreeSet<String>>;
+
+/// Which queues each worker of a pod fetches from, by node name: two workers of one pod may have queues of their own.
+pub type Consumers = BTreeMap<String, BTreeSet<String>>;
+
+/// How a pod of the pool is to be looked after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stance {
+    /// Ask its workers what they hold.
+    Watch,
+    /// The same, and they are to fetch no more from these queues.
+    Stop(Consumers),
+    /// The same, and they are to fetch from these queues again.
+    Resume(Consumers),
+}
+
+/// How a pod is to be looked after, and since when: the moment is given by whoever wishes it, and tells one wish from the
+/// next one of the same kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Care {
+    /// How.
+    pub stance: Stance,
+    /// Since when.
+    pub since: Moment,
+}
+
+/// The pods to look after closely, by name.
+pub type Attention = BTreeMap<String, Care>;
+
+/// The target's pods, as far as they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// Their names, as they were listed last; none: never.
+    pub pods: Arc<BTreeSet<String>>,
+    /// So many are ready, so that it is known when some are not heard.
+    pub ready: u32,
+}
+
+/// The remote-control questions the operator asks (Celery's own names).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Inspect {
+    /// Running tasks, each with whether it is acknowledged already.
+    Active,
+    /// Prefetched tasks that do not run yet.
+    Reserved,
+    /// Tasks with an ETA or countdown that a worker holds in memory.
+    Scheduled,
+    /// The queues it fetches from.
+    ActiveQueues,
+    /// What a worker is: how many tasks it runs at a time, how many it has taken on, how its application uses the broker.
+    Stats,
+    /// Who is there: the smallest of all answers.
+    Ping,
+}
+
+impl Inspect {
+    /// Celery's name of the method on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Reserved => "reserved",
+            Self::Scheduled => "scheduled",
+            Self::ActiveQueues => "active_queues",
+            Self::Stats => "stats",
+            Self::Ping => "ping",
+        }
+    }
+
+    /// The same question is put to all workers of an application no more often, whoever wishes an answer.
+    pub fn every(self) -> Duration {
+        match self {
+            Self::Active | Self::Reserved | Self::Scheduled | Self::ActiveQueues | Self::Ping => Duration::from_secs(2),
+            Self::Stats => Duration::from_secs(20),
+        }
+    }
+}
+
+/// How it stands with what is listened to ([`Listen`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Hearing {
+    /// Not subscribed yet.
+    #[default]
+    NotYet,
+    /// Subscribed: whoever announces itself is heard.
+    Works,
+    /// The broker's permissions refuse it.
+    Refused {
+        /// The right that is missing, in the broker's words.
+        right: String,
+    },
+    /// It is tried, and fails.
+    Failing(SampleError),
+}
+
+/// A broker's bounded answer to one [`Read`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// A RabbitMQ queue's ready messages and consumers.
+    Depth {
+        /// Messages that wait for a consumer.
+        ready: u64,
+        /// Consumers now; `None`: the broker was asked in a way that does not tell.
+        consumers: Option<u64>,
+    },
+    /// A RabbitMQ queue's totals.
+    Totals {
+        /// Messages that wait for a consumer.
+        ready: u64,
+        /// Messages delivered and not acknowledged.
+        unacked: u64,
+    },
+    /// The queue does not exist (RabbitMQ says so; Redis cannot).
+    Missing,
+    /// What a list or a hash holds.
+    Census(Arc<Census>),
+    /// Members of a set.
+    Members(Vec<String>),
+    /// Nothing to say: the answer arrives elsewhere ([`Read::Inspect`]), or there is none ([`Read::Tell`]).
+    Asked,
+    /// The broker's permissions keep us from asking and telling workers.
+    Refused {
+        /// The right that is missing, in the broker's words.
+        right: String,
+    },
+}
+
+/// The work of one pool, counted at one moment. All of it: also what has left the list and is not done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Waits for a worker now: all queues, all priority keys, without tasks that are not due yet.
+    pub ready: u64,
+    /// Delivered and not finished: reserved and running, also running tasks that are in no key or queue any more.
+    pub in_flight: u64,
+    /// Of `in_flight`: known to run now (the workers say so).
+    pub running: u64,
+    /// Not due yet (ETA, countdown, retry).
+    pub scheduled: u64,
+    /// Of `scheduled`: due within [`WAKE_AHEAD`].
+    pub due_soon: u64,
+    /// Why one worker has to stay for tasks that are not due, or may be there (RabbitMQ).
+    pub stay: Option<Stay>,
+    /// Of `in_flight`: in the hands of no worker that is heard and has said what it holds, so perhaps of one that died.
+    /// `None`: not known, or it makes no difference: the broker gives them back by itself.
+    pub unheld: Option<u64>,
+    /// When the next scheduled task comes due, where that can be seen.
+    pub next_due: Option<Timestamp>,
+    /// Since when the oldest ready task has waited, as far as that can be seen: at least so long, perhaps longer.
+    pub oldest: Option<Since>,
+}
+
+/// Since when something has been so: a point in time, so that a count in which nothing moves stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Since this time of the wall clock: somebody wrote it down.
+    Told(Timestamp),
+    /// Since this moment at the latest: it was so when it was first looked at.
+    Seen(Moment),
+}
+
+impl Since {
+    /// How long that is.
+    pub fn age(self, now: Now) -> Duration {
+        match self {
+            Self::Told(at) => Duration::try_from(now.wall.duration_since(at)).unwrap_or_default(),
+            Self::Seen(at) => now.moment.saturating_sub(at),
+        }
+    }
+}
+
+impl Work {
+    /// Work that needs workers now: ready, in flight, and due within a start-up time.
+    pub fn outstanding(&self) -> u64 {
+        self.ready.saturating_add(self.in_flight).saturating_add(self.due_soon)
+    }
+}
+
+/// One queue's share of a tally.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueTally {
+    /// The queue's name as in `spec.queues`.
+    pub queue: String,
+    /// Ready messages in it.
+    pub ready: u64,
+    /// The broker says that it does not exist.
+    pub missing: bool,
+}
+
+impl QueueTally {
+    /// Nothing in this queue.
+    pub fn none(queue: impl Into<String>) -> Self {
+        Self {
+            queue: queue.into(),
+            ready: 0,
+            missing: false,
+        }
+    }
+}
+
+/// What the replies of one sample add up to for one pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The sum.
+    pub work: Work,
+    /// Per queue, in the order of `spec.queues`.
+    pub queues: Vec<QueueTally>,
+    /// The pods whose workers are heard, or were, by name. One that said no goodbye may be busy rather than gone.
+    pub pods: BTreeMap<String, PodWork>,
+    /// How it stands with asking and telling workers.
+    pub control: Control,
+    /// How it stands with hearing them.
+    pub hearing: Hearing,
+    /// Workers that are there and may be the pool's, but whose names fit none of its pods, or several; few of them.
+    pub strangers: Vec<String>,
+    /// What each of the pool's pods was last heard to fetch from; only of those that said it.
+    pub fetches: BTreeMap<String, Queues>,
+    /// How the application uses its broker, as its workers say.
+    pub application: Option<BrokerOptions>,
+    /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
+    pub slots: Option<u32>,
+    /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
+    pub processed: Option<u64>,
+    /// Some of the pool's workers are there: they beat or answer.
+    pub workers_heard: bool,
+    /// Named exchanges met in this sample, whose bindings the next one asks for (Celery on Redis); few.
+    pub exchanges: BTreeSet<String>,
+    /// A read failed that the sum can do without, at the price of counting too much rather than too little.
+    pub degraded: Option<SampleError>,
+    /// What is known of tasks that are not due and that the broker does not show as such.
+    pub later: Later,
+}
+
+/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
+/// as it comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BrokerOptions {
+    /// `priority_steps`.
+    pub priority_steps: Option<Vec<u8>>,
+    /// `sep`.
+    pub separator: Option<String>,
+}
+
+/// What the workers of one pod say of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodWork {
+    /// Tasks they run now, as far as they are heard.
+    pub running: u32,
+    /// One of them is there at least: it beat or answered lately.
+    pub live: bool,
+    /// All that are there said so a moment ago; otherwise `running` may be old, and of those that fell silent it is 0.
+    pub fresh: bool,
+    /// All that are there say every few seconds what they run; one with `--heartbeat-interval 30` does not.
+    pub tells: bool,
+    /// One of them fell silent, or said goodbye while others stay: when the last of those was heard last. It may be busy.
+    pub silent: Option<Moment>,
+    /// All that fell silent run tasks themselves (`--pool solo`), so that is what they do.
+    pub solo: bool,
+    /// Several of its workers go by this name: what is said under it says nothing of each.
+    pub doubled: Option<String>,
+    /// Since when they have run nothing, as far as their beats tell.
+    pub idle_since: Option<Moment>,
+    /// What they answered when they were asked; only of pods that are looked after ([`Attention`]).
+    pub told: Option<Told>,
+    /// They beat, and have been asked for so long without an answer that none will come: they do not take questions.
+    pub deaf: bool,
+    /// They answer, but not every question, although it was asked for long: an answer may be larger than is accepted.
+    pub partly: bool,
+}
+
+/// The answers of all workers of one pod, added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The queues that each of them fetches from.
+    pub consumes: Consumers,
+    /// Since when none of them has fetched from any queue, as far as they were to stop: the moment of the question.
+    pub stopped_since: Option<Moment>,
+    /// They were to resume ([`Stance::Resume`]), were asked after that, and do.
+    pub resumed: bool,
+    /// [`Care::since`] of the wish under which they were asked: what they say is true of no other.
+    pub since: Moment,
+    /// When the questions for the numbers below were asked: the oldest of them.
+    pub asked: Moment,
+    /// Tasks they run.
+    pub running: u32,
+    /// Tasks they have fetched and not begun.
+    pub reserved: u32,
+    /// Tasks with an ETA that they hold: those never run out, and go back to the queue when the worker stops.
+    pub scheduled: u32,
+    /// When the first of those comes due; `None`: they do not say it of all.
+    pub due: Option<Timestamp>,
+    /// When that was asked: the oldest of the questions.
+    pub scheduled_asked: Moment,
+}
+
+impl Told {
+    /// None of them fetches from any queue.
+    pub fn fetches_nothing(&self) -> bool {
+        self.consumes.values().all(BTreeSet::is_empty)
+    }
+}
+
+/// How it stands with asking and telling workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Control {
+    /// Nothing is known against it.
+    #[default]
+    Works,
+    /// The broker's permissions refuse it.
+    Refused {
+        /// The right that is missing, in the broker's words.
+        right: String,
+    },
+    /// It fails.
+    Failing(SampleError),
+}
