@@ -16,6 +16,8 @@
 
 mod allowance;
 mod egress;
+#[cfg(test)]
+mod fixture;
 mod management;
 mod rabbitmq;
 mod redis;
@@ -27,7 +29,12 @@ mod stream;
 mod tls;
 pub mod url;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 pub use egress::{Egress, Network, cluster_domain};
 pub use rabbitmq::RabbitMqEndpoint;
@@ -119,6 +126,9 @@ pub trait Endpoint: Send {
     /// Listens to these from now on (more or fewer than before); subscriptions survive reconnects.
     fn listen(&mut self, to: Vec<Listen>);
 
+    /// Another number with each connection that is another one.
+    fn connection(&self) -> u64;
+
     /// How it stands with one of the subscriptions.
     fn hearing(&self, to: &Listen) -> Hearing;
 
@@ -170,4 +180,9 @@ pub struct Sampled {
     pub at: Moment,
     /// How much longer than the pool's period the next one takes to come, because samples are dear at this endpoint.
     pub rest: Duration,
+}
+
+/// A random number, from the keys of the standard library's hash maps.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }

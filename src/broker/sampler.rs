@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Endpoint, Sampled, Subscription, room};
+use super::{Endpoint, Sampled, Subscription, random, room};
 use crate::model::{Framework, Listen, Moment, Now, PoolId, Read, Reply, SampleError, Signal, Tally};
 
 /// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
@@ -39,6 +39,12 @@ const CROWD: usize = 1_000;
 
 /// A pool whose last sample failed waits at least so long.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// A conversation with workers has no more steps in one sample.
+const STEPS: usize = 32;
+
+/// For what is left to say at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Moments count from so long before the process started: what began earlier, such as a task's wait, has a moment as well.
 const BEFORE: Duration = Duration::from_secs(86_400);
@@ -193,7 +199,9 @@ impl<E: Endpoint> Sampler<E> {
             let tick = self.next_tick.and_then(|moment| self.clock.instant(moment));
             tokio::select! {
                 subscription = subscriptions.recv() => {
-                    let Some(subscription) = subscription else { return };
+                    let Some(subscription) = subscription else {
+                        return self.farewell().await;
+                    };
                     let mut elsewhere = self.subscribe(subscription);
                     // A burst of pools (a restart) becomes one batch.
                     while let Ok(subscription) = subscriptions.try_recv() {
@@ -272,7 +280,10 @@ impl<E: Endpoint> Sampler<E> {
                 if let Some(other) = before.as_ref().filter(|before| before.framework != name) {
                     self.remove(id, other.framework);
                 }
-                let framework = self.frameworks.entry(name).or_insert_with(|| application.make());
+                let framework = self
+                    .frameworks
+                    .entry(name)
+                    .or_insert_with(|| application.make([random(), random()]));
                 let listens = framework.add(id, application);
                 before.is_some() || listens.is_some_and(|listens| !self.listening.contains(&listens))
             }
@@ -309,15 +320,39 @@ impl<E: Endpoint> Sampler<E> {
         self.frameworks.get_mut(self.pools.get(&id)?.framework)
     }
 
-    /// The framework forgets this pool, and is itself forgotten with its last one.
+    /// Its framework forgets this pool.
     fn remove(&mut self, id: PoolId, framework: &'static str) {
-        match self.pools.values().any(|pool| pool.framework == framework) {
-            true => self
-                .frameworks
-                .get_mut(framework)
-                .into_iter()
-                .for_each(|framework| framework.remove(id)),
-            false => drop(self.frameworks.remove(framework)),
+        if let Some(framework) = self.frameworks.get_mut(framework) {
+            framework.remove(id);
+        }
+    }
+
+    /// The frameworks tell and ask workers, step by step.
+    async fn converse(&mut self) {
+        for framework in self.frameworks.values_mut() {
+            let mut replies = Vec::new();
+            for _ in 0..STEPS {
+                let now = self.clock.now();
+                let reads = framework.converse(replies, self.endpoint.connection(), now);
+                if reads.is_empty() {
+                    break;
+                }
+                replies = self.endpoint.sample(&reads, now.moment).await;
+            }
+            for note in framework.notes() {
+                tracing::info!("{note}");
+            }
+        }
+    }
+
+    /// Takes back what would be written to us for ever.
+    async fn farewell(mut self) {
+        let frameworks = self.frameworks.values_mut();
+        let reads: Vec<_> = frameworks.flat_map(|framework| framework.farewell()).collect();
+        if !reads.is_empty() {
+            let moment = self.clock.now().moment;
+            // As well as that can still be done.
+            let _said = timeout(FAREWELL, self.endpoint.sample(&reads, moment)).await;
         }
     }
 
@@ -361,10 +396,13 @@ impl<E: Endpoint> Sampler<E> {
             .for_each(|framework| framework.prune(started.moment));
         self.hold();
         let batch = self.gather(started);
-        let replies = match timeout(DEADLINE, self.endpoint.sample(&batch.reads, started.moment)).await {
-            Ok(replies) => replies,
-            Err(_) => vec![Err(SampleError::Timeout); batch.reads.len()],
+        let mut replies = vec![Err(SampleError::Timeout); batch.reads.len()];
+        let sampling = async {
+            replies = self.endpoint.sample(&batch.reads, started.moment).await;
+            self.converse().await;
         };
+        // What was counted in time is counted, whatever happens to the rest.
+        let _in_time = timeout(DEADLINE, sampling).await;
         for listen in &self.listening {
             let hearing = self.endpoint.hearing(listen);
             for framework in self.frameworks.values_mut() {
@@ -385,7 +423,7 @@ impl<E: Endpoint> Sampler<E> {
             let Some(framework) = self.frameworks.get_mut(pool.framework) else {
                 continue;
             };
-            let result = framework.tally(share.id, &share.reads, &own, now);
+            let result = framework.tally(share.id, own, now);
             pool.sampled(&result, started.moment);
             let (id, at) = (share.id, started.moment);
             let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));
@@ -410,7 +448,7 @@ impl<E: Endpoint> Sampler<E> {
                 })
             };
             let places = reads.iter().map(place).collect();
-            batch.shares.push(Share { id: *id, reads, places });
+            batch.shares.push(Share { id: *id, places });
         }
         batch
     }
@@ -428,9 +466,7 @@ struct Batch {
 /// One pool's share of a batch.
 struct Share {
     id: PoolId,
-    /// The pool's reads in its own order.
-    reads: Vec<Read>,
-    /// For each of them its place in the batch.
+    /// For each of its reads, in their order, the place in the batch.
     places: Vec<usize>,
 }
 

@@ -232,6 +232,12 @@ impl SampleError {
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Permission | Self::UnknownCommand)
     }
+
+    /// It is the answer to one command, and will be the same the next time: neither the connection's trouble nor the
+    /// server's.
+    pub fn is_of_the_key(self) -> bool {
+        self.is_refusal() || matches!(self, Self::WrongType | Self::TooLarge | Self::ServerError(_))
+    }
 }
 
 /// The longest first word of an error that is told.

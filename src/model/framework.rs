@@ -37,18 +37,28 @@ pub trait Framework: fmt::Debug + Send {
     /// Forgets the workers that have been silent for long.
     fn prune(&mut self, now: Moment);
 
+    /// What all its pools together have to tell and ask workers beside their reads, after them: one step after the other,
+    /// until there is nothing more. `replies`: those to the step before, none at first. `connection`: another number with
+    /// each connection that is another one.
+    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Read>;
+
+    /// What is left to say when nobody is to be counted here any more.
+    fn farewell(&mut self) -> Vec<Read>;
+
+    /// What is worth a line in the log, since this was asked last.
+    fn notes(&mut self) -> Vec<String>;
+
     /// The reads this pool needs for its next sample.
     fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read>;
 
-    /// Adds up. `replies` are in the order of the reads. A tally that is equal to the one before is the same allocation.
+    /// Adds up. `replies` are those to [`Framework::reads`], in their order. A tally that is equal to the one before is the same allocation.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
     fn tally(
         &mut self,
         id: PoolId,
-        reads: &[Read],
-        replies: &[Result<Reply, SampleError>],
+        replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Arc<Tally>, SampleError>;
 
@@ -83,13 +93,17 @@ fn open<T: Any>(opaque: Box<dyn Opaque>) -> Option<T> {
 #[derive(Debug)]
 pub struct Application {
     framework: &'static str,
-    make: fn() -> Box<dyn Framework>,
+    make: fn([u64; 2]) -> Box<dyn Framework>,
     said: Box<dyn Opaque>,
 }
 
 impl Application {
     /// For the framework of this name, an object of which `make` makes.
-    pub fn new(framework: &'static str, make: fn() -> Box<dyn Framework>, said: impl Any + fmt::Debug + Send) -> Self {
+    pub fn new(
+        framework: &'static str,
+        make: fn([u64; 2]) -> Box<dyn Framework>,
+        said: impl Any + fmt::Debug + Send,
+    ) -> Self {
         Self {
             framework,
             make,
@@ -102,9 +116,9 @@ impl Application {
         self.framework
     }
 
-    /// An object of the framework, which knows no pool yet.
-    pub fn make(&self) -> Box<dyn Framework> {
-        (self.make)()
+    /// An object of the framework, which knows no pool yet. `seed`: random numbers, for what nobody shall guess.
+    pub fn make(&self, seed: [u64; 2]) -> Box<dyn Framework> {
+        (self.make)(seed)
     }
 
     /// What the pool said; `None`: it was said to another framework.
@@ -188,4 +202,31 @@ pub enum Place {
         /// The binding key.
         key: &'static str,
     },
+}
+
+/// RabbitMQ: where workers are asked and where they answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Postbox {
+    /// The workers' own exchange. As long as it does not exist, there is nobody to ask.
+    pub exchange: String,
+    /// The direct exchange of the answers, neither durable nor deleted by itself: it is made by whoever asks first.
+    pub replies: String,
+    /// The header of an answer that says what it answers.
+    pub ticket: &'static str,
+    /// What an answer of this ticket says.
+    pub read: Named<AnswerReader>,
+}
+
+/// What an answer of this ticket says.
+pub type AnswerReader = fn(&[u8], Option<&str>) -> Vec<Signal>;
+
+/// A letter to workers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Letter {
+    /// What it says up to our address for answers, or all of it.
+    pub begin: Vec<u8>,
+    /// The rest of it, if it has our address in it.
+    pub end: Option<Vec<u8>>,
+    /// Headers with numbers.
+    pub headers: Vec<(&'static str, i64)>,
 }

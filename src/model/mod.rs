@@ -30,7 +30,7 @@ use jiff::Timestamp;
 
 pub use census::{Census, Decoder, Entry, Oldest};
 pub use error::{SampleError, Word};
-pub use framework::{Application, Framework, Listen, Place, PoolId, Reader, Signal, keep};
+pub use framework::{Application, Framework, Letter, Listen, Place, PoolId, Postbox, Reader, Signal, keep};
 pub use later::{Held, Later, Stay};
 pub use named::Named;
 
@@ -85,45 +85,49 @@ pub enum Read {
         /// The queue's name.
         queue: String,
     },
-    /// Celery remote control: ask workers; the answers come as [`Signal`]s, not in the reply.
-    Inspect {
-        /// Which question.
-        method: Inspect,
-        /// Whose.
-        mailbox: Mailbox,
+    /// Redis `PUBLISH`: how many hear it.
+    Publish {
+        /// The channel.
+        channel: String,
+        /// The message.
+        payload: Vec<u8>,
     },
-    /// Celery remote control: tell workers to do something. Nobody answers: whether it was done is asked for
-    /// ([`Inspect::ActiveQueues`]), and until it was it is told again.
-    Tell {
-        /// What to do.
-        order: Order,
-        /// Who.
-        mailbox: Mailbox,
+    /// Redis `SADD`.
+    AddMember {
+        /// The set's whole key.
+        key: String,
+        /// The member.
+        member: String,
     },
-}
-
-/// Which workers' remote control is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Mailbox {
-    /// Remote-control exchange, `celery` by default (`control_exchange`).
-    pub exchange: String,
-    /// Key prefix of the pub/sub channel and reply keys on Redis (`global_keyprefix`), else empty.
-    pub prefix: String,
-    /// Redis: what the application puts between the parts of a binding (`sep`). `None`: the pool does not say, so it is
-    /// found in the application's own bindings, and until it is nothing is written there: a member that is joined by
-    /// anything else keeps every worker from answering anybody.
-    pub separator: Option<String>,
-    /// These nodes, in order; none: all workers that hear it.
-    pub nodes: Vec<String>,
-}
-
-/// What workers can be told to do, in Celery's words.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Order {
-    /// Fetch no more from this queue; what was fetched is worked off.
-    CancelConsumer(String),
-    /// Fetch from this queue (again); no harm if it does.
-    AddConsumer(String),
+    /// Redis `SREM`.
+    RemoveMember {
+        /// The set's whole key.
+        key: String,
+        /// The member.
+        member: String,
+    },
+    /// Redis `DEL`.
+    Delete {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `RPOP`, again and again: what workers have pushed into a list of our own comes as [`Signal`]s, each read as it
+    /// comes and let go before the next one. An element that is too large counts, and says nothing.
+    Pop {
+        /// The list's whole key.
+        list: String,
+        /// So many elements at most.
+        most: usize,
+        /// What each says.
+        read: Named<Reader>,
+    },
+    /// RabbitMQ: publish to workers; what they answer comes as [`Signal`]s.
+    Post {
+        /// Where to.
+        postbox: Postbox,
+        /// What.
+        letter: Letter,
+    },
 }
 
 /// The names of the queues that a worker fetches from. Equal ones are held once, whoever fetches from them.
@@ -163,45 +167,6 @@ pub struct Roster {
     pub pods: Arc<BTreeSet<String>>,
     /// So many are ready, so that it is known when some are not heard.
     pub ready: u32,
-}
-
-/// The remote-control questions the operator asks (Celery's own names).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Inspect {
-    /// Running tasks, each with whether it is acknowledged already.
-    Active,
-    /// Prefetched tasks that do not run yet.
-    Reserved,
-    /// Tasks with an ETA or countdown that a worker holds in memory.
-    Scheduled,
-    /// The queues it fetches from.
-    ActiveQueues,
-    /// What a worker is: how many tasks it runs at a time, how many it has taken on, how its application uses the broker.
-    Stats,
-    /// Who is there: the smallest of all answers.
-    Ping,
-}
-
-impl Inspect {
-    /// Celery's name of the method on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Reserved => "reserved",
-            Self::Scheduled => "scheduled",
-            Self::ActiveQueues => "active_queues",
-            Self::Stats => "stats",
-            Self::Ping => "ping",
-        }
-    }
-
-    /// The same question is put to all workers of an application no more often, whoever wishes an answer.
-    pub fn every(self) -> Duration {
-        match self {
-            Self::Active | Self::Reserved | Self::Scheduled | Self::ActiveQueues | Self::Ping => Duration::from_secs(2),
-            Self::Stats => Duration::from_secs(20),
-        }
-    }
 }
 
 /// How it stands with what is listened to ([`Listen`]).
@@ -244,7 +209,16 @@ pub enum Reply {
     Census(Arc<Census>),
     /// Members of a set.
     Members(Vec<String>),
-    /// Nothing to say: the answer arrives elsewhere ([`Read::Inspect`]), or there is none ([`Read::Tell`]).
+    /// What a command of Redis counts: who heard, members that were added or removed.
+    Number(u64),
+    /// Elements that were taken from a list ([`Read::Pop`]).
+    Popped {
+        /// So many.
+        elements: u64,
+        /// Bytes of the largest of them.
+        largest: u64,
+    },
+    /// Nothing to say: what answers come arrive elsewhere ([`Read::Post`]).
     Asked,
     /// The broker's permissions keep us from asking and telling workers.
     Refused {

@@ -10,7 +10,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("sim", &["scaling"], &["clarabel", "jiff", "serde_json"]),
     (
         "broker",
-        &["framework", "model"],
+        &["model"],
         &[
             "async_rs",
             "base64",

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     connection::{Link, Live, connect},
-    control::{Inspector, Letter, Line, Trouble},
+    control::{Inspector, Line, Trouble},
     depths::{Depths, lives},
     feed::{Ends, Task},
     heartbeats::heartbeats,
@@ -19,13 +19,13 @@ use super::{
 };
 use crate::{
     broker::{Address, Egress, signals},
-    model::{Hearing, Inspect, Listen, Moment, Read, Reply, SampleError},
+    model::{Hearing, Listen, Moment, Postbox, Read, Reply, SampleError},
 };
 
 /// Doubtful queues probed in one sample.
 const PROBES: usize = 64;
 
-/// An exchange whose workers nobody asked about for this long is left alone.
+/// A postbox whose workers nobody asked about for this long is left alone.
 const INSPECT_ENDS: Duration = Duration::from_secs(600);
 
 /// The pause after the first failed attempt to connect; it doubles up to [`PAUSE_MAX`].
@@ -49,10 +49,9 @@ pub(super) struct Amqp {
     ends: Ends,
     /// What is listened to, with how it stands with it.
     heartbeats: BTreeMap<Listen, (Task, watch::Receiver<Hearing>)>,
-    /// By control exchange, with the time of the last letter.
-    inspectors: BTreeMap<String, (Inspector, Moment)>,
-    /// When each question was last put to all workers.
-    inspected: BTreeMap<(Inspect, String), Moment>,
+    /// By postbox, with the time of the last letter.
+    inspectors: BTreeMap<Postbox, (Inspector, Moment)>,
+    connection: u64,
 }
 
 impl Amqp {
@@ -75,7 +74,7 @@ impl Amqp {
             },
             heartbeats: BTreeMap::new(),
             inspectors: BTreeMap::new(),
-            inspected: BTreeMap::new(),
+            connection: 0,
         }
     }
 
@@ -140,6 +139,7 @@ impl Amqp {
                     self.memory.reconnected(now);
                 }
                 let live = link.live();
+                self.connection += 1;
                 self.depths.reset();
                 // The feeds are told first: so they know why the old one ends.
                 self.live.send_replace(Some(live.clone()));
@@ -212,34 +212,11 @@ impl Amqp {
         answers
     }
 
-    /// Passes on what workers are asked and told; to all of them no question that they were asked a moment ago.
+    /// Passes on what workers are asked and told.
     fn write(&mut self, letters: &[&Read], now: Moment) {
         for letter in letters {
-            let (letter, exchange) = match letter {
-                Read::Inspect { method, mailbox } => {
-                    let question = (*method, mailbox.exchange.clone());
-                    let lately = |last: &Moment| now.saturating_sub(*last) < method.every();
-                    if mailbox.nodes.is_empty() {
-                        if self.inspected.get(&question).is_some_and(lately) {
-                            continue;
-                        }
-                        self.inspected.insert(question, now);
-                    }
-                    let letter = Letter::Question {
-                        method: *method,
-                        nodes: mailbox.nodes.clone(),
-                        asked: now,
-                    };
-                    (letter, &mailbox.exchange)
-                }
-                Read::Tell { order, mailbox } => {
-                    let letter = Letter::Order {
-                        order: order.clone(),
-                        nodes: mailbox.nodes.clone(),
-                    };
-                    (letter, &mailbox.exchange)
-                }
-                _ => continue,
+            let Read::Post { postbox, letter } = letter else {
+                continue;
             };
             let line = || Line {
                 egress: self.egress.clone(),
@@ -247,24 +224,26 @@ impl Amqp {
                 vhost: self.vhost.clone(),
                 ends: self.ends.clone(),
             };
-            let start = || (Inspector::start(exchange.clone(), line()), now);
-            let (inspector, last) = self.inspectors.entry(exchange.clone()).or_insert_with(start);
-            inspector.write(letter);
+            let start = || (Inspector::start(postbox.clone(), line()), now);
+            let (inspector, last) = self.inspectors.entry(postbox.clone()).or_insert_with(start);
+            inspector.write(letter.clone());
             *last = now;
         }
         let lately = |last: &Moment| now.saturating_sub(*last) < INSPECT_ENDS;
-        self.inspected.retain(|_, last| lately(last));
         self.inspectors.retain(|_, (_, last)| lately(last));
     }
-}
 
-impl Amqp {
     /// What keeps us from these workers.
     pub(super) fn trouble(&self, letter: &Read) -> Option<Trouble> {
-        let (Read::Inspect { mailbox, .. } | Read::Tell { mailbox, .. }) = letter else {
+        let Read::Post { postbox, .. } = letter else {
             return None;
         };
-        self.inspectors.get(&mailbox.exchange)?.0.trouble()
+        self.inspectors.get(postbox)?.0.trouble()
+    }
+
+    /// Rises with each connection that is another one.
+    pub(super) fn connection(&self) -> u64 {
+        self.connection
     }
 }
 

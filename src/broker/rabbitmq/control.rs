@@ -1,11 +1,10 @@
-//! Asks and tells the workers by Celery's remote control: a broadcast into `<exchange>.pidbox`, answers from our own queue.
+//! Asks and tells workers: a broadcast into an exchange of theirs, answers from our own queue.
 //!
 //! All of it goes over a connection of its own: while the broker is short of memory or disk it blocks every connection that
-//! has published something, and counts go on over the other one. The exchange `<exchange>.pidbox` is the workers' own: as
-//! long as it does not exist, there is nobody to ask. The other one, `reply.<exchange>.pidbox`, is made by whoever asks
-//! first.
+//! has published something, and counts go on over the other one. The exchange is the workers' own: as long as it does not
+//! exist, there is nobody to ask. That of the answers is made by whoever asks first.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::StreamExt;
 use lapin::{
@@ -25,15 +24,8 @@ use super::{
 };
 use crate::{
     broker::{Address, Egress},
-    framework::celery::{
-        control::{ReplyTo, answer, order, request},
-        events::Wire,
-    },
-    model::{Inspect, Moment, Order, SampleError},
+    model::{Letter, Postbox, SampleError},
 };
-
-/// Seconds after which a worker need not answer any more.
-const EXPIRES: u64 = 10;
 
 /// For the reason why a channel is closed, which is on its way.
 const REASON: Duration = Duration::from_secs(1);
@@ -45,19 +37,6 @@ const WAITING: usize = 256;
 /// reach us are still no flood.
 const AT_ONCE: u16 = 7;
 
-/// What workers are asked or told.
-#[derive(Debug)]
-pub(super) enum Letter {
-    /// These nodes, or all, are asked.
-    Question {
-        method: Inspect,
-        nodes: Vec<String>,
-        asked: Moment,
-    },
-    /// These nodes are told.
-    Order { order: Order, nodes: Vec<String> },
-}
-
 /// Why workers can be neither asked nor told anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -67,7 +46,7 @@ pub(super) enum Trouble {
     Failing(SampleError),
 }
 
-/// Asks the workers behind one control exchange.
+/// Asks the workers behind one postbox.
 #[derive(Debug)]
 pub(super) struct Inspector {
     letters: mpsc::Sender<Letter>,
@@ -90,11 +69,11 @@ pub(super) struct Line {
 
 impl Inspector {
     /// Starts one.
-    pub(super) fn start(exchange: String, line: Line) -> Self {
+    pub(super) fn start(postbox: Postbox, line: Line) -> Self {
         let (letters, written) = mpsc::channel(WAITING);
         let (tells, trouble) = watch::channel(None);
         let desk = Desk {
-            exchange,
+            postbox,
             line,
             tells,
             told_form: false,
@@ -119,9 +98,9 @@ impl Inspector {
     }
 }
 
-/// Who writes and reads the letters behind one control exchange.
+/// Who writes and reads the letters behind one postbox.
 struct Desk {
-    exchange: String,
+    postbox: Postbox,
     line: Line,
     /// What keeps it from the workers.
     tells: watch::Sender<Option<Trouble>>,
@@ -207,9 +186,6 @@ impl Desk {
             Ok(both) => both,
             Err(failed) => return failed,
         };
-        let reply = ReplyTo {
-            oid: attempt.queue.clone(),
-        };
         let mut first: Option<Instant> = None;
         loop {
             tokio::select! {
@@ -239,13 +215,7 @@ impl Desk {
                         self.works();
                     }
                     first = first.or_else(|| Some(Instant::now()));
-                    let payload = match letter {
-                        Letter::Question { method, nodes, asked } => {
-                            request(method, &nodes, &reply, Wire::Plain, &self.exchange, asked)
-                        }
-                        Letter::Order { order: what, nodes } => order(&what, &nodes, Wire::Plain, &self.exchange, ""),
-                    };
-                    if let Err(error) = publish(&channel, &self.exchange, &payload).await {
+                    if let Err(error) = publish(&channel, &self.postbox.exchange, &letter, &attempt.queue).await {
                         let reason = timeout(REASON, reason(&mut answers)).await.ok().flatten();
                         return self.why(&reason.unwrap_or(error));
                     }
@@ -262,7 +232,7 @@ impl Desk {
 
     /// Why the channel ended while letters were written on it.
     fn why(&self, error: &lapin::Error) -> Failed {
-        let failed = Failed::of(error, || format!("`write` on the exchange `{}.pidbox`", self.exchange));
+        let failed = Failed::of(error, || format!("`write` on the exchange `{}`", self.postbox.exchange));
         if failed == Failed::Missing {
             // There is nobody to ask.
             self.tell(None);
@@ -272,16 +242,15 @@ impl Desk {
 
     /// Our queue on the exchange of the answers, which is declared if nobody has asked before and we have the right.
     async fn subscribed(&self, live: &Live, attempt: &mut Attempt) -> Result<(Channel, Consumer), Failed> {
-        let exchange = &self.exchange;
+        let Postbox { exchange, replies, .. } = &self.postbox;
         let binding = Binding {
-            queue: format!("{}.reply.{exchange}.pidbox", attempt.queue),
-            exchange: format!("reply.{exchange}.pidbox"),
+            queue: format!("{}.{replies}", attempt.queue),
+            exchange: replies.clone(),
             key: attempt.queue.clone(),
         };
         let mut subscribed = subscribe(live, &binding).await;
         if matches!(subscribed, Err(Failed::Missing)) {
             if attempt.lacks.is_none() {
-                // As kombu does (`kombu.pidbox.Mailbox`): neither durable nor deleted by itself.
                 match declare(live, &binding.exchange, ExchangeKind::Direct, false).await {
                     Ok(()) => subscribed = subscribe(live, &binding).await,
                     Err(Failed::Refused { right }) => attempt.lacks = Some(right),
@@ -290,7 +259,7 @@ impl Desk {
             }
             // Where there are no workers we are not kept from anybody.
             if let Some(right) = attempt.lacks.clone() {
-                let there = exists(live, &format!("{exchange}.pidbox")).await?;
+                let there = exists(live, exchange).await?;
                 self.tell(Some(Trouble::Refused(right)).filter(|_| there));
             }
         }
@@ -303,7 +272,7 @@ impl Desk {
         if form.is_some_and(|form| !form.as_str().contains("json")) {
             if !std::mem::replace(&mut self.told_form, true) {
                 tracing::warn!(
-                    exchange = self.exchange,
+                    exchange = self.postbox.exchange,
                     "workers answer remote control in another form than JSON: what they say is not understood"
                 );
             }
@@ -312,12 +281,14 @@ impl Desk {
         // Nobody answers with nothing: the body was too large to be read.
         if delivery.data.is_empty() && !std::mem::replace(&mut self.told_size, true) {
             tracing::warn!(
-                exchange = self.exchange,
+                exchange = self.postbox.exchange,
                 "a worker's answer was larger than the operator reads: what it holds is not known"
             );
         }
-        let signal = answer(&delivery.data, ticket(delivery).as_deref(), Wire::Plain);
-        self.line.ends.send(signal.map(Into::into));
+        let ticket = header(delivery, self.postbox.ticket);
+        self.line
+            .ends
+            .send((self.postbox.read.get())(&delivery.data, ticket.as_deref()));
     }
 }
 
@@ -358,37 +329,36 @@ async fn reason(answers: &mut Consumer) -> Option<lapin::Error> {
     }
 }
 
-/// Broadcasts a question as Celery does (kombu's `pidbox`).
-async fn publish(channel: &Channel, exchange: &str, question: &[u8]) -> Result<(), lapin::Error> {
+/// Publishes a letter, with our address in it where it has a place for that.
+async fn publish(channel: &Channel, exchange: &str, letter: &Letter, address: &str) -> Result<(), lapin::Error> {
     let mut headers = FieldTable::default();
-    headers.insert("clock".into(), AMQPValue::LongLongInt(1));
-    headers.insert("expires".into(), AMQPValue::LongLongInt(expires()));
+    for (name, number) in &letter.headers {
+        headers.insert((*name).into(), AMQPValue::LongLongInt(*number));
+    }
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())
         .with_content_encoding("utf-8".into())
         .with_delivery_mode(1)
         .with_headers(headers);
+    let payload = match &letter.end {
+        Some(end) => [&letter.begin, address.as_bytes(), end].concat(),
+        None => letter.begin.clone(),
+    };
     // A name that does not fit is in no exchange's.
-    let exchange = short(&format!("{exchange}.pidbox")).unwrap_or_default();
+    let exchange = short(exchange).unwrap_or_default();
     let options = BasicPublishOptions::default();
     channel
-        .basic_publish(exchange, "".into(), options, question, properties)
+        .basic_publish(exchange, "".into(), options, &payload, properties)
         .await?;
     Ok(())
 }
 
-/// Unix time after which the question is void, in seconds.
-fn expires() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs().saturating_add(EXPIRES)).unwrap_or(i64::MAX)
-}
-
-/// Which question a message answers.
-fn ticket(delivery: &Delivery) -> Option<String> {
+/// A header that is a text.
+fn header(delivery: &Delivery, name: &str) -> Option<String> {
     let headers = delivery.properties.headers().as_ref()?;
-    match headers.inner().get("ticket")? {
-        AMQPValue::LongString(ticket) => Some(String::from_utf8_lossy(ticket.as_bytes()).into_owned()),
-        AMQPValue::ShortString(ticket) => Some(ticket.as_str().to_owned()),
+    match headers.inner().get(name)? {
+        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
         _ => None,
     }
 }

@@ -125,6 +125,10 @@ impl Endpoint for RabbitMqEndpoint {
         self.amqp.listen(to.into_iter().filter(here).collect());
     }
 
+    fn connection(&self) -> u64 {
+        self.amqp.connection()
+    }
+
     fn hearing(&self, to: &Listen) -> Hearing {
         match to.place {
             Place::TopicExchange { .. } => self.amqp.hearing(to),
@@ -164,7 +168,7 @@ impl<'a> Sorted<'a> {
                     sorted.totals.push((place, queue));
                     Err(SampleError::NotYet)
                 }
-                Read::Inspect { .. } | Read::Tell { .. } => {
+                Read::Post { .. } => {
                     sorted.letters.push((place, read));
                     Ok(Reply::Asked)
                 }

@@ -15,7 +15,7 @@ use self::fake::{Fake, Says};
 use super::*;
 use crate::broker::Secret;
 use crate::framework::celery::{BrokerKind, CeleryConfig};
-use crate::model::{Inspect, Mailbox};
+use crate::model::{Letter, Named, Postbox};
 
 fn address(port: u16) -> Address {
     Address {
@@ -231,19 +231,23 @@ async fn a_broken_connection_is_made_anew_and_its_first_nothing_not_believed() {
 }
 
 #[tokio::test]
-async fn reads_of_other_brokers_are_refused_and_inspections_answered_elsewhere() {
+async fn reads_of_other_brokers_are_refused_and_letters_answered_elsewhere() {
     let mut endpoint = RabbitMqEndpoint::new(address(1), Egress::loopback());
     let members = Read::SetMembers { key: "k".into() };
-    let inspect = Read::Inspect {
-        method: Inspect::Active,
-        mailbox: Mailbox {
-            separator: None,
-            exchange: "celery".into(),
-            prefix: String::new(),
-            nodes: Vec::new(),
+    let post = Read::Post {
+        postbox: Postbox {
+            exchange: "celery.pidbox".into(),
+            replies: "reply.celery.pidbox".into(),
+            ticket: "ticket",
+            read: Named::new("nothing", |_, _| Vec::new()),
+        },
+        letter: Letter {
+            begin: Vec::new(),
+            end: None,
+            headers: Vec::new(),
         },
     };
-    let answers = endpoint.sample(&[members, inspect, depth("q")], at(0)).await;
+    let answers = endpoint.sample(&[members, post, depth("q")], at(0)).await;
     let expected = [Err(SampleError::Protocol), Ok(Reply::Asked), Err(SampleError::Refused)];
     assert_eq!(answers, expected);
 }

@@ -1,11 +1,8 @@
 //! How long to wait before the next attempt to connect.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
-use crate::model::SampleError;
+use crate::{broker::random, model::SampleError};
 
 /// The first pause; each further failure doubles it.
 const FIRST: Duration = Duration::from_millis(100);
@@ -41,11 +38,6 @@ impl Backoff {
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }
-}
-
-/// A random number, from the keys of the standard library's hash maps.
-pub(super) fn random() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@
 //! | `resp.rs` | the protocol: commands, replies, and what errors mean |
 //! | `question.rs` | one read's way through the round trips of a sample |
 //! | `memory.rs` | censuses, and zeros that are not believed yet |
-//! | `inspections.rs`, `channel.rs` | remote control: questions to workers and their answers; of one application |
-//! | `bindings.rs` | how an application joins its bindings, and entries that nobody took back |
+//! | `pop.rs` | what workers push into lists of our own |
 //! | `heartbeats.rs` | the pub/sub connection |
 //! | `backoff.rs` | pauses between attempts to connect |
 //!
@@ -18,25 +17,23 @@
 //! `PUBLISH`, `RPOP`, `DEL`. All of them are in Redis 5. `INFO` is asked only where one of them is unknown.
 
 mod backoff;
-mod bindings;
-mod channel;
 mod heartbeats;
-mod inspections;
 mod link;
 mod memory;
+mod pop;
 mod question;
 mod resp;
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio::{runtime::Handle, time::timeout};
+use tokio::time::timeout;
 
 use self::{
     backoff::Backoff,
     heartbeats::{Heartbeats, pattern},
-    inspections::Inspections,
     link::Link,
     memory::Memory,
+    pop::pop,
     question::Question,
     resp::{Commands, Value},
 };
@@ -65,11 +62,12 @@ pub struct RedisEndpoint {
     link: Option<Link>,
     /// A connection broke or was given up: the next one is another one.
     lost: bool,
+    /// Rises with each connection that is another one.
+    connection: u64,
     /// No attempt to connect before this moment, and why.
     pause: Option<(Moment, SampleError)>,
     backoff: Backoff,
     memory: Memory,
-    inspections: Inspections,
     heartbeats: Option<Heartbeats>,
     listening: Vec<Listen>,
     signals: (signals::Sender, signals::Receiver),
@@ -91,7 +89,7 @@ impl RedisEndpoint {
             pause: None,
             backoff: Backoff::default(),
             memory: Memory::default(),
-            inspections: Inspections::new(db),
+            connection: 0,
             heartbeats: None,
             listening: Vec::new(),
             signals: signals::channel(),
@@ -106,25 +104,24 @@ impl RedisEndpoint {
         let link = Link::open(&self.egress, &self.address, self.db).await?;
         if self.lost {
             self.memory.reconnected();
-            self.inspections.reconnected();
+            self.connection += 1;
         }
         self.lost = true;
         Ok(link)
     }
 
     /// Everything that needs the connection.
-    async fn converse(
-        &mut self,
-        questions: &mut [Question<'_>],
-        reads: &[Read],
-        now: Moment,
-    ) -> Result<(), SampleError> {
+    async fn converse(&mut self, questions: &mut [Question<'_>], reads: &[Read]) -> Result<(), SampleError> {
         let mut link = self.connect().await?;
         answer_all(&mut link, questions, &mut self.memory).await?;
         if questions.iter().any(Question::was_unknown) && link.is_sentinel().await {
             return Err(SampleError::RedisSentinel);
         }
-        self.inspections.round(&mut link, reads, &self.signals.0, now).await?;
+        for (read, question) in reads.iter().zip(questions.iter_mut()) {
+            if let Read::Pop { list, most, read } = read {
+                question.done(pop(&mut link, list, *most, *read, &self.signals.0).await?);
+            }
+        }
         self.link = Some(link);
         Ok(())
     }
@@ -138,16 +135,6 @@ impl RedisEndpoint {
         };
         self.link = None;
         self.pause = Some((now.saturating_add(self.backoff.failed(error)), why));
-    }
-}
-
-impl Drop for RedisEndpoint {
-    /// Takes back what workers would push their answers by, as well as that can still be done.
-    fn drop(&mut self) {
-        let commands = self.inspections.unbind(|_| true);
-        if let (1.., Some(mut link), Ok(runtime)) = (commands.count(), self.link.take(), Handle::try_current()) {
-            runtime.spawn(async move { link.ask(&commands).await });
-        }
     }
 }
 
@@ -170,7 +157,7 @@ async fn answer_all(link: &mut Link, questions: &mut [Question<'_>], memory: &mu
 
 /// The questions that are not done.
 fn open<'q, 'a>(questions: &'q mut [Question<'a>]) -> VecDeque<&'q mut Question<'a>> {
-    questions.iter_mut().filter(|question| !question.is_done()).collect()
+    questions.iter_mut().filter(|question| question.is_open()).collect()
 }
 
 /// The commands of one round trip.
@@ -231,21 +218,14 @@ impl Endpoint for RedisEndpoint {
         self.pause = None;
         self.memory.begin(moment);
         let mut questions: Vec<_> = reads.iter().map(Question::new).collect();
-        let conversation = timeout(SAMPLE, self.converse(&mut questions, reads, moment)).await;
+        let conversation = timeout(SAMPLE, self.converse(&mut questions, reads)).await;
         let broken = conversation.unwrap_or(Err(SampleError::Timeout)).err();
         if let Some(error) = broken {
             for question in &mut questions {
                 question.fail(error, &mut self.memory);
             }
         }
-        let answers: Vec<_> = (reads.iter().zip(questions))
-            .map(
-                |(read, question)| match (question.answer(), self.inspections.trouble(read, moment)) {
-                    (Ok(Reply::Asked), Some(trouble)) => trouble,
-                    (answer, _) => answer,
-                },
-            )
-            .collect();
+        let answers: Vec<_> = questions.into_iter().map(Question::answer).collect();
         // Without credentials every command is refused, one by one, on a connection that is well.
         let locked_out = Err(SampleError::Authentication);
         match broken.or_else(|| answers.contains(&locked_out).then_some(SampleError::Authentication)) {
@@ -268,6 +248,10 @@ impl Endpoint for RedisEndpoint {
             let before = self.heartbeats.take();
             self.heartbeats = (!to.is_empty()).then(|| Heartbeats::listen(broker, &to, signals, before.as_ref()));
         }
+    }
+
+    fn connection(&self) -> u64 {
+        self.connection
     }
 
     fn hearing(&self, to: &Listen) -> Hearing {

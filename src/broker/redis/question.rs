@@ -42,6 +42,10 @@ pub(super) struct Question<'a> {
 enum Next {
     /// How many are there? `LLEN`, `HLEN`, `SCARD`.
     Size,
+    /// A command that says what it has done by a number: `PUBLISH`, `SADD`, `SREM`, `DEL`.
+    Command,
+    /// What is popped is read apart: `RPOP`.
+    Pop,
     /// `SMEMBERS`.
     Members,
     /// Some elements of the list: `LRANGE`.
@@ -72,8 +76,13 @@ impl<'a> Question<'a> {
     pub(super) fn new(read: &'a Read) -> Self {
         let next = match read {
             Read::ListCensus { .. } | Read::HashCensus { .. } | Read::SetMembers { .. } => Next::Size,
-            Read::Inspect { .. } | Read::Tell { .. } => Next::Done(Ok(Reply::Asked)),
-            Read::QueueDepth { .. } | Read::QueueTotals { .. } => Next::Done(Err(SampleError::Protocol)),
+            Read::Publish { .. } | Read::AddMember { .. } | Read::RemoveMember { .. } | Read::Delete { .. } => {
+                Next::Command
+            }
+            Read::Pop { .. } => Next::Pop,
+            Read::QueueDepth { .. } | Read::QueueTotals { .. } | Read::Post { .. } => {
+                Next::Done(Err(SampleError::Protocol))
+            }
         };
         Self { read, next }
     }
@@ -83,6 +92,16 @@ impl<'a> Question<'a> {
         matches!(self.next, Next::Done(_))
     }
 
+    /// It has to be asked, with others.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.next, Next::Pop | Next::Done(_))
+    }
+
+    /// This is the answer.
+    pub(super) fn done(&mut self, answer: Result<Reply, SampleError>) {
+        self.next = Next::Done(answer);
+    }
+
     /// The server did not know the command.
     pub(super) fn was_unknown(&self) -> bool {
         self.next == Next::Done(Err(SampleError::UnknownCommand))
@@ -90,7 +109,10 @@ impl<'a> Question<'a> {
 
     /// Asks for the contents, not only for their number: may be left out.
     pub(super) fn is_look(&self) -> bool {
-        !matches!(self.next, Next::Size | Next::Members | Next::Done(_))
+        !matches!(
+            self.next,
+            Next::Size | Next::Command | Next::Pop | Next::Members | Next::Done(_)
+        )
     }
 
     /// Adds the commands to ask next.
@@ -99,7 +121,7 @@ impl<'a> Question<'a> {
             Read::ListCensus { key, .. } => ("LLEN", key, key),
             Read::HashCensus { hash, index, .. } => ("HLEN", hash, index),
             Read::SetMembers { key } => ("SCARD", key, key),
-            _ => return,
+            command => return add(command, commands),
         };
         let key = key.as_bytes();
         match &self.next {
@@ -125,7 +147,7 @@ impl<'a> Question<'a> {
                 let words: Vec<_> = [b"HMGET", key].into_iter().chain(tags).collect();
                 commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, &words);
             }
-            Next::Done(_) => {}
+            Next::Command | Next::Pop | Next::Done(_) => {}
         }
     }
 
@@ -163,6 +185,7 @@ impl<'a> Question<'a> {
     /// The steps that are one command.
     fn follow_one(&self, next: Next, reply: Value, memory: &mut Memory) -> Result<Next, SampleError> {
         match next {
+            Next::Command => Ok(Next::Done(Ok(Reply::Number(reply.count()?)))),
             Next::Size => {
                 let size = reply.count()?;
                 memory.believe(self.read, size)?;
@@ -202,7 +225,7 @@ impl<'a> Question<'a> {
                 let fetched = asked.into_iter().zip(values).chain(unknown(unread)).collect();
                 Ok(self.absorb(hash, fetched, memory))
             }
-            next @ (Next::Sizes { .. } | Next::Done(_)) => Ok(next),
+            next @ (Next::Sizes { .. } | Next::Pop | Next::Done(_)) => Ok(next),
         }
     }
 
@@ -286,7 +309,7 @@ impl<'a> Question<'a> {
             Next::Elements { length, .. } => memory.list(self.read).unseen(*length),
             Next::Tags { total } => memory.hash(self.read).unseen(*total),
             Next::Sizes { hash, .. } | Next::Values { hash, .. } => memory.hash(self.read).unseen(hash.total),
-            Next::Size | Next::Members | Next::Done(_) => return,
+            Next::Size | Next::Command | Next::Pop | Next::Members | Next::Done(_) => return,
         };
         self.next = answered(&census);
     }
@@ -304,6 +327,17 @@ impl<'a> Question<'a> {
             Read::HashCensus { decoder, .. } | Read::ListCensus { decoder, .. } => *decoder,
             _ => Decoder::NOTHING,
         }
+    }
+}
+
+/// Adds what writes.
+fn add(command: &Read, commands: &mut Commands) {
+    match command {
+        Read::Publish { channel, payload } => commands.add(&[b"PUBLISH", channel.as_bytes(), payload]),
+        Read::AddMember { key, member } => commands.add(&[b"SADD", key.as_bytes(), member.as_bytes()]),
+        Read::RemoveMember { key, member } => commands.add(&[b"SREM", key.as_bytes(), member.as_bytes()]),
+        Read::Delete { key } => commands.add(&[b"DEL", key.as_bytes()]),
+        _ => {}
     }
 }
 

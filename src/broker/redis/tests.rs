@@ -13,8 +13,8 @@ use self::server::{Act, Server, array, bulk, say};
 use super::*;
 use crate::framework::celery::message;
 use crate::{
-    broker::{Secret, Tls},
-    model::{Inspect, Word},
+    broker::{Secret, Tls, fixture::Asker},
+    model::Word,
 };
 
 fn address(port: u16) -> Address {
@@ -31,6 +31,10 @@ fn address(port: u16) -> Address {
 
 fn endpoint(server: &Server) -> RedisEndpoint {
     RedisEndpoint::new(address(server.port), Egress::loopback())
+}
+
+fn asker(server: &Server) -> Asker<RedisEndpoint> {
+    Asker::redis(address(server.port))
 }
 
 fn list(key: &str) -> Read {

@@ -41,6 +41,10 @@ impl Endpoint for Fake {
         self.seen.lock().unwrap().listens.push(to);
     }
 
+    fn connection(&self) -> u64 {
+        7
+    }
+
     fn hearing(&self, _: &Listen) -> Hearing {
         Hearing::Works
     }
@@ -69,7 +73,7 @@ struct Queues {
 }
 
 fn queues(keys: &[&'static str]) -> Application {
-    Application::new("Queues", || Box::<Queues>::default(), keys.to_vec())
+    Application::new("Queues", |_| Box::<Queues>::default(), keys.to_vec())
 }
 
 fn listen(key: &str) -> Listen {
@@ -116,6 +120,29 @@ impl Framework for Queues {
         self.heard = self.heard.filter(|heard| now - *heard < Duration::from_secs(15));
     }
 
+    /// Where there is a pool that talks, in two steps.
+    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, _: Now) -> Vec<Read> {
+        assert_eq!(connection, 7);
+        let talks = self.pools.values().any(|(keys, _)| keys.contains(&"talks"));
+        let said = match replies.len() {
+            0 => &["a", "b"][..],
+            2 => &["c"],
+            _ => &[],
+        };
+        let read = |queue: &&str| Read::QueueDepth {
+            queue: (*queue).to_owned(),
+        };
+        said.iter().filter(|_| talks).map(read).collect()
+    }
+
+    fn farewell(&mut self) -> Vec<Read> {
+        vec![Read::QueueDepth { queue: "bye".into() }]
+    }
+
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn reads(&mut self, id: PoolId, _: Now) -> Vec<Read> {
         let read = |key: &&str| Read::QueueDepth { queue: (*key).into() };
         self.pools[&id].0.iter().map(read).collect()
@@ -124,13 +151,12 @@ impl Framework for Queues {
     fn tally(
         &mut self,
         id: PoolId,
-        _: &[Read],
-        replies: &[Result<Reply, SampleError>],
+        replies: Vec<Result<Reply, SampleError>>,
         _: Now,
     ) -> Result<Arc<Tally>, SampleError> {
         let mut tally = Tally::default();
         for reply in replies {
-            if let Reply::Depth { ready, .. } = reply.clone()? {
+            if let Reply::Depth { ready, .. } = reply? {
                 tally.work.ready += ready;
             }
         }
@@ -326,6 +352,27 @@ async fn an_equal_tally_is_the_same_allocation() {
         assert!(sampled.result.is_ok());
     }
     assert!(!bench.next().await.result.unwrap().workers_heard);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_framework_talks_to_workers_after_the_counts_and_says_goodbye() {
+    let mut bench = Bench::new(FAST, "");
+    let seen = Arc::clone(&bench.seen);
+    bench.add(1, &["talks"], 500);
+    assert_eq!(ready(&bench.next().await), Ok(7));
+    let asked = || -> Vec<Vec<String>> {
+        let mut seen = seen.lock().unwrap();
+        let queue = |read: &Read| match read {
+            Read::QueueDepth { queue } => queue.clone(),
+            other => panic!("{other:?}"),
+        };
+        let calls = std::mem::take(&mut seen.calls).into_iter();
+        calls.map(|(_, reads)| reads.iter().map(queue).collect()).collect()
+    };
+    assert_eq!(asked(), [vec!["talks"], vec!["a", "b"], vec!["c"]]);
+    drop(bench.handle);
+    assert!(bench.out.recv().await.is_none());
+    assert_eq!(asked(), [vec!["bye"]]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,8 @@ use std::{
 
 use super::workers::Worker;
 use super::{CeleryConfig, own::Nodes};
-use crate::model::{Inspect, Moment, Now, Read};
+use crate::framework::celery::ask::{Ask, Inspect};
+use crate::model::{Moment, Now};
 
 /// An answer comes with one of the next samples.
 const SOON: Duration = Duration::from_millis(400);
@@ -75,7 +76,7 @@ impl Asking {
         nodes: &Nodes,
         pace: Duration,
         now: Now,
-    ) -> Vec<Read> {
+    ) -> Vec<Ask> {
         let is_due = |(node, worker): &&(&str, &Worker)| self.is_due(method, node, worker, pace, now.moment);
         let due: Vec<_> = nodes.iter().filter(is_due).copied().collect();
         for (node, worker) in &due {
@@ -86,7 +87,7 @@ impl Asking {
             return vec![config.inspect(method)];
         }
         let due: Vec<_> = due.into_iter().map(|(node, _)| node.to_owned()).collect();
-        let reads = due.chunks(AT_ONCE).map(|nodes| Read::Inspect {
+        let reads = due.chunks(AT_ONCE).map(|nodes| Ask::Inspect {
             method,
             mailbox: config.mailbox(nodes.to_vec()),
         });
@@ -94,7 +95,7 @@ impl Asking {
     }
 
     /// Asks everybody who is there, unless that was done as lately.
-    pub(super) fn ping(&mut self, config: &CeleryConfig, pace: Duration, now: Now) -> Option<Read> {
+    pub(super) fn ping(&mut self, config: &CeleryConfig, pace: Duration, now: Now) -> Option<Ask> {
         let due = self.pinged.is_none_or(|at| now.moment.saturating_sub(at) >= pace);
         due.then(|| {
             self.pinged = Some(now.moment);

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::workers::Worker;
 use super::{CeleryConfig, asking::Asking, own::Own};
-use crate::model::{Attention, Inspect, Moment, Now, Order, Read, Stance};
+use crate::framework::celery::ask::{Ask, Inspect, Order};
+use crate::model::{Attention, Moment, Now, Stance};
 
 /// What is asked of a pod that is looked after. `reserved` before `active`: a task that begins between the two is in both
 /// rather than in none.
@@ -36,7 +37,7 @@ pub(super) fn reads(
     came: &BTreeMap<String, Moment>,
     asking: &mut Asking,
     now: Now,
-) -> Vec<Read> {
+) -> Vec<Ask> {
     let mut orders = BTreeMap::<Order, Vec<String>>::new();
     let mut nodes = Vec::new();
     let mut many = Vec::new();
@@ -71,7 +72,7 @@ pub(super) fn reads(
     }
     let mut reads: Vec<_> = orders
         .into_iter()
-        .map(|(order, nodes)| Read::Tell {
+        .map(|(order, nodes)| Ask::Tell {
             order,
             mailbox: config.mailbox(nodes),
         })

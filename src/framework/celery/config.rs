@@ -1,7 +1,8 @@
 //! What a pool says of its Celery application.
 #![deny(clippy::disallowed_methods)]
 
-use crate::model::{Inspect, Listen, Mailbox, Named, Place, Read};
+use crate::framework::celery::ask::{Ask, Inspect, Mailbox};
+use crate::model::{Listen, Named, Place};
 
 use super::{events, wire::Wire};
 
@@ -74,8 +75,8 @@ pub const SEPARATOR: &str = "\x06\x16";
 impl CeleryConfig {
     /// A question to everybody. Perhaps nobody is there yet, so the separator is what workers show and never the pool's word:
     /// a wrong one would stand in their bindings when the first of them comes.
-    pub(super) fn inspect(&self, method: Inspect) -> Read {
-        Read::Inspect {
+    pub(super) fn inspect(&self, method: Inspect) -> Ask {
+        Ask::Inspect {
             method,
             mailbox: Mailbox {
                 separator: None,

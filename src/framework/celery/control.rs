@@ -32,7 +32,8 @@ use super::{
     stats,
     wire::{self, Wire},
 };
-use crate::model::{Inspect, Moment, Order};
+use crate::framework::celery::ask::{Inspect, Order};
+use crate::model::Moment;
 
 /// Questions of one moment that can be told apart; also the nanoseconds of a millisecond.
 const SERIALS: u64 = 1_000_000;

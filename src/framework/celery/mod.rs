@@ -19,6 +19,7 @@
 //! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
 #![deny(clippy::disallowed_methods)]
 
+mod ask;
 mod asking;
 mod attend;
 mod config;
@@ -27,6 +28,7 @@ pub mod events;
 mod fetches;
 pub mod message;
 mod own;
+mod pidbox;
 pub mod pods;
 mod pool;
 mod rabbitmq;
@@ -44,7 +46,9 @@ use std::{
 };
 
 pub use self::{
+    ask::{Ask, Inspect, Mailbox, Order},
     config::{BrokerKind, CeleryConfig, SEPARATOR},
+    pidbox::Pidbox,
     pool::Pool,
     workers::{Inspection, MOST, Signal, Stats, Worker, Workers},
 };
@@ -57,10 +61,13 @@ use crate::model::{
 pub const NAME: &str = "Celery";
 
 /// Celery on one endpoint: the workers that are heard there, and the pools.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Celery {
     workers: Workers,
     pools: BTreeMap<PoolId, Member>,
+    /// What the pools write to workers; `None`: there has been no pool.
+    pidbox: Option<Pidbox>,
+    seed: [u64; 2],
 }
 
 /// One of the pools.
@@ -69,18 +76,42 @@ struct Member {
     pool: Pool,
     /// Its last good tally.
     last: Option<Arc<Tally>>,
+    /// What it asks for in this sample.
+    asks: Vec<Ask>,
 }
 
 /// A pool's Celery application, with what an earlier process remembered of tasks that are not due.
 pub fn application(config: CeleryConfig, held: Option<Held>) -> Application {
-    Application::new(NAME, || Box::<Celery>::default(), Pool::new(config).remembering(held))
+    Application::new(
+        NAME,
+        |seed| Box::new(Celery::new(seed)),
+        Pool::new(config).remembering(held),
+    )
+}
+
+impl Celery {
+    /// Nobody is counted yet.
+    fn new(seed: [u64; 2]) -> Self {
+        Self {
+            workers: Workers::default(),
+            pools: BTreeMap::new(),
+            pidbox: None,
+            seed,
+        }
+    }
 }
 
 impl Framework for Celery {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Listen> {
         let pool: Pool = application.said()?;
         let listen = pool.listen();
-        self.pools.insert(id, Member { pool, last: None });
+        self.pidbox.get_or_insert_with(|| Pidbox::new(pool.broker(), self.seed));
+        let member = Member {
+            pool,
+            last: None,
+            asks: Vec::new(),
+        };
+        self.pools.insert(id, member);
         Some(listen)
     }
 
@@ -117,21 +148,48 @@ impl Framework for Celery {
     }
 
     fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read> {
-        let Some(Member { pool, last }) = self.pools.get_mut(&id) else {
+        let Some(Member { pool, last, asks }) = self.pools.get_mut(&id) else {
             return Vec::new();
         };
-        pool.reads(&self.workers, last.as_deref(), now)
+        *asks = pool.asks(&self.workers, last.as_deref(), now);
+        let mut reads = Vec::with_capacity(asks.len());
+        for ask in asks {
+            match (ask, &mut self.pidbox) {
+                (Ask::Read(read), _) => reads.push(read.clone()),
+                (letter, Some(pidbox)) => pidbox.write(letter.clone()),
+                (_, None) => {}
+            }
+        }
+        reads
+    }
+
+    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Read> {
+        let pidbox = self.pidbox.as_mut();
+        pidbox.map_or_else(Vec::new, |pidbox| pidbox.converse(replies, connection, now))
+    }
+
+    fn farewell(&mut self) -> Vec<Read> {
+        self.pidbox.as_mut().map_or_else(Vec::new, Pidbox::farewell)
+    }
+
+    fn notes(&mut self) -> Vec<String> {
+        self.pidbox.as_mut().map_or_else(Vec::new, Pidbox::notes)
     }
 
     fn tally(
         &mut self,
         id: PoolId,
-        reads: &[Read],
-        replies: &[Result<Reply, SampleError>],
+        replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Arc<Tally>, SampleError> {
-        let Member { pool, last } = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
-        let tally = pool.tally(reads, replies, &self.workers, last.as_deref(), now)?;
+        let Member { pool, last, asks } = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
+        let mut counts = replies.into_iter();
+        let reply = |ask: &Ask| match (ask.mailbox(), &self.pidbox) {
+            (Some(mailbox), Some(pidbox)) => pidbox.standing(mailbox, now.moment),
+            _ => counts.next().unwrap_or(Err(SampleError::Protocol)),
+        };
+        let replies: Vec<_> = asks.iter().map(reply).collect();
+        let tally = pool.tally(asks, &replies, &self.workers, last.as_deref(), now)?;
         Ok(keep(last, tally))
     }
 

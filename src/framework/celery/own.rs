@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use super::pods::{self, Placed};
 use super::workers::{Inspection, Worker, Workers};
-use crate::model::{BrokerOptions, Care, Consumers, Inspect, Moment, PodWork, Stance, Tally, Told, Work};
+use crate::framework::celery::ask::Inspect;
+use crate::model::{BrokerOptions, Care, Consumers, Moment, PodWork, Stance, Tally, Told, Work};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);

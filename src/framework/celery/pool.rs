@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     BrokerKind, CeleryConfig, asking::Asking, attend, own::Own, pods::Placed, rabbitmq, routes, workers::Workers,
 };
+use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{
-    Attention, Care, Control, Held, Inspect, Later, Listen, Moment, Now, Read, Reply, Roster, SampleError, Tally,
+    Attention, Care, Control, Held, Later, Listen, Moment, Now, Read, Reply, Roster, SampleError, Tally,
 };
 
 /// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
@@ -74,6 +75,11 @@ impl Pool {
         self.config.listen()
     }
 
+    /// Which broker it is counted on.
+    pub(super) fn broker(&self) -> BrokerKind {
+        self.config.broker
+    }
+
     /// With what an earlier process remembered of tasks that are not due.
     pub fn remembering(self, held: Option<Held>) -> Self {
         Self { held, ..self }
@@ -99,7 +105,7 @@ impl Pool {
     }
 
     /// Where the application's separator shows, if it is to be looked for now.
-    fn seek_separator(&mut self, now: Now) -> Option<Read> {
+    fn seek_separator(&mut self, now: Now) -> Option<Ask> {
         let redis = matches!(self.config.broker, BrokerKind::Redis { .. });
         let sought = |at: Moment| now.moment.saturating_sub(at) < SEEK_SEPARATOR;
         if !redis || self.config.separator.is_some() || self.found.sought.is_some_and(sought) {
@@ -110,11 +116,11 @@ impl Pool {
     }
 
     /// Where it shows: the first read of a sample, if it is one of it.
-    fn separators(&self) -> Option<Read> {
+    fn separators(&self) -> Option<Ask> {
         let queue = self.config.queues.first()?;
-        Some(Read::SetMembers {
+        Some(Ask::Read(Read::SetMembers {
             key: super::redis::binding_key(&self.config, queue),
-        })
+        }))
     }
 
     /// Takes in what the bindings of the pool's first queue show. That they cannot be read is no trouble of the count.
@@ -129,7 +135,7 @@ impl Pool {
 
     /// Asks who is there, and what they are, as long as there are more ready pods than are heard: workers that do not
     /// beat are known by their answers, and those of other names by what they fetch from.
-    fn seek(&mut self, own: &Own, now: Now) -> Vec<Read> {
+    fn seek(&mut self, own: &Own, now: Now) -> Vec<Ask> {
         let missing = self.roster.ready as usize > own.pods_heard();
         if !missing {
             return Vec::new();
@@ -143,7 +149,7 @@ impl Pool {
     }
 
     /// What the pool's workers are asked for their own sake.
-    fn questions(&mut self, own: &Own, now: Now) -> Vec<Read> {
+    fn questions(&mut self, own: &Own, now: Now) -> Vec<Ask> {
         let config = &self.config;
         let mut reads = Vec::new();
         let silent = own.silent_unclear();
@@ -160,10 +166,10 @@ impl Pool {
 }
 
 /// How it stands with asking and telling workers, by this sample's attempts; without one as it stood before.
-fn control(reads: &[Read], replies: &[Result<Reply, SampleError>], last: Option<&Tally>) -> Control {
+fn control(reads: &[Ask], replies: &[Result<Reply, SampleError>], last: Option<&Tally>) -> Control {
     let attempts = reads.iter().zip(replies);
     let mut attempts = attempts
-        .filter(|(read, _)| matches!(read, Read::Inspect { .. } | Read::Tell { .. }))
+        .filter(|(read, _)| matches!(read, Ask::Inspect { .. } | Ask::Tell { .. }))
         .peekable();
     if attempts.peek().is_none() {
         return last.map(|last| last.control.clone()).unwrap_or_default();
@@ -177,8 +183,8 @@ fn control(reads: &[Read], replies: &[Result<Reply, SampleError>], last: Option<
 }
 
 impl Pool {
-    /// The reads this pool needs for its next sample. `last` is its previous tally.
-    pub fn reads(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Read> {
+    /// What this pool needs for its next sample. `last` is its previous tally.
+    pub fn asks(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Ask> {
         self.asking.tidy(now.moment);
         let config = self.known();
         self.placed.renew(workers, &config.target, &self.roster.pods);
@@ -205,13 +211,13 @@ impl Pool {
         reads
     }
 
-    /// Adds up. `replies` are in the order of the reads; `last` is the tally before.
+    /// Adds up. `replies` are in the order of what was asked; `last` is the tally before.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
     pub fn tally(
         &mut self,
-        reads: &[Read],
+        reads: &[Ask],
         replies: &[Result<Reply, SampleError>],
         workers: &Workers,
         last: Option<&Tally>,

@@ -18,7 +18,8 @@ use std::time::Duration;
 use held::Seen;
 
 use super::{CeleryConfig, asking::Asking, own::Own};
-use crate::model::{Inspect, Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
+use crate::framework::celery::ask::{Ask, Inspect};
+use crate::model::{Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
 
 /// A worker that answered is asked again no sooner.
 const PACE: Duration = Duration::from_secs(2);
@@ -31,10 +32,12 @@ pub(super) fn reads(
     last: Option<&Tally>,
     asking: &mut Asking,
     now: Now,
-) -> Vec<Read> {
+) -> Vec<Ask> {
     let queues = config.queues.iter().flat_map(|queue| {
-        let totals = management.then(|| Read::QueueTotals { queue: queue.clone() });
-        [Read::QueueDepth { queue: queue.clone() }].into_iter().chain(totals)
+        let totals = management.then(|| Ask::Read(Read::QueueTotals { queue: queue.clone() }));
+        [Ask::Read(Read::QueueDepth { queue: queue.clone() })]
+            .into_iter()
+            .chain(totals)
     });
     let mut reads: Vec<_> = queues.collect();
     let all = own.all_live();
@@ -52,13 +55,13 @@ pub(super) fn reads(
 /// Adds up.
 pub(super) fn tally(
     config: &CeleryConfig,
-    reads: &[Read],
+    reads: &[Ask],
     replies: &[Result<Reply, SampleError>],
     own: &Own,
     last: Last,
     now: Now,
 ) -> Result<Tally, SampleError> {
-    let answer = |wanted: &Read| {
+    let answer = |wanted: &Ask| {
         let n = reads.iter().position(|read| read == wanted)?;
         Some(replies.get(n).cloned().unwrap_or(Err(SampleError::NotYet)))
     };
@@ -67,8 +70,8 @@ pub(super) fn tally(
     let mut degraded = None;
     let mut fetches = false;
     for queue in &config.queues {
-        let totals = answer(&Read::QueueTotals { queue: queue.clone() });
-        let depth = answer(&Read::QueueDepth { queue: queue.clone() }).unwrap_or(Err(SampleError::NotYet));
+        let totals = answer(&Ask::Read(Read::QueueTotals { queue: queue.clone() }));
+        let depth = answer(&Ask::Read(Read::QueueDepth { queue: queue.clone() })).unwrap_or(Err(SampleError::NotYet));
         fetches |= !matches!(depth, Ok(Reply::Depth { consumers: Some(0), .. }) | Ok(Reply::Missing));
         let tally = depth_of(queue, depth, totals.as_ref())?;
         let held = match totals {
@@ -90,7 +93,7 @@ pub(super) fn tally(
         queues.push(tally);
     }
     let failed = reads.iter().zip(replies).find_map(|(read, reply)| match (read, reply) {
-        (Read::Inspect { .. }, Err(error)) => Some(*error),
+        (Ask::Inspect { .. }, Err(error)) => Some(*error),
         _ => None,
     });
 

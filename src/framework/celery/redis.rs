@@ -28,9 +28,9 @@ use super::{
     routes::{Bindings, Owners},
     unacked,
 };
+use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{
-    Census, Inspect, Now, Oldest, QueueTally, Read, Reply, SampleError, Since, Tally, WAKE_AHEAD, Work,
-    census::MAX_LOOK,
+    Census, Now, Oldest, QueueTally, Read, Reply, SampleError, Since, Tally, WAKE_AHEAD, Work, census::MAX_LOOK,
 };
 
 /// A worker that answered is asked again no sooner.
@@ -49,28 +49,26 @@ const MAX_EXCHANGES: usize = 16;
 const LONGEST_AGO: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The lists' censuses queue by queue, the census of `unacked`, bindings and remote control as needed.
-pub(super) fn reads(
-    config: &CeleryConfig,
-    own: &Own,
-    last: Option<&Tally>,
-    asking: &mut Asking,
-    now: Now,
-) -> Vec<Read> {
+pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>, asking: &mut Asking, now: Now) -> Vec<Ask> {
     let prefix = &config.key_prefix;
     let lists = config.queues.iter().flat_map(|queue| {
-        steps(config).into_iter().map(move |step| Read::ListCensus {
-            key: list_key(config, queue, step),
-            decoder: message::QUEUED,
+        steps(config).into_iter().map(move |step| {
+            Ask::Read(Read::ListCensus {
+                key: list_key(config, queue, step),
+                decoder: message::QUEUED,
+            })
         })
     });
-    let unacked = Read::HashCensus {
+    let unacked = Ask::Read(Read::HashCensus {
         hash: format!("{prefix}{}", config.unacked_key),
         index: format!("{prefix}{}", config.unacked_index_key),
         decoder: message::UNACKED,
-    };
+    });
     let exchanges = last.into_iter().flat_map(|tally| &tally.exchanges);
-    let bindings = exchanges.map(|exchange| Read::SetMembers {
-        key: binding_key(config, exchange),
+    let bindings = exchanges.map(|exchange| {
+        Ask::Read(Read::SetMembers {
+            key: binding_key(config, exchange),
+        })
     });
     let mut reads: Vec<_> = lists.chain([unacked]).chain(bindings).collect();
     if last.is_some_and(|tally| to_account_for(&tally.work)) {
@@ -91,7 +89,7 @@ pub(super) fn reads(
 /// Adds up.
 pub(super) fn tally(
     config: &CeleryConfig,
-    reads: &[Read],
+    reads: &[Ask],
     replies: &[Result<Reply, SampleError>],
     own: &Own,
     now: Now,
@@ -113,7 +111,7 @@ pub(super) fn tally(
 
     for (n, read) in reads.iter().enumerate() {
         match (read, replies.get(n).unwrap_or(&Err(SampleError::NotYet))) {
-            (Read::ListCensus { key, .. }, Ok(Reply::Census(census))) => {
+            (Ask::Read(Read::ListCensus { key, .. }), Ok(Reply::Census(census))) => {
                 let not_due = not_due(census, wall);
                 if let Some(queue) = lists.get(key).and_then(|n| queues.get_mut(*n)) {
                     queue.ready = queue.ready.saturating_add(census.total.saturating_sub(not_due.count));
@@ -122,16 +120,16 @@ pub(super) fn tally(
                     oldest = oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
                 }
             }
-            (Read::HashCensus { .. }, Ok(Reply::Census(census))) => held = Some(census),
-            (Read::SetMembers { key }, Ok(Reply::Members(members))) => {
+            (Ask::Read(Read::HashCensus { .. }), Ok(Reply::Census(census))) => held = Some(census),
+            (Ask::Read(Read::SetMembers { key }), Ok(Reply::Members(members))) => {
                 if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
                     bindings.insert(exchange, Bindings::of(members, config.separator(), &config.queues));
                 }
             }
-            (Read::SetMembers { .. } | Read::Inspect { .. } | Read::Tell { .. }, Err(error)) => {
+            (Ask::Read(Read::SetMembers { .. }) | Ask::Inspect { .. } | Ask::Tell { .. }, Err(error)) => {
                 degraded = degraded.or(Some(*error))
             }
-            (Read::Inspect { .. } | Read::Tell { .. }, Ok(_)) => {}
+            (Ask::Inspect { .. } | Ask::Tell { .. }, Ok(_)) => {}
             (_, Err(error)) => return Err(*error),
             (_, Ok(_)) => return Err(SampleError::Protocol),
         }

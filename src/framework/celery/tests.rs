@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::*;
 use super::{own::Own, pods::Placed};
-use crate::model::{Care, Control, Inspect, Place, Stance, Told, Work};
+use crate::model::{Care, Control, Place, Stance, Told, Work};
 
 pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
 
@@ -185,8 +185,8 @@ fn attended(workers: &Workers) -> Tally {
         ready: 0,
         consumers: None,
     });
-    let reads = celery.reads(workers, None, now());
-    let asked = |read: &Read| matches!(read, Read::Inspect { .. });
+    let reads = celery.asks(workers, None, now());
+    let asked = |read: &Ask| matches!(read, Ask::Inspect { .. });
     let replies: Vec<_> = reads
         .iter()
         .map(|read| if asked(read) { Ok(Reply::Asked) } else { depth.clone() })
@@ -283,9 +283,9 @@ fn refused_remote_control_is_told() {
     let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     celery.attend(watched(), Moment::ZERO);
     let workers = workers(&[0]);
-    let reads = celery.reads(&workers, None, now());
-    let reply = |read: &Read| match read {
-        Read::Inspect { .. } => Ok(Reply::Refused {
+    let reads = celery.asks(&workers, None, now());
+    let reply = |read: &Ask| match read {
+        Ask::Inspect { .. } => Ok(Reply::Refused {
             right: "`write` on the exchange `celery.pidbox`".into(),
         }),
         _ => Ok(Reply::Depth {
@@ -339,9 +339,9 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
 fn each_worker_is_asked_what_it_is_once_and_again_after_minutes() {
     let asks = |all: &Workers, broker, later: u64| {
         let moment = now().moment + Duration::from_secs(later);
-        let reads = Pool::new(config(broker, &["celery"])).reads(all, None, Now { moment, ..now() });
+        let reads = Pool::new(config(broker, &["celery"])).asks(all, None, Now { moment, ..now() });
         let asked = reads.into_iter().filter_map(|read| match read {
-            Read::Inspect {
+            Ask::Inspect {
                 method: Inspect::Stats,
                 mailbox,
             } => Some(mailbox.nodes),

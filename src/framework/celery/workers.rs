@@ -24,7 +24,8 @@ pub use self::{
     signal::Signal,
     worker::{Inspection, Stats, Worker},
 };
-use crate::model::{BrokerOptions, Hearing, Inspect, Listen, Moment, Queues};
+use crate::framework::celery::ask::Inspect;
+use crate::model::{BrokerOptions, Hearing, Listen, Moment, Queues};
 
 /// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
 /// it runs a task.

@@ -6,8 +6,8 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
-    framework::celery::{BrokerKind, CeleryConfig, Inspection, Pool, Signal, Workers},
-    model::{Attention, Inspect, Moment, Now, Order, Read, Reply, Tally},
+    framework::celery::{Ask, BrokerKind, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
+    model::{Attention, Moment, Now, Read, Reply, Tally},
     workers::{Look, Means, Pod, Readiness, attention, plan},
 };
 
@@ -255,12 +255,12 @@ impl World {
         let there: Vec<_> = there;
         there.iter().for_each(|(_, signal)| self.heard.take(signal, now));
         let clocks = clocks(now);
-        let reads = self.celery.reads(&self.heard, None, clocks);
+        let reads = self.celery.asks(&self.heard, None, clocks);
         let (lost, late) = (!self.calm && self.dice.once_in(8), self.dice.below(3) as u32);
         for read in reads.iter().filter(|_| !lost) {
             let (letter, nodes) = match read {
-                Read::Tell { order, mailbox } => (Letter::Order(order.clone()), &mailbox.nodes),
-                Read::Inspect { method, mailbox } => (Letter::Question(*method, now), &mailbox.nodes),
+                Ask::Tell { order, mailbox } => (Letter::Order(order.clone()), &mailbox.nodes),
+                Ask::Inspect { method, mailbox } => (Letter::Question(*method, now), &mailbox.nodes),
                 _ => continue,
             };
             for body in &mut self.bodies {
@@ -274,7 +274,7 @@ impl World {
         let replies: Vec<_> = reads
             .iter()
             .map(|read| match read {
-                Read::QueueDepth { .. } => Ok(Reply::Depth {
+                Ask::Read(Read::QueueDepth { .. }) => Ok(Reply::Depth {
                     ready: self.queue,
                     consumers: None,
                 }),

@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::framework::celery;
-use crate::model::Order;
+use crate::broker::fixture::Asker;
+use crate::framework::celery::{self, Ask, Inspect, Mailbox, Order};
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
@@ -16,15 +16,19 @@ fn mailbox(nodes: &[&str]) -> Mailbox {
     }
 }
 
-fn ask(nodes: &[&str]) -> Read {
-    Read::Inspect {
+fn ask_depth(queue: &str) -> Ask {
+    Ask::Read(depth(queue))
+}
+
+fn ask(nodes: &[&str]) -> Ask {
+    Ask::Inspect {
         method: Inspect::Reserved,
         mailbox: mailbox(nodes),
     }
 }
 
-fn stop(nodes: &[&str]) -> Read {
-    Read::Tell {
+fn stop(nodes: &[&str]) -> Ask {
+    Ask::Tell {
         order: Order::CancelConsumer("mail".to_owned()),
         mailbox: mailbox(nodes),
     }
@@ -49,7 +53,7 @@ async fn published(fake: &Fake, number: usize) -> Vec<Json> {
 async fn questions_and_orders_name_their_nodes_and_answers_tell_when_they_were_asked() {
     let fake = Fake::start().await;
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     let reads = [stop(&["celery@a"]), ask(&["celery@a"]), ask(&[])];
     assert_eq!(endpoint.sample(&reads, at(1_000)).await, vec![Ok(Reply::Asked); 3]);
     let sent = published(&fake, 3).await;
@@ -79,8 +83,8 @@ async fn a_refused_publication_is_told_and_not_tried_again_at_once() {
     let fake = Fake::start().await;
     fake.queue("q", Says::Ready(1));
     fake.forbid(60, 40);
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
-    let reads = [depth("q"), ask(&["celery@a"]), stop(&["celery@a"])];
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
+    let reads = [ask_depth("q"), ask(&["celery@a"]), stop(&["celery@a"])];
     let refusal = refused("`write` on the exchange `celery.pidbox`");
     let refused = vec![ready(1), refusal.clone(), refusal];
     let ends = Instant::now() + Duration::from_secs(3);
@@ -117,7 +121,7 @@ fn refused(right: &str) -> Answer {
 }
 
 /// Samples as long as `done` is not satisfied with the last answer.
-async fn until(endpoint: &mut RabbitMqEndpoint, reads: &[Read], done: impl Fn(&Answer) -> bool) {
+async fn until(endpoint: &mut Asker<RabbitMqEndpoint>, reads: &[Ask], done: impl Fn(&Answer) -> bool) {
     let ends = Instant::now() + Duration::from_secs(20);
     for moment in 1.. {
         let answers = endpoint.sample(reads, at(moment * 500)).await;
@@ -131,7 +135,7 @@ async fn until(endpoint: &mut RabbitMqEndpoint, reads: &[Read], done: impl Fn(&A
 }
 
 /// Asks until an answer comes.
-async fn answered(endpoint: &mut RabbitMqEndpoint) {
+async fn answered(endpoint: &mut Asker<RabbitMqEndpoint>) {
     let ends = Instant::now() + Duration::from_secs(20);
     for moment in 1.. {
         endpoint.sample(&[ask(&["celery@a"])], at(moment * 2_000)).await.clear();
@@ -149,7 +153,7 @@ async fn a_reply_exchange_that_nobody_has_needed_yet_is_declared_as_kombu_does()
     let fake = Fake::start().await;
     fake.lacks("reply.celery.pidbox");
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     answered(&mut endpoint).await;
     let plain = ("reply.celery.pidbox".to_owned(), "direct".to_owned(), 0);
     assert_eq!(fake.declared(), [plain], "neither durable nor deleted by itself");
@@ -162,7 +166,7 @@ async fn without_the_right_to_declare_it_that_is_told_until_somebody_else_does()
     fake.lacks("reply.celery.pidbox");
     fake.forbid(40, 10);
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     let reads = [ask(&["celery@a"])];
     let right = refused("`configure` on the exchange `reply.celery.pidbox`");
     until(&mut endpoint, &reads, |answer| *answer == right).await;
@@ -176,7 +180,7 @@ async fn where_there_are_no_workers_nothing_is_refused() {
     let fake = Fake::start().await;
     fake.lacks("celery.pidbox");
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     let ends = Instant::now() + Duration::from_secs(5);
     for moment in 1.. {
         let answers = endpoint.sample(&[ask(&[])], at(moment * 2_000)).await;
@@ -201,7 +205,7 @@ async fn each_step_that_is_refused_names_its_right() {
     ] {
         let fake = Fake::start().await;
         fake.forbid(class, method);
-        let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+        let mut endpoint = Asker::rabbitmq(address(fake.port));
         let right = refused(right);
         until(&mut endpoint, &[ask(&["celery@a"])], |answer| *answer == right).await;
     }
@@ -215,7 +219,7 @@ async fn remote_control_outlives_the_channel_numbers_of_its_connection() {
     fake.lacks("reply.celery.pidbox");
     fake.forbid(40, 10);
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     let ends = Instant::now() + Duration::from_secs(30);
     for moment in 1.. {
         endpoint.sample(&[ask(&["celery@a"])], at(moment * 2_000)).await.clear();
@@ -235,11 +239,11 @@ async fn a_thousand_lost_channels_break_nothing() {
     let fake = Fake::start().await;
     fake.queue("q", Says::Ready(3));
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     let celeryev = listen("celeryev");
     endpoint.listen(vec![celeryev.clone()]);
-    let gone: Vec<Read> = (0..60).map(|number| depth(&format!("gone{number}"))).collect();
-    let reads: Vec<Read> = [depth("q")].into_iter().chain(gone).collect();
+    let gone: Vec<Ask> = (0..60).map(|number| ask_depth(&format!("gone{number}"))).collect();
+    let reads: Vec<Ask> = [ask_depth("q")].into_iter().chain(gone).collect();
     let mut moment = 0;
     while fake.losses() < 1_000 {
         moment += 60_000;
@@ -268,7 +272,7 @@ async fn an_answer_that_is_too_large_is_dropped_and_the_next_one_heard() {
         &format!(r#"{{"celery@a":["{}"]}}"#, "x".repeat(20 << 20)),
         "reserved.1000",
     );
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     for moment in [1_000, 3_000, 5_000] {
         endpoint.sample(&[ask(&["celery@a"])], at(moment)).await.clear();
         assert_eq!(published(&fake, 1).await.len(), 1);
@@ -284,7 +288,7 @@ async fn an_answer_in_another_form_is_dropped_and_breaks_nothing() {
     let fake = Fake::start().await;
     fake.form("application/x-python-serialize");
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     for moment in [1_000, 3_000] {
         endpoint.sample(&[ask(&["celery@a"])], at(moment)).await.clear();
         published(&fake, 1).await;
@@ -305,7 +309,7 @@ async fn a_broker_that_is_short_of_memory_is_counted_as_before() {
     fake.queue("q", Says::Holds(3, 1));
     fake.answer(r#"{"celery@a":[]}"#, "reserved.1000");
     fake.blocks(true);
-    let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
+    let mut endpoint = Asker::rabbitmq(address(fake.port));
     let counted = Ok(Reply::Depth {
         ready: 3,
         consumers: Some(1),
@@ -313,7 +317,7 @@ async fn a_broker_that_is_short_of_memory_is_counted_as_before() {
     let (mut letters, mut told) = (Vec::new(), Vec::new());
     for moment in 1..40 {
         let answers = endpoint
-            .sample(&[depth("q"), ask(&["celery@a"])], at(moment * 2_000))
+            .sample(&[ask_depth("q"), ask(&["celery@a"])], at(moment * 2_000))
             .await;
         assert_eq!(answers[0], counted);
         sleep(Duration::from_millis(10)).await;

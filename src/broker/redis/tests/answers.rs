@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{workers::envelope, *};
 use crate::framework::celery;
-use crate::model::{Mailbox, Order};
+use crate::framework::celery::{Ask, Inspect, Mailbox, Order};
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
@@ -18,15 +18,15 @@ fn mailbox(nodes: &[&str]) -> Mailbox {
     }
 }
 
-fn ask(method: Inspect, nodes: &[&str]) -> Read {
-    Read::Inspect {
+fn ask(method: Inspect, nodes: &[&str]) -> Ask {
+    Ask::Inspect {
         method,
         mailbox: mailbox(nodes),
     }
 }
 
-fn tell() -> Read {
-    Read::Tell {
+fn tell() -> Ask {
+    Ask::Tell {
         order: Order::CancelConsumer("mail".to_owned()),
         mailbox: mailbox(&["celery@a"]),
     }
@@ -103,9 +103,9 @@ async fn what_passes_is_no_missing_right_and_is_tried_again_at_the_next_sample()
                 _ => empty(words),
             })
             .await;
-            let mut redis = endpoint(&server);
+            let mut redis = asker(&server);
             for at in [1_000, 3_000] {
-                let reads = [list("q"), ask(Inspect::Active, &[]), tell()];
+                let reads = [Ask::Read(list("q")), ask(Inspect::Active, &[]), tell()];
                 let replies = redis.sample(&reads, millis(at)).await;
                 let fails = match sick_command {
                     // The first answers are fetched with the next sample.
@@ -148,7 +148,7 @@ async fn a_command_that_is_unknown_is_refused_by_name() {
         _ => say(":0\r\n"),
     })
     .await;
-    let replies = endpoint(&server).sample(&[ask(Inspect::Active, &[])], seconds(1)).await;
+    let replies = asker(&server).sample(&[ask(Inspect::Active, &[])], seconds(1)).await;
     let right = "`SADD` on `_kombu.binding.reply.celery.pidbox`".to_owned();
     assert_eq!(replies, [Ok(Reply::Refused { right })]);
 }
@@ -162,10 +162,10 @@ async fn our_entry_is_put_there_again_for_it_may_be_lost() {
         _ => empty(words),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let mut added = async |at| {
         let replies = redis
-            .sample(&[list("q"), ask(Inspect::Active, &["celery@a"])], millis(at))
+            .sample(&[Ask::Read(list("q")), ask(Inspect::Active, &["celery@a"])], millis(at))
             .await;
         let log = server.log();
         (
@@ -219,11 +219,11 @@ async fn the_large_answers_of_many_workers_all_come_on_one_connection() {
     let task = json!({"id": "881221a3", "args": ["x".repeat(900)], "acknowledged": false});
     let answer = envelope(&json!({"celery@a": vec![task; 36]}), "reserved.1000");
     let (server, busy) = crowd(answer).await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let mut came = 0;
     let mut at = 1_000;
     while at < 21_000 {
-        let mut reads = vec![list("q")];
+        let mut reads = vec![Ask::Read(list("q"))];
         if at % 5_000 == 0 {
             reads.push(ask(Inspect::Reserved, &[]));
         }
@@ -255,8 +255,8 @@ async fn an_answer_that_is_too_large_is_the_matter_of_its_node_alone() {
         _ => say(":0\r\n"),
     })
     .await;
-    let mut redis = endpoint(&server);
-    let reads = [list("q"), ask(Inspect::Scheduled, &["celery@a", "celery@b"])];
+    let mut redis = asker(&server);
+    let reads = [Ask::Read(list("q")), ask(Inspect::Scheduled, &["celery@a", "celery@b"])];
     let mut came = Vec::new();
     for at in 1..6 {
         let replies = redis.sample(&reads, seconds(at)).await;

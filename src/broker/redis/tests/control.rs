@@ -4,12 +4,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
 use super::{
-    server::eventually,
     workers::{envelope, next},
     *,
 };
 use crate::framework::celery;
-use crate::model::{Mailbox, Order};
+use crate::framework::celery::{Ask, Inspect, Mailbox, Order};
 
 fn mailbox(nodes: &[&str]) -> Mailbox {
     Mailbox {
@@ -20,22 +19,22 @@ fn mailbox(nodes: &[&str]) -> Mailbox {
     }
 }
 
-fn inspect() -> Read {
-    Read::Inspect {
+fn inspect() -> Ask {
+    Ask::Inspect {
         method: Inspect::Active,
         mailbox: mailbox(&[]),
     }
 }
 
-fn ask(method: Inspect, nodes: &[&str]) -> Read {
-    Read::Inspect {
+fn ask(method: Inspect, nodes: &[&str]) -> Ask {
+    Ask::Inspect {
         method,
         mailbox: mailbox(nodes),
     }
 }
 
-fn stop(nodes: &[&str]) -> Read {
-    Read::Tell {
+fn stop(nodes: &[&str]) -> Ask {
+    Ask::Tell {
         order: Order::CancelConsumer("mail".to_owned()),
         mailbox: mailbox(nodes),
     }
@@ -90,7 +89,7 @@ async fn workers_are_asked_and_their_answers_collected() {
         _ => say(":0\r\n"),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let mut log = Vec::new();
     for at in [1, 2, 3] {
         assert_eq!(redis.sample(&[inspect()], seconds(at)).await, [Ok(Reply::Asked)]);
@@ -129,7 +128,7 @@ async fn nobody_is_waited_for_longer_than_ten_seconds() {
         _ => say(":0\r\n"),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     redis.sample(&[inspect()], seconds(1)).await.clear();
     for (at, ended) in [(5, false), (10, false), (11, true), (12, false)] {
         server.log();
@@ -143,13 +142,17 @@ async fn nobody_is_waited_for_longer_than_ten_seconds() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_dropped_takes_its_entry_back() {
-    let server = Server::start(|_, _| say(":1\r\n")).await;
-    let mut redis = endpoint(&server);
+async fn the_last_thing_said_takes_our_entry_back() {
+    let server = Server::start(|_, words| match words {
+        ["SMEMBERS", ..] => say("*0\r\n"),
+        _ => say(":1\r\n"),
+    })
+    .await;
+    let mut redis = asker(&server);
     redis.sample(&[inspect()], seconds(1)).await.clear();
     server.log();
-    drop(redis);
-    eventually(|| async { server.log().iter().any(|command| command.starts_with("SREM")) }).await;
+    redis.farewell().await;
+    assert!(server.log().iter().any(|command| command.starts_with("SREM")));
 }
 
 #[tokio::test]
@@ -160,11 +163,11 @@ async fn refused_remote_control_pauses_and_spoils_no_count() {
         _ => say("-NOPERM cAn4ry\r\n"),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let mut asked = Vec::new();
     for at in [1, 2, 60, 62] {
         let reads = [
-            list("a"),
+            Ask::Read(list("a")),
             inspect(),
             ask(Inspect::Active, &["celery@a"]),
             stop(&["celery@a"]),
@@ -188,7 +191,7 @@ async fn after_the_pause_it_goes_on_if_the_rights_are_there() {
         _ => say(":1\r\n"),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let tell = [stop(&["celery@a"])];
     assert_eq!(redis.sample(&tell, seconds(1)).await, [Ok(refused())]);
     granted.store(true, Ordering::Relaxed);
@@ -199,7 +202,7 @@ async fn after_the_pause_it_goes_on_if_the_rights_are_there() {
 #[tokio::test]
 async fn an_order_names_its_nodes_and_nobody_answers_it() {
     let server = Server::start(|_, _| say(":2\r\n")).await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     for at in [1, 2] {
         assert_eq!(
             redis.sample(&[stop(&["celery@a"])], seconds(at)).await,
@@ -221,7 +224,7 @@ async fn the_questions_and_orders_of_a_sample_go_in_one_round_trip_each_time() {
         _ => say(":0\r\n"),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let nodes = ["celery@a", "celery@b"];
     let reads = [
         stop(&nodes[..1]),
@@ -265,7 +268,7 @@ async fn of_the_workers_that_hear_a_question_only_those_that_are_meant_are_waite
         _ => say(":0\r\n"),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     redis
         .sample(&[ask(Inspect::Reserved, &["celery@a"])], seconds(1))
         .await

@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
-use super::{server::eventually, *};
-use crate::model::{Mailbox, Order};
+use super::*;
+use crate::framework::celery::{Ask, Inspect, Mailbox, Order};
 
 const SET: &str = "_kombu.binding.reply.celery.pidbox";
 const WORKERS: &str = "_kombu.binding.celery.pidbox";
@@ -17,15 +17,15 @@ fn mailbox(separator: Option<&str>, nodes: &[&str]) -> Mailbox {
     }
 }
 
-fn ask(separator: Option<&str>, nodes: &[&str]) -> Read {
-    Read::Inspect {
+fn ask(separator: Option<&str>, nodes: &[&str]) -> Ask {
+    Ask::Inspect {
         method: Inspect::Active,
         mailbox: mailbox(separator, nodes),
     }
 }
 
-fn tell(separator: Option<&str>) -> Read {
-    Read::Tell {
+fn tell(separator: Option<&str>) -> Ask {
+    Ask::Tell {
         order: Order::CancelConsumer("mail".to_owned()),
         mailbox: mailbox(separator, &["celery@a"]),
     }
@@ -98,7 +98,7 @@ async fn our_entry_is_joined_as_the_application_joins_its_own_whatever_the_pool_
     for shown in [":", "\x06\x16", "|"] {
         for said in [None, Some(":"), Some("\x06\x16")] {
             let server = Sets::of(&[worker("celery@a", shown)], &[]).server().await;
-            let mut redis = endpoint(&server);
+            let mut redis = asker(&server);
             let answers = redis.sample(&[ask(said, &[])], seconds(1)).await;
             assert_eq!(answers, [Ok(Reply::Asked)]);
             let log = server.log();
@@ -112,11 +112,11 @@ async fn our_entry_is_joined_as_the_application_joins_its_own_whatever_the_pool_
 async fn where_nothing_is_shown_the_pool_says_it_and_else_nothing_is_written_until_it_is() {
     let sets = Sets::default();
     let server = sets.server().await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     redis.sample(&[ask(Some(":"), &[])], seconds(1)).await.clear();
     assert_eq!(added(&server.log()), [":"], "the pool's word");
 
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     for at in [1, 3, 5] {
         let answers = redis
             .sample(&[ask(None, &[]), ask(None, &["celery@a"]), tell(None)], seconds(at))
@@ -147,7 +147,7 @@ async fn the_sets_are_not_read_for_each_question_but_again_after_a_minute_and_on
         words => all.answer(words),
     })
     .await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let mut reads = Vec::new();
     for at in [1, 3, 30, 60, 61, 63] {
         redis.sample(&[ask(None, &["celery@a"])], seconds(at)).await.clear();
@@ -195,7 +195,7 @@ async fn sets_that_may_not_be_read_leave_the_pools_word_and_else_name_the_right(
 }
 
 async fn redis_says(server: &Server, said: Option<&str>, expected: Reply) {
-    let answers = endpoint(server).sample(&[ask(said, &[])], seconds(1)).await;
+    let answers = asker(server).sample(&[ask(said, &[])], seconds(1)).await;
     assert_eq!(answers, [Ok(expected)]);
 }
 
@@ -214,7 +214,7 @@ async fn what_killed_operators_left_is_taken_away_and_what_living_ones_have_is_n
         entry(&made(5), "\x06\x16"),
     ];
     let server = Sets::of(&[worker("celery@a", ":")], &replies).server().await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     redis.sample(&[ask(None, &[])], seconds(1)).await.clear();
     let log = server.log();
     let taken: Vec<_> = log.iter().filter_map(|command| command.strip_prefix("SREM ")).collect();
@@ -228,7 +228,7 @@ async fn what_killed_operators_left_is_taken_away_and_what_living_ones_have_is_n
 #[tokio::test]
 async fn our_address_is_made_anew_after_an_hour_also_while_answers_are_outstanding() {
     let server = Sets::of(&[worker("celery@a", ":")], &[]).server().await;
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     let mut members = Vec::new();
     for at in [10, 3_600, 3_609, 3_610, 3_612] {
         redis.sample(&[ask(None, &["celery@a"])], seconds(at)).await.clear();
@@ -243,9 +243,8 @@ async fn our_address_is_made_anew_after_an_hour_also_while_answers_are_outstandi
     assert_eq!(times, [10, 3_600, 3_609, 3_610, 3_612]);
     assert_eq!([&members[0].1, &members[3].1], [&members[2].1, &members[4].1]);
     assert_ne!(members[2].1, members[3].1);
-    drop(redis);
-    let last = format!("SREM {}", members[3].1);
-    eventually(|| async { server.log().contains(&last) }).await;
+    redis.farewell().await;
+    assert!(server.log().contains(&format!("SREM {}", members[3].1)));
 }
 
 #[tokio::test]
@@ -264,14 +263,14 @@ async fn an_application_whose_channels_leave_the_database_out_is_found() {
         let channel = |command: &String| Some(command.strip_prefix("PUBLISH ")?.split(' ').next()?.to_owned());
         log.iter().filter_map(channel).collect()
     };
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     for (at, expected) in [(1, &["/0.celery.pidbox", "celery.pidbox"][..]), (2, &["celery.pidbox"])] {
         redis.sample(&[ask(None, &["celery@a"])], seconds(at)).await.clear();
         assert_eq!(channels(server.log()), expected);
     }
     // Where the other name is refused, that is nothing to anybody; and it is tried once in a minute.
     heard.store(false, Ordering::Relaxed);
-    let mut redis = endpoint(&server);
+    let mut redis = asker(&server);
     for (at, expected) in [(1, 2), (3, 1), (60, 1), (61, 2)] {
         let answers = redis.sample(&[ask(None, &["celery@a"])], seconds(at)).await;
         assert_eq!(answers, [Ok(Reply::Asked)]);

@@ -39,15 +39,15 @@ fn said(workers: &Workers, attention: &[(&str, Stance)]) -> (Vec<(Order, Vec<Str
     let (attention, mut asking) = (attention.collect(), Asking::default());
     for read in reads(&config, &own, &attention, &BTreeMap::new(), &mut asking, now()) {
         match read {
-            Read::Tell { order, mailbox } => {
+            Ask::Tell { order, mailbox } => {
                 assert!(methods.is_empty(), "orders come before the questions");
                 orders.push((order, mailbox.nodes));
             }
             // Everybody is asked who is there.
-            Read::Inspect {
+            Ask::Inspect {
                 method: Inspect::Ping, ..
             } => {}
-            Read::Inspect { method, mailbox } => {
+            Ask::Inspect { method, mailbox } => {
                 methods.push(method);
                 asked = mailbox.nodes;
             }

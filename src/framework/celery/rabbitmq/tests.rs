@@ -23,12 +23,12 @@ fn sample(depth: Answer, totals: Option<Answer>, workers: &Workers) -> Result<Ta
         management: totals.is_some(),
     };
     let mut celery = Pool::new(config(broker, &["celery"]));
-    let reads = celery.reads(workers, None, now());
+    let reads = celery.asks(workers, None, now());
     let replies: Vec<_> = reads
         .iter()
         .map(|read| match read {
-            Read::QueueDepth { .. } => depth.clone(),
-            Read::QueueTotals { .. } => totals.clone().unwrap(),
+            Ask::Read(Read::QueueDepth { .. }) => depth.clone(),
+            Ask::Read(Read::QueueTotals { .. }) => totals.clone().unwrap(),
             _ => Ok(Reply::Asked),
         })
         .collect();
@@ -153,10 +153,10 @@ fn what_may_fail() {
 fn a_refused_question_keeps_one_worker() {
     let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     let all = workers(&[0]);
-    let reads = celery.reads(&all, None, now());
+    let reads = celery.asks(&all, None, now());
     let replies: Vec<_> = (reads.iter())
         .map(|read| match read {
-            Read::QueueDepth { .. } => DEPTH_0,
+            Ask::Read(Read::QueueDepth { .. }) => DEPTH_0,
             _ => Ok(Reply::Refused { right: String::new() }),
         })
         .collect();
@@ -173,7 +173,7 @@ fn what_an_earlier_process_remembered_counts_from_the_first_sample_on() {
     };
     let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"])).remembering(Some(held));
     let nobody = Workers::default();
-    let reads = celery.reads(&nobody, None, now());
+    let reads = celery.asks(&nobody, None, now());
     let first = celery.tally(&reads, &[depth(21)], &nobody, None, now()).unwrap();
     assert_eq!(
         (counts(&first.work), first.work.next_due),
@@ -192,10 +192,10 @@ fn asked(management: bool, workers: &Workers, last: Option<&Tally>) -> Vec<Inspe
     let mut celery = Pool::new(config(BrokerKind::RabbitMq { management }, &["celery"]));
     // What a worker is, is asked whatever the broker.
     let traits = [Inspect::Stats, Inspect::ActiveQueues];
-    let reads = celery.reads(workers, last, now()).into_iter();
+    let reads = celery.asks(workers, last, now()).into_iter();
     reads
         .filter_map(|read| match read {
-            Read::Inspect { method, .. } => Some(method).filter(|method| !traits.contains(method)),
+            Ask::Inspect { method, .. } => Some(method).filter(|method| !traits.contains(method)),
             _ => None,
         })
         .collect()

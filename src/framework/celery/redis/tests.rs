@@ -24,13 +24,13 @@ impl Database {
         self
     }
 
-    fn answer(&self, read: &Read) -> Result<Reply, SampleError> {
+    fn answer(&self, read: &Ask) -> Result<Reply, SampleError> {
         let census = |key: &str| Reply::Census(Arc::new(self.keys.get(key).cloned().unwrap_or_default()));
         match read {
-            Read::ListCensus { key, .. } => Ok(census(key)),
-            Read::HashCensus { hash, index, .. } if *index == format!("{hash}_index") => Ok(census(hash)),
-            Read::SetMembers { key } => Ok(Reply::Members(self.sets.get(key).cloned().unwrap_or_default())),
-            Read::Inspect { .. } | Read::Tell { .. } => Ok(Reply::Asked),
+            Ask::Read(Read::ListCensus { key, .. }) => Ok(census(key)),
+            Ask::Read(Read::HashCensus { hash, index, .. }) if *index == format!("{hash}_index") => Ok(census(hash)),
+            Ask::Read(Read::SetMembers { key }) => Ok(Reply::Members(self.sets.get(key).cloned().unwrap_or_default())),
+            Ask::Inspect { .. } | Ask::Tell { .. } => Ok(Reply::Asked),
             _ => Err(SampleError::Protocol),
         }
     }
@@ -105,7 +105,7 @@ fn since_when_the_oldest_task_waits() {
 
 fn sample(config: &CeleryConfig, database: &Database, workers: &Workers, last: Option<&Tally>) -> Tally {
     let mut celery = Pool::new(config.clone());
-    let reads = celery.reads(workers, last, now());
+    let reads = celery.asks(workers, last, now());
     let replies: Vec<_> = reads.iter().map(|read| database.answer(read)).collect();
     celery.tally(&reads, &replies, workers, last, now()).unwrap()
 }
@@ -248,13 +248,13 @@ fn a_failed_read_is_an_error_or_is_told() {
         ..Tally::default()
     };
     let all = workers(&[1]);
-    let reads = celery.reads(&all, Some(&last), now());
+    let reads = celery.asks(&all, Some(&last), now());
     let good: Vec<_> = reads.iter().map(|read| Database::default().answer(read)).collect();
     assert_eq!(
         reads[0],
-        Read::SetMembers {
+        Ask::Read(Read::SetMembers {
             key: "_kombu.binding.celery".into()
-        }
+        })
     );
     let mut unbound = good.clone();
     unbound[0] = Err(SampleError::Permission);
@@ -265,12 +265,14 @@ fn a_failed_read_is_an_error_or_is_told() {
         replies[n] = Err(SampleError::Permission);
         let tally = celery.tally(&reads, &replies, &all, None, now());
         match reads[n] {
-            Read::ListCensus { .. } | Read::HashCensus { .. } => assert_eq!(tally, Err(SampleError::Permission)),
+            Ask::Read(Read::ListCensus { .. }) | Ask::Read(Read::HashCensus { .. }) => {
+                assert_eq!(tally, Err(SampleError::Permission))
+            }
             _ => assert_eq!(tally.unwrap().degraded, Some(SampleError::Permission)),
         }
         replies[n] = Ok(Reply::Missing);
         let tally = celery.tally(&reads, &replies, &all, None, now());
-        assert!(tally == Err(SampleError::Protocol) || matches!(reads[n], Read::Inspect { .. } | Read::Tell { .. }));
+        assert!(tally == Err(SampleError::Protocol) || matches!(reads[n], Ask::Inspect { .. } | Ask::Tell { .. }));
     }
     assert_eq!(
         celery.tally(&reads, &good[..3], &all, None, now()),
@@ -281,12 +283,12 @@ fn a_failed_read_is_an_error_or_is_told() {
 
 #[test]
 fn the_reads_of_a_quiet_pool() {
-    let reads = Pool::new(redis(&["a", "b"])).reads(&workers(&[0]), Some(&Tally::default()), now());
-    let key = |read: &Read| match read {
-        Read::ListCensus { key, .. } => Some(key.clone()),
-        Read::HashCensus { hash, index, .. } => Some(format!("{hash}+{index}")),
+    let reads = Pool::new(redis(&["a", "b"])).asks(&workers(&[0]), Some(&Tally::default()), now());
+    let key = |read: &Ask| match read {
+        Ask::Read(Read::ListCensus { key, .. }) => Some(key.clone()),
+        Ask::Read(Read::HashCensus { hash, index, .. }) => Some(format!("{hash}+{index}")),
         // Seldom: the separator, and what the workers are.
-        Read::SetMembers { .. } | Read::Inspect { .. } => None,
+        Ask::Read(Read::SetMembers { .. }) | Ask::Inspect { .. } => None,
         other => Some(format!("{other:?}")),
     };
     let keys: Vec<_> = reads.iter().filter_map(key).collect();
@@ -303,7 +305,7 @@ fn the_reads_of_a_quiet_pool() {
 fn the_separator_is_the_applications_where_the_pool_does_not_say_it() {
     let mut database = Database::default().with("celery:3", headed(7, 0, None, None));
     let counted = |celery: &mut Pool, database: &Database| {
-        let reads = celery.reads(&Workers::default(), None, now());
+        let reads = celery.asks(&Workers::default(), None, now());
         let replies: Vec<_> = reads.iter().map(|read| database.answer(read)).collect();
         celery
             .tally(&reads, &replies, &Workers::default(), None, now())

@@ -18,12 +18,12 @@ fn named_otherwise() -> (Pool, Workers) {
     (celery, workers)
 }
 
-fn tallied(celery: &mut Pool, workers: &Workers) -> (Vec<Read>, Tally) {
-    let reads = celery.reads(workers, None, now());
+fn tallied(celery: &mut Pool, workers: &Workers) -> (Vec<Ask>, Tally) {
+    let reads = celery.asks(workers, None, now());
     let empty = std::sync::Arc::<crate::model::Census>::default();
-    let reply = |read: &Read| match read {
-        Read::ListCensus { .. } | Read::HashCensus { .. } => Ok(Reply::Census(empty.clone())),
-        Read::SetMembers { .. } => Ok(Reply::Members(Vec::new())),
+    let reply = |read: &Ask| match read {
+        Ask::Read(Read::ListCensus { .. }) | Ask::Read(Read::HashCensus { .. }) => Ok(Reply::Census(empty.clone())),
+        Ask::Read(Read::SetMembers { .. }) => Ok(Reply::Members(Vec::new())),
         _ => Ok(Reply::Asked),
     };
     let replies: Vec<_> = reads.iter().map(reply).collect();
@@ -61,20 +61,17 @@ fn as_long_as_ready_pods_are_not_heard_everybody_is_asked_who_is_there() {
     let asks = |ready: u32, workers: &Workers| {
         let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
         celery.roster(roster(&["aaaa0", "aaaa1"], ready));
-        let ping = |read: &Read| {
+        let ping = |read: &Ask| {
             matches!(
                 read,
-                Read::Inspect {
+                Ask::Inspect {
                     method: Inspect::Ping,
                     ..
                 }
             )
         };
-        let first = celery.reads(workers, None, now()).iter().any(ping);
-        assert!(
-            !celery.reads(workers, None, now()).iter().any(ping),
-            "not twice at once"
-        );
+        let first = celery.asks(workers, None, now()).iter().any(ping);
+        assert!(!celery.asks(workers, None, now()).iter().any(ping), "not twice at once");
         first
     };
     assert!(asks(2, &workers(&[0])) && asks(1, &Workers::default()));
@@ -95,8 +92,8 @@ fn a_worker_that_does_not_beat_is_asked_and_counted_by_its_answers() {
     );
     let (reads, there) = tallied(&mut celery, &silent);
     assert!(there.pods[&format!("{MAIL}aaaa0")].live && there.workers_heard);
-    let of = |read: &Read| match read {
-        Read::Inspect { method, mailbox } if mailbox.nodes == [node(0)] => Some(*method),
+    let of = |read: &Ask| match read {
+        Ask::Inspect { method, mailbox } if mailbox.nodes == [node(0)] => Some(*method),
         _ => None,
     };
     let asked: Vec<_> = reads.iter().filter_map(of).collect();
@@ -126,7 +123,7 @@ fn a_question_to_everybody_carries_no_separator_of_the_pools() {
     let (reads, _) = tallied(&mut celery, &workers(&[0]));
     let of = |wanted| {
         reads.iter().find_map(|read| match read {
-            Read::Inspect { method, mailbox } if *method == wanted => {
+            Ask::Inspect { method, mailbox } if *method == wanted => {
                 Some((mailbox.nodes.len(), mailbox.separator.clone()))
             }
             _ => None,

@@ -4,9 +4,10 @@
 use std::{collections::BTreeSet, mem::size_of, time::Duration};
 
 use super::{Inspection, Stats, TEXT, bytes_of, bytes_of_options};
+use crate::framework::celery::ask::Inspect;
 use crate::{
     framework::celery::NAME,
-    model::{self, Inspect, Moment},
+    model::{self, Moment},
 };
 
 /// Something a worker said.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::REMEMBERED;
-use crate::model::{BrokerOptions, Inspect, Moment, Queues};
+use crate::framework::celery::ask::Inspect;
+use crate::model::{BrokerOptions, Moment, Queues};
 
 /// A worker that beats as usual and has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);

@@ -94,17 +94,11 @@ fn entries_of_killed_operators_are_told_from_those_of_living_ones_and_of_others(
 
 #[test]
 fn an_address_tells_when_it_was_made_and_fits_the_names_that_rights_are_given_for() {
-    let address = new_address([1, 2]);
+    let address = new_address([1, 2], Timestamp::from_second(NOW as i64).unwrap());
     let (_, member) = control::reply_binding("", "celery", &address, ":");
     assert_eq!(ours(&member, "celery"), Some((address.as_str(), ":".to_owned())));
-    assert!(!is_stale(&member, "celery", Some(":"), "another", unix_now()));
-    assert!(is_stale(
-        &member,
-        "celery",
-        Some(":"),
-        "another",
-        unix_now() + STALE + 60
-    ));
+    assert!(!is_stale(&member, "celery", Some(":"), "another", NOW));
+    assert!(is_stale(&member, "celery", Some(":"), "another", NOW + STALE + 60));
     let pattern = lists("shop:", "celery");
     assert_eq!(pattern, "shop:twp-operator-*.reply.celery.pidbox");
     let list = control::reply_list("shop:", "celery", &address);

@@ -2,30 +2,20 @@
 //!
 //! A worker that answers takes every member of the reply exchange's set apart by its own separator, and fails if it
 //! cannot. So nothing is written there but what is joined as the application joins it.
+#![deny(clippy::disallowed_methods)]
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeSet, mem, time::Duration};
 
-use super::{
-    link::Link,
-    resp::{Commands, Value},
-};
-use crate::framework::celery::control;
-use crate::model::{Moment, SampleError};
+use jiff::Timestamp;
+
+use super::super::control;
+use crate::model::{Moment, Now, Read, Reply, SampleError};
 
 /// What was found is believed for so long: an application changes its separator with a rollout, if ever.
 const BELIEVED: Duration = Duration::from_secs(60);
 
 /// While nothing was found the sets are looked at no more often.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
-/// A set with more members is not read: killed workers leave theirs behind, but not so many.
-const MAX_MEMBERS: u64 = 10_000;
-
-/// The members of one set have at most so many bytes together.
-const MEMBERS_BYTES: u64 = 1 << 20;
 
 /// So many entries of ours are taken away at once.
 const MAX_STALE: usize = 200;
@@ -43,9 +33,9 @@ const STALE: u64 = 2 * 3600;
 const UUID: usize = 36;
 
 /// An address for answers: it tells since when it is there.
-pub(super) fn new_address(random: [u64; 2]) -> String {
+pub(super) fn new_address(random: [u64; 2], wall: Timestamp) -> String {
     let [first, second] = random;
-    format!("{OURS}{:x}-{first:016x}{second:016x}", unix_now())
+    format!("{OURS}{:x}-{first:016x}{second:016x}", seconds(wall))
 }
 
 /// The lists of all operators, as an ACL names them.
@@ -53,9 +43,8 @@ pub(super) fn lists(prefix: &str, exchange: &str) -> String {
     control::reply_list(prefix, exchange, &format!("{OURS}*"))
 }
 
-fn unix_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
+fn seconds(wall: Timestamp) -> u64 {
+    u64::try_from(wall.as_second()).unwrap_or_default()
 }
 
 /// Why nothing is written.
@@ -101,63 +90,66 @@ enum Shown {
 }
 
 impl Bindings {
-    /// Reads the sets, unless that was done lately. `nodes`: workers that are known to be there. `address`: our own.
-    ///
-    /// # Errors
-    /// What breaks the connection.
-    pub(super) async fn look(
-        &mut self,
-        link: &mut Link,
-        (exchange, prefix): (&str, &str),
-        nodes: &BTreeSet<&str>,
-        address: &str,
-        now: Moment,
-    ) -> Result<(), SampleError> {
+    /// Reads the sets, unless that was done lately: the workers' one and that of the replies.
+    pub(super) fn look(&self, (exchange, prefix): (&str, &str), now: Moment) -> Vec<Read> {
         let believed = match self.shown {
             Shown::One(_) => BELIEVED,
             _ => LOOK_AGAIN,
         };
         if self.looked.is_some_and(|at| now.saturating_sub(at) < believed) {
-            return Ok(());
+            return Vec::new();
         }
-        let (replies, _) = control::reply_binding(prefix, exchange, "", "");
-        let sets = [control::worker_bindings(prefix, exchange), replies];
-        let [workers, replies] = members(link, &sets).await?;
+        let sets = sets(exchange, prefix);
+        sets.map(|key| Read::SetMembers { key }).into()
+    }
+
+    /// Takes the sets in. `nodes`: workers that are known to be there. `address`: our own.
+    pub(super) fn take(
+        &mut self,
+        replies: Vec<Result<Reply, SampleError>>,
+        (exchange, prefix): (&str, &str),
+        nodes: &BTreeSet<&str>,
+        address: &str,
+        now: Now,
+        notes: &mut Vec<String>,
+    ) {
+        let mut sets_read = replies.into_iter().map(|reply| match reply {
+            Ok(Reply::Members(members)) => Ok(members),
+            Ok(_) => Err(SampleError::Protocol),
+            Err(error) => Err(error),
+        });
+        let mut next = || sets_read.next().unwrap_or(Err(SampleError::Protocol));
+        let (workers, replies) = (next(), next());
         let errors = [&workers, &replies].into_iter().filter_map(|set| set.as_ref().err());
-        self.passing = errors.copied().find(|error| error.passes());
+        self.passing = errors.copied().find(|error| !error.is_of_the_key());
         if self.passing.is_some() {
-            return Ok(());
+            return;
         }
+        let [set, _] = sets(exchange, prefix);
         self.refused = workers.as_ref().err().and_then(|error| {
-            let right = || format!("`SMEMBERS` on `{}`", sets[0]);
+            let right = || format!("`SMEMBERS` on `{set}`");
             error.is_refusal().then(right)
         });
-        self.looked = Some(now);
+        self.looked = Some(now.moment);
         let (workers, replies) = (workers.unwrap_or_default(), replies.unwrap_or_default());
         self.workers = !workers.is_empty();
         self.shown = shown(&workers, &replies, exchange, nodes);
         match &self.shown {
             Shown::One(separator) => self.last = Some(separator.clone()),
-            Shown::Several(all) if !std::mem::replace(&mut self.told, true) => {
-                let set = &sets[0];
-                tracing::info!(
-                    set,
-                    ?all,
-                    "bindings on Redis are joined in several ways: `celery.separator` says which"
-                );
-            }
+            Shown::Several(all) if !mem::replace(&mut self.told, true) => notes.push(format!(
+                "bindings on Redis are joined in several ways: `celery.separator` says which (in `{set}`: {all:?})"
+            )),
             _ => {}
         }
         let separator = self.last.as_deref();
         let stale = replies
             .iter()
-            .filter(|member| is_stale(member, exchange, separator, address, unix_now()));
+            .filter(|member| is_stale(member, exchange, separator, address, seconds(now.wall)));
         let with_list = |member: &String| {
             let list = ours(member, exchange).map(|(oid, _)| control::reply_list(prefix, exchange, oid));
             list.map(|list| (member.clone(), list))
         };
         self.stale = stale.filter_map(with_list).take(MAX_STALE).collect();
-        Ok(())
     }
 
     /// What joins the application's bindings: what it shows, whatever the pools say; what they say where it shows
@@ -189,49 +181,24 @@ impl Bindings {
     }
 
     /// What takes the entries away that nobody needs any more; nothing the next time.
-    pub(super) fn clean(&mut self, (exchange, prefix): (&str, &str)) -> Commands {
-        let (set, _) = control::reply_binding(prefix, exchange, "", "");
-        let mut commands = Commands::default();
-        for (member, list) in self.stale.drain(..) {
-            commands.add(&[b"SREM", set.as_bytes(), member.as_bytes()]);
-            commands.add(&[b"DEL", list.as_bytes()]);
-        }
-        commands
+    pub(super) fn clean(&mut self, (exchange, prefix): (&str, &str)) -> Vec<Read> {
+        let [_, key] = sets(exchange, prefix);
+        let stale = mem::take(&mut self.stale).into_iter();
+        stale
+            .flat_map(|(member, list)| remove(key.clone(), member, list))
+            .collect()
     }
 }
 
-/// The members of both sets, as far as they can be read.
-async fn members(link: &mut Link, sets: &[String; 2]) -> Result<[Result<Vec<String>, SampleError>; 2], SampleError> {
-    let mut sizes = Commands::default();
-    for set in sets {
-        sizes.add(&[b"SCARD", set.as_bytes()]);
-    }
-    let sizes = link.ask(&sizes).await?;
-    let mut known = [Ok(Vec::new()), Ok(Vec::new())];
-    let mut read = Commands::default();
-    let mut asked = Vec::new();
-    for (n, size) in sizes.iter().enumerate().take(known.len()) {
-        match size.count() {
-            Ok(0) => {}
-            Ok(size) if size > MAX_MEMBERS => known[n] = Err(SampleError::TooLarge),
-            Ok(_) => {
-                read.add_for(MEMBERS_BYTES, &[b"SMEMBERS", sets[n].as_bytes()]);
-                asked.push(n);
-            }
-            Err(error) => known[n] = Err(error),
-        }
-    }
-    let replies = link.ask(&read).await?;
-    for (n, reply) in asked.into_iter().zip(replies) {
-        known[n] = texts(reply);
-    }
-    Ok(known)
+/// The set of the workers, and that of those who wait for answers.
+fn sets(exchange: &str, prefix: &str) -> [String; 2] {
+    let (replies, _) = control::reply_binding(prefix, exchange, "", "");
+    [control::worker_bindings(prefix, exchange), replies]
 }
 
-/// Members that are no UTF-8 are nobody's that we know.
-fn texts(reply: Value) -> Result<Vec<String>, SampleError> {
-    let texts = reply.texts()?.into_iter();
-    Ok(texts.filter_map(|text| String::from_utf8(text).ok()).collect())
+/// What takes a member away, and the list that it leads to.
+pub(super) fn remove(key: String, member: String, list: String) -> [Read; 2] {
+    [Read::RemoveMember { key, member }, Read::Delete { key: list }]
 }
 
 /// The workers show it, those that are meant before all others: killed ones leave their members behind. Where none are

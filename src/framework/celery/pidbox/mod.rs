@@ -1,0 +1,283 @@
+//! Remote control on one endpoint: what the pools' letters become, step by step, and how it stands with it.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | [`Pidbox`]: the letters of a sample, and their way on RabbitMQ, which is one step |
+//! | `channel.rs` | one application's remote control on Redis, step by step |
+//! | `posts.rs`, `pops.rs` | what is published there, and the answers |
+//! | `bindings.rs` | how an application joins its bindings on Redis, and entries that nobody took back |
+//!
+//! On Redis an answer is an element of a list of our own, into which workers push as long as a set says where we are. That
+//! entry is there only while answers are outstanding, so that nothing is pushed for ever after we are gone; where we were
+//! killed meanwhile, another operator takes it away.
+#![deny(clippy::disallowed_methods)]
+
+mod bindings;
+mod channel;
+mod pops;
+mod posts;
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    mem,
+    time::Duration,
+};
+
+use self::{bindings::RENEWED, channel::Channel, pops::Pops};
+use super::{
+    BrokerKind,
+    ask::{Ask, Inspect, Mailbox},
+    control::{self, ReplyTo},
+    wire::Wire,
+};
+use crate::model::{Letter, Moment, Named, Now, Postbox, Read, Reply, SampleError, Signal};
+
+/// Seconds after which a worker need not answer any more.
+const EXPIRES: i64 = 10;
+
+/// Where nobody knows our address yet, in a letter that has it: no node's name comes after it.
+const OUR_ADDRESS: &str = "our-address";
+
+/// The letters of one endpoint.
+#[derive(Debug)]
+pub struct Pidbox {
+    broker: BrokerKind,
+    /// What addresses are made of, so that nobody guesses them.
+    seed: [u64; 2],
+    /// Our address on Redis, and when it was made.
+    reply: Option<(ReplyTo, Moment)>,
+    /// How many there were.
+    addresses: u64,
+    /// To be written with this sample; each once, whoever wishes it.
+    letters: Vec<Ask>,
+    /// Whose turn it was in the step before, with the number of its reads.
+    asked: Vec<(Application, usize)>,
+    /// The conversation of this sample is under way.
+    begun: bool,
+    connection: u64,
+    /// By control exchange and key prefix; Redis only.
+    channels: BTreeMap<Application, Channel>,
+    pops: Pops,
+    /// When each question was put to all workers last; RabbitMQ only.
+    to_all: BTreeMap<(Inspect, String), Moment>,
+    /// What the last letter to each exchange found; RabbitMQ only.
+    posted: BTreeMap<String, (Result<Reply, SampleError>, Moment)>,
+    /// For the log.
+    notes: Vec<String>,
+}
+
+/// Control exchange and key prefix: what tells applications apart.
+type Application = (String, String);
+
+/// What nobody wishes any more is forgotten after this time.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+impl Pidbox {
+    /// On this broker.
+    pub fn new(broker: BrokerKind, seed: [u64; 2]) -> Self {
+        Self {
+            broker,
+            seed,
+            reply: None,
+            addresses: 0,
+            letters: Vec::new(),
+            asked: Vec::new(),
+            begun: false,
+            connection: 0,
+            channels: BTreeMap::new(),
+            pops: Pops::default(),
+            to_all: BTreeMap::new(),
+            posted: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// To be written with this sample.
+    pub fn write(&mut self, letter: Ask) {
+        if !self.letters.contains(&letter) {
+            self.letters.push(letter);
+        }
+    }
+
+    /// The next step, after the replies to the one before; none: it is over.
+    pub fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Read> {
+        match self.broker {
+            BrokerKind::Redis { db } => self.step(replies, connection, db, now),
+            BrokerKind::RabbitMq { .. } => self.post(replies, now),
+        }
+    }
+
+    /// What takes back what workers would push their answers by.
+    pub fn farewell(&mut self) -> Vec<Read> {
+        self.channels.values_mut().flat_map(Channel::unbind).collect()
+    }
+
+    /// What is worth a line in the log.
+    pub(super) fn notes(&mut self) -> Vec<String> {
+        mem::take(&mut self.notes)
+    }
+
+    /// How it stands with the letters to these workers.
+    pub fn standing(&self, mailbox: &Mailbox, now: Moment) -> Result<Reply, SampleError> {
+        match self.broker {
+            BrokerKind::Redis { .. } => {
+                let channel = self.channels.get(&(mailbox.exchange.clone(), mailbox.prefix.clone()));
+                channel.map_or(Ok(Reply::Asked), |channel| channel.standing(now))
+            }
+            BrokerKind::RabbitMq { .. } => {
+                let posted = self.posted.get(&mailbox.exchange);
+                posted.map_or(Ok(Reply::Asked), |(reply, _)| reply.clone())
+            }
+        }
+    }
+
+    fn step(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, db: u32, now: Now) -> Vec<Read> {
+        if mem::replace(&mut self.connection, connection) != connection {
+            self.channels.values_mut().for_each(Channel::reconnected);
+        }
+        // One that was cut short has no replies.
+        if replies.is_empty() || !self.begun {
+            self.asked.clear();
+            self.begun = true;
+            self.begin(db, now);
+        }
+        let mut replies = replies.into_iter();
+        let mut came: BTreeMap<Application, Vec<_>> = BTreeMap::new();
+        for (application, reads) in self.asked.drain(..) {
+            came.insert(application, replies.by_ref().take(reads).collect());
+        }
+        let mut all = Vec::new();
+        if let Some((reply, _)) = &self.reply {
+            for (application, channel) in &mut self.channels {
+                let own = came.remove(application).unwrap_or_default();
+                let reads = channel.step(own, &mut self.pops, reply, now, &mut self.notes);
+                self.asked.push((application.clone(), reads.len()));
+                all.extend(reads);
+            }
+        }
+        if all.is_empty() {
+            self.begun = false;
+            self.asked.clear();
+            self.channels.retain(|_, channel| channel.is_of_use(now.moment));
+        }
+        all
+    }
+
+    /// Hands the letters out, and makes our address anew where it is so old that it is to be another one.
+    fn begin(&mut self, db: u32, now: Now) {
+        let old = |made: Moment| now.moment.saturating_sub(made) >= RENEWED;
+        let renew = self.reply.as_ref().is_none_or(|(_, made)| old(*made));
+        if renew {
+            let oid = bindings::new_address(self.random(), now.wall);
+            self.reply = Some((ReplyTo { oid }, now.moment));
+        }
+        let mut letters = BTreeMap::<Application, Vec<(usize, Ask)>>::new();
+        for (number, letter) in mem::take(&mut self.letters).into_iter().enumerate() {
+            if let Some(of) = letter.mailbox() {
+                let application = (of.exchange.clone(), of.prefix.clone());
+                letters.entry(application).or_default().push((number, letter));
+            }
+        }
+        for application in letters.keys() {
+            let new = || Channel::new(&application.0, &application.1, db);
+            self.channels.entry(application.clone()).or_insert_with(new);
+        }
+        self.pops.begin();
+        for (application, channel) in &mut self.channels {
+            channel.begin(letters.remove(application).unwrap_or_default(), renew);
+        }
+    }
+
+    fn random(&mut self) -> [u64; 2] {
+        self.addresses += 1;
+        [0_u64, 1].map(|half| {
+            let mut hasher = DefaultHasher::new();
+            (self.seed, self.addresses, half).hash(&mut hasher);
+            hasher.finish()
+        })
+    }
+
+    /// RabbitMQ: posts the letters, but to all workers no question that they were asked a moment ago.
+    fn post(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Vec<Read> {
+        for ((application, _), reply) in self.asked.drain(..).zip(replies) {
+            self.posted.insert(application.0, (reply, now.moment));
+        }
+        let mut reads = Vec::new();
+        for letter in mem::take(&mut self.letters) {
+            let Some(exchange) = letter.mailbox().map(|of| of.exchange.clone()) else {
+                continue;
+            };
+            if let Ask::Inspect { method, mailbox } = &letter
+                && mailbox.nodes.is_empty()
+            {
+                let question = (*method, exchange.clone());
+                let lately = |last: &Moment| now.moment.saturating_sub(*last) < method.every();
+                if self.to_all.get(&question).is_some_and(lately) {
+                    continue;
+                }
+                self.to_all.insert(question, now.moment);
+            }
+            let Some(letter) = letter_of(&letter, now) else {
+                continue;
+            };
+            let postbox = Postbox {
+                exchange: format!("{exchange}.pidbox"),
+                replies: format!("reply.{exchange}.pidbox"),
+                ticket: "ticket",
+                read: Named::new("celery", answered),
+            };
+            reads.push(Read::Post { postbox, letter });
+            self.asked.push(((exchange, String::new()), 1));
+        }
+        let lately = |last: &Moment| now.moment.saturating_sub(*last) < REMEMBERED;
+        self.to_all.retain(|_, last| lately(last));
+        self.posted.retain(|_, (_, last)| lately(last));
+        reads
+    }
+}
+
+impl Ask {
+    /// Whose remote control is meant, if any.
+    pub fn mailbox(&self) -> Option<&Mailbox> {
+        match self {
+            Self::Inspect { mailbox, .. } | Self::Tell { mailbox, .. } => Some(mailbox),
+            Self::Read(_) => None,
+        }
+    }
+}
+
+/// What a letter says on RabbitMQ.
+fn letter_of(ask: &Ask, now: Now) -> Option<Letter> {
+    let headers = vec![("clock", 1), ("expires", now.wall.as_second().saturating_add(EXPIRES))];
+    match ask {
+        Ask::Read(_) => None,
+        Ask::Inspect { method, mailbox } => {
+            let reply = ReplyTo {
+                oid: OUR_ADDRESS.to_owned(),
+            };
+            let exchange = &mailbox.exchange;
+            let whole = control::request(*method, &mailbox.nodes, &reply, Wire::Plain, exchange, now.moment);
+            let text = String::from_utf8(whole).ok()?;
+            let (begin, end) = text.rsplit_once(OUR_ADDRESS)?;
+            Some(Letter {
+                begin: begin.as_bytes().to_vec(),
+                end: Some(end.as_bytes().to_vec()),
+                headers,
+            })
+        }
+        Ask::Tell { order, mailbox } => Some(Letter {
+            begin: control::order(order, &mailbox.nodes, Wire::Plain, &mailbox.exchange, ""),
+            end: None,
+            headers,
+        }),
+    }
+}
+
+/// What an answer on RabbitMQ says.
+fn answered(payload: &[u8], ticket: Option<&str>) -> Vec<Signal> {
+    control::answer(payload, ticket, Wire::Plain)
+        .map(Into::into)
+        .into_iter()
+        .collect()
+}
