@@ -423,7 +423,7 @@ impl<E: Endpoint> Sampler<E> {
             let Some(framework) = self.frameworks.get_mut(pool.framework) else {
                 continue;
             };
-            let result = framework.tally(share.id, own, now);
+            let result = framework.tally(share.id, share.reads, own, now);
             pool.sampled(&result, started.moment);
             let (id, at) = (share.id, started.moment);
             let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));
@@ -448,7 +448,7 @@ impl<E: Endpoint> Sampler<E> {
                 })
             };
             let places = reads.iter().map(place).collect();
-            batch.shares.push(Share { id: *id, places });
+            batch.shares.push(Share { id: *id, reads, places });
         }
         batch
     }
@@ -466,7 +466,9 @@ struct Batch {
 /// One pool's share of a batch.
 struct Share {
     id: PoolId,
-    /// For each of its reads, in their order, the place in the batch.
+    /// The pool's reads in its own order.
+    reads: Vec<Read>,
+    /// For each of them its place in the batch.
     places: Vec<usize>,
 }
 

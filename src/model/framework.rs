@@ -51,13 +51,14 @@ pub trait Framework: fmt::Debug + Send {
     /// The reads this pool needs for its next sample.
     fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read>;
 
-    /// Adds up. `replies` are those to [`Framework::reads`], in their order. A tally that is equal to the one before is the same allocation.
+    /// Adds up: `reads` are those of [`Framework::reads`], `replies` theirs, in their order. A tally that is equal to the one before is the same allocation.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
     fn tally(
         &mut self,
         id: PoolId,
+        reads: Vec<Read>,
         replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Arc<Tally>, SampleError>;

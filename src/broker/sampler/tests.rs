@@ -151,6 +151,7 @@ impl Framework for Queues {
     fn tally(
         &mut self,
         id: PoolId,
+        _: Vec<Read>,
         replies: Vec<Result<Reply, SampleError>>,
         _: Now,
     ) -> Result<Arc<Tally>, SampleError> {

@@ -76,8 +76,8 @@ struct Member {
     pool: Pool,
     /// Its last good tally.
     last: Option<Arc<Tally>>,
-    /// What it asks for in this sample.
-    asks: Vec<Ask>,
+    /// What it writes to workers with this sample.
+    letters: Vec<Ask>,
 }
 
 /// A pool's Celery application, with what an earlier process remembered of tasks that are not due.
@@ -109,7 +109,7 @@ impl Framework for Celery {
         let member = Member {
             pool,
             last: None,
-            asks: Vec::new(),
+            letters: Vec::new(),
         };
         self.pools.insert(id, member);
         Some(listen)
@@ -148,17 +148,20 @@ impl Framework for Celery {
     }
 
     fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read> {
-        let Some(Member { pool, last, asks }) = self.pools.get_mut(&id) else {
+        let Some(Member { pool, last, letters }) = self.pools.get_mut(&id) else {
             return Vec::new();
         };
-        *asks = pool.asks(&self.workers, last.as_deref(), now);
+        let asks = pool.asks(&self.workers, last.as_deref(), now);
         let mut reads = Vec::with_capacity(asks.len());
+        letters.clear();
         for ask in asks {
-            match (ask, &mut self.pidbox) {
-                (Ask::Read(read), _) => reads.push(read.clone()),
-                (letter, Some(pidbox)) => pidbox.write(letter.clone()),
-                (_, None) => {}
+            match ask {
+                Ask::Read(read) => reads.push(read),
+                letter => letters.push(letter),
             }
+        }
+        if let Some(pidbox) = &mut self.pidbox {
+            letters.iter().for_each(|letter| pidbox.write(letter.clone()));
         }
         reads
     }
@@ -179,17 +182,18 @@ impl Framework for Celery {
     fn tally(
         &mut self,
         id: PoolId,
-        replies: Vec<Result<Reply, SampleError>>,
+        reads: Vec<Read>,
+        mut replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Arc<Tally>, SampleError> {
-        let Member { pool, last, asks } = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
-        let mut counts = replies.into_iter();
-        let reply = |ask: &Ask| match (ask.mailbox(), &self.pidbox) {
-            (Some(mailbox), Some(pidbox)) => pidbox.standing(mailbox, now.moment),
-            _ => counts.next().unwrap_or(Err(SampleError::Protocol)),
-        };
-        let replies: Vec<_> = asks.iter().map(reply).collect();
-        let tally = pool.tally(asks, &replies, &self.workers, last.as_deref(), now)?;
+        let Member { pool, last, letters } = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
+        for letter in &*letters {
+            let standing = |pidbox: &Pidbox| Some(pidbox.standing(letter.mailbox()?, now.moment));
+            let standing = self.pidbox.as_ref().and_then(standing);
+            replies.push(standing.unwrap_or(Ok(Reply::Asked)));
+        }
+        let asks: Vec<_> = reads.into_iter().map(Ask::Read).chain(letters.drain(..)).collect();
+        let tally = pool.tally(&asks, &replies, &self.workers, last.as_deref(), now)?;
         Ok(keep(last, tally))
     }
 
