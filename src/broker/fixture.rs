@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use super::{Address, Egress, Endpoint, Kind, RabbitMqEndpoint, RedisEndpoint};
 use crate::{
     framework::celery::{Ask, BrokerKind, Pidbox},
-    model::{Moment, Now, Read, Reply, SampleError},
+    model::{Moment, Now, Query, Reply, SampleError},
 };
 
 /// Asks the endpoint, and writes to workers by it.
@@ -43,7 +43,7 @@ impl<E: Endpoint> Asker<E> {
             wall: jiff::Timestamp::now(),
             moment,
         };
-        let reads: Vec<Read> = asks.iter().filter_map(of_the_broker).collect();
+        let reads: Vec<Query> = asks.iter().filter_map(of_the_broker).collect();
         let mut counts = self.endpoint.sample(&reads, moment).await.into_iter();
         asks.iter().for_each(|ask| self.pidbox.write(ask.clone()));
         let mut replies = Vec::new();
@@ -69,7 +69,7 @@ impl<E: Endpoint> Asker<E> {
     }
 }
 
-fn of_the_broker(ask: &Ask) -> Option<Read> {
+fn of_the_broker(ask: &Ask) -> Option<Query> {
     match ask {
         Ask::Read(read) => Some(read.clone()),
         _ => None,

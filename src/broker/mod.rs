@@ -1,4 +1,4 @@
-//! Asks the brokers. Knows no framework's layout and no Kubernetes: it sends [`Read`]s and brings [`Reply`]s back.
+//! Asks the brokers. Knows no framework's layout and no Kubernetes: it sends [`Query`]s and brings [`Reply`]s back.
 //!
 //! | file | concept |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `secret.rs` | text that no log, error or `Debug` shows |
 //! | `egress.rs` | where connections may go (pure) |
 //! | `tls.rs`, `stream.rs` | TCP and TLS streams with deadlines and a byte cap |
-//! | `redis/` | commands, censuses, heartbeats and remote control on Redis |
+//! | `redis/` | commands, scans, heartbeats and remote control on Redis |
 //! | `rabbitmq/` | passive declares, heartbeats and remote control on RabbitMQ |
 //! | `management.rs` | RabbitMQ's management API, totals form only |
 //! | `allowance.rs` | how much of what workers publish is taken in |
@@ -42,7 +42,7 @@ pub use redis::RedisEndpoint;
 pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
-use crate::model::{Application, Attention, Hearing, Listen, Moment, Read, Reply, Roster, SampleError, Tally};
+use crate::model::{Application, Hearing, Moment, PodIntents, Query, Reply, Roster, SampleError, Subscription, Tally};
 pub use crate::model::{PoolId, Signal};
 
 /// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
@@ -119,18 +119,18 @@ pub trait Endpoint: Send {
     /// Asks all reads, in few round trips; one answer per read, in their order. Never hangs: every step has a deadline.
     fn sample(
         &mut self,
-        reads: &[Read],
+        reads: &[Query],
         moment: Moment,
     ) -> impl Future<Output = Vec<Result<Reply, SampleError>>> + Send;
 
     /// Listens to these from now on (more or fewer than before); subscriptions survive reconnects.
-    fn listen(&mut self, to: Vec<Listen>);
+    fn listen(&mut self, to: Vec<Subscription>);
 
     /// Another number with each connection that is another one.
     fn connection(&self) -> u64;
 
     /// How it stands with one of the subscriptions.
-    fn hearing(&self, to: &Listen) -> Hearing;
+    fn hearing(&self, to: &Subscription) -> Hearing;
 
     /// Waits for the next thing a worker says of itself. Never returns if nothing is listened to.
     fn next_signal(&mut self) -> impl Future<Output = Signal> + Send;
@@ -138,7 +138,7 @@ pub trait Endpoint: Send {
 
 /// What the controller tells an endpoint's sampler.
 #[derive(Debug)]
-pub enum Subscription {
+pub enum SamplerInput {
     /// Sample for this pool (again, if it was known: the application and the period are replaced).
     Add {
         /// The pool.
@@ -149,11 +149,11 @@ pub enum Subscription {
         period: Duration,
     },
     /// Look after these pods of a pool closely, and after no others, from now on; its next sample comes at once.
-    Attend {
+    Intend {
         /// The pool.
         id: PoolId,
         /// The pods.
-        attention: Attention,
+        attention: PodIntents,
     },
     /// These are the pods of a pool's target from now on.
     Roster {

@@ -15,8 +15,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Endpoint, Sampled, Subscription, random, room};
-use crate::model::{Framework, Listen, Moment, Now, PoolId, Read, Reply, SampleError, Signal, Tally};
+use super::{Endpoint, Sampled, SamplerInput, random, room};
+use crate::model::{Framework, Moment, Now, PoolId, Query, Reply, SampleError, Signal, Subscription, Tally};
 
 /// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -80,12 +80,12 @@ impl Clock {
 /// Controls one endpoint's sampler. Dropping it ends the task and with it the connection.
 #[derive(Debug)]
 pub struct SamplerHandle {
-    wishes: mpsc::UnboundedSender<Subscription>,
+    wishes: mpsc::UnboundedSender<SamplerInput>,
 }
 
 impl SamplerHandle {
     /// Adds, replaces or removes a pool. A new pool is sampled at once.
-    pub fn send(&self, subscription: Subscription) {
+    pub fn send(&self, subscription: SamplerInput) {
         // The task ends only when this handle or the receiver of the samples goes: then nobody waits for samples.
         let _ended = self.wishes.send(subscription);
     }
@@ -115,7 +115,7 @@ struct Sampler<E> {
     told_full: bool,
     pools: BTreeMap<PoolId, Pool>,
     /// What the endpoint was last told to listen to.
-    listening: BTreeSet<Listen>,
+    listening: BTreeSet<Subscription>,
     pace: Pace,
     next_tick: Option<Moment>,
 }
@@ -194,7 +194,7 @@ impl<E: Endpoint> Sampler<E> {
     }
 
     /// Until nobody wants samples any more.
-    async fn run(mut self, mut subscriptions: mpsc::UnboundedReceiver<Subscription>) {
+    async fn run(mut self, mut subscriptions: mpsc::UnboundedReceiver<SamplerInput>) {
         loop {
             let tick = self.next_tick.and_then(|moment| self.clock.instant(moment));
             tokio::select! {
@@ -262,9 +262,9 @@ impl<E: Endpoint> Sampler<E> {
     }
 
     /// Takes a wish in. Says whether it may be one to listen elsewhere.
-    fn subscribe(&mut self, subscription: Subscription) -> bool {
+    fn subscribe(&mut self, subscription: SamplerInput) -> bool {
         match subscription {
-            Subscription::Add {
+            SamplerInput::Add {
                 id,
                 application,
                 period,
@@ -287,25 +287,25 @@ impl<E: Endpoint> Sampler<E> {
                 let listens = framework.add(id, application);
                 before.is_some() || listens.is_some_and(|listens| !self.listening.contains(&listens))
             }
-            Subscription::Attend { id, attention } => {
+            SamplerInput::Intend { id, attention } => {
                 let now = self.clock.now().moment;
                 if let Some(pool) = self.pools.get_mut(&id) {
                     pool.attends = !attention.is_empty();
                     // At once: somebody waits for it.
                     pool.due = None;
                     if let Some(framework) = self.frameworks.get_mut(pool.framework) {
-                        framework.attend(id, attention, now);
+                        framework.intend(id, attention, now);
                     }
                 }
                 false
             }
-            Subscription::Roster { id, roster } => {
+            SamplerInput::Roster { id, roster } => {
                 if let Some(framework) = self.of(id) {
                     framework.roster(id, roster);
                 }
                 false
             }
-            Subscription::Remove { id } => {
+            SamplerInput::Remove { id } => {
                 let removed = self.pools.remove(&id);
                 if let Some(pool) = &removed {
                     self.remove(id, pool.framework);
@@ -358,10 +358,10 @@ impl<E: Endpoint> Sampler<E> {
 
     /// Tells the endpoint what to listen to, if that changed.
     fn listen(&mut self) {
-        let wanted: BTreeSet<Listen> = self
+        let wanted: BTreeSet<Subscription> = self
             .frameworks
             .values_mut()
-            .flat_map(|framework| framework.listen())
+            .flat_map(|framework| framework.subscriptions())
             .collect();
         if wanted != self.listening {
             self.endpoint.listen(wanted.iter().cloned().collect());
@@ -435,13 +435,13 @@ impl<E: Endpoint> Sampler<E> {
     /// The due pools with their reads.
     fn gather(&mut self, now: Now) -> Batch {
         let mut batch = Batch::default();
-        let mut places: BTreeMap<Read, usize> = BTreeMap::new();
+        let mut places: BTreeMap<Query, usize> = BTreeMap::new();
         for (id, pool) in self.pools.iter_mut().filter(|(_, pool)| pool.joins(now.moment)) {
             let Some(framework) = self.frameworks.get_mut(pool.framework) else {
                 continue;
             };
             let reads = framework.reads(*id, now);
-            let place = |read: &Read| {
+            let place = |read: &Query| {
                 *places.entry(read.clone()).or_insert_with(|| {
                     batch.reads.push(read.clone());
                     batch.reads.len() - 1
@@ -458,7 +458,7 @@ impl<E: Endpoint> Sampler<E> {
 #[derive(Default)]
 struct Batch {
     /// What the endpoint is asked.
-    reads: Vec<Read>,
+    reads: Vec<Query>,
     /// Which pool wants which of them.
     shares: Vec<Share>,
 }
@@ -467,7 +467,7 @@ struct Batch {
 struct Share {
     id: PoolId,
     /// The pool's reads in its own order.
-    reads: Vec<Read>,
+    reads: Vec<Query>,
     /// For each of them its place in the batch.
     places: Vec<usize>,
 }

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     api::Status,
-    broker::{Address, PoolId, Subscription},
+    broker::{Address, PoolId, SamplerInput},
     kube::CallError,
-    model::{Attention, Roster, SampleError, Stance, Tally},
+    model::{Intent, PodIntents, Roster, SampleError, Tally},
     telemetry::{PoolEvent, PoolNumbers},
     workers::Plan,
 };
@@ -49,14 +49,14 @@ pub enum PoolEffect {
         /// The broker.
         address: Arc<Address>,
         /// The pool, as its sampler is to know it.
-        subscription: Subscription,
+        subscription: SamplerInput,
     },
     /// Tell the sampler at this address something of the pool.
     Tell {
         /// The broker.
         address: Arc<Address>,
         /// What.
-        subscription: Subscription,
+        subscription: SamplerInput,
     },
     /// Sample there no more.
     Leave(Arc<Address>),
@@ -129,7 +129,7 @@ pub struct Job {
     /// Remote control was refused lately.
     pub refused: bool,
     /// How pods have been looked after until now.
-    pub attention: Attention,
+    pub attention: PodIntents,
     /// A busy pod may go as well if its grace period is at least this.
     pub graceful: Option<Duration>,
     /// A pod of the present template did not end by itself.
@@ -195,7 +195,7 @@ pub struct Uncordon {
     /// Its broker, if it was known.
     pub address: Option<Arc<Address>>,
     /// The pods that were told to stop, as far as this process knows, and what is to be done about it.
-    pub stopped: BTreeMap<String, Stance>,
+    pub stopped: BTreeMap<String, Intent>,
     /// The target's pods, as they were listed last.
     pub roster: Roster,
     /// They are told, and no more: somebody else sees to what stands on the pods.

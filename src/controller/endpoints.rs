@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::broker::{
-    self, Address, Clock, Egress, Kind, PoolId, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription,
+    self, Address, Clock, Egress, Kind, PoolId, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SamplerInput,
 };
 
 /// One sampler for each distinct address.
@@ -31,7 +31,7 @@ impl Endpoints {
     }
 
     /// Samples for this pool at this address, from now on; an endpoint shared with others is used again.
-    pub fn join(&mut self, address: &Arc<Address>, id: PoolId, subscription: Subscription) {
+    pub fn join(&mut self, address: &Arc<Address>, id: PoolId, subscription: SamplerInput) {
         let new = || {
             (
                 sampler(address, self.egress.clone(), self.clock, self.out.clone()),
@@ -44,7 +44,7 @@ impl Endpoints {
     }
 
     /// Tells the sampler at this address something of a pool.
-    pub fn tell(&self, address: &Arc<Address>, subscription: Subscription) {
+    pub fn tell(&self, address: &Arc<Address>, subscription: SamplerInput) {
         if let Some((sampler, _)) = self.samplers.get(address) {
             sampler.send(subscription);
         }
@@ -59,7 +59,7 @@ impl Endpoints {
     pub fn leave(&mut self, address: &Arc<Address>, id: PoolId) {
         if let Some((sampler, users)) = self.samplers.get_mut(address) {
             users.remove(&id);
-            sampler.send(Subscription::Remove { id });
+            sampler.send(SamplerInput::Remove { id });
             if users.is_empty() {
                 self.samplers.remove(address);
             }

@@ -45,7 +45,7 @@ use super::{
 use crate::{
     api::{LastScale, Status},
     broker::{Address, PoolId, Sampled},
-    model::{Held, Moment, Now, SampleError, Tally},
+    model::{Delayed, Moment, Now, SampleError, Tally},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     telemetry::PoolEvent,
 };
@@ -217,9 +217,9 @@ pub fn remembered(stored: Option<&Status>) -> Memory {
 }
 
 /// What the process before remembered of tasks that are not due stands there, too.
-pub fn held(stored: Option<&Status>) -> Option<Held> {
+pub fn held(stored: Option<&Status>) -> Option<Delayed> {
     let held = stored?.held.as_ref()?;
-    Some(Held {
+    Some(Delayed {
         tasks: u64::try_from(held.tasks).ok()?,
         due: held.next_due_at.0,
     })

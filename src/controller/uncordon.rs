@@ -12,9 +12,9 @@ use tokio::{
 
 use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, references::References, resolve, validate};
 use crate::{
-    broker::{Clock, Egress, PoolId, Subscription},
+    broker::{Clock, Egress, PoolId, SamplerInput},
     kube::{CallError, Cluster},
-    model::{Attention, Roster, Stance, Tally},
+    model::{Intent, PodIntents, Roster, Tally},
     workers::{self, Look, Mark, Means, Plan, Pod, pods},
 };
 
@@ -74,16 +74,16 @@ async fn give_back(
     };
     let (out, mut samples) = mpsc::channel(4);
     let sampler = sampler(&address, egress, clock, out);
-    sampler.send(Subscription::Add {
+    sampler.send(SamplerInput::Add {
         id: ID,
         application: validate::application(&uncordon.pool, &address, None),
         period: PERIOD,
     });
     let all = uncordon.stopped.clone();
-    let mut told = Attention::new();
+    let mut told = PodIntents::new();
     let mut known = uncordon.roster.clone();
     if !known.pods.is_empty() {
-        sampler.send(Subscription::Roster {
+        sampler.send(SamplerInput::Roster {
             id: ID,
             roster: known.clone(),
         });
@@ -113,7 +113,7 @@ async fn give_back(
                 };
                 if roster != known {
                     known.clone_from(&roster);
-                    sampler.send(Subscription::Roster { id: ID, roster });
+                    sampler.send(SamplerInput::Roster { id: ID, roster });
                 }
                 (plan.stances, plan.unfinished)
             }
@@ -134,7 +134,7 @@ async fn give_back(
         if wished != told {
             told.clone_from(&wished);
             let attention = wished;
-            sampler.send(Subscription::Attend { id: ID, attention });
+            sampler.send(SamplerInput::Intend { id: ID, attention });
         }
         match samples.recv().await {
             Some(sampled) => tally = sampled.result.unwrap_or(tally),
@@ -145,14 +145,14 @@ async fn give_back(
 
 /// The marks of these pods go, whose workers were told at the broker that the pool has left and fetch again: nobody can ask
 /// them at the new one. What the pool has written there since stays.
-async fn unmark(cluster: &Cluster, clock: Clock, uncordon: &Uncordon, told: &BTreeMap<String, Stance>) {
+async fn unmark(cluster: &Cluster, clock: Clock, uncordon: &Uncordon, told: &BTreeMap<String, Intent>) {
     if uncordon.selector.is_empty() {
         return;
     }
     let namespace = &uncordon.key.namespace;
     let listed = pods::list(cluster, namespace, &uncordon.selector, clock.now().wall).await;
     let mark = |pod: Pod| {
-        let Stance::Resume(queues) = told.get(&pod.name)? else {
+        let Intent::Uncordon(queues) = told.get(&pod.name)? else {
             return None;
         };
         let drain = pod.drain.filter(|drain| drain.queues == *queues)?;
@@ -171,7 +171,7 @@ async fn look(
     clock: Clock,
     uncordon: &Uncordon,
     tally: &Tally,
-    told: &Attention,
+    told: &PodIntents,
 ) -> Result<Plan, CallError> {
     let namespace = &uncordon.key.namespace;
     let replicas = replicas(cluster, &uncordon.target()).await?;
@@ -195,8 +195,8 @@ async fn look(
 }
 
 /// The pod's workers have said that they fetch again, since they were told to.
-fn fetches(pod: &str, tally: &Tally, told: &Attention) -> bool {
-    let said = tally.pods.get(pod).and_then(|work| work.told.as_ref());
+fn fetches(pod: &str, tally: &Tally, told: &PodIntents) -> bool {
+    let said = tally.pods.get(pod).and_then(|work| work.report.as_ref());
     let said = said.zip(told.get(pod));
     said.is_some_and(|(said, care)| said.resumed && said.since == care.since)
 }

@@ -16,7 +16,7 @@ use crate::{
     api::{self, ProfileName, Removal, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{Address, Kind, url},
     framework::celery::{self, BrokerKind, CeleryConfig},
-    model::{Application, Held},
+    model::{Application, Delayed},
     scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
 };
 
@@ -269,7 +269,7 @@ fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
 }
 
 /// Whose work is counted for this pool at this address. `held`: what is remembered of tasks that are not due.
-pub fn application(pool: &Pool, address: &Address, held: Option<Held>) -> Application {
+pub fn application(pool: &Pool, address: &Address, held: Option<Delayed>) -> Application {
     let broker = match address.kind {
         Kind::Redis { db } => BrokerKind::Redis { db },
         Kind::RabbitMq { .. } => BrokerKind::RabbitMq {

@@ -99,16 +99,16 @@ fn is_much(tasks: u64, of: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PodWork, Work};
+    use crate::model::{PodReport, Work};
 
     /// Ready pods, waiting, in flight, taken.
     type Count = (u32, u64, u64, u64);
 
     fn tally((ready, waiting, in_flight, taken): Count) -> Tally {
         let pod = |at| {
-            let work = PodWork {
+            let work = PodReport {
                 fresh: true,
-                ..PodWork::default()
+                ..PodReport::default()
             };
             (format!("pod-{at}"), work)
         };

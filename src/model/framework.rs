@@ -4,7 +4,7 @@
 
 use std::{any::Any, collections::BTreeSet, fmt, sync::Arc};
 
-use super::{Attention, Hearing, Moment, Named, Now, Read, Reply, Roster, SampleError, Tally};
+use super::{Hearing, Moment, Named, Now, PodIntents, Query, Reply, Roster, SampleError, Tally};
 
 /// Names a pool to whoever samples for it; the controller's own number.
 pub type PoolId = u64;
@@ -14,16 +14,16 @@ pub type PoolId = u64;
 pub trait Framework: fmt::Debug + Send {
     /// Counts for this pool from now on; what is known of one that had this number is forgotten. Where its workers announce
     /// themselves.
-    fn add(&mut self, id: PoolId, application: Application) -> Option<Listen>;
+    fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription>;
 
     /// Forgets this pool.
     fn remove(&mut self, id: PoolId);
 
     /// Where the workers of its pools announce themselves; asked again whenever that may have changed.
-    fn listen(&mut self) -> BTreeSet<Listen>;
+    fn subscriptions(&mut self) -> BTreeSet<Subscription>;
 
     /// How it stands with one of those.
-    fn hearing(&mut self, listen: &Listen, hearing: &Hearing);
+    fn hearing(&mut self, listen: &Subscription, hearing: &Hearing);
 
     /// Takes in what a worker announced or answered.
     fn hear(&mut self, signal: Signal, moment: Moment);
@@ -40,16 +40,16 @@ pub trait Framework: fmt::Debug + Send {
     /// What all its pools together have to tell and ask workers beside their reads, after them: one step after the other,
     /// until there is nothing more. `replies`: those to the step before, none at first. `connection`: another number with
     /// each connection that is another one.
-    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Read>;
+    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Query>;
 
     /// What is left to say when nobody is to be counted here any more.
-    fn farewell(&mut self) -> Vec<Read>;
+    fn farewell(&mut self) -> Vec<Query>;
 
     /// What is worth a line in the log, since this was asked last.
     fn notes(&mut self) -> Vec<String>;
 
     /// The reads this pool needs for its next sample.
-    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read>;
+    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Query>;
 
     /// Adds up: `reads` are those of [`Framework::reads`], `replies` theirs, in their order. A tally that is equal to the one before is the same allocation.
     ///
@@ -58,7 +58,7 @@ pub trait Framework: fmt::Debug + Send {
     fn tally(
         &mut self,
         id: PoolId,
-        reads: Vec<Read>,
+        reads: Vec<Query>,
         replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Arc<Tally>, SampleError>;
@@ -68,7 +68,7 @@ pub trait Framework: fmt::Debug + Send {
 
     /// Looks after these pods of a pool from now on, and after no others. Nothing to do for one whose workers take no
     /// questions.
-    fn attend(&mut self, id: PoolId, attention: Attention, now: Moment);
+    fn intend(&mut self, id: PoolId, attention: PodIntents, now: Moment);
 }
 
 /// The tally to hand out: the one before, if it is equal.
@@ -179,7 +179,7 @@ pub type Reader = fn(&[u8]) -> Vec<Signal>;
 
 /// Where a framework's workers announce themselves, and how that is read. Equal ones of several pools are listened to once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Listen {
+pub struct Subscription {
     /// Where.
     pub place: Place,
     /// What a message there says; nothing, if it is anything else.

@@ -9,7 +9,7 @@ use super::Moment;
 
 /// So many of a queue's ready messages are not due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct Delayed {
     /// No more than so many.
     pub tasks: u64,
     /// When the first of them comes due.
@@ -18,9 +18,9 @@ pub struct Held {
 
 /// What one tally hands on to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Later {
+pub struct DelayedTasks {
     /// What is remembered.
-    pub held: Option<Held>,
+    pub held: Option<Delayed>,
     /// When messages were fetched last, as far as the counts tell.
     pub fetched: Option<Moment>,
     /// Since when none of the pool's workers has been heard.
@@ -31,11 +31,11 @@ pub struct Later {
 
 /// Why one worker has to stay although nothing is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stay {
+pub enum KeepAlive {
     /// It holds tasks that are not due, and does not say of all when they are.
-    Undated,
+    UnknownDue,
     /// Not all workers have said yet whether they hold tasks that are not due.
-    Untold,
+    Unreported,
     /// They cannot be asked: the broker's permissions refuse it.
     Refused,
 }

@@ -2,9 +2,9 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `mod.rs` | what is asked and answered ([`Read`], [`Reply`]), and what it adds up to ([`Tally`]) |
+//! | `mod.rs` | what is asked and answered ([`Query`], [`Reply`]), and what it adds up to ([`Tally`]) |
 //! | `framework.rs` | the seam: [`Framework`] says what to ask and what it means |
-//! | `census/` | what a list or a hash holds, looked at bit by bit |
+//! | `scan/` | what a list or a hash holds, looked at bit by bit |
 //! | `error.rs` | why a read failed |
 //! | `named.rs` | functions that can be compared |
 //! | `later.rs` | tasks that are not due and that the broker does not show |
@@ -16,9 +16,9 @@
 mod error;
 mod framework;
 
-pub mod census;
 mod later;
 mod named;
+pub mod scan;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,11 +28,11 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use census::{Census, Decoder, Entry, Oldest};
 pub use error::{SampleError, Word};
-pub use framework::{Application, Framework, Letter, Listen, Place, PoolId, Postbox, Reader, Signal, keep};
-pub use later::{Held, Later, Stay};
+pub use framework::{Application, Framework, Letter, Place, PoolId, Postbox, Reader, Signal, Subscription, keep};
+pub use later::{Delayed, DelayedTasks, KeepAlive};
 pub use named::Named;
+pub use scan::{Decoder, MessageInfo, Oldest, Scan};
 
 /// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;
@@ -51,10 +51,10 @@ pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
 
 /// One question to a broker. Equal reads of several pools on one endpoint are asked once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Read {
+pub enum Query {
     /// Redis: what are the messages in this list (oldest first), as far as a bounded look tells? A missing key is an
     /// empty list, and an empty list costs one `LLEN`.
-    ListCensus {
+    ScanList {
         /// The whole key, prefix included.
         key: String,
         /// How to read one element.
@@ -62,7 +62,7 @@ pub enum Read {
     },
     /// Redis: what are the entries of this hash, whose tags are also the members of the sorted set `index`? An empty
     /// hash costs one `HLEN`.
-    HashCensus {
+    ScanHash {
         /// The hash's whole key.
         hash: String,
         /// The sorted set that lists the hash's fields.
@@ -138,27 +138,27 @@ pub type Consumers = BTreeMap<String, BTreeSet<String>>;
 
 /// How a pod of the pool is to be looked after.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stance {
+pub enum Intent {
     /// Ask its workers what they hold.
-    Watch,
+    Report,
     /// The same, and they are to fetch no more from these queues.
-    Stop(Consumers),
+    Cordon(Consumers),
     /// The same, and they are to fetch from these queues again.
-    Resume(Consumers),
+    Uncordon(Consumers),
 }
 
 /// How a pod is to be looked after, and since when: the moment is given by whoever wishes it, and tells one wish from the
 /// next one of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Care {
+pub struct PodIntent {
     /// How.
-    pub stance: Stance,
+    pub stance: Intent,
     /// Since when.
     pub since: Moment,
 }
 
 /// The pods to look after closely, by name.
-pub type Attention = BTreeMap<String, Care>;
+pub type PodIntents = BTreeMap<String, PodIntent>;
 
 /// The target's pods, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,7 +169,7 @@ pub struct Roster {
     pub ready: u32,
 }
 
-/// How it stands with what is listened to ([`Listen`]).
+/// How it stands with what is listened to ([`Subscription`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Hearing {
     /// Not subscribed yet.
@@ -186,7 +186,7 @@ pub enum Hearing {
     Failing(SampleError),
 }
 
-/// A broker's bounded answer to one [`Read`].
+/// A broker's bounded answer to one [`Query`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// A RabbitMQ queue's ready messages and consumers.
@@ -206,19 +206,19 @@ pub enum Reply {
     /// The queue does not exist (RabbitMQ says so; Redis cannot).
     Missing,
     /// What a list or a hash holds.
-    Census(Arc<Census>),
+    Scan(Arc<Scan>),
     /// Members of a set.
     Members(Vec<String>),
     /// What a command of Redis counts: who heard, members that were added or removed.
     Number(u64),
-    /// Elements that were taken from a list ([`Read::Pop`]).
+    /// Elements that were taken from a list ([`Query::Pop`]).
     Popped {
         /// So many.
         elements: u64,
         /// Bytes of the largest of them.
         largest: u64,
     },
-    /// Nothing to say: what answers come arrive elsewhere ([`Read::Post`]).
+    /// Nothing to say: what answers come arrive elsewhere ([`Query::Post`]).
     Asked,
     /// The broker's permissions keep us from asking and telling workers.
     Refused {
@@ -241,7 +241,7 @@ pub struct Work {
     /// Of `scheduled`: due within [`WAKE_AHEAD`].
     pub due_soon: u64,
     /// Why one worker has to stay for tasks that are not due, or may be there (RabbitMQ).
-    pub stay: Option<Stay>,
+    pub stay: Option<KeepAlive>,
     /// Of `in_flight`: in the hands of no worker that is heard and has said what it holds, so perhaps of one that died.
     /// `None`: not known, or it makes no difference: the broker gives them back by itself.
     pub unheld: Option<u64>,
@@ -307,7 +307,7 @@ pub struct Tally {
     /// Per queue, in the order of `spec.queues`.
     pub queues: Vec<QueueTally>,
     /// The pods whose workers are heard, or were, by name. One that said no goodbye may be busy rather than gone.
-    pub pods: BTreeMap<String, PodWork>,
+    pub pods: BTreeMap<String, PodReport>,
     /// How it stands with asking and telling workers.
     pub control: Control,
     /// How it stands with hearing them.
@@ -329,7 +329,7 @@ pub struct Tally {
     /// A read failed that the sum can do without, at the price of counting too much rather than too little.
     pub degraded: Option<SampleError>,
     /// What is known of tasks that are not due and that the broker does not show as such.
-    pub later: Later,
+    pub later: DelayedTasks,
 }
 
 /// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
@@ -344,7 +344,7 @@ pub struct BrokerOptions {
 
 /// What the workers of one pod say of themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PodWork {
+pub struct PodReport {
     /// Tasks they run now, as far as they are heard.
     pub running: u32,
     /// One of them is there at least: it beat or answered lately.
@@ -361,24 +361,24 @@ pub struct PodWork {
     pub doubled: Option<String>,
     /// Since when they have run nothing, as far as their beats tell.
     pub idle_since: Option<Moment>,
-    /// What they answered when they were asked; only of pods that are looked after ([`Attention`]).
-    pub told: Option<Told>,
+    /// What they answered when they were asked; only of pods that are looked after ([`PodIntents`]).
+    pub report: Option<WorkerReport>,
     /// They beat, and have been asked for so long without an answer that none will come: they do not take questions.
-    pub deaf: bool,
+    pub unresponsive: bool,
     /// They answer, but not every question, although it was asked for long: an answer may be larger than is accepted.
     pub partly: bool,
 }
 
 /// The answers of all workers of one pod, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct WorkerReport {
     /// The queues that each of them fetches from.
     pub consumes: Consumers,
     /// Since when none of them has fetched from any queue, as far as they were to stop: the moment of the question.
     pub stopped_since: Option<Moment>,
-    /// They were to resume ([`Stance::Resume`]), were asked after that, and do.
+    /// They were to resume ([`Intent::Uncordon`]), were asked after that, and do.
     pub resumed: bool,
-    /// [`Care::since`] of the wish under which they were asked: what they say is true of no other.
+    /// [`PodIntent::since`] of the wish under which they were asked: what they say is true of no other.
     pub since: Moment,
     /// When the questions for the numbers below were asked: the oldest of them.
     pub asked: Moment,
@@ -394,7 +394,7 @@ pub struct Told {
     pub scheduled_asked: Moment,
 }
 
-impl Told {
+impl WorkerReport {
     /// None of them fetches from any queue.
     pub fn fetches_nothing(&self) -> bool {
         self.consumes.values().all(BTreeSet::is_empty)

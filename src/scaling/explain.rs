@@ -3,7 +3,7 @@
 //! It changes only when its facts change: no ages and no countdowns, which would make every look a new status.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Observation, Policy, Reading, Rule, Select, Stay, Target, Work,
+    KeepAlive, Observation, Policy, Reading, Rule, Select, Target, Work,
     demand::{Demand, Quiet, due_soon, held_that_counts},
     flow::waiting,
     schedule::Floor,
@@ -155,14 +155,14 @@ fn need(case: &Case, work: &Work) -> String {
 fn scheduled(case: &Case, work: &Work, replicas: &str) -> String {
     let due = case.seen.next_due_in.is_some_and(|due| due <= case.quiet.within);
     match work.stay.filter(|_| !due) {
-        Some(Stay::Undated) => {
+        Some(KeepAlive::UnknownDue) => {
             let live = verb(work.scheduled, "scheduled task", "lives", "live");
             format!("{live} in a worker's memory, due at a time that is not known: {replicas} for that")
         }
-        Some(Stay::Untold) => {
+        Some(KeepAlive::Unreported) => {
             format!("The workers have not all said whether they hold tasks that are not due: {replicas} until they do")
         }
-        Some(Stay::Refused) => format!(
+        Some(KeepAlive::Refused) => format!(
             "The broker's permissions refuse to ask the workers whether they hold tasks that are not due: {replicas} in case they do"
         ),
         None => format!(

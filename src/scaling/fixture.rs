@@ -170,7 +170,7 @@ impl Observation {
         self.work(|work| work.unheld = tasks)
     }
 
-    pub(crate) fn stay(self, stay: Stay) -> Self {
+    pub(crate) fn stay(self, stay: KeepAlive) -> Self {
         self.work(|work| work.stay = Some(stay))
     }
 
@@ -183,7 +183,7 @@ impl Observation {
     }
 
     pub(crate) fn scheduled_in_memory(self, tasks: u64) -> Self {
-        self.work(|work| (work.scheduled, work.stay) = (tasks, Some(Stay::Undated)))
+        self.work(|work| (work.scheduled, work.stay) = (tasks, Some(KeepAlive::UnknownDue)))
     }
 
     pub(crate) fn due_in(mut self, seconds: f64) -> Self {

@@ -54,7 +54,7 @@ pub use trouble::Trouble;
 pub use wait::{Profile, Tuning};
 
 use crate::model::Now;
-pub use crate::model::{Moment, SampleError, Since, Stay, Work};
+pub use crate::model::{KeepAlive, Moment, SampleError, Since, Work};
 
 /// What the pool wishes, in the core's own units.
 #[derive(Clone, Debug, PartialEq)]

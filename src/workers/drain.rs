@@ -26,7 +26,7 @@ use super::{
     look::{Look, Means},
     pod::{Drain, FIRST, Mark, Pod},
 };
-use crate::model::{Consumers, Moment, PodWork, Stance, Told};
+use crate::model::{Consumers, Intent, Moment, PodReport, WorkerReport};
 
 /// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
 const SETTLES: Duration = Duration::from_millis(1500);
@@ -43,7 +43,7 @@ const BEGINS: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct Next {
     /// How to look after it.
-    pub(super) stance: Option<Stance>,
+    pub(super) stance: Option<Intent>,
     /// What is to stand on it, where that is something else than what does.
     pub(super) mark: Option<Mark>,
     /// It holds nothing, and nothing will come to it.
@@ -95,18 +95,18 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
     if work.is_some_and(|work| work.doubled.is_some()) {
         // It can never be known, and an order to one would be carried out by all of that name, whatever their queues.
         if safe {
-            return Next::marked(pod, Some(Stance::Watch), empty(pod, safe, look), safe, unknown);
+            return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
         }
         let back = stay(pod, look);
         return Next {
-            stance: Some(back.stance.unwrap_or(Stance::Watch)),
+            stance: Some(back.stance.unwrap_or(Intent::Report)),
             unknown,
             ..back
         };
     }
-    if look.means == Means::Heartbeats || work.is_some_and(|work| work.deaf) {
+    if look.means == Means::Heartbeats || work.is_some_and(|work| work.unresponsive) {
         // Asked all the same: as long as that is refused, or nobody answers, this is known.
-        return Next::marked(pod, Some(Stance::Watch), empty(pod, safe, look), safe, unknown);
+        return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
     }
     let told = look.told(pod);
     let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
@@ -116,7 +116,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
         (known, consumes) => known.or(consumes),
     };
     // Whom nobody knows can be asked who it is, and nothing else.
-    let stance = queues.clone().map_or(Stance::Watch, Stance::Stop);
+    let stance = queues.clone().map_or(Intent::Report, Intent::Cordon);
     let drain = match queues {
         Some(queues) => Some(Drain {
             queues,
@@ -159,7 +159,7 @@ pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
         cost: drain.cost,
     };
     Next {
-        stance: (!resumed).then(|| Stance::Resume(drain.queues.clone())),
+        stance: (!resumed).then(|| Intent::Uncordon(drain.queues.clone())),
         mark: Some(back).filter(|mark| differs(mark, pod)),
         safe: false,
         unknown: None,
@@ -171,14 +171,14 @@ impl Next {
     pub(super) fn gone(pod: &Pod) -> Self {
         let drain = pod.drain.as_ref().filter(|drain| drain.fetched());
         Self {
-            stance: drain.map(|drain| Stance::Stop(drain.queues.clone())),
+            stance: drain.map(|drain| Intent::Cordon(drain.queues.clone())),
             mark: None,
             safe: true,
             unknown: None,
         }
     }
 
-    fn marked(pod: &Pod, stance: Option<Stance>, drain: Option<Drain>, safe: bool, unknown: Option<Why>) -> Self {
+    fn marked(pod: &Pod, stance: Option<Intent>, drain: Option<Drain>, safe: bool, unknown: Option<Why>) -> Self {
         let own = pod.drain.as_ref().map_or(pod.cost, |drain| drain.cost);
         let cost = if safe { Some(FIRST) } else { own };
         let mark = Mark {
@@ -221,7 +221,7 @@ fn empty(pod: &Pod, safe: bool, look: &Look) -> Option<Drain> {
 }
 
 /// Nothing is interrupted if the pod goes now, provided that it is known ([`unknown`]).
-fn may_go(pod: &Pod, work: Option<&PodWork>, look: &Look) -> bool {
+fn may_go(pod: &Pod, work: Option<&PodReport>, look: &Look) -> bool {
     if holds_nothing(pod, work) || is_covered(pod, look) {
         return true;
     }
@@ -232,13 +232,13 @@ fn may_go(pod: &Pod, work: Option<&PodWork>, look: &Look) -> bool {
     let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
     match look.means {
         Means::Heartbeats => told && !work.idle_since.is_none_or(pauses),
-        Means::RemoteControl if work.deaf => told && !work.idle_since.is_none_or(pauses),
+        Means::RemoteControl if work.unresponsive => told && !work.idle_since.is_none_or(pauses),
         Means::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
     }
 }
 
 /// Why it is not known what a pod holds, if it is not. That it holds something is known as well.
-fn unknown(pod: &Pod, work: Option<&PodWork>, look: &Look) -> Option<Why> {
+fn unknown(pod: &Pod, work: Option<&PodReport>, look: &Look) -> Option<Why> {
     if holds_nothing(pod, work) || is_covered(pod, look) {
         return None;
     }
@@ -251,7 +251,7 @@ fn unknown(pod: &Pod, work: Option<&PodWork>, look: &Look) -> Option<Why> {
     if look.is_silent(pod, work) {
         return Some(if work.live { Why::Silent } else { Why::NotHeard });
     }
-    let by_beats = look.means == Means::Heartbeats || work.deaf;
+    let by_beats = look.means == Means::Heartbeats || work.unresponsive;
     match () {
         () if !work.live => Some(Why::NotHeard),
         () if work.partly => Some(Why::Partly),
@@ -262,7 +262,7 @@ fn unknown(pod: &Pod, work: Option<&PodWork>, look: &Look) -> Option<Why> {
 }
 
 /// None of its containers runs in which a worker may, and none is heard: what was heard before was of one that has gone.
-pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodWork>) -> bool {
+pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodReport>) -> bool {
     pod.readiness.holds_nothing() && work.is_none_or(|work| !work.live)
 }
 
@@ -273,7 +273,7 @@ fn is_covered(pod: &Pod, look: &Look) -> bool {
 
 /// The workers have said, late enough, that they hold nothing. Tasks with an ETA go back to the queue, unless they may
 /// begin before the pod has ended, or the worker does not end by itself.
-fn is_empty(told: &Told, pod: &Pod, look: &Look) -> bool {
+fn is_empty(told: &WorkerReport, pod: &Pod, look: &Look) -> bool {
     let Some(since) = told.stopped_since else { return false };
     let settled = told.asked >= since.saturating_add(SETTLES) && told.scheduled_asked >= since;
     let begins = look

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::pod::Pod;
-use crate::model::{Attention, Control, Moment, Now, PodWork, Tally, Told};
+use crate::model::{Control, Moment, Now, PodIntents, PodReport, Tally, WorkerReport};
 
 /// How it is known that a pod runs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,9 @@ pub struct Look<'a> {
     /// The pods that the target's selector selects.
     pub pods: &'a [Pod],
     /// What their workers say, by pod.
-    pub work: &'a BTreeMap<String, PodWork>,
+    pub work: &'a BTreeMap<String, PodReport>,
     /// How pods have been looked after until now: what was told under another wish is not believed.
-    pub attention: &'a Attention,
+    pub attention: &'a PodIntents,
     /// What can be known and done.
     pub means: Means,
     /// Replicas now.
@@ -63,9 +63,9 @@ const SKEW: Duration = Duration::from_secs(5);
 
 impl Look<'_> {
     /// What a pod's workers answered since it has been looked after as it is now, and not long ago.
-    pub(super) fn told(&self, pod: &Pod) -> Option<&Told> {
+    pub(super) fn told(&self, pod: &Pod) -> Option<&WorkerReport> {
         let since = self.attention.get(&pod.name)?.since;
-        let told = self.work.get(&pod.name)?.told.as_ref()?;
+        let told = self.work.get(&pod.name)?.report.as_ref()?;
         (told.since == since && self.now.moment.saturating_sub(told.asked) <= self.fresh).then_some(told)
     }
 
@@ -81,7 +81,7 @@ impl Look<'_> {
     }
 
     /// One of the pod's workers fell silent and may still be there: its containers have not begun anew since.
-    pub(super) fn is_silent(&self, pod: &Pod, work: &PodWork) -> bool {
+    pub(super) fn is_silent(&self, pod: &Pod, work: &PodReport) -> bool {
         let began = pod.began.map(|at| self.moment(at).saturating_sub(SKEW));
         work.silent
             .is_some_and(|heard| began.is_none_or(|began| began <= heard))

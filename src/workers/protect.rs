@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{Moment, PodWork};
+use crate::model::{Moment, PodReport};
 
 /// What cluster-autoscaler looks at before it empties a node (its FAQ), and the value that keeps the pod.
 pub const SAFE_TO_EVICT: (&str, &str) = ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false");
@@ -76,9 +76,9 @@ pub struct Protection {
 
 impl Protection {
     /// Takes in what the workers say now: the pods to protect. One that has fallen silent may be busy.
-    pub fn of(&mut self, pods: &BTreeMap<String, PodWork>, now: Moment) -> BTreeSet<String> {
+    pub fn of(&mut self, pods: &BTreeMap<String, PodReport>, now: Moment) -> BTreeSet<String> {
         for (name, pod) in pods {
-            let reserved = pod.told.as_ref().map_or(0, |told| told.reserved);
+            let reserved = pod.report.as_ref().map_or(0, |told| told.reserved);
             if pod.running > 0 || reserved > 0 || !pod.fresh {
                 self.busy.insert(name.clone(), now);
             }
@@ -92,11 +92,11 @@ impl Protection {
 mod tests {
     use super::*;
 
-    fn pod(running: u32, fresh: bool) -> PodWork {
-        PodWork {
+    fn pod(running: u32, fresh: bool) -> PodReport {
+        PodReport {
             running,
             fresh,
-            ..PodWork::default()
+            ..PodReport::default()
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     look::{Look, Means},
     pod::{FIRST, Mark, Pod, Readiness},
 };
-use crate::model::{Attention, Care, Moment, PodWork, Stance, Told};
+use crate::model::{Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport};
 
 /// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;
@@ -30,7 +30,7 @@ pub struct Plan {
     /// What to write on pods, first of all.
     pub marks: Vec<Mark>,
     /// How to look after pods, once that is written.
-    pub stances: BTreeMap<String, Stance>,
+    pub stances: BTreeMap<String, Intent>,
     /// The lowest number of replicas that may be written, within `to..=from` of the look, by what stands on the pods
     /// already: a mark protects nobody before the ReplicaSet controller has seen it.
     pub allowed: u32,
@@ -171,8 +171,8 @@ impl Plan {
         if self.waits_for.tasks == 0 {
             return;
         }
-        for pod in pods.filter(|pod| look.work.get(&pod.name).is_some_and(|work| !work.deaf)) {
-            self.stances.entry(pod.name.clone()).or_insert(Stance::Watch);
+        for pod in pods.filter(|pod| look.work.get(&pod.name).is_some_and(|work| !work.unresponsive)) {
+            self.stances.entry(pod.name.clone()).or_insert(Intent::Report);
         }
     }
 }
@@ -206,12 +206,12 @@ fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &Look) -> Option<String> {
 }
 
 /// The plan's stances as wishes: those of the same kind as before are the same wish.
-pub fn attention(before: &Attention, stances: &BTreeMap<String, Stance>, now: Moment) -> Attention {
-    let care = |(pod, stance): (&String, &Stance)| {
+pub fn attention(before: &PodIntents, stances: &BTreeMap<String, Intent>, now: Moment) -> PodIntents {
+    let care = |(pod, stance): (&String, &Intent)| {
         let same = before
             .get(pod)
             .filter(|care| mem::discriminant(&care.stance) == mem::discriminant(stance));
-        let care = Care {
+        let care = PodIntent {
             stance: stance.clone(),
             since: same.map_or(now, |care| care.since),
         };
@@ -222,7 +222,7 @@ pub fn attention(before: &Attention, stances: &BTreeMap<String, Stance>, now: Mo
 
 impl WaitsFor {
     /// Adds a pod that is to go and may not yet: by what its workers say, not by what they were told.
-    fn add(&mut self, next: &Next, work: Option<&PodWork>, told: Option<&Told>, later: u32) {
+    fn add(&mut self, next: &Next, work: Option<&PodReport>, told: Option<&WorkerReport>, later: u32) {
         if next.safe {
             return;
         }
@@ -251,7 +251,7 @@ fn rank<'a>(pod: &'a Pod, look: &Look) -> (u8, u8, u32, u32, Reverse<Duration>, 
         let tier = if holds_nothing(pod, None) { 0 } else { 5 };
         return named(tier, 0, 0, Duration::ZERO);
     };
-    let told = work.told.as_ref();
+    let told = work.report.as_ref();
     let running = told.map_or(work.running, |told| told.running.max(work.running));
     let reserved = told.map_or(0, |told| told.reserved);
     let idle = work

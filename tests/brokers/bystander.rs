@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use taskworkerpool::framework::celery::CeleryConfig;
-use taskworkerpool::model::{Control, Stance};
+use taskworkerpool::model::{Control, Intent};
 
 use crate::support::{
     bed::{PATIENCE, eventually},
@@ -47,11 +47,11 @@ impl Case {
         let watch = Watch::new(address(&app.broker, None), self.config.clone());
         let queues = || Watch::consumers(&pod, &app.queue);
         let none = [(format!("celery@{pod}"), BTreeSet::new())].into();
-        for (stance, expected) in [(Stance::Stop(queues()), none), (Stance::Resume(queues()), queues())] {
+        for (stance, expected) in [(Intent::Cordon(queues()), none), (Intent::Uncordon(queues()), queues())] {
             watch.attend(&pod, stance);
             watch
                 .settles(&format!("{name}: it fetches from {expected:?}"), |tally| {
-                    let told = tally.pods.get(&pod).and_then(|pod| pod.told.clone());
+                    let told = tally.pods.get(&pod).and_then(|pod| pod.report.clone());
                     told.is_some_and(|told| told.consumes == expected) && tally.control == Control::Works
                 })
                 .await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use taskworkerpool::model::{Moment, Stance, Tally};
+use taskworkerpool::model::{Intent, Moment, Tally};
 use tokio::time::sleep;
 
 use crate::support::{
@@ -43,7 +43,7 @@ struct Subject {
 }
 
 impl Subject {
-    fn attend(&self, stance: Stance) {
+    fn attend(&self, stance: Intent) {
         self.watch.attend(&self.pod, stance);
     }
 
@@ -78,7 +78,7 @@ impl Subject {
             tally
                 .pods
                 .get(&self.pod)?
-                .told
+                .report
                 .clone()
                 .filter(|told| told.asked >= since)
         };
@@ -87,12 +87,12 @@ impl Subject {
 
     async fn obeys(&self) -> bool {
         let queues = || Watch::consumers(&self.pod, &self.app.queue);
-        let told = |tally: &Tally| tally.pods.get(&self.pod)?.told.clone();
-        self.attend(Stance::Stop(queues()));
+        let told = |tally: &Tally| tally.pods.get(&self.pod)?.report.clone();
+        self.attend(Intent::Cordon(queues()));
         let stops = self
             .comes(|tally| told(tally).is_some_and(|told| told.fetches_nothing()))
             .await;
-        self.attend(Stance::Resume(queues()));
+        self.attend(Intent::Uncordon(queues()));
         stops
             && self
                 .comes(|tally| told(tally).is_some_and(|told| told.consumes == queues()))
@@ -110,7 +110,7 @@ async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Valu
     bench.workers(&app, 1).await;
     let pod = bench.pod_of(&app).await;
     let subject = Subject { app, pod, watch };
-    subject.attend(Stance::Watch);
+    subject.attend(Intent::Report);
     bench.space.wait_ready(name).await;
     // That it lives is seen by a task, not by what it says.
     bench.publish(&subject.app, json!({"count": 1, "seconds": 0})).await;
@@ -129,7 +129,7 @@ async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Valu
     );
     let busy = subject.since(since);
     let pods: Vec<_> = busy.iter().filter_map(|tally| tally.pods.get(&subject.pod)).collect();
-    let told = pods.iter().filter_map(|pod| pod.told.as_ref());
+    let told = pods.iter().filter_map(|pod| pod.report.as_ref());
     let seen = Seen {
         beats,
         answers,
@@ -145,7 +145,7 @@ async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Valu
         false
     };
     let obeys = again && subject.obeys().await;
-    let known = |tally: &Tally| tally.pods.get(&subject.pod).is_some_and(|work| work.deaf);
+    let known = |tally: &Tally| tally.pods.get(&subject.pod).is_some_and(|work| work.unresponsive);
     let deaf = beats && !again && subject.comes(known).await;
     let seen = Seen {
         again,
@@ -252,7 +252,7 @@ async fn a_silent_solo_worker_is_unknown_and_not_idle() {
             .ok_or_else(String::new)
     })
     .await;
-    watch.attend(&pod, Stance::Watch);
+    watch.attend(&pod, Intent::Report);
     // The last ones let it speak now and then, but not for long.
     for (count, seconds) in [(1, 40), (8, 3)] {
         bench.publish(&app, json!({"count": count, "seconds": seconds})).await;
@@ -266,7 +266,7 @@ async fn a_silent_solo_worker_is_unknown_and_not_idle() {
         .await;
     assert_eq!(bench.recorded("ended", &app).await, 0, "and runs its task");
     bench.wait_ended(&app, 9).await;
-    let deaf = |tally: &Tally| tally.pods.get(&pod).is_some_and(|work| work.deaf);
+    let deaf = |tally: &Tally| tally.pods.get(&pod).is_some_and(|work| work.unresponsive);
     for sample in watch.history() {
         let tally = sample.result.expect("a count");
         assert!(!deaf(&tally), "it takes questions whenever it can: {tally:?}");

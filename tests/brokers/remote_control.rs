@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use taskworkerpool::model::{Consumers, Moment, Stance, Told};
+use taskworkerpool::model::{Consumers, Intent, Moment, WorkerReport};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
@@ -28,7 +28,7 @@ impl<'a> Patient<'a> {
         Self { bench, app, watch, pod }
     }
 
-    fn attend(&self, stance: Stance) {
+    fn attend(&self, stance: Intent) {
         self.watch.attend(&self.pod, stance);
     }
 
@@ -42,17 +42,17 @@ impl<'a> Patient<'a> {
     }
 
     /// What the pod said last, if it was asked since then.
-    fn told_since(&self, since: Moment) -> Option<Told> {
+    fn told_since(&self, since: Moment) -> Option<WorkerReport> {
         let last = self.watch.history().pop()?.result.ok()?;
         last.pods
             .get(&self.pod)?
-            .told
+            .report
             .clone()
             .filter(|told| told.asked >= since)
     }
 
     /// Waits until the pod answers so: how long that took.
-    async fn tells(&self, what: &str, holds: impl Fn(&Told) -> bool) -> Duration {
+    async fn tells(&self, what: &str, holds: impl Fn(&WorkerReport) -> bool) -> Duration {
         let (started, since) = (Instant::now(), self.watch.now());
         eventually(&format!("{}: {what}", self.app.name), PATIENCE, async || {
             match self.told_since(since) {
@@ -65,14 +65,14 @@ impl<'a> Patient<'a> {
     }
 
     async fn stop(&self) -> Duration {
-        self.attend(Stance::Stop(self.queues()));
-        let stopped = |told: &Told| told.fetches_nothing() && told.stopped_since.is_some();
+        self.attend(Intent::Cordon(self.queues()));
+        let stopped = |told: &WorkerReport| told.fetches_nothing() && told.stopped_since.is_some();
         self.tells("it fetches no more", stopped).await
     }
 
     async fn resume(&self) -> Duration {
-        self.attend(Stance::Resume(self.queues()));
-        let fetches = |told: &Told| told.consumes == self.queues() && told.stopped_since.is_none();
+        self.attend(Intent::Uncordon(self.queues()));
+        let fetches = |told: &WorkerReport| told.consumes == self.queues() && told.stopped_since.is_none();
         self.tells("it fetches again", fetches).await
     }
 
@@ -121,7 +121,7 @@ impl<'a> Patient<'a> {
 
     /// Whether the worker fetches after its connections broke, as long as nobody tells it anything.
     async fn comes_back_fetching(&self) -> bool {
-        self.attend(Stance::Watch);
+        self.attend(Intent::Report);
         sleep(Duration::from_secs(1)).await;
         self.break_connections().await;
         // The answers before the break do not count, nor those from before it has noticed.
@@ -141,14 +141,15 @@ async fn stopped_and_resumed(bench: &Bench, app: &App) {
     bench.publish(app, json!({"count": 2, "countdown": 900})).await;
     patient.publish(6, 15).await;
     bench.wait_started(app, 2).await;
-    patient.attend(Stance::Watch);
-    let full = |told: &Told| (told.running, told.reserved, told.scheduled) == (2, 4, 2);
+    patient.attend(Intent::Report);
+    let full = |told: &WorkerReport| (told.running, told.reserved, told.scheduled) == (2, 4, 2);
     patient.tells("2 run, 4 are fetched, 2 come later", full).await;
 
     let took = patient.stop().await;
     println!("{}: stopped after {} ms", app.name, took.as_millis());
     patient.publish(3, 1).await;
-    let done = |told: &Told| (told.running, told.reserved, told.scheduled) == (0, 0, 2) && told.fetches_nothing();
+    let done =
+        |told: &WorkerReport| (told.running, told.reserved, told.scheduled) == (0, 0, 2) && told.fetches_nothing();
     patient
         .tells("what was fetched is done, what comes later stays", done)
         .await;
@@ -236,11 +237,11 @@ async fn nothing_is_lost(bench: &Bench, app: &App) {
     for round in 0..8 {
         let order = async {
             sleep(Duration::from_millis(150 * round)).await;
-            patient.attend(Stance::Stop(patient.queues()));
+            patient.attend(Intent::Cordon(patient.queues()));
         };
         futures::join!(order, patient.publish(40, 0));
         published += 40;
-        let stopped = |told: &Told| told.fetches_nothing();
+        let stopped = |told: &WorkerReport| told.fetches_nothing();
         patient.tells("it fetches no more", stopped).await;
         patient.publish(5, 0).await;
         published += 5;
@@ -253,14 +254,14 @@ async fn nothing_is_lost(bench: &Bench, app: &App) {
         "{}: each once",
         app.name
     );
-    let empty = |told: &Told| (told.running, told.reserved) == (0, 0);
+    let empty = |told: &WorkerReport| (told.running, told.reserved) == (0, 0);
     patient.tells("it holds nothing", empty).await;
     assert_eq!(patient.waiting().await, 0);
 }
 
 impl Patient<'_> {
     async fn resume_when_it_answers(&self) {
-        self.attend(Stance::Watch);
+        self.attend(Intent::Report);
         self.tells("it answers", |_| true).await;
     }
 }
@@ -292,11 +293,11 @@ async fn all_nodes_of_a_pod_answer_and_stop() {
     patient.resume_when_it_answers().await;
     patient.publish(12, 12).await;
     bench.wait_started(&app, 4).await;
-    let both = |told: &Told| told.running == 4 && told.reserved == 8;
+    let both = |told: &WorkerReport| told.running == 4 && told.reserved == 8;
     patient.tells("4 run in both nodes, 8 are fetched", both).await;
     patient.stop().await;
     patient.publish(4, 1).await;
-    let done = |told: &Told| (told.running, told.reserved) == (0, 0) && told.fetches_nothing();
+    let done = |told: &WorkerReport| (told.running, told.reserved) == (0, 0) && told.fetches_nothing();
     patient.tells("both have worked off what they held", done).await;
     assert_eq!((patient.waiting().await, bench.recorded("ended", &app).await), (4, 12));
     patient.resume().await;
@@ -318,7 +319,7 @@ async fn a_redis_that_begins_anew_in_the_middle_of_a_drain_loses_no_worker() {
     bench.space.kubectl(&now).await;
     bench.space.wait_ready("forgetful").await;
     // It runs them on, and says so.
-    let runs = |told: &Told| told.running == 2 && told.fetches_nothing();
+    let runs = |told: &WorkerReport| told.running == 2 && told.fetches_nothing();
     patient.tells("it answers again", runs).await;
     patient.resume().await;
     patient.publish(1, 1).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use taskworkerpool::framework::celery::CeleryConfig;
-use taskworkerpool::model::{Control, SampleError, Stance, Tally};
+use taskworkerpool::model::{Control, Intent, SampleError, Tally};
 use tokio::time::sleep;
 
 use crate::support::celery::{App, Bench, README, Watch, address};
@@ -49,7 +49,7 @@ fn is_refused(tally: &Tally) -> bool {
 /// What a pool sees with the rights of one step, once it looks after its pod.
 async fn sees(what: &str, watch: &Watch, step: usize, counted: impl Fn(&Tally) -> bool) {
     let heard = step >= 1;
-    let told = |tally: &Tally| tally.pods.values().next().is_some_and(|pod| pod.told.is_some());
+    let told = |tally: &Tally| tally.pods.values().next().is_some_and(|pod| pod.report.is_some());
     watch
         .settles(&format!("{what}: {} is allowed, no more", STEPS[step]), |tally| {
             counted(tally)
@@ -66,14 +66,14 @@ async fn sees(what: &str, watch: &Watch, step: usize, counted: impl Fn(&Tally) -
 /// The pod is told to fetch no more, and again.
 async fn obeys(what: &str, watch: &Watch, pod: &str, app: &App) {
     let queues = || Watch::consumers(pod, &app.queue);
-    let told = |tally: &Tally| tally.pods.get(pod)?.told.clone();
-    watch.attend(pod, Stance::Stop(queues()));
+    let told = |tally: &Tally| tally.pods.get(pod)?.report.clone();
+    watch.attend(pod, Intent::Cordon(queues()));
     watch
         .settles(&format!("{what}: it stops"), |tally| {
             told(tally).is_some_and(|told| told.fetches_nothing())
         })
         .await;
-    watch.attend(pod, Stance::Resume(queues()));
+    watch.attend(pod, Intent::Uncordon(queues()));
     watch
         .settles(&format!("{what}: it fetches again"), |tally| {
             told(tally).is_some_and(|told| told.consumes == queues())
@@ -104,7 +104,7 @@ async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty
         assert_eq!(bench.redis_cli(&rule).await, "OK");
         let url = format!("redis://{name}:p%2F%3A%40%25%23w@{}/7", bench.redis);
         let watch = Watch::new(address(&url, None), app.config());
-        watch.attend(&pod, Stance::Watch);
+        watch.attend(&pod, Intent::Report);
         // Who cannot ask takes what runs for acknowledged, and counts it on top.
         let all = if step == 1 { 11 } else { 9 };
         let counted = |tally: &Tally| tally.work.outstanding() == all && (step < 2 || tally.slots == Some(2));
@@ -161,7 +161,7 @@ async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
         let [url, management] = user(&bench, &rabbit, STEPS[step], rights).await;
         for with in [None, Some(management.as_str())] {
             let watch = Watch::new(address(&url, with), app.config());
-            watch.attend(&pod, Stance::Watch);
+            watch.attend(&pod, Intent::Report);
             // Without management nobody sees what workers hold but they themselves.
             let all = with.is_some() || step == 2;
             let outstanding = if step == 1 { 22 } else { 20 };
@@ -174,7 +174,7 @@ async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
     let rights = [configure, permissions[1][1].clone(), read];
     let [url, _] = user(&bench, &rabbit, "mute", &rights).await;
     let watch = Watch::new(address(&url, None), app.config());
-    watch.attend(&pod, Stance::Watch);
+    watch.attend(&pod, Intent::Report);
     let refused = watch.settles("remote control is refused", is_refused).await;
     assert!(refused.workers_heard, "{refused:?}");
     let before = watch.history().len();

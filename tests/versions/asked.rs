@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 use taskworkerpool::framework::celery::CeleryConfig;
-use taskworkerpool::model::{Consumers, Moment, Stance, Tally, Told};
+use taskworkerpool::model::{Consumers, Intent, Moment, Tally, WorkerReport};
 
 use crate::{
     process::{Process, Server, redis},
@@ -102,7 +102,7 @@ pub async fn asked(folder: &Path, server: &Server, celery: &str, acks: &str) {
 impl Patient<'_> {
     async fn goes_through_it(&self, server: &Server, broker: &str, config: CeleryConfig) {
         let at_a_time = WORKERS.len() as u64;
-        self.attend(Stance::Watch);
+        self.attend(Intent::Report);
         self.both("they answer", |told| self.fetches(told)).await;
         self.publish(6).await;
         self.recorded("started", at_a_time).await;
@@ -115,7 +115,7 @@ impl Patient<'_> {
         self.counts("six tasks", &self.watch, right).await;
         if let Some(management) = server.management() {
             let watch = Watch::new(address(broker, Some(&management)), config);
-            watch.attend_all(&self.pods, Stance::Watch);
+            watch.attend_all(&self.pods, Intent::Report);
             self.counts("six tasks, by management", &watch, right).await;
         }
         let says = |pod: &str, live: bool| {
@@ -125,7 +125,7 @@ impl Patient<'_> {
         says(&self.pods[0], true);
         self.inspect("ping", |answer| answer["ok"] == "pong").await;
 
-        self.attend(Stance::Stop(self.queues()));
+        self.attend(Intent::Cordon(self.queues()));
         self.both("they stop", |told| {
             told.fetches_nothing() && told.stopped_since.is_some()
         })
@@ -144,7 +144,7 @@ impl Patient<'_> {
         self.counts("the rest waits", &self.watch, rest).await;
         assert_eq!(self.length("started").await, in_flight, "nothing was fetched");
 
-        self.attend(Stance::Resume(self.queues()));
+        self.attend(Intent::Uncordon(self.queues()));
         self.both("they fetch again", |told| self.fetches(told)).await;
         self.recorded("ended", 8).await;
         assert_eq!(self.length("started").await, 8, "each once");
@@ -158,11 +158,11 @@ impl Patient<'_> {
         self.pods.iter().map(|pod| (format!("celery@{pod}"), own())).collect()
     }
 
-    fn fetches(&self, told: &Told) -> bool {
+    fn fetches(&self, told: &WorkerReport) -> bool {
         told.consumes.values().eq([&BTreeSet::from([self.queue.clone()])])
     }
 
-    fn attend(&self, stance: Stance) {
+    fn attend(&self, stance: Intent) {
         self.watch.attend_all(&self.pods, stance);
     }
 
@@ -226,12 +226,12 @@ impl Patient<'_> {
     }
 
     /// Waits until both pods answer so to a question that was put since.
-    async fn both(&self, what: &str, holds: impl Fn(&Told) -> bool) {
+    async fn both(&self, what: &str, holds: impl Fn(&WorkerReport) -> bool) {
         let since: Moment = self.watch.now();
         eventually(what, PATIENCE, async || {
             let last = self.watch.history().pop().ok_or("no sample")?;
             let tally = last.result.as_ref().map_err(|error| error.to_string())?;
-            let told = |pod: &String| tally.pods.get(pod).and_then(|work| work.told.clone());
+            let told = |pod: &String| tally.pods.get(pod).and_then(|work| work.report.clone());
             let right = |pod: &String| told(pod).is_some_and(|told| told.asked >= since && holds(&told));
             if self.pods.iter().all(right) {
                 Ok(())

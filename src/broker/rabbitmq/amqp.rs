@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     broker::{Address, Egress, signals},
-    model::{Hearing, Listen, Moment, Postbox, Read, Reply, SampleError},
+    model::{Hearing, Moment, Postbox, Query, Reply, SampleError, Subscription},
 };
 
 /// Doubtful queues probed in one sample.
@@ -48,7 +48,7 @@ pub(super) struct Amqp {
     live: watch::Sender<Option<Live>>,
     ends: Ends,
     /// What is listened to, with how it stands with it.
-    heartbeats: BTreeMap<Listen, (Task, watch::Receiver<Hearing>)>,
+    heartbeats: BTreeMap<Subscription, (Task, watch::Receiver<Hearing>)>,
     /// By postbox, with the time of the last letter.
     inspectors: BTreeMap<Postbox, (Inspector, Moment)>,
     connection: u64,
@@ -79,7 +79,7 @@ impl Amqp {
     }
 
     /// Listens to the workers on these topic exchanges.
-    pub(super) fn listen(&mut self, to: BTreeSet<Listen>) {
+    pub(super) fn listen(&mut self, to: BTreeSet<Subscription>) {
         self.heartbeats.retain(|listen, _| to.contains(listen));
         for listen in to {
             let ends = self.ends.clone();
@@ -92,7 +92,7 @@ impl Amqp {
     }
 
     /// How it stands with the workers on this topic exchange. Without a connection nobody is heard.
-    pub(super) fn hearing(&self, to: &Listen) -> Hearing {
+    pub(super) fn hearing(&self, to: &Subscription) -> Hearing {
         let told = self.heartbeats.get(to).map(|(_, hearing)| hearing.borrow().clone());
         let connected = self.link.as_ref().is_some_and(Link::is_alive);
         match (told.unwrap_or_default(), self.attempts.last) {
@@ -103,7 +103,7 @@ impl Amqp {
 
     /// Asks and tells the workers what is due, and asks the broker for the depth of `queues`: one answer each, in their
     /// order.
-    pub(super) async fn ask(&mut self, queues: &[&str], letters: &[&Read], now: Moment) -> Vec<Answer> {
+    pub(super) async fn ask(&mut self, queues: &[&str], letters: &[&Query], now: Moment) -> Vec<Answer> {
         if queues.is_empty() && letters.is_empty() && self.heartbeats.is_empty() {
             return Vec::new();
         }
@@ -213,9 +213,9 @@ impl Amqp {
     }
 
     /// Passes on what workers are asked and told.
-    fn write(&mut self, letters: &[&Read], now: Moment) {
+    fn write(&mut self, letters: &[&Query], now: Moment) {
         for letter in letters {
-            let Read::Post { postbox, letter } = letter else {
+            let Query::Post { postbox, letter } = letter else {
                 continue;
             };
             let line = || Line {
@@ -234,8 +234,8 @@ impl Amqp {
     }
 
     /// What keeps us from these workers.
-    pub(super) fn trouble(&self, letter: &Read) -> Option<Trouble> {
-        let Read::Post { postbox, .. } = letter else {
+    pub(super) fn trouble(&self, letter: &Query) -> Option<Trouble> {
+        let Query::Post { postbox, .. } = letter else {
             return None;
         };
         self.inspectors.get(postbox)?.0.trouble()

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     broker::allowance::Allowance,
-    model::{Hearing, Listen, Place, SampleError},
+    model::{Hearing, Place, SampleError, Subscription},
 };
 
 /// Heartbeats wait so long for others that come with them: a thousand workers' would wake us five hundred times a second.
@@ -25,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 4_096;
 
 /// Brings the heartbeats of the workers on this topic exchange for as long as the endpoint lives, and tells how it stands.
-pub(super) async fn heartbeats(to: Listen, mut ends: Ends, hearing: watch::Sender<Hearing>) {
+pub(super) async fn heartbeats(to: Subscription, mut ends: Ends, hearing: watch::Sender<Hearing>) {
     let mut pauses = Pauses::default();
     let mut attempt = Attempt::first();
     let mut allowance = Allowance::default();
@@ -75,7 +75,7 @@ fn tell(hearing: &watch::Sender<Hearing>, now: Hearing) {
 /// Listens until the channel ends, and says why it did.
 async fn listen(
     live: &Live,
-    to: &Listen,
+    to: &Subscription,
     (attempt, allowance): (&mut Attempt, &mut Allowance),
     ends: &Ends,
     hearing: &watch::Sender<Hearing>,
@@ -118,7 +118,7 @@ async fn subscribe(live: &Live, binding: &Binding) -> Result<(Channel, Consumer)
 }
 
 /// Takes the events in, as long as they are not too many. Our queue goes with the channel then, so nothing piles up.
-async fn follow(live: &Live, events: Consumer, to: &Listen, ends: &Ends, allowance: &mut Allowance) -> Failed {
+async fn follow(live: &Live, events: Consumer, to: &Subscription, ends: &Ends, allowance: &mut Allowance) -> Failed {
     let mut events = events.ready_chunks(AT_ONCE);
     while let Some(events) = events.next().await {
         for event in events {

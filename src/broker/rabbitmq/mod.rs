@@ -30,7 +30,7 @@ use self::{
     totals::{Told, Totals, since_then},
 };
 use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management, signals};
-use crate::model::{Hearing, Listen, Moment, Place, Read, Reply, SampleError};
+use crate::model::{Hearing, Moment, Place, Query, Reply, SampleError, Subscription};
 
 /// Beyond so many queues to declare, one totals call for the virtual host is the cheaper way: 500 declares take 180 ms,
 /// the call 20 ms.
@@ -80,7 +80,7 @@ fn tls_of_management(address: &Address) -> Tls {
 }
 
 impl Endpoint for RabbitMqEndpoint {
-    async fn sample(&mut self, reads: &[Read], moment: Moment) -> Vec<Answer> {
+    async fn sample(&mut self, reads: &[Query], moment: Moment) -> Vec<Answer> {
         let mut sorted = Sorted::new(reads);
         if let Some(totals) = self.totals.as_mut().filter(|_| sorted.depths.len() > MANY) {
             let told = totals.ask(&sorted.all_queues(), moment).await;
@@ -120,8 +120,8 @@ impl Endpoint for RabbitMqEndpoint {
         sorted.answers
     }
 
-    fn listen(&mut self, to: Vec<Listen>) {
-        let here = |listen: &Listen| matches!(listen.place, Place::TopicExchange { .. });
+    fn listen(&mut self, to: Vec<Subscription>) {
+        let here = |listen: &Subscription| matches!(listen.place, Place::TopicExchange { .. });
         self.amqp.listen(to.into_iter().filter(here).collect());
     }
 
@@ -129,7 +129,7 @@ impl Endpoint for RabbitMqEndpoint {
         self.amqp.connection()
     }
 
-    fn hearing(&self, to: &Listen) -> Hearing {
+    fn hearing(&self, to: &Subscription) -> Hearing {
         match to.place {
             Place::TopicExchange { .. } => self.amqp.hearing(to),
             Place::Pattern { .. } => Hearing::Failing(SampleError::Protocol),
@@ -151,24 +151,24 @@ struct Sorted<'a> {
     /// The same for the totals.
     totals: Vec<(usize, &'a str)>,
     /// What workers are asked or told, with the places in the sample.
-    letters: Vec<(usize, &'a Read)>,
+    letters: Vec<(usize, &'a Query)>,
 }
 
 impl<'a> Sorted<'a> {
     /// Sorts the reads; what is not for RabbitMQ is an error already, what needs no answer is answered.
-    fn new(reads: &'a [Read]) -> Self {
+    fn new(reads: &'a [Query]) -> Self {
         let mut sorted = Self::default();
         for (place, read) in reads.iter().enumerate() {
             let answer = match read {
-                Read::QueueDepth { queue } => {
+                Query::QueueDepth { queue } => {
                     sorted.depths.push((place, queue));
                     Err(SampleError::NotYet)
                 }
-                Read::QueueTotals { queue } => {
+                Query::QueueTotals { queue } => {
                     sorted.totals.push((place, queue));
                     Err(SampleError::NotYet)
                 }
-                Read::Post { .. } => {
+                Query::Post { .. } => {
                     sorted.letters.push((place, read));
                     Ok(Reply::Asked)
                 }

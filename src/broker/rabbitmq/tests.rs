@@ -29,12 +29,12 @@ fn address(port: u16) -> Address {
     }
 }
 
-fn depth(queue: &str) -> Read {
-    Read::QueueDepth { queue: queue.into() }
+fn depth(queue: &str) -> Query {
+    Query::QueueDepth { queue: queue.into() }
 }
 
 /// Workers that announce themselves on this exchange.
-fn listen(exchange: &str) -> Listen {
+fn listen(exchange: &str) -> Subscription {
     let config = CeleryConfig {
         broker: BrokerKind::RabbitMq { management: false },
         event_exchange: exchange.to_owned(),
@@ -43,8 +43,8 @@ fn listen(exchange: &str) -> Listen {
     config.listen()
 }
 
-fn totals(queue: &str) -> Read {
-    Read::QueueTotals { queue: queue.into() }
+fn totals(queue: &str) -> Query {
+    Query::QueueTotals { queue: queue.into() }
 }
 
 /// A broker that answers the client's greeting, and whatever comes after it, with one of `says` each, and then keeps the
@@ -192,7 +192,7 @@ async fn a_missing_or_forbidden_queue_spoils_no_other() {
     }
     fake.queue("secret", Says::Code(403));
     let mut endpoint = RabbitMqEndpoint::new(address(fake.port), Egress::loopback());
-    let mut reads: Vec<Read> = (0..40).map(|number| depth(&format!("q{number}"))).collect();
+    let mut reads: Vec<Query> = (0..40).map(|number| depth(&format!("q{number}"))).collect();
     reads.insert(0, depth("gone"));
     reads.insert(10, depth("secret"));
     reads.insert(20, depth("gone too"));
@@ -233,8 +233,8 @@ async fn a_broken_connection_is_made_anew_and_its_first_nothing_not_believed() {
 #[tokio::test]
 async fn reads_of_other_brokers_are_refused_and_letters_answered_elsewhere() {
     let mut endpoint = RabbitMqEndpoint::new(address(1), Egress::loopback());
-    let members = Read::SetMembers { key: "k".into() };
-    let post = Read::Post {
+    let members = Query::SetMembers { key: "k".into() };
+    let post = Query::Post {
         postbox: Postbox {
             exchange: "celery.pidbox".into(),
             replies: "reply.celery.pidbox".into(),

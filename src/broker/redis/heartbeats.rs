@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     broker::{Address, Egress, allowance::Allowance, signals::Sender},
-    model::{Hearing, Listen, Place, SampleError},
+    model::{Hearing, Place, SampleError, Subscription},
 };
 
 /// After so long without a message the server is asked whether it is there; after as long again it is not.
@@ -55,7 +55,7 @@ impl Heartbeats {
     /// who listened so far; what is heard already counts as heard until the new connection tells otherwise.
     pub(super) fn listen(
         (egress, address): (Egress, Address),
-        to: &[Listen],
+        to: &[Subscription],
         signals: Sender,
         before: Option<&Self>,
     ) -> Self {
@@ -101,7 +101,7 @@ impl Heartbeats {
 }
 
 /// The pattern to subscribe to.
-pub(super) fn pattern(to: &Listen) -> Option<&str> {
+pub(super) fn pattern(to: &Subscription) -> Option<&str> {
     match &to.place {
         Place::Pattern { pattern, .. } => Some(pattern),
         Place::TopicExchange { .. } => None,
@@ -109,7 +109,7 @@ pub(super) fn pattern(to: &Listen) -> Option<&str> {
 }
 
 /// A message on this channel is looked at.
-fn concerns(to: &Listen, channel: &[u8]) -> bool {
+fn concerns(to: &Subscription, channel: &[u8]) -> bool {
     matches!(&to.place, Place::Pattern { channel: concerns, .. } if (concerns.get())(channel))
 }
 
@@ -121,7 +121,7 @@ fn with<T>(standing: &Standing, what: impl FnOnce(&mut BTreeMap<String, Hearing>
 /// Connects, subscribes and listens until something breaks; returns what.
 async fn hear(
     (egress, address): (&Egress, &Address),
-    (to, standing): (&[Listen], &Standing),
+    (to, standing): (&[Subscription], &Standing),
     signals: &Sender,
     (backoff, allowance): (&mut Backoff, &mut Allowance),
 ) -> SampleError {
@@ -149,7 +149,7 @@ async fn hear(
 /// One connection in pub/sub mode.
 struct Listener<'a> {
     link: Link,
-    to: &'a [Listen],
+    to: &'a [Subscription],
     standing: &'a Standing,
     /// The patterns of the commands that have not been answered yet, in their order.
     unanswered: VecDeque<String>,
@@ -214,7 +214,8 @@ impl Listener<'_> {
                 Item::Text(Some(channel)),
                 Item::Text(Some(payload)),
             ] if kind == b"pmessage" => {
-                let meant = |to: &&Listen| pattern(to).is_some_and(|own| own.as_bytes() == by) && concerns(to, channel);
+                let meant =
+                    |to: &&Subscription| pattern(to).is_some_and(|own| own.as_bytes() == by) && concerns(to, channel);
                 let mut meant = self.to.iter().filter(meant).peekable();
                 if meant.peek().is_none() {
                     return self.allowance.passed_by(bytes, now);

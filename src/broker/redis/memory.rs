@@ -1,4 +1,4 @@
-//! What is remembered from sample to sample: censuses, and which keys held something before the connection broke.
+//! What is remembered from sample to sample: scans, and which keys held something before the connection broke.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,11 +7,11 @@ use std::{
 };
 
 use crate::model::{
-    Census, Moment, Read, SampleError,
-    census::{HashCensus, ListCensus},
+    Moment, Query, SampleError, Scan,
+    scan::{HashScan, ListScan},
 };
 
-/// The census of what has not been read for so long is forgotten.
+/// The scan of what has not been read for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
 
 /// So many messages of lists are remembered in all; of the lists beyond, only the number is known, and all of it counts as due.
@@ -34,21 +34,21 @@ const SHORT_REST: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     now: Moment,
-    pub(super) lists: HashMap<Read, Kept<ListCensus>>,
-    pub(super) hashes: HashMap<Read, Kept<HashCensus>>,
+    pub(super) lists: HashMap<Query, Kept<ListScan>>,
+    pub(super) hashes: HashMap<Query, Kept<HashScan>>,
     /// The reads whose last believed count was not 0, and when.
-    filled: HashMap<Read, Moment>,
+    filled: HashMap<Query, Moment>,
     doubt_until: Moment,
     /// Messages of lists that are remembered.
     known: usize,
 }
 
-/// A census in progress.
+/// A scan in progress.
 #[derive(Debug, Default)]
 pub(super) struct Kept<C> {
-    pub(super) census: C,
+    pub(super) scan: C,
     /// Its last result.
-    pub(super) last: Arc<Census>,
+    pub(super) last: Arc<Scan>,
     used: Moment,
     /// No look before this moment, and how long that rest is in all.
     rests_until: Moment,
@@ -73,8 +73,8 @@ impl<C> Kept<C> {
         self.rests_until = now.saturating_add(self.rest);
     }
 
-    /// The census at this total without another look: as it was, if that can still be.
-    pub(super) fn unseen(&self, total: u64) -> Arc<Census> {
+    /// The scan at this total without another look: as it was, if that can still be.
+    pub(super) fn unseen(&self, total: u64) -> Arc<Scan> {
         let looked_at: u64 = self.last.kinds.values().map(|kind| kind.count).sum();
         if self.last.total == total {
             return Arc::clone(&self.last);
@@ -85,7 +85,7 @@ impl<C> Kept<C> {
             BTreeMap::new()
         };
         // Which message is the oldest now is not known.
-        Arc::new(Census {
+        Arc::new(Scan {
             total,
             kinds,
             oldest: None,
@@ -100,7 +100,7 @@ impl Memory {
         let recent = |used: Moment| now.saturating_sub(used) < FORGET;
         self.lists.retain(|_, kept| recent(kept.used));
         self.hashes.retain(|_, kept| recent(kept.used));
-        self.known = self.lists.values().map(|kept| kept.census.known()).sum();
+        self.known = self.lists.values().map(|kept| kept.scan.known()).sum();
     }
 
     /// More messages of lists may be remembered.
@@ -134,7 +134,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`SampleError::JustReconnected`] if it fell to 0 with the connection.
-    pub(super) fn believe(&mut self, read: &Read, count: u64) -> Result<(), SampleError> {
+    pub(super) fn believe(&mut self, read: &Query, count: u64) -> Result<(), SampleError> {
         if count > 0 {
             match self.filled.get_mut(read) {
                 Some(at) => *at = self.now,
@@ -149,44 +149,44 @@ impl Memory {
         Ok(())
     }
 
-    /// The census of this list.
-    pub(super) fn list(&mut self, read: &Read) -> &mut Kept<ListCensus> {
+    /// The scan of this list.
+    pub(super) fn list(&mut self, read: &Query) -> &mut Kept<ListScan> {
         keep(&mut self.lists, read, self.now)
     }
 
-    /// The census of this hash.
-    pub(super) fn hash(&mut self, read: &Read) -> &mut Kept<HashCensus> {
+    /// The scan of this hash.
+    pub(super) fn hash(&mut self, read: &Query) -> &mut Kept<HashScan> {
         keep(&mut self.hashes, read, self.now)
     }
 
     /// A look into a list of this length brought too much: the next one brings less, or, if it was a single message,
     /// does not come for a while, however the list moves.
-    pub(super) fn refused(&mut self, read: &Read, length: u64) {
+    pub(super) fn refused(&mut self, read: &Query, length: u64) {
         let now = self.now;
         let kept = self.list(read);
-        kept.census.refused(length);
-        if kept.census.plan(length, true).is_none() {
+        kept.scan.refused(length);
+        if kept.scan.plan(length, true).is_none() {
             kept.rest(now, REST);
         }
     }
 
     /// A look took too long, which cost the connection: the next one does not come at once.
-    pub(super) fn too_slow(&mut self, read: &Read) {
+    pub(super) fn too_slow(&mut self, read: &Query) {
         let now = self.now;
         match read {
-            Read::ListCensus { .. } => self.list(read).rest(now, SHORT_REST),
+            Query::ScanList { .. } => self.list(read).rest(now, SHORT_REST),
             _ => self.hash(read).rest(now, SHORT_REST),
         }
     }
 
     /// The key is empty: there is nothing to remember of it.
-    pub(super) fn emptied(&mut self, read: &Read) {
+    pub(super) fn emptied(&mut self, read: &Query) {
         self.lists.remove(read);
         self.hashes.remove(read);
     }
 }
 
-fn keep<'a, C: Default>(kept: &'a mut HashMap<Read, Kept<C>>, read: &Read, now: Moment) -> &'a mut Kept<C> {
+fn keep<'a, C: Default>(kept: &'a mut HashMap<Query, Kept<C>>, read: &Query, now: Moment) -> &'a mut Kept<C> {
     let kept = kept.entry(read.clone()).or_default();
     kept.used = now;
     kept
@@ -201,8 +201,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn list(key: &str) -> Read {
-        Read::ListCensus {
+    fn list(key: &str) -> Query {
+        Query::ScanList {
             key: key.to_owned(),
             decoder: message::QUEUED,
         }

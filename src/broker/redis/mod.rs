@@ -6,7 +6,7 @@
 //! | `link.rs` | one connection: round trips with a deadline and a byte budget |
 //! | `resp.rs` | the protocol: commands, replies, and what errors mean |
 //! | `question.rs` | one read's way through the round trips of a sample |
-//! | `memory.rs` | censuses, and zeros that are not believed yet |
+//! | `memory.rs` | scans, and zeros that are not believed yet |
 //! | `pop.rs` | what workers push into lists of our own |
 //! | `heartbeats.rs` | the pub/sub connection |
 //! | `backoff.rs` | pauses between attempts to connect |
@@ -38,7 +38,7 @@ use self::{
     resp::{Commands, Value},
 };
 use super::{Address, Egress, Endpoint, Kind, signals};
-use crate::model::{Hearing, Listen, Moment, Read, Reply, SampleError, Signal};
+use crate::model::{Hearing, Moment, Query, Reply, SampleError, Signal, Subscription};
 
 /// A whole sample, connecting included, takes no longer.
 const SAMPLE: Duration = Duration::from_secs(4);
@@ -69,7 +69,7 @@ pub struct RedisEndpoint {
     backoff: Backoff,
     memory: Memory,
     heartbeats: Option<Heartbeats>,
-    listening: Vec<Listen>,
+    listening: Vec<Subscription>,
     signals: (signals::Sender, signals::Receiver),
 }
 
@@ -111,14 +111,14 @@ impl RedisEndpoint {
     }
 
     /// Everything that needs the connection.
-    async fn converse(&mut self, questions: &mut [Question<'_>], reads: &[Read]) -> Result<(), SampleError> {
+    async fn converse(&mut self, questions: &mut [Question<'_>], reads: &[Query]) -> Result<(), SampleError> {
         let mut link = self.connect().await?;
         answer_all(&mut link, questions, &mut self.memory).await?;
         if questions.iter().any(Question::was_unknown) && link.is_sentinel().await {
             return Err(SampleError::RedisSentinel);
         }
         for (read, question) in reads.iter().zip(questions.iter_mut()) {
-            if let Read::Pop { list, most, read } = read {
+            if let Query::Pop { list, most, read } = read {
                 question.done(pop(&mut link, list, *most, *read, &self.signals.0).await?);
             }
         }
@@ -209,7 +209,7 @@ impl<'q, 'a> Batch<'q, 'a> {
 }
 
 impl Endpoint for RedisEndpoint {
-    async fn sample(&mut self, reads: &[Read], moment: Moment) -> Vec<Result<Reply, SampleError>> {
+    async fn sample(&mut self, reads: &[Query], moment: Moment) -> Vec<Result<Reply, SampleError>> {
         if let Some((until, error)) = self.pause
             && moment < until
         {
@@ -238,7 +238,7 @@ impl Endpoint for RedisEndpoint {
         answers
     }
 
-    fn listen(&mut self, to: Vec<Listen>) {
+    fn listen(&mut self, to: Vec<Subscription>) {
         let mut to: Vec<_> = to.into_iter().filter(|listen| pattern(listen).is_some()).collect();
         to.sort();
         to.dedup();
@@ -254,7 +254,7 @@ impl Endpoint for RedisEndpoint {
         self.connection
     }
 
-    fn hearing(&self, to: &Listen) -> Hearing {
+    fn hearing(&self, to: &Subscription) -> Hearing {
         let heard = pattern(to).zip(self.heartbeats.as_ref());
         heard.map_or(Hearing::NotYet, |(pattern, heartbeats)| heartbeats.hearing(pattern))
     }

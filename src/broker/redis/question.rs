@@ -8,8 +8,8 @@ use super::{
     resp::{Commands, LINE, Value},
 };
 use crate::model::{
-    Census, Decoder, Read, Reply, SampleError,
-    census::{BYTES_A_TURN, MAX_TAGS},
+    Decoder, Query, Reply, SampleError, Scan,
+    scan::{BYTES_A_TURN, MAX_TAGS},
 };
 
 /// A set with more members is not read: killed workers leave theirs behind, but not so many.
@@ -33,7 +33,7 @@ const VALUES_BYTES: u64 = BYTES_A_TURN as u64;
 /// A read and how far it got.
 #[derive(Debug)]
 pub(super) struct Question<'a> {
-    read: &'a Read,
+    read: &'a Query,
     next: Next,
 }
 
@@ -73,14 +73,14 @@ struct Hash {
 
 impl<'a> Question<'a> {
     /// Asks for nothing yet. Reads that are no business of Redis are done at once.
-    pub(super) fn new(read: &'a Read) -> Self {
+    pub(super) fn new(read: &'a Query) -> Self {
         let next = match read {
-            Read::ListCensus { .. } | Read::HashCensus { .. } | Read::SetMembers { .. } => Next::Size,
-            Read::Publish { .. } | Read::AddMember { .. } | Read::RemoveMember { .. } | Read::Delete { .. } => {
+            Query::ScanList { .. } | Query::ScanHash { .. } | Query::SetMembers { .. } => Next::Size,
+            Query::Publish { .. } | Query::AddMember { .. } | Query::RemoveMember { .. } | Query::Delete { .. } => {
                 Next::Command
             }
-            Read::Pop { .. } => Next::Pop,
-            Read::QueueDepth { .. } | Read::QueueTotals { .. } | Read::Post { .. } => {
+            Query::Pop { .. } => Next::Pop,
+            Query::QueueDepth { .. } | Query::QueueTotals { .. } | Query::Post { .. } => {
                 Next::Done(Err(SampleError::Protocol))
             }
         };
@@ -118,9 +118,9 @@ impl<'a> Question<'a> {
     /// Adds the commands to ask next.
     pub(super) fn ask(&self, commands: &mut Commands) {
         let (size, key, index) = match self.read {
-            Read::ListCensus { key, .. } => ("LLEN", key, key),
-            Read::HashCensus { hash, index, .. } => ("HLEN", hash, index),
-            Read::SetMembers { key } => ("SCARD", key, key),
+            Query::ScanList { key, .. } => ("LLEN", key, key),
+            Query::ScanHash { hash, index, .. } => ("HLEN", hash, index),
+            Query::SetMembers { key } => ("SCARD", key, key),
             command => return add(command, commands),
         };
         let key = key.as_bytes();
@@ -200,14 +200,14 @@ impl<'a> Question<'a> {
                     elements.drain(..elements.len().saturating_sub(1));
                 }
                 let kept = memory.list(self.read);
-                let before = kept.census.known();
-                let census = kept.census.absorb(length, range, elements, self.decoder(), now);
-                let learned = kept.census.known().saturating_sub(before);
-                kept.last = Arc::new(census);
+                let before = kept.scan.known();
+                let scan = kept.scan.absorb(length, range, elements, self.decoder(), now);
+                let learned = kept.scan.known().saturating_sub(before);
+                kept.last = Arc::new(scan);
                 memory.learned(learned);
                 let room = memory.has_room();
                 let kept = memory.list(self.read);
-                let more = (room && kept.census.wants_more()).then(|| kept.census.plan(length, room));
+                let more = (room && kept.scan.wants_more()).then(|| kept.scan.plan(length, room));
                 Ok(match more.flatten() {
                     Some(range) => Next::Elements { length, range },
                     None => answered(&kept.last),
@@ -235,11 +235,11 @@ impl<'a> Question<'a> {
             memory.emptied(self.read);
         }
         match self.read {
-            Read::SetMembers { .. } if size > MAX_MEMBERS => Err(SampleError::TooLarge),
-            Read::SetMembers { .. } if size > 0 => Ok(Next::Members),
-            Read::SetMembers { .. } => Ok(Next::Done(Ok(Reply::Members(Vec::new())))),
+            Query::SetMembers { .. } if size > MAX_MEMBERS => Err(SampleError::TooLarge),
+            Query::SetMembers { .. } if size > 0 => Ok(Next::Members),
+            Query::SetMembers { .. } => Ok(Next::Done(Ok(Reply::Members(Vec::new())))),
             _ if size == 0 => Ok(answered(&Arc::default())),
-            Read::HashCensus { .. } => {
+            Query::ScanHash { .. } => {
                 let now = memory.now();
                 let kept = memory.hash(self.read);
                 Ok(if kept.rests(now) {
@@ -251,7 +251,7 @@ impl<'a> Question<'a> {
             _ => {
                 let (now, room) = (memory.now(), memory.has_room());
                 let kept = memory.list(self.read);
-                Ok(match kept.census.plan(size, room).filter(|_| !kept.rests(now)) {
+                Ok(match kept.scan.plan(size, room).filter(|_| !kept.rests(now)) {
                     Some(range) => Next::Elements { length: size, range },
                     None => answered(&kept.unseen(size)),
                 })
@@ -259,9 +259,9 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Asks for the values that the census misses, if any.
+    /// Asks for the values that the scan misses, if any.
     fn turn(&self, hash: Hash, memory: &mut Memory) -> Next {
-        let missing = memory.hash(self.read).census.missing(&hash.tags);
+        let missing = memory.hash(self.read).scan.missing(&hash.tags);
         if missing.is_empty() {
             self.absorb(hash, Vec::new(), memory)
         } else {
@@ -269,13 +269,13 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Ends a turn of the hash's census; perhaps another one follows.
+    /// Ends a turn of the hash's scan; perhaps another one follows.
     fn absorb(&self, hash: Hash, fetched: Vec<(String, Option<Vec<u8>>)>, memory: &mut Memory) -> Next {
         let kept = memory.hash(self.read);
         let nothing_new = fetched.is_empty();
-        let census = kept.census.absorb(&hash.tags, hash.total, fetched, self.decoder());
-        kept.last = Arc::new(census);
-        if nothing_new || !kept.census.wants_more() {
+        let scan = kept.scan.absorb(&hash.tags, hash.total, fetched, self.decoder());
+        kept.last = Arc::new(scan);
+        if nothing_new || !kept.scan.wants_more() {
             return answered(&kept.last);
         }
         self.turn(hash, memory)
@@ -285,7 +285,7 @@ impl<'a> Question<'a> {
     pub(super) fn refused(&mut self, error: SampleError, memory: &mut Memory) {
         match &self.next {
             Next::Elements { length, .. } => memory.refused(self.read, *length),
-            Next::Values { asked, .. } => memory.hash(self.read).census.refused(asked),
+            Next::Values { asked, .. } => memory.hash(self.read).scan.refused(asked),
             _ => {}
         }
         if error == SampleError::Timeout && self.is_look() {
@@ -305,13 +305,13 @@ impl<'a> Question<'a> {
 
     /// Leaves the contents out: of a look, the number and what was seen before are the answer.
     pub(super) fn leave_unseen(&mut self, memory: &mut Memory) {
-        let census = match &self.next {
+        let scan = match &self.next {
             Next::Elements { length, .. } => memory.list(self.read).unseen(*length),
             Next::Tags { total } => memory.hash(self.read).unseen(*total),
             Next::Sizes { hash, .. } | Next::Values { hash, .. } => memory.hash(self.read).unseen(hash.total),
             Next::Size | Next::Command | Next::Pop | Next::Members | Next::Done(_) => return,
         };
-        self.next = answered(&census);
+        self.next = answered(&scan);
     }
 
     /// The answer; an unfinished question has none.
@@ -324,19 +324,19 @@ impl<'a> Question<'a> {
 
     fn decoder(&self) -> Decoder {
         match self.read {
-            Read::HashCensus { decoder, .. } | Read::ListCensus { decoder, .. } => *decoder,
+            Query::ScanHash { decoder, .. } | Query::ScanList { decoder, .. } => *decoder,
             _ => Decoder::NOTHING,
         }
     }
 }
 
 /// Adds what writes.
-fn add(command: &Read, commands: &mut Commands) {
+fn add(command: &Query, commands: &mut Commands) {
     match command {
-        Read::Publish { channel, payload } => commands.add(&[b"PUBLISH", channel.as_bytes(), payload]),
-        Read::AddMember { key, member } => commands.add(&[b"SADD", key.as_bytes(), member.as_bytes()]),
-        Read::RemoveMember { key, member } => commands.add(&[b"SREM", key.as_bytes(), member.as_bytes()]),
-        Read::Delete { key } => commands.add(&[b"DEL", key.as_bytes()]),
+        Query::Publish { channel, payload } => commands.add(&[b"PUBLISH", channel.as_bytes(), payload]),
+        Query::AddMember { key, member } => commands.add(&[b"SADD", key.as_bytes(), member.as_bytes()]),
+        Query::RemoveMember { key, member } => commands.add(&[b"SREM", key.as_bytes(), member.as_bytes()]),
+        Query::Delete { key } => commands.add(&[b"DEL", key.as_bytes()]),
         _ => {}
     }
 }
@@ -355,13 +355,13 @@ fn choose(missing: Vec<String>, sizes: &[u64]) -> (Vec<String>, Vec<String>) {
     (asked, unread)
 }
 
-/// Tags whose values are not read: to a census, no bytes are a message of unknown kind.
+/// Tags whose values are not read: to a scan, no bytes are a message of unknown kind.
 fn unknown(tags: Vec<String>) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
     tags.into_iter().map(|tag| (tag, Some(Vec::new())))
 }
 
-fn answered(census: &Arc<Census>) -> Next {
-    Next::Done(Ok(Reply::Census(Arc::clone(census))))
+fn answered(scan: &Arc<Scan>) -> Next {
+    Next::Done(Ok(Reply::Scan(Arc::clone(scan))))
 }
 
 /// Names that are no UTF-8 are none of kombu's.

@@ -37,33 +37,33 @@ fn asker(server: &Server) -> Asker<RedisEndpoint> {
     Asker::redis(address(server.port))
 }
 
-fn list(key: &str) -> Read {
-    Read::ListCensus {
+fn list(key: &str) -> Query {
+    Query::ScanList {
         key: key.to_owned(),
         decoder: message::QUEUED,
     }
 }
 
-fn hash() -> Read {
-    Read::HashCensus {
+fn hash() -> Query {
+    Query::ScanHash {
         hash: "unacked".to_owned(),
         index: "unacked_index".to_owned(),
         decoder: message::UNACKED,
     }
 }
 
-fn set(key: &str) -> Read {
-    Read::SetMembers { key: key.to_owned() }
+fn set(key: &str) -> Query {
+    Query::SetMembers { key: key.to_owned() }
 }
 
 fn seconds(seconds: u64) -> Moment {
     Duration::from_secs(seconds)
 }
 
-/// The census' total, or the members' number.
+/// The scan' total, or the members' number.
 fn numbers(answers: Vec<Result<Reply, SampleError>>) -> Vec<Result<u64, SampleError>> {
     let number = |reply| match reply {
-        Reply::Census(census) => census.total,
+        Reply::Scan(scan) => scan.total,
         Reply::Members(members) => members.len() as u64,
         Reply::Asked => 0,
         other => panic!("{other:?}"),
@@ -124,7 +124,7 @@ async fn one_refused_command_spoils_no_other() {
         set("huge"),
         set("set"),
         set("other"),
-        Read::QueueDepth { queue: "q".to_owned() },
+        Query::QueueDepth { queue: "q".to_owned() },
     ];
     for _ in 0..2 {
         assert_eq!(
@@ -237,15 +237,11 @@ async fn a_list_is_looked_at_and_remembered() {
     .await;
     let mut redis = endpoint(&server);
     for _ in 0..2 {
-        let Some(Ok(Reply::Census(census))) = redis.sample(&[list("celery")], seconds(1)).await.pop() else {
-            panic!("no census");
+        let Some(Ok(Reply::Scan(scan))) = redis.sample(&[list("celery")], seconds(1)).await.pop() else {
+            panic!("no scan");
         };
-        assert_eq!(census.total, 2);
-        let kinds: Vec<_> = census
-            .kinds
-            .values()
-            .map(|kind| (kind.count, kind.etas.len()))
-            .collect();
+        assert_eq!(scan.total, 2);
+        let kinds: Vec<_> = scan.kinds.values().map(|kind| (kind.count, kind.etas.len())).collect();
         assert_eq!(kinds, [(2, 1)]);
     }
 }
@@ -268,11 +264,11 @@ async fn a_hash_is_read_once_and_without_its_giants() {
     .await;
     let mut redis = endpoint(&server);
     for _ in 0..2 {
-        let Some(Ok(Reply::Census(census))) = redis.sample(&[hash()], seconds(1)).await.pop() else {
-            panic!("no census: {:?}", server.log());
+        let Some(Ok(Reply::Scan(scan))) = redis.sample(&[hash()], seconds(1)).await.pop() else {
+            panic!("no scan: {:?}", server.log());
         };
-        assert_eq!(census.total, 3);
-        let mut kinds: Vec<_> = census
+        assert_eq!(scan.total, 3);
+        let mut kinds: Vec<_> = scan
             .kinds
             .iter()
             .map(|((_, key), kind)| (key.as_str(), kind.count))

@@ -3,16 +3,16 @@ use std::sync::Mutex;
 use super::*;
 use crate::{
     framework::celery,
-    model::{Application, Attention, Hearing, Named, Place, Roster, keep},
+    model::{Application, Hearing, Named, Place, PodIntents, Roster, keep},
 };
 
 /// What the fake endpoint saw.
 #[derive(Default)]
 struct Seen {
     /// Every call of `sample`: when, and what was asked.
-    calls: Vec<(Moment, Vec<Read>)>,
+    calls: Vec<(Moment, Vec<Query>)>,
     /// Every call of `listen`.
-    listens: Vec<Vec<Listen>>,
+    listens: Vec<Vec<Subscription>>,
 }
 
 /// Every queue has 7 messages, except for the one that fails.
@@ -24,11 +24,11 @@ struct Fake {
 }
 
 impl Endpoint for Fake {
-    async fn sample(&mut self, reads: &[Read], moment: Moment) -> Vec<Result<Reply, SampleError>> {
+    async fn sample(&mut self, reads: &[Query], moment: Moment) -> Vec<Result<Reply, SampleError>> {
         self.seen.lock().unwrap().calls.push((moment, reads.to_vec()));
         tokio::time::sleep(self.takes).await;
-        let reply = |read: &Read| match read {
-            Read::QueueDepth { queue } if queue == self.fails => Err(SampleError::WrongType),
+        let reply = |read: &Query| match read {
+            Query::QueueDepth { queue } if queue == self.fails => Err(SampleError::WrongType),
             _ => Ok(Reply::Depth {
                 ready: 7,
                 consumers: None,
@@ -37,7 +37,7 @@ impl Endpoint for Fake {
         reads.iter().map(reply).collect()
     }
 
-    fn listen(&mut self, to: Vec<Listen>) {
+    fn listen(&mut self, to: Vec<Subscription>) {
         self.seen.lock().unwrap().listens.push(to);
     }
 
@@ -45,7 +45,7 @@ impl Endpoint for Fake {
         7
     }
 
-    fn hearing(&self, _: &Listen) -> Hearing {
+    fn hearing(&self, _: &Subscription) -> Hearing {
         Hearing::Works
     }
 
@@ -76,8 +76,8 @@ fn queues(keys: &[&'static str]) -> Application {
     Application::new("Queues", |_| Box::<Queues>::default(), keys.to_vec())
 }
 
-fn listen(key: &str) -> Listen {
-    Listen {
+fn listen(key: &str) -> Subscription {
+    Subscription {
         place: Place::Pattern {
             pattern: key.to_owned(),
             channel: Named::new("any", |_| true),
@@ -87,7 +87,7 @@ fn listen(key: &str) -> Listen {
 }
 
 impl Framework for Queues {
-    fn add(&mut self, id: PoolId, application: Application) -> Option<Listen> {
+    fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
         let keys: Vec<&'static str> = application.said()?;
         let first = keys.first().map(|key| listen(key));
         self.pools.insert(id, (keys, None));
@@ -98,12 +98,12 @@ impl Framework for Queues {
         self.pools.remove(&id);
     }
 
-    fn listen(&mut self) -> BTreeSet<Listen> {
+    fn subscriptions(&mut self) -> BTreeSet<Subscription> {
         let first = self.pools.values().filter_map(|(keys, _)| keys.first());
         first.map(|key| listen(key)).collect()
     }
 
-    fn hearing(&mut self, _: &Listen, _: &Hearing) {}
+    fn hearing(&mut self, _: &Subscription, _: &Hearing) {}
 
     fn hear(&mut self, signal: Signal, moment: Moment) {
         assert!(signal.said::<Here>().is_some());
@@ -121,7 +121,7 @@ impl Framework for Queues {
     }
 
     /// Where there is a pool that talks, in two steps.
-    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, _: Now) -> Vec<Read> {
+    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, _: Now) -> Vec<Query> {
         assert_eq!(connection, 7);
         let talks = self.pools.values().any(|(keys, _)| keys.contains(&"talks"));
         let said = match replies.len() {
@@ -129,29 +129,29 @@ impl Framework for Queues {
             2 => &["c"],
             _ => &[],
         };
-        let read = |queue: &&str| Read::QueueDepth {
+        let read = |queue: &&str| Query::QueueDepth {
             queue: (*queue).to_owned(),
         };
         said.iter().filter(|_| talks).map(read).collect()
     }
 
-    fn farewell(&mut self) -> Vec<Read> {
-        vec![Read::QueueDepth { queue: "bye".into() }]
+    fn farewell(&mut self) -> Vec<Query> {
+        vec![Query::QueueDepth { queue: "bye".into() }]
     }
 
     fn notes(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    fn reads(&mut self, id: PoolId, _: Now) -> Vec<Read> {
-        let read = |key: &&str| Read::QueueDepth { queue: (*key).into() };
+    fn reads(&mut self, id: PoolId, _: Now) -> Vec<Query> {
+        let read = |key: &&str| Query::QueueDepth { queue: (*key).into() };
         self.pools[&id].0.iter().map(read).collect()
     }
 
     fn tally(
         &mut self,
         id: PoolId,
-        _: Vec<Read>,
+        _: Vec<Query>,
         replies: Vec<Result<Reply, SampleError>>,
         _: Now,
     ) -> Result<Arc<Tally>, SampleError> {
@@ -167,7 +167,7 @@ impl Framework for Queues {
 
     fn roster(&mut self, _: PoolId, _: Roster) {}
 
-    fn attend(&mut self, _: PoolId, _: Attention, _: Moment) {}
+    fn intend(&mut self, _: PoolId, _: PodIntents, _: Moment) {}
 }
 
 struct Bench {
@@ -197,7 +197,7 @@ impl Bench {
     }
 
     fn add(&self, id: PoolId, keys: &[&'static str], period: u64) {
-        self.handle.send(Subscription::Add {
+        self.handle.send(SamplerInput::Add {
             id,
             application: queues(keys),
             period: Duration::from_millis(period),
@@ -318,10 +318,10 @@ async fn a_removed_pool_is_not_sampled_and_a_replaced_one_at_once() {
     bench.next().await;
     bench.add(1, &["b", "c"], 500);
     assert_eq!(ready(&bench.next().await), Ok(14));
-    bench.handle.send(Subscription::Remove { id: 1 });
+    bench.handle.send(SamplerInput::Remove { id: 1 });
     pass(5000).await;
     assert_eq!(bench.calls(), [(0, 1), (1, 2)]);
-    let wishes = |keys: &[&str]| -> Vec<Listen> { keys.iter().map(|key| listen(key)).collect() };
+    let wishes = |keys: &[&str]| -> Vec<Subscription> { keys.iter().map(|key| listen(key)).collect() };
     assert_eq!(
         bench.seen.lock().unwrap().listens,
         [wishes(&["a"]), wishes(&["b"]), wishes(&[])]
@@ -363,8 +363,8 @@ async fn a_framework_talks_to_workers_after_the_counts_and_says_goodbye() {
     assert_eq!(ready(&bench.next().await), Ok(7));
     let asked = || -> Vec<Vec<String>> {
         let mut seen = seen.lock().unwrap();
-        let queue = |read: &Read| match read {
-            Read::QueueDepth { queue } => queue.clone(),
+        let queue = |read: &Query| match read {
+            Query::QueueDepth { queue } => queue.clone(),
             other => panic!("{other:?}"),
         };
         let calls = std::mem::take(&mut seen.calls).into_iter();
@@ -399,11 +399,11 @@ async fn a_pool_whose_pods_are_looked_after_is_sampled_each_second_however_dear_
     bench.add(1, &["a"], 500);
     pass(4600).await;
     assert_eq!(bench.calls(), [(0, 1), (500, 1), (4500, 1)]);
-    let care = crate::model::Care {
-        stance: crate::model::Stance::Watch,
+    let care = crate::model::PodIntent {
+        stance: crate::model::Intent::Report,
         since: Moment::ZERO,
     };
-    let attend = |attention| bench.handle.send(Subscription::Attend { id: 1, attention });
+    let attend = |attention| bench.handle.send(SamplerInput::Intend { id: 1, attention });
     attend([("pod".to_owned(), care)].into());
     pass(2500).await;
     let calls = bench.calls();
@@ -412,7 +412,7 @@ async fn a_pool_whose_pods_are_looked_after_is_sampled_each_second_however_dear_
         [(4700, 1), (5700, 1), (6700, 1)],
         "at once, then each second"
     );
-    attend(Attention::new());
+    attend(PodIntents::new());
     pass(5000).await;
     assert!(bench.calls().len() - calls.len() <= 3, "and then as before");
 }
@@ -452,7 +452,7 @@ async fn all_endpoints_together_remember_no_more_workers_than_the_process_has_ro
         };
         let (out, _) = mpsc::channel(1);
         let mut sampler = Sampler::new(endpoint, Clock::start(), out, room::Share::of(&HALL));
-        sampler.subscribe(Subscription::Add {
+        sampler.subscribe(SamplerInput::Add {
             id: 1,
             application: celery::application(celery::CeleryConfig::default(), None),
             period: FAST,

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     controller::pool::Key,
     kube::fixture::{self, Log, refused},
-    model::Attention,
+    model::PodIntents,
 };
 
 /// An API server with a Deployment `mail` of so many replicas, without pods.
@@ -63,7 +63,7 @@ fn job(from: u32, to: u32) -> Job {
         write: true,
         unfinished: false,
         refused: false,
-        attention: Attention::new(),
+        attention: PodIntents::new(),
         graceful: None,
         overstays: false,
         returned: false,

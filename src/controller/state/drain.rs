@@ -8,13 +8,13 @@ use super::{
     glance::{Glance, News},
 };
 use crate::{
-    broker::{PoolId, Subscription},
+    broker::{PoolId, SamplerInput},
     controller::{
         effect::{PoolEffect, Uncordon},
         pool::{Key, Pool},
     },
     kube::CallError,
-    model::{Attention, Moment, Now, Stance},
+    model::{Intent, Moment, Now, PodIntents},
     workers::{Plan, attention},
 };
 
@@ -35,7 +35,7 @@ pub struct DrainState {
     /// The decision of the last look at them.
     pub to: u32,
     /// How pods are looked after.
-    pub attention: Attention,
+    pub attention: PodIntents,
     /// Someone else changed the deletion cost of this pod; when that was last seen.
     pub conflict: Option<(Moment, String)>,
     /// Remote control was refused: when last, and the right that is missing.
@@ -148,9 +148,9 @@ const PERHAPS: Duration = Duration::from_secs(2);
 const BEFORE_THE_END: Duration = Duration::from_secs(1);
 
 /// The pods that are told something, not only asked.
-fn told(plan: &Plan) -> BTreeMap<&String, &Stance> {
+fn told(plan: &Plan) -> BTreeMap<&String, &Intent> {
     let told = plan.stances.iter();
-    told.filter(|(_, stance)| !matches!(stance, Stance::Watch)).collect()
+    told.filter(|(_, stance)| !matches!(stance, Intent::Report)).collect()
 }
 
 /// For so long after it was last seen another writer of deletion costs is told of.
@@ -160,10 +160,10 @@ const CONFLICT: Duration = Duration::from_secs(600);
 const REFUSED: Duration = Duration::from_secs(90);
 
 /// The pods that were told to stop, and that they are to resume.
-fn stopped(attention: &Attention) -> BTreeMap<String, Stance> {
+fn stopped(attention: &PodIntents) -> BTreeMap<String, Intent> {
     let stopped = attention.iter().filter_map(|(pod, care)| match &care.stance {
-        Stance::Stop(queues) | Stance::Resume(queues) => Some((pod.clone(), Stance::Resume(queues.clone()))),
-        Stance::Watch => None,
+        Intent::Cordon(queues) | Intent::Uncordon(queues) => Some((pod.clone(), Intent::Uncordon(queues.clone()))),
+        Intent::Report => None,
     });
     stopped.collect()
 }
@@ -176,13 +176,13 @@ impl PoolState {
     }
 
     /// Has these pods looked after, and no others.
-    fn look_after(&mut self, wished: Attention, cx: &mut Cx) {
+    fn look_after(&mut self, wished: PodIntents, cx: &mut Cx) {
         let Link::Linked(address) = &self.link else { return };
         if wished != self.drain.attention {
             self.drain.attention.clone_from(&wished);
             cx.ask(PoolEffect::Tell {
                 address: address.clone(),
-                subscription: Subscription::Attend {
+                subscription: SamplerInput::Intend {
                     id: self.id,
                     attention: wished,
                 },
@@ -193,7 +193,7 @@ impl PoolState {
     /// Another pool looks after the same pods: nothing is told them in this one's name. What stands on them is looked for
     /// when they are this pool's again.
     pub(super) fn stand_back(&mut self, cx: &mut Cx) {
-        self.look_after(Attention::new(), cx);
+        self.look_after(PodIntents::new(), cx);
         self.drain.left |= self.drain.unfinished();
         self.drain.plan = Plan::default();
     }
@@ -206,7 +206,7 @@ impl PoolState {
         };
         let selector = target.selector.clone();
         let (stopped, roster) = (stopped(&self.drain.attention), self.roster.told());
-        self.look_after(Attention::new(), cx);
+        self.look_after(PodIntents::new(), cx);
         if !self.drain.unfinished() || selector.is_empty() {
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     controller::target::Target,
-    model::{Attention, Moment, PodWork, Stance, Tally},
+    model::{Intent, Moment, PodIntents, PodReport, Tally},
     workers::IDLE,
 };
 
@@ -43,7 +43,7 @@ impl Glance {
         target: &Target,
         refused: bool,
         tally: Option<&Tally>,
-        attention: &Attention,
+        attention: &PodIntents,
         now: Moment,
     ) -> Self {
         let mut glance = Self {
@@ -53,22 +53,22 @@ impl Glance {
             ..Self::default()
         };
         for (name, work) in tally.iter().flat_map(|tally| &tally.pods) {
-            let told = work.told.as_ref();
+            let told = work.report.as_ref();
             let care = attention.get(name);
             let answer = told.filter(|told| care.is_some_and(|care| care.since == told.since));
             match care.map(|care| &care.stance) {
-                Some(Stance::Stop(_)) => {
+                Some(Intent::Cordon(_)) => {
                     let done = answer.is_some_and(|told| told.fetches_nothing());
                     let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
                     let later = told.map_or(0, |told| told.scheduled);
                     let held = held.max(work.running).saturating_add(later);
                     glance.told.insert(name.clone(), (work.fresh, done, held));
                 }
-                Some(Stance::Resume(_)) => {
+                Some(Intent::Uncordon(_)) => {
                     let done = answer.is_some_and(|told| told.resumed);
                     glance.told.insert(name.clone(), (work.fresh, done, 0));
                 }
-                Some(Stance::Watch) | None => {
+                Some(Intent::Report) | None => {
                     glance.answered += usize::from(answer.is_some());
                     glance.idle += usize::from(is_idle(work, now));
                 }
@@ -89,7 +89,7 @@ impl Glance {
     }
 }
 
-fn is_idle(work: &PodWork, now: Moment) -> bool {
+fn is_idle(work: &PodReport, now: Moment) -> bool {
     let since = work.idle_since.map(|since| now.saturating_sub(since));
     work.fresh && work.running == 0 && since.is_some_and(|since| since >= IDLE)
 }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::{
         controller::{ownership::tests::target, target::MANAGER},
-        model::{Care, Consumers, Told},
+        model::{Consumers, PodIntent, WorkerReport},
     };
 
     fn at(second: u64) -> Moment {
@@ -108,17 +108,17 @@ mod tests {
 
     /// One pod that was told to stop, one that is asked, one that is left alone.
     fn glance(change: impl FnOnce(&mut Tally), second: u64) -> Glance {
-        let told = |running| Told {
+        let told = |running| WorkerReport {
             running,
             since: at(1),
-            ..Told::default()
+            ..WorkerReport::default()
         };
         let pod = |name: &str, running, told| {
-            let work = PodWork {
+            let work = PodReport {
                 running,
                 fresh: true,
-                told,
-                ..PodWork::default()
+                report: told,
+                ..PodReport::default()
             };
             (name.to_owned(), work)
         };
@@ -127,10 +127,10 @@ mod tests {
             ..Tally::default()
         };
         change(&mut tally);
-        let care = |stance| Care { stance, since: at(1) };
+        let care = |stance| PodIntent { stance, since: at(1) };
         let attention = [
-            ("a".to_owned(), care(Stance::Stop(Consumers::new()))),
-            ("b".to_owned(), care(Stance::Watch)),
+            ("a".to_owned(), care(Intent::Cordon(Consumers::new()))),
+            ("b".to_owned(), care(Intent::Report)),
         ];
         Glance::new(
             2,
@@ -146,15 +146,15 @@ mod tests {
     fn heartbeats_are_no_news_and_what_ends_is() {
         let before = glance(|_| (), 10);
         let news = |change: fn(&mut Tally)| glance(change, 20).since(&before);
-        fn work<'a>(tally: &'a mut Tally, pod: &str) -> &'a mut PodWork {
+        fn work<'a>(tally: &'a mut Tally, pod: &str) -> &'a mut PodReport {
             tally.pods.get_mut(pod).unwrap()
         }
-        let asked = |tally: &mut Tally| work(tally, "a").told.as_mut().unwrap().asked = at(20);
+        let asked = |tally: &mut Tally| work(tally, "a").report.as_mut().unwrap().asked = at(20);
         assert_eq!(news(asked), News::None);
         let both = |tally: &mut Tally| (work(tally, "b").running, work(tally, "c").running) = (7, 9);
         assert_eq!(news(both), News::None, "busy as before");
         let ends = |tally: &mut Tally| {
-            work(tally, "a").told.as_mut().unwrap().running = 1;
+            work(tally, "a").report.as_mut().unwrap().running = 1;
             work(tally, "a").running = 1;
         };
         assert_eq!(news(ends), News::Certain);
@@ -165,9 +165,9 @@ mod tests {
         assert_eq!(news(idles), News::Certain);
         let answers = |tally: &mut Tally| {
             let since = at(1);
-            work(tally, "b").told = Some(Told {
+            work(tally, "b").report = Some(WorkerReport {
                 since,
-                ..Told::default()
+                ..WorkerReport::default()
             });
         };
         assert_eq!(news(answers), News::Perhaps);

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Cx, Link, PoolState};
 use crate::{
-    broker::Subscription,
+    broker::SamplerInput,
     controller::{
         effect::{Note, PoolEffect},
         target::Target,
@@ -166,7 +166,7 @@ impl PoolState {
             self.roster.told = roster.clone();
             cx.ask(PoolEffect::Tell {
                 address: address.clone(),
-                subscription: Subscription::Roster { id: self.id, roster },
+                subscription: SamplerInput::Roster { id: self.id, roster },
             });
         }
     }
@@ -175,7 +175,7 @@ impl PoolState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PodWork;
+    use crate::model::PodReport;
 
     fn at(seconds: u64) -> Moment {
         Duration::from_secs(seconds)
@@ -183,9 +183,9 @@ mod tests {
 
     fn tally(live: &[&str]) -> Tally {
         let pod = |name: &&str| {
-            let work = PodWork {
+            let work = PodReport {
                 live: true,
-                ..PodWork::default()
+                ..PodReport::default()
             };
             ((*name).to_owned(), work)
         };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Cx, FIRST, Link, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
 use crate::{
-    broker::{Address, PoolId, Sampled, Subscription},
+    broker::{Address, PoolId, Sampled, SamplerInput},
     controller::{
         effect::{Note, PoolEffect},
         pool::{Pool, Problem},
@@ -151,7 +151,7 @@ impl PoolState {
         self.samples.unreached = 0;
         cx.ask(PoolEffect::Sample {
             address: address.clone(),
-            subscription: Subscription::Add {
+            subscription: SamplerInput::Add {
                 id: self.id,
                 application: validate::application(pool, &address, held(self.stored.as_ref())),
                 period: pool.policy.period,

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     controller::{ownership::tests::target, target::MANAGER},
     framework::celery::CeleryConfig,
-    model::{PodWork, Work},
+    model::{PodReport, Work},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -150,10 +150,10 @@ fn a_count_stays_fresh_while_its_endpoint_rests() {
     ));
 }
 
-fn running((name, running): (&str, u32)) -> (String, PodWork) {
-    let pod = PodWork {
+fn running((name, running): (&str, u32)) -> (String, PodReport) {
+    let pod = PodReport {
         running,
-        ..PodWork::default()
+        ..PodReport::default()
     };
     (name.to_owned(), pod)
 }
@@ -242,10 +242,10 @@ fn at_another_source_nothing_goes_down_before_it_has_been_seen_for_as_long_as_af
         moment: SECOND * second,
     };
     let idle = |at| {
-        let work = PodWork {
+        let work = PodReport {
             live: true,
             fresh: true,
-            ..PodWork::default()
+            ..PodReport::default()
         };
         (format!("pod-{at}"), work)
     };

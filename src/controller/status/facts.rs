@@ -9,7 +9,7 @@ use crate::{
     api::{LastScale, Mode},
     controller::{pool::Problem, target::Target},
     framework::celery::CeleryConfig,
-    model::{Attention, SampleError, Tally},
+    model::{PodIntents, SampleError, Tally},
     scaling::Decision,
     workers::Plan,
 };
@@ -40,7 +40,7 @@ pub struct Facts<'a> {
     /// Another pool that counts the same queue.
     pub shared: Option<&'a SharedQueue>,
     /// How pods are looked after; `None`: not known, a process before this one may have told them something.
-    pub attention: Option<&'a Attention>,
+    pub attention: Option<&'a PodIntents>,
     /// The broker.
     pub source: Source<'a>,
     /// It is about to say its first word.

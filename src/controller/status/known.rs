@@ -248,7 +248,7 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
 
 /// Workers that beat and take no questions.
 fn deaf(tally: &Tally) -> Told {
-    let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.deaf).collect();
+    let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.unresponsive).collect();
     let (name, _) = deaf.first()?;
     let message = format!(
         "{} of the workers beat and do not answer remote control in JSON (`worker_enable_remote_control`, another \

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{EstimatesStatus, HeldStatus, WorkStatus},
-    model::{Held, Tally},
+    model::{Delayed, Tally},
     scaling::Estimates,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
 }
 
 /// What is remembered of tasks that are not due.
-pub(super) fn held(held: Held) -> HeldStatus {
+pub(super) fn held(held: Delayed) -> HeldStatus {
     HeldStatus {
         tasks: wide(held.tasks),
         next_due_at: Time(whole_second(held.due)),

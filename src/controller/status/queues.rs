@@ -7,7 +7,7 @@ use super::{Facts, Source, Wish, wish};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     framework::celery::{BrokerKind, CeleryConfig, SEPARATOR},
-    model::{BrokerOptions, Stance, Tally},
+    model::{BrokerOptions, Intent, Tally},
 };
 
 /// Celery's own steps (`priority_steps`).
@@ -67,7 +67,7 @@ fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str
     let certain = facts.attention.is_some() && live <= usize::try_from(ready).unwrap_or(usize::MAX);
     let left_alone = |pod: &str| {
         let care = facts.attention.and_then(|attention| attention.get(pod));
-        care.is_none_or(|care| care.stance == Stance::Watch)
+        care.is_none_or(|care| care.stance == Intent::Report)
     };
     let all = tally.fetches.iter().filter(move |_| certain);
     all.filter(move |(pod, _)| is_live(pod) && left_alone(pod))

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use crate::model::Read;
+use crate::model::Query;
 
 /// What a pool asks for in one sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// Something of its broker.
-    Read(Read),
+    Read(Query),
     /// Workers; the answers come as [`super::Signal`]s.
     Inspect {
         /// Which question.

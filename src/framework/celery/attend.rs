@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::workers::Worker;
 use super::{CeleryConfig, asking::Asking, own::Own};
 use crate::framework::celery::ask::{Ask, Inspect, Order};
-use crate::model::{Attention, Moment, Now, Stance};
+use crate::model::{Intent, Moment, Now, PodIntents};
 
 /// What is asked of a pod that is looked after. `reserved` before `active`: a task that begins between the two is in both
 /// rather than in none.
@@ -33,7 +33,7 @@ const SEEK_PACE: Duration = Duration::from_secs(4);
 pub(super) fn reads(
     config: &CeleryConfig,
     own: &Own,
-    attention: &Attention,
+    attention: &PodIntents,
     came: &BTreeMap<String, Moment>,
     asking: &mut Asking,
     now: Now,
@@ -92,11 +92,11 @@ pub(super) fn reads(
 }
 
 /// What a worker is still to be told. Only its own queues: another one of its pod may fetch from others.
-fn due(stance: &Stance, node: &str, worker: &Worker) -> Vec<Order> {
+fn due(stance: &Intent, node: &str, worker: &Worker) -> Vec<Order> {
     let (consumers, order, wanted): (_, fn(String) -> Order, _) = match stance {
-        Stance::Watch => return Vec::new(),
-        Stance::Stop(consumers) => (consumers, Order::CancelConsumer, false),
-        Stance::Resume(consumers) => (consumers, Order::AddConsumer, true),
+        Intent::Report => return Vec::new(),
+        Intent::Cordon(consumers) => (consumers, Order::CancelConsumer, false),
+        Intent::Uncordon(consumers) => (consumers, Order::AddConsumer, true),
     };
     let fetches = worker.queues.as_ref().map(|(_, queues)| queues);
     // One that has not said what it fetches from is told as well: no order does harm.

@@ -2,7 +2,7 @@
 #![deny(clippy::disallowed_methods)]
 
 use crate::framework::celery::ask::{Ask, Inspect, Mailbox};
-use crate::model::{Listen, Named, Place};
+use crate::model::{Named, Place, Subscription};
 
 use super::{events, wire::Wire};
 
@@ -103,11 +103,11 @@ impl CeleryConfig {
     }
 
     /// Where its workers announce themselves.
-    pub fn listen(&self) -> Listen {
+    pub fn listen(&self) -> Subscription {
         match self.broker {
             BrokerKind::Redis { db } => {
                 let usual = || format!("{}/{db}.{}/*", self.key_prefix, self.event_exchange);
-                Listen {
+                Subscription {
                     place: Place::Pattern {
                         pattern: self.heartbeat_channel.clone().unwrap_or_else(usual),
                         channel: Named::new("not of tasks", |channel| !events::is_of_tasks(channel)),
@@ -115,7 +115,7 @@ impl CeleryConfig {
                     read: Named::new("kombu", |payload| events::signals(payload, Wire::Kombu)),
                 }
             }
-            BrokerKind::RabbitMq { .. } => Listen {
+            BrokerKind::RabbitMq { .. } => Subscription {
                 place: Place::TopicExchange {
                     exchange: self.event_exchange.clone(),
                     key: events::KEY,

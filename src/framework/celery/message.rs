@@ -11,7 +11,7 @@ use serde::{
 };
 
 use super::stamp::{Stamp, iso_8601};
-use crate::model::{Decoder, Entry};
+use crate::model::{Decoder, MessageInfo};
 
 /// Longer names are nobody's queue (AMQP's limit): they are not kept.
 const MAX_NAME: usize = 255;
@@ -55,22 +55,22 @@ pub const QUEUED: Decoder = Decoder::new("a Celery message", queued);
 /// A value of the `unacked` hash: `[message, exchange, routing_key]`.
 pub const UNACKED: Decoder = Decoder::new("an entry of kombu's `unacked`", unacked);
 
-fn queued(bytes: &[u8]) -> Entry {
+fn queued(bytes: &[u8]) -> MessageInfo {
     let message: Message = serde_json::from_slice(bytes).unwrap_or_default();
     let to = &message.properties.delivery_info;
     entry(&to.exchange, &to.routing_key, &message)
 }
 
-fn unacked(bytes: &[u8]) -> Entry {
+fn unacked(bytes: &[u8]) -> MessageInfo {
     let (message, exchange, routing_key): (Message, Text, Text) = serde_json::from_slice(bytes).unwrap_or_default();
     entry(&exchange, &routing_key, &message)
 }
 
-fn entry(exchange: &Text, routing_key: &Text, message: &Message) -> Entry {
+fn entry(exchange: &Text, routing_key: &Text, message: &Message) -> MessageInfo {
     let (exchange, routing_key) = (exchange.as_str(), routing_key.as_str());
     let named = exchange.len() <= MAX_NAME && routing_key.len() <= MAX_NAME;
     let name = |text: &str| if named { text.to_owned() } else { String::new() };
-    Entry {
+    MessageInfo {
         exchange: name(exchange),
         routing_key: name(routing_key),
         eta: iso_8601(message.headers.eta.as_str()),

@@ -53,8 +53,8 @@ pub use self::{
     workers::{Inspection, MOST, Signal, Stats, Worker, Workers},
 };
 use crate::model::{
-    self, Application, Attention, Framework, Hearing, Held, Listen, Moment, Now, PoolId, Read, Reply, Roster,
-    SampleError, Tally, keep,
+    self, Application, Delayed, Framework, Hearing, Moment, Now, PodIntents, PoolId, Query, Reply, Roster, SampleError,
+    Subscription, Tally, keep,
 };
 
 /// The framework's name.
@@ -81,7 +81,7 @@ struct Member {
 }
 
 /// A pool's Celery application, with what an earlier process remembered of tasks that are not due.
-pub fn application(config: CeleryConfig, held: Option<Held>) -> Application {
+pub fn application(config: CeleryConfig, held: Option<Delayed>) -> Application {
     Application::new(
         NAME,
         |seed| Box::new(Celery::new(seed)),
@@ -102,7 +102,7 @@ impl Celery {
 }
 
 impl Framework for Celery {
-    fn add(&mut self, id: PoolId, application: Application) -> Option<Listen> {
+    fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
         let pool: Pool = application.said()?;
         let listen = pool.listen();
         self.pidbox.get_or_insert_with(|| Pidbox::new(pool.broker(), self.seed));
@@ -119,13 +119,13 @@ impl Framework for Celery {
         self.pools.remove(&id);
     }
 
-    fn listen(&mut self) -> BTreeSet<Listen> {
+    fn subscriptions(&mut self) -> BTreeSet<Subscription> {
         let listens = self.pools.values().map(|member| member.pool.listen()).collect();
         self.workers.listens_only(&listens);
         listens
     }
 
-    fn hearing(&mut self, listen: &Listen, hearing: &Hearing) {
+    fn hearing(&mut self, listen: &Subscription, hearing: &Hearing) {
         self.workers.listens(listen, hearing);
     }
 
@@ -147,7 +147,7 @@ impl Framework for Celery {
         self.workers.prune(now);
     }
 
-    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Read> {
+    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Query> {
         let Some(Member { pool, last, letters }) = self.pools.get_mut(&id) else {
             return Vec::new();
         };
@@ -166,12 +166,12 @@ impl Framework for Celery {
         reads
     }
 
-    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Read> {
+    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Query> {
         let pidbox = self.pidbox.as_mut();
         pidbox.map_or_else(Vec::new, |pidbox| pidbox.converse(replies, connection, now))
     }
 
-    fn farewell(&mut self) -> Vec<Read> {
+    fn farewell(&mut self) -> Vec<Query> {
         self.pidbox.as_mut().map_or_else(Vec::new, Pidbox::farewell)
     }
 
@@ -182,7 +182,7 @@ impl Framework for Celery {
     fn tally(
         &mut self,
         id: PoolId,
-        reads: Vec<Read>,
+        reads: Vec<Query>,
         mut replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Arc<Tally>, SampleError> {
@@ -203,7 +203,7 @@ impl Framework for Celery {
         }
     }
 
-    fn attend(&mut self, id: PoolId, attention: Attention, now: Moment) {
+    fn intend(&mut self, id: PoolId, attention: PodIntents, now: Moment) {
         if let Some(member) = self.pools.get_mut(&id) {
             member.pool.attend(attention, now);
         }

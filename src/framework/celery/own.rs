@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::pods::{self, Placed};
 use super::workers::{Inspection, Worker, Workers};
 use crate::framework::celery::ask::Inspect;
-use crate::model::{BrokerOptions, Care, Consumers, Moment, PodWork, Stance, Tally, Told, Work};
+use crate::model::{BrokerOptions, Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -78,10 +78,10 @@ impl<'a> Own<'a> {
 
     /// What all workers of a pod that are there answered, once each has answered everything. `came`: since when it has been
     /// looked after like this.
-    pub(super) fn told(&self, pod: &str, care: &Care, came: Moment) -> Option<Told> {
+    pub(super) fn told(&self, pod: &str, care: &PodIntent, came: Moment) -> Option<WorkerReport> {
         // One that fell silent may be back, and has not been told yet.
         let awaited = match &care.stance {
-            Stance::Resume(consumers) => self.on(pod).any(|(node, worker)| {
+            Intent::Uncordon(consumers) => self.on(pod).any(|(node, worker)| {
                 let fetched = consumers.get(node).is_some_and(|queues| !queues.is_empty());
                 fetched && worker.left.is_none() && !worker.is_live(self.now)
             }),
@@ -91,10 +91,10 @@ impl<'a> Own<'a> {
         let answers = there.map(|(node, worker)| {
             let (queues_asked, consumes) = worker.queues.as_ref()?;
             let fetches = |own: &Consumers| own.get(node).is_none_or(|queues| queues.is_subset(consumes));
-            let resumed = matches!(&care.stance, Stance::Resume(own) if !awaited && fetches(own));
+            let resumed = matches!(&care.stance, Intent::Uncordon(own) if !awaited && fetches(own));
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
-            Some(Told {
+            Some(WorkerReport {
                 consumes: [(node.to_owned(), (**consumes).clone())].into(),
                 // What was said before it was last told to stop is void: it may have been told to resume in between.
                 stopped_since: worker.stopped_since.map(|stopped| stopped.max(came)),
@@ -344,7 +344,7 @@ impl<'a> Own<'a> {
 
     /// A tally of this work and what the workers say.
     pub(super) fn tally(&self, work: Work) -> Tally {
-        let mut pods = BTreeMap::<String, PodWork>::new();
+        let mut pods = BTreeMap::<String, PodReport>::new();
         // All workers of a Deployment are of one kind, and one that got a task at once could not say so.
         let solo = self.known.iter().any(|(_, _, worker)| worker.solo);
         let there: BTreeSet<&str> = self.workers.iter().map(|(pod, _)| *pod).collect();
@@ -352,7 +352,7 @@ impl<'a> Own<'a> {
         let known = self.known.iter();
         for (name, node, worker) in known.filter(|(pod, _, worker)| worker.left.is_none() || there.contains(pod)) {
             let live = worker.is_live(self.now);
-            let of = PodWork {
+            let of = PodReport {
                 running: if live { worker.active } else { 0 },
                 live,
                 fresh: live && worker.is_fresh(self.now),
@@ -361,7 +361,7 @@ impl<'a> Own<'a> {
                 solo: !live && (worker.solo || solo && !worker.answers),
                 doubled: worker.is_doubled(self.now).then(|| (*node).to_owned()),
                 idle_since: worker.idle_since,
-                ..PodWork::default()
+                ..PodReport::default()
             };
             // Several nodes may share a pod.
             match pods.get_mut(*name) {
@@ -428,8 +428,8 @@ pub(super) type Nodes<'a> = Vec<(&'a str, &'a Worker)>;
 const MOST_OTHERS: usize = 32;
 
 /// Two workers of one pod as one.
-fn add(a: Told, b: Told) -> Told {
-    Told {
+fn add(a: WorkerReport, b: WorkerReport) -> WorkerReport {
+    WorkerReport {
         consumes: a.consumes.into_iter().chain(b.consumes).collect(),
         resumed: a.resumed && b.resumed,
         since: a.since,

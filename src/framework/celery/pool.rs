@@ -8,7 +8,8 @@ use super::{
 };
 use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{
-    Attention, Care, Control, Held, Later, Listen, Moment, Now, Read, Reply, Roster, SampleError, Tally,
+    Control, Delayed, DelayedTasks, Moment, Now, PodIntent, PodIntents, Query, Reply, Roster, SampleError,
+    Subscription, Tally,
 };
 
 /// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
@@ -33,14 +34,14 @@ pub struct Pool {
     config: CeleryConfig,
     roster: Roster,
     placed: Placed,
-    attention: Attention,
+    attention: PodIntents,
     /// When each of those wishes came.
     came: BTreeMap<String, Moment>,
     asking: Asking,
     /// What was found of the application in the broker.
     found: Found,
     /// What an earlier process remembered.
-    held: Option<Held>,
+    held: Option<Delayed>,
     /// When remote control did not work last.
     failed_at: Option<Moment>,
 }
@@ -61,7 +62,7 @@ impl Pool {
             config,
             roster: Roster::default(),
             placed: Placed::default(),
-            attention: Attention::new(),
+            attention: PodIntents::new(),
             came: BTreeMap::new(),
             asking: Asking::default(),
             found: Found::default(),
@@ -71,7 +72,7 @@ impl Pool {
     }
 
     /// Where its workers announce themselves.
-    pub fn listen(&self) -> Listen {
+    pub fn listen(&self) -> Subscription {
         self.config.listen()
     }
 
@@ -81,15 +82,15 @@ impl Pool {
     }
 
     /// With what an earlier process remembered of tasks that are not due.
-    pub fn remembering(self, held: Option<Held>) -> Self {
+    pub fn remembering(self, held: Option<Delayed>) -> Self {
         Self { held, ..self }
     }
 
     fn last(&self, last: Option<&Tally>) -> rabbitmq::Last {
         let first = rabbitmq::Last {
-            later: Later {
+            later: DelayedTasks {
                 held: self.held,
-                ..Later::default()
+                ..DelayedTasks::default()
             },
             ..rabbitmq::Last::default()
         };
@@ -118,7 +119,7 @@ impl Pool {
     /// Where it shows: the first read of a sample, if it is one of it.
     fn separators(&self) -> Option<Ask> {
         let queue = self.config.queues.first()?;
-        Some(Ask::Read(Read::SetMembers {
+        Some(Ask::Read(Query::SetMembers {
             key: super::redis::binding_key(&self.config, queue),
         }))
     }
@@ -251,17 +252,17 @@ impl Pool {
         for (name, care) in &self.attention {
             let came = self.came.get(name).copied().unwrap_or(now.moment);
             if let Some(pod) = tally.pods.get_mut(name) {
-                pod.told = own.told(name, care, came);
+                pod.report = own.told(name, care, came);
                 let since = own.steady_since(name).map_or(came, |steady| steady.max(came));
                 let waited = |since: Moment| now.moment.saturating_sub(since) > DEAF;
-                let told = pod.told.as_ref().map_or(since, |told| told.asked.max(since));
+                let told = pod.report.as_ref().map_or(since, |told| told.asked.max(since));
                 let answered = own.answered(name).is_some_and(|at| !waited(at));
                 // Who could not be asked has not failed to answer.
                 let asked = self.failed_at.is_none_or(waited);
                 let unanswered = pod.fresh && asked && waited(told);
                 // Who ever answered takes questions.
                 let never = own.never_answered(name);
-                (pod.deaf, pod.partly) = (unanswered && never, unanswered && answered);
+                (pod.unresponsive, pod.partly) = (unanswered && never, unanswered && answered);
             }
         }
         Ok(tally)
@@ -273,8 +274,8 @@ impl Pool {
     }
 
     /// Looks after these pods from now on, and after no others.
-    pub fn attend(&mut self, attention: Attention, now: Moment) {
-        let came = |(pod, care): (&String, &Care)| {
+    pub fn attend(&mut self, attention: PodIntents, now: Moment) {
+        let came = |(pod, care): (&String, &PodIntent)| {
             let same = self.attention.get(pod).is_some_and(|before| before.since == care.since);
             let came = self.came.get(pod).filter(|_| same);
             (pod.clone(), came.copied().unwrap_or(now))

@@ -19,7 +19,7 @@ use held::Seen;
 
 use super::{CeleryConfig, asking::Asking, own::Own};
 use crate::framework::celery::ask::{Ask, Inspect};
-use crate::model::{Later, Moment, Now, QueueTally, Read, Reply, SampleError, Tally, Work};
+use crate::model::{DelayedTasks, Moment, Now, Query, QueueTally, Reply, SampleError, Tally, Work};
 
 /// A worker that answered is asked again no sooner.
 const PACE: Duration = Duration::from_secs(2);
@@ -34,8 +34,8 @@ pub(super) fn reads(
     now: Now,
 ) -> Vec<Ask> {
     let queues = config.queues.iter().flat_map(|queue| {
-        let totals = management.then(|| Ask::Read(Read::QueueTotals { queue: queue.clone() }));
-        [Ask::Read(Read::QueueDepth { queue: queue.clone() })]
+        let totals = management.then(|| Ask::Read(Query::QueueTotals { queue: queue.clone() }));
+        [Ask::Read(Query::QueueDepth { queue: queue.clone() })]
             .into_iter()
             .chain(totals)
     });
@@ -70,8 +70,8 @@ pub(super) fn tally(
     let mut degraded = None;
     let mut fetches = false;
     for queue in &config.queues {
-        let totals = answer(&Ask::Read(Read::QueueTotals { queue: queue.clone() }));
-        let depth = answer(&Ask::Read(Read::QueueDepth { queue: queue.clone() })).unwrap_or(Err(SampleError::NotYet));
+        let totals = answer(&Ask::Read(Query::QueueTotals { queue: queue.clone() }));
+        let depth = answer(&Ask::Read(Query::QueueDepth { queue: queue.clone() })).unwrap_or(Err(SampleError::NotYet));
         fetches |= !matches!(depth, Ok(Reply::Depth { consumers: Some(0), .. }) | Ok(Reply::Missing));
         let tally = depth_of(queue, depth, totals.as_ref())?;
         let held = match totals {
@@ -134,7 +134,7 @@ pub(super) fn tally(
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Last {
     /// What it knew of tasks that are not due.
-    pub(super) later: Later,
+    pub(super) later: DelayedTasks,
     /// The ready messages it saw.
     pub(super) ready: u64,
     /// Workers may not be asked.

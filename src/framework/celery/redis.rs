@@ -30,7 +30,7 @@ use super::{
 };
 use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{
-    Census, Now, Oldest, QueueTally, Read, Reply, SampleError, Since, Tally, WAKE_AHEAD, Work, census::MAX_LOOK,
+    Now, Oldest, Query, QueueTally, Reply, SampleError, Scan, Since, Tally, WAKE_AHEAD, Work, scan::MAX_LOOK,
 };
 
 /// A worker that answered is asked again no sooner.
@@ -48,25 +48,25 @@ const MAX_EXCHANGES: usize = 16;
 /// A message that says it was published longer ago is not believed: it means another clock.
 const LONGEST_AGO: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The lists' censuses queue by queue, the census of `unacked`, bindings and remote control as needed.
+/// The lists' scans queue by queue, the scan of `unacked`, bindings and remote control as needed.
 pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>, asking: &mut Asking, now: Now) -> Vec<Ask> {
     let prefix = &config.key_prefix;
     let lists = config.queues.iter().flat_map(|queue| {
         steps(config).into_iter().map(move |step| {
-            Ask::Read(Read::ListCensus {
+            Ask::Read(Query::ScanList {
                 key: list_key(config, queue, step),
                 decoder: message::QUEUED,
             })
         })
     });
-    let unacked = Ask::Read(Read::HashCensus {
+    let unacked = Ask::Read(Query::ScanHash {
         hash: format!("{prefix}{}", config.unacked_key),
         index: format!("{prefix}{}", config.unacked_index_key),
         decoder: message::UNACKED,
     });
     let exchanges = last.into_iter().flat_map(|tally| &tally.exchanges);
     let bindings = exchanges.map(|exchange| {
-        Ask::Read(Read::SetMembers {
+        Ask::Read(Query::SetMembers {
             key: binding_key(config, exchange),
         })
     });
@@ -104,29 +104,29 @@ pub(super) fn tally(
         })
         .collect();
     let mut later = Later::default();
-    let mut held: Option<&Census> = None;
+    let mut held: Option<&Scan> = None;
     let mut bindings = BTreeMap::new();
     let mut degraded = None;
     let mut oldest: Option<Since> = None;
 
     for (n, read) in reads.iter().enumerate() {
         match (read, replies.get(n).unwrap_or(&Err(SampleError::NotYet))) {
-            (Ask::Read(Read::ListCensus { key, .. }), Ok(Reply::Census(census))) => {
-                let not_due = not_due(census, wall);
+            (Ask::Read(Query::ScanList { key, .. }), Ok(Reply::Scan(scan))) => {
+                let not_due = not_due(scan, wall);
                 if let Some(queue) = lists.get(key).and_then(|n| queues.get_mut(*n)) {
-                    queue.ready = queue.ready.saturating_add(census.total.saturating_sub(not_due.count));
+                    queue.ready = queue.ready.saturating_add(scan.total.saturating_sub(not_due.count));
                     later.join(&not_due);
-                    let since = census.oldest.and_then(|oldest| waits_since(oldest, wall));
+                    let since = scan.oldest.and_then(|oldest| waits_since(oldest, wall));
                     oldest = oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
                 }
             }
-            (Ask::Read(Read::HashCensus { .. }), Ok(Reply::Census(census))) => held = Some(census),
-            (Ask::Read(Read::SetMembers { key }), Ok(Reply::Members(members))) => {
+            (Ask::Read(Query::ScanHash { .. }), Ok(Reply::Scan(scan))) => held = Some(scan),
+            (Ask::Read(Query::SetMembers { key }), Ok(Reply::Members(members))) => {
                 if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
                     bindings.insert(exchange, Bindings::of(members, config.separator(), &config.queues));
                 }
             }
-            (Ask::Read(Read::SetMembers { .. }) | Ask::Inspect { .. } | Ask::Tell { .. }, Err(error)) => {
+            (Ask::Read(Query::SetMembers { .. }) | Ask::Inspect { .. } | Ask::Tell { .. }, Err(error)) => {
                 degraded = degraded.or(Some(*error))
             }
             (Ask::Inspect { .. } | Ask::Tell { .. }, Ok(_)) => {}
@@ -160,7 +160,7 @@ pub(super) fn tally(
 }
 
 /// The tasks of a list that are not due yet.
-fn not_due(list: &Census, wall: Timestamp) -> Later {
+fn not_due(list: &Scan, wall: Timestamp) -> Later {
     let mut not_due = Later::default();
     let mut seen = 0_u64;
     for kind in list.kinds.values() {
@@ -246,7 +246,7 @@ pub(super) fn binding_key(config: &CeleryConfig, exchange: &str) -> String {
 }
 
 /// The named exchanges among these entries.
-fn exchanges(held: &Census) -> BTreeSet<String> {
+fn exchanges(held: &Scan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut previous = "";
     // Kinds are ordered by exchange: one look at each name is enough.

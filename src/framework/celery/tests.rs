@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::*;
 use super::{own::Own, pods::Placed};
-use crate::model::{Care, Control, Place, Stance, Told, Work};
+use crate::model::{Control, Intent, Place, PodIntent, Work, WorkerReport};
 
 pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
 
@@ -169,12 +169,12 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
 }
 
-fn watched() -> Attention {
-    let care = Care {
-        stance: Stance::Watch,
+fn watched() -> PodIntents {
+    let care = PodIntent {
+        stance: Intent::Report,
         since: Moment::ZERO,
     };
-    Attention::from([(format!("{MAIL}aaaa0"), care)])
+    PodIntents::from([(format!("{MAIL}aaaa0"), care)])
 }
 
 /// Attends the pod of the first worker: its tally.
@@ -200,7 +200,7 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
     let second = format!("second@{MAIL}aaaa0");
     all.heard(&second, 0, 7, EVERY, now().moment);
     let ago = |seconds| now().moment - Duration::from_secs(seconds);
-    let told = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].told.clone();
+    let told = |all: &Workers| attended(all).pods[&format!("{MAIL}aaaa0")].report.clone();
     let mut tells = |node: &str, asked, queues: &[&str], tasks: [u32; 3]| {
         assert_eq!(told(&all), None, "{node} has not told everything");
         all.told_queues(
@@ -223,7 +223,7 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
         told(&all)
     };
     assert_eq!(tells(&node(0), ago(4), &[], [1, 2, 3]), None);
-    let both = Told {
+    let both = WorkerReport {
         consumes: [
             (node(0), Default::default()),
             (second.clone(), ["celery".to_owned()].into()),
@@ -248,7 +248,7 @@ fn a_pod_has_told_when_all_its_nodes_have_told_everything() {
         "the last"
     );
     assert_eq!(
-        attended(&all).pods[&format!("{MAIL}aaaa1")].told,
+        attended(&all).pods[&format!("{MAIL}aaaa1")].report,
         None,
         "nobody looks after it"
     );

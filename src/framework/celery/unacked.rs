@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::redis::Later;
 use super::routes::Owner;
-use crate::model::Census;
+use crate::model::Scan;
 
 /// The pool's share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Share {
 }
 
 /// The share of the pool, given whose each kind of entry is.
-pub(super) fn share(held: &Census, wall: Timestamp, mut owner: impl FnMut(&str, &str) -> Owner) -> Share {
+pub(super) fn share(held: &Scan, wall: Timestamp, mut owner: impl FnMut(&str, &str) -> Owner) -> Share {
     let (mut pool, mut other, mut unknown) = (Share::default(), Share::default(), Share::default());
     let mut looked = 0_u64;
     for ((exchange, routing_key), kind) in &held.kinds {

@@ -25,7 +25,7 @@ pub use self::{
     worker::{Inspection, Stats, Worker},
 };
 use crate::framework::celery::ask::Inspect;
-use crate::model::{BrokerOptions, Hearing, Listen, Moment, Queues};
+use crate::model::{BrokerOptions, Hearing, Moment, Queues, Subscription};
 
 /// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
 /// it runs a task.
@@ -52,7 +52,7 @@ pub struct Workers {
     /// The sets of queues that they fetch from, each once.
     queues: BTreeSet<Queues>,
     /// How it stands with each subscription.
-    hearing: BTreeMap<Listen, Hearing>,
+    hearing: BTreeMap<Subscription, Hearing>,
     /// Rises whenever a node is new or gone.
     generation: u64,
     /// Bytes of names and texts, as they came since they were counted.
@@ -297,19 +297,19 @@ impl Workers {
     }
 
     /// How it stands with a subscription now.
-    pub fn listens(&mut self, to: &Listen, hearing: &Hearing) {
+    pub fn listens(&mut self, to: &Subscription, hearing: &Hearing) {
         if self.hearing.get(to) != Some(hearing) {
             self.hearing.insert(to.clone(), hearing.clone());
         }
     }
 
     /// There are no other subscriptions than these.
-    pub fn listens_only(&mut self, to: &BTreeSet<Listen>) {
+    pub fn listens_only(&mut self, to: &BTreeSet<Subscription>) {
         self.hearing.retain(|listen, _| to.contains(listen));
     }
 
     /// How it stands with this subscription.
-    pub fn hearing(&self, to: &Listen) -> Hearing {
+    pub fn hearing(&self, to: &Subscription) -> Hearing {
         self.hearing.get(to).cloned().unwrap_or_default()
     }
 

@@ -115,7 +115,7 @@ fn works() -> impl Strategy<Value = Work> {
                 running,
                 scheduled,
                 due_soon,
-                stay: stays.then_some(Stay::Undated),
+                stay: stays.then_some(KeepAlive::UnknownDue),
                 unheld,
                 oldest,
                 ..Work::default()

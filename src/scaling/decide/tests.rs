@@ -211,7 +211,7 @@ fn scheduled() {
     row("a worker is there: it stays for its idle time more", p(), &[at(0., 1).scheduled(2).due_in(90.)], 1, Scheduled);
     row("… and no longer", p(), &[at(0., 1).scheduled(2).due_in(170.), at(60., 1).scheduled(2).due_in(110.)], 0, Idle);
     row("in a worker's memory", p(), &[at(0., 1).scheduled_in_memory(2)], 1, Scheduled);
-    row("perhaps in a worker's memory", p(), &[at(0., 1).stay(Stay::Untold), at(600., 1).stay(Stay::Untold)], 1, Scheduled);
+    row("perhaps in a worker's memory", p(), &[at(0., 1).stay(KeepAlive::Unreported), at(600., 1).stay(KeepAlive::Unreported)], 1, Scheduled);
     let memory = |t| at(t, 5).scheduled_in_memory(2);
     row("one keeps them", p(), &[memory(0.), memory(60.), memory(600.)], 1, Scheduled);
     row("work besides", p(), &[at(0., 1).scheduled_in_memory(2).waiting(30)], 3, Backlog);

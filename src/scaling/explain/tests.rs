@@ -91,12 +91,12 @@ fn scheduled_work() {
     );
     says(
         p(),
-        &[at(0., 1).stay(Stay::Untold)],
+        &[at(0., 1).stay(KeepAlive::Unreported)],
         "The workers have not all said whether they hold tasks that are not due: 1 replica until they do.",
     );
     says(
         p(),
-        &[at(0., 1).stay(Stay::Refused)],
+        &[at(0., 1).stay(KeepAlive::Refused)],
         "The broker's permissions refuse to ask the workers whether they hold tasks that are not due: 1 replica in case they do.",
     );
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::{
     framework::celery::{Ask, BrokerKind, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
-    model::{Attention, Moment, Now, Read, Reply, Tally},
+    model::{Moment, Now, PodIntents, Query, Reply, Tally},
     workers::{Look, Means, Pod, Readiness, attention, plan},
 };
 
@@ -74,9 +74,9 @@ struct World {
     heard: Workers,
     /// On their way to the operator.
     signals: Vec<(Moment, Signal)>,
-    attention: Attention,
+    attention: PodIntents,
     /// Wished, and not known to the framework yet: a sample was under way.
-    wished: Option<Attention>,
+    wished: Option<PodIntents>,
     last: Tally,
     born: u32,
     calm: bool,
@@ -119,7 +119,7 @@ impl World {
             celery: framework(),
             heard: Workers::default(),
             signals: Vec::new(),
-            attention: Attention::new(),
+            attention: PodIntents::new(),
             wished: None,
             last: Tally::default(),
             born: 0,
@@ -274,7 +274,7 @@ impl World {
         let replies: Vec<_> = reads
             .iter()
             .map(|read| match read {
-                Ask::Read(Read::QueueDepth { .. }) => Ok(Reply::Depth {
+                Ask::Read(Query::QueueDepth { .. }) => Ok(Reply::Depth {
                     ready: self.queue,
                     consumers: None,
                 }),
@@ -327,7 +327,7 @@ impl World {
         let stopped = plan
             .stances
             .values()
-            .filter(|stance| matches!(stance, Stance::Stop(_)))
+            .filter(|stance| matches!(stance, Intent::Cordon(_)))
             .count();
         assert!(
             stopped <= pods.len().saturating_sub(to as usize),
@@ -344,7 +344,7 @@ impl World {
 
     /// The operator is killed, and another one begins, who has heard nothing yet.
     fn restart(&mut self) {
-        (self.celery, self.heard, self.attention) = (framework(), Workers::default(), Attention::new());
+        (self.celery, self.heard, self.attention) = (framework(), Workers::default(), PodIntents::new());
         self.signals.clear();
         (self.wished, self.last) = (None, Tally::default());
     }

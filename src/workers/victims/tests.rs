@@ -58,41 +58,41 @@ fn marked(name: &str) -> Pod {
 }
 
 /// A pod whose workers beat and run so many tasks.
-fn beats(running: u32) -> PodWork {
-    PodWork {
+fn beats(running: u32) -> PodReport {
+    PodReport {
         running,
         live: true,
         fresh: true,
         tells: true,
         idle_since: (running == 0).then_some(NOW - Duration::from_secs(10)),
-        ..PodWork::default()
+        ..PodReport::default()
     }
 }
 
 /// The same when it answered just now: it runs and has reserved so many tasks, and fetches from `celery`, or not since.
-fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodWork {
+fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodReport {
     let queues: &[&str] = if stopped_since.is_none() { &["celery"] } else { &[] };
-    PodWork {
-        told: Some(Told {
+    PodReport {
+        report: Some(WorkerReport {
             consumes: consumers(queues),
             stopped_since,
             asked: NOW - Duration::from_millis(500),
             scheduled_asked: NOW - Duration::from_millis(500),
             running,
             reserved,
-            ..Told::default()
+            ..WorkerReport::default()
         }),
         ..beats(running)
     }
 }
 
 /// Every pod is looked after as it ought to be, and what was told was told since.
-fn cared() -> &'static Attention {
-    static ALL: LazyLock<Attention> = LazyLock::new(|| {
+fn cared() -> &'static PodIntents {
+    static ALL: LazyLock<PodIntents> = LazyLock::new(|| {
         let numbered = (0..12).map(|number| format!("pod-{number}"));
         let named = ["a", "b", "c", "d", "sick", "idle"].map(str::to_owned);
-        let care = Care {
-            stance: Stance::Watch,
+        let care = PodIntent {
+            stance: Intent::Report,
             since: Moment::ZERO,
         };
         numbered.chain(named).map(|pod| (pod, care.clone())).collect()
@@ -105,9 +105,9 @@ fn long_since() -> Option<Moment> {
     Some(NOW - Duration::from_secs(5))
 }
 
-type Work = BTreeMap<String, PodWork>;
+type Work = BTreeMap<String, PodReport>;
 
-fn work<const N: usize>(all: [(&str, PodWork); N]) -> Work {
+fn work<const N: usize>(all: [(&str, PodReport); N]) -> Work {
     all.map(|(name, work)| (name.to_owned(), work)).into()
 }
 
@@ -141,12 +141,12 @@ fn marks(plan: &Plan) -> Vec<(&str, bool, Option<i32>)> {
         .collect()
 }
 
-fn stop() -> Stance {
-    Stance::Stop(consumers(&["celery"]))
+fn stop() -> Intent {
+    Intent::Cordon(consumers(&["celery"]))
 }
 
-fn resume() -> Stance {
-    Stance::Resume(consumers(&["celery"]))
+fn resume() -> Intent {
+    Intent::Uncordon(consumers(&["celery"]))
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_worker_is_asked_then_told_then_awaited_then_marked_and_then_it_may_go() {
     let pods = [pod("a")];
     let asked = planned(&pods, &work([("a", beats(0))]), 0);
     assert_eq!((marks(&asked), asked.allowed), (vec![], 1));
-    assert_eq!(asked.stances, [("a".to_owned(), Stance::Watch)].into());
+    assert_eq!(asked.stances, [("a".to_owned(), Intent::Report)].into());
 
     let told = planned(&pods, &work([("a", tells(1, 2, None))]), 0);
     assert_eq!(marks(&told), [("a", false, None)], "its queues stand on it first");
@@ -190,7 +190,7 @@ fn a_worker_is_asked_then_told_then_awaited_then_marked_and_then_it_may_go() {
 #[test]
 fn an_old_answer_is_no_answer() {
     let mut old = tells(0, 0, long_since());
-    old.told
+    old.report
         .iter_mut()
         .for_each(|told| told.asked = NOW - Duration::from_millis(3001));
     let plan = planned(&[marked("a")], &work([("a", old)]), 0);
@@ -204,13 +204,13 @@ fn an_old_answer_is_no_answer() {
 
 #[test]
 fn what_was_told_under_another_wish_is_not_believed() {
-    let other = Care {
+    let other = PodIntent {
         stance: stop(),
         since: Duration::from_secs(1),
     };
     let attention = [("a".to_owned(), other)].into();
     let mut resumed = tells(0, 0, None);
-    resumed.told.iter_mut().for_each(|told| told.resumed = true);
+    resumed.report.iter_mut().for_each(|told| told.resumed = true);
     for (pod, said, to) in [(marked("a"), tells(0, 0, long_since()), 0), (stopped("a"), resumed, 1)] {
         let (pods, work) = ([pod], work([("a", said)]));
         let known = planned(&pods, &work, to);
@@ -226,13 +226,13 @@ fn what_was_told_under_another_wish_is_not_believed() {
 
 #[test]
 fn a_wish_of_the_same_kind_is_the_same_wish() {
-    let wish = |stance: Stance| BTreeMap::from([("a".to_owned(), stance)]);
-    let first = attention(&Attention::new(), &wish(stop()), NOW);
-    let wider = Stance::Stop(consumers(&["celery", "mail"]));
+    let wish = |stance: Intent| BTreeMap::from([("a".to_owned(), stance)]);
+    let first = attention(&PodIntents::new(), &wish(stop()), NOW);
+    let wider = Intent::Cordon(consumers(&["celery", "mail"]));
     let later = NOW + Duration::from_secs(1);
     assert_eq!(attention(&first, &wish(wider), later)["a"].since, NOW);
-    assert_eq!(attention(&first, &wish(Stance::Watch), later)["a"].since, later);
-    assert_eq!(attention(&first, &BTreeMap::new(), later), Attention::new());
+    assert_eq!(attention(&first, &wish(Intent::Report), later)["a"].since, later);
+    assert_eq!(attention(&first, &BTreeMap::new(), later), PodIntents::new());
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
     assert!(back.unfinished);
 
     let mut resumed = tells(0, 0, None);
-    resumed.told.iter_mut().for_each(|told| told.resumed = true);
+    resumed.report.iter_mut().for_each(|told| told.resumed = true);
     let mut free = own_cost(stopped("a"));
     free.cost = Some(7);
     let done = planned(&[free], &work([("a", resumed)]), 1);
@@ -302,8 +302,8 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
         &work([("a", tells(1, 0, long_since())), ("b", beats(0))]),
         1,
     );
-    assert_eq!(swap.stances["b"], Stance::Watch);
-    assert!(matches!(swap.stances["a"], Stance::Resume(_)));
+    assert_eq!(swap.stances["b"], Intent::Report);
+    assert!(matches!(swap.stances["a"], Intent::Uncordon(_)));
     // Between two short tasks nobody is idle: the one that was begun with stays chosen.
     let mut pauses = beats(0);
     pauses.idle_since = Some(NOW - Duration::from_secs(1));
@@ -342,9 +342,9 @@ fn what_is_said_of_those_that_are_to_go_is_what_they_said() {
 #[test]
 fn silence_is_not_idleness() {
     // It was heard ten seconds ago.
-    let silent = PodWork {
+    let silent = PodReport {
         silent: Some(NOW - Duration::from_secs(10)),
-        ..PodWork::default()
+        ..PodReport::default()
     };
     for (seen, readiness, may_go) in [
         (Some(silent.clone()), Readiness::Ready, false),
@@ -385,7 +385,7 @@ fn a_busy_pod_that_is_not_ready_goes_first_whatever_its_cost_so_it_is_emptied_fi
     assert_eq!(plan.allowed, 2);
     assert_eq!(plan.stances["sick"], stop());
     assert!(
-        matches!(plan.stances["idle"], Stance::Resume(_)),
+        matches!(plan.stances["idle"], Intent::Uncordon(_)),
         "one is to go, not two"
     );
 }
@@ -398,7 +398,7 @@ fn nothing_goes_while_pods_of_two_templates_are_there() {
     let pods = [pod("a"), other.clone()];
     let plan = planned(&pods, &seen, 1);
     assert_eq!((plan.allowed, plan.waits_for.rollout), (2, true));
-    assert!(matches!(plan.stances["b"], Stance::Resume(_)));
+    assert!(matches!(plan.stances["b"], Intent::Uncordon(_)));
     // Down to none it does not matter who goes first: once all hold nothing they may.
     assert_eq!(planned(&pods, &seen, 0).stances["a"], stop());
     assert_eq!(planned(&pods, &seen, 0).allowed, 2);

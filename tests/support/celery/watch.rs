@@ -7,10 +7,10 @@ use std::{
 
 use taskworkerpool::{
     broker::{
-        Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, Subscription, spawn,
+        Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SamplerInput, spawn,
     },
     framework::celery::{self, BrokerKind, CeleryConfig},
-    model::{Care, Consumers, Moment, SampleError, Stance, Tally},
+    model::{Consumers, Intent, Moment, PodIntent, SampleError, Tally},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -50,7 +50,7 @@ impl Watch {
             Kind::Redis { .. } => spawn(RedisEndpoint::new(address, egress), clock, out),
             Kind::RabbitMq { .. } => spawn(RabbitMqEndpoint::new(address, egress), clock, out),
         };
-        sampler.send(Subscription::Add {
+        sampler.send(SamplerInput::Add {
             id: 1,
             application: celery::application(config, None),
             period: Duration::from_millis(500),
@@ -78,18 +78,18 @@ impl Watch {
     }
 
     /// Looks after this pod from now on, and after no other.
-    pub fn attend(&self, pod: &str, stance: Stance) {
+    pub fn attend(&self, pod: &str, stance: Intent) {
         self.attend_all(&[pod.to_owned()], stance);
     }
 
     /// Looks after these pods from now on, and after no other.
-    pub fn attend_all(&self, pods: &[String], stance: Stance) {
-        let care = Care {
+    pub fn attend_all(&self, pods: &[String], stance: Intent) {
+        let care = PodIntent {
             stance,
             since: self.now(),
         };
         let attention = pods.iter().map(|pod| (pod.clone(), care.clone())).collect();
-        self.sampler.send(Subscription::Attend { id: 1, attention });
+        self.sampler.send(SamplerInput::Intend { id: 1, attention });
     }
 
     /// Now, on the clock of its samples.

@@ -4,7 +4,7 @@ use tokio::time::sleep;
 
 use super::*;
 
-fn celeryev() -> Listen {
+fn celeryev() -> Subscription {
     listen("celeryev")
 }
 

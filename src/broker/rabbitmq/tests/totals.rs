@@ -132,7 +132,7 @@ async fn of_many_queues_those_that_the_api_does_not_show_are_declared() {
         fake.queue(name, Says::Ready(7));
     }
     let mut endpoint = managed(&fake, port);
-    let reads: Vec<Read> = names.iter().flat_map(|name| [depth(name), totals(name)]).collect();
+    let reads: Vec<Query> = names.iter().flat_map(|name| [depth(name), totals(name)]).collect();
     for moment in 0..3 {
         let answers = endpoint.sample(&reads, at(moment * 500)).await;
         assert!(answers.iter().step_by(2).all(|depth| *depth == ready(7)), "{answers:?}");

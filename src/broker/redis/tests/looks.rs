@@ -215,20 +215,19 @@ async fn what_is_remembered_of_lists_is_bounded_and_the_rest_is_due() {
     for at in 1..30 {
         let answers = redis.sample(&reads, seconds(at)).await;
         let of = |answer: Result<Reply, SampleError>| match answer {
-            Ok(Reply::Census(census)) => {
+            Ok(Reply::Scan(scan)) => {
                 assert!(
-                    census
-                        .kinds
+                    scan.kinds
                         .keys()
                         .all(|(exchange, key)| exchange.is_empty() && key.is_empty())
                 );
-                census.total - census.kinds.values().map(|kind| kind.etas.len() as u64).sum::<u64>()
+                scan.total - scan.kinds.values().map(|kind| kind.etas.len() as u64).sum::<u64>()
             }
             other => panic!("{other:?}"),
         };
         due = answers.into_iter().map(of).sum();
     }
-    let known: usize = redis.memory.lists.values().map(|kept| kept.census.known()).sum();
+    let known: usize = redis.memory.lists.values().map(|kept| kept.scan.known()).sum();
     assert!((49_000..51_000).contains(&known), "{known} messages");
     assert_eq!(due, 80_000 - known as u64);
 }

@@ -41,7 +41,7 @@ pub async fn next(redis: &mut RedisEndpoint) -> celery::Signal {
         .expect("one of Celery")
 }
 
-pub fn pattern(text: &str) -> Listen {
+pub fn pattern(text: &str) -> Subscription {
     let config = CeleryConfig {
         heartbeat_channel: Some(text.to_owned()),
         ..CeleryConfig::default()
@@ -49,7 +49,7 @@ pub fn pattern(text: &str) -> Listen {
     config.listen()
 }
 
-fn exchange() -> Listen {
+fn exchange() -> Subscription {
     let config = CeleryConfig {
         broker: BrokerKind::RabbitMq { management: false },
         ..CeleryConfig::default()

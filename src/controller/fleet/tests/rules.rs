@@ -5,14 +5,14 @@ use serde_json::json;
 
 use super::super::*;
 use crate::{
-    broker::{Sampled, Subscription, url},
+    broker::{Sampled, SamplerInput, url},
     controller::{
         effect::{Job, Outcome, ScaleOutcome},
         fixture,
         input::Done,
         ownership::Change,
     },
-    model::{Care, PodWork, Stance, Tally, Work},
+    model::{Intent, PodIntent, PodReport, Tally, Work},
     workers::Plan,
 };
 
@@ -63,12 +63,12 @@ impl Bench {
     /// So many tasks wait, and three workers run so many each.
     pub(super) fn sample_of(&mut self, name: &str, waiting: u64, running: [u32; 3]) -> Vec<Effect> {
         let work = |number: usize| {
-            let work = PodWork {
+            let work = PodReport {
                 live: true,
                 fresh: true,
                 tells: true,
                 running: running[number],
-                ..PodWork::default()
+                ..PodReport::default()
             };
             (format!("{name}-{number}"), work)
         };
@@ -215,7 +215,7 @@ fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
 
 /// One pod was told to stop.
 pub(super) fn stopping(name: &str) -> Plan {
-    let stop = Stance::Stop([(format!("celery@{name}-0"), ["celery".to_owned()].into())].into());
+    let stop = Intent::Cordon([(format!("celery@{name}-0"), ["celery".to_owned()].into())].into());
     Plan {
         stances: [(format!("{name}-0"), stop)].into(),
         unfinished: true,
@@ -398,13 +398,13 @@ fn a_pool_that_is_the_younger_one_now_tells_workers_nothing_more() {
     let effects = bench.ended("mail", ScaleOutcome::Held { kept: 3 }, Some(stopping("mail")));
     let attends = |some: bool| {
         move |effect: &PoolEffect| {
-            matches!(effect, PoolEffect::Tell { subscription: Subscription::Attend { attention, .. }, .. }
+            matches!(effect, PoolEffect::Tell { subscription: SamplerInput::Intend { attention, .. }, .. }
                 if attention.is_empty() != some)
         }
     };
     assert!(has(&effects, attends(true)), "{effects:?}");
-    let told: Care = bench.fleet.pools.get(bench.id("mail")).unwrap().drain.attention["mail-0"].clone();
-    assert!(matches!(told.stance, Stance::Stop(_)));
+    let told: PodIntent = bench.fleet.pools.get(bench.id("mail")).unwrap().drain.attention["mail-0"].clone();
+    assert!(matches!(told.stance, Intent::Cordon(_)));
     let Input::Pool(mut seen) = fixture::pool("old", &spec("mail")) else {
         panic!("a pool");
     };

@@ -20,7 +20,7 @@ use crate::{
         target::{MANAGER, Target},
         validate,
     },
-    model::{PodWork, SampleError, Tally, Work},
+    model::{PodReport, SampleError, Tally, Work},
     telemetry::PoolEvent,
     workers::Plan,
 };
@@ -261,11 +261,11 @@ impl World {
 
     fn tally(&self) -> Tally {
         let pod = |number: u32| {
-            let work = PodWork {
+            let work = PodReport {
                 live: true,
                 fresh: true,
                 tells: true,
-                ..PodWork::default()
+                ..PodReport::default()
             };
             (format!("mail-{number}"), work)
         };

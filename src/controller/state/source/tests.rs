@@ -14,7 +14,7 @@ use crate::{
         pool::Text,
         state::{PoolInput, tests::Alone},
     },
-    model::{Care, Stance},
+    model::{Intent, PodIntent},
 };
 
 fn from_secret() -> Value {
@@ -176,8 +176,8 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
             .collect()
     };
     resolved(&mut controller, id, address(&old));
-    let stopped = Care {
-        stance: Stance::Stop([(node.to_owned(), ["celery".to_owned()].into())].into()),
+    let stopped = PodIntent {
+        stance: Intent::Cordon([(node.to_owned(), ["celery".to_owned()].into())].into()),
         since: Moment::ZERO,
     };
     controller.fleet.pools.get_mut(id).unwrap().drain.attention = [(pod.to_owned(), stopped)].into();

@@ -1,7 +1,7 @@
 use super::super::tests::{decision, tally, working};
 use super::*;
 use crate::{
-    model::{PodWork, SampleError},
+    model::{PodReport, SampleError},
     scaling::Rule,
     workers::{Plan, Unknown},
 };
@@ -47,10 +47,10 @@ fn where_all_are_heard_it_is_true() {
 fn who_runs_tasks_itself_is_busy_and_not_lost_for_an_hour() {
     let silent = |solo: [bool; 2]| {
         let pods = ["mail-a", "mail-b"].into_iter().zip(solo).map(|(pod, solo)| {
-            let work = PodWork {
+            let work = PodReport {
                 silent: Some(Duration::ZERO),
                 solo,
-                ..PodWork::default()
+                ..PodReport::default()
             };
             (pod.to_owned(), work)
         });
@@ -197,9 +197,9 @@ fn refusals_deaf_workers_and_pods_that_do_not_end_are_told() {
         "{message}"
     );
     let mut deaf = tally();
-    let pod = PodWork {
-        deaf: true,
-        ..PodWork::default()
+    let pod = PodReport {
+        unresponsive: true,
+        ..PodReport::default()
     };
     deaf.pods.insert("mail-1-a".into(), pod);
     assert_eq!(said(&deaf, |_| ()).0, "False/RemoteControlSilent");

@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     controller::state,
-    model::{Held, Later},
+    model::{Delayed, DelayedTasks},
 };
 
 #[test]
@@ -46,14 +46,14 @@ fn the_numbers_are_those_of_the_count_and_the_decision() {
 
 #[test]
 fn what_is_not_due_is_remembered_until_the_broker_has_been_read_again() {
-    let held = Held {
+    let held = Delayed {
         tasks: 20,
         due: at(500),
     };
     let tally = Tally {
-        later: Later {
+        later: DelayedTasks {
             held: Some(held),
-            ..Later::default()
+            ..DelayedTasks::default()
         },
         ..tally()
     };

@@ -1,7 +1,7 @@
 //! Whether the pool counts what its workers fetch.
 use super::*;
 use crate::framework::celery::{BrokerKind, CeleryConfig};
-use crate::model::{BrokerOptions, Care, PodWork, Stance};
+use crate::model::{BrokerOptions, Intent, PodIntent, PodReport};
 use std::collections::BTreeMap;
 
 /// What pods fetch.
@@ -12,9 +12,9 @@ fn fetching(pods: &[(&str, &[&str])]) -> Tally {
             .map(|name| (*name).to_owned())
             .collect::<std::collections::BTreeSet<_>>()
     };
-    let live = PodWork {
+    let live = PodReport {
         live: true,
-        ..PodWork::default()
+        ..PodReport::default()
     };
     Tally {
         pods: pods.iter().map(|(pod, _)| ((*pod).to_owned(), live.clone())).collect(),
@@ -98,8 +98,8 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
     let (reason, text) = said(&tally, &celery, |_| ());
     assert_eq!(reason, "NothingFetched");
     assert!(text.contains("1 of the pods") && text.contains("`p-1`"), "{text}");
-    let care = Care {
-        stance: Stance::Stop([("celery@p-1".to_owned(), ["mail".to_owned()].into())].into()),
+    let care = PodIntent {
+        stance: Intent::Cordon([("celery@p-1".to_owned(), ["mail".to_owned()].into())].into()),
         since: Duration::ZERO,
     };
     let told = BTreeMap::from([("p-1".to_owned(), care)]);

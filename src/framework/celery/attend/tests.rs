@@ -8,7 +8,7 @@ use super::{
     *,
 };
 use crate::framework::celery::Workers;
-use crate::model::{Care, Consumers, Moment};
+use crate::model::{Consumers, Moment, PodIntent};
 
 const PODS: [&str; 3] = ["mail-6d5f7c9b8-aaaa0", "mail-6d5f7c9b8-aaaa1", "mail-6d5f7c9b8-aaaa2"];
 
@@ -21,15 +21,15 @@ fn each(names: &[&str]) -> Consumers {
     (0..3).map(|of| (node(of), queues(names))).collect()
 }
 
-fn cared(stance: Stance) -> Care {
-    Care {
+fn cared(stance: Intent) -> PodIntent {
+    PodIntent {
         stance,
         since: Moment::ZERO,
     }
 }
 
 /// What the pool `mail` asks and tells of these workers: orders with their nodes, and the nodes that are asked.
-fn said(workers: &Workers, attention: &[(&str, Stance)]) -> (Vec<(Order, Vec<String>)>, Vec<String>) {
+fn said(workers: &Workers, attention: &[(&str, Intent)]) -> (Vec<(Order, Vec<String>)>, Vec<String>) {
     let config = config(BrokerKind::Redis { db: 0 }, &["celery"]);
     let own = Own::among(workers, &config.target, nobody(), now().moment);
     let attention = attention
@@ -75,11 +75,11 @@ fn add(queue: &str) -> Order {
 fn a_watched_pod_is_asked_and_told_nothing() {
     let workers = workers(&[1, 0]);
     assert_eq!(said(&workers, &[]), (vec![], vec![]));
-    assert_eq!(said(&workers, &[(PODS[1], Stance::Watch)]), (vec![], vec![node(1)]));
+    assert_eq!(said(&workers, &[(PODS[1], Intent::Report)]), (vec![], vec![node(1)]));
     // A pod that nobody hears cannot be asked.
-    assert_eq!(said(&workers, &[(PODS[2], Stance::Watch)]), (vec![], vec![]));
+    assert_eq!(said(&workers, &[(PODS[2], Intent::Report)]), (vec![], vec![]));
     assert_eq!(
-        said(&workers, &[("mail-x-6d5f7c9b8-aaaa0", Stance::Watch)]),
+        said(&workers, &[("mail-x-6d5f7c9b8-aaaa0", Intent::Report)]),
         (vec![], vec![])
     );
 }
@@ -89,7 +89,7 @@ fn a_stop_is_repeated_until_each_queue_is_seen_to_be_left() {
     let mut workers = workers(&[0, 0, 0]);
     workers.told_queues(&node(1), &queues(&["celery", "other"]), now().moment, now().moment);
     workers.told_queues(&node(2), &queues(&[]), now().moment, now().moment);
-    let stop = Stance::Stop(each(&["celery", "bulk"]));
+    let stop = Intent::Cordon(each(&["celery", "bulk"]));
     let all = PODS.map(|pod| (pod, stop.clone()));
     // The first has not said from which queues it fetches, the last from none.
     let told = vec![
@@ -113,7 +113,7 @@ fn a_stop_is_repeated_until_each_queue_is_seen_to_be_left() {
 fn a_pod_that_is_to_fetch_again_is_told_until_it_does() {
     let mut workers = workers(&[0, 0]);
     workers.told_queues(&node(1), &queues(&["celery"]), now().moment, now().moment);
-    let resume = Stance::Resume(each(&["bulk", "celery"]));
+    let resume = Intent::Uncordon(each(&["bulk", "celery"]));
     let all = [(PODS[0], resume.clone()), (PODS[1], resume)];
     let both = vec![node(0), node(1)];
     let told = vec![(add("bulk"), both.clone()), (add("celery"), vec![node(0)])];
@@ -131,8 +131,8 @@ fn all_nodes_of_a_pod_are_told_and_each_its_own_queues() {
     workers.heard(&second, 0, 7, EVERY, now().moment);
     let of_first: Consumers = [(node(0), queues(&["celery"])), (second.clone(), queues(&["bulk"]))].into();
     let attention = [
-        (PODS[0], Stance::Stop(of_first.clone())),
-        (PODS[1], Stance::Resume(each(&["celery"]))),
+        (PODS[0], Intent::Cordon(of_first.clone())),
+        (PODS[1], Intent::Uncordon(each(&["celery"]))),
     ];
     let (orders, asked) = said(&workers, &attention);
     let told = [
@@ -142,6 +142,6 @@ fn all_nodes_of_a_pod_are_told_and_each_its_own_queues() {
     ];
     assert_eq!(orders, told);
     assert_eq!(asked, [node(0), second.clone(), node(1)]);
-    let (orders, _) = said(&workers, &[(PODS[0], Stance::Resume(of_first))]);
+    let (orders, _) = said(&workers, &[(PODS[0], Intent::Uncordon(of_first))]);
     assert_eq!(orders, [(add("bulk"), vec![second]), (add("celery"), vec![node(0)])]);
 }

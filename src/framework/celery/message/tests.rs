@@ -105,8 +105,8 @@ fn hostile_bytes_are_an_unknown_message() {
         long.as_bytes(),
     ];
     for bytes in cases {
-        assert_eq!(queued(bytes), Entry::default());
-        assert_eq!(unacked(bytes), Entry::default());
+        assert_eq!(queued(bytes), MessageInfo::default());
+        assert_eq!(unacked(bytes), MessageInfo::default());
     }
 }
 

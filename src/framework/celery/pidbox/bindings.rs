@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, mem, time::Duration};
 use jiff::Timestamp;
 
 use super::super::control;
-use crate::model::{Moment, Now, Read, Reply, SampleError};
+use crate::model::{Moment, Now, Query, Reply, SampleError};
 
 /// What was found is believed for so long: an application changes its separator with a rollout, if ever.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -91,7 +91,7 @@ enum Shown {
 
 impl Bindings {
     /// Reads the sets, unless that was done lately: the workers' one and that of the replies.
-    pub(super) fn look(&self, (exchange, prefix): (&str, &str), now: Moment) -> Vec<Read> {
+    pub(super) fn look(&self, (exchange, prefix): (&str, &str), now: Moment) -> Vec<Query> {
         let believed = match self.shown {
             Shown::One(_) => BELIEVED,
             _ => LOOK_AGAIN,
@@ -100,7 +100,7 @@ impl Bindings {
             return Vec::new();
         }
         let sets = sets(exchange, prefix);
-        sets.map(|key| Read::SetMembers { key }).into()
+        sets.map(|key| Query::SetMembers { key }).into()
     }
 
     /// Takes the sets in. `nodes`: workers that are known to be there. `address`: our own.
@@ -181,7 +181,7 @@ impl Bindings {
     }
 
     /// What takes the entries away that nobody needs any more; nothing the next time.
-    pub(super) fn clean(&mut self, (exchange, prefix): (&str, &str)) -> Vec<Read> {
+    pub(super) fn clean(&mut self, (exchange, prefix): (&str, &str)) -> Vec<Query> {
         let [_, key] = sets(exchange, prefix);
         let stale = mem::take(&mut self.stale).into_iter();
         stale
@@ -197,8 +197,8 @@ fn sets(exchange: &str, prefix: &str) -> [String; 2] {
 }
 
 /// What takes a member away, and the list that it leads to.
-pub(super) fn remove(key: String, member: String, list: String) -> [Read; 2] {
-    [Read::RemoveMember { key, member }, Read::Delete { key: list }]
+pub(super) fn remove(key: String, member: String, list: String) -> [Query; 2] {
+    [Query::RemoveMember { key, member }, Query::Delete { key: list }]
 }
 
 /// The workers show it, those that are meant before all others: killed ones leave their members behind. Where none are

@@ -16,7 +16,7 @@ use super::{
     pops::{Pops, answered},
     posts::{Post, heard, post, publish_on},
 };
-use crate::model::{Moment, Named, Now, Read, Reply, SampleError};
+use crate::model::{Moment, Named, Now, Query, Reply, SampleError};
 
 /// Answers are waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -148,7 +148,7 @@ impl Channel {
     }
 
     /// What takes our entry and our list away.
-    pub(super) fn unbind(&mut self) -> Vec<Read> {
+    pub(super) fn unbind(&mut self) -> Vec<Query> {
         (self.heard, self.answered) = (0, 0);
         let bound = self.bound.take().into_iter();
         bound
@@ -200,7 +200,7 @@ impl Channel {
         reply: &ReplyTo,
         now: Now,
         notes: &mut Vec<String>,
-    ) -> Vec<Read> {
+    ) -> Vec<Query> {
         let moment = now.moment;
         match mem::take(&mut self.stage) {
             Stage::Rests => Vec::new(),
@@ -263,14 +263,14 @@ impl Channel {
     }
 
     /// Fetches answers, if any are waited for.
-    fn pop(&mut self, pops: &Pops, rounds: usize, renew: bool) -> Vec<Read> {
+    fn pop(&mut self, pops: &Pops, rounds: usize, renew: bool) -> Vec<Query> {
         let Some(bound) = &self.bound else { return Vec::new() };
         self.stage = Stage::Pops {
             asked: pops.at_once,
             rounds: rounds + 1,
             renew,
         };
-        vec![Read::Pop {
+        vec![Query::Pop {
             list: bound.list.clone(),
             most: pops.at_once,
             read: Named::new("kombu answer", answered),
@@ -306,7 +306,7 @@ impl Channel {
 
     /// Takes our entry and our list away where all have answered or nobody is waited for any more, and everywhere when our
     /// address is another one from now on.
-    fn end(&mut self, renew: bool, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Read> {
+    fn end(&mut self, renew: bool, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let over = renew || self.is_over(now.moment);
         let reads = if over { self.unbind() } else { Vec::new() };
         if reads.is_empty() {
@@ -317,7 +317,7 @@ impl Channel {
     }
 
     /// Looks at the application's bindings, if there are questions and it is time for it.
-    fn look(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Read> {
+    fn look(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let moment = now.moment;
         if self.letters.is_empty() {
             return Vec::new();
@@ -345,7 +345,7 @@ impl Channel {
     }
 
     /// Takes away what nobody needs any more, and our entry if it is not joined as the application joins its own.
-    fn clean(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Read> {
+    fn clean(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let mut reads = self.bindings.clean((&self.exchange, &self.prefix));
         let separator = self.separator();
         let otherwise = |bound: &Bound| separator.as_ref() != Ok(&bound.separator);
@@ -367,7 +367,7 @@ impl Channel {
     }
 
     /// Makes our entry as the application makes its own.
-    fn bind(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Read> {
+    fn bind(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let moment = now.moment;
         let separator = match self.separator() {
             Ok(separator) => separator,
@@ -391,7 +391,7 @@ impl Channel {
         };
         // Whatever happens to the reply, the entry may be there then.
         self.until = self.until.max(moment.saturating_add(PATIENCE));
-        let read = Read::AddMember {
+        let read = Query::AddMember {
             key: set.clone(),
             member: member.clone(),
         };
@@ -411,7 +411,7 @@ impl Channel {
     }
 
     /// Publishes the letters. Questions need our entry: `bound`.
-    fn publish(&mut self, bound: bool, reply: &ReplyTo, now: Moment) -> Vec<Read> {
+    fn publish(&mut self, bound: bool, reply: &ReplyTo, now: Moment) -> Vec<Query> {
         let letters = mem::take(&mut self.letters);
         let posts: Vec<_> = (letters.iter())
             .filter_map(|letter| post(&self.exchange, letter, bound, reply, now))
@@ -430,7 +430,7 @@ impl Channel {
         heard: Vec<Result<u64, SampleError>>,
         now: Moment,
         notes: &mut Vec<String>,
-    ) -> Vec<Read> {
+    ) -> Vec<Query> {
         let nobody = heard
             .iter()
             .all(|heard| heard.map_or_else(SampleError::is_refusal, |heard| heard == 0));

@@ -31,7 +31,7 @@ use super::{
     control::{self, ReplyTo},
     wire::Wire,
 };
-use crate::model::{Letter, Moment, Named, Now, Postbox, Read, Reply, SampleError, Signal};
+use crate::model::{Letter, Moment, Named, Now, Postbox, Query, Reply, SampleError, Signal};
 
 /// Seconds after which a worker need not answer any more.
 const EXPIRES: i64 = 10;
@@ -101,7 +101,7 @@ impl Pidbox {
     }
 
     /// The next step, after the replies to the one before; none: it is over.
-    pub fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Read> {
+    pub fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Query> {
         match self.broker {
             BrokerKind::Redis { db } => self.step(replies, connection, db, now),
             BrokerKind::RabbitMq { .. } => self.post(replies, now),
@@ -109,7 +109,7 @@ impl Pidbox {
     }
 
     /// What takes back what workers would push their answers by.
-    pub fn farewell(&mut self) -> Vec<Read> {
+    pub fn farewell(&mut self) -> Vec<Query> {
         self.channels.values_mut().flat_map(Channel::unbind).collect()
     }
 
@@ -132,7 +132,7 @@ impl Pidbox {
         }
     }
 
-    fn step(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, db: u32, now: Now) -> Vec<Read> {
+    fn step(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, db: u32, now: Now) -> Vec<Query> {
         if mem::replace(&mut self.connection, connection) != connection {
             self.channels.values_mut().for_each(Channel::reconnected);
         }
@@ -199,7 +199,7 @@ impl Pidbox {
     }
 
     /// RabbitMQ: posts the letters, but to all workers no question that they were asked a moment ago.
-    fn post(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Vec<Read> {
+    fn post(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Vec<Query> {
         for ((application, _), reply) in self.asked.drain(..).zip(replies) {
             self.posted.insert(application.0, (reply, now.moment));
         }
@@ -227,7 +227,7 @@ impl Pidbox {
                 ticket: "ticket",
                 read: Named::new("celery", answered),
             };
-            reads.push(Read::Post { postbox, letter });
+            reads.push(Query::Post { postbox, letter });
             self.asked.push(((exchange, String::new()), 1));
         }
         let lately = |last: &Moment| now.moment.saturating_sub(*last) < REMEMBERED;

@@ -6,7 +6,7 @@ use super::super::{
     control::{self, ReplyTo},
     wire::Wire,
 };
-use crate::model::{Moment, Read, Reply, SampleError};
+use crate::model::{Moment, Query, Reply, SampleError};
 
 /// A question or an order to publish.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub(super) fn post(
 }
 
 /// What publishes all of them under this name.
-pub(super) fn publish_on(name: &str, posts: &[Post]) -> Vec<Read> {
-    let publish = |post: &Post| Read::Publish {
+pub(super) fn publish_on(name: &str, posts: &[Post]) -> Vec<Query> {
+    let publish = |post: &Post| Query::Publish {
         channel: name.to_owned(),
         payload: post.payload.clone(),
     };

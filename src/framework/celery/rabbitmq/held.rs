@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Held, Later, Moment, Now, Stay};
+use crate::model::{Delayed, DelayedTasks, KeepAlive, Moment, Now};
 
 /// A worker that stopped has given back what it held after this time. (Idle ones need about a second.)
 const RETURN: Duration = Duration::from_secs(60);
@@ -39,13 +39,13 @@ pub(super) struct Found {
     pub(super) scheduled: u64,
     /// Those among them that are among the unacknowledged messages, if the worker acknowledges late.
     pub(super) in_memory: u64,
-    pub(super) stay: Option<Stay>,
+    pub(super) stay: Option<KeepAlive>,
     /// To be handed on.
-    pub(super) later: Later,
+    pub(super) later: DelayedTasks,
 }
 
 /// When messages were fetched last: only answers to later questions tell of them.
-pub(super) fn fetched(seen: &Seen, last: Later, now: Now) -> Option<Moment> {
+pub(super) fn fetched(seen: &Seen, last: DelayedTasks, now: Now) -> Option<Moment> {
     match seen.ready < seen.before {
         true => Some(now.moment),
         false => last.fetched,
@@ -57,13 +57,13 @@ pub(super) fn find(
     seen: &Seen,
     told: Option<(u64, Option<jiff::Timestamp>)>,
     answered: u64,
-    last: Later,
+    last: DelayedTasks,
     now: Now,
 ) -> Found {
     let held = last.held.filter(|held| held.due > now.wall && held.tasks > 0);
     let fetched = fetched(seen, last, now);
     if !(seen.heard && seen.fetches) {
-        return away(seen, held, Later { fetched, ..last }, now);
+        return away(seen, held, DelayedTasks { fetched, ..last }, now);
     }
     let in_memory = told.map_or(answered, |(tasks, _)| tasks);
     let waiting = held.map_or(0, |held| held.tasks.saturating_sub(in_memory).min(seen.ready));
@@ -72,25 +72,25 @@ pub(super) fn find(
             let old = held.filter(|_| waiting > 0).map(|held| held.due);
             let due = due.into_iter().chain(old).min();
             let tasks_there = tasks.saturating_add(waiting);
-            let held = due.filter(|_| tasks_there > 0).map(|due| Held {
+            let held = due.filter(|_| tasks_there > 0).map(|due| Delayed {
                 tasks: tasks_there,
                 due,
             });
             (
                 held,
                 told.filter(|(tasks, due)| *tasks > 0 && due.is_none())
-                    .map(|_| Stay::Undated),
+                    .map(|_| KeepAlive::UnknownDue),
             )
         }
-        None if seen.refused => (held, Some(Stay::Refused)),
-        None => (held, Some(Stay::Untold)),
+        None if seen.refused => (held, Some(KeepAlive::Refused)),
+        None => (held, Some(KeepAlive::Unreported)),
     };
     Found {
         ready: seen.ready.saturating_sub(waiting),
         scheduled: in_memory.saturating_add(waiting),
         in_memory,
         stay,
-        later: Later {
+        later: DelayedTasks {
             held,
             fetched,
             gone: None,
@@ -100,7 +100,7 @@ pub(super) fn find(
 }
 
 /// Nobody fetches.
-fn away(seen: &Seen, held: Option<Held>, last: Later, now: Now) -> Found {
+fn away(seen: &Seen, held: Option<Delayed>, last: DelayedTasks, now: Now) -> Found {
     // One that was told to fetch no more keeps what it has, for as long as it likes.
     let gone = (!seen.heard).then(|| last.gone.unwrap_or(now.moment));
     let back = held.is_none_or(|held| seen.ready >= held.tasks);
@@ -108,7 +108,7 @@ fn away(seen: &Seen, held: Option<Held>, last: Later, now: Now) -> Found {
     let there = held.map_or(0, |held| held.tasks.min(seen.ready));
     let held = match settled {
         true => held
-            .map(|held| Held { tasks: there, ..held })
+            .map(|held| Delayed { tasks: there, ..held })
             .filter(|held| held.tasks > 0),
         false => held,
     };
@@ -118,7 +118,7 @@ fn away(seen: &Seen, held: Option<Held>, last: Later, now: Now) -> Found {
         scheduled,
         in_memory: scheduled.saturating_sub(there),
         stay: None,
-        later: Later {
+        later: DelayedTasks {
             held,
             gone,
             settled,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::framework::celery::Workers;
 use crate::framework::celery::{BrokerKind, Pool, tests::*};
-use crate::model::Stay;
+use crate::model::KeepAlive;
 
 type Answer = Result<Reply, SampleError>;
 
@@ -27,8 +27,8 @@ fn sample(depth: Answer, totals: Option<Answer>, workers: &Workers) -> Result<Ta
     let replies: Vec<_> = reads
         .iter()
         .map(|read| match read {
-            Ask::Read(Read::QueueDepth { .. }) => depth.clone(),
-            Ask::Read(Read::QueueTotals { .. }) => totals.clone().unwrap(),
+            Ask::Read(Query::QueueDepth { .. }) => depth.clone(),
+            Ask::Read(Query::QueueTotals { .. }) => totals.clone().unwrap(),
             _ => Ok(Reply::Asked),
         })
         .collect();
@@ -78,8 +78,8 @@ fn totals_of_a_fresh_quorum_queue_lag_and_ready_does_not() {
 fn countdowns_in_a_workers_memory() {
     let mut all = workers(&[0]);
     let work = |all: &Workers, totals| sample(DEPTH_0, totals, all).unwrap().work;
-    assert_eq!(work(&all, None).stay, Some(Stay::Untold));
-    for (due, stay) in [(Some(300), None), (None, Some(Stay::Undated))] {
+    assert_eq!(work(&all, None).stay, Some(KeepAlive::Unreported));
+    for (due, stay) in [(Some(300), None), (None, Some(KeepAlive::UnknownDue))] {
         schedules(&mut all, 0, 30, due);
         for totals in [Some(totals(0, 30)), None] {
             let work = work(&all, totals);
@@ -156,18 +156,18 @@ fn a_refused_question_keeps_one_worker() {
     let reads = celery.asks(&all, None, now());
     let replies: Vec<_> = (reads.iter())
         .map(|read| match read {
-            Ask::Read(Read::QueueDepth { .. }) => DEPTH_0,
+            Ask::Read(Query::QueueDepth { .. }) => DEPTH_0,
             _ => Ok(Reply::Refused { right: String::new() }),
         })
         .collect();
     let mut work = |workers: &Workers| celery.tally(&reads, &replies, workers, None, now()).unwrap().work;
-    assert_eq!(work(&all).stay, Some(Stay::Refused));
+    assert_eq!(work(&all).stay, Some(KeepAlive::Refused));
     assert_eq!(work(&Workers::default()).stay, None, "there is none");
 }
 
 #[test]
 fn what_an_earlier_process_remembered_counts_from_the_first_sample_on() {
-    let held = crate::model::Held {
+    let held = crate::model::Delayed {
         tasks: 20,
         due: wall(90),
     };

@@ -7,29 +7,29 @@ use proptest::prelude::*;
 use super::*;
 use crate::framework::celery::{BrokerKind, tests::*};
 use crate::framework::celery::{Pool, Workers};
-use crate::model::census::Kind;
+use crate::model::scan::Kind;
 
 mod unheld;
 
-/// What a Redis database holds: the lists' and the hash's censuses by key.
+/// What a Redis database holds: the lists' and the hash's scans by key.
 #[derive(Clone, Default)]
 struct Database {
-    keys: BTreeMap<String, Census>,
+    keys: BTreeMap<String, Scan>,
     sets: BTreeMap<String, Vec<String>>,
 }
 
 impl Database {
-    fn with(mut self, key: &str, census: Census) -> Self {
-        self.keys.insert(key.into(), census);
+    fn with(mut self, key: &str, scan: Scan) -> Self {
+        self.keys.insert(key.into(), scan);
         self
     }
 
     fn answer(&self, read: &Ask) -> Result<Reply, SampleError> {
-        let census = |key: &str| Reply::Census(Arc::new(self.keys.get(key).cloned().unwrap_or_default()));
+        let scan = |key: &str| Reply::Scan(Arc::new(self.keys.get(key).cloned().unwrap_or_default()));
         match read {
-            Ask::Read(Read::ListCensus { key, .. }) => Ok(census(key)),
-            Ask::Read(Read::HashCensus { hash, index, .. }) if *index == format!("{hash}_index") => Ok(census(hash)),
-            Ask::Read(Read::SetMembers { key }) => Ok(Reply::Members(self.sets.get(key).cloned().unwrap_or_default())),
+            Ask::Read(Query::ScanList { key, .. }) => Ok(scan(key)),
+            Ask::Read(Query::ScanHash { hash, index, .. }) if *index == format!("{hash}_index") => Ok(scan(hash)),
+            Ask::Read(Query::SetMembers { key }) => Ok(Reply::Members(self.sets.get(key).cloned().unwrap_or_default())),
             Ask::Inspect { .. } | Ask::Tell { .. } => Ok(Reply::Asked),
             _ => Err(SampleError::Protocol),
         }
@@ -37,31 +37,31 @@ impl Database {
 }
 
 /// So many due messages and some with due times, all looked at, all for one routing key of the default exchange.
-fn held(queue: &str, due: u64, later: &[i64]) -> Census {
+fn held(queue: &str, due: u64, later: &[i64]) -> Scan {
     kinds(&[("", queue, due, later)])
 }
 
-fn kinds(kinds: &[(&str, &str, u64, &[i64])]) -> Census {
-    let mut census = Census::default();
+fn kinds(kinds: &[(&str, &str, u64, &[i64])]) -> Scan {
+    let mut scan = Scan::default();
     for (exchange, key, due, later) in kinds {
         let mut etas: Vec<_> = later.iter().map(|seconds| wall(*seconds)).collect();
         etas.sort_unstable();
         let count = due + etas.len() as u64;
-        census.total += count;
+        scan.total += count;
         let kind = Kind { count, etas };
-        census.kinds.insert(((*exchange).into(), (*key).into()), kind);
+        scan.kinds.insert(((*exchange).into(), (*key).into()), kind);
     }
-    census
+    scan
 }
 
 /// A list of due messages with this oldest one.
-fn headed(due: u64, seen: u64, published: Option<i64>, eta: Option<i64>) -> Census {
+fn headed(due: u64, seen: u64, published: Option<i64>, eta: Option<i64>) -> Scan {
     let oldest = Oldest {
         seen: std::time::Duration::from_secs(seen),
         published: published.map(wall),
         eta: eta.map(wall),
     };
-    Census {
+    Scan {
         oldest: Some(oldest),
         ..held("celery", due, &[])
     }
@@ -69,8 +69,8 @@ fn headed(due: u64, seen: u64, published: Option<i64>, eta: Option<i64>) -> Cens
 
 #[test]
 fn since_when_the_oldest_task_waits() {
-    let since = |lists: &[(&str, Census)]| {
-        let with = |database: Database, (key, census): &(&str, Census)| database.with(key, census.clone());
+    let since = |lists: &[(&str, Scan)]| {
+        let with = |database: Database, (key, scan): &(&str, Scan)| database.with(key, scan.clone());
         let database = lists.iter().fold(Database::default(), with);
         sample(&redis(&["celery"]), &database, &Workers::default(), None)
             .work
@@ -252,7 +252,7 @@ fn a_failed_read_is_an_error_or_is_told() {
     let good: Vec<_> = reads.iter().map(|read| Database::default().answer(read)).collect();
     assert_eq!(
         reads[0],
-        Ask::Read(Read::SetMembers {
+        Ask::Read(Query::SetMembers {
             key: "_kombu.binding.celery".into()
         })
     );
@@ -265,7 +265,7 @@ fn a_failed_read_is_an_error_or_is_told() {
         replies[n] = Err(SampleError::Permission);
         let tally = celery.tally(&reads, &replies, &all, None, now());
         match reads[n] {
-            Ask::Read(Read::ListCensus { .. }) | Ask::Read(Read::HashCensus { .. }) => {
+            Ask::Read(Query::ScanList { .. }) | Ask::Read(Query::ScanHash { .. }) => {
                 assert_eq!(tally, Err(SampleError::Permission))
             }
             _ => assert_eq!(tally.unwrap().degraded, Some(SampleError::Permission)),
@@ -285,10 +285,10 @@ fn a_failed_read_is_an_error_or_is_told() {
 fn the_reads_of_a_quiet_pool() {
     let reads = Pool::new(redis(&["a", "b"])).asks(&workers(&[0]), Some(&Tally::default()), now());
     let key = |read: &Ask| match read {
-        Ask::Read(Read::ListCensus { key, .. }) => Some(key.clone()),
-        Ask::Read(Read::HashCensus { hash, index, .. }) => Some(format!("{hash}+{index}")),
+        Ask::Read(Query::ScanList { key, .. }) => Some(key.clone()),
+        Ask::Read(Query::ScanHash { hash, index, .. }) => Some(format!("{hash}+{index}")),
         // Seldom: the separator, and what the workers are.
-        Ask::Read(Read::SetMembers { .. }) | Ask::Inspect { .. } => None,
+        Ask::Read(Query::SetMembers { .. }) | Ask::Inspect { .. } => None,
         other => Some(format!("{other:?}")),
     };
     let keys: Vec<_> = reads.iter().filter_map(key).collect();
@@ -349,11 +349,11 @@ proptest! {
         let mut all: Vec<_> = names.iter().zip(&queues).map(|(name, (due, later))| ("", &**name, *due, &**later)).collect();
         all.push(("", "stranger", strangers, &[]));
         all.push(("", "", odd, &[]));
-        let mut census = kinds(&all);
-        census.kinds.retain(|_, kind| kind.count > 0);
-        let looked = census.total;
-        census.total += unread;
-        let database = Database::default().with("unacked", census);
+        let mut scan = kinds(&all);
+        scan.kinds.retain(|_, kind| kind.count > 0);
+        let looked = scan.total;
+        scan.total += unread;
+        let database = Database::default().with("unacked", scan);
         let works: Vec<_> = names
             .iter()
             .map(|name| sample(&redis(&[name]), &database, &Workers::default(), None).work)

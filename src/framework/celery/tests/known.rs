@@ -20,10 +20,10 @@ fn named_otherwise() -> (Pool, Workers) {
 
 fn tallied(celery: &mut Pool, workers: &Workers) -> (Vec<Ask>, Tally) {
     let reads = celery.asks(workers, None, now());
-    let empty = std::sync::Arc::<crate::model::Census>::default();
+    let empty = std::sync::Arc::<crate::model::Scan>::default();
     let reply = |read: &Ask| match read {
-        Ask::Read(Read::ListCensus { .. }) | Ask::Read(Read::HashCensus { .. }) => Ok(Reply::Census(empty.clone())),
-        Ask::Read(Read::SetMembers { .. }) => Ok(Reply::Members(Vec::new())),
+        Ask::Read(Query::ScanList { .. }) | Ask::Read(Query::ScanHash { .. }) => Ok(Reply::Scan(empty.clone())),
+        Ask::Read(Query::SetMembers { .. }) => Ok(Reply::Members(Vec::new())),
         _ => Ok(Reply::Asked),
     };
     let replies: Vec<_> = reads.iter().map(reply).collect();

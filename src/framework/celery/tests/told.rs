@@ -51,7 +51,7 @@ fn who_answers_one_question_and_not_another_is_not_known() {
     all.told_queues(&node(0), &Default::default(), ago(1), ago(1));
     answers(&mut all, 0, Inspect::Active, 0, 0);
     let pod = attended(&all).pods[&format!("{MAIL}aaaa0")].clone();
-    assert_eq!((pod.deaf, pod.partly, pod.told), (false, true, None));
+    assert_eq!((pod.unresponsive, pod.partly, pod.report), (false, true, None));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn deaf_is_who_beats_without_a_gap_and_answers_nothing() {
         if let Some(came) = came {
             all.came(&node(0), ago(came));
         }
-        attended(&all).pods[&format!("{MAIL}aaaa0")].deaf
+        attended(&all).pods[&format!("{MAIL}aaaa0")].unresponsive
     };
     assert!(deaf(&[20, 16, 12, 8, 4, 0], None));
     assert!(!deaf(&[14, 10, 6, 2], None), "not for long enough");
@@ -95,5 +95,5 @@ fn deaf_is_who_beats_without_a_gap_and_answers_nothing() {
     [20, 16, 12, 8, 4, 0]
         .iter()
         .for_each(|seconds| once.heard(&node(0), 0, 7, EVERY, ago(*seconds)));
-    assert!(!attended(&once).pods[&format!("{MAIL}aaaa0")].deaf);
+    assert!(!attended(&once).pods[&format!("{MAIL}aaaa0")].unresponsive);
 }

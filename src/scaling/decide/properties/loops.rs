@@ -21,7 +21,7 @@ fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
             running: in_flight / 2,
             scheduled,
             due_soon,
-            stay: stays.then_some(Stay::Untold),
+            stay: stays.then_some(KeepAlive::Unreported),
             unheld,
             ..Work::default()
         },

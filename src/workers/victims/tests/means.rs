@@ -31,15 +31,15 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
     let first = plan(&look(&pods, &seen, Means::Heartbeats, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
-    assert!(first.stances.values().all(|stance| *stance == Stance::Watch));
+    assert!(first.stances.values().all(|stance| *stance == Intent::Report));
     let pods = [pod("a"), marked("b"), pod("c")];
     assert_eq!(plan(&look(&pods, &seen, Means::Heartbeats, 0)).allowed, 2);
 }
 
 #[test]
 fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
-    let deaf = |running| PodWork {
-        deaf: true,
+    let deaf = |running| PodReport {
+        unresponsive: true,
         ..beats(running)
     };
     assert_eq!(
@@ -49,7 +49,7 @@ fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
     assert_eq!(marks(&planned(&[pod("a")], &work([("a", deaf(1))]), 0)), []);
     // As long as it is looked after it is known that it does not answer.
     let marked = planned(&[marked("a")], &work([("a", deaf(0))]), 0);
-    assert_eq!((marked.allowed, marked.stances["a"].clone()), (0, Stance::Watch));
+    assert_eq!((marked.allowed, marked.stances["a"].clone()), (0, Intent::Report));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
         (marks(&nobody), nobody.allowed, nobody.waits_for.unknown),
         (vec![], 2, 2)
     );
-    let both = ["a", "b"].map(|pod| (pod.to_owned(), Stance::Watch));
+    let both = ["a", "b"].map(|pod| (pod.to_owned(), Intent::Report));
     assert_eq!(nobody.stances, both.into());
     // They have been asked for long.
     let why = Why::NotHeard;
@@ -69,7 +69,7 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
         why: why.clone(),
     });
     assert_eq!(nobody.unknown, unknown);
-    let just_now = Attention::new();
+    let just_now = PodIntents::new();
     let first = plan(&Look {
         attention: &just_now,
         ..look(&pods, &work([]), Means::RemoteControl, 0)
@@ -80,7 +80,7 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
 
 #[test]
 fn who_answers_one_question_and_not_another_stays() {
-    let partly = PodWork {
+    let partly = PodReport {
         partly: true,
         ..beats(0)
     };
@@ -90,7 +90,7 @@ fn who_answers_one_question_and_not_another_stays() {
 
 #[test]
 fn a_name_that_several_workers_share_proves_nothing() {
-    let shared = PodWork {
+    let shared = PodReport {
         doubled: Some("celery@a".into()),
         ..tells(0, 0, long_since())
     };
@@ -112,7 +112,7 @@ fn a_name_that_several_workers_share_proves_nothing() {
 #[test]
 fn one_silent_worker_of_a_pod_keeps_it_until_its_containers_begin_anew() {
     let heard = NOW - Duration::from_secs(100);
-    let one = PodWork {
+    let one = PodReport {
         silent: Some(heard),
         ..tells(0, 0, long_since())
     };
@@ -129,7 +129,7 @@ fn one_silent_worker_of_a_pod_keeps_it_until_its_containers_begin_anew() {
 fn a_task_that_comes_due_while_its_worker_ends_is_held() {
     let schedules = |due: Option<u64>, asked| {
         let mut pod = tells(0, 0, long_since());
-        pod.told.iter_mut().for_each(|told| {
+        pod.report.iter_mut().for_each(|told| {
             told.scheduled = 1;
             told.due = due.map(|due| now().wall + Duration::from_secs(due));
             told.scheduled_asked = NOW - Duration::from_secs(asked);
@@ -150,7 +150,7 @@ fn a_task_that_comes_due_while_its_worker_ends_is_held() {
 #[test]
 fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
     let mut later = tells(0, 0, long_since());
-    later.told.iter_mut().for_each(|told| {
+    later.report.iter_mut().for_each(|told| {
         told.scheduled = 3;
         told.due = Some(now().wall + Duration::from_secs(3600));
     });

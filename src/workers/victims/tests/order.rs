@@ -10,7 +10,7 @@ use super::*;
 #[derive(Clone, Debug)]
 struct Ranked {
     pod: Pod,
-    work: Option<PodWork>,
+    work: Option<PodReport>,
     /// Pods of the same owner on its node; restarts; seconds since it was created.
     rest: (u8, u8, u32),
 }
@@ -27,12 +27,12 @@ impl Ranked {
             work if self.pod.readiness.holds_nothing() && work.as_ref().is_none_or(|work| !work.live) => true,
             None => false,
             Some(work) if work.silent.is_some() || !work.live => false,
-            Some(work) if work.deaf => work.fresh && work.running == 0,
+            Some(work) if work.unresponsive => work.fresh && work.running == 0,
             Some(work) => {
-                let empty = |told: &Told| {
+                let empty = |told: &WorkerReport| {
                     told.stopped_since.is_some() && told.running == 0 && told.reserved == 0 && told.scheduled == 0
                 };
-                work.fresh && work.running == 0 && work.told.as_ref().is_some_and(empty)
+                work.fresh && work.running == 0 && work.report.as_ref().is_some_and(empty)
             }
         }
     }
@@ -43,10 +43,10 @@ prop_compose! {
         running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), told in any::<bool>(), fresh in any::<bool>(),
         deaf in prop::bool::weighted(0.1), live in prop::bool::weighted(0.9), silent in prop::bool::weighted(0.1),
         scheduled in 0_u32..2,
-    ) -> PodWork {
+    ) -> PodReport {
         let said = tells(running, reserved, stopped.then(long_since).flatten());
-        let told = said.told.clone().filter(|_| told).map(|told| Told { scheduled, ..told });
-        PodWork { fresh, deaf, live, silent: silent.then_some(NOW), told, ..said }
+        let told = said.report.clone().filter(|_| told).map(|told| WorkerReport { scheduled, ..told });
+        PodReport { fresh, unresponsive: deaf, live, silent: silent.then_some(NOW), report: told, ..said }
     }
 }
 
@@ -103,7 +103,7 @@ proptest! {
         for _ in 0..3 {
             let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
             let plan = planned(&pods, &known, to);
-            let stopping = plan.stances.values().filter(|stance| matches!(stance, Stance::Stop(_))).count();
+            let stopping = plan.stances.values().filter(|stance| matches!(stance, Intent::Cordon(_))).count();
             let there = pods.iter().filter(|pod| !pod.is_terminating()).count();
             prop_assert!(stopping <= there.saturating_sub(to as usize), "more told to stop than are to go");
             for mark in &plan.marks {
@@ -147,7 +147,7 @@ fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it
     let further = lowered(&known, 1);
     assert_eq!((marks(&further), further.allowed), (vec![], 2));
     assert_eq!(further.stances["c"], stop());
-    assert_eq!(further.stances["a"], Stance::Watch, "one more has to go");
+    assert_eq!(further.stances["a"], Intent::Report, "one more has to go");
 
     let back = lowered(&known, 3);
     assert_eq!(marks(&back), [("c", false, None)]);

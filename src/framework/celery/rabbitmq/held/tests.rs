@@ -14,29 +14,29 @@ fn at(seconds: u64) -> Now {
     }
 }
 
-fn held(tasks: u64, due: i64) -> Option<Held> {
-    Some(Held { tasks, due: wall(due) })
+fn held(tasks: u64, due: i64) -> Option<Delayed> {
+    Some(Delayed { tasks, due: wall(due) })
 }
 
 /// A series of samples, what each says and what comes out.
 struct Story {
-    later: Later,
+    later: DelayedTasks,
     ready: u64,
 }
 
 impl Story {
     fn new() -> Self {
         Self {
-            later: Later::default(),
+            later: DelayedTasks::default(),
             ready: 0,
         }
     }
 
-    fn remembering(held: Option<Held>) -> Self {
+    fn remembering(held: Option<Delayed>) -> Self {
         Self {
-            later: Later {
+            later: DelayedTasks {
                 held,
-                ..Later::default()
+                ..DelayedTasks::default()
             },
             ready: 0,
         }
@@ -95,7 +95,7 @@ fn to_zero_and_back() {
     assert_eq!(counts(story.nobody(0, 20)), (20, 0), "at first nobody knows");
     assert_eq!(counts(story.working(8, 20, None)), (20, 0));
     let fetched = story.working(9, 0, None);
-    assert_eq!((counts(fetched), fetched.stay), ((0, 0), Some(Stay::Untold)));
+    assert_eq!((counts(fetched), fetched.stay), ((0, 0), Some(KeepAlive::Unreported)));
     assert_eq!(fetched.later.fetched, Some(at(9).moment), "only later answers count");
     let told = story.working(11, 0, TWENTY);
     assert_eq!(
@@ -189,7 +189,7 @@ fn some_in_memory_and_some_in_the_queue() {
 fn without_a_due_time_one_worker_stays() {
     let mut story = Story::new();
     let undated = story.working(0, 0, Some((3, None)));
-    assert_eq!((undated.stay, undated.later.held), (Some(Stay::Undated), None));
+    assert_eq!((undated.stay, undated.later.held), (Some(KeepAlive::UnknownDue), None));
     assert_eq!(counts(undated), (0, 3));
 }
 

@@ -1,4 +1,4 @@
-//! The census of a list that is pushed at the left and popped at the right, as kombu does: the oldest element is at
+//! The scan of a list that is pushed at the left and popped at the right, as kombu does: the oldest element is at
 //! index −1. It tells tasks that are not due yet from ready ones.
 //!
 //! Elements are remembered by a short hash, oldest first and without gaps. The oldest element of the list says how far
@@ -19,30 +19,30 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Census, Decoder, Moment, Oldest,
-    pace::{MAX_ELEMENTS, MAX_LOOK, Pace},
+    Decoder, Moment, Oldest, Scan,
+    budget::{MAX_ELEMENTS, MAX_LOOK, ReadBudget},
 };
 
 /// Enough of a list that moves.
 const FEW: usize = 50;
 
-/// The census of one list, kept by the broker from sample to sample.
+/// The scan of one list, kept by the broker from sample to sample.
 #[derive(Clone, Debug, Default)]
-pub struct ListCensus {
+pub struct ListScan {
     /// The oldest elements, oldest first: hash, and due time of those that are not due at once.
     known: VecDeque<(u64, Option<Timestamp>)>,
     /// The oldest element by its hash.
     oldest: Option<(u64, Oldest)>,
-    pace: Pace,
+    budget: ReadBudget,
     /// The oldest element was another one in the sample before.
     moves: bool,
     /// At this length a single element was more than the broker reads.
     too_large: Option<u64>,
 }
 
-impl ListCensus {
+impl ListScan {
     /// The `LRANGE` (start, stop) of the next turn for a list of this length (`LLEN`). `None`: nothing to read; the list
-    /// is empty (its census is the default one), or its census at this length stays as it was. `room`: more elements may be
+    /// is empty (its scan is the default one), or its scan at this length stays as it was. `room`: more elements may be
     /// remembered; else nothing is read but the oldest one, to find out what is gone of those that are.
     pub fn plan(&self, length: u64, room: bool) -> Option<(i64, i64)> {
         let known = self.known.len();
@@ -52,17 +52,17 @@ impl ListCensus {
         if !room {
             return Some((-1, -1));
         }
-        let wanted = self.depth(length).saturating_sub(known).min(self.pace.next());
+        let wanted = self.depth(length).saturating_sub(known).min(self.budget.next());
         Some(match known {
             0 => (from_the_right(wanted), -1),
             // One element overlaps: it proves that the list has not moved since the last turn.
-            _ if self.pace.open() && wanted > 0 => (from_the_right(known + wanted), from_the_right(known)),
+            _ if self.budget.open() && wanted > 0 => (from_the_right(known + wanted), from_the_right(known)),
             _ => (-1, -1),
         })
     }
 
     /// Takes a turn in: what `LRANGE` gave for the planned range. May be repeated within one sample with the same
-    /// `length`, plan by plan, while [`ListCensus::wants_more`].
+    /// `length`, plan by plan, while [`ListScan::wants_more`].
     pub fn absorb(
         &mut self,
         length: u64,
@@ -70,10 +70,10 @@ impl ListCensus {
         elements: Vec<Vec<u8>>,
         decoder: Decoder,
         now: Moment,
-    ) -> Census {
+    ) -> Scan {
         self.too_large = None;
-        self.pace.took(elements.len(), elements.iter().map(Vec::len).sum());
-        let first_turn = !self.pace.open();
+        self.budget.took(elements.len(), elements.iter().map(Vec::len).sum());
+        let first_turn = !self.budget.open();
         let progress = match range {
             _ if elements.is_empty() => self.forget(),
             (_, -1) => {
@@ -84,10 +84,10 @@ impl ListCensus {
         };
         let gone = self.known.len().saturating_sub(as_usize(length));
         self.known.drain(..gone);
-        self.pace.end_turn(progress && self.known.len() < self.depth(length));
-        Census {
+        self.budget.end_turn(progress && self.known.len() < self.depth(length));
+        Scan {
             oldest: self.oldest.map(|(_, oldest)| oldest),
-            ..Census::of_one_kind(length, self.known.iter().map(|(_, eta)| *eta))
+            ..Scan::of_one_kind(length, self.known.iter().map(|(_, eta)| *eta))
         }
     }
 
@@ -98,17 +98,17 @@ impl ListCensus {
 
     /// Another turn in the same sample is worth its price.
     pub fn wants_more(&self) -> bool {
-        self.pace.open()
+        self.budget.open()
     }
 
     /// The reply to the plan for this length was more bytes than the broker reads: plans for fewer, or for none until
     /// the length changes.
     pub fn refused(&mut self, length: u64) {
-        if !self.pace.refused() {
+        if !self.budget.refused() {
             self.forget();
             self.too_large = Some(length);
         }
-        self.pace.end_turn(false);
+        self.budget.end_turn(false);
     }
 
     /// How many elements of a list of this length are to be known.

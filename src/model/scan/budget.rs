@@ -16,7 +16,7 @@ const GROWTH: usize = 8;
 
 /// The number of messages for the next turn, and what this sample has spent.
 #[derive(Clone, Debug)]
-pub(super) struct Pace {
+pub(super) struct ReadBudget {
     next: usize,
     /// Typical bytes of a message: rises at once, falls slowly.
     size: usize,
@@ -25,7 +25,7 @@ pub(super) struct Pace {
     open: bool,
 }
 
-impl Default for Pace {
+impl Default for ReadBudget {
     fn default() -> Self {
         Self {
             next: FIRST,
@@ -37,7 +37,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl ReadBudget {
     /// So many messages may be read in the next turn, at least one.
     pub(super) fn next(&self) -> usize {
         self.next

@@ -32,21 +32,21 @@ fn time(tag: usize) -> Timestamp {
 }
 
 /// What a full scan finds.
-fn scan<'a>(total: usize, all: impl Iterator<Item = &'a Vec<u8>>, decoder: Decoder) -> Census {
+fn full<'a>(total: usize, all: impl Iterator<Item = &'a Vec<u8>>, decoder: Decoder) -> Scan {
     if decoder == message::QUEUED {
-        return Census::of_one_kind(total as u64, all.map(|bytes| decoder.read(bytes).eta));
+        return Scan::of_one_kind(total as u64, all.map(|bytes| decoder.read(bytes).eta));
     }
     let mut names = Names::default();
     let seen: Vec<_> = all.map(|bytes| names.keep(decoder.read(bytes))).collect();
-    Census::of(total as u64, seen.iter())
+    Scan::of(total as u64, seen.iter())
 }
 
-fn looked(census: &Census) -> u64 {
-    census.kinds.values().map(|kind| kind.count).sum()
+fn looked(scan: &Scan) -> u64 {
+    scan.kinds.values().map(|kind| kind.count).sum()
 }
 
-fn etas(census: &Census) -> Vec<Timestamp> {
-    let mut etas: Vec<_> = census.kinds.values().flat_map(|kind| kind.etas.clone()).collect();
+fn etas(scan: &Scan) -> Vec<Timestamp> {
+    let mut etas: Vec<_> = scan.kinds.values().flat_map(|kind| kind.etas.clone()).collect();
     etas.sort_unstable();
     etas
 }
@@ -62,16 +62,16 @@ fn lrange(list: &List, (start, stop): (i64, i64)) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// One sample as the broker takes it; gives the census and the size of each turn in messages and bytes.
-fn sample(census: &mut ListCensus, list: &List) -> (Census, Vec<(usize, usize)>) {
+/// One sample as the broker takes it; gives the scan and the size of each turn in messages and bytes.
+fn sample(scan: &mut ListScan, list: &List) -> (Scan, Vec<(usize, usize)>) {
     let length = list.len() as u64;
     let mut turns = Vec::new();
-    let mut result = Census::default();
-    while let Some(range) = census.plan(length, true) {
+    let mut result = Scan::default();
+    while let Some(range) = scan.plan(length, true) {
         let elements = lrange(list, range);
         turns.push((elements.len(), elements.iter().map(Vec::len).sum()));
-        result = census.absorb(length, range, elements, message::QUEUED, MOMENT);
-        if !census.wants_more() {
+        result = scan.absorb(length, range, elements, message::QUEUED, MOMENT);
+        if !scan.wants_more() {
             break;
         }
     }
@@ -88,17 +88,17 @@ fn list(messages: impl IntoIterator<Item = (usize, bool)>) -> List {
 #[test]
 fn thirty_countdowns_are_told_from_ready_tasks_in_the_first_sample() {
     let list = list((0..30).map(|tag| (tag, true)));
-    let (census, turns) = sample(&mut ListCensus::default(), &list);
-    assert_eq!((census.total, etas(&census).len()), (30, 30));
+    let (scan, turns) = sample(&mut ListScan::default(), &list);
+    assert_eq!((scan.total, etas(&scan).len()), (30, 30));
     assert_eq!(turns.len(), 2, "{turns:?}");
 }
 
 #[test]
 fn a_list_that_stands_still_costs_one_element() {
     let list = list((0..300).map(|tag| (tag, tag % 2 == 0)));
-    let mut census = ListCensus::default();
-    let (first, _) = sample(&mut census, &list);
-    let (second, turns) = sample(&mut census, &list);
+    let mut scan = ListScan::default();
+    let (first, _) = sample(&mut scan, &list);
+    let (second, turns) = sample(&mut scan, &list);
     assert_eq!(first, second);
     assert_eq!(looked(&second), 300);
     assert_eq!(turns.iter().map(|(messages, _)| messages).sum::<usize>(), 1);
@@ -114,11 +114,11 @@ fn the_oldest_one_is_known_since_it_became_that() {
     };
     let mut list = list([(1, false), (2, true)]);
     list.push_front(stamped(3, "1795343146"));
-    let mut census = ListCensus::default();
+    let mut scan = ListScan::default();
     let mut look = |list: &List, second: u64| {
-        let range = census.plan(list.len() as u64, true).unwrap();
+        let range = scan.plan(list.len() as u64, true).unwrap();
         let now = Moment::from_secs(second);
-        let found = census.absorb(list.len() as u64, range, lrange(list, range), message::QUEUED, now);
+        let found = scan.absorb(list.len() as u64, range, lrange(list, range), message::QUEUED, now);
         let oldest = found.oldest.unwrap();
         (
             oldest.seen.as_secs(),
@@ -139,16 +139,16 @@ fn the_oldest_one_is_known_since_it_became_that() {
 
 #[test]
 fn a_long_list_is_looked_at_in_part() {
-    let mut census = ListCensus::default();
+    let mut scan = ListScan::default();
     let due = list((0..10_000).map(|tag| (tag, false)));
-    let (found, _) = sample(&mut census, &due);
+    let (found, _) = sample(&mut scan, &due);
     assert_eq!((found.total, looked(&found)), (10_000, 500));
 
     let later = list((0..10_000).map(|tag| (tag, true)));
-    let mut census = ListCensus::default();
+    let mut scan = ListScan::default();
     let mut read = 0;
     for _ in 0..3 {
-        let (found, turns) = sample(&mut census, &later);
+        let (found, turns) = sample(&mut scan, &later);
         assert!(turns.iter().all(|(messages, _)| *messages <= MAX_ELEMENTS + 1));
         read += turns.iter().map(|(messages, _)| messages).sum::<usize>();
         assert!((1_900..=2_000).contains(&looked(&found)), "{}", looked(&found));
@@ -159,25 +159,25 @@ fn a_long_list_is_looked_at_in_part() {
 #[test]
 fn large_messages_are_read_one_by_one_and_not_all() {
     let list: List = (0..200).map(|tag| message(tag, true, 600_000)).collect();
-    let mut census = ListCensus::default();
-    let (_, turns) = sample(&mut census, &list);
+    let mut scan = ListScan::default();
+    let (_, turns) = sample(&mut scan, &list);
     // Nothing is known of their size in the very first turn; then one comes at a time, with the one that overlaps.
     assert!(turns.iter().skip(1).all(|(_, bytes)| *bytes <= 2 << 20), "{turns:?}");
     let bytes = |turns: &[(usize, usize)]| turns.iter().map(|(_, bytes)| bytes).sum::<usize>();
     assert!(bytes(&turns) <= 6 << 20, "{turns:?}");
-    let (_, turns) = sample(&mut census, &list);
+    let (_, turns) = sample(&mut scan, &list);
     assert!(bytes(&turns) <= 6 << 20, "{turns:?}");
 }
 
 #[test]
 fn a_list_that_moves_costs_what_it_moved() {
     let mut list = list((0..1_000).map(|tag| (tag, false)));
-    let mut census = ListCensus::default();
-    sample(&mut census, &list);
+    let mut scan = ListScan::default();
+    sample(&mut scan, &list);
     for n in 0..40 {
         list.truncate(list.len() - 20);
         list.push_front(message(5_000 + n, false, 0));
-        let (found, turns) = sample(&mut census, &list);
+        let (found, turns) = sample(&mut scan, &list);
         assert!(looked(&found) >= 50);
         assert!(
             turns.iter().map(|(messages, _)| messages).sum::<usize>() <= 60,
@@ -188,28 +188,28 @@ fn a_list_that_moves_costs_what_it_moved() {
 
 #[test]
 fn too_large_a_reply_is_asked_for_in_smaller_parts_and_given_up_at_one() {
-    let mut census = ListCensus::default();
+    let mut scan = ListScan::default();
     let ranges: Vec<_> = std::iter::from_fn(|| {
-        let range = census.plan(9, true)?;
-        census.refused(9);
+        let range = scan.plan(9, true)?;
+        scan.refused(9);
         Some(range)
     })
     .collect();
     assert_eq!(ranges, [(-4, -1), (-1, -1)]);
-    assert_eq!(census.plan(10, true), Some((-1, -1)), "another length is another list");
-    assert!(!census.wants_more());
+    assert_eq!(scan.plan(10, true), Some((-1, -1)), "another length is another list");
+    assert!(!scan.wants_more());
 }
 
 #[test]
 fn ranges_are_sane_for_any_length() {
-    let mut census = ListCensus::default();
-    assert_eq!(census.plan(0, true), None);
-    assert_eq!(census.plan(u64::MAX, true), Some((-4, -1)));
-    let found = census.absorb(u64::MAX, (-4, -1), vec![b"\xff".to_vec(); 3], message::QUEUED, MOMENT);
+    let mut scan = ListScan::default();
+    assert_eq!(scan.plan(0, true), None);
+    assert_eq!(scan.plan(u64::MAX, true), Some((-4, -1)));
+    let found = scan.absorb(u64::MAX, (-4, -1), vec![b"\xff".to_vec(); 3], message::QUEUED, MOMENT);
     assert_eq!((found.total, looked(&found)), (u64::MAX, 3));
     assert_eq!(
-        census.absorb(0, (-1, -1), vec![], message::QUEUED, MOMENT),
-        Census::default()
+        scan.absorb(0, (-1, -1), vec![], message::QUEUED, MOMENT),
+        Scan::default()
     );
 }
 
@@ -246,17 +246,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_list_census_is_a_full_scan_wherever_tasks_may_not_be_due(
+    fn a_list_is_scanned_in_full_wherever_tasks_may_not_be_due(
         rounds in prop::collection::vec(prop::collection::vec(moves(), 0..4), 1..25)
     ) {
-        let (mut list, mut tag, mut census) = (List::new(), 0, ListCensus::default());
+        let (mut list, mut tag, mut scan) = (List::new(), 0, ListScan::default());
         for steps in rounds {
             steps.iter().for_each(|step| apply(&mut list, step, &mut tag));
-            let (found, _) = sample(&mut census, &list);
-            let truth = scan(list.len(), list.iter(), message::QUEUED);
+            let (found, _) = sample(&mut scan, &list);
+            let truth = full(list.len(), list.iter(), message::QUEUED);
             prop_assert_eq!(found.total, truth.total);
             let oldest: Vec<_> = list.iter().rev().take(50).cloned().collect();
-            let eta_near = !etas(&scan(oldest.len(), oldest.iter(), message::QUEUED)).is_empty();
+            let eta_near = !etas(&full(oldest.len(), oldest.iter(), message::QUEUED)).is_empty();
             if eta_near || list.len() <= 50 {
                 prop_assert_eq!(&found.kinds, &truth.kinds);
             }
@@ -271,12 +271,12 @@ proptest! {
     fn a_list_that_moves_between_turns_is_never_counted_beyond_its_length(
         steps in prop::collection::vec(moves(), 1..60)
     ) {
-        let (mut list, mut tag, mut census) = (List::new(), 0, ListCensus::default());
+        let (mut list, mut tag, mut scan) = (List::new(), 0, ListScan::default());
         for step in steps {
             let length = list.len() as u64;
-            if let Some(range) = census.plan(length, true) {
+            if let Some(range) = scan.plan(length, true) {
                 apply(&mut list, &step, &mut tag);
-                let found = census.absorb(length, range, lrange(&list, range), message::QUEUED, MOMENT);
+                let found = scan.absorb(length, range, lrange(&list, range), message::QUEUED, MOMENT);
                 prop_assert_eq!(found.total, length);
                 prop_assert!(looked(&found) <= length);
             } else {
@@ -284,17 +284,17 @@ proptest! {
             }
         }
         // It stands still: two samples later nothing stale is left.
-        sample(&mut census, &list);
-        let (found, _) = sample(&mut census, &list);
-        let truth = etas(&scan(list.len(), list.iter(), message::QUEUED));
+        sample(&mut scan, &list);
+        let (found, _) = sample(&mut scan, &list);
+        let truth = etas(&full(list.len(), list.iter(), message::QUEUED));
         prop_assert!(etas(&found).iter().all(|eta| truth.binary_search(eta).is_ok()));
     }
 
     #[test]
-    fn a_hash_census_is_a_full_scan(
+    fn a_hash_is_scanned_in_full(
         rounds in prop::collection::vec((0..200_usize, 0..200_usize, any::<bool>()), 1..20)
     ) {
-        let (mut hash, mut tag, mut census) = (BTreeMap::new(), 0, HashCensus::default());
+        let (mut hash, mut tag, mut scan) = (BTreeMap::new(), 0, HashScan::default());
         for (come, go, eta) in rounds {
             for _ in 0..go {
                 hash.pop_first();
@@ -303,29 +303,29 @@ proptest! {
                 tag += 1;
                 hash.insert(tag.to_string(), entry(tag, eta));
             }
-            let found = sample_hash(&mut census, &hash).0;
-            prop_assert_eq!(found, scan(hash.len(), hash.values(), message::UNACKED));
+            let found = sample_hash(&mut scan, &hash).0;
+            prop_assert_eq!(found, full(hash.len(), hash.values(), message::UNACKED));
         }
     }
 
     #[test]
     fn no_bytes_break_a_digest(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert_eq!(message::QUEUED.read(&bytes), Entry::default());
-        prop_assert_eq!(message::UNACKED.read(&bytes), Entry::default());
+        prop_assert_eq!(message::QUEUED.read(&bytes), MessageInfo::default());
+        prop_assert_eq!(message::UNACKED.read(&bytes), MessageInfo::default());
     }
 }
 
 type Hash = BTreeMap<String, Vec<u8>>;
 
-fn sample_hash(census: &mut HashCensus, hash: &Hash) -> (Census, usize) {
+fn sample_hash(scan: &mut HashScan, hash: &Hash) -> (Scan, usize) {
     let tags: Vec<_> = hash.keys().take(MAX_TAGS).cloned().collect();
     let mut read = 0;
     loop {
-        let asked = census.missing(&tags);
+        let asked = scan.missing(&tags);
         read += asked.len();
         let fetched = asked.into_iter().map(|tag| (tag.clone(), hash.get(&tag).cloned()));
-        let found = census.absorb(&tags, hash.len() as u64, fetched.collect(), message::UNACKED);
-        if !census.wants_more() {
+        let found = scan.absorb(&tags, hash.len() as u64, fetched.collect(), message::UNACKED);
+        if !scan.wants_more() {
             return (found, read);
         }
     }
@@ -334,61 +334,61 @@ fn sample_hash(census: &mut HashCensus, hash: &Hash) -> (Census, usize) {
 #[test]
 fn a_hash_is_read_once_and_up_to_the_caps() {
     let hash: Hash = (0..12_000).map(|tag| (format!("{tag:06}"), entry(tag, true))).collect();
-    let mut census = HashCensus::default();
-    let reads: Vec<_> = (0..8).map(|_| sample_hash(&mut census, &hash).1).collect();
+    let mut scan = HashScan::default();
+    let reads: Vec<_> = (0..8).map(|_| sample_hash(&mut scan, &hash).1).collect();
     assert!(reads.iter().all(|read| *read <= MAX_LOOK + MAX_FETCH), "{reads:?}");
     assert_eq!(reads.iter().sum::<usize>(), MAX_TAGS);
-    let (found, _) = sample_hash(&mut census, &hash);
+    let (found, _) = sample_hash(&mut scan, &hash);
     assert_eq!((found.total, looked(&found)), (12_000, 10_000));
 }
 
 #[test]
 fn tags_that_are_gone_do_not_keep_others_from_being_read() {
-    let mut census = HashCensus::default();
+    let mut scan = HashScan::default();
     let tags: Vec<_> = (0..40).map(|tag| tag.to_string()).collect();
     for _ in 0..4 {
-        let fetched = census.missing(&tags).into_iter().map(|tag| {
+        let fetched = scan.missing(&tags).into_iter().map(|tag| {
             let there = tag.parse::<usize>().unwrap() >= 20;
             (tag, there.then(|| entry(1, false)))
         });
         let fetched = fetched.collect();
-        census.absorb(&tags, 20, fetched, message::UNACKED);
+        scan.absorb(&tags, 20, fetched, message::UNACKED);
     }
-    let found = census.absorb(&tags, 20, vec![], message::UNACKED);
+    let found = scan.absorb(&tags, 20, vec![], message::UNACKED);
     assert_eq!(looked(&found), 20);
 }
 
 #[test]
 fn a_value_that_is_too_large_counts_as_unknown() {
-    let mut census = HashCensus::default();
+    let mut scan = HashScan::default();
     let tags: Vec<_> = (0..20).map(|tag| tag.to_string()).collect();
     let mut asked = Vec::new();
     for _ in 0..2 {
-        asked = census.missing(&tags);
-        census.refused(&asked);
+        asked = scan.missing(&tags);
+        scan.refused(&asked);
     }
     assert_eq!(asked.len(), 1);
-    assert!(!census.missing(&tags).contains(&asked[0]));
-    let found = census.absorb(&tags, 20, vec![], message::UNACKED);
+    assert!(!scan.missing(&tags).contains(&asked[0]));
+    let found = scan.absorb(&tags, 20, vec![], message::UNACKED);
     assert_eq!(found.kinds[&(String::new(), String::new())].count, 1);
 }
 
 #[test]
 fn names_in_use_are_shared_and_unused_ones_forgotten() {
     let mut names = Names::default();
-    let first = names.keep(Entry::default());
-    let second = names.keep(Entry::default());
+    let first = names.keep(MessageInfo::default());
+    let second = names.keep(MessageInfo::default());
     assert!(Arc::ptr_eq(&first.name, &second.name));
     for n in 0..2_000 {
-        names.keep(Entry {
+        names.keep(MessageInfo {
             routing_key: n.to_string(),
-            ..Entry::default()
+            ..MessageInfo::default()
         });
     }
     assert_eq!(names.0.len(), MAX_KINDS);
-    let beyond = names.keep(Entry {
+    let beyond = names.keep(MessageInfo {
         routing_key: "one more".into(),
-        ..Entry::default()
+        ..MessageInfo::default()
     });
     assert!(Arc::ptr_eq(&first.name, &beyond.name), "of an unknown kind");
     names.tidy();
@@ -398,18 +398,18 @@ fn names_in_use_are_shared_and_unused_ones_forgotten() {
 #[test]
 fn of_a_list_no_names_are_kept_and_nothing_more_where_there_is_no_room() {
     let mut list = list((0..300).map(|tag| (tag, tag % 2 == 0)));
-    let mut census = ListCensus::default();
-    assert_eq!(census.plan(300, false), None, "there is no room for the first one");
-    let (found, _) = sample(&mut census, &list);
+    let mut scan = ListScan::default();
+    assert_eq!(scan.plan(300, false), None, "there is no room for the first one");
+    let (found, _) = sample(&mut scan, &list);
     assert_eq!(found.kinds.keys().collect::<Vec<_>>(), [&Name::default()]);
-    assert_eq!((looked(&found), census.known()), (300, 300));
+    assert_eq!((looked(&found), scan.known()), (300, 300));
     // Ten go and many come: those that are left are known still.
     list.truncate(290);
     (300..600).for_each(|tag| list.push_front(message(tag, true, 0)));
-    let (length, range) = (list.len() as u64, census.plan(list.len() as u64, false).unwrap());
+    let (length, range) = (list.len() as u64, scan.plan(list.len() as u64, false).unwrap());
     assert_eq!(range, (-1, -1));
-    let found = census.absorb(length, range, lrange(&list, range), message::QUEUED, MOMENT);
+    let found = scan.absorb(length, range, lrange(&list, range), message::QUEUED, MOMENT);
     assert_eq!((looked(&found), found.total), (290, 590));
-    let (found, _) = sample(&mut census, &list);
+    let (found, _) = sample(&mut scan, &list);
     assert_eq!(looked(&found), 590, "there is room again");
 }

@@ -1,21 +1,21 @@
-//! A census: what a list or a hash in the broker holds, taken bit by bit and remembered, so that each message is
+//! A scan: what a list or a hash in the broker holds, taken bit by bit and remembered, so that each message is
 //! read once and never more than a bounded number of bytes at a time.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `mod.rs` | the words: [`Decoder`], [`Entry`], [`Census`]; what is remembered of a message |
+//! | `mod.rs` | the words: [`Decoder`], [`MessageInfo`], [`Scan`]; what is remembered of a message |
 //! | `hash.rs` | a hash with an index of its tags (kombu's `unacked`) |
 //! | `list.rs` | a list that is pushed at the left and popped at the right (a Celery queue) |
-//! | `pace.rs` | how much to read at a time |
+//! | `budget.rs` | how much to read at a time |
 //!
 //! A *turn* is one read of messages; a *sample* may take several turns (`wants_more`), of at most 2,000 messages or
-//! 4 MiB together. What was not looked at counts in [`Census::total`] and in no kind. Nothing of a message is kept but when
+//! 4 MiB together. What was not looked at counts in [`Scan::total`] and in no kind. Nothing of a message is kept but when
 //! it is due, and of an entry of a hash its exchange and routing key: whoever may write there chooses them.
 #![deny(clippy::disallowed_methods)]
 
+mod budget;
 mod hash;
 mod list;
-mod pace;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -24,19 +24,19 @@ use std::{
 
 use jiff::Timestamp;
 
-pub use hash::{HashCensus, MAX_FETCH, MAX_TAGS};
-pub use list::ListCensus;
-pub use pace::{BYTES_A_TURN, MAX_ELEMENTS, MAX_LOOK};
+pub use budget::{BYTES_A_TURN, MAX_ELEMENTS, MAX_LOOK};
+pub use hash::{HashScan, MAX_FETCH, MAX_TAGS};
+pub use list::ListScan;
 
 use super::{Moment, Named};
 
 /// How one message is read: which queue it belongs to and when it is due. Bytes that are no such message give the default
 /// entry (routing key `""`: unknown).
-pub type Decoder = Named<fn(&[u8]) -> Entry>;
+pub type Decoder = Named<fn(&[u8]) -> MessageInfo>;
 
 impl Decoder {
     /// Understands nothing.
-    pub const NOTHING: Self = Self::new("nothing", |_| Entry {
+    pub const NOTHING: Self = Self::new("nothing", |_| MessageInfo {
         exchange: String::new(),
         routing_key: String::new(),
         eta: None,
@@ -44,14 +44,14 @@ impl Decoder {
     });
 
     /// Reads one message.
-    pub fn read(self, bytes: &[u8]) -> Entry {
+    pub fn read(self, bytes: &[u8]) -> MessageInfo {
         (self.get())(bytes)
     }
 }
 
 /// What matters of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct MessageInfo {
     /// The exchange it was sent to; empty for the default one, whose routing key is the queue's name.
     pub exchange: String,
     /// The routing key.
@@ -64,7 +64,7 @@ pub struct Entry {
 
 /// The result: how many messages there are of each kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct Scan {
     /// All messages there (`LLEN`, `HLEN`), looked at or not.
     pub total: u64,
     /// Messages looked at, by (exchange, routing key), with the due times of those that are not due at once. Those of a list
@@ -114,7 +114,7 @@ struct Names(HashSet<Arc<Name>>);
 
 impl Names {
     /// Makes an entry small.
-    fn keep(&mut self, entry: Entry) -> Seen {
+    fn keep(&mut self, entry: MessageInfo) -> Seen {
         let mut name = Arc::new((entry.exchange, entry.routing_key));
         if self.0.len() >= MAX_KINDS && !self.0.contains(&name) {
             name = Arc::default();
@@ -137,7 +137,7 @@ impl Names {
     }
 }
 
-impl Census {
+impl Scan {
     /// Counts the messages of one kind, by their due times.
     fn of_one_kind(total: u64, seen: impl Iterator<Item = Option<Timestamp>>) -> Self {
         let mut kind = Kind::default();

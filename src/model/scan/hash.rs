@@ -1,53 +1,53 @@
-//! The census of a hash whose tags an index lists: values are written once and removed, never changed.
+//! The scan of a hash whose tags an index lists: values are written once and removed, never changed.
 //!
 //! Cost for the broker: an empty hash one `HLEN`; else one `ZRANGE` of the index (about 50 bytes a tag) and an `HMGET`
 //! of the tags that are new. Each value crosses the wire once. Memory here: about 50 bytes a tag.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Census, Decoder, Names, Seen, list::fingerprint, pace::Pace};
+use super::{Decoder, Names, Scan, Seen, budget::ReadBudget, list::fingerprint};
 
 /// The broker asks the index for so many tags at most (`ZRANGE index 0 MAX_TAGS-1`).
 pub const MAX_TAGS: usize = 10_000;
 /// At most so many values are fetched in one turn.
-pub const MAX_FETCH: usize = super::pace::MAX_ELEMENTS;
+pub const MAX_FETCH: usize = super::budget::MAX_ELEMENTS;
 
 /// Longer tags are not kombu's (UUIDs): they are not fetched.
 const MAX_TAG_BYTES: usize = 255;
 
-/// The census of one (hash, index) pair, kept by the broker from sample to sample.
+/// The scan of one (hash, index) pair, kept by the broker from sample to sample.
 #[derive(Clone, Debug, Default)]
-pub struct HashCensus {
+pub struct HashScan {
     /// By the tag's fingerprint. `None`: in the index, but not in the hash when it was asked for.
     read: HashMap<u64, Option<Seen>>,
     names: Names,
-    pace: Pace,
+    budget: ReadBudget,
 }
 
-impl HashCensus {
+impl HashScan {
     /// The tags among `tags` whose values are to be fetched in this turn: at most [`MAX_FETCH`], and no more than the
     /// sizes seen so far allow. Empty: nothing to fetch. Tags that were gone when asked for come last.
     pub fn missing(&self, tags: &[String]) -> Vec<String> {
         let never = proper(tags).filter(|tag| !self.read.contains_key(&of(tag)));
         let gone = proper(tags).filter(|tag| matches!(self.read.get(&of(tag)), Some(None)));
-        never.chain(gone).take(self.pace.next()).map(str::to_owned).collect()
+        never.chain(gone).take(self.budget.next()).map(str::to_owned).collect()
     }
 
-    /// Takes a turn in: `tags` are in the index now, `total` is `HLEN`, `fetched` the values of [`HashCensus::missing`]
+    /// Takes a turn in: `tags` are in the index now, `total` is `HLEN`, `fetched` the values of [`HashScan::missing`]
     /// (`None`: gone meanwhile). May be repeated within one sample with the same `tags` and `total`, while
-    /// [`HashCensus::wants_more`].
+    /// [`HashScan::wants_more`].
     pub fn absorb(
         &mut self,
         tags: &[String],
         total: u64,
         fetched: Vec<(String, Option<Vec<u8>>)>,
         decoder: Decoder,
-    ) -> Census {
+    ) -> Scan {
         let listed: HashSet<u64> = proper(tags).map(of).collect();
         self.read.retain(|tag, _| listed.contains(tag));
         self.names.tidy();
         let bytes = fetched.iter().flat_map(|(_, value)| value).map(Vec::len).sum();
-        self.pace.took(fetched.len(), bytes);
+        self.budget.took(fetched.len(), bytes);
         let before = self.read.len();
         for (tag, value) in fetched {
             let tag = of(&tag);
@@ -57,25 +57,25 @@ impl HashCensus {
             }
         }
         let progress = self.read.len() > before;
-        self.pace.end_turn(progress && self.read.len() < listed.len());
-        Census::of(total, self.read.values().flatten())
+        self.budget.end_turn(progress && self.read.len() < listed.len());
+        Scan::of(total, self.read.values().flatten())
     }
 
     /// Another turn in the same sample is worth its price.
     pub fn wants_more(&self) -> bool {
-        self.pace.open()
+        self.budget.open()
     }
 
     /// The values of `asked` were more bytes than the broker reads: asks for fewer, or no more for this one, which then
     /// counts as a message of unknown kind.
     pub fn refused(&mut self, asked: &[String]) {
-        if !self.pace.refused() {
-            let unknown = self.names.keep(super::Entry::default());
+        if !self.budget.refused() {
+            let unknown = self.names.keep(super::MessageInfo::default());
             for tag in proper(asked) {
                 self.read.insert(of(tag), Some(unknown.clone()));
             }
         }
-        self.pace.end_turn(false);
+        self.budget.end_turn(false);
     }
 }
 
@@ -83,7 +83,7 @@ fn of(tag: &str) -> u64 {
     fingerprint(tag.as_bytes())
 }
 
-/// The tags that a census deals with.
+/// The tags that a scan deals with.
 fn proper(tags: &[String]) -> impl Iterator<Item = &str> {
     tags.iter()
         .take(MAX_TAGS)
