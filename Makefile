@@ -14,6 +14,8 @@ OURS := $(shell [ "$$(cat "$(CARGO_TARGET_DIR)/checkout" 2>/dev/null)" = "$(CURD
 	find "$(CARGO_TARGET_DIR)" -type d -path '*/.fingerprint/taskworkerpool-*' -prune -exec rm -rf {} +; \
 	echo "$(CURDIR)" > "$(CARGO_TARGET_DIR)/checkout"; })
 endif
+# One set of features for all tests, and none for the image: with a third one the library is compiled once more.
+TEST := cargo test --locked --all-features
 say = @printf '\033[1m== %s\033[0m\n'
 
 .PHONY: help demo test lint unit bed image brokers cluster interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
@@ -48,13 +50,14 @@ lint:
 	$(say) "format and lints"
 	@command -v cargo >/dev/null || { echo "missing: cargo 1.89 or newer (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
-	cargo clippy --locked --all-targets --features bound -- -D warnings
-	cargo clippy --locked --test '*' --features bound -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --features bound
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+	cargo clippy --locked --test '*' --all-features -- -D warnings
+	cargo check --locked --features cli --bin kubectl-twp  # as the README has it, without the solver
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --all-features
 
 unit:
 	$(say) "unit tests"
-	cargo test --locked --features bound
+	$(TEST)
 
 bed:
 	$(say) "the test bed"
@@ -68,49 +71,49 @@ image: bed
 
 brokers: bed
 	$(say) "counts, against real brokers and real Celery workers"
-	eval "$$($(BED) env)"; cargo test --locked --test brokers -- --test-threads=4
+	eval "$$($(BED) env)"; $(TEST) --test brokers -- --test-threads=4
 
 cluster: bed
 	$(say) "the operator on a real cluster"
-	eval "$$($(BED) env)"; cargo test --locked --test cluster -- --test-threads=6
+	eval "$$($(BED) env)"; $(TEST) --test cluster -- --test-threads=6
 
 interrupt: bed
 	$(say) "no task is interrupted"
-	eval "$$($(BED) env)"; cargo test --locked --test interrupt -- --test-threads=3
+	eval "$$($(BED) env)"; $(TEST) --test interrupt -- --test-threads=3
 
 # A third of the applications, chosen for breadth; `verify` takes all of them.
 zoo: bed
 	$(say) "applications as people run them"
-	eval "$$($(BED) env)"; TWP_ZOO=quick cargo test --locked --test zoo -- --nocapture
+	eval "$$($(BED) env)"; TWP_ZOO=quick $(TEST) --test zoo -- --nocapture
 
 verify: image versions
 	$(say) "all applications of the zoo"
-	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) cargo test --locked --test zoo -- --nocapture
+	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) $(TEST) --test zoo -- --nocapture
 	$(say) "a thousand pools, take-overs, and a pipeline that fights"
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 cargo test --locked --test cluster three_hundred_pools -- --nocapture
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) cargo test --locked --test self_heal -- --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 $(TEST) --test cluster three_hundred_pools -- --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(TEST) --test self_heal -- --nocapture
 
 # Needs no cluster: servers and workers are processes here. VERSIONS=redis-6.0,celery-5.6 tries a part.
 versions:
 	$(say) "other versions of servers and of Celery"
-	TWP_VERSIONS=$(VERSIONS) cargo test --locked --test versions -- --nocapture
+	TWP_VERSIONS=$(VERSIONS) $(TEST) --test versions -- --nocapture
 
 reality: bed
 	$(say) "the simulator beside real workers"
-	eval "$$($(BED) env)"; cargo test --locked --test reality -- --nocapture --test-threads=1
+	eval "$$($(BED) env)"; $(TEST) --test reality -- --nocapture --test-threads=1
 
 # One measurement after another; each runs several cells at once. tests/interrupt/bench/mod.rs names the variables.
 bench-waves: bed
 	$(say) "long runs that shrink again and again, beside KEDA's figures"
-	eval "$$($(BED) env)"; cargo test --locked --test waves -- $(addprefix bench::,$(ONLY)) --nocapture --test-threads=1
+	eval "$$($(BED) env)"; $(TEST) --test waves -- $(addprefix bench::,$(ONLY)) --nocapture --test-threads=1
 
 install: image
 	$(say) "the chart, installed"
 	eval "$$($(BED) env)"; TWP_HELM=$$TWP_HELM charts/check.sh
-	eval "$$($(BED) env)"; cargo test --locked --test install -- --test-threads=1
+	eval "$$($(BED) env)"; $(TEST) --test install -- --test-threads=1
 
 crd:
-	cargo run --locked --quiet -- crd > crds/taskworkerpools.taskworkerpool.dev.yaml
+	UPDATE=1 $(TEST) --test crd the_file_is_what_the_operator_prints
 	$(BED) build
 	eval "$$($(BED) env)"; charts/render.sh
 
@@ -125,7 +128,7 @@ bench-decide:
 
 bench-heartbeats: image
 	$(say) "a thousand workers' heartbeats: at most 3 % of a core and 5 MiB"
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) cargo test --locked --test heartbeats -- --nocapture --test-threads=1
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(TEST) --test heartbeats -- --nocapture --test-threads=1
 
 down:
 	$(BED) down

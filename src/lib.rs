@@ -16,24 +16,26 @@
 //! | [`model`] | pure: the words that all share, and the seam between brokers and frameworks | std, jiff | tokio, clients, clocks |
 //! | [`framework`] | pure: what counts as work, one folder a framework | `model`, serde, jiff | tokio, clients, clocks |
 //! | [`scaling`] | pure: how many workers, and why | std, jiff, `model` types | tokio, clients, clocks |
-//! | [`sim`] | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
+//! | `sim` | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |
 //! | [`kube`] | shell: calls to the API server, through one gate | kube, tokio | decisions |
 //! | [`workers`] | `victims`, `drain` pure: who is emptied and who may go · shell: marks pods | kube in the shell files only | a decision in the shell |
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | |
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
-//! | [`cli`] | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
+//! | `cli` | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!
-//! `tests/architecture.rs` enforces the table.
+//! `sim` and `cli` are features: the operator is built without them. `tests/architecture.rs` enforces the table.
 
 pub mod api;
 pub mod broker;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod controller;
 pub mod framework;
 pub mod kube;
 pub mod model;
 pub mod scaling;
+#[cfg(feature = "sim")]
 pub mod sim;
 pub mod telemetry;
 pub mod workers;

@@ -1,6 +1,6 @@
 //! The operator on a real cluster, with real brokers and workers: what it must do, and what it must survive.
 //!
-//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test cluster -- --test-threads=4`.
+//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --all-features --test cluster -- --test-threads=4`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "cluster/api_server.rs"]

@@ -32,10 +32,7 @@ fn the_file_is_what_the_operator_prints() {
         std::fs::write(FILE, &printed.stdout).unwrap();
     }
     let file = std::fs::read(FILE).unwrap_or_default();
-    assert!(
-        file == printed.stdout,
-        "crds/ is out of date: UPDATE=1 cargo test --test crd, then charts/render.sh"
-    );
+    assert!(file == printed.stdout, "crds/ is out of date: make crd");
 }
 
 #[test]

@@ -11,8 +11,8 @@
 //!
 //! The long runs, and what happens without a pool, are measurements: `tests/waves.rs`.
 //!
-//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test interrupt -- --test-threads=3`. With `TWP_POINTS=all`
-//! the operator is killed at each point of a drain on both brokers, not at half of them on each.
+//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --all-features --test interrupt -- --test-threads=3`.
+//! With `TWP_POINTS=all` the operator is killed at each point of a drain on both brokers, not at half of them on each.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "interrupt/killed/mod.rs"]

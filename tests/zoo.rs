@@ -25,9 +25,9 @@
 //! | `diary.rs` | everything that was seen of a set-up, in the order of time, in `target/zoo` |
 //! | `run.rs` | one set-up from its first object to its answers |
 //!
-//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --test zoo -- --nocapture`. `TWP_ZOO` is `quick` (a third of
-//! them, chosen for breadth; the default), `all`, or the names of some with commas between; `TWP_ZOO_AT_ONCE` how many run
-//! at the same time (default 6).
+//! Needs the test bed: `tests/testbed/bed up`, then `cargo test --all-features --test zoo -- --nocapture`.
+//! `TWP_ZOO` is `quick` (a third of them, chosen for breadth; the default), `all`, or the names of some with commas between;
+//! `TWP_ZOO_AT_ONCE` how many run at the same time (default 6).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "zoo/conditions.rs"]

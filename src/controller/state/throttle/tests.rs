@@ -1,3 +1,4 @@
+#[cfg(feature = "sim")]
 mod hours;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
