@@ -46,12 +46,12 @@ test: lint unit
 	$(MAKE) --no-print-directory install cluster interrupt zoo || code=$$?; \
 	[ $$was = up ] || $(BED) down; exit $$code
 
+# `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
 lint:
 	$(say) "format and lints"
 	@command -v cargo >/dev/null || { echo "missing: cargo 1.89 or newer (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
-	cargo clippy --locked --all-targets --all-features -- -D warnings
-	cargo clippy --locked --test '*' --all-features -- -D warnings
+	cargo clippy --locked --all-features --profile test --lib --bins --benches --test '*' -- -D warnings
 	cargo check --locked --features cli --bin kubectl-twp  # as the README has it, without the solver
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --all-features
 
