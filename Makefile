@@ -49,7 +49,7 @@ test: lint unit
 # `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
 lint:
 	$(say) "format and lints"
-	@command -v cargo >/dev/null || { echo "missing: cargo 1.89 or newer (rustup.rs)" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "missing: cargo (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-features --profile test --lib --bins --benches --test '*' -- -D warnings
 	cargo check --locked --features cli --bin kubectl-twp  # as the README has it, without the solver
