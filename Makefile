@@ -16,6 +16,8 @@ OURS := $(shell [ "$$(cat "$(CARGO_TARGET_DIR)/checkout" 2>/dev/null)" = "$(CURD
 endif
 # One set of features for all tests, and none for the image: with a third one the library is compiled once more.
 TEST := cargo test --locked --all-features
+# Built by the first `make lint`, in six minutes on one core.
+DENY := $(CACHE)/cargo-deny-0.20.2
 say = @printf '\033[1m== %s\033[0m\n'
 
 .PHONY: help demo test lint unit bed image brokers cluster interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
@@ -52,6 +54,8 @@ lint:
 	@command -v cargo >/dev/null || { echo "missing: cargo (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-features --profile test --lib --bins --benches --test '*' -- -D warnings
+	[ -x $(DENY)/bin/cargo-deny ] || env -u CARGO_TARGET_DIR cargo install --locked cargo-deny@0.20.2 --root $(DENY)
+	$(DENY)/bin/cargo-deny --locked check bans licenses sources
 	cargo check --locked --features cli --bin kubectl-twp  # as the README has it, without the solver
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --all-features
 

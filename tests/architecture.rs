@@ -1,5 +1,5 @@
-//! The dependency table of `src/lib.rs`, kept true: who may use whom, which files are pure, how long a file may be, what is
-//! in the tree of crates; and that each fault in `tests/faults` has its tests.
+//! The dependency table of `src/lib.rs`, kept true: who may use whom, which files are pure, how long a file may be, how many
+//! crates there are (which ones: `deny.toml`); and that each fault in `tests/faults` has its tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "architecture/faults.rs"]
@@ -144,34 +144,6 @@ fn no_test_file_is_too_long_to_read() {
 }
 
 #[test]
-fn there_is_one_tls_provider() {
-    let names = locked("name");
-    assert!(names.contains("ring"), "is Cargo.lock read right? {names:?}");
-    for second in [
-        "aws-lc-rs",
-        "aws-lc-sys",
-        "openssl",
-        "openssl-sys",
-        "native-tls",
-        "boring",
-    ] {
-        assert!(
-            !names.contains(second),
-            "{second} is in Cargo.lock: a second TLS library, with other certificates and bugs"
-        );
-    }
-}
-
-#[test]
-fn every_crate_comes_from_the_registry() {
-    let sources = locked("source");
-    assert_eq!(
-        sources.iter().map(String::as_str).collect::<Vec<_>>(),
-        ["registry+https://github.com/rust-lang/crates.io-index"]
-    );
-}
-
-#[test]
 fn the_operator_needs_few_crates() {
     let args = "tree --locked --offline --no-default-features -e normal --target x86_64-unknown-linux-musl \
                 --prefix none --no-dedupe";
@@ -238,13 +210,4 @@ fn assert_none(violations: Vec<String>) {
         "against the table in src/lib.rs:\n{}",
         violations.join("\n")
     );
-}
-
-/// All values of a key in Cargo.lock.
-fn locked(key: &str) -> BTreeSet<String> {
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    let start = format!("{key} = \"");
-    lock.lines()
-        .filter_map(|line| Some(line.strip_prefix(&start)?.trim_end_matches('"').to_owned()))
-        .collect()
 }
