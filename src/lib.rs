@@ -7,7 +7,7 @@
 //!                                                    ▼
 //!  broker ──► Replies ──► framework ──► Tally ──► Observation ──► scaling (decide) ──► Decision
 //!                                                    ▼
-//!  workers (who is emptied, who may go) ──► controller::effects ──► kube ──► the API server
+//!  drain (who is emptied, who may go) ──►   controller::effects ──► kube ──► the API server
 //! ```
 //!
 //! | module | kind | may use | never |
@@ -18,8 +18,8 @@
 //! | [`scaling`] | pure: how many workers, and why | std, jiff, `model` types | tokio, clients, clocks |
 //! | `sim` | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |
-//! | [`kube`] | shell: calls to the API server, through one gate | kube, tokio | decisions |
-//! | [`workers`] | `victims`, `drain` pure: who is emptied and who may go · shell: marks pods | kube in the shell files only | a decision in the shell |
+//! | [`drain`] | pure: which pods are emptied, and which may go | std, jiff, serde, `model` | tokio, clients, clocks |
+//! | [`kube`] | shell: calls to the API server, through one gate; pods | kube, k8s-openapi, tokio, `drain` types | decisions |
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | |
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
 //! | `cli` | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
@@ -31,6 +31,7 @@ pub mod broker;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod controller;
+pub mod drain;
 pub mod framework;
 pub mod kube;
 pub mod model;
@@ -38,4 +39,3 @@ pub mod scaling;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod telemetry;
-pub mod workers;

@@ -15,10 +15,10 @@ use super::{
 use crate::{
     api::Status,
     broker::{Address, PoolId, SamplerInput},
+    drain::Plan,
     kube::CallError,
     model::{Intent, PodIntents, Roster, SampleError, Tally},
     telemetry::{PoolEvent, PoolNumbers},
-    workers::Plan,
 };
 
 /// Something to do.

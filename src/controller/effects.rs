@@ -33,10 +33,10 @@ use super::{
 use crate::{
     api::{Status, TaskWorkerPool},
     broker::{Clock, PoolId},
-    kube::{CallError, Class, Cluster},
+    drain::{Pod, Readiness},
+    kube::{CallError, Class, Cluster, pods},
     model::Tally,
     telemetry::{Events, Health, Metrics, PoolEvent},
-    workers::{Pod, Readiness, pods},
 };
 
 /// What the readiness probe names while it is missing.

@@ -19,9 +19,9 @@ use super::{
 use crate::{
     api,
     broker::Clock,
-    kube::{CallError, Class, Cluster, DEADLINE},
+    drain::{self, DrainSupport, Plan, PlanInput, Pod},
+    kube::{CallError, Class, Cluster, DEADLINE, pods},
     model::Tally,
-    workers::{self, Look, Means, Plan, Pod, pods},
 };
 
 /// What a job needs of the process.
@@ -102,13 +102,13 @@ async fn look_and_mark(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Res
 /// What is to be done with these pods, by the newest count.
 fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
     let tally = tools.newest.borrow().clone();
-    workers::plan(&Look {
+    drain::plan(&PlanInput {
         pool: &job.pool,
         deployment: &job.target.name,
         pods,
         work: &tally.pods,
         attention: &job.attention,
-        means: Means::of(&tally, job.refused),
+        means: DrainSupport::of(&tally, job.refused),
         from: job.from,
         to: job.to,
         graceful: job.graceful,

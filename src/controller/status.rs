@@ -28,9 +28,9 @@ use crate::{
         ConditionStatus::{self, False, True, Unknown},
         DecisionStatus, LastScale, Mode, Status, WorkStatus,
     },
+    drain::WaitsFor,
     model::SampleError,
     scaling::{Decision, Rule},
-    workers::WaitsFor,
 };
 
 /// The API server accepts longer texts; nobody reads them.

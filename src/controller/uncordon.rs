@@ -13,9 +13,9 @@ use tokio::{
 use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, references::References, resolve, validate};
 use crate::{
     broker::{Clock, Egress, PoolId, SamplerInput},
-    kube::{CallError, Cluster},
+    drain::{self, DrainSupport, Mark, Plan, PlanInput, Pod},
+    kube::{CallError, Cluster, pods},
     model::{Intent, PodIntents, Roster, Tally},
-    workers::{self, Look, Mark, Means, Plan, Pod, pods},
 };
 
 /// How often pods and workers are looked at.
@@ -45,7 +45,7 @@ pub async fn carry_out(cluster: Cluster, clock: Clock, egress: Egress, uncordon:
             name,
             "workers that were told to stop may not fetch again: look for pods with the label {}, and delete them when they \
              are idle",
-            workers::DRAINING
+            drain::DRAINING
         ),
     }
 }
@@ -130,7 +130,7 @@ async fn give_back(
             }
             return;
         }
-        let wished = workers::attention(&told, &stances, clock.now().moment);
+        let wished = drain::intents(&told, &stances, clock.now().moment);
         if wished != told {
             told.clone_from(&wished);
             let attention = wished;
@@ -176,13 +176,13 @@ async fn look(
     let namespace = &uncordon.key.namespace;
     let replicas = replicas(cluster, &uncordon.target()).await?;
     let pods = pods::list(cluster, namespace, &uncordon.selector, clock.now().wall).await?;
-    Ok(workers::plan(&Look {
+    Ok(drain::plan(&PlanInput {
         deployment: &uncordon.pool.target,
         pool: &uncordon.key.name,
         pods: &pods,
         work: &tally.pods,
         attention: told,
-        means: Means::of(tally, false),
+        means: DrainSupport::of(tally, false),
         from: replicas,
         to: replicas,
         graceful: None,

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     api::{self, TaskWorkerPool},
+    kube::pods,
     kube::{CallError, Cluster},
-    workers::pods,
 };
 
 /// Seconds that a watch lasts: what happens meanwhile on a connection that has died is seen when it begins anew.

@@ -9,9 +9,9 @@ use crate::{
         pool::Pool,
         target::Target,
     },
+    drain::Protection,
     kube::CallError,
     model::Moment,
-    workers::Protection,
 };
 
 /// Between two writes of one pool's protection.

@@ -13,9 +13,9 @@ use crate::{
         effect::{PoolEffect, Uncordon},
         pool::{Key, Pool},
     },
+    drain::{Plan, intents},
     kube::CallError,
     model::{Intent, Moment, Now, PodIntents},
-    workers::{Plan, attention},
 };
 
 /// The pods on their way out, as far as is known.
@@ -171,7 +171,7 @@ fn stopped(attention: &PodIntents) -> BTreeMap<String, Intent> {
 impl PoolState {
     /// Has the pods looked after as the last plan wishes.
     pub(super) fn attend(&mut self, cx: &mut Cx) {
-        let wished = attention(&self.drain.attention, &self.drain.plan.stances, cx.now.moment);
+        let wished = intents(&self.drain.attention, &self.drain.plan.stances, cx.now.moment);
         self.look_after(wished, cx);
     }
 

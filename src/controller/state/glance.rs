@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     controller::target::Target,
+    drain::IDLE,
     model::{Intent, Moment, PodIntents, PodReport, Tally},
-    workers::IDLE,
 };
 
 /// What was to be seen without a look at the pods.

@@ -9,9 +9,9 @@ use crate::{
         effect::{Note, Outcome, ScaleOutcome},
         ownership::Change,
     },
+    drain::Plan,
     kube::CallError,
     telemetry::PoolEvent,
-    workers::Plan,
 };
 
 /// The longest pause after a write that the API server was too slow or too busy for.

@@ -8,10 +8,10 @@ use super::queues::SharedQueue;
 use crate::{
     api::{LastScale, Mode},
     controller::{pool::Problem, target::Target},
+    drain::Plan,
     framework::celery::CeleryConfig,
     model::{PodIntents, SampleError, Tally},
     scaling::Decision,
-    workers::Plan,
 };
 
 /// What is known of a pool.

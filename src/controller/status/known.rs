@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Facts, Heard, Source, Wish, wish};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
+    drain::Why,
     model::{Control, Hearing, Tally},
-    workers::Why,
 };
 
 const KIND: &str = "WorkersKnown";

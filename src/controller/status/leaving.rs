@@ -2,7 +2,7 @@
 #![deny(clippy::disallowed_methods)]
 
 use super::{Facts, Wish, wish};
-use crate::{api::ConditionStatus::True, workers::WaitsFor};
+use crate::{api::ConditionStatus::True, drain::WaitsFor};
 
 /// Why so many more replicas than decided on are there, as a sentence.
 pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {

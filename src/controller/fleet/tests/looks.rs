@@ -9,7 +9,7 @@ use crate::{
         fixture,
         ownership::Change,
     },
-    workers::Plan,
+    drain::Plan,
 };
 
 /// A pool that is to go down, and one of whose workers was told to stop and runs a task still.

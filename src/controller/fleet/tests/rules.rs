@@ -12,8 +12,8 @@ use crate::{
         input::Done,
         ownership::Change,
     },
+    drain::Plan,
     model::{Intent, PodIntent, PodReport, Tally, Work},
-    workers::Plan,
 };
 
 /// A fleet with pools, each with a broker and three workers of its own name.

@@ -20,9 +20,9 @@ use crate::{
         target::{MANAGER, Target},
         validate,
     },
+    drain::Plan,
     model::{PodReport, SampleError, Tally, Work},
     telemetry::PoolEvent,
-    workers::Plan,
 };
 
 /// So long the fleet waits for an answer.

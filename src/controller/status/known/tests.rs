@@ -1,9 +1,9 @@
 use super::super::tests::{decision, tally, working};
 use super::*;
 use crate::{
+    drain::{Plan, Unknown},
     model::{PodReport, SampleError},
     scaling::Rule,
-    workers::{Plan, Unknown},
 };
 
 /// Three ready pods, of which so many are heard, for so long.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::workers::{Plan, WaitsFor};
+use crate::drain::{Plan, WaitsFor};
 
 fn plan(waits_for: WaitsFor) -> Plan {
     Plan {

@@ -12,10 +12,8 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{
-    pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod},
-    slim::Slim,
-};
+use super::pod_object::Slim;
+use crate::drain::pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod};
 use crate::kube::{CallError, Class, Cluster};
 
 /// Pods asked for at a time.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    drain::pod::{Drain, Readiness},
     model::{Consumers, Control, Now, Tally},
-    workers::pod::{Drain, Readiness},
 };
 
 const NOW: Moment = Duration::from_secs(1000);
@@ -111,8 +111,8 @@ fn work<const N: usize>(all: [(&str, PodReport); N]) -> Work {
     all.map(|(name, work)| (name.to_owned(), work)).into()
 }
 
-fn look<'a>(pods: &'a [Pod], work: &'a Work, means: Means, to: u32) -> Look<'a> {
-    Look {
+fn look<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> PlanInput<'a> {
+    PlanInput {
         pool: "mail",
         deployment: "mail",
         pods,
@@ -130,7 +130,7 @@ fn look<'a>(pods: &'a [Pod], work: &'a Work, means: Means, to: u32) -> Look<'a> 
 }
 
 fn planned(pods: &[Pod], work: &Work, to: u32) -> Plan {
-    plan(&look(pods, work, Means::RemoteControl, to))
+    plan(&look(pods, work, DrainSupport::RemoteControl, to))
 }
 
 fn marks(plan: &Plan) -> Vec<(&str, bool, Option<i32>)> {
@@ -214,9 +214,9 @@ fn what_was_told_under_another_wish_is_not_believed() {
     for (pod, said, to) in [(marked("a"), tells(0, 0, long_since()), 0), (stopped("a"), resumed, 1)] {
         let (pods, work) = ([pod], work([("a", said)]));
         let known = planned(&pods, &work, to);
-        let plan = plan(&Look {
+        let plan = plan(&PlanInput {
             attention: &attention,
-            ..look(&pods, &work, Means::RemoteControl, to)
+            ..look(&pods, &work, DrainSupport::RemoteControl, to)
         });
         assert_ne!(plan, known);
         assert_eq!((plan.allowed, plan.unfinished), (1, true));
@@ -227,12 +227,12 @@ fn what_was_told_under_another_wish_is_not_believed() {
 #[test]
 fn a_wish_of_the_same_kind_is_the_same_wish() {
     let wish = |stance: Intent| BTreeMap::from([("a".to_owned(), stance)]);
-    let first = attention(&PodIntents::new(), &wish(stop()), NOW);
+    let first = intents(&PodIntents::new(), &wish(stop()), NOW);
     let wider = Intent::Cordon(consumers(&["celery", "mail"]));
     let later = NOW + Duration::from_secs(1);
-    assert_eq!(attention(&first, &wish(wider), later)["a"].since, NOW);
-    assert_eq!(attention(&first, &wish(Intent::Report), later)["a"].since, later);
-    assert_eq!(attention(&first, &BTreeMap::new(), later), PodIntents::new());
+    assert_eq!(intents(&first, &wish(wider), later)["a"].since, NOW);
+    assert_eq!(intents(&first, &wish(Intent::Report), later)["a"].since, later);
+    assert_eq!(intents(&first, &BTreeMap::new(), later), PodIntents::new());
 }
 
 #[test]

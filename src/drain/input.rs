@@ -10,14 +10,14 @@ use crate::model::{Control, Moment, Now, PodIntents, PodReport, Tally, WorkerRep
 
 /// How it is known that a pod runs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum DrainSupport {
     /// Workers may not be asked and told: by their heartbeats alone.
     Heartbeats,
     /// They answer, and can be told to stop.
     RemoteControl,
 }
 
-impl Means {
+impl DrainSupport {
     /// By the last count, and whether remote control was refused lately.
     pub fn of(tally: &Tally, refused: bool) -> Self {
         match refused || matches!(tally.control, Control::Refused { .. }) {
@@ -29,7 +29,7 @@ impl Means {
 
 /// All that a plan may know.
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
+pub struct PlanInput<'a> {
     /// The pool's name, for the pods' marks.
     pub pool: &'a str,
     /// The target's name, by which its own pods are known.
@@ -41,7 +41,7 @@ pub struct Look<'a> {
     /// How pods have been looked after until now: what was told under another wish is not believed.
     pub attention: &'a PodIntents,
     /// What can be known and done.
-    pub means: Means,
+    pub means: DrainSupport,
     /// Replicas now.
     pub from: u32,
     /// Replicas decided on.
@@ -61,7 +61,7 @@ pub struct Look<'a> {
 /// A node's clock may be so far ahead of ours: what began a moment before the last word may have been silent since.
 const SKEW: Duration = Duration::from_secs(5);
 
-impl Look<'_> {
+impl PlanInput<'_> {
     /// What a pod's workers answered since it has been looked after as it is now, and not long ago.
     pub(super) fn told(&self, pod: &Pod) -> Option<&WorkerReport> {
         let since = self.attention.get(&pod.name)?.since;

@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    look::{Look, Means},
+    input::{DrainSupport, PlanInput},
     pod::{Drain, FIRST, Mark, Pod},
 };
 use crate::model::{Consumers, Intent, Moment, PodReport, WorkerReport};
@@ -84,7 +84,7 @@ impl Why {
 }
 
 /// The next step of a pod that is to go.
-pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
+pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
     let work = look.work.get(&pod.name);
     let unknown = unknown(pod, work, look);
     let safe = unknown.is_none() && may_go(pod, work, look);
@@ -104,7 +104,7 @@ pub(super) fn leave(pod: &Pod, look: &Look) -> Next {
             ..back
         };
     }
-    if look.means == Means::Heartbeats || work.is_some_and(|work| work.unresponsive) {
+    if look.means == DrainSupport::Heartbeats || work.is_some_and(|work| work.unresponsive) {
         // Asked all the same: as long as that is refused, or nobody answers, this is known.
         return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
     }
@@ -136,7 +136,7 @@ fn both(mut known: Consumers, more: Consumers) -> Consumers {
 }
 
 /// The next step of a pod that is to stay.
-pub(super) fn stay(pod: &Pod, look: &Look) -> Next {
+pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
     let Some(drain) = &pod.drain else {
         // Nobody else gives this cost; without the annotation it is left over.
         let cost = pod.cost.filter(|cost| *cost != FIRST);
@@ -200,7 +200,7 @@ fn differs(mark: &Mark, pod: &Pod) -> bool {
 }
 
 /// The pod's way out begins: its cost is remembered.
-fn begun(pod: &Pod, look: &Look) -> Drain {
+fn begun(pod: &Pod, look: &PlanInput) -> Drain {
     let begun = pod.drain.clone().unwrap_or_else(|| Drain {
         cost: pod.cost.filter(|cost| *cost != FIRST),
         ..Drain::default()
@@ -213,7 +213,7 @@ fn begun(pod: &Pod, look: &Look) -> Drain {
 }
 
 /// What stands on a pod that holds nothing.
-fn empty(pod: &Pod, safe: bool, look: &Look) -> Option<Drain> {
+fn empty(pod: &Pod, safe: bool, look: &PlanInput) -> Option<Drain> {
     safe.then(|| Drain {
         empty: true,
         ..begun(pod, look)
@@ -221,7 +221,7 @@ fn empty(pod: &Pod, safe: bool, look: &Look) -> Option<Drain> {
 }
 
 /// Nothing is interrupted if the pod goes now, provided that it is known ([`unknown`]).
-fn may_go(pod: &Pod, work: Option<&PodReport>, look: &Look) -> bool {
+fn may_go(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> bool {
     if holds_nothing(pod, work) || is_covered(pod, look) {
         return true;
     }
@@ -231,14 +231,14 @@ fn may_go(pod: &Pod, work: Option<&PodReport>, look: &Look) -> bool {
     let told = idle && work.tells;
     let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
     match look.means {
-        Means::Heartbeats => told && !work.idle_since.is_none_or(pauses),
-        Means::RemoteControl if work.unresponsive => told && !work.idle_since.is_none_or(pauses),
-        Means::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
+        DrainSupport::Heartbeats => told && !work.idle_since.is_none_or(pauses),
+        DrainSupport::RemoteControl if work.unresponsive => told && !work.idle_since.is_none_or(pauses),
+        DrainSupport::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
     }
 }
 
 /// Why it is not known what a pod holds, if it is not. That it holds something is known as well.
-fn unknown(pod: &Pod, work: Option<&PodReport>, look: &Look) -> Option<Why> {
+fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why> {
     if holds_nothing(pod, work) || is_covered(pod, look) {
         return None;
     }
@@ -251,7 +251,7 @@ fn unknown(pod: &Pod, work: Option<&PodReport>, look: &Look) -> Option<Why> {
     if look.is_silent(pod, work) {
         return Some(if work.live { Why::Silent } else { Why::NotHeard });
     }
-    let by_beats = look.means == Means::Heartbeats || work.unresponsive;
+    let by_beats = look.means == DrainSupport::Heartbeats || work.unresponsive;
     match () {
         () if !work.live => Some(Why::NotHeard),
         () if work.partly => Some(Why::Partly),
@@ -267,13 +267,13 @@ pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodReport>) -> bool {
 }
 
 /// The user's word: whatever it does, its grace period covers it.
-fn is_covered(pod: &Pod, look: &Look) -> bool {
+fn is_covered(pod: &Pod, look: &PlanInput) -> bool {
     look.graceful.is_some_and(|longest| pod.grace >= longest)
 }
 
 /// The workers have said, late enough, that they hold nothing. Tasks with an ETA go back to the queue, unless they may
 /// begin before the pod has ended, or the worker does not end by itself.
-fn is_empty(told: &WorkerReport, pod: &Pod, look: &Look) -> bool {
+fn is_empty(told: &WorkerReport, pod: &Pod, look: &PlanInput) -> bool {
     let Some(since) = told.stopped_since else { return false };
     let settled = told.asked >= since.saturating_add(SETTLES) && told.scheduled_asked >= since;
     let begins = look

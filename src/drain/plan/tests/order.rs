@@ -132,9 +132,9 @@ proptest! {
 fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it() {
     let pods = ["a", "b"].map(pod).into_iter().chain([marked("c")]).collect::<Vec<_>>();
     let lowered = |known: &Work, to| {
-        let look = Look {
+        let look = PlanInput {
             from: 2,
-            ..look(&pods, known, Means::RemoteControl, to)
+            ..look(&pods, known, DrainSupport::RemoteControl, to)
         };
         plan(&look)
     };

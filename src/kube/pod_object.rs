@@ -11,9 +11,9 @@ use k8s_openapi::{
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
-use super::{
+use crate::drain::{
+    disruption::{Asks, DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
     pod::{BOOT, COST, DRAIN, DRAINING, Drain, Pod, Readiness},
-    protect::{Asks, DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
 };
 
 /// The label by which a Deployment tells the pods of its templates apart.

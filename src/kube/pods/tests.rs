@@ -5,13 +5,13 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
+    drain::{
+        Readiness,
+        disruption::{DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
+    },
     kube::{
         DEADLINE,
         fixture::{self, Log, refused},
-    },
-    workers::{
-        Readiness,
-        protect::{DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
     },
 };
 

@@ -6,9 +6,9 @@ use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    drain::{IDLE, Next, Why, holds_nothing, leave, stay},
-    look::{Look, Means},
+    input::{DrainSupport, PlanInput},
     pod::{FIRST, Mark, Pod, Readiness},
+    step::{IDLE, Next, Why, holds_nothing, leave, stay},
 };
 use crate::model::{Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport};
 
@@ -85,7 +85,7 @@ pub struct WaitsFor {
 /// Among the pods that a ReplicaSet would remove first anyway (those not ready) and, for the rest, by preference: those
 /// that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Never more than are to go, so no
 /// more slots are taken away than the decision allows.
-pub fn plan(look: &Look) -> Plan {
+pub fn plan(look: &PlanInput) -> Plan {
     let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = look.pods.iter().partition(|pod| pod.is_foreign(look.deployment));
     let (ending, mut pods): (Vec<&Pod>, Vec<&Pod>) = own.into_iter().partition(|pod| pod.is_terminating());
     let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
@@ -140,7 +140,7 @@ pub fn plan(look: &Look) -> Plan {
         }
         plan.take(pod, next);
     }
-    if surplus > 0 && look.means == Means::RemoteControl {
+    if surplus > 0 && look.means == DrainSupport::RemoteControl {
         plan.compare(pods.iter().skip(surplus).take(CANDIDATES), look);
     }
     order.sort();
@@ -167,7 +167,7 @@ impl Plan {
     }
 
     /// Asks the next best pods, too: perhaps they hold less than those that are about to be chosen.
-    fn compare<'a>(&mut self, pods: impl Iterator<Item = &'a &'a Pod>, look: &Look) {
+    fn compare<'a>(&mut self, pods: impl Iterator<Item = &'a &'a Pod>, look: &PlanInput) {
         if self.waits_for.tasks == 0 {
             return;
         }
@@ -178,12 +178,12 @@ impl Plan {
 }
 
 /// The pool had it removed: by the user's word, or because it was empty.
-fn is_ours(pod: &Pod, look: &Look) -> bool {
+fn is_ours(pod: &Pod, look: &PlanInput) -> bool {
     look.graceful.is_some() || pod.drain.as_ref().is_some_and(|drain| drain.empty)
 }
 
 /// When the next of the pods that the pool had removed is killed; if that is over for all of them, when the last one was.
-fn next_end(ending: &[&Pod], look: &Look) -> Option<Timestamp> {
+fn next_end(ending: &[&Pod], look: &PlanInput) -> Option<Timestamp> {
     let ours = ending.iter().filter(|pod| is_ours(pod, look));
     let ends: Vec<_> = ours.filter_map(|pod| pod.killed_at).collect();
     let next = ends.iter().filter(|at| **at > look.now.wall).min();
@@ -192,7 +192,7 @@ fn next_end(ending: &[&Pod], look: &Look) -> Option<Timestamp> {
 
 /// A pod that was stopped and is still there when its node is about to kill it. Not one of an older template: those of the
 /// present one may end by themselves.
-fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &Look) -> Option<String> {
+fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &PlanInput) -> Option<String> {
     let owner = pods.first().map(|pod| &pod.owner);
     let rolls_out = pods.iter().any(|pod| Some(&pod.owner) != owner) || pods.is_empty() && look.from > 0;
     let late = |pod: &Pod| {
@@ -206,7 +206,7 @@ fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &Look) -> Option<String> {
 }
 
 /// The plan's stances as wishes: those of the same kind as before are the same wish.
-pub fn attention(before: &PodIntents, stances: &BTreeMap<String, Intent>, now: Moment) -> PodIntents {
+pub fn intents(before: &PodIntents, stances: &BTreeMap<String, Intent>, now: Moment) -> PodIntents {
     let care = |(pod, stance): (&String, &Intent)| {
         let same = before
             .get(pod)
@@ -243,7 +243,7 @@ impl WaitsFor {
 }
 
 /// The order in which pods are chosen. What a ReplicaSet removes first anyway comes first.
-fn rank<'a>(pod: &'a Pod, look: &Look) -> (u8, u8, u32, u32, Reverse<Duration>, &'a str) {
+fn rank<'a>(pod: &'a Pod, look: &PlanInput) -> (u8, u8, u32, u32, Reverse<Duration>, &'a str) {
     let class = pod.class();
     let named = |tier, running, reserved, idle| (class, tier, running, reserved, Reverse(idle), pod.name.as_str());
     let begun = pod.drain.is_some();

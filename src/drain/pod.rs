@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::protect::Asks;
+use super::disruption::Asks;
 use crate::model::Consumers;
 
 /// The annotation that orders a ReplicaSet's ready pods; absent means 0.

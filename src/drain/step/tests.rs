@@ -6,9 +6,9 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
+    drain::{DrainSupport, PlanInput, Pod, Readiness, intents, plan},
     framework::celery::{Ask, BrokerKind, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
     model::{Moment, Now, PodIntents, Query, Reply, Tally},
-    workers::{Look, Means, Pod, Readiness, attention, plan},
 };
 
 use super::*;
@@ -301,13 +301,13 @@ impl World {
         let from = self.replicas;
         self.replicas = to.max(from);
         let pods: Vec<_> = self.bodies.iter().map(|body| body.pod.clone()).collect();
-        let plan = plan(&Look {
+        let plan = plan(&PlanInput {
             pool: "mail",
             deployment: "mail",
             pods: &pods,
             work: &tally.pods,
             attention: &self.attention,
-            means: Means::RemoteControl,
+            means: DrainSupport::RemoteControl,
             from,
             to,
             graceful: None,
@@ -335,7 +335,7 @@ impl World {
         );
         self.replicas = self.replicas.min(plan.allowed);
         let stances = plan.stances;
-        let wished = attention(&self.attention, &stances, self.now);
+        let wished = intents(&self.attention, &stances, self.now);
         if wished != self.attention {
             self.attention.clone_from(&wished);
             self.wished = Some(wished);

@@ -10,16 +10,16 @@ fn what_can_be_done_follows_from_what_is_refused() {
     };
     let right = String::new();
     for (control, refused, means) in [
-        (Control::Refused { right }, false, Means::Heartbeats),
-        (Control::Works, true, Means::Heartbeats),
-        (Control::Works, false, Means::RemoteControl),
+        (Control::Refused { right }, false, DrainSupport::Heartbeats),
+        (Control::Works, true, DrainSupport::Heartbeats),
+        (Control::Works, false, DrainSupport::RemoteControl),
         (
             Control::Failing(crate::model::SampleError::Timeout),
             false,
-            Means::RemoteControl,
+            DrainSupport::RemoteControl,
         ),
     ] {
-        assert_eq!(Means::of(&tally(control), refused), means);
+        assert_eq!(DrainSupport::of(&tally(control), refused), means);
     }
 }
 
@@ -29,11 +29,11 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let mut old = beats(0);
     (old.fresh, old.idle_since) = (false, None);
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
-    let first = plan(&look(&pods, &seen, Means::Heartbeats, 0));
+    let first = plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
     assert!(first.stances.values().all(|stance| *stance == Intent::Report));
     let pods = [pod("a"), marked("b"), pod("c")];
-    assert_eq!(plan(&look(&pods, &seen, Means::Heartbeats, 0)).allowed, 2);
+    assert_eq!(plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0)).allowed, 2);
 }
 
 #[test]
@@ -70,12 +70,12 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
     });
     assert_eq!(nobody.unknown, unknown);
     let just_now = PodIntents::new();
-    let first = plan(&Look {
+    let first = plan(&PlanInput {
         attention: &just_now,
-        ..look(&pods, &work([]), Means::RemoteControl, 0)
+        ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
     });
     assert_eq!(first.unknown, [], "an answer may still come");
-    assert_eq!(plan(&look(&pods, &work([]), Means::Heartbeats, 0)).allowed, 2);
+    assert_eq!(plan(&look(&pods, &work([]), DrainSupport::Heartbeats, 0)).allowed, 2);
 }
 
 #[test]
@@ -157,10 +157,10 @@ fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
     let seen = work([("a", later)]);
     let kept = |shell, overstays, returned| {
         let pods = [Pod { shell, ..marked("a") }];
-        let plan = plan(&Look {
+        let plan = plan(&PlanInput {
             overstays,
             returned,
-            ..look(&pods, &seen, Means::RemoteControl, 0)
+            ..look(&pods, &seen, DrainSupport::RemoteControl, 0)
         });
         (plan.allowed, plan.waits_for.tasks)
     };
@@ -183,9 +183,9 @@ fn pods_of_others_are_named_and_left_alone() {
     own.owner = "mail-6d5f7c9b8".into();
     let pods = [own, of("b", "mail-6d5f7c9b8"), job, web];
     let seen = work([("a", tells(0, 0, long_since())), ("b", beats(1))]);
-    let plan = plan(&Look {
+    let plan = plan(&PlanInput {
         from: 2,
-        ..look(&pods, &seen, Means::RemoteControl, 1)
+        ..look(&pods, &seen, DrainSupport::RemoteControl, 1)
     });
     assert_eq!((plan.allowed, plan.waits_for.rollout), (1, false));
     assert_eq!(plan.foreign, ["migrate", "web"]);
@@ -205,10 +205,10 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
         ..pod("a")
     };
     let many = |from, pods: Vec<Pod>| {
-        plan(&Look {
+        plan(&PlanInput {
             graceful: Some(Duration::from_secs(30)),
             from,
-            ..look(&pods, &work([]), Means::RemoteControl, 0)
+            ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
         })
     };
     let made_anew = |owner: &str| Pod {
@@ -228,9 +228,9 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
     assert_eq!((early.overstayed, early.ends), (None, ends(10)), "it is watched");
     assert_eq!(graceful(ending(1)).overstayed.as_deref(), Some("a"));
     let removed = |pod: Pod| {
-        plan(&Look {
+        plan(&PlanInput {
             from: 0,
-            ..look(&[pod], &work([]), Means::RemoteControl, 0)
+            ..look(&[pod], &work([]), DrainSupport::RemoteControl, 0)
         })
     };
     let by_hand = removed(ending(1));
@@ -254,9 +254,9 @@ fn a_busy_pod_may_go_if_its_grace_period_covers_the_longest_task() {
     };
     let pods = [grace("a", 30), grace("b", 29)];
     let seen = work([("a", beats(1)), ("b", beats(1))]);
-    let plan = plan(&Look {
+    let plan = plan(&PlanInput {
         graceful: Some(Duration::from_secs(30)),
-        ..look(&pods, &seen, Means::Heartbeats, 0)
+        ..look(&pods, &seen, DrainSupport::Heartbeats, 0)
     });
     assert_eq!(marks(&plan), [("a", true, Some(FIRST))]);
 }
