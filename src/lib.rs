@@ -24,6 +24,29 @@
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
 //! | `cli` | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!
+//! The words, besides Kubernetes' and Celery's own:
+//!
+//! | word | meaning |
+//! |---|---|
+//! | pool | one TaskWorkerPool whose spec was found good |
+//! | target | the Deployment that it scales |
+//! | endpoint | one broker address with its credentials; pools with equal ones share it |
+//! | query, reply | one bounded question to a broker, and what it answers |
+//! | scan, decoder | what a list or a hash holds, looked at bit by bit; how one message is read |
+//! | subscription, signal | where workers announce themselves; what one of them says |
+//! | sample, tally | one round of queries; what they add up to for one pool |
+//! | work | how much there is to do: ready, in flight, scheduled |
+//! | delayed task | one that is not due yet (`eta`, `countdown`) |
+//! | slot | room for one task in a worker |
+//! | roster | the target's pods, as they were listed last |
+//! | pod report, worker report | what the workers of a pod announce; what they answer when they are asked |
+//! | intent | what is wished of a pod: cordon (fetch no more), uncordon, report |
+//! | plan, step | which pods are to go; what is next for one of them |
+//! | mark | what is written on a pod, so that it goes first and the next leader goes on from there |
+//! | observation, memory | all that a decision may know; what it remembers |
+//! | decision | the number of replicas, the rule behind it, and why in one sentence |
+//! | input, effect | what came to a pool's state machine; what it wants done in the world |
+//!
 //! `sim` and `cli` are features: the operator is built without them. `tests/architecture.rs` enforces the table.
 
 pub mod api;

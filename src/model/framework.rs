@@ -23,7 +23,7 @@ pub trait Framework: fmt::Debug + Send {
     fn subscriptions(&mut self) -> BTreeSet<Subscription>;
 
     /// How it stands with one of those.
-    fn hearing(&mut self, listen: &Subscription, hearing: &Hearing);
+    fn hearing(&mut self, subscription: &Subscription, hearing: &Hearing);
 
     /// Takes in what a worker announced or answered.
     fn hear(&mut self, signal: Signal, moment: Moment);
@@ -51,7 +51,8 @@ pub trait Framework: fmt::Debug + Send {
     /// The reads this pool needs for its next sample.
     fn reads(&mut self, id: PoolId, now: Now) -> Vec<Query>;
 
-    /// Adds up: `reads` are those of [`Framework::reads`], `replies` theirs, in their order. A tally that is equal to the one before is the same allocation.
+    /// Adds up: `reads` are those of [`Framework::reads`], `replies` theirs, in their order. A tally that is equal to the one
+    /// before is the same allocation.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
@@ -68,7 +69,7 @@ pub trait Framework: fmt::Debug + Send {
 
     /// Looks after these pods of a pool from now on, and after no others. Nothing to do for one whose workers take no
     /// questions.
-    fn intend(&mut self, id: PoolId, attention: PodIntents, now: Moment);
+    fn intend(&mut self, id: PoolId, intents: PodIntents, now: Moment);
 }
 
 /// The tally to hand out: the one before, if it is equal.

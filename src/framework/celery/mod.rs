@@ -125,8 +125,8 @@ impl Framework for Celery {
         listens
     }
 
-    fn hearing(&mut self, listen: &Subscription, hearing: &Hearing) {
-        self.workers.listens(listen, hearing);
+    fn hearing(&mut self, subscription: &Subscription, hearing: &Hearing) {
+        self.workers.listens(subscription, hearing);
     }
 
     fn hear(&mut self, signal: model::Signal, moment: Moment) {
@@ -203,9 +203,9 @@ impl Framework for Celery {
         }
     }
 
-    fn intend(&mut self, id: PoolId, attention: PodIntents, now: Moment) {
+    fn intend(&mut self, id: PoolId, intents: PodIntents, now: Moment) {
         if let Some(member) = self.pools.get_mut(&id) {
-            member.pool.attend(attention, now);
+            member.pool.attend(intents, now);
         }
     }
 }
