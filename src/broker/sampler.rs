@@ -193,15 +193,18 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Until nobody wants samples any more.
-    async fn run(mut self, mut subscriptions: mpsc::UnboundedReceiver<SamplerInput>) {
+    /// Until nobody wants samples any more, for whichever reason.
+    async fn run(mut self, subscriptions: mpsc::UnboundedReceiver<SamplerInput>) {
+        self.serve(subscriptions).await;
+        self.farewell().await;
+    }
+
+    async fn serve(&mut self, mut subscriptions: mpsc::UnboundedReceiver<SamplerInput>) {
         loop {
             let tick = self.next_tick.and_then(|moment| self.clock.instant(moment));
             tokio::select! {
                 subscription = subscriptions.recv() => {
-                    let Some(subscription) = subscription else {
-                        return self.farewell().await;
-                    };
+                    let Some(subscription) = subscription else { return };
                     let mut elsewhere = self.subscribe(subscription);
                     // A burst of pools (a restart) becomes one batch.
                     while let Ok(subscription) = subscriptions.try_recv() {
@@ -346,7 +349,7 @@ impl<E: Endpoint> Sampler<E> {
     }
 
     /// Takes back what would be written to us for ever.
-    async fn farewell(mut self) {
+    async fn farewell(&mut self) {
         let frameworks = self.frameworks.values_mut();
         let reads: Vec<_> = frameworks.flat_map(|framework| framework.farewell()).collect();
         if !reads.is_empty() {

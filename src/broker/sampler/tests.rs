@@ -356,7 +356,12 @@ async fn an_equal_tally_is_the_same_allocation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_framework_talks_to_workers_after_the_counts_and_says_goodbye() {
+async fn a_framework_talks_to_workers_after_the_counts_and_says_goodbye_however_it_ends() {
+    talks_and_ends(true).await;
+    talks_and_ends(false).await;
+}
+
+async fn talks_and_ends(drops_the_handle: bool) {
     let mut bench = Bench::new(FAST, "");
     let seen = Arc::clone(&bench.seen);
     bench.add(1, &["talks"], 500);
@@ -371,8 +376,11 @@ async fn a_framework_talks_to_workers_after_the_counts_and_says_goodbye() {
         calls.map(|(_, reads)| reads.iter().map(queue).collect()).collect()
     };
     assert_eq!(asked(), [vec!["talks"], vec!["a", "b"], vec!["c"]]);
-    drop(bench.handle);
-    assert!(bench.out.recv().await.is_none());
+    match drops_the_handle {
+        true => drop(bench.handle),
+        false => drop(bench.out),
+    }
+    bench.signals.closed().await;
     assert_eq!(asked(), [vec!["bye"]]);
 }
 

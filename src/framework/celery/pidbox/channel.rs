@@ -12,6 +12,7 @@ use super::{
         ask::{Ask, Inspect},
         control::{self, ReplyTo},
     },
+    REMEMBERED,
     bindings::{self, Bindings, NoSeparator, remove},
     pops::{Pops, answered},
     posts::{Post, heard, post, publish_on},
@@ -29,9 +30,6 @@ const REFUSED: Duration = Duration::from_secs(60);
 
 /// Where nobody hears although workers are bound, the other name of the channel is tried no more often.
 const OTHER_NAME: Duration = Duration::from_secs(60);
-
-/// What is known of an application of which nothing is wished is forgotten after this time.
-const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// One application's remote control.
 #[derive(Debug)]
@@ -232,19 +230,18 @@ impl Channel {
             }
             Stage::Cleans => self.bind(reply, now, notes),
             Stage::Binds { right } => {
-                let bound = match replies.into_iter().next() {
-                    Some(Ok(_)) => true,
-                    Some(Err(error)) if error.is_refusal() => {
+                let bound = match replies.into_iter().next().unwrap_or(Err(SampleError::Protocol)) {
+                    Ok(_) => true,
+                    Err(error) if error.is_refusal() => {
                         self.refuse(right, moment, notes);
                         false
                     }
                     // It passes: again at the next sample.
-                    Some(Err(error)) => {
+                    Err(error) => {
                         self.failing = Some(error);
                         self.bound.iter_mut().for_each(|bound| bound.added = Moment::ZERO);
                         false
                     }
-                    None => false,
                 };
                 self.publish(bound, reply, moment)
             }

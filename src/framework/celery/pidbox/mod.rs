@@ -52,12 +52,12 @@ pub struct Pidbox {
     /// To be written with this sample; each once, whoever wishes it.
     letters: Vec<Ask>,
     /// Whose turn it was in the step before, with the number of its reads.
-    asked: Vec<(Application, usize)>,
+    asked: Vec<(Remote, usize)>,
     /// The conversation of this sample is under way.
     begun: bool,
     connection: u64,
     /// By control exchange and key prefix; Redis only.
-    channels: BTreeMap<Application, Channel>,
+    channels: BTreeMap<Remote, Channel>,
     pops: Pops,
     /// When each question was put to all workers last; RabbitMQ only.
     to_all: BTreeMap<(Inspect, String), Moment>,
@@ -67,8 +67,8 @@ pub struct Pidbox {
     notes: Vec<String>,
 }
 
-/// Control exchange and key prefix: what tells applications apart.
-type Application = (String, String);
+/// Control exchange and key prefix: what tells the remote controls of applications apart.
+type Remote = (String, String);
 
 /// What nobody wishes any more is forgotten after this time.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -120,6 +120,10 @@ impl Pidbox {
 
     /// How it stands with the letters to these workers.
     pub fn standing(&self, mailbox: &Mailbox, now: Moment) -> Result<Reply, SampleError> {
+        // What was cut short may not have been written: nobody is to be taken for one who does not answer.
+        if self.begun || !self.asked.is_empty() || !self.letters.is_empty() {
+            return Err(SampleError::Timeout);
+        }
         match self.broker {
             BrokerKind::Redis { .. } => {
                 let channel = self.channels.get(&(mailbox.exchange.clone(), mailbox.prefix.clone()));
@@ -143,7 +147,7 @@ impl Pidbox {
             self.begin(db, now);
         }
         let mut replies = replies.into_iter();
-        let mut came: BTreeMap<Application, Vec<_>> = BTreeMap::new();
+        let mut came: BTreeMap<Remote, Vec<_>> = BTreeMap::new();
         for (application, reads) in self.asked.drain(..) {
             came.insert(application, replies.by_ref().take(reads).collect());
         }
@@ -172,7 +176,7 @@ impl Pidbox {
             let oid = bindings::new_address(self.random(), now.wall);
             self.reply = Some((ReplyTo { oid }, now.moment));
         }
-        let mut letters = BTreeMap::<Application, Vec<(usize, Ask)>>::new();
+        let mut letters = BTreeMap::<Remote, Vec<(usize, Ask)>>::new();
         for (number, letter) in mem::take(&mut self.letters).into_iter().enumerate() {
             if let Some(of) = letter.mailbox() {
                 let application = (of.exchange.clone(), of.prefix.clone());
@@ -200,8 +204,12 @@ impl Pidbox {
 
     /// RabbitMQ: posts the letters, but to all workers no question that they were asked a moment ago.
     fn post(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Vec<Query> {
-        for ((application, _), reply) in self.asked.drain(..).zip(replies) {
-            self.posted.insert(application.0, (reply, now.moment));
+        for (((exchange, _), _), reply) in self.asked.drain(..).zip(replies) {
+            if reply.is_err() {
+                // Perhaps it did not leave: it is asked again with the next sample.
+                self.to_all.retain(|(_, to), _| *to != exchange);
+            }
+            self.posted.insert(exchange, (reply, now.moment));
         }
         let mut reads = Vec::new();
         for letter in mem::take(&mut self.letters) {
@@ -280,4 +288,41 @@ fn answered(payload: &[u8], ticket: Option<&str>) -> Vec<Signal> {
         .map(Into::into)
         .into_iter()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framework::celery::{CeleryConfig, Order, tests::now};
+
+    /// On both brokers: what the sampler gave up before it was over.
+    #[test]
+    fn a_conversation_that_is_cut_short_is_told_as_one_that_failed() {
+        for broker in [BrokerKind::Redis { db: 0 }, BrokerKind::RabbitMq { management: false }] {
+            let config = CeleryConfig {
+                broker,
+                ..CeleryConfig::default()
+            };
+            let mailbox = config.mailbox(vec!["celery@a".to_owned()]);
+            let mut pidbox = Pidbox::new(broker, [1, 2]);
+            let letter = || Ask::Tell {
+                order: Order::CancelConsumer("mail".to_owned()),
+                mailbox: mailbox.clone(),
+            };
+            let cut = Err(SampleError::Timeout);
+            pidbox.write(letter());
+            assert_eq!(pidbox.standing(&mailbox, now().moment), cut, "not begun");
+            assert_eq!(pidbox.converse(Vec::new(), 1, now()).len(), 1);
+            assert_eq!(pidbox.standing(&mailbox, now().moment), cut, "not answered");
+            // The next sample begins anew.
+            pidbox.write(letter());
+            assert_eq!(pidbox.converse(Vec::new(), 1, now()).len(), 1);
+            let heard = match broker {
+                BrokerKind::Redis { .. } => Reply::Number(1),
+                BrokerKind::RabbitMq { .. } => Reply::Asked,
+            };
+            assert!(pidbox.converse(vec![Ok(heard)], 1, now()).is_empty());
+            assert_eq!(pidbox.standing(&mailbox, now().moment), Ok(Reply::Asked));
+        }
+    }
 }
