@@ -1,4 +1,4 @@
-"""The Celery application of tests/brokers.rs: naps, and a record of every start in a Redis of its own.
+"""The Celery application of tests/e2e/brokers: naps, and a record of every start in a Redis of its own.
 
 Settings come as JSON in the variable LOAD: broker, queue, kind (classic or quorum), late, options (transport), settings
 (Celery's own), record, stamped (with the README's lines).

@@ -1,0 +1,23 @@
+//! The counts against the truth: real servers, real Celery workers in pods, the library's own endpoints.
+//!
+//! | file | proves |
+//! |---|---|
+//! | `bystander.rs` | remote control disturbs no application, whatever it joins its bindings by |
+//! | `counts.rs` | the table of acceptance: what others see, what we count, what is so |
+//! | `keys.rs` | pools that share a database, prefixes, priorities, separators |
+//! | `remote_control.rs` | single workers stop fetching and fetch again, and nothing is lost |
+//! | `kinds.rs` | what each kind of worker says of itself, idle and busy |
+//! | `rights.rs` | users with no more rights than the README lists |
+//! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
+//! | `trouble.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
+//! | `waits.rs` | how long tasks have waited that were there before the first count |
+
+mod bystander;
+mod counts;
+mod doors;
+mod keys;
+mod kinds;
+mod remote_control;
+mod rights;
+mod trouble;
+mod waits;
