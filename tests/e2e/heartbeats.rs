@@ -1,4 +1,4 @@
-//! What a thousand workers' heartbeats cost the operator. A measurement: `make bench-heartbeats` runs it.
+//! What a thousand workers' heartbeats cost the operator. A measurement: `make stage-heartbeats` runs it.
 //!
 //! The release operator watches one pool in `Observe` mode on a real broker. For a minute nobody beats, for another a
 //! thousand nodes of the pool's pods beat every two seconds; processor time and memory are read from `/proc`.
@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use crate::support::{
+    app::AppStage,
     bed::{Namespace, image},
-    celery::Bench,
     figures,
     operator::Operator,
 };
@@ -156,7 +156,7 @@ async fn measured(pid: u32, during: impl Future<Output = ()>) -> (f64, f64) {
 }
 
 /// An operator on this broker, with and without heartbeats: percent of a core and MiB that they cost.
-async fn cost(bench: &Bench, what: &str, url: &str, beat: impl AsyncFn(Duration)) -> (f64, f64) {
+async fn cost(stage: &AppStage, what: &str, url: &str, beat: impl AsyncFn(Duration)) -> (f64, f64) {
     let workers = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "mail"},
         "spec": {
@@ -170,16 +170,16 @@ async fn cost(bench: &Bench, what: &str, url: &str, beat: impl AsyncFn(Duration)
         "spec": {"targetRef": {"name": "mail"}, "broker": {"url": url}, "mode": "Observe", "maxReplicas": 1000,
             "worker": {"concurrency": 4}},
     });
-    bench.space.apply(workers.to_string()).await;
-    bench.space.apply(pool.to_string()).await;
-    let operator = Operator::start(&bench.space.name).await;
-    bench.space.wait_working("mail").await;
+    stage.ns.apply(workers.to_string()).await;
+    stage.ns.apply(pool.to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_working("mail").await;
     sleep(SETTLE).await;
     let (idle, idle_rss) = measured(operator.pid(), sleep(STRETCH)).await;
     beat(SETTLE).await;
     let (busy, busy_rss) = measured(operator.pid(), beat(STRETCH)).await;
-    let status = bench
-        .space
+    let status = stage
+        .ns
         .pool("mail")
         .await
         .expect("the pool")
@@ -207,32 +207,32 @@ fn judge((cpu, memory): (f64, f64), broker: &str) {
     assert!(memory <= 5.0, "{memory:.1} MiB");
 }
 
-async fn bench() -> Bench {
+async fn stage() -> AppStage {
     // It brings the CRD.
     drop(Namespace::with_pools("heartbeats").await);
-    Bench::new("heartbeats").await
+    AppStage::new("heartbeats").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_workers_cost_little_on_redis() {
-    let bench = bench().await;
-    let redis = bench.redis.clone();
+    let stage = stage().await;
+    let redis = stage.redis.clone();
     let url = format!("redis://{redis}:6379/0");
     judge(
-        cost(&bench, "Redis", &url, |duration| beat_on_redis(&redis, duration)).await,
+        cost(&stage, "Redis", &url, |duration| beat_on_redis(&redis, duration)).await,
         "",
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_workers_cost_little_on_rabbitmq() {
-    let bench = bench().await;
-    let rabbit = bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let stage = stage().await;
+    let rabbit = stage.rabbitmq("rabbitmq", "RABBITMQ", "").await;
     // A worker would declare the exchange and the queue; there is none.
     let exchange = json!({"type": "topic", "durable": true}).to_string();
-    bench.manage(&rabbit, "PUT", "/exchanges/%2F/celeryev", &exchange).await;
-    bench.manage(&rabbit, "PUT", "/queues/%2F/celery", "{}").await;
+    stage.manage(&rabbit, "PUT", "/exchanges/%2F/celeryev", &exchange).await;
+    stage.manage(&rabbit, "PUT", "/queues/%2F/celery", "{}").await;
     let url = format!("amqp://{rabbit}:5672//");
-    let costs = cost(&bench, "RabbitMQ", &url, |duration| beat_on_rabbitmq(&rabbit, duration)).await;
+    let costs = cost(&stage, "RabbitMQ", &url, |duration| beat_on_rabbitmq(&rabbit, duration)).await;
     judge(costs, "_rabbitmq");
 }

@@ -96,6 +96,12 @@ pub async fn throughout(what: &str, time: Duration, mut holds: impl AsyncFnMut()
     }
 }
 
+/// The machine's clock, which the pods have too: seconds since 1970.
+pub fn clock() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("a clock").as_secs_f64()
+}
+
 /// A suffix that no other test has.
 pub fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -9,22 +9,24 @@ use taskworkerpool::framework::celery::CeleryConfig;
 use taskworkerpool::model::{Control, Intent};
 
 use crate::support::{
+    app::{App, AppStage},
     bed::{PATIENCE, eventually},
-    celery::{App, Bench, Watch, address},
+    celery::{Celery, consumers, watching},
+    watch::address,
 };
 
 const SET: &str = "_kombu.binding.reply.celery.pidbox";
 
 /// An application, and what its pool says of it.
-struct Case {
-    app: App,
+struct Case<'a> {
+    app: Celery<'a>,
     db: &'static str,
     config: CeleryConfig,
 }
 
-impl Case {
-    fn new(bench: &Bench, name: &str, db: &'static str, options: Value, said: CeleryConfig) -> Self {
-        let mut app = App::new(name, &format!("redis://{}/{db}", bench.redis));
+impl<'a> Case<'a> {
+    fn new(stage: &'a AppStage, name: &str, db: &'static str, options: Value, said: CeleryConfig) -> Self {
+        let mut app = Celery::new(stage, name, &format!("redis://{}/{db}", stage.redis));
         app.options = options;
         let config = CeleryConfig {
             queues: vec![app.queue.clone()],
@@ -34,18 +36,18 @@ impl Case {
         Self { app, db, config }
     }
 
-    async fn members(&self, bench: &Bench) -> String {
+    async fn members(&self, stage: &AppStage) -> String {
         let set = format!("{}{SET}", self.config.key_prefix);
-        bench.redis_cli(&["-n", self.db, "smembers", &set]).await
+        stage.redis_cli(&["-n", self.db, "smembers", &set]).await
     }
 
     /// Its worker is asked without a pause and told to stop and to fetch again; meanwhile it answers its own application.
-    async fn goes_well(&self, bench: &Bench) {
+    async fn goes_well(&self, stage: &AppStage) {
         let (app, name) = (&self.app, &self.app.name);
-        bench.workers(app, 1).await;
-        let pod = bench.pod_of(app).await;
-        let watch = Watch::new(address(&app.broker, None), self.config.clone());
-        let queues = || Watch::consumers(&pod, &app.queue);
+        app.workers(1).await;
+        let pod = stage.pod_of(&app.name).await;
+        let watch = watching(address(&app.broker, None), self.config.clone());
+        let queues = || consumers(&pod, &app.queue);
         let none = [(format!("celery@{pod}"), BTreeSet::new())].into();
         for (stance, expected) in [(Intent::Cordon(queues()), none), (Intent::Uncordon(queues()), queues())] {
             watch.attend(&pod, stance);
@@ -59,12 +61,12 @@ impl Case {
             let ping = [
                 "python3", "-m", "celery", "-A", "load", "inspect", "ping", "-t", "30", "-d", &node,
             ];
-            let answer = bench.space.exec(&format!("deploy/{name}"), &ping).await;
+            let answer = stage.ns.exec(&format!("deploy/{name}"), &ping).await;
             assert!(answer.contains("pong"), "{name}: {answer}");
         }
         drop(watch);
         eventually(&format!("{name}: nothing of ours is left"), PATIENCE, async || {
-            let members = self.members(bench).await;
+            let members = self.members(stage).await;
             if members.contains("twp-operator-") {
                 Err(members)
             } else {
@@ -72,7 +74,7 @@ impl Case {
             }
         })
         .await;
-        let log = bench.space.kubectl(&["logs", &format!("deploy/{name}")]).await;
+        let log = stage.ns.kubectl(&["logs", &format!("deploy/{name}")]).await;
         for word in ["ERROR", "Traceback"] {
             assert!(!log.contains(word), "{name}: {log}");
         }
@@ -81,7 +83,7 @@ impl Case {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_goes_on_answering_itself_whatever_joins_its_bindings() {
-    let bench = Bench::new("bystander").await;
+    let stage = &AppStage::new("bystander").await;
     let usual = CeleryConfig::default;
     let separator = |said: &str| CeleryConfig {
         separator: Some(said.to_owned()),
@@ -96,21 +98,21 @@ async fn an_application_goes_on_answering_itself_whatever_joins_its_bindings() {
         ..usual()
     };
     let cases = [
-        Case::new(&bench, "not-said", "1", json!({"sep": ":"}), usual()),
-        Case::new(&bench, "wrongly-said", "2", json!({}), separator(":")),
-        Case::new(&bench, "bare", "3", json!({"sep": "|", "fanout_prefix": false}), bare),
+        Case::new(stage, "not-said", "1", json!({"sep": ":"}), usual()),
+        Case::new(stage, "wrongly-said", "2", json!({}), separator(":")),
+        Case::new(stage, "bare", "3", json!({"sep": "|", "fanout_prefix": false}), bare),
         Case::new(
-            &bench,
+            stage,
             "prefixed",
             "4",
             json!({"sep": ":", "global_keyprefix": "shop:"}),
             prefixed,
         ),
-        Case::new(&bench, "left-over", "5", json!({"sep": ":"}), usual()),
+        Case::new(stage, "left-over", "5", json!({"sep": ":"}), usual()),
     ];
     // An operator of an earlier version was killed there.
     let oid = "twp-operator-0123456789abcdef0123456789abcdef";
     let member = format!("{oid}\x06\x16\x06\x16{oid}.reply.celery.pidbox");
-    bench.redis_cli(&["-n", "5", "sadd", SET, &member]).await;
-    join_all(cases.iter().map(|case| case.goes_well(&bench))).await;
+    stage.redis_cli(&["-n", "5", "sadd", SET, &member]).await;
+    join_all(cases.iter().map(|case| case.goes_well(stage))).await;
 }

@@ -10,8 +10,10 @@ use taskworkerpool::{
 };
 
 use crate::support::{
+    app::{App, AppStage, Load},
     bed::unique,
-    celery::{App, Bench, Watch, address},
+    celery::{Celery, watching},
+    watch::address,
 };
 
 const NAME: &str = "broker.test";
@@ -52,12 +54,12 @@ impl Certificates {
         made
     }
 
-    async fn mount(&self, bench: &Bench) {
+    async fn mount(&self, stage: &AppStage) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tls"},
             "stringData": {"ca.pem": self.ca, "server.pem": self.certificate, "server.key": self.key},
         });
-        bench.space.apply(secret.to_string()).await;
+        stage.ns.apply(secret.to_string()).await;
     }
 }
 
@@ -88,13 +90,13 @@ fn trusting(url: &str, ca: &str) -> Address {
 
 /// The first error that a sampler of this address gives.
 async fn error_of(address: Address) -> SampleError {
-    Watch::new(address, CeleryConfig::default()).fails().await
+    watching(address, CeleryConfig::default()).fails().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_behind_tls_and_without() {
-    let (bench, certificates) = (Bench::new("redis-tls").await, Certificates::new());
-    certificates.mount(&bench).await;
+    let (stage, certificates) = (&AppStage::new("redis-tls").await, Certificates::new());
+    certificates.mount(stage).await;
     let tls = [
         "--tls-port",
         "6378",
@@ -107,12 +109,12 @@ async fn redis_behind_tls_and_without() {
         "--tls-key-file",
         "/tls/server.key",
     ];
-    let sealed = bench.redis_with("sealed", &tls).await;
-    let app = App::new("sealed-app", &format!("redis://{sealed}/1"));
-    bench.publish(&app, json!({"count": 3})).await;
+    let sealed = stage.redis_with("sealed", &tls).await;
+    let app = Celery::new(stage, "sealed-app", &format!("redis://{sealed}/1"));
+    app.publish(&[Load::endless(3)]).await;
 
     let url = format!("rediss://{sealed}:6378/1");
-    let watch = Watch::new(trusting(&url, &certificates.ca), app.config());
+    let watch = watching(trusting(&url, &certificates.ca), app.config());
     watch
         .settles("3 ready, through TLS", |tally| tally.work.ready == 3)
         .await;
@@ -147,14 +149,14 @@ const RABBITMQ_TLS: &str = "listeners.ssl.default = 5671\nssl_options.cacertfile
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rabbitmq_behind_tls_and_without() {
-    let (bench, certificates) = (Bench::new("rabbitmq-tls").await, Certificates::new());
-    certificates.mount(&bench).await;
-    let sealed = bench.rabbitmq("sealed", "RABBITMQ", RABBITMQ_TLS).await;
-    let app = App::new("sealed-app", &format!("amqp://{sealed}//"));
-    bench.publish(&app, json!({"count": 3})).await;
+    let (stage, certificates) = (&AppStage::new("rabbitmq-tls").await, Certificates::new());
+    certificates.mount(stage).await;
+    let sealed = stage.rabbitmq("sealed", "RABBITMQ", RABBITMQ_TLS).await;
+    let app = Celery::new(stage, "sealed-app", &format!("amqp://{sealed}//"));
+    app.publish(&[Load::endless(3)]).await;
 
     let url = format!("amqps://guest:guest@{sealed}//");
-    let watch = Watch::new(trusting(&url, &certificates.ca), app.config());
+    let watch = watching(trusting(&url, &certificates.ca), app.config());
     watch
         .settles("3 ready, through TLS", |tally| tally.work.ready == 3)
         .await;
@@ -187,7 +189,7 @@ async fn rabbitmq_behind_tls_and_without() {
         queues: vec!["gone".to_owned(), app.queue.clone()],
         ..app.config()
     };
-    let beside = Watch::new(address(&app.broker, None), config);
+    let beside = watching(address(&app.broker, None), config);
     beside
         .settles("one queue is missing, 3 ready in the other", |tally| {
             let seen: Vec<_> = tally.queues.iter().map(|queue| (queue.missing, queue.ready)).collect();

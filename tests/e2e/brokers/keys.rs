@@ -4,24 +4,28 @@ use serde_json::json;
 use taskworkerpool::framework::celery::CeleryConfig;
 use taskworkerpool::model::SampleError;
 
-use crate::support::celery::{App, Bench, Watch, address};
+use crate::support::{
+    app::{App, AppStage, Load},
+    celery::{Celery, watching},
+    watch::address,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_queues_of_one_database_are_counted_apart() {
-    let bench = Bench::new("shared").await;
-    let broker = format!("redis://{}/0", bench.redis);
-    let early = App::new("one", &broker);
-    let late = App {
+    let stage = &AppStage::new("shared").await;
+    let broker = format!("redis://{}/0", stage.redis);
+    let early = Celery::new(stage, "one", &broker);
+    let late = Celery {
         late: true,
-        ..App::new("two", &broker)
+        ..Celery::new(stage, "two", &broker)
     };
     let watches = [early.watch(None), late.watch(None)];
     for (app, count) in [(&early, 7), (&late, 5)] {
-        bench.workers(app, 1).await;
-        bench.publish(app, json!({"count": count})).await;
+        app.workers(1).await;
+        app.publish(&[Load::endless(count)]).await;
     }
-    bench.wait_started(&early, 2).await;
-    bench.wait_started(&late, 2).await;
+    early.wait_started(2).await;
+    late.wait_started(2).await;
     for (watch, count) in watches.iter().zip([7, 5]) {
         let what = format!("{count} outstanding, 2 of them running, in one of two queues");
         let mine = watch
@@ -35,18 +39,18 @@ async fn two_queues_of_one_database_are_counted_apart() {
             "its own workers only: {mine:?}"
         );
     }
-    let both = bench.redis_cli(&["hlen", "unacked"]).await;
+    let both = stage.redis_cli(&["hlen", "unacked"]).await;
     assert_eq!(both, "10", "unacked really is shared");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_ten_priorities_and_another_separator() {
-    let bench = Bench::new("prefix").await;
+    let stage = &AppStage::new("prefix").await;
     let steps: Vec<u8> = (0..10).collect();
     let options = json!({"global_keyprefix": "shop:", "priority_steps": steps, "sep": ":"});
-    let app = App {
+    let app = Celery {
         options,
-        ..App::new("prefix", &format!("redis://{}/3", bench.redis))
+        ..Celery::new(stage, "prefix", &format!("redis://{}/3", stage.redis))
     };
     let config = CeleryConfig {
         key_prefix: "shop:".into(),
@@ -54,12 +58,12 @@ async fn a_prefix_ten_priorities_and_another_separator() {
         separator: Some(":".into()),
         ..app.config()
     };
-    let watch = Watch::new(address(&app.broker, None), config);
-    bench.publish(&app, json!({"count": 2, "priorities": steps})).await;
+    let watch = watching(address(&app.broker, None), config);
+    app.publish(&[Load::endless(2).with("priorities", json!(steps))]).await;
     watch.settles("20 ready", |tally| tally.work.ready == 20).await;
-    assert_eq!(bench.redis_cli(&["-n", "3", "llen", "shop:q-prefix:9"]).await, "2");
-    bench.workers(&app, 1).await;
-    bench.wait_started(&app, 2).await;
+    assert_eq!(stage.redis_cli(&["-n", "3", "llen", "shop:q-prefix:9"]).await, "2");
+    app.workers(1).await;
+    app.wait_started(2).await;
     watch
         .settles("20 outstanding, 2 of them running", |tally| {
             (tally.work.outstanding(), tally.work.running) == (20, 2) && tally.work.in_flight > 2
@@ -69,13 +73,13 @@ async fn a_prefix_ten_priorities_and_another_separator() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_and_no_user() {
-    let bench = Bench::new("password").await;
-    let locked = bench.redis_with("locked", &["--requirepass", "open:sesame"]).await;
-    let app = App::new("locked-app", &format!("redis://:open%3Asesame@{locked}/5"));
-    bench.publish(&app, json!({"count": 3})).await;
+    let stage = &AppStage::new("password").await;
+    let locked = stage.redis_with("locked", &["--requirepass", "open:sesame"]).await;
+    let app = Celery::new(stage, "locked-app", &format!("redis://:open%3Asesame@{locked}/5"));
+    app.publish(&[Load::endless(3)]).await;
     app.watch(None).settles("3 ready", |tally| tally.work.ready == 3).await;
     for wrong in [format!("redis://:shut@{locked}/5"), format!("redis://{locked}/5")] {
-        let watch = Watch::new(address(&wrong, None), app.config());
+        let watch = watching(address(&wrong, None), app.config());
         assert_eq!(watch.fails().await, SampleError::Authentication);
     }
 }

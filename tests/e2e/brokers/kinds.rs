@@ -8,8 +8,10 @@ use taskworkerpool::model::{Intent, Moment, Tally};
 use tokio::time::sleep;
 
 use crate::support::{
+    app::{App, AppStage, Load},
     bed::{PATIENCE, eventually},
-    celery::{App, Bench, Watch},
+    celery::{Celery, consumers},
+    watch::Watch,
 };
 
 /// A task's time: long enough to miss many beats.
@@ -36,13 +38,13 @@ struct Seen {
     deaf: bool,
 }
 
-struct Subject {
-    app: App,
+struct Subject<'a> {
+    app: Celery<'a>,
     pod: String,
     watch: Watch,
 }
 
-impl Subject {
+impl Subject<'_> {
     fn attend(&self, stance: Intent) {
         self.watch.attend(&self.pod, stance);
     }
@@ -86,7 +88,7 @@ impl Subject {
     }
 
     async fn obeys(&self) -> bool {
-        let queues = || Watch::consumers(&self.pod, &self.app.queue);
+        let queues = || consumers(&self.pod, &self.app.queue);
         let told = |tally: &Tally| tally.pods.get(&self.pod)?.report.clone();
         self.attend(Intent::Cordon(queues()));
         let stops = self
@@ -100,33 +102,29 @@ impl Subject {
     }
 }
 
-async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Value) -> Seen {
-    let app = App {
+async fn examine(stage: &AppStage, name: &str, db: u8, worker: &str, settings: Value) -> Seen {
+    let app = Celery {
         worker: worker.to_owned(),
         settings,
-        ..App::new(name, &format!("redis://{}/{db}", bench.redis))
+        ..Celery::new(stage, name, &format!("redis://{}/{db}", stage.redis))
     };
     let watch = app.watch(None);
-    bench.workers(&app, 1).await;
-    let pod = bench.pod_of(&app).await;
+    app.workers(1).await;
+    let pod = stage.pod_of(&app.name).await;
     let subject = Subject { app, pod, watch };
     subject.attend(Intent::Report);
-    bench.space.wait_ready(name).await;
+    stage.ns.wait_ready(name).await;
     // That it lives is seen by a task, not by what it says.
-    bench.publish(&subject.app, json!({"count": 1, "seconds": 0})).await;
-    bench.wait_ended(&subject.app, 1).await;
+    subject.app.publish(&[Load::new(1, 0)]).await;
+    subject.app.wait_ended(1).await;
     let (beats, answers) = futures::join!(subject.is_heard(), subject.answers());
 
-    bench.publish(&subject.app, json!({"count": 1, "seconds": TASK})).await;
-    bench.wait_started(&subject.app, 2).await;
+    subject.app.publish(&[Load::new(1, TASK)]).await;
+    subject.app.wait_started(2).await;
     sleep(Duration::from_secs(8)).await;
     let since = subject.watch.now();
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(
-        bench.recorded("ended", &subject.app).await,
-        1,
-        "{name}: the task still runs"
-    );
+    assert_eq!(subject.app.truth().await.ended.len(), 1, "{name}: the task still runs");
     let busy = subject.since(since);
     let pods: Vec<_> = busy.iter().filter_map(|tally| tally.pods.get(&subject.pod)).collect();
     let told = pods.iter().filter_map(|pod| pod.report.as_ref());
@@ -138,7 +136,7 @@ async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Valu
         busy_answers: told.filter(|told| told.asked >= since).map(|told| told.running).max(),
         ..Seen::default()
     };
-    bench.wait_ended(&subject.app, 2).await;
+    subject.app.wait_ended(2).await;
     let again = if beats {
         subject.is_heard().await && subject.answers().await
     } else {
@@ -154,7 +152,7 @@ async fn examine(bench: &Bench, name: &str, db: u8, worker: &str, settings: Valu
         ..seen
     };
     println!("kind {name} ({worker}): {seen:?}");
-    bench.kill(&subject.app).await;
+    stage.kill(&subject.app.name).await;
     seen
 }
 
@@ -174,7 +172,7 @@ fn exact() -> Seen {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_worker_says_what_the_readme_promises() {
-    let bench = &Bench::new("kinds").await;
+    let stage = &AppStage::new("kinds").await;
     let kinds = [
         ("prefork", "-c 2", json!({}), exact()),
         ("threads", "-P threads -c 2", json!({}), exact()),
@@ -223,7 +221,7 @@ async fn each_kind_of_worker_says_what_the_readme_promises() {
     for few in kinds.chunks(4) {
         let seen = join_all(few.iter().map(|(name, worker, settings, _)| {
             number += 1;
-            examine(bench, name, number, worker, settings.clone())
+            examine(stage, name, number, worker, settings.clone())
         }));
         for ((name, .., expected), seen) in few.iter().zip(seen.await) {
             if seen != *expected {
@@ -237,14 +235,14 @@ async fn each_kind_of_worker_says_what_the_readme_promises() {
 /// A solo worker that runs a task longer than its silence is borne is no idle worker: nobody knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_solo_worker_is_unknown_and_not_idle() {
-    let bench = &Bench::new("solo").await;
-    let app = App {
+    let stage = &AppStage::new("solo").await;
+    let app = Celery {
         worker: "-P solo".to_owned(),
-        ..App::new("alone", &format!("redis://{}/1", bench.redis))
+        ..Celery::new(stage, "alone", &format!("redis://{}/1", stage.redis))
     };
     let watch = app.watch(None);
-    bench.workers(&app, 1).await;
-    let pod = bench.pod_of(&app).await;
+    app.workers(1).await;
+    let pod = stage.pod_of(&app.name).await;
     eventually("it is heard", PATIENCE, async || {
         let last = watch.history().pop().and_then(|sample| sample.result.ok());
         last.filter(|tally| tally.pods.contains_key(&pod))
@@ -255,17 +253,17 @@ async fn a_silent_solo_worker_is_unknown_and_not_idle() {
     watch.attend(&pod, Intent::Report);
     // The last ones let it speak now and then, but not for long.
     for (count, seconds) in [(1, 40), (8, 3)] {
-        bench.publish(&app, json!({"count": count, "seconds": seconds})).await;
+        app.publish(&[Load::new(count, seconds)]).await;
     }
-    bench.wait_started(&app, 1).await;
+    app.wait_started(1).await;
     watch
         .settles("it fell silent", |tally| {
             let pod = tally.pods.get(&pod);
             !tally.workers_heard && pod.is_some_and(|work| !work.fresh && work.running == 0)
         })
         .await;
-    assert_eq!(bench.recorded("ended", &app).await, 0, "and runs its task");
-    bench.wait_ended(&app, 9).await;
+    assert_eq!(app.truth().await.ended.len(), 0, "and runs its task");
+    app.wait_ended(9).await;
     let deaf = |tally: &Tally| tally.pods.get(&pod).is_some_and(|work| work.unresponsive);
     for sample in watch.history() {
         let tally = sample.result.expect("a count");

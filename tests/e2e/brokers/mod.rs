@@ -9,6 +9,7 @@
 //! | `kinds.rs` | what each kind of worker says of itself, idle and busy |
 //! | `rights.rs` | users with no more rights than the README lists |
 //! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
+//! | `rows.rs` | the rows of that table, for any framework |
 //! | `trouble.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
 //! | `waits.rs` | how long tasks have waited that were there before the first count |
 
@@ -19,5 +20,6 @@ mod keys;
 mod kinds;
 mod remote_control;
 mod rights;
+mod rows;
 mod trouble;
 mod waits;

@@ -3,29 +3,31 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use serde_json::json;
+
 use taskworkerpool::model::{Consumers, Intent, Moment, WorkerReport};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
+    app::{App, AppStage, Load},
     bed::{PATIENCE, eventually, throughout},
-    celery::{App, Bench, Watch, passive_count},
+    celery::{Celery, consumers, passive_count},
+    watch::Watch,
 };
 
 /// One application, its only pod, and how to look after it.
 struct Patient<'a> {
-    bench: &'a Bench,
-    app: &'a App,
+    stage: &'a AppStage,
+    app: &'a Celery<'a>,
     watch: Watch,
     pod: String,
 }
 
 impl<'a> Patient<'a> {
-    async fn new(bench: &'a Bench, app: &'a App) -> Self {
+    async fn new(stage: &'a AppStage, app: &'a Celery<'a>) -> Self {
         let watch = app.watch(None);
-        bench.workers(app, 1).await;
-        let pod = bench.pod_of(app).await;
-        Self { bench, app, watch, pod }
+        app.workers(1).await;
+        let pod = stage.pod_of(&app.name).await;
+        Self { stage, app, watch, pod }
     }
 
     fn attend(&self, stance: Intent) {
@@ -37,7 +39,7 @@ impl<'a> Patient<'a> {
             true => ["a", "b"]
                 .map(|name| (format!("{name}@{}", self.pod), [self.app.queue.clone()].into()))
                 .into(),
-            false => Watch::consumers(&self.pod, &self.app.queue),
+            false => consumers(&self.pod, &self.app.queue),
         }
     }
 
@@ -77,9 +79,7 @@ impl<'a> Patient<'a> {
     }
 
     async fn publish(&self, count: u32, seconds: u32) {
-        self.bench
-            .publish(self.app, json!({"count": count, "seconds": seconds}))
-            .await;
+        self.app.publish(&[Load::new(count, seconds)]).await;
     }
 
     /// Messages that wait in the queue, by the broker's own word.
@@ -88,7 +88,7 @@ impl<'a> Patient<'a> {
             Some(rest) => passive_count(rest.trim_end_matches('/'), &self.app.queue).await.into(),
             None => {
                 let db = self.app.broker.rsplit('/').next().unwrap_or("0");
-                let length = self.bench.redis_cli(&["-n", db, "llen", &self.app.queue]).await;
+                let length = self.stage.redis_cli(&["-n", db, "llen", &self.app.queue]).await;
                 length.parse().expect("a length")
             }
         }
@@ -99,18 +99,18 @@ impl<'a> Patient<'a> {
         match self.app.broker.strip_prefix("amqp://") {
             None => {
                 for kind in ["pubsub", "normal"] {
-                    self.bench.redis_cli(&["client", "kill", "type", kind]).await;
+                    self.stage.redis_cli(&["client", "kill", "type", kind]).await;
                 }
             }
             Some(rest) => {
                 let server = rest.trim_end_matches('/');
                 let broken = eventually("connections are listed and broken", PATIENCE, async || {
-                    let answer = self.bench.manage(server, "GET", "/connections?columns=name", "").await;
+                    let answer = self.stage.manage(server, "GET", "/connections?columns=name", "").await;
                     let names: Vec<_> = answer.split("\"name\":\"").skip(1).collect();
                     for name in &names {
                         let name = name.split('"').next().unwrap_or_default();
                         let path = format!("/connections/{}", name.replace(' ', "%20").replace('>', "%3E"));
-                        self.bench.manage(server, "DELETE", &path, "").await;
+                        self.stage.manage(server, "DELETE", &path, "").await;
                     }
                     if names.is_empty() { Err(answer) } else { Ok(names.len()) }
                 });
@@ -136,11 +136,11 @@ impl<'a> Patient<'a> {
 }
 
 /// What a worker of the application does between a stop and a resume.
-async fn stopped_and_resumed(bench: &Bench, app: &App) {
-    let patient = Patient::new(bench, app).await;
-    bench.publish(app, json!({"count": 2, "countdown": 900})).await;
+async fn stopped_and_resumed(stage: &AppStage, app: &Celery<'_>) {
+    let patient = Patient::new(stage, app).await;
+    app.publish(&[Load::endless(2).due_in(900)]).await;
     patient.publish(6, 15).await;
-    bench.wait_started(app, 2).await;
+    app.wait_started(2).await;
     patient.attend(Intent::Report);
     let full = |told: &WorkerReport| (told.running, told.reserved, told.scheduled) == (2, 4, 2);
     patient.tells("2 run, 4 are fetched, 2 come later", full).await;
@@ -154,7 +154,7 @@ async fn stopped_and_resumed(bench: &Bench, app: &App) {
         .tells("what was fetched is done, what comes later stays", done)
         .await;
     throughout("nothing is fetched", Duration::from_secs(4), async || {
-        let seen = (patient.waiting().await, bench.recorded("started", app).await);
+        let seen = (patient.waiting().await, app.truth().await.started.len());
         if seen == (3, 6) {
             Ok(())
         } else {
@@ -162,19 +162,20 @@ async fn stopped_and_resumed(bench: &Bench, app: &App) {
         }
     })
     .await;
-    assert_eq!(bench.recorded("ended", app).await, 6, "{}", app.name);
+    assert_eq!(app.truth().await.ended.len(), 6, "{}", app.name);
 
     let took = patient.resume().await;
     println!("{}: resumed after {} ms", app.name, took.as_millis());
-    bench.wait_ended(app, 9).await;
-    assert_eq!(bench.recorded("started", app).await, 9, "{}: each once", app.name);
+    app.wait_ended(9).await;
+    assert_eq!(app.truth().await.started.len(), 9, "{}: each once", app.name);
 }
 
-fn apps(broker: impl Fn(u8) -> String, name: &str, quorum: bool) -> Vec<App> {
-    let of = |late: bool| App {
+fn apps<'a>(stage: &'a AppStage, broker: impl Fn(u8) -> String, name: &str, quorum: bool) -> Vec<Celery<'a>> {
+    let of = |late: bool| Celery {
         late,
         quorum,
-        ..App::new(
+        ..Celery::new(
+            stage,
             &format!("{name}-{}", if late { "late" } else { "early" }),
             &broker(u8::from(late)),
         )
@@ -184,33 +185,33 @@ fn apps(broker: impl Fn(u8) -> String, name: &str, quorum: bool) -> Vec<App> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_redis_a_stopped_worker_works_off_what_it_holds_and_no_more() {
-    let bench = &Bench::new("control").await;
-    let apps = apps(|db| format!("redis://{}/{db}", bench.redis), "redis", false);
-    join_all(apps.iter().map(|app| stopped_and_resumed(bench, app))).await;
+    let stage = &AppStage::new("control").await;
+    let apps = apps(stage, |db| format!("redis://{}/{db}", stage.redis), "redis", false);
+    join_all(apps.iter().map(|app| stopped_and_resumed(stage, app))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_rabbitmq_a_stopped_worker_works_off_what_it_holds_and_no_more() {
-    let bench = &Bench::new("control").await;
-    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
-    let of = |name, quorum| apps(|_| format!("amqp://{rabbit}//"), name, quorum);
+    let stage = &AppStage::new("control").await;
+    let rabbit = &stage.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let of = |name, quorum| apps(stage, |_| format!("amqp://{rabbit}//"), name, quorum);
     let apps = [of("classic", false), of("quorum", true)].concat();
-    join_all(apps.iter().map(|app| stopped_and_resumed(bench, app))).await;
+    join_all(apps.iter().map(|app| stopped_and_resumed(stage, app))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_has_ever_asked_workers_the_operator_can_and_the_application_can_afterwards() {
-    let bench = &Bench::new("unasked").await;
-    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
-    let app = &App {
+    let stage = &AppStage::new("unasked").await;
+    let rabbit = &stage.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let app = &Celery {
         // Each of them asks the others when it starts, unless it is told not to.
         worker: "-c 2 --without-gossip --without-mingle".to_owned(),
-        ..App::new("unasked", &format!("amqp://{rabbit}//"))
+        ..Celery::new(stage, "unasked", &format!("amqp://{rabbit}//"))
     };
-    let patient = Patient::new(bench, app).await;
+    let patient = Patient::new(stage, app).await;
     patient.stop().await;
     patient.resume().await;
-    let exchange = bench
+    let exchange = stage
         .manage(rabbit, "GET", "/exchanges/%2F/reply.celery.pidbox", "")
         .await;
     for word in [r#""type":"direct""#, r#""durable":false"#, r#""auto_delete":false"#] {
@@ -220,9 +221,9 @@ async fn where_nobody_has_ever_asked_workers_the_operator_can_and_the_applicatio
     let ping = [
         "python3", "-m", "celery", "-A", "load", "inspect", "ping", "-t", "30", "-d", &node,
     ];
-    let answer = bench.space.exec("deploy/unasked", &ping).await;
+    let answer = stage.ns.exec("deploy/unasked", &ping).await;
     assert!(answer.contains("pong"), "{answer}");
-    let log = bench.space.kubectl(&["logs", "deploy/unasked"]).await;
+    let log = stage.ns.kubectl(&["logs", "deploy/unasked"]).await;
     for word in ["ERROR", "Traceback"] {
         assert!(!log.contains(word), "{log}");
     }
@@ -230,8 +231,8 @@ async fn where_nobody_has_ever_asked_workers_the_operator_can_and_the_applicatio
 
 /// Stops, publishes and resumes again and again: each task runs once. On Redis this meets the `BRPOP` that is under way
 /// when the worker is told to stop.
-async fn nothing_is_lost(bench: &Bench, app: &App) {
-    let patient = Patient::new(bench, app).await;
+async fn nothing_is_lost(stage: &AppStage, app: &Celery<'_>) {
+    let patient = Patient::new(stage, app).await;
     patient.resume_when_it_answers().await;
     let mut published = 0;
     for round in 0..8 {
@@ -247,13 +248,8 @@ async fn nothing_is_lost(bench: &Bench, app: &App) {
         published += 5;
         patient.resume().await;
     }
-    bench.wait_ended(app, published).await;
-    assert_eq!(
-        bench.recorded("started", app).await,
-        published,
-        "{}: each once",
-        app.name
-    );
+    app.wait_ended(published).await;
+    assert_eq!(app.truth().await.started.len(), published, "{}: each once", app.name);
     let empty = |told: &WorkerReport| (told.running, told.reserved) == (0, 0);
     patient.tells("it holds nothing", empty).await;
     assert_eq!(patient.waiting().await, 0);
@@ -268,78 +264,78 @@ impl Patient<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_task_is_lost_or_run_twice_by_stopping_and_resuming() {
-    let bench = &Bench::new("lossless").await;
-    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
-    let redis = App::new("on-redis", &format!("redis://{}/0", bench.redis));
-    let late = App {
+    let stage = &AppStage::new("lossless").await;
+    let rabbit = &stage.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let redis = Celery::new(stage, "on-redis", &format!("redis://{}/0", stage.redis));
+    let late = Celery {
         late: true,
-        ..App::new("on-redis-late", &format!("redis://{}/1", bench.redis))
+        ..Celery::new(stage, "on-redis-late", &format!("redis://{}/1", stage.redis))
     };
-    let quorum = App {
+    let quorum = Celery {
         quorum: true,
-        ..App::new("quorum", &format!("amqp://{rabbit}//"))
+        ..Celery::new(stage, "quorum", &format!("amqp://{rabbit}//"))
     };
-    join_all([redis, late, quorum].iter().map(|app| nothing_is_lost(bench, app))).await;
+    join_all([redis, late, quorum].iter().map(|app| nothing_is_lost(stage, app))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_nodes_of_a_pod_answer_and_stop() {
-    let bench = &Bench::new("nodes").await;
-    let app = App {
+    let stage = &AppStage::new("nodes").await;
+    let app = Celery {
         two_nodes: true,
-        ..App::new("two", &format!("redis://{}/0", bench.redis))
+        ..Celery::new(stage, "two", &format!("redis://{}/0", stage.redis))
     };
-    let patient = Patient::new(bench, &app).await;
+    let patient = Patient::new(stage, &app).await;
     patient.resume_when_it_answers().await;
     patient.publish(12, 12).await;
-    bench.wait_started(&app, 4).await;
+    app.wait_started(4).await;
     let both = |told: &WorkerReport| told.running == 4 && told.reserved == 8;
     patient.tells("4 run in both nodes, 8 are fetched", both).await;
     patient.stop().await;
     patient.publish(4, 1).await;
     let done = |told: &WorkerReport| (told.running, told.reserved) == (0, 0) && told.fetches_nothing();
     patient.tells("both have worked off what they held", done).await;
-    assert_eq!((patient.waiting().await, bench.recorded("ended", &app).await), (4, 12));
+    assert_eq!((patient.waiting().await, app.truth().await.ended.len()), (4, 12));
     patient.resume().await;
-    bench.wait_ended(&app, 16).await;
+    app.wait_ended(16).await;
 }
 
 /// What its workers and we had bound is lost with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_begins_anew_in_the_middle_of_a_drain_loses_no_worker() {
-    let bench = &Bench::new("anew").await;
-    let forgetful = bench.redis_with("forgetful", &[]).await;
-    let app = App::new("anew", &format!("redis://{forgetful}/0"));
-    let patient = Patient::new(bench, &app).await;
+    let stage = &AppStage::new("anew").await;
+    let forgetful = stage.redis_with("forgetful", &[]).await;
+    let app = Celery::new(stage, "anew", &format!("redis://{forgetful}/0"));
+    let patient = Patient::new(stage, &app).await;
     patient.resume_when_it_answers().await;
     patient.publish(2, 90).await;
-    bench.wait_started(&app, 2).await;
+    app.wait_started(2).await;
     patient.stop().await;
     let now = ["delete", "pods", "-l", "app=forgetful", "--grace-period=0", "--force"];
-    bench.space.kubectl(&now).await;
-    bench.space.wait_ready("forgetful").await;
+    stage.ns.kubectl(&now).await;
+    stage.ns.wait_ready("forgetful").await;
     // It runs them on, and says so.
     let runs = |told: &WorkerReport| told.running == 2 && told.fetches_nothing();
     patient.tells("it answers again", runs).await;
     patient.resume().await;
     patient.publish(1, 1).await;
-    bench.wait_ended(&app, 3).await;
+    app.wait_ended(3).await;
 }
 
 /// A stopped worker whose connections break stays stopped, and one that was resumed fetches on.
-async fn survives_a_break(bench: &Bench, app: &App) {
-    let patient = Patient::new(bench, app).await;
+async fn survives_a_break(stage: &AppStage, app: &Celery<'_>) {
+    let patient = Patient::new(stage, app).await;
     patient.resume_when_it_answers().await;
     patient.stop().await;
     patient.publish(3, 1).await;
     let fetching = patient.comes_back_fetching().await;
     println!("{}: stopped, then broken: comes back fetching: {fetching}", app.name);
     patient.stop().await;
-    let (waits, started) = (patient.waiting().await, bench.recorded("started", app).await);
+    let (waits, started) = (patient.waiting().await, app.truth().await.started.len() as u64);
     assert_eq!(fetching, started > 0, "{}: {started} started", app.name);
     assert_eq!(waits + started, 3, "{}", app.name);
     patient.resume().await;
-    bench.wait_ended(app, 3).await;
+    app.wait_ended(3).await;
 
     let fetching_again = patient.comes_back_fetching().await;
     println!(
@@ -348,22 +344,22 @@ async fn survives_a_break(bench: &Bench, app: &App) {
     );
     assert_eq!((fetching, fetching_again), (false, true), "{}", app.name);
     patient.publish(2, 1).await;
-    bench.wait_ended(app, 5).await;
+    app.wait_ended(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_connection_undoes_no_order() {
-    let bench = &Bench::new("breaks").await;
-    let redis = App::new("on-redis", &format!("redis://{}/0", bench.redis));
-    survives_a_break(bench, &redis).await;
-    let rabbit = &bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let stage = &AppStage::new("breaks").await;
+    let redis = Celery::new(stage, "on-redis", &format!("redis://{}/0", stage.redis));
+    survives_a_break(stage, &redis).await;
+    let rabbit = &stage.rabbitmq("rabbitmq", "RABBITMQ", "").await;
     for quorum in [false, true] {
         let name = if quorum { "quorum" } else { "classic" };
-        let app = App {
+        let app = Celery {
             quorum,
-            ..App::new(name, &format!("amqp://{rabbit}//"))
+            ..Celery::new(stage, name, &format!("amqp://{rabbit}//"))
         };
-        survives_a_break(bench, &app).await;
-        bench.kill(&app).await;
+        survives_a_break(stage, &app).await;
+        stage.kill(&app.name).await;
     }
 }

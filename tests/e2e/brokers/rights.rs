@@ -7,7 +7,11 @@ use taskworkerpool::framework::celery::CeleryConfig;
 use taskworkerpool::model::{Control, Intent, SampleError, Tally};
 use tokio::time::sleep;
 
-use crate::support::celery::{App, Bench, README, Watch, address};
+use crate::support::{
+    app::{App, AppStage, Load},
+    celery::{Celery, README, consumers, watching},
+    watch::{Watch, address},
+};
 
 /// The steps of the README, in their order.
 const STEPS: [&str; 3] = ["count", "heartbeats", "control"];
@@ -64,8 +68,8 @@ async fn sees(what: &str, watch: &Watch, step: usize, counted: impl Fn(&Tally) -
 }
 
 /// The pod is told to fetch no more, and again.
-async fn obeys(what: &str, watch: &Watch, pod: &str, app: &App) {
-    let queues = || Watch::consumers(pod, &app.queue);
+async fn obeys(what: &str, watch: &Watch, pod: &str, app: &Celery<'_>) {
+    let queues = || consumers(pod, &app.queue);
     let told = |tally: &Tally| tally.pods.get(pod)?.report.clone();
     watch.attend(pod, Intent::Cordon(queues()));
     watch
@@ -83,27 +87,27 @@ async fn obeys(what: &str, watch: &Watch, pod: &str, app: &App) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty_queue() {
-    let bench = Bench::new("rights").await;
+    let stage = &AppStage::new("rights").await;
     let password = "p/:@%#w";
-    let app = App {
+    let app = Celery {
         late: true,
-        ..App::new("few", &format!("redis://{}/7", bench.redis))
+        ..Celery::new(stage, "few", &format!("redis://{}/7", stage.redis))
     };
     let rules = acl_rules(7, &app.queue);
     assert_eq!(rules.len(), STEPS.len());
-    bench.workers(&app, 1).await;
-    let pod = bench.pod_of(&app).await;
-    bench.publish(&app, json!({"count": 9})).await;
-    bench.wait_started(&app, 2).await;
+    app.workers(1).await;
+    let pod = stage.pod_of(&app.name).await;
+    app.publish(&[Load::endless(9)]).await;
+    app.wait_started(2).await;
     for (step, name) in STEPS.iter().enumerate() {
         let rules = rules[..=step].concat();
         let rules = rules.iter().map(|rule| rule.replace("PASSWORD", password));
         let mut rule: Vec<String> = ["acl", "setuser", name].map(str::to_owned).into();
         rule.extend(rules.chain(["+select".to_owned()]));
         let rule: Vec<_> = rule.iter().map(String::as_str).collect();
-        assert_eq!(bench.redis_cli(&rule).await, "OK");
-        let url = format!("redis://{name}:p%2F%3A%40%25%23w@{}/7", bench.redis);
-        let watch = Watch::new(address(&url, None), app.config());
+        assert_eq!(stage.redis_cli(&rule).await, "OK");
+        let url = format!("redis://{name}:p%2F%3A%40%25%23w@{}/7", stage.redis);
+        let watch = watching(address(&url, None), app.config());
         watch.attend(&pod, Intent::Report);
         // Who cannot ask takes what runs for acknowledged, and counts it on top.
         let all = if step == 1 { 11 } else { 9 };
@@ -112,7 +116,7 @@ async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty
         if step == 2 {
             obeys(name, &watch, &pod, &app).await;
         }
-        let refused = Watch::new(address(&url, None), CeleryConfig::default());
+        let refused = watching(address(&url, None), CeleryConfig::default());
         assert_eq!(refused.fails().await, SampleError::Permission);
         let never = refused.history().iter().all(|sample| sample.result.is_err());
         assert!(never, "a refused queue is never a count: {:?}", refused.history());
@@ -120,11 +124,11 @@ async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty
     }
 }
 
-async fn user(bench: &Bench, rabbit: &str, name: &str, [configure, write, read]: &[String; 3]) -> [String; 2] {
+async fn user(stage: &AppStage, rabbit: &str, name: &str, [configure, write, read]: &[String; 3]) -> [String; 2] {
     let user = json!({"password": "s3cret", "tags": "management"}).to_string();
-    bench.manage(rabbit, "PUT", &format!("/users/{name}"), &user).await;
+    stage.manage(rabbit, "PUT", &format!("/users/{name}"), &user).await;
     let rights = json!({"configure": configure, "write": write, "read": read}).to_string();
-    bench
+    stage
         .manage(rabbit, "PUT", &format!("/permissions/%2F/{name}"), &rights)
         .await;
     [
@@ -144,23 +148,23 @@ async fn on_rabbitmq_3_the_rights_of_the_readme_suffice() {
 }
 
 async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
-    let bench = Bench::new("rights").await;
-    let rabbit = bench.rabbitmq(name, image, "").await;
-    let app = App {
+    let stage = &AppStage::new("rights").await;
+    let rabbit = stage.rabbitmq(name, image, "").await;
+    let app = Celery {
         queue: "q-few".into(),
         late: true,
-        ..App::new(&format!("few-{name}"), &format!("amqp://{rabbit}//"))
+        ..Celery::new(stage, &format!("few-{name}"), &format!("amqp://{rabbit}//"))
     };
     let permissions = permissions(&app.queue);
     assert_eq!(permissions.len(), STEPS.len());
-    bench.workers(&app, 1).await;
-    let pod = bench.pod_of(&app).await;
-    bench.publish(&app, json!({"count": 20})).await;
-    bench.wait_started(&app, 2).await;
+    app.workers(1).await;
+    let pod = stage.pod_of(&app.name).await;
+    app.publish(&[Load::endless(20)]).await;
+    app.wait_started(2).await;
     for (step, rights) in permissions.iter().enumerate() {
-        let [url, management] = user(&bench, &rabbit, STEPS[step], rights).await;
+        let [url, management] = user(stage, &rabbit, STEPS[step], rights).await;
         for with in [None, Some(management.as_str())] {
-            let watch = Watch::new(address(&url, with), app.config());
+            let watch = watching(address(&url, with), app.config());
             watch.attend(&pod, Intent::Report);
             // Without management nobody sees what workers hold but they themselves.
             let all = with.is_some() || step == 2;
@@ -172,8 +176,8 @@ async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
     // The broker refuses a publication late, by closing the channel: that must be seen, and stay so.
     let [configure, _, read] = permissions[2].clone();
     let rights = [configure, permissions[1][1].clone(), read];
-    let [url, _] = user(&bench, &rabbit, "mute", &rights).await;
-    let watch = Watch::new(address(&url, None), app.config());
+    let [url, _] = user(stage, &rabbit, "mute", &rights).await;
+    let watch = watching(address(&url, None), app.config());
     watch.attend(&pod, Intent::Report);
     let refused = watch.settles("remote control is refused", is_refused).await;
     assert!(refused.workers_heard, "{refused:?}");
@@ -186,7 +190,7 @@ async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
         .all(|sample| sample.result.as_ref().is_ok_and(|tally| steady(tally)));
     assert!(after.len() > 20 && steady, "{after:?}");
     // At the end: a worker that fetches again takes as many as ever, whatever it still holds.
-    let [url, _] = user(&bench, &rabbit, STEPS[2], &permissions[2]).await;
-    obeys(name, &Watch::new(address(&url, None), app.config()), &pod, &app).await;
-    bench.kill(&app).await;
+    let [url, _] = user(stage, &rabbit, STEPS[2], &permissions[2]).await;
+    obeys(name, &watching(address(&url, None), app.config()), &pod, &app).await;
+    stage.kill(&app.name).await;
 }

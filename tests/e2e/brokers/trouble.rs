@@ -1,22 +1,24 @@
 //! A broker restarted empty, tasks with an ETA on RabbitMQ, RabbitMQ 3.
 
-use serde_json::json;
 use taskworkerpool::model::SampleError;
 
-use crate::support::celery::{App, Bench};
+use crate::support::{
+    app::{App, AppStage, Load},
+    celery::Celery,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_restarted_empty_is_not_believed_at_once() {
-    let bench = Bench::new("restart").await;
-    let forgetful = bench.redis_with("forgetful", &[]).await;
-    let app = App::new("restart", &format!("redis://{forgetful}/0"));
+    let stage = &AppStage::new("restart").await;
+    let forgetful = stage.redis_with("forgetful", &[]).await;
+    let app = Celery::new(stage, "restart", &format!("redis://{forgetful}/0"));
     let watch = app.watch(None);
-    bench.publish(&app, json!({"count": 5})).await;
+    app.publish(&[Load::endless(5)]).await;
     watch.settles("5 ready", |tally| tally.work.ready == 5).await;
     let before = watch.history().len();
     let now = ["delete", "pods", "-l", "app=forgetful", "--grace-period=0", "--force"];
-    bench.space.kubectl(&now).await;
-    bench.space.wait_ready("forgetful").await;
+    stage.ns.kubectl(&now).await;
+    stage.ns.wait_ready("forgetful").await;
     watch
         .settles("nothing is left", |tally| tally.work.outstanding() == 0)
         .await;
@@ -33,16 +35,16 @@ async fn a_redis_restarted_empty_is_not_believed_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_with_an_eta_on_rabbitmq_need_their_worker_and_block_the_head() {
-    let bench = Bench::new("eta").await;
-    let rabbit = bench.rabbitmq("rabbitmq", "RABBITMQ", "").await;
-    let app = App::new("blocked", &format!("amqp://{rabbit}//"));
+    let stage = &AppStage::new("eta").await;
+    let rabbit = stage.rabbitmq("rabbitmq", "RABBITMQ", "").await;
+    let app = Celery::new(stage, "blocked", &format!("amqp://{rabbit}//"));
     let watches = [
         app.watch(None),
         app.watch(Some(&format!("http://guest:guest@{rabbit}:15672"))),
     ];
-    bench.publish(&app, json!({"count": 30, "countdown": 900})).await;
-    bench.publish(&app, json!({"count": 5})).await;
-    bench.workers(&app, 1).await;
+    app.publish(&[Load::endless(30).due_in(900)]).await;
+    app.publish(&[Load::endless(5)]).await;
+    app.workers(1).await;
     for (watch, how) in watches.iter().zip(["AMQP only", "management"]) {
         // The worker takes eight: two slots, four messages each. They are the head; nothing behind them starts.
         let what = format!("{how}: 8 scheduled in the worker's memory, 27 ready, none running");
@@ -59,20 +61,24 @@ async fn tasks_with_an_eta_on_rabbitmq_need_their_worker_and_block_the_head() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rabbitmq_3_is_counted_with_management_and_without() {
-    let bench = Bench::new("rabbitmq3").await;
-    let rabbit = bench.rabbitmq("rabbitmq", "RABBITMQ3", "").await;
+    let stage = &AppStage::new("rabbitmq3").await;
+    let rabbit = stage.rabbitmq("rabbitmq", "RABBITMQ3", "").await;
     for late in [false, true] {
-        let app = App {
+        let app = Celery {
             late,
-            ..App::new(if late { "late" } else { "early" }, &format!("amqp://{rabbit}//"))
+            ..Celery::new(
+                stage,
+                if late { "late" } else { "early" },
+                &format!("amqp://{rabbit}//"),
+            )
         };
         let watches = [
             app.watch(None),
             app.watch(Some(&format!("http://guest:guest@{rabbit}:15672"))),
         ];
-        bench.workers(&app, 1).await;
-        bench.publish(&app, json!({"count": 14})).await;
-        bench.wait_started(&app, 2).await;
+        app.workers(1).await;
+        app.publish(&[Load::endless(14)]).await;
+        app.wait_started(2).await;
         for (watch, how) in watches.iter().zip(["AMQP only", "management"]) {
             let ready = if late { 6 } else { 4 };
             let what =

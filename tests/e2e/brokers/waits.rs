@@ -3,23 +3,26 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
+
 use taskworkerpool::model::Since;
 use tokio::time::sleep;
 
-use crate::support::celery::{App, Bench};
+use crate::support::{
+    app::{App, AppStage, Load},
+    celery::Celery,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_lines_of_the_readme_a_task_says_since_when_it_waits() {
-    let bench = Bench::new("waits").await;
-    let plain = App::new("plain", &format!("redis://{}/0", bench.redis));
-    let stamped = App {
+    let stage = &AppStage::new("waits").await;
+    let plain = Celery::new(stage, "plain", &format!("redis://{}/0", stage.redis));
+    let stamped = Celery {
         stamped: true,
-        ..App::new("stamped", &format!("redis://{}/1", bench.redis))
+        ..Celery::new(stage, "stamped", &format!("redis://{}/1", stage.redis))
     };
     let before = Timestamp::now();
     for app in [&plain, &stamped] {
-        bench.publish(app, json!({"count": 4, "seconds": 1})).await;
+        app.publish(&[Load::new(4, 1)]).await;
     }
     let after = Timestamp::now();
     sleep(Duration::from_secs(5)).await;
@@ -45,8 +48,8 @@ async fn with_the_lines_of_the_readme_a_task_says_since_when_it_waits() {
     assert_eq!(same.work.ready, 4);
 
     // Workers take such messages like any other.
-    bench.workers(&stamped, 1).await;
-    bench.wait_started(&stamped, 4).await;
+    stamped.workers(1).await;
+    stamped.wait_started(4).await;
     watch
         .settles("nothing waits", |tally| {
             (tally.work.outstanding(), tally.work.oldest) == (0, None)

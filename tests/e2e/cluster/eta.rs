@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
 
 use crate::support::{
-    bed::{eventually, throughout},
+    bed::{clock, eventually, throughout},
     figures,
     operator::Operator,
     shop::{LONG, Shop},
@@ -60,10 +60,6 @@ fn times(lines: &[String]) -> BTreeMap<usize, f64> {
     lines.iter().filter_map(time).collect()
 }
 
-fn unix() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
-}
-
 async fn sentence(shop: &Shop) -> String {
     let status = shop.ns.pool("mail").await.ok().and_then(|pool| pool.status);
     format!("{status:?}")
@@ -79,10 +75,10 @@ async fn twenty_tasks_of_ninety_seconds(broker: &str) {
 
     // The worker that comes for the one that is due now takes the others, too.
     later(&shop, COUNTDOWN).await;
-    let published = unix();
+    let published = clock();
     let first = at_once(&shop, 101).await;
     shop.ns.wait_replicas("mail", 0).await;
-    let zero = unix() - published;
+    let zero = clock() - published;
     assert!(
         zero < f64::from(COUNTDOWN) - 15.0,
         "zero only after {zero} s: {}",

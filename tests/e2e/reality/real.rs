@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use futures::StreamExt;
@@ -19,7 +18,7 @@ use crate::{
         simulated::note,
     },
     support::{
-        bed::eventually,
+        bed::{clock, eventually},
         operator::Operator,
         shop::{LONG, Shop},
         stage::pool,
@@ -142,12 +141,4 @@ fn times(lines: &[String]) -> BTreeMap<String, f64> {
         .iter()
         .map(|line| time(line).unwrap_or_else(|| panic!("no time in {line}")))
         .collect()
-}
-
-/// The machine's clock, which the pods have too.
-fn clock() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock")
-        .as_secs_f64()
 }

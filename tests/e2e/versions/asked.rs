@@ -15,7 +15,8 @@ use taskworkerpool::model::{Consumers, Intent, Moment, Tally, WorkerReport};
 use crate::{
     support::{
         bed::{PATIENCE, eventually},
-        celery::{Watch, address},
+        celery::watching,
+        watch::{Watch, address},
     },
     versions::process::{Process, Server, redis},
 };
@@ -65,7 +66,7 @@ pub async fn asked(folder: &Path, server: &Server, celery: &str, acks: &str) {
     };
     let patient = Patient {
         held: json!({"broker": broker, "queue": queue, "late": late, "record": record.url(0)}).to_string(),
-        watch: Watch::new(address(&broker, None), config.clone()),
+        watch: watching(address(&broker, None), config.clone()),
         pods: ["aaaa0", "bbbb1"].map(|random| format!("{target}-6d5f7c9b8-{random}")),
         folder,
         celery,
@@ -114,7 +115,7 @@ impl Patient<'_> {
         };
         self.counts("six tasks", &self.watch, right).await;
         if let Some(management) = server.management() {
-            let watch = Watch::new(address(broker, Some(&management)), config);
+            let watch = watching(address(broker, Some(&management)), config);
             watch.attend_all(&self.pods, Intent::Report);
             self.counts("six tasks, by management", &watch, right).await;
         }

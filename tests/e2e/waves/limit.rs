@@ -13,14 +13,16 @@ use super::{each, number, report};
 use crate::{
     interrupt::proof::{
         cell::{Acks::*, Broker::*, Cell},
-        clock,
         course::Follow,
         field::Field,
         run::Outcome,
         scene::Scene,
         verdict::Verdict,
     },
-    support::{bed::eventually, operator::Operator},
+    support::{
+        bed::{clock, eventually},
+        operator::Operator,
+    },
 };
 
 const MANY: i32 = 6;

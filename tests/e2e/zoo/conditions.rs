@@ -118,7 +118,7 @@ fn is(says: &Says, condition: &Condition) -> bool {
 /// The application, too, waited for its answers at this time: the machine has more to do than it can.
 fn slow(seen: &Everything, at: f64) -> bool {
     let around = |begin: f64| begin >= at - 20.0 && begin <= at + 5.0;
-    let pings = seen.records.pings.iter().filter(|ping| around(ping.begin));
+    let pings = seen.pings.iter().filter(|ping| around(ping.begin));
     pings
         .filter(|ping| !ping.answered.is_empty())
         .any(|ping| ping.end - ping.begin > 1.0)
@@ -126,19 +126,15 @@ fn slow(seen: &Everything, at: f64) -> bool {
 
 /// Nothing was published and no worker was there until just now.
 fn unused(seen: &Everything, at: f64) -> bool {
-    let published = seen.records.published.iter().map(|one| one.at);
-    let workers = seen.records.words.iter().map(|one| one.at);
+    let published = seen.truth.published.iter().map(|one| one.at);
+    let workers = seen.words.iter().map(|one| one.at);
     published.chain(workers).all(|came| came > at - 10.0)
 }
 
 /// A worker that has just started, or not yet, or that is about to end, may well be unknown.
 fn starting(seen: &Everything, sample: &Sample) -> bool {
     let heard = |pod: &str| {
-        let mut words = seen
-            .records
-            .words
-            .iter()
-            .filter(|word| word.pod == pod && word.at <= sample.at);
+        let mut words = seen.words.iter().filter(|word| word.pod == pod && word.at <= sample.at);
         words
             .next_back()
             .is_some_and(|word| word.what == Saying::Ready && word.at < sample.at - HEARD)

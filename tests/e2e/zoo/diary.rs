@@ -16,7 +16,7 @@ pub fn write(name: &str, seen: &Everything, operator: &str) {
 }
 
 fn lines(seen: &Everything) -> Vec<(f64, String)> {
-    let records = &seen.records;
+    let truth = &seen.truth;
     let mut lines = Vec::new();
     let mut before = String::new();
     for sample in &seen.samples {
@@ -26,14 +26,14 @@ fn lines(seen: &Everything) -> Vec<(f64, String)> {
             before = line;
         }
     }
-    let published = records.published.iter();
+    let published = truth.published.iter();
     lines.extend(published.map(|one| (one.at, format!("published {}, attempt {}", one.id, one.retries))));
-    let started = records.started.iter();
+    let started = truth.started.iter();
     lines.extend(started.map(|one| (one.at, format!("started {} on {}", one.id, one.pod))));
-    lines.extend(records.ended.iter().map(|one| (one.at, format!("ended {}", one.id))));
-    let words = records.words.iter();
+    lines.extend(truth.ended.iter().map(|one| (one.at, format!("ended {}", one.id))));
+    let words = seen.words.iter();
     lines.extend(words.map(|one| (one.at, format!("{:?}: {} in {}", one.what, one.node, one.pod))));
-    let pings = records.pings.iter();
+    let pings = seen.pings.iter();
     lines.extend(pings.map(|one| {
         let took = one.end - one.begin;
         (
@@ -45,7 +45,7 @@ fn lines(seen: &Everything) -> Vec<(f64, String)> {
             ),
         )
     }));
-    let errors = records.errors.iter();
+    let errors = seen.errors.iter();
     lines.extend(errors.map(|one| (one.at, format!("ERROR of {}: {}", one.pod, one.text))));
     lines.extend(seen.lines.iter().map(|line| (f64::MAX, line.clone())));
     lines.sort_by(|one, other| one.0.total_cmp(&other.0));

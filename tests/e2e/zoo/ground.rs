@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -11,20 +12,14 @@ use tokio::{
 
 use super::set_up::{Broker, SetUp};
 use crate::support::{
+    app::parsed,
     bed::{Namespace, PATIENCE, eventually, image, unique},
     bystander,
+    pods::{self, Program, REDIS, server},
 };
 
 /// Enough databases for all set-ups, each with two.
-const REDIS: [&str; 7] = [
-    "redis-server",
-    "--protected-mode",
-    "no",
-    "--save",
-    "",
-    "--databases",
-    "128",
-];
+const DATABASES: [&str; 2] = ["--databases", "128"];
 
 const APP: [(&str, &str); 3] = [
     bystander::PROGRAM,
@@ -53,13 +48,14 @@ pub struct Place {
 impl Ground {
     pub async fn new() -> Self {
         let ns = Namespace::with_pools("zoo-ground").await;
+        let redis = [&REDIS[..], &DATABASES].concat();
         let servers = [
-            server("redis", &image("REDIS"), &REDIS, &[6379]),
-            server("records", &image("REDIS"), &REDIS, &[6379]),
+            server("redis", &image("REDIS"), &redis, &[6379]),
+            server("records", &image("REDIS"), &redis, &[6379]),
             server("rabbitmq", &image("RABBITMQ"), &[], &[5672, 15672]),
-            code(),
         ];
-        ns.apply(servers.join("\n---\n")).await;
+        let objects = servers.map(|server| server.to_string()).join("\n---\n");
+        ns.apply(format!("{}\n---\n{objects}", code())).await;
         for server in ["records", "redis", "rabbitmq"] {
             ns.wait_ready(server).await;
         }
@@ -97,26 +93,16 @@ impl Ground {
     }
 
     fn desk(&self) -> Value {
-        let labels = json!({"app": "desk"});
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "desk"},
-            "spec": {"selector": {"matchLabels": labels}, "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false, "enableServiceLinks": false,
-                    "containers": [{
-                        "name": "desk", "image": image("APP"), "imagePullPolicy": "IfNotPresent",
-                        "command": ["python3", "/zoo/desk.py"], "workingDir": "/zoo",
-                        "env": [
-                            {"name": "RECORDS", "value": self.records_url()},
-                            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
-                        ],
-                        "volumeMounts": [{"name": "app", "mountPath": "/zoo"}],
-                    }],
-                    "volumes": [{"name": "app", "configMap": {"name": "app"}}],
-                },
-            }},
-        })
+        let program = Program {
+            name: "desk",
+            image: &image("APP"),
+            command: &["python3", "/zoo/desk.py"],
+            files: "zoo",
+            env: &[("RECORDS", &self.records_url())],
+            replicas: 1,
+            grace: 0,
+        };
+        program.deployment()
     }
 
     /// A place on the brokers that nobody else has: the set-up's number is its database, its name its virtual host.
@@ -141,12 +127,9 @@ impl Ground {
     /// Another Redis: its address.
     async fn server_of_its_own(&self, name: &str, args: &[String], say: &[String]) -> String {
         let name = format!("redis-{name}");
-        let args: Vec<_> = REDIS[..5]
-            .iter()
-            .copied()
-            .chain(args.iter().map(String::as_str))
-            .collect();
-        self.ns.apply(server(&name, &image("REDIS"), &args, &[6379])).await;
+        let args: Vec<_> = REDIS.into_iter().chain(args.iter().map(String::as_str)).collect();
+        let server = server(&name, &image("REDIS"), &args, &[6379]);
+        self.ns.apply(server.to_string()).await;
         self.ns.wait_ready(&name).await;
         for line in say {
             let command: Vec<_> = line.split(' ').collect();
@@ -221,6 +204,22 @@ impl Ground {
         }
     }
 
+    /// A list of what a set-up has recorded.
+    pub async fn recorded<T: DeserializeOwned>(&self, name: &str, list: &str) -> Vec<T> {
+        let mut range = redis::cmd("LRANGE");
+        range.arg(format!("{name}:{list}")).arg(0).arg(-1);
+        let lines: Vec<String> = range.query_async(&mut self.records().await).await.expect("LRANGE");
+        parsed(&lines)
+    }
+
+    /// A client goes home.
+    pub async fn close(&self, seat: &str) {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("{seat}:close")).arg(1);
+        let closed: redis::RedisResult<()> = set.query_async(&mut self.records().await).await;
+        closed.expect("SET");
+    }
+
     /// Puts a request into a list and waits for the answer that the desk gives.
     pub async fn ask(&self, list: &str, mut asked: Value, patience: Duration) -> Result<Value, String> {
         let mut records = self.records().await;
@@ -255,11 +254,7 @@ pub async fn push(records: &mut MultiplexedConnection, list: &str, line: &Value)
 
 /// The application's files.
 pub fn code() -> String {
-    let files: serde_json::Map<_, _> = APP
-        .map(|(name, text)| (name.to_owned(), json!(text)))
-        .into_iter()
-        .collect();
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app"}, "data": files}).to_string()
+    pods::files("zoo", APP).to_string()
 }
 
 async fn connect(host: &str) -> MultiplexedConnection {
@@ -273,31 +268,4 @@ async fn connect(host: &str) -> MultiplexedConnection {
         connection.map_err(|error| error.to_string())
     })
     .await
-}
-
-/// A server of one pod with a Service of the same name, ready when it takes connections.
-fn server(name: &str, image: &str, args: &[&str], ports: &[u16]) -> String {
-    let labels = json!({"app": name});
-    let deployment = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-        "spec": {"strategy": {"type": "Recreate"}, "selector": {"matchLabels": labels}, "template": {
-            "metadata": {"labels": labels},
-            "spec": {
-                "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false, "enableServiceLinks": false,
-                "containers": [{
-                    "name": name, "image": image, "imagePullPolicy": "IfNotPresent", "args": args,
-                    "env": [{"name": "ERL_MAX_PORTS", "value": "65536"}],
-                    "readinessProbe": {"tcpSocket": {"port": ports[0]}, "periodSeconds": 1},
-                }],
-            },
-        }},
-    });
-    let ports = ports
-        .iter()
-        .map(|port| json!({"name": format!("port-{port}"), "port": port}));
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-        "spec": {"selector": labels, "ports": ports.collect::<Vec<_>>()},
-    });
-    format!("{deployment}\n---\n{service}")
 }

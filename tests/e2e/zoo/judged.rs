@@ -7,7 +7,6 @@ use super::{
     conditions,
     questions::{Answer, Everything, QUESTIONS, ask},
     set_up::SetUp,
-    truth::Records,
     watch::{Sample, Seen},
 };
 
@@ -49,7 +48,6 @@ fn world() -> Everything {
             {"what": "ready", "node": "celery@w-a", "pod": "w-a", "at": at(0)},
             {"what": "ending", "node": "celery@w-a", "pod": "w-a", "at": at(60)},
         ],
-        "errors": [],
         "pings": (0..40).map(|round| json!({
             "begin": at(round * 2), "end": at(round * 2), "failed": null,
             "answered": if round < 30 { vec!["celery@w-a"] } else { vec![] },
@@ -62,7 +60,10 @@ fn world() -> Everything {
         status: status(second, 0, i64::from((10..40).contains(&second))),
     });
     Everything {
-        records: serde_json::from_value::<Records>(records).expect("records"),
+        truth: serde_json::from_value(records.clone()).expect("records"),
+        words: serde_json::from_value(records["words"].clone()).expect("words"),
+        errors: Vec::new(),
+        pings: serde_json::from_value(records["pings"].clone()).expect("pings"),
         samples: samples.collect(),
         lines: Vec::new(),
         begun: at(0),
@@ -116,22 +117,22 @@ fn a_count_that_is_wrong_is_found_and_one_that_lags_a_little_is_not() {
 #[test]
 fn a_task_that_is_cut_off_lost_or_repeated_is_found() {
     let mut lost = world();
-    lost.records.ended.clear();
+    lost.truth.ended.clear();
     assert!(noes(&lost).contains(&"whole"));
     let mut again = world();
-    let mut second = again.records.started[0].clone();
+    let mut second = again.truth.started[0].clone();
     second.attempt = "2".to_owned();
-    let mut end = again.records.ended[0].clone();
+    let mut end = again.truth.ended[0].clone();
     end.attempt = "2".to_owned();
-    again.records.started.push(second);
-    again.records.ended.push(end);
+    again.truth.started.push(second);
+    again.truth.ended.push(end);
     assert!(noes(&again).contains(&"once"));
 }
 
 #[test]
 fn a_silent_worker_a_restart_and_an_error_are_found() {
     let mut silent = world();
-    silent.records.pings[12].answered.clear();
+    silent.pings[12].answered.clear();
     assert_eq!(noes(&silent), ["bystander"]);
     let mut restarted = world();
     restarted.samples[30].pods[0].restarts = 1;

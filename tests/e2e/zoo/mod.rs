@@ -16,9 +16,9 @@
 //! | `app/` | the Celery application that takes any settings, and its clients |
 //! | `set_up.rs` | what a file may say |
 //! | `ground.rs` | what all set-ups stand on: brokers, records, the desk |
+//! | `application.rs` | its application: publishes, has workers, records |
 //! | `stand.rs` | a set-up's own namespace |
 //! | `watch.rs` | pods, replicas and status, second by second |
-//! | `truth.rs` | pure: what the application recorded, and what is true by it |
 //! | `questions.rs`, `conditions.rs` | pure: the answers |
 //! | `judged.rs` | whether the questions find what is wrong |
 //! | `table.rs` | the answers for people, and the figures |
@@ -29,6 +29,7 @@
 //! `TWP_ZOO` is `quick` (a third of them, chosen for breadth; the default), `all`, or the names of some with commas between;
 //! `TWP_ZOO_AT_ONCE` how many run at the same time (default 6).
 
+mod application;
 mod conditions;
 mod diary;
 mod ground;
@@ -38,7 +39,6 @@ mod run;
 mod set_up;
 mod stand;
 mod table;
-mod truth;
 mod watch;
 
 use std::sync::Arc;

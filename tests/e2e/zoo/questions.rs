@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{conditions, set_up::SetUp, truth::Records, watch::Sample};
-use crate::support::bystander::{self, Ping, SETTLED, Word};
+use super::{conditions, set_up::SetUp, watch::Sample};
+use crate::support::{
+    bystander::{self, Error, Ping, SETTLED, Word},
+    truth::{Started, Truth},
+};
 
 pub const QUESTIONS: [&str; 7] = [
     "count",
@@ -34,7 +37,12 @@ pub enum Answer {
 /// All that was seen of a set-up.
 #[derive(Clone, Debug, Default)]
 pub struct Everything {
-    pub records: Records,
+    /// What the tasks recorded …
+    pub truth: Truth,
+    /// … their workers, and the bystander.
+    pub words: Vec<Word>,
+    pub errors: Vec<Error>,
+    pub pings: Vec<Ping>,
     pub samples: Vec<Sample>,
     /// ERROR lines in the logs of the pods that were left.
     pub lines: Vec<String>,
@@ -76,12 +84,12 @@ fn in_short(wrong: Vec<String>) -> String {
 
 /// 1. What waits, runs and is due later is what was published and is not done.
 fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
-    let (outstanding, running) = (seen.records.outstanding(), seen.records.running());
+    let (outstanding, running) = (seen.truth.outstanding(), seen.truth.running());
     let mut wrong = Vec::new();
     let mut compared = 0;
     for sample in seen.samples.iter().filter(|sample| sample.at > seen.begun + FRESH) {
         let at = sample.at;
-        if !sample.is("SourceAvailable", "True") || !seen.records.quiet(at - FRESH, at) {
+        if !sample.is("SourceAvailable", "True") || !quiet(seen, at - FRESH, at) {
             continue;
         }
         let work = sample.status.work.clone().unwrap_or_default();
@@ -98,15 +106,20 @@ fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
             ));
         }
     }
-    if !seen.records.published.is_empty() && compared == 0 {
+    if !seen.truth.published.is_empty() && compared == 0 {
         wrong.push("nothing was counted".to_owned());
     }
     wrong
 }
 
+/// Nothing changed between two moments, and no worker came or went.
+fn quiet(seen: &Everything, from: f64, to: f64) -> bool {
+    seen.truth.quiet(from, to) && !seen.words.iter().any(|word| word.at >= from && word.at <= to)
+}
+
 /// 2. Every attempt came to its end, and every task to one.
 fn whole(set_up: &SetUp, seen: &Everything) -> Vec<String> {
-    let cut_off = seen.records.cut_off();
+    let cut_off = seen.truth.cut_off();
     let mut wrong = Vec::new();
     if cut_off.len() > set_up.expect.cut_off {
         let starts = cut_off.iter().map(|start| {
@@ -119,7 +132,7 @@ fn whole(set_up: &SetUp, seen: &Everything) -> Vec<String> {
         });
         wrong.extend(starts);
     }
-    let left = seen.records.outstanding().at(f64::MAX);
+    let left = seen.truth.outstanding().at(f64::MAX);
     if left != i64::try_from(set_up.expect.left).expect("a number") {
         wrong.push(format!(
             "{left} tasks were not done, {} were to be left",
@@ -134,11 +147,11 @@ fn whole(set_up: &SetUp, seen: &Everything) -> Vec<String> {
 
 /// 3. Nothing ran twice.
 fn once(set_up: &SetUp, seen: &Everything) -> Vec<String> {
-    let twice = seen.records.twice();
+    let twice = seen.truth.twice();
     if twice.len() <= set_up.expect.again {
         return Vec::new();
     }
-    let line = |starts: &Vec<&super::truth::Started>| {
+    let line = |starts: &Vec<&Started>| {
         let places: Vec<_> = starts
             .iter()
             .map(|start| format!("{} at {:.0} s", start.pod, start.at - seen.begun))
@@ -151,12 +164,9 @@ fn once(set_up: &SetUp, seen: &Everything) -> Vec<String> {
 /// 4. The application's own ping has had every answer, no worker was restarted, no stranger's pod removed.
 fn bystander(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     let silent = set_up.bystander.nobody_answers;
-    let judged = bystander::judge(
-        &seen.records.words,
-        &seen.records.pings,
-        set_up.bystander.one_name,
-        |worker, round| silent || ends_meanwhile(seen, worker, round) || is_deaf(set_up, seen, worker, round),
-    );
+    let judged = bystander::judge(&seen.words, &seen.pings, set_up.bystander.one_name, |worker, round| {
+        silent || ends_meanwhile(seen, worker, round) || is_deaf(set_up, seen, worker, round)
+    });
     let line = |(at, what): (f64, String)| format!("at {:.0} s {what}", at - seen.begun);
     let mut wrong: Vec<_> = judged.wrong.into_iter().map(line).collect();
     if judged.complete < ROUNDS && !silent && !set_up.bystander.short_lived {
@@ -182,17 +192,13 @@ fn ends_meanwhile(seen: &Everything, worker: &Word, round: &Ping) -> bool {
 
 /// A worker of one process that runs a task.
 fn is_deaf(set_up: &SetUp, seen: &Everything, worker: &Word, round: &Ping) -> bool {
-    set_up.bystander.busy_are_silent && seen.records.busy(worker, round.begin - 1.0, round.end)
+    set_up.bystander.busy_are_silent && seen.truth.busy(&worker.node, &worker.pod, round.begin - 1.0, round.end)
 }
 
 /// 5. No worker has logged an ERROR.
 fn no_error(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     let allowed = |text: &str| set_up.expect.errors.keys().any(|part| text.contains(part.as_str()));
-    let recorded = seen
-        .records
-        .errors
-        .iter()
-        .map(|error| format!("{}: {}", error.pod, error.text));
+    let recorded = seen.errors.iter().map(|error| format!("{}: {}", error.pod, error.text));
     let all = recorded.chain(seen.lines.iter().cloned());
     let all: BTreeSet<String> = all.filter(|text| !allowed(text)).map(|text| ends(&text)).collect();
     all.into_iter().collect()

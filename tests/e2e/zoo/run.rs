@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    application::Application,
     diary,
-    ground::{Ground, Place, push},
+    ground::{Ground, Place},
     questions::{Everything, ask},
     set_up::SetUp,
     stand,
     table::Row,
-    truth::Records,
-    watch::{Watch, clock},
+    watch::Watch,
 };
 use crate::support::{
-    bed::{Namespace, PATIENCE, eventually},
+    app::App,
+    bed::{Namespace, PATIENCE, clock, eventually},
     operator::{Operator, Options},
 };
 
@@ -44,7 +44,7 @@ pub struct Ready {
 pub async fn prepare(ground: &Ground, number: usize, set_up: SetUp) -> Ready {
     let ns = Namespace::new(&format!("zoo-{}", set_up.name)).await;
     let place = ground.place(number, &set_up).await;
-    stand::workers(&ns, ground, &set_up, &place).await;
+    stand::workers(&ns, ground, &set_up, &place, set_up.replicas).await;
     if set_up.replicas > 0 && !set_up.crash {
         for name in stand::deployments(&set_up) {
             ns.wait_ready(name).await;
@@ -88,9 +88,15 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
         watch,
     } = ready;
     let begun = clock();
-    let bystander = Some(set_up.bystander.after);
-    open(ground, &set_up, &place, &set_up.name, bystander).await;
-    let done = work(ground, &ns, &set_up, &place).await;
+    let app = Application {
+        ground,
+        ns: &ns,
+        set_up: &set_up,
+        place: &place,
+        seat: set_up.name.clone(),
+    };
+    app.open(set_up.bystander.after).await;
+    let done = work(&app).await;
     let wished = set_up.expect.replicas.unwrap_or(set_up.minimum());
     let deadline = Instant::now() + BACK;
     while Instant::now() < deadline {
@@ -113,10 +119,14 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
         sleep(Duration::from_millis(500)).await;
     }
     sleep(TAIL).await;
-    close(ground, &set_up.name).await;
-    close(ground, &second(&set_up)).await;
+    for seat in [app.seat.clone(), second(&app)] {
+        ground.close(&seat).await;
+    }
     let seen = Everything {
-        records: recorded(ground, &set_up.name).await,
+        truth: app.truth().await,
+        words: ground.recorded(&set_up.name, "words").await,
+        errors: ground.recorded(&set_up.name, "errors").await,
+        pings: ground.recorded(&set_up.name, "pings").await,
         samples: watch.samples(),
         lines: lines(&ns).await,
         begun,
@@ -127,91 +137,54 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
     let row = Row {
         answers: ask(&set_up, &seen),
         seconds: begin.elapsed().as_secs_f64(),
-        name: set_up.name,
+        name: set_up.name.clone(),
     };
     println!("{}\n{}", about, super::table::show(std::slice::from_ref(&row)));
     row
 }
 
 /// Publishes, moves what is to move, and waits for the end: whether it came.
-async fn work(ground: &Ground, ns: &Namespace, set_up: &SetUp, place: &Place) -> bool {
-    let publish = async |seat: &str, load: &Vec<_>| {
-        let asked = json!({"publish": load});
-        let sent = ground.ask(&format!("{seat}:asked"), asked, DONE).await;
-        sent.unwrap_or_else(|failed| panic!("{}: publish: {failed}", set_up.name));
-    };
-    publish(&set_up.name, &set_up.load).await;
+async fn work(app: &Application<'_>) -> bool {
+    let set_up = app.set_up;
+    app.publish(&set_up.load).await;
     if let Some(moves) = &set_up.moves {
-        if !is_done(ground, set_up).await {
+        if !is_done(app).await {
             return false;
         }
-        let (moved, seat) = (Ground::moved(place), second(set_up));
-        close(ground, &set_up.name).await;
-        ns.apply(stand::secret(ground, &moved)).await;
-        ns.kubectl(&["rollout", "restart", "deployment/w"]).await;
+        let place = Ground::moved(app.place);
+        let moved = Application {
+            place: &place,
+            seat: second(app),
+            ..*app
+        };
+        app.ground.close(&app.seat).await;
+        app.ns.apply(stand::secret(app.ground, &place)).await;
+        app.ns.kubectl(&["rollout", "restart", "deployment/w"]).await;
         // Until the workers there are others it may ask for nobody.
-        open(ground, set_up, &moved, &seat, Some(20)).await;
-        publish(&seat, &moves.load).await;
+        moved.open(20).await;
+        moved.publish(&moves.load).await;
     }
-    is_done(ground, set_up).await
+    is_done(app).await
+}
+
+/// The seat of the client at the broker that the application moves to.
+fn second(app: &Application<'_>) -> String {
+    format!("{}-moved", app.set_up.name)
 }
 
 /// Waits until all that was published has come to its end: whether it has.
-async fn is_done(ground: &Ground, set_up: &SetUp) -> bool {
-    let end = Instant::now() + DONE;
+async fn is_done(app: &Application<'_>) -> bool {
+    let (end, expect) = (Instant::now() + DONE, &app.set_up.expect);
     while Instant::now() < end {
-        let records = recorded(ground, &set_up.name).await;
-        let left = records.outstanding().at(f64::MAX);
-        let ended = records.cut_off().len() <= set_up.expect.cut_off;
-        if left == i64::try_from(set_up.expect.left).expect("a number") && ended {
+        let truth = app.truth().await;
+        let left = truth.outstanding().at(f64::MAX);
+        let ended = truth.cut_off().len() <= expect.cut_off;
+        if left == i64::try_from(expect.left).expect("a number") && ended {
             return true;
         }
         sleep(Duration::from_secs(1)).await;
     }
     false
-}
-
-/// A client of the application, and its bystander.
-async fn open(ground: &Ground, set_up: &SetUp, place: &Place, seat: &str, bystander: Option<u64>) {
-    let asked = json!({
-        "settings": stand::settings(ground, set_up), "broker": place.app, "seat": seat, "bystander": bystander,
-    });
-    push(&mut ground.records().await, "open", &asked).await;
-}
-
-async fn close(ground: &Ground, seat: &str) {
-    let mut set = redis::cmd("SET");
-    let closed: redis::RedisResult<()> = set
-        .arg(format!("{seat}:close"))
-        .arg(1)
-        .query_async(&mut ground.records().await)
-        .await;
-    closed.expect("SET");
-}
-
-/// The seat of the client at the broker that the application moves to.
-fn second(set_up: &SetUp) -> String {
-    format!("{}-moved", set_up.name)
-}
-
-async fn recorded(ground: &Ground, name: &str) -> Records {
-    Records {
-        published: list(ground, name, "published").await,
-        sent: list(ground, name, "sent").await,
-        started: list(ground, name, "started").await,
-        ended: list(ground, name, "ended").await,
-        words: list(ground, name, "words").await,
-        errors: list(ground, name, "errors").await,
-        pings: list(ground, name, "pings").await,
-    }
-}
-
-async fn list<T: DeserializeOwned>(ground: &Ground, name: &str, list: &str) -> Vec<T> {
-    let mut range = redis::cmd("LRANGE");
-    range.arg(format!("{name}:{list}")).arg(0).arg(-1);
-    let lines: Vec<String> = range.query_async(&mut ground.records().await).await.expect("LRANGE");
-    let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{list}: {line}: {error}"));
-    lines.iter().map(parse).collect()
 }
 
 /// What ERRORs stand in the logs of the workers that are left.

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::support::app::Load;
+
 /// The broker that everybody of the set-up shares.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -59,7 +61,7 @@ pub struct SetUp {
     pub pool: Value,
     /// What is published; see `app/desk.py`. Default: three tasks, of which one is still running when the others are not.
     #[serde(default = "usual_load")]
-    pub load: Vec<Map<String, Value>>,
+    pub load: Vec<Load>,
     /// The application moves to another broker.
     pub moves: Option<Moves>,
     #[serde(default)]
@@ -101,7 +103,7 @@ pub struct Elsewhere {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Moves {
     /// What is published there, when all of the first load is done.
-    pub load: Vec<Map<String, Value>>,
+    pub load: Vec<Load>,
 }
 
 /// How the application is pinged.
@@ -179,9 +181,8 @@ fn one_process() -> Vec<String> {
     ["-c", "1"].map(str::to_owned).to_vec()
 }
 
-fn usual_load() -> Vec<Map<String, Value>> {
-    let item = |seconds: u32| serde_json::from_value(serde_json::json!({"seconds": seconds}));
-    [5, 9, 25].map(|seconds| item(seconds).expect("an item")).to_vec()
+fn usual_load() -> Vec<Load> {
+    [5, 9, 25].map(|seconds| Load::new(1, seconds)).to_vec()
 }
 
 impl SetUp {

@@ -17,13 +17,13 @@ pub fn deployments(set_up: &SetUp) -> &'static [&'static str] {
 }
 
 /// Everything of a set-up but the pools.
-pub async fn workers(ns: &Namespace, ground: &Ground, set_up: &SetUp, place: &Place) {
+pub async fn workers(ns: &Namespace, ground: &Ground, set_up: &SetUp, place: &Place, replicas: i32) {
     let pod = pod(ground, set_up);
     let mut objects = vec![code(), secret(ground, place)];
     objects.extend(
         deployments(set_up)
             .iter()
-            .map(|name| deployment(name, set_up, &pod).to_string()),
+            .map(|name| deployment(name, replicas, &pod).to_string()),
     );
     objects.extend(set_up.beside.iter().map(|object| filled(object, &pod).to_string()));
     ns.apply(objects.join("\n---\n")).await;
@@ -63,7 +63,7 @@ fn pod(ground: &Ground, set_up: &SetUp) -> Value {
     ]);
     let usual = json!({
         "name": "worker", "image": image("APP"), "imagePullPolicy": "IfNotPresent", "workingDir": "/zoo", "env": env,
-        "volumeMounts": [{"name": "app", "mountPath": "/zoo"}],
+        "volumeMounts": [{"name": "files", "mountPath": "/zoo"}],
     });
     let mut command = ["celery", "-A", "zoo", "worker", "-l", "info"]
         .map(str::to_owned)
@@ -83,18 +83,18 @@ fn pod(ground: &Ground, set_up: &SetUp) -> Value {
         .collect();
     let mut pod = json!({
         "terminationGracePeriodSeconds": GRACE, "automountServiceAccountToken": false, "enableServiceLinks": false,
-        "containers": containers, "volumes": [{"name": "app", "configMap": {"name": "app"}}],
+        "containers": containers, "volumes": [{"name": "files", "configMap": {"name": "zoo"}}],
     });
     merge(&mut pod, &set_up.pod);
     pod
 }
 
-fn deployment(name: &str, set_up: &SetUp, pod: &Value) -> Value {
+fn deployment(name: &str, replicas: i32, pod: &Value) -> Value {
     let labels = json!({"app": name});
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
         "spec": {
-            "replicas": set_up.replicas, "selector": {"matchLabels": labels},
+            "replicas": replicas, "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     })

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use k8s_openapi::api::core::v1::Pod;
@@ -10,13 +10,7 @@ use kube::{Api, Client, api::ListParams};
 use taskworkerpool::api::{Condition, Status, TaskWorkerPool};
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::support::bed::{Namespace, client};
-
-/// The machine's clock, which the pods have too.
-pub fn clock() -> f64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.expect("a clock").as_secs_f64()
-}
+use crate::support::bed::{Namespace, client, clock};
 
 /// One pod of the namespace.
 #[derive(Clone, Debug, Default)]

@@ -13,8 +13,7 @@ use kube::runtime::{
 };
 use tokio::task::JoinSet;
 
-use super::clock;
-use crate::support::bed::Namespace;
+use crate::support::bed::{Namespace, clock};
 
 /// How a container ends that SIGKILL has ended.
 const SIGKILLED: i32 = 137;

@@ -19,13 +19,3 @@ pub mod run;
 pub mod scene;
 pub mod stranded;
 pub mod verdict;
-
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The machine's clock, which the pods have too.
-pub fn clock() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock")
-        .as_secs_f64()
-}

@@ -7,13 +7,12 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     cell::Cell,
-    clock,
     course::{Course, Follow},
     field::Field,
     stranded::{Lookout, PATIENCE},
     verdict::Verdict,
 };
-use crate::support::operator::Operator;
+use crate::support::{bed::clock, operator::Operator};
 
 /// The workers are looked at so often.
 const LOOK: Duration = Duration::from_secs(10);

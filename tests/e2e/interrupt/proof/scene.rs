@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{clock, field::Field};
+use super::field::Field;
+use crate::support::bed::clock;
 
 /// The label of a pod whose worker is being emptied.
 pub const DRAINING: &str = "taskworkerpool.dev/draining";

@@ -74,8 +74,7 @@ class Client:
         records.rpush(asked["answer"], json.dumps(said))
 
     def work(self, after):
-        if after is not None:
-            threading.Thread(target=self.stand_by, args=(after,), daemon=True).start()
+        threading.Thread(target=self.stand_by, args=(after,), daemon=True).start()
         while not self.closed():
             asked = records.blpop(f"{self.seat}:asked", timeout=2)
             if asked:

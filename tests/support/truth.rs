@@ -1,17 +1,18 @@
-//! What the application itself recorded, and what is true by it at any moment. Pure.
+//! What the tasks of an application themselves recorded, and what is true by it at any moment. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::support::bystander::{Error, Ping, Word};
-
 /// A message was published: a task, or its next attempt after a retry of its own.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Published {
     pub id: String,
+    #[serde(default)]
     pub retries: u32,
     pub at: f64,
+    /// When it may start, if that is later.
+    pub due: Option<f64>,
 }
 
 /// And now it is with the broker.
@@ -23,9 +24,15 @@ pub struct Sent {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Started {
     pub id: String,
+    #[serde(default)]
     pub retries: u32,
+    /// What tells apart the attempts at one message.
+    #[serde(default)]
     pub attempt: String,
+    /// Where it runs, if the program says so.
+    #[serde(default)]
     pub node: String,
+    #[serde(default)]
     pub pod: String,
     pub at: f64,
 }
@@ -33,20 +40,31 @@ pub struct Started {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Ended {
     pub id: String,
+    #[serde(default)]
     pub retries: u32,
+    #[serde(default)]
     pub attempt: String,
     pub at: f64,
 }
 
+/// All of it.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Records {
+pub struct Truth {
     pub published: Vec<Published>,
+    #[serde(default)]
     pub sent: Vec<Sent>,
     pub started: Vec<Started>,
     pub ended: Vec<Ended>,
-    pub words: Vec<Word>,
-    pub errors: Vec<Error>,
-    pub pings: Vec<Ping>,
+}
+
+/// How many tasks there are at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Due, and not started.
+    pub waiting: u64,
+    pub running: u64,
+    /// Not due yet.
+    pub scheduled: u64,
 }
 
 /// A number that changes, by its changes.
@@ -64,7 +82,24 @@ impl Curve {
     }
 }
 
-impl Records {
+impl Truth {
+    /// How many tasks wait, run and are due later, where each runs once.
+    pub fn counts(&self, at: f64) -> Counts {
+        let started: BTreeSet<&str> = self.started.iter().map(|start| start.id.as_str()).collect();
+        let ended = self.ended.iter().map(|end| end.id.as_str()).collect();
+        let mut counts = Counts {
+            running: started.difference(&ended).count() as u64,
+            ..Counts::default()
+        };
+        for task in self.published.iter().filter(|task| !started.contains(task.id.as_str())) {
+            match task.due {
+                Some(due) if due > at => counts.scheduled += 1,
+                _ => counts.waiting += 1,
+            }
+        }
+        counts
+    }
+
     /// Messages that were published and have not been done.
     pub fn outstanding(&self) -> Curve {
         let mut done: BTreeMap<(&str, u32), f64> = BTreeMap::new();
@@ -95,14 +130,13 @@ impl Records {
         Curve::new(steps)
     }
 
-    /// Whether nothing was published, begun or done between two moments, and no worker came or went.
+    /// Whether nothing was published, begun or done between two moments.
     pub fn quiet(&self, from: f64, to: f64) -> bool {
         let published = self.published.iter().map(|one| one.at);
         let sent = self.sent.iter().map(|one| one.at);
         let started = self.started.iter().map(|one| one.at);
         let ended = self.ended.iter().map(|one| one.at);
-        let workers = self.words.iter().map(|one| one.at);
-        let mut all = published.chain(sent).chain(started).chain(ended).chain(workers);
+        let mut all = published.chain(sent).chain(started).chain(ended);
         !all.any(|at| at >= from && at <= to)
     }
 
@@ -122,12 +156,34 @@ impl Records {
         starts.into_values().filter(|starts| starts.len() > 1).collect()
     }
 
-    /// Whether a node ran something between two moments.
-    pub fn busy(&self, worker: &Word, from: f64, to: f64) -> bool {
-        let mine = |start: &&Started| start.node == worker.node && start.pod == worker.pod && start.at <= to;
+    /// Whether a node of a pod ran something between two moments.
+    pub fn busy(&self, node: &str, pod: &str, from: f64, to: f64) -> bool {
+        let mine = |start: &&Started| start.node == node && start.pod == pod && start.at <= to;
         self.started.iter().filter(mine).any(|start| {
             let end = self.ended.iter().find(|end| end.attempt == start.attempt);
             end.is_none_or(|end| end.at >= from)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_task_waits_runs_comes_later_or_is_done() {
+        let truth = serde_json::json!({
+            "published": [{"id": "a", "at": 1.0}, {"id": "b", "at": 1.0}, {"id": "c", "at": 1.0}, {"id": "d", "at": 1.0, "due": 9.0}],
+            "started": [{"id": "a", "at": 2.0}, {"id": "b", "at": 2.0}],
+            "ended": [{"id": "a", "at": 3.0}],
+        });
+        let truth: Truth = serde_json::from_value(truth).expect("records");
+        let counts = |waiting, scheduled| Counts {
+            waiting,
+            running: 1,
+            scheduled,
+        };
+        assert_eq!(truth.counts(4.0), counts(1, 1));
+        assert_eq!(truth.counts(9.0), counts(2, 0));
     }
 }

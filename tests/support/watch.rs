@@ -1,4 +1,4 @@
-//! One pool's sampler of a test's own.
+//! One pool's sampler of a test's own, for any framework.
 
 use std::{
     sync::{Arc, Mutex},
@@ -9,8 +9,7 @@ use taskworkerpool::{
     broker::{
         Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SamplerInput, spawn,
     },
-    framework::celery::{self, BrokerKind, CeleryConfig},
-    model::{Consumers, Intent, Moment, PodIntent, SampleError, Tally},
+    model::{Application, Intent, Moment, PodIntent, SampleError, Tally},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -34,15 +33,9 @@ pub struct Watch {
 
 impl Watch {
     /// Samples from now on, every 500 ms.
-    pub fn new(address: Address, mut config: CeleryConfig) -> Self {
+    pub fn new(address: Address, application: Application) -> Self {
         let (out, mut incoming) = mpsc::channel(16);
         let clock = Clock::start();
-        config.broker = match address.kind {
-            Kind::Redis { db } => BrokerKind::Redis { db },
-            Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
-                management: address.management.is_some(),
-            },
-        };
         // Some servers are processes of this machine.
         let anywhere = ["0.0.0.0/0", "127.0.0.0/8"].map(|network| network.parse().expect("a network"));
         let egress = Egress::new(anywhere.into(), Vec::new(), "cluster.local");
@@ -52,7 +45,7 @@ impl Watch {
         };
         sampler.send(SamplerInput::Add {
             id: 1,
-            application: celery::application(config, None),
+            application,
             period: Duration::from_millis(500),
         });
         let samples = Arc::new(Mutex::new(Vec::new()));
@@ -70,11 +63,6 @@ impl Watch {
             sampler,
             clock,
         }
-    }
-
-    /// The one worker of a pod fetches from this queue.
-    pub fn consumers(pod: &str, queue: &str) -> Consumers {
-        [(format!("celery@{pod}"), [queue.to_owned()].into())].into()
     }
 
     /// Looks after this pod from now on, and after no other.
@@ -182,4 +170,12 @@ impl Watch {
             }
         }
     }
+}
+
+/// A broker URL as the operator reads it.
+pub fn address(broker: &str, management: Option<&str>) -> Address {
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let mut address = taskworkerpool::broker::url::parse(broker).expect("a broker URL");
+    address.management = management.map(|url| taskworkerpool::broker::url::management(url).expect("its URL"));
+    address
 }
