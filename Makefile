@@ -108,7 +108,7 @@ reality: bed
 	$(say) "the simulator beside real workers"
 	eval "$$($(BED) env)"; $(E2E) reality:: --nocapture --test-threads=1
 
-# One measurement after another; each runs several cells at once. tests/e2e/waves/mod.rs names the variables.
+# One measurement after another; each runs several at once. tests/e2e/waves/mod.rs names the variables.
 bench-waves: bed
 	$(say) "long runs that shrink again and again, beside KEDA's figures"
 	eval "$$($(BED) env)"; $(E2E) $(or $(addprefix waves::,$(ONLY)),waves::) --nocapture --test-threads=1

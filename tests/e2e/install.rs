@@ -117,7 +117,7 @@ impl Drop for Install<'_> {
 }
 
 /// A pool with 30 tasks waiting and workers that cost nothing.
-async fn shop(name: &str) -> Stage {
+async fn with_pool(name: &str) -> Stage {
     let stage = Stage::redis_in(Namespace::new(name).await).await;
     stage.workers("mail", 0).await;
     stage.publish(30).await;
@@ -135,40 +135,40 @@ async fn cluster_wide_it_installs_acts_upgrades_hands_over_and_leaves_the_pools(
         Some(2),
         "both replicas are ready"
     );
-    let shop = shop("shop").await;
-    shop.ns.wait_replicas("mail", 3).await;
-    look_as_a_user(&shop).await;
+    let stage = with_pool("stage").await;
+    stage.ns.wait_replicas("mail", 3).await;
+    look_as_a_user(&stage).await;
 
     // One leads; without it the other takes over.
     let first = install.holder().await;
     ns.kubectl(&["delete", "pod", &first, "--wait=true"]).await;
     let second = install.holder().await;
     assert_ne!(first, second);
-    shop.publish(10).await;
-    shop.ns.wait_replicas("mail", 4).await;
+    stage.publish(10).await;
+    stage.ns.wait_replicas("mail", 4).await;
 
     install.helm("upgrade", &["--set", "podAnnotations.upgraded=yes"]);
     ns.wait_ready(RELEASE).await;
-    shop.publish(10).await;
-    shop.ns.wait_replicas("mail", 5).await;
+    stage.publish(10).await;
+    stage.ns.wait_replicas("mail", 5).await;
 
     // What only happens when something goes down, or a reference is a ConfigMap.
-    busy_work(&shop).await;
+    busy_work(&stage).await;
     rights_are_exact(&ns).await;
 
     helm(&["uninstall", RELEASE, "-n", &ns.name, "--wait"]);
-    assert!(shop.ns.pool("mail").await.is_ok(), "the pools survive");
+    assert!(stage.ns.pool("mail").await.is_ok(), "the pools survive");
     assert_eq!(
-        shop.ns.replicas("mail").await,
+        stage.ns.replicas("mail").await,
         Ok(5),
         "and the workers stay as they are"
     );
 }
 
 /// `kubectl get`, `describe` and `explain`, as people see them.
-async fn look_as_a_user(shop: &Stage) {
+async fn look_as_a_user(stage: &Stage) {
     eventually("kubectl get twp says why", PATIENCE, async || {
-        let seen = shop.ns.kubectl(&["get", "twp"]).await;
+        let seen = stage.ns.kubectl(&["get", "twp"]).await;
         let good = ["mail", "TARGET", "WHY", "need 3 replicas at 10 each."]
             .iter()
             .all(|part| seen.contains(part));
@@ -179,15 +179,15 @@ async fn look_as_a_user(shop: &Stage) {
         Ok(())
     })
     .await;
-    let seen = shop.ns.kubectl(&["describe", "twp", "mail"]).await;
+    let seen = stage.ns.kubectl(&["describe", "twp", "mail"]).await;
     assert!(seen.contains("Scaled from 0 to 3 replicas"), "{seen}");
-    let seen = shop.ns.kubectl(&["explain", "twp.spec.broker.urlFrom"]).await;
+    let seen = stage.ns.kubectl(&["explain", "twp.spec.broker.urlFrom"]).await;
     assert!(seen.contains("CELERY_BROKER_URL"), "{seen}");
 }
 
 /// Real workers, some of which are busy when the others go (pods are listed and marked); a broker URL from a ConfigMap.
-async fn busy_work(shop: &Stage) {
-    let url = shop.url();
+async fn busy_work(stage: &Stage) {
+    let url = stage.url();
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "broker"}, "data": {"url": url}});
     let files = json!({"nap.py": include_str!("../workload/nap.py"), PROGRAM.0: PROGRAM.1});
     let code = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"}, "data": files});
@@ -202,18 +202,18 @@ async fn busy_work(shop: &Stage) {
             "volumes": [{"name": "nap", "configMap": {"name": "nap"}}],
         }}},
     });
-    shop.ns.apply(format!("{map}\n---\n{code}\n---\n{workers}\n")).await;
-    shop.ns.wait_ready("nap").await;
+    stage.ns.apply(format!("{map}\n---\n{code}\n---\n{workers}\n")).await;
+    stage.ns.wait_ready("nap").await;
     let publish = "import nap; nap.nap.apply_async((1, 90), queue='naps')";
-    shop.ns.exec("deploy/nap", &["python3", "-c", publish]).await;
+    stage.ns.exec("deploy/nap", &["python3", "-c", publish]).await;
     let pool = json!({
         "broker": {"urlFrom": {"configMapKeyRef": {"name": "broker", "key": "url"}}}, "queues": ["naps"],
         "target": {"backlogPerReplica": 1}, "worker": {"concurrency": 1},
     });
-    shop.pool("nap", pool).await;
+    stage.pool("nap", pool).await;
     // The busy one stays, marked; the idle one goes.
-    shop.ns.wait_replicas("nap", 1).await;
-    let pods = shop
+    stage.ns.wait_replicas("nap", 1).await;
+    let pods = stage
         .ns
         .api::<Pod>()
         .list(&ListParams::default().labels("app=nap"))
@@ -322,8 +322,8 @@ fn audit_log() -> String {
 #[tokio::test]
 async fn for_one_namespace_it_needs_no_cluster_role() {
     let ns = Namespace::new("twp-system").await;
-    let shop = shop("only").await;
-    let only = format!("watchNamespaces={{{}}}", shop.ns.name);
+    let stage = with_pool("only").await;
+    let only = format!("watchNamespaces={{{}}}", stage.ns.name);
     let _install = Install::new(
         &ns,
         &[
@@ -338,7 +338,7 @@ async fn for_one_namespace_it_needs_no_cluster_role() {
     let cluster: Api<ClusterRole> = Api::all(ns.client.clone());
     let label = ListParams::default().labels("app.kubernetes.io/name=twp-operator");
     assert_eq!(cluster.list(&label).await.unwrap().items.len(), 0, "no ClusterRole");
-    shop.ns.wait_replicas("mail", 3).await;
+    stage.ns.wait_replicas("mail", 3).await;
 }
 
 #[test]

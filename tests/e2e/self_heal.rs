@@ -9,7 +9,7 @@ use kube::Api;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{bed::client, figures, operator::Operator, shop::Shop, stage::pool};
+use crate::support::{bed::client, celery_stage::CeleryStage, figures, operator::Operator, stage::pool};
 
 /// Tasks that are under way when it begins.
 const TASKS: usize = 60;
@@ -21,21 +21,22 @@ const LASTS: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn a_self_healing_pipeline_kills_what_runs_once_and_not_again_and_again() {
-    let shop = Shop::new("selfheal", "redis").await;
+    let stage = CeleryStage::new("selfheal", "redis").await;
     let threads = |spec: &mut serde_json::Value| {
         let command = spec["containers"][0]["command"].as_array_mut().expect("a command");
         command.extend(["-P", "threads"].map(|word| json!(word)));
     };
-    shop.workers_like(&THREADS.to_string(), 5, &[("PREFETCH", "1")], threads)
+    stage
+        .workers_like(&THREADS.to_string(), 5, &[("PREFETCH", "1")], threads)
         .await;
     let spec = json!({"target": {"backlogPerReplica": THREADS}, "maxReplicas": TASKS / THREADS});
-    shop.ns.apply(pool("mail", spec).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.publish(&format!("[(n, 60) for n in range({TASKS})]")).await;
-    shop.wait_started(TASKS).await;
+    stage.ns.apply(pool("mail", spec).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.publish(&format!("[(n, 60) for n in range({TASKS})]")).await;
+    stage.wait_started(TASKS).await;
     let writes = operator.metric("twp_scale_writes_total").await;
 
-    let pods: Api<Pod> = Api::namespaced(client().await, &shop.ns.name);
+    let pods: Api<Pod> = Api::namespaced(client().await, &stage.ns.name);
     let mut seen = BTreeSet::new();
     let (began, mut written) = (Instant::now(), 0);
     while began.elapsed() < LASTS {
@@ -47,7 +48,7 @@ async fn a_self_healing_pipeline_kills_what_runs_once_and_not_again_and_again() 
                 "--field-manager=argocd-controller",
             ];
             let patch = [&patch[..], &["-p", r#"{"spec":{"replicas":1}}"#]].concat();
-            shop.ns.kubectl(&patch).await;
+            stage.ns.kubectl(&patch).await;
             written += 1;
         }
         let listed = pods
@@ -58,13 +59,13 @@ async fn a_self_healing_pipeline_kills_what_runs_once_and_not_again_and_again() 
         sleep(Duration::from_millis(500)).await;
     }
     let writes = operator.metric("twp_scale_writes_total").await - writes;
-    let message = shop
+    let message = stage
         .ns
         .wait_condition("mail", "TargetConflict", "True", "ReplicasOverwritten")
         .await;
     // Whoever still works ends within a task's time; whoever was killed never does.
     sleep(Duration::from_secs(70)).await;
-    let (started, ended) = (shop.list("started").await.len(), shop.list("ended").await.len());
+    let (started, ended) = (stage.list("started").await.len(), stage.list("ended").await.len());
     println!(
         "{written} writes of the pipeline, {writes} of ours; {} pods, {} of {started} tasks cut off: {message}",
         seen.len(),

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     bed::{Namespace, PATIENCE, eventually, image},
     pods::{self, Program},
+    records::Records,
     truth::Truth,
 };
 
@@ -272,29 +273,14 @@ impl AppStage {
     pub async fn truth(&self, name: &str) -> Truth {
         // A connection of its own: some tests break all that there are.
         eventually("the records are read", PATIENCE, async || {
-            let told = async {
-                let client = redis::Client::open(self.record())?;
-                let mut records = client.get_multiplexed_async_connection().await?;
-                let mut lists = redis::pipe();
-                for list in ["published", "started", "ended"] {
-                    lists.lrange(format!("{list}:{name}"), 0, -1);
-                }
-                lists.query_async::<[Vec<String>; 3]>(&mut records).await
-            };
-            let [published, started, ended] = told.await.map_err(|error| error.to_string())?;
+            let records = Records::connect(&self.record()).await;
             Ok(Truth {
-                published: parsed(&published),
-                started: parsed(&started),
-                ended: parsed(&ended),
+                published: records.try_list(&format!("published:{name}")).await?,
+                started: records.try_list(&format!("started:{name}")).await?,
+                ended: records.try_list(&format!("ended:{name}")).await?,
                 ..Truth::default()
             })
         })
         .await
     }
-}
-
-/// A list of records, each a line of JSON.
-pub fn parsed<T: DeserializeOwned>(lines: &[String]) -> Vec<T> {
-    let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    lines.iter().map(parse).collect()
 }

@@ -11,12 +11,15 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::Deployment,
-        core::v1::{Pod, Service},
+        core::{
+            self,
+            v1::{Pod, Service},
+        },
     },
 };
 use kube::{
     Api, Client, Config, Resource,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use taskworkerpool::api::TaskWorkerPool;
@@ -121,7 +124,16 @@ impl Namespace {
     pub async fn new(name: &str) -> Self {
         let client = client().await;
         let name = format!("{name}-{}", unique());
-        kubectl(&["create", "namespace", &name], "").await.expect("a namespace");
+        let object = core::v1::Namespace {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                ..ObjectMeta::default()
+            },
+            ..core::v1::Namespace::default()
+        };
+        let namespaces: Api<core::v1::Namespace> = Api::all(client.clone());
+        let made = namespaces.create(&PostParams::default(), &object).await;
+        made.expect("a namespace");
         Self { name, client }
     }
 
@@ -330,8 +342,8 @@ impl Drop for Namespace {
             return;
         }
         // Workers may take their grace period: nobody waits for the end.
-        let _ended = Command::new(script())
-            .args(["kubectl", "delete", "namespace", &self.name, "--wait=false"])
+        let _ended = kubectl_command(&["delete", "namespace", &self.name, "--wait=false"])
+            .into_std()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

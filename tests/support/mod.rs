@@ -7,8 +7,9 @@
 //! | `truth.rs` | pure: what its tasks recorded, and what is true by that |
 //! | `watch.rs` | a sampler of the test's own |
 //! | `stage.rs` | a stage for pools: a broker, and workers that cost nothing |
-//! | `shop.rs` | the same with Celery workers that run |
+//! | `celery_stage.rs` | the same with Celery workers that run |
 //! | `pods.rs` | servers and programs as pods |
+//! | `records.rs` | a Redis in which an application records, and through which its clients are asked |
 //! | `operator.rs` | an operator of the test's own |
 //! | `bystander.rs` | an application's own `inspect ping`, judged |
 //! | `figures.rs` | what is measured |
@@ -17,10 +18,11 @@ pub mod app;
 pub mod bed;
 pub mod bystander;
 pub mod celery;
+pub mod celery_stage;
 pub mod figures;
 pub mod operator;
 pub mod pods;
-pub mod shop;
+pub mod records;
 pub mod stage;
 pub mod truth;
 pub mod watch;

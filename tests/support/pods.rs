@@ -80,3 +80,16 @@ impl Program<'_> {
         })
     }
 }
+
+/// Puts the fields of one object over another's, all the way down; null changes nothing.
+pub fn merge(into: &mut Value, changes: &Value) {
+    match (into, changes) {
+        (_, Value::Null) => {}
+        (Value::Object(into), Value::Object(changes)) => {
+            for (key, value) in changes {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, changes) => *into = changes.clone(),
+    }
+}

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     bed::{Namespace, PATIENCE, eventually, image, unique},
     operator::Operator,
+    pods::server,
 };
 
 /// The broker's password: it must never be seen anywhere. With all that may go wrong in a URL.
@@ -29,12 +30,9 @@ impl Stage {
 
     /// The same in this namespace.
     pub async fn redis_in(ns: Namespace) -> Self {
-        ns.apply(broker(
-            &image("REDIS"),
-            6379,
-            &["redis-server", "--requirepass", CANARY, "--save", ""],
-        ))
-        .await;
+        let args = ["redis-server", "--requirepass", CANARY, "--save", ""];
+        ns.apply(server("broker", &image("REDIS"), &args, &[6379]).to_string())
+            .await;
         ns.wait_ready("broker").await;
         let host = ns.cluster_ip("broker").await;
         let stage = Self { ns, host };
@@ -144,31 +142,6 @@ pub fn message(queue: &str) -> Value {
             "delivery_info": {"exchange": "", "routing_key": queue},
         },
     })
-}
-
-/// A broker of one pod, with a Service of the same name.
-pub fn broker(image: &str, port: u16, command: &[&str]) -> String {
-    let labels = json!({"app": "broker"});
-    let deployment = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "broker"},
-        "spec": {
-            "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {
-                "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false, "enableServiceLinks": false,
-                "containers": [{
-                    "name": "broker", "image": image, "imagePullPolicy": "IfNotPresent", "args": command,
-                    "env": [{"name": "ERL_MAX_PORTS", "value": "65536"}],
-                    "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
-                }],
-            }},
-        },
-    });
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "broker"},
-        "spec": {"selector": labels, "ports": [{"port": port}]},
-    });
-    format!("{deployment}\n---\n{service}\n")
 }
 
 /// Workers that no node takes.

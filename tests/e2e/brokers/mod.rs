@@ -4,22 +4,22 @@
 //! |---|---|
 //! | `bystander.rs` | remote control disturbs no application, whatever it joins its bindings by |
 //! | `counts.rs` | the table of acceptance: what others see, what we count, what is so |
-//! | `keys.rs` | pools that share a database, prefixes, priorities, separators |
+//! | `redis_keys.rs` | pools that share a database, prefixes, priorities, separators |
 //! | `remote_control.rs` | single workers stop fetching and fetch again, and nothing is lost |
-//! | `kinds.rs` | what each kind of worker says of itself, idle and busy |
+//! | `worker_kinds.rs` | what each kind of worker says of itself, idle and busy |
 //! | `rights.rs` | users with no more rights than the README lists |
-//! | `doors.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
+//! | `connections.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
 //! | `rows.rs` | the rows of that table, for any framework |
-//! | `trouble.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
-//! | `waits.rs` | how long tasks have waited that were there before the first count |
+//! | `unusual_counts.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
+//! | `wait_times.rs` | how long tasks have waited that were there before the first count |
 
 mod bystander;
+mod connections;
 mod counts;
-mod doors;
-mod keys;
-mod kinds;
+mod redis_keys;
 mod remote_control;
 mod rights;
 mod rows;
-mod trouble;
-mod waits;
+mod unusual_counts;
+mod wait_times;
+mod worker_kinds;

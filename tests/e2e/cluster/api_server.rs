@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     cluster::{
-        door::{Door, Mode},
+        api_proxy::{ApiProxy, Mode},
         rights::{grant, kubeconfig_with},
     },
     support::{
@@ -136,9 +136,9 @@ async fn a_write_whose_answer_is_lost_is_told_of_and_not_called_a_failure() {
     let stage = Stage::redis("lost").await;
     stage.workers("mail", 0).await;
     stage.pool("mail", json!({})).await;
-    let door = Door::open().await;
+    let proxy = ApiProxy::open().await;
     let options = Options {
-        kubeconfig: Some(door.kubeconfig()),
+        kubeconfig: Some(proxy.kubeconfig()),
         ..Options::default()
     };
     let operator = Operator::start_with(&stage.ns.name, options).await;
@@ -154,10 +154,10 @@ async fn a_write_whose_answer_is_lost_is_told_of_and_not_called_a_failure() {
     };
     writes(1.0).await;
 
-    door.set(Mode::Forget);
+    proxy.set(Mode::Forget);
     stage.publish(30).await;
     stage.ns.wait_replicas("mail", 3).await;
-    assert_eq!(door.mode(), Mode::Open, "its answer was lost");
+    assert_eq!(proxy.mode(), Mode::Open, "its answer was lost");
     writes(2.0).await;
     stage.ns.wait_event(&["Scaled", "from 0 to 3"]).await;
     stage
@@ -180,9 +180,9 @@ async fn troubled(name: &str, mode: Mode, lasts: Duration) {
         stage.workers(name, 0).await;
         stage.pool(name, json!({"queues": [name]})).await;
     }
-    let door = Door::open().await;
+    let proxy = ApiProxy::open().await;
     let options = Options {
-        kubeconfig: Some(door.kubeconfig()),
+        kubeconfig: Some(proxy.kubeconfig()),
         env: vec![
             ("TWP_LEADER_ELECTION", "true".to_owned()),
             ("POD_NAMESPACE", stage.ns.name.clone()),
@@ -193,7 +193,7 @@ async fn troubled(name: &str, mode: Mode, lasts: Duration) {
     for name in ["mail", "other"] {
         stage.ns.wait_working(name).await;
     }
-    door.set(mode);
+    proxy.set(mode);
     let mut connection = stage.connection().await;
     publish(&mut connection, "mail", 30).await;
     eventually("it is counted at once", PATIENCE, async || {
@@ -205,17 +205,17 @@ async fn troubled(name: &str, mode: Mode, lasts: Duration) {
     .await;
     tokio::time::sleep(lasts).await;
     publish(&mut connection, "other", 30).await;
-    door.set(Mode::Open);
+    proxy.set(Mode::Open);
     let over = tokio::time::Instant::now();
     for name in ["mail", "other"] {
         stage.ns.wait_replicas(name, 3).await;
     }
     let late = u64::try_from(over.elapsed().as_millis()).expect("a number");
-    println!("{name}: workers {late} ms after it was over, {:?}", door.turned_away());
+    println!("{name}: workers {late} ms after it was over, {:?}", proxy.turned_away());
     figures::record_in("controller", &format!("api_{name}.late_ms"), late);
     assert_eq!(operator.ended(), None, "the lease is kept: {}", operator.log());
     figures::record_in("controller", &format!("api_{name}.lease_lost"), 0);
-    assert!(door.turned_away() > 0);
+    assert!(proxy.turned_away() > 0);
 }
 
 #[tokio::test]

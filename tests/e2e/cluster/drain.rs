@@ -9,9 +9,9 @@ use crate::{
     cluster::rights::grant,
     support::{
         bed::eventually,
+        celery_stage::{CeleryStage, LONG},
         figures,
         operator::Operator,
-        shop::{LONG, Shop},
         stage::pool,
     },
 };
@@ -25,7 +25,7 @@ fn spec() -> Value {
 
 /// Tasks that run until they are released.
 struct Held<'a> {
-    shop: &'a Shop,
+    stage: &'a CeleryStage,
     published: u32,
 }
 
@@ -38,10 +38,10 @@ impl Held<'_> {
             "import nap, time\nfor number in [{}]: nap.hold.delay(number)\nprint(time.time())",
             numbers.join(",")
         );
-        let published = self.shop.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+        let published = self.stage.ns.exec("deploy/client", &["python3", "-c", &code]).await;
         let published: f64 = published.trim().parse().expect("a time");
         self.published += tasks;
-        let started = self.shop.wait_started(self.published as usize).await;
+        let started = self.stage.wait_started(self.published as usize).await;
         let times = started
             .iter()
             .filter_map(|line| line.split(' ').nth(2)?.parse::<f64>().ok());
@@ -50,9 +50,9 @@ impl Held<'_> {
 
     /// Those that run, by pod.
     async fn running(&self) -> BTreeMap<String, Vec<String>> {
-        let ended = self.shop.ended().await;
+        let ended = self.stage.ended().await;
         let mut pods = BTreeMap::<String, Vec<String>>::new();
-        for line in self.shop.list("started").await {
+        for line in self.stage.list("started").await {
             let mut words = line.split(' ').map(str::to_owned);
             if let (Some(number), Some(pod)) = (words.next(), words.next())
                 && !ended.contains(&number)
@@ -66,12 +66,12 @@ impl Held<'_> {
     /// Lets all but one end on each pod.
     async fn leave_one_on_each(&self) {
         for tasks in self.running().await.values() {
-            self.shop.release(tasks.get(1..).unwrap_or_default()).await;
+            self.stage.release(tasks.get(1..).unwrap_or_default()).await;
         }
     }
 
     async fn draining(&self) -> BTreeSet<String> {
-        let pods = self.shop.ns.pods("app=mail,taskworkerpool.dev/draining=true").await;
+        let pods = self.stage.ns.pods("app=mail,taskworkerpool.dev/draining=true").await;
         pods.into_iter().filter_map(|pod| pod.metadata.name).collect()
     }
 
@@ -94,7 +94,7 @@ impl Held<'_> {
             ("karpenter.sh/do-not-disrupt", "true"),
         ];
         eventually(&format!("{pods} pods are protected"), LONG, async || {
-            let all = self.shop.ns.pods("app=mail").await;
+            let all = self.stage.ns.pods("app=mail").await;
             let protected = all.iter().filter(|pod| {
                 let annotations = pod.metadata.annotations.clone().unwrap_or_default();
                 asked
@@ -114,11 +114,11 @@ impl Held<'_> {
         self.wait_fetching(2, 2).await;
         let rest: Vec<_> = self.running().await.into_values().flatten().collect();
         assert_eq!(rest.len(), 2, "the tasks still run");
-        self.shop.release(&rest).await;
-        self.shop.wait_ended(tasks).await;
-        let started = self.shop.list("started").await;
+        self.stage.release(&rest).await;
+        self.stage.wait_ended(tasks).await;
+        let started = self.stage.list("started").await;
         assert_eq!(started.len(), tasks, "each once: {started:?}\n{}", operator.log());
-        self.shop.undisturbed(&[], operator).await;
+        self.stage.undisturbed(&[], operator).await;
     }
 
     /// Waits until so many of so many workers fetch from the queue, by their own word, and no others are there.
@@ -126,7 +126,7 @@ impl Held<'_> {
         let what = format!("{fetching} of {of} workers fetch, and no others are there");
         eventually(&what, LONG, async || {
             let code = "import json, nap; print(json.dumps(nap.app.control.inspect(timeout=3).active_queues() or {}))";
-            let said = self.shop.ns.exec("deploy/client", &["python3", "-c", code]).await;
+            let said = self.stage.ns.exec("deploy/client", &["python3", "-c", code]).await;
             let said: BTreeMap<String, Vec<Value>> =
                 serde_json::from_str(said.trim()).map_err(|error| error.to_string())?;
             let fetch = said.values().filter(|queues| !queues.is_empty()).count();
@@ -146,12 +146,12 @@ enum Over {
 }
 
 async fn workers_are_given_back(kind: &str, over: Over) {
-    let shop = Shop::new("drain", kind).await;
-    shop.workers("2", 300).await;
-    shop.ns.apply(pool("mail", spec()).to_string()).await;
-    let mut operator = Operator::start(&shop.ns.name).await;
+    let stage = CeleryStage::new("drain", kind).await;
+    stage.workers("2", 300).await;
+    stage.ns.apply(pool("mail", spec()).to_string()).await;
+    let mut operator = Operator::start(&stage.ns.name).await;
     let mut held = Held {
-        shop: &shop,
+        stage: &stage,
         published: 0,
     };
     held.publish(4).await;
@@ -163,7 +163,7 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     held.leave_one_on_each().await;
     held.wait_draining(1, &operator).await;
     eventually("the sentence says what is awaited", LONG, async || {
-        let status = shop.ns.pool("mail").await?.status.unwrap_or_default();
+        let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
         let said = status.decision.map(|decision| decision.message).unwrap_or_default();
         match said.contains("1 kept: 1 fetch no more and work off 1 task.") {
             true => Ok(()),
@@ -186,14 +186,14 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     // The operator is killed, and the next one goes on, or takes it back first.
     held.wait_draining(1, &operator).await;
     operator.kill();
-    let operator = Operator::start(&shop.ns.name).await;
+    let operator = Operator::start(&stage.ns.name).await;
     held.wait_fetching(2, 2).await;
     held.wait_draining(1, &operator).await;
 
     // Nobody looks after the pool any more.
     match over {
-        Over::Deleted => shop.ns.delete("twp/mail").await,
-        Over::Suspended => shop.ns.change_pool("mail", json!({"suspend": true})).await,
+        Over::Deleted => stage.ns.delete("twp/mail").await,
+        Over::Suspended => stage.ns.change_pool("mail", json!({"suspend": true})).await,
     }
     held.wait_draining(0, &operator).await;
     held.wait_protected(0, &operator).await;
@@ -211,8 +211,8 @@ async fn on_rabbitmq_workers_of_a_suspended_pool_are_given_back() {
 }
 
 /// Two workers with a task each, one of which has been told to stop.
-async fn one_of_two_stopped<'a>(shop: &'a Shop, operator: &Operator) -> Held<'a> {
-    let mut held = Held { shop, published: 0 };
+async fn one_of_two_stopped<'a>(stage: &'a CeleryStage, operator: &Operator) -> Held<'a> {
+    let mut held = Held { stage, published: 0 };
     held.publish(4).await;
     held.leave_one_on_each().await;
     held.wait_draining(1, operator).await;
@@ -222,33 +222,38 @@ async fn one_of_two_stopped<'a>(shop: &'a Shop, operator: &Operator) -> Held<'a>
 
 #[tokio::test]
 async fn workers_of_a_pool_that_only_observes_are_given_back() {
-    let shop = Shop::new("drain", "redis").await;
-    shop.workers("2", 300).await;
-    shop.ns.apply(pool("mail", spec()).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    let held = one_of_two_stopped(&shop, &operator).await;
-    shop.ns.change_pool("mail", json!({"mode": "Observe"})).await;
+    let stage = CeleryStage::new("drain", "redis").await;
+    stage.workers("2", 300).await;
+    stage.ns.apply(pool("mail", spec()).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    let held = one_of_two_stopped(&stage, &operator).await;
+    stage.ns.change_pool("mail", json!({"mode": "Observe"})).await;
     held.wait_draining(0, &operator).await;
     held.end(4, &operator).await;
 }
 
 /// Whether the address stands in the spec or in a Secret.
 async fn workers_that_a_pool_leaves_behind(kind: &str, inline: bool) {
-    let shop = Shop::new("left", kind).await;
-    shop.workers("2", 300).await;
+    let stage = CeleryStage::new("left", kind).await;
+    stage.workers("2", 300).await;
     let mut wished = spec();
     if inline {
-        wished["broker"] = json!({"url": shop.url()});
+        wished["broker"] = json!({"url": stage.url()});
     }
-    shop.ns.apply(pool("mail", wished).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    let held = one_of_two_stopped(&shop, &operator).await;
-    let elsewhere = format!("{}3", shop.url().trim_end_matches('0'));
+    stage.ns.apply(pool("mail", wished).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    let held = one_of_two_stopped(&stage, &operator).await;
+    let elsewhere = format!("{}3", stage.url().trim_end_matches('0'));
     match inline {
-        true => shop.ns.change_pool("mail", json!({"broker": {"url": elsewhere}})).await,
+        true => {
+            stage
+                .ns
+                .change_pool("mail", json!({"broker": {"url": elsewhere}}))
+                .await
+        }
         false => {
             let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": elsewhere}});
-            shop.ns.apply(secret.to_string()).await;
+            stage.ns.apply(secret.to_string()).await;
         }
     }
     held.wait_fetching(2, 2).await;
@@ -270,14 +275,14 @@ async fn workers_at_a_broker_whose_secret_was_changed_are_given_back() {
 /// fetch again.
 #[tokio::test]
 async fn an_operator_that_ends_without_any_rights_gives_its_workers_back() {
-    let shop = Shop::new("drain", "rabbitmq").await;
-    shop.workers("2", 300).await;
-    shop.ns.apply(pool("mail", spec()).to_string()).await;
-    let options = grant(&shop.ns, &[(&shop.ns, "")]).await;
-    let mut operator = Operator::start_with(&shop.ns.name, options).await;
-    let held = one_of_two_stopped(&shop, &operator).await;
-    shop.ns.kubectl(&["delete", "rolebinding", "--all"]).await;
-    shop.ns.delete("serviceaccount/op").await;
+    let stage = CeleryStage::new("drain", "rabbitmq").await;
+    stage.workers("2", 300).await;
+    stage.ns.apply(pool("mail", spec()).to_string()).await;
+    let options = grant(&stage.ns, &[(&stage.ns, "")]).await;
+    let mut operator = Operator::start_with(&stage.ns.name, options).await;
+    let held = one_of_two_stopped(&stage, &operator).await;
+    stage.ns.kubectl(&["delete", "rolebinding", "--all"]).await;
+    stage.ns.delete("serviceaccount/op").await;
     let status = operator.stop().await;
     assert!(status.success(), "{status}");
     assert!(operator.log().contains("fetch again"), "{}", operator.log());

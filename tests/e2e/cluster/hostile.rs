@@ -9,10 +9,10 @@ use tokio::{
 };
 
 use crate::{
-    cluster::crowd,
     cluster::hostile::redis::HostileRedis,
+    cluster::many_pools,
     support::{
-        bed::{PATIENCE, eventually},
+        bed::{PATIENCE, clock, eventually},
         figures,
         operator::{Operator, Options},
         stage::{Stage, pool, publish, workers},
@@ -52,7 +52,7 @@ async fn one_hostile_broker_and_silent_connections_harm_nobody_else() {
         }
     })
     .await;
-    let (idle, _) = crowd::costs(operator.pid());
+    let (idle, _) = many_pools::costs(operator.pid());
 
     let broker = HostileRedis::start("bad");
     stage.workers("bad", 3).await;
@@ -68,17 +68,17 @@ async fn one_hostile_broker_and_silent_connections_harm_nobody_else() {
     while began.elapsed() < ATTACK {
         if asked < OTHERS && began.elapsed() > Duration::from_millis(700) * u32::try_from(asked).expect("few") {
             publish(&mut connection, &names[asked], 30).await;
-            published.push(crowd::now());
+            published.push(clock());
             asked += 1;
         }
         probes += 1;
         fine += u32::from(operator.is_alive().await);
-        most = most.max(crowd::costs(operator.pid()).0);
+        most = most.max(many_pools::costs(operator.pid()).0);
         sleep(Duration::from_millis(100)).await;
     }
     for (name, published) in names.iter().zip(&published) {
         let at = eventually("an honest pool that got work has workers", PATIENCE, async || {
-            crowd::said_of(&operator, "scaled", name)
+            many_pools::said_of(&operator, "scaled", name)
                 .first()
                 .copied()
                 .ok_or_else(|| name.clone())

@@ -12,8 +12,8 @@ use crate::{
     cluster::rights::grant,
     support::{
         bed::{Namespace, PATIENCE, eventually},
+        celery_stage::CeleryStage,
         operator::Operator,
-        shop::Shop,
         stage::pool,
     },
 };
@@ -63,9 +63,9 @@ async fn patch(pods: &Api<Pod>, pod: &str, patch: &Value) -> Result<(), String> 
 
 #[tokio::test]
 async fn the_operators_account_writes_its_marks_on_pods_and_nothing_else() {
-    let shop = Shop::new("marks", "redis").await;
-    let ns = &shop.ns;
-    shop.workers("1", 2).await;
+    let stage = CeleryStage::new("marks", "redis").await;
+    let ns = &stage.ns;
+    stage.workers("1", 2).await;
     let options = grant(ns, &[(ns, "")]).await;
     install(ns).await;
     let kubeconfig = options.kubeconfig.clone().expect("its own");
@@ -73,7 +73,7 @@ async fn the_operators_account_writes_its_marks_on_pods_and_nothing_else() {
 
     let pods = ns.pods("app=client").await;
     let client = pods[0].metadata.name.clone().expect("a name");
-    let image = |image: &str| json!({"spec": {"containers": [{"name": "client", "image": image}]}});
+    let image = |image: &str| json!({"spec": {"containers": [{"name": "main", "image": image}]}});
     eventually(
         "the policy is known to the API server",
         PATIENCE,
@@ -121,11 +121,11 @@ async fn the_operators_account_writes_its_marks_on_pods_and_nothing_else() {
     });
     ns.apply(pool("mail", spec).to_string()).await;
     let operator = Operator::start_with(&ns.name, options).await;
-    shop.client("for number in range(3): nap.hold.delay(number)").await;
-    shop.wait_started(3).await;
-    shop.release(&["0", "1"]).await;
+    stage.client("for number in range(3): nap.hold.delay(number)").await;
+    stage.wait_started(3).await;
+    stage.release(&["0", "1"]).await;
     ns.wait_replicas("mail", 1).await;
-    assert_eq!(shop.ended().await.len(), 2, "only idle ones went\n{}", operator.log());
+    assert_eq!(stage.ended().await.len(), 2, "only idle ones went\n{}", operator.log());
     eventually("the busy one is protected", PATIENCE, async || {
         let pods = ns.pods("app=mail").await;
         let protected = pods.iter().filter(|pod| {
@@ -138,7 +138,7 @@ async fn the_operators_account_writes_its_marks_on_pods_and_nothing_else() {
         }
     })
     .await;
-    shop.release(&["2"]).await;
+    stage.release(&["2"]).await;
     ns.wait_replicas("mail", 0).await;
     assert!(!operator.log().contains("could not be"), "{}", operator.log());
 }

@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use crate::support::{
     bed::{image, kubeconfig},
     operator::{Operator, Options},
-    stage::{CANARY, ENCODED, Stage, broker, message},
+    pods::server,
+    stage::{CANARY, ENCODED, Stage, message},
 };
 
 /// Everything the operator and its libraries would ever log.
@@ -165,16 +166,11 @@ async fn sealed(stage: &Stage) -> String {
     ];
     let mut command: Vec<&str> = command.iter().flat_map(|part| part.split(' ')).collect();
     command.push(CANARY);
-    let objects = broker(&image("REDIS"), 6379, &command).replace("\"broker\"", "\"sealed\"");
-    let (deployment, service) = objects.split_once("\n---\n").expect("two objects");
-    let mut deployment: Value = serde_json::from_str(deployment).expect("JSON");
-    let pod = &mut deployment["spec"]["template"]["spec"];
+    let mut objects = server("sealed", &image("REDIS"), &command, &[6379]);
+    let pod = &mut objects["items"][0]["spec"]["template"]["spec"];
     pod["volumes"] = json!([{"name": "tls", "secret": {"secretName": "tls"}}]);
     pod["containers"][0]["volumeMounts"] = json!([{"name": "tls", "mountPath": "/tls"}]);
-    stage
-        .ns
-        .apply(format!("{tls}\n---\n{deployment}\n---\n{service}"))
-        .await;
+    stage.ns.apply(format!("{tls}\n---\n{objects}")).await;
     stage.ns.wait_ready("sealed").await;
 
     let tasks: Vec<String> = (0..30).map(|_| message("celery").to_string()).collect();

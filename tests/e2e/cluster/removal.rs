@@ -6,25 +6,25 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::policy::Policy,
+    cluster::admission::Policy,
     support::{
         bed::{Namespace, eventually, throughout},
+        celery_stage::{CeleryStage, LONG},
         operator::Operator,
-        shop::{LONG, Shop},
         stage::pool,
     },
 };
 
 /// Two workers of one slot with a task each, which ends when it is released. The pools are of the profile that watches
 /// least long before anything goes.
-async fn two_busy_workers(name: &str, spec: Value) -> (Shop, Operator) {
-    let shop = Shop::new(name, "redis").await;
-    shop.workers("1", 60).await;
-    shop.ns.apply(pool("mail", spec).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.client("for number in range(2): nap.hold.delay(number)").await;
-    shop.wait_started(2).await;
-    (shop, operator)
+async fn two_busy_workers(name: &str, spec: Value) -> (CeleryStage, Operator) {
+    let stage = CeleryStage::new(name, "redis").await;
+    stage.workers("1", 60).await;
+    stage.ns.apply(pool("mail", spec).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.client("for number in range(2): nap.hold.delay(number)").await;
+    stage.wait_started(2).await;
+    (stage, operator)
 }
 
 #[tokio::test]
@@ -33,14 +33,15 @@ async fn a_busy_worker_may_go_where_its_grace_period_covers_its_task() {
         "minReplicas": 2, "maxReplicas": 2, "worker": {"concurrency": 1, "maxTaskSeconds": 60},
         "target": {"waitSeconds": 60}, "profile": "Economy", "scaleDown": {"idleSeconds": 0, "removal": "Graceful"},
     });
-    let (shop, operator) = two_busy_workers("graceful", spec).await;
-    shop.ns
+    let (stage, operator) = two_busy_workers("graceful", spec).await;
+    stage
+        .ns
         .change_pool("mail", json!({"minReplicas": 1, "maxReplicas": 1}))
         .await;
     // Nobody waits for a task's end …
-    shop.ns.wait_replicas("mail", 1).await;
+    stage.ns.wait_replicas("mail", 1).await;
     eventually("one of them has been told to end", LONG, async || {
-        let pods = shop.ns.pods("app=mail").await;
+        let pods = stage.ns.pods("app=mail").await;
         let ending = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_some());
         match (pods.len(), ending.count()) {
             (2, 1) => Ok(()),
@@ -49,12 +50,12 @@ async fn a_busy_worker_may_go_where_its_grace_period_covers_its_task() {
     })
     .await;
     // … which comes within the grace period.
-    assert!(shop.ended().await.is_empty(), "both tasks still run");
-    shop.release(&["0", "1"]).await;
-    shop.wait_ended(2).await;
-    let started = shop.list("started").await;
+    assert!(stage.ended().await.is_empty(), "both tasks still run");
+    stage.release(&["0", "1"]).await;
+    stage.wait_ended(2).await;
+    let started = stage.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
-    shop.undisturbed(&[], &operator).await;
+    stage.undisturbed(&[], &operator).await;
 }
 
 /// Whatever is written as the deletion cost of a pod of this namespace, it becomes 5.
@@ -102,32 +103,33 @@ async fn another_writer_of_the_deletion_cost_is_named_and_nobody_goes_meanwhile(
         "minReplicas": 2, "maxReplicas": 2, "worker": {"concurrency": 1},
         "target": {"waitSeconds": 60}, "profile": "Economy", "scaleDown": {"idleSeconds": 0},
     });
-    let (shop, operator) = two_busy_workers("meddler", spec).await;
-    let meddler = Meddler::new(&shop.ns).await;
-    shop.release(&["0"]).await;
-    shop.ns
+    let (stage, operator) = two_busy_workers("meddler", spec).await;
+    let meddler = Meddler::new(&stage.ns).await;
+    stage.release(&["0"]).await;
+    stage
+        .ns
         .change_pool("mail", json!({"minReplicas": 1, "maxReplicas": 1}))
         .await;
-    let said = shop
+    let said = stage
         .ns
         .wait_condition("mail", "DeletionCostConflict", "True", "CostOverwritten")
         .await;
     assert!(said.contains("mail-"), "it names the pod: {said}");
     // Kubernetes might choose the busy one.
     throughout("both workers stay", Duration::from_secs(10), async || {
-        match shop.ns.replicas("mail").await? {
+        match stage.ns.replicas("mail").await? {
             2 => Ok(()),
             seen => Err(format!("{seen}\n{}", operator.log())),
         }
     })
     .await;
     meddler.0.goes().await;
-    shop.ns.wait_replicas("mail", 1).await;
-    shop.release(&["1"]).await;
-    shop.wait_ended(2).await;
-    let started = shop.list("started").await;
+    stage.ns.wait_replicas("mail", 1).await;
+    stage.release(&["1"]).await;
+    stage.wait_ended(2).await;
+    let started = stage.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
-    shop.undisturbed(&[], &operator).await;
+    stage.undisturbed(&[], &operator).await;
 }
 
 #[tokio::test]
@@ -136,29 +138,30 @@ async fn what_the_replica_set_is_slow_to_remove_is_not_called_back() {
         "minReplicas": 2, "maxReplicas": 2, "worker": {"concurrency": 1},
         "target": {"waitSeconds": 60}, "profile": "Economy", "scaleDown": {"idleSeconds": 0},
     });
-    let (shop, operator) = two_busy_workers("slow", spec).await;
+    let (stage, operator) = two_busy_workers("slow", spec).await;
     // The ReplicaSet's deletions are refused, as if it had not come to them yet.
     let refusal = json!({"validations": [{"expression":
         "oldObject.metadata.labels['app'] != 'mail' || namespaceObject.status.phase == 'Terminating'"}]});
     let deny = json!({"validationActions": ["Deny"]});
-    let policy = Policy::new(&shop.ns, "ValidatingAdmissionPolicy", "DELETE", refusal, deny).await;
+    let policy = Policy::new(&stage.ns, "ValidatingAdmissionPolicy", "DELETE", refusal, deny).await;
     eventually("pods cannot be deleted", LONG, async || {
         let delete = ["delete", "pods", "-l", "app=mail", "--dry-run=server"];
-        match shop.ns.try_kubectl(&delete, "").await {
+        match stage.ns.try_kubectl(&delete, "").await {
             Err(refused) if refused.contains("ValidatingAdmissionPolicy") => Ok(()),
             seen => Err(format!("{seen:?}")),
         }
     })
     .await;
-    shop.release(&["0"]).await;
-    shop.ns
+    stage.release(&["0"]).await;
+    stage
+        .ns
         .change_pool("mail", json!({"minReplicas": 1, "maxReplicas": 1}))
         .await;
-    shop.ns.wait_replicas("mail", 1).await;
+    stage.ns.wait_replicas("mail", 1).await;
     // Only its cost keeps the ReplicaSet from taking the busy one.
     throughout("the empty one stays marked", Duration::from_secs(8), async || {
         let first = i32::MIN.to_string();
-        let pods = shop.ns.pods("app=mail").await;
+        let pods = stage.ns.pods("app=mail").await;
         let costs = pods.iter().filter_map(|pod| pod.metadata.annotations.as_ref());
         let costs = costs.filter_map(|all| all.get("controller.kubernetes.io/pod-deletion-cost"));
         match (pods.len(), costs.filter(|cost| **cost == first).count()) {
@@ -168,14 +171,14 @@ async fn what_the_replica_set_is_slow_to_remove_is_not_called_back() {
     })
     .await;
     policy.goes().await;
-    eventually("it goes", LONG, async || match shop.ns.pods("app=mail").await.len() {
+    eventually("it goes", LONG, async || match stage.ns.pods("app=mail").await.len() {
         1 => Ok(()),
         seen => Err(format!("{seen} pods")),
     })
     .await;
-    shop.release(&["1"]).await;
-    shop.wait_ended(2).await;
-    let started = shop.list("started").await;
+    stage.release(&["1"]).await;
+    stage.wait_ended(2).await;
+    let started = stage.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
-    shop.undisturbed(&[], &operator).await;
+    stage.undisturbed(&[], &operator).await;
 }

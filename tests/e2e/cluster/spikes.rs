@@ -13,7 +13,8 @@ use crate::support::{
     bed::{Namespace, PATIENCE, eventually, image},
     figures,
     operator::Operator,
-    stage::{Stage, broker, message, publish},
+    pods::server,
+    stage::{Stage, message, publish},
 };
 
 const SPIKES: usize = 20;
@@ -104,7 +105,8 @@ async fn from_zero_on_redis_every_spike_is_one_write() {
 #[tokio::test]
 async fn from_zero_on_rabbitmq_every_spike_is_one_write() {
     let ns = Namespace::with_pools("rabbit").await;
-    ns.apply(broker(&image("RABBITMQ"), 5672, &[])).await;
+    let broker = server("broker", &image("RABBITMQ"), &[], &[5672]);
+    ns.apply(broker.to_string()).await;
     ns.wait_ready("broker").await;
     let url = format!("amqp://guest:guest@{}:5672//", ns.cluster_ip("broker").await);
     // lapin takes the vhost / written out.

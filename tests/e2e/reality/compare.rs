@@ -9,7 +9,7 @@ const SHARE: f64 = 0.15;
 
 /// What was seen of a run, real or simulated. Times are in seconds since its beginning.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Course {
+pub struct History {
     /// Replicas wished; each number lasts until the next.
     pub replicas: Vec<(f64, u32)>,
     /// Replicas ready, likewise.
@@ -40,21 +40,21 @@ impl Row {
 }
 
 /// What is read off a run.
-type Figure = fn(&Course) -> f64;
+type Figure = fn(&History) -> f64;
 
 /// All figures of both runs.
-pub fn compare(real: &Course, simulated: &Course) -> Vec<Row> {
+pub fn compare(real: &History, simulated: &History) -> Vec<Row> {
     let figures: [(_, Figure, _); 4] = [
-        ("pod-seconds", |course| pod_seconds(&course.replicas), 0.0),
+        ("pod-seconds", |history| pod_seconds(&history.replicas), 0.0),
         ("most replicas", peak, 0.0),
-        ("mean wait, s", |course| mean(&waits(course)), 1.0),
+        ("mean wait, s", |history| mean(&waits(history)), 1.0),
         (
             "wait p95, s",
-            |course| Waits::of(waits(course), f64::from(TARGET)).p95,
+            |history| Waits::of(waits(history), f64::from(TARGET)).p95,
             1.0,
         ),
     ];
-    let row = |(figure, of, slack): (_, fn(&Course) -> f64, _)| Row {
+    let row = |(figure, of, slack): (_, fn(&History) -> f64, _)| Row {
         figure,
         real: of(real),
         simulated: of(simulated),
@@ -77,29 +77,29 @@ fn pod_seconds(curve: &[(f64, u32)]) -> f64 {
         .sum()
 }
 
-fn peak(course: &Course) -> f64 {
-    course
+fn peak(history: &History) -> f64 {
+    history
         .replicas
         .iter()
         .map(|(_, pods)| f64::from(*pods))
         .fold(0.0, f64::max)
 }
 
-fn waits(course: &Course) -> Vec<f64> {
-    course.waits.iter().map(|(_, wait)| *wait).collect()
+fn waits(history: &History) -> Vec<f64> {
+    history.waits.iter().map(|(_, wait)| *wait).collect()
 }
 
 #[test]
 fn figures_are_of_the_whole_course() {
-    let real = Course {
+    let real = History {
         replicas: vec![(0.0, 0), (2.0, 3), (12.0, 1), (20.0, 0)],
         waits: (0..20).map(|n| (0.0, f64::from(n))).collect(),
-        ..Course::default()
+        ..History::default()
     };
-    let twice = Course {
+    let twice = History {
         replicas: real.replicas.iter().map(|(at, pods)| (*at, pods * 2)).collect(),
         waits: real.waits.iter().map(|(at, wait)| (*at, wait * 2.0)).collect(),
-        ..Course::default()
+        ..History::default()
     };
     let found = compare(&real, &twice);
     let found: Vec<_> = found.iter().map(|row| (row.figure, row.real, row.simulated)).collect();

@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 
 use crate::{
     reality::{
-        compare::Course,
+        compare::History,
         scenario::{GRACE, SLOTS, Scenario, TASK},
         simulated::note,
     },
     support::{
         bed::{clock, eventually},
+        celery_stage::{CeleryStage, LONG},
         operator::Operator,
-        shop::{LONG, Shop},
         stage::pool,
     },
 };
@@ -28,7 +28,7 @@ use crate::{
 /// What was measured.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    pub course: Course,
+    pub history: History,
     /// From the creation of each pod, as the watch showed it, until its worker took tasks, in seconds. Kubernetes calls
     /// it ready up to a second later, with the next probe. In the order of their creation.
     pub start_ups: Vec<f64>,
@@ -44,19 +44,19 @@ struct Seen {
 
 /// From a pool at zero until all tasks are done and it is at zero again.
 pub async fn run(scenario: &Scenario) -> Measured {
-    let shop = Shop::new(scenario.name, "redis").await;
-    workers(&shop).await;
-    shop.ns.apply(pool("mail", Scenario::spec()).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.ns.wait_working("mail").await;
+    let stage = CeleryStage::new(scenario.name, "redis").await;
+    workers(&stage).await;
+    stage.ns.apply(pool("mail", Scenario::spec()).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_working("mail").await;
     let begin = clock();
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let _watches = watch(&shop, &seen);
+    let _watches = watch(&stage, &seen);
 
     let naps: Vec<_> = scenario.arrivals.iter().map(|at| json!([at, TASK])).collect();
     let code = format!("import nap\nnap.publish({})", json!(naps));
-    shop.ns.exec("deploy/client", &["python3", "-c", &code]).await;
-    shop.wait_ended(naps.len()).await;
+    stage.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+    stage.wait_ended(naps.len()).await;
     eventually("the workers are gone and the watch has shown it", LONG, async || {
         let last = seen.lock().expect("the record").replicas.last().copied();
         match last {
@@ -66,44 +66,44 @@ pub async fn run(scenario: &Scenario) -> Measured {
     })
     .await;
 
-    let mut course = Course::default();
-    let started = times(&shop.list("started").await);
-    for (number, published) in times(&shop.list("published").await) {
-        course.waits.push((published - begin, started[&number] - published));
+    let mut history = History::default();
+    let started = times(&stage.list("started").await);
+    for (number, published) in times(&stage.list("published").await) {
+        history.waits.push((published - begin, started[&number] - published));
     }
-    course.waits.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-    let ready = times(&shop.list("ready").await);
+    history.waits.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let ready = times(&stage.list("ready").await);
     let seen = seen.lock().expect("the record");
     let since_begin = |curve: &[(f64, u32)]| curve.iter().map(|(at, pods)| (at - begin, *pods)).collect();
-    (course.replicas, course.ready) = (since_begin(&seen.replicas), since_begin(&seen.ready));
+    (history.replicas, history.ready) = (since_begin(&seen.replicas), since_begin(&seen.ready));
     let mut pods: Vec<_> = ready.iter().map(|(pod, at)| (seen.created[pod], *at)).collect();
     pods.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     Measured {
-        course,
+        history,
         start_ups: pods.iter().map(|(created, ready)| ready - created).collect(),
     }
 }
 
 /// Workers that are ready when they take tasks.
-async fn workers(shop: &Shop) {
+async fn workers(stage: &CeleryStage) {
     let slots = SLOTS.to_string();
     let command = [
         "python3", "-m", "celery", "-A", "nap", "worker", "-l", "info", "-c", &slots,
     ];
-    let mut workers = shop.deployment("mail", 0, &command, GRACE);
+    let mut workers = stage.deployment("mail", 0, &command, GRACE);
     let container = &mut workers["spec"]["template"]["spec"]["containers"][0];
     container["readinessProbe"] = json!({"exec": {"command": ["cat", "/tmp/ready"]}, "periodSeconds": 1});
     // Celery's own way: a task is acknowledged when it starts.
     let env = container["env"].as_array_mut().expect("variables");
     env.retain(|variable| variable["name"] != "ACKS_LATE");
-    shop.ns.apply(workers.to_string()).await;
+    stage.ns.apply(workers.to_string()).await;
 }
 
 /// Follows the Deployment and its pods until the result is dropped.
-fn watch(shop: &Shop, seen: &Arc<Mutex<Seen>>) -> JoinSet<()> {
+fn watch(stage: &CeleryStage, seen: &Arc<Mutex<Seen>>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let config = watcher::Config::default().fields("metadata.name=mail");
-    let deployments = watcher(shop.ns.api::<Deployment>(), config);
+    let deployments = watcher(stage.ns.api::<Deployment>(), config);
     let mut deployments = deployments.default_backoff().applied_objects().boxed();
     let into = seen.clone();
     tasks.spawn(async move {
@@ -117,7 +117,7 @@ fn watch(shop: &Shop, seen: &Arc<Mutex<Seen>>) -> JoinSet<()> {
             note(&mut seen.ready, now, number(status.ready_replicas));
         }
     });
-    let pods = watcher(shop.ns.api::<Pod>(), watcher::Config::default().labels("app=mail"));
+    let pods = watcher(stage.ns.api::<Pod>(), watcher::Config::default().labels("app=mail"));
     let mut pods = pods.default_backoff().applied_objects().boxed();
     let into = seen.clone();
     tasks.spawn(async move {

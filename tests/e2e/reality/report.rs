@@ -11,7 +11,7 @@ use taskworkerpool::sim::report::{
 };
 
 use crate::reality::{
-    compare::{Course, Row, compare},
+    compare::{History, Row, compare},
     real::Measured,
     scenario::{SLOTS, Scenario, TARGET, TASK},
     simulated::spread,
@@ -21,13 +21,13 @@ use crate::reality::{
 pub struct Result {
     scenario: Scenario,
     measured: Measured,
-    simulated: Course,
+    simulated: History,
     rows: Vec<Row>,
 }
 
 impl Result {
-    pub fn new(scenario: Scenario, measured: Measured, simulated: Course) -> Self {
-        let rows = compare(&measured.course, &simulated);
+    pub fn new(scenario: Scenario, measured: Measured, simulated: History) -> Self {
+        let rows = compare(&measured.history, &simulated);
         Self {
             scenario,
             measured,
@@ -59,7 +59,7 @@ impl Result {
         let text = format!(
             "{}: {} tasks of {TASK} s; {} pods took tasks after {} s (median; standard deviation of the logarithm {}).",
             self.scenario.about,
-            self.measured.course.waits.len(),
+            self.measured.history.waits.len(),
             self.measured.start_ups.len(),
             number(median, 1),
             number(sigma, 2)
@@ -74,7 +74,7 @@ impl Result {
     }
 
     fn replicas(&self) -> Chart {
-        let (real, simulated) = (&self.measured.course, &self.simulated);
+        let (real, simulated) = (&self.measured.history, &self.simulated);
         let curves = [
             ("real", &real.replicas),
             ("simulated", &simulated.replicas),
@@ -89,10 +89,10 @@ impl Result {
     }
 
     fn waits(&self) -> Chart {
-        let series = [("real", &self.measured.course), ("simulated", &self.simulated)];
-        let series = series.map(|(name, course)| Series {
+        let series = [("real", &self.measured.history), ("simulated", &self.simulated)];
+        let series = series.map(|(name, history)| Series {
             name: name.into(),
-            marks: Marks::Line(course.waits.clone()),
+            marks: Marks::Line(history.waits.clone()),
         });
         self.chart(
             "wait of each task, by the time of its arrival",
@@ -117,8 +117,8 @@ impl Result {
     }
 
     fn figures(&self) -> Value {
-        let course =
-            |course: &Course| json!({"replicas": course.replicas, "ready": course.ready, "waits": course.waits});
+        let history =
+            |history: &History| json!({"replicas": history.replicas, "ready": history.ready, "waits": history.waits});
         let rows = self.rows.iter().map(|row| {
             let figures = json!({
                 "real": row.real, "simulated": row.simulated, "allowed": row.allowed(), "alike": row.alike(),
@@ -127,7 +127,7 @@ impl Result {
         });
         json!({
             "compared": rows.collect::<Map<_, _>>(), "startUps": self.measured.start_ups,
-            "real": course(&self.measured.course), "simulated": course(&self.simulated),
+            "real": history(&self.measured.history), "simulated": history(&self.simulated),
         })
     }
 }

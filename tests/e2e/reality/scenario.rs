@@ -9,7 +9,7 @@ pub const TASK: f64 = 4.0;
 /// Task slots of a worker.
 pub const SLOTS: u32 = 2;
 /// The workers' grace period, in seconds.
-pub const GRACE: i32 = 30;
+pub const GRACE: u32 = 30;
 
 /// Tasks for a pool that begins at zero.
 #[derive(Clone, Debug)]

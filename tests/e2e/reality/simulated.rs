@@ -7,7 +7,7 @@ use taskworkerpool::{
 
 use crate::{
     reality::{
-        compare::{Course, median},
+        compare::{History, median},
         real::Measured,
         scenario::{GRACE, SLOTS, Scenario, TARGET, TASK},
     },
@@ -20,7 +20,7 @@ const SEED: u64 = 1;
 /// Celery's workers beat so often, in seconds.
 const HEARTBEAT: f64 = 2.0;
 
-pub fn run(scenario: &Scenario, measured: &Measured) -> Course {
+pub fn run(scenario: &Scenario, measured: &Measured) -> History {
     let pool = serde_json::from_value(stage::pool("mail", Scenario::spec())).expect("a pool");
     let policy = validate::pool(&pool).expect("a pool that can work").policy;
     let (start_up, start_up_sigma) = spread(&measured.start_ups);
@@ -37,7 +37,7 @@ pub fn run(scenario: &Scenario, measured: &Measured) -> Course {
         heartbeat: HEARTBEAT,
         ..World::default()
     };
-    let arrivals = measured.course.waits.iter().map(|(arrival, _)| *arrival);
+    let arrivals = measured.history.waits.iter().map(|(arrival, _)| *arrival);
     let workload = Workload {
         name: scenario.name.to_owned(),
         wait_target: TARGET.into(),
@@ -51,13 +51,13 @@ pub fn run(scenario: &Scenario, measured: &Measured) -> Course {
     };
     let mut watched = Watched {
         ours: Ours::new(scenario.name, policy),
-        course: Course::default(),
+        history: History::default(),
     };
     let run = simulate(&workload, &world, &mut watched, SEED, true);
     let tasks = workload.tasks.iter().zip(run.each_wait);
-    Course {
+    History {
         waits: tasks.map(|(task, wait)| (task.arrival, wait)).collect(),
-        ..watched.course
+        ..watched.history
     }
 }
 
@@ -73,7 +73,7 @@ pub fn spread(start_ups: &[f64]) -> (Seconds, f64) {
 /// Our policy, and what it saw of its pods.
 struct Watched {
     ours: Ours,
-    course: Course,
+    history: History,
 }
 
 impl Scaler for Watched {
@@ -90,8 +90,8 @@ impl Scaler for Watched {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        note(&mut self.course.replicas, seen.now, seen.replicas);
-        note(&mut self.course.ready, seen.now, seen.ready);
+        note(&mut self.history.replicas, seen.now, seen.replicas);
+        note(&mut self.history.ready, seen.now, seen.ready);
         self.ours.tick(seen)
     }
 }

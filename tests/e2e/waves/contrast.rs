@@ -9,10 +9,10 @@ use tokio::time::sleep;
 use super::{each, plan, pool, report};
 use crate::{
     interrupt::proof::{
-        cell::{Acks::*, Broker::*, Cell},
-        course::Follow,
-        field::Field,
+        history::Follow,
         run::{Outcome, Until, run},
+        stage::RunStage,
+        variant::{Acks::*, Broker::*, Variant},
     },
     support::operator::Operator,
 };
@@ -21,20 +21,20 @@ const WHAT: &str = "the same replicas by kubectl scale";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contrast() {
-    let cells = vec![
-        (Cell::new(Redis, Late), plan(3, 420)),
-        (Cell::new(Classic, Late).with_management(), plan(3, 420)),
-        (Cell::new(Quorum, Early).with_management(), plan(2, 280)),
+    let variants = vec![
+        (Variant::new(Redis, Late), plan(3, 420)),
+        (Variant::new(Classic, Late).with_management(), plan(3, 420)),
+        (Variant::new(Quorum, Early).with_management(), plan(2, 280)),
     ];
-    let (outcomes, failed) = each(cells, async |cell, plan| {
-        let field = Field::new(cell).await;
-        let follow = Follow::new(&field.ns);
+    let (outcomes, failed) = each(variants, async |variant, plan| {
+        let stage = RunStage::new(variant).await;
+        let follow = Follow::new(&stage.ns);
         let spec = json!({"minReplicas": 0, "target": {"waitSeconds": 60}, "mode": "Observe"});
-        field.pool(&pool(spec)).await;
-        let operator = Operator::start(&field.ns.name).await;
+        stage.pool(&pool(spec)).await;
+        let operator = Operator::start(&stage.ns.name).await;
         let outcome = tokio::select! {
-            outcome = run(&field, &follow, plan, Until::waves()) => outcome,
-            never = obey(&field) => never,
+            outcome = run(&stage, &follow, plan, Until::waves()) => outcome,
+            never = obey(&stage) => never,
         };
         report::keep("contrast", &outcome, &operator.log());
         let mut row = report::wave(&outcome);
@@ -48,13 +48,13 @@ async fn contrast() {
 }
 
 /// Sets the replicas that the pool speaks of, for ever.
-async fn obey(field: &Field) -> Outcome {
+async fn obey(stage: &RunStage) -> Outcome {
     loop {
-        let status = field.ns.pool("w").await.ok().and_then(|pool| pool.status);
+        let status = stage.ns.pool("w").await.ok().and_then(|pool| pool.status);
         let wished = status.and_then(|status| status.desired_replicas);
-        let replicas = field.ns.replicas("w").await.ok();
+        let replicas = stage.ns.replicas("w").await.ok();
         match wished {
-            Some(wished) if wished != replicas.unwrap_or(wished) => field.scale(wished).await,
+            Some(wished) if wished != replicas.unwrap_or(wished) => stage.scale(wished).await,
             _ => sleep(Duration::from_millis(500)).await,
         }
     }

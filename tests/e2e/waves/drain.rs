@@ -11,8 +11,8 @@ use tokio::time::sleep;
 
 use crate::{
     interrupt::proof::{
-        cell::{Acks::*, Broker::*, Cell},
-        field::Field,
+        stage::RunStage,
+        variant::{Acks::*, Broker::*, Variant},
     },
     support::{
         bed::{PATIENCE, eventually},
@@ -73,18 +73,18 @@ async fn drain() {
 
 /// How long it takes, and what `WorkersKnown` said meanwhile, where it was not True.
 async fn drained(loops: usize) -> (Duration, Vec<String>) {
-    let field = Field::new(Cell::new(Quorum, Late).with_slots(1).with_prefetch(1)).await;
+    let stage = RunStage::new(Variant::new(Quorum, Late).with_slots(1).with_prefetch(1)).await;
     let spec = json!({"minReplicas": WORKERS, "target": {"backlogPerReplica": 1}, "worker": {"concurrency": 1},
         "scaleDown": {"idleSeconds": 5}});
-    field.pool(&spec).await;
-    let _operator = Operator::start(&field.ns.name).await;
-    field.ns.wait_replicas("w", WORKERS).await;
-    field.ns.wait_ready("w").await;
+    stage.pool(&spec).await;
+    let _operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_replicas("w", WORKERS).await;
+    stage.ns.wait_ready("w").await;
     let plan =
         json!({"plan": "steady", "tasks": NEEDED, "every": 0, "shortest": LENGTH, "longest": LENGTH, "first": NEEDED});
-    field.desk.publish(plan).await;
+    stage.client.publish(plan).await;
     eventually("the long tasks run", PATIENCE, async || {
-        match field.desk.count("started").await {
+        match stage.client.count("started").await {
             NEEDED => Ok(()),
             seen => Err(format!("{seen} of them")),
         }
@@ -92,11 +92,11 @@ async fn drained(loops: usize) -> (Duration, Vec<String>) {
     .await;
     let _loops = Loops::start(loops);
     // All workers have been heard, and what they run is known.
-    field.ns.wait_condition("w", "WorkersKnown", "True", "AllKnown").await;
+    stage.ns.wait_condition("w", "WorkersKnown", "True", "AllKnown").await;
     let (begin, mut said) = (Instant::now(), Vec::new());
-    field.ns.change_pool("w", json!({"minReplicas": 0})).await;
-    while begin.elapsed() < FOR_EVER && field.ns.replicas("w").await != Ok(NEEDED as i32) {
-        let status = field.ns.pool("w").await.ok().and_then(|pool| pool.status);
+    stage.ns.change_pool("w", json!({"minReplicas": 0})).await;
+    while begin.elapsed() < FOR_EVER && stage.ns.replicas("w").await != Ok(NEEDED as i32) {
+        let status = stage.ns.pool("w").await.ok().and_then(|pool| pool.status);
         let known = status.into_iter().flat_map(|status| status.conditions);
         let known = known.filter(|condition| condition.kind == "WorkersKnown" && condition.reason != "AllKnown");
         for condition in known {

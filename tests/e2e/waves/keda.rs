@@ -1,12 +1,12 @@
 //! KEDA's figures on the same load, test bed and machine: KEDA v2.21.0 on Kubernetes 1.36.3, Celery 5.7.0, workers with two
 //! processes, Celery's prefetch and 30 s of grace, 0 to 10 replicas. KEDA as an expert sets it up: polling each second,
 //! cooldown 30 s, target 2 tasks a replica, scale-up without a limit, scale-down after 30 s; RabbitMQ over its management
-//! API (ready and unacknowledged) unless `-management` is missing. One run per cell, up to six at a time.
+//! API (ready and unacknowledged) unless `-management` is missing. One run per variant, up to six at a time.
 
-/// A cell's run.
+/// A variant's run.
 #[derive(Clone, Copy, Debug)]
 pub struct Keda {
-    pub cell: &'static str,
+    pub variant: &'static str,
     pub submitted: usize,
     pub finished: usize,
     /// Attempts that ended with their pod.
@@ -33,9 +33,9 @@ pub const KEDA: [Keda; 8] = [
     keda("redis-late-prefetch1", [100, 95, 5, 0], [3, 5], [1432.0, 36.0, 50.0]),
 ];
 
-const fn keda(cell: &'static str, tasks: [usize; 4], pods: [usize; 2], seconds: [f64; 3]) -> Keda {
+const fn keda(variant: &'static str, tasks: [usize; 4], pods: [usize; 2], seconds: [f64; 3]) -> Keda {
     Keda {
-        cell,
+        variant,
         submitted: tasks[0],
         finished: tasks[1],
         killed: tasks[2],
@@ -48,8 +48,8 @@ const fn keda(cell: &'static str, tasks: [usize; 4], pods: [usize; 2], seconds: 
     }
 }
 
-/// KEDA's run of this cell with so many tasks, if it was measured.
-pub fn of(cell: &str, submitted: usize) -> Option<Keda> {
+/// KEDA's run of this variant with so many tasks, if it was measured.
+pub fn of(variant: &str, submitted: usize) -> Option<Keda> {
     KEDA.into_iter()
-        .find(|keda| keda.cell == cell && keda.submitted == submitted)
+        .find(|keda| keda.variant == variant && keda.submitted == submitted)
 }

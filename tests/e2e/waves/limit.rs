@@ -12,11 +12,11 @@ use tokio::time::sleep;
 use super::{each, number, report};
 use crate::{
     interrupt::proof::{
-        cell::{Acks::*, Broker::*, Cell},
-        course::Follow,
-        field::Field,
+        history::Follow,
         run::Outcome,
-        scene::Scene,
+        snapshot::Snapshot,
+        stage::RunStage,
+        variant::{Acks::*, Broker::*, Variant},
         verdict::Verdict,
     },
     support::{
@@ -32,31 +32,31 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limit() {
-    let cell = || Cell::new(Quorum, Late).with_limit(3);
+    let variant = || Variant::new(Quorum, Late).with_limit(3);
     // A backlog that never ends.
     let plan = json!({"plan": "steady", "every": 0, "tasks": number("TWP_TASKS", 6000), "shortest": 3, "longest": 6});
-    let cells = vec![(cell(), plan.clone()), (cell().with_management(), plan)];
-    let (rows, failed) = each(cells, async |cell, plan| {
-        // Two cells of one kind; the one that knows the management API is the pool's.
-        let pool = cell.management;
-        let field = Field::new(cell).await;
-        let follow = Follow::new(&field.ns);
+    let variants = vec![(variant(), plan.clone()), (variant().with_management(), plan)];
+    let (rows, failed) = each(variants, async |variant, plan| {
+        // Two variants of one kind; the one that knows the management API is the pool's.
+        let pool = variant.management;
+        let stage = RunStage::new(variant).await;
+        let follow = Follow::new(&stage.ns);
         let operator = match pool {
             true => {
-                field.pool(&json!({"minReplicas": MANY, "maxReplicas": MANY})).await;
-                Some(Operator::start(&field.ns.name).await)
+                stage.pool(&json!({"minReplicas": MANY, "maxReplicas": MANY})).await;
+                Some(Operator::start(&stage.ns.name).await)
             }
             false => None,
         };
-        field.desk.publish(plan).await;
-        thirty(&field, operator.is_some()).await;
+        stage.client.publish(plan).await;
+        thirty(&stage, operator.is_some()).await;
         let log = operator.as_ref().map(Operator::log).unwrap_or_default();
         // Nobody scales any more, and nothing is fetched any more: what is left is left in the queue.
         drop(operator);
-        let remaining = remaining(&field).await;
-        let records = field.desk.records().await;
-        let course = follow.course();
-        let verdict = Verdict::of(&records, &course.alive());
+        let remaining = remaining(&stage).await;
+        let records = stage.client.records().await;
+        let history = follow.history();
+        let verdict = Verdict::of(&records, &history.alive());
         let left: BTreeSet<u32> = remaining.iter().map(|(number, _)| *number).collect();
         let ended: BTreeSet<u32> = records.ended.iter().map(|end| end.number).collect();
         let numbers = records.submitted.iter().map(|task| task.number);
@@ -69,17 +69,17 @@ async fn limit() {
             "kubectl scale, down and up"
         };
         let row = json!({
-            "what": what, "broker": "quorum", "acks": "late", "delivery_limit": 3, "scale_downs": course.downs(),
+            "what": what, "broker": "quorum", "acks": "late", "delivery_limit": 3, "scale_downs": history.downs(),
             "submitted": verdict.submitted, "finished": ended.len(), "remaining": left.len(), "lost": lost.len(),
             "interrupted": verdict.interrupted, "rerun": verdict.rerun, "redelivered": verdict.redelivered,
             "returned": remaining.iter().filter(|(_, times)| *times > 0).count(),
             "most_returns": remaining.iter().map(|(_, times)| *times).max().unwrap_or(0),
         });
         let outcome = Outcome {
-            cell: field.cell.clone(),
-            pod_seconds: course.pod_seconds(clock()),
+            variant: stage.variant.clone(),
+            pod_seconds: history.pod_seconds(clock()),
             verdict,
-            course,
+            history,
             stranded: vec![],
         };
         report::keep("limit", &outcome, &log);
@@ -99,68 +99,71 @@ async fn limit() {
         "returned",
         "most_returns",
     ];
-    let cells = rows.iter().map(|row| head.map(|key| row[key].to_string()));
-    println!("{}", report::table("Thirty scale-downs, delivery limit 3", head, cells));
+    let variants = rows.iter().map(|row| head.map(|key| row[key].to_string()));
+    println!(
+        "{}",
+        report::table("Thirty scale-downs, delivery limit 3", head, variants)
+    );
     assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// Down and up, thirty times.
-async fn thirty(field: &Field, pool: bool) {
+async fn thirty(stage: &RunStage, pool: bool) {
     for round in 0..number("TWP_ROUNDS", 30) {
-        size(field, pool, MANY).await;
+        size(stage, pool, MANY).await;
         // All of them fetch, and have what they hold back.
-        wait(field, "all workers hold tasks", |scene| {
-            let holding = |held: u32| held >= field.cell.slots;
-            let workers = scene.workers.iter().filter_map(|worker| worker.said.as_ref());
+        wait(stage, "all workers hold tasks", |snapshot| {
+            let holding = |held: u32| held >= stage.variant.slots;
+            let workers = snapshot.workers.iter().filter_map(|worker| worker.said.as_ref());
             workers.filter(|said| holding(said.held())).count() == MANY as usize
         })
         .await;
-        size(field, pool, FEW).await;
-        wait(field, "few workers are left", |scene| {
-            scene.replicas == FEW && scene.workers.len() == FEW as usize
+        size(stage, pool, FEW).await;
+        wait(stage, "few workers are left", |snapshot| {
+            snapshot.replicas == FEW && snapshot.workers.len() == FEW as usize
         })
         .await;
-        println!("{}: {} scale-downs", field.ns.name, round + 1);
+        println!("{}: {} scale-downs", stage.ns.name, round + 1);
     }
 }
 
-async fn size(field: &Field, pool: bool, replicas: i32) {
+async fn size(stage: &RunStage, pool: bool, replicas: i32) {
     if pool {
         let size = json!({"minReplicas": replicas, "maxReplicas": replicas});
-        field.ns.change_pool("w", size).await;
+        stage.ns.change_pool("w", size).await;
     } else {
-        field.scale(replicas).await;
+        stage.scale(replicas).await;
     }
 }
 
-async fn wait(field: &Field, what: &str, holds: impl Fn(&Scene) -> bool) {
+async fn wait(stage: &RunStage, what: &str, holds: impl Fn(&Snapshot) -> bool) {
     eventually(what, PATIENCE, async || {
-        let scene = field.scene().await;
-        if holds(&scene) {
+        let snapshot = stage.snapshot().await;
+        if holds(&snapshot) {
             Ok(())
         } else {
-            Err(format!("{scene:?}"))
+            Err(format!("{snapshot:?}"))
         }
     })
     .await;
 }
 
 /// Has all workers stop fetching and work off what they hold: what is left in the queue, and how often each was returned.
-async fn remaining(field: &Field) -> Vec<(u32, u32)> {
+async fn remaining(stage: &RunStage) -> Vec<(u32, u32)> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let _done = field.deed("cancel", json!({})).await;
+        let _done = stage.call("cancel", json!({})).await;
         sleep(Duration::from_secs(2)).await;
-        let scene = field.scene().await;
-        let empty = |said: &crate::interrupt::proof::scene::Said| said.queues.is_empty() && said.held() == 0;
-        if scene
+        let snapshot = stage.snapshot().await;
+        let empty = |said: &crate::interrupt::proof::snapshot::Said| said.queues.is_empty() && said.held() == 0;
+        if snapshot
             .workers
             .iter()
             .all(|worker| worker.said.as_ref().is_some_and(empty))
         {
             break;
         }
-        assert!(Instant::now() < end, "the workers still hold tasks: {scene:?}");
+        assert!(Instant::now() < end, "the workers still hold tasks: {snapshot:?}");
     }
-    serde_json::from_value(field.deed("remaining", json!({})).await).expect("numbers and counts")
+    serde_json::from_value(stage.call("remaining", json!({})).await).expect("numbers and counts")
 }

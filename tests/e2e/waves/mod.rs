@@ -12,7 +12,7 @@
 //! | `keda.rs` | KEDA's figures |
 //! | `report.rs` | the tables, and `target/figures/interrupt.json` |
 //!
-//! Variables: `TWP_CELLS=redis-late,quorum-early` runs these cells only; `TWP_POOL='{"profile": "Economy"}'` goes over the
+//! Variables: `TWP_VARIANTS=redis-late,quorum-early` runs these variants only; `TWP_POOL='{"profile": "Economy"}'` goes over the
 //! pools' specs; `TWP_AT_ONCE=2` runs so many at once; `TWP_TASKS=2000` shortens the thousands.
 
 mod contrast;
@@ -29,7 +29,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::interrupt::proof::{cell::Cell, run::merge};
+use crate::{interrupt::proof::variant::Variant, support::pods::merge};
 
 /// Runs begin so long after one another: workers that start at the same time slow each other down.
 const STAGGER: Duration = Duration::from_secs(34);
@@ -50,25 +50,25 @@ pub fn number(variable: &str, usual: usize) -> usize {
     })
 }
 
-/// Runs cells, a few at a time, in their order. One that fails says why and does not stop the others: the second value
-/// names such cells.
-pub async fn each<F, T>(cells: Vec<(Cell, Value)>, run: impl Fn(Cell, Value) -> F) -> (Vec<T>, Vec<String>)
+/// Runs variants, a few at a time, in their order. One that fails says why and does not stop the others: the second value
+/// names such variants.
+pub async fn each<F, T>(variants: Vec<(Variant, Value)>, run: impl Fn(Variant, Value) -> F) -> (Vec<T>, Vec<String>)
 where
     F: Future<Output = T> + 'static,
     T: 'static,
 {
-    let wished = env::var("TWP_CELLS").ok();
+    let wished = env::var("TWP_VARIANTS").ok();
     let wished: Option<Vec<_>> = wished.as_ref().map(|names| names.split(',').collect());
-    let asked = |cell: &Cell| {
+    let asked = |variant: &Variant| {
         wished
             .as_ref()
-            .is_none_or(|names| names.contains(&cell.name().as_str()))
+            .is_none_or(|names| names.contains(&variant.name().as_str()))
     };
-    let cells: Vec<_> = cells.into_iter().filter(|(cell, _)| asked(cell)).collect();
+    let variants: Vec<_> = variants.into_iter().filter(|(variant, _)| asked(variant)).collect();
     let at_once = number("TWP_AT_ONCE", 4);
-    let runs = cells.into_iter().enumerate().map(|(place, (cell, plan))| {
-        let name = cell.name();
-        let running = run(cell, plan);
+    let runs = variants.into_iter().enumerate().map(|(place, (variant, plan))| {
+        let name = variant.name();
+        let running = run(variant, plan);
         async move {
             // The later ones begin when an earlier one ends, which staggers them by itself.
             tokio::time::sleep(STAGGER * if place < at_once { place as u32 } else { 0 }).await;

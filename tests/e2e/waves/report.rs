@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::keda;
 use crate::{
-    interrupt::proof::run::{Outcome, merge},
-    support::figures,
+    interrupt::proof::run::Outcome,
+    support::{figures, pods::merge},
 };
 
 /// Puts a row into a list of the figures, in place of the one with the same `cell` and `pool` (or at the end).
@@ -58,7 +58,7 @@ pub fn wave(outcome: &Outcome) -> Value {
         &mut figures,
         &json!({"killed": verdict.interrupted, "restarted": verdict.rerun}),
     );
-    if let Some(keda) = keda::of(&outcome.cell.name(), outcome.verdict.submitted) {
+    if let Some(keda) = keda::of(&outcome.variant.name(), outcome.verdict.submitted) {
         figures["keda"] = json!({
             "submitted": keda.submitted, "finished": keda.finished, "killed": keda.killed, "restarted": keda.restarted,
             "pod_seconds": keda.pod_seconds, "wait_p50": keda.wait_p50, "wait_p95": keda.wait_p95,
@@ -69,12 +69,12 @@ pub fn wave(outcome: &Outcome) -> Value {
 
 /// Everything about one run, for whoever wants to know why: figures, replicas, pods, the operator's log.
 pub fn keep(what: &str, outcome: &Outcome, log: &str) {
-    println!("{what} {}: {}", outcome.cell.name(), outcome.verdict.short());
+    println!("{what} {}: {}", outcome.variant.name(), outcome.verdict.short());
     println!("  replicas {}", outcome.replicas());
     let folder = folder().join("report/interrupt");
     fs::create_dir_all(&folder).expect("the report's folder");
     let begin = outcome.verdict.span.0;
-    let pods = outcome.course.pods.iter().map(|(name, life)| {
+    let pods = outcome.history.pods.iter().map(|(name, life)| {
         let gone = life.gone.map(|gone| gone - begin);
         (
             name.clone(),
@@ -86,7 +86,7 @@ pub fn keep(what: &str, outcome: &Outcome, log: &str) {
         "contradictions": outcome.verdict.contradictions, "pods": pods.collect::<serde_json::Map<_, _>>(),
         "log": log.lines().collect::<Vec<_>>(),
     });
-    let file = folder.join(format!("{what}-{}.json", outcome.cell.name()));
+    let file = folder.join(format!("{what}-{}.json", outcome.variant.name()));
     fs::write(file, format!("{text:#}\n")).expect("the run's report");
 }
 
@@ -97,8 +97,11 @@ pub fn table<const N: usize>(title: &str, head: [&str; N], rows: impl IntoIterat
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = format!("\n{title}\n\n");
     for (place, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        text.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
+        let variants = row
+            .iter()
+            .zip(widths)
+            .map(|(variant, width)| format!("{variant:width$}"));
+        text.push_str(&format!("| {} |\n", variants.collect::<Vec<_>>().join(" | ")));
         if place == 0 {
             let lines = widths.map(|width| "-".repeat(width));
             text.push_str(&format!("| {} |\n", lines.join(" | ")));
@@ -127,7 +130,7 @@ pub fn waves(title: &str, outcomes: &[Outcome]) -> String {
     let rows = outcomes.iter().map(|outcome| {
         let (verdict, keda) = (
             &outcome.verdict,
-            keda::of(&outcome.cell.name(), outcome.verdict.submitted),
+            keda::of(&outcome.variant.name(), outcome.verdict.submitted),
         );
         let both = |ours: f64, theirs: Option<f64>| match theirs {
             Some(theirs) => format!("{ours:.0} / {theirs:.0}"),
@@ -135,16 +138,16 @@ pub fn waves(title: &str, outcomes: &[Outcome]) -> String {
         };
         let count = |ours: usize, theirs: Option<usize>| both(ours as f64, theirs.map(|theirs| theirs as f64));
         [
-            outcome.cell.name(),
+            outcome.variant.name(),
             count(verdict.submitted, keda.map(|keda| keda.submitted)),
             count(verdict.finished, keda.map(|keda| keda.finished)),
             count(verdict.interrupted, keda.map(|keda| keda.killed)),
             count(verdict.rerun, keda.map(|keda| keda.restarted)),
             count(verdict.lost, keda.map(|keda| keda.submitted - keda.finished)),
-            count(outcome.course.sigkilled(), keda.map(|keda| keda.sigkilled)),
-            count(outcome.course.downs(), keda.map(|keda| keda.downs)),
+            count(outcome.history.sigkilled(), keda.map(|keda| keda.sigkilled)),
+            count(outcome.history.downs(), keda.map(|keda| keda.downs)),
             both(outcome.pod_seconds, keda.map(|keda| keda.pod_seconds)),
-            format!("{:.0}", verdict.work / f64::from(outcome.cell.slots)),
+            format!("{:.0}", verdict.work / f64::from(outcome.variant.slots)),
             both(verdict.wait(0.5), keda.map(|keda| keda.wait_p50)),
             both(verdict.wait(0.95), keda.map(|keda| keda.wait_p95)),
             outcome.stranded.len().to_string(),

@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 
 use super::{each, number, pool, report};
 use crate::interrupt::proof::{
-    cell::{Acks::*, Broker::*, Cell},
     run::{Until, with_pool},
+    variant::{Acks::*, Broker::*, Variant},
 };
 use std::time::Duration;
 
 /// Both brokers, both moments of acknowledgement, Celery's prefetch and none. Slots cost nothing where tasks sleep;
-/// processes do, so one cell alone has them.
-fn cells() -> Vec<Cell> {
-    let threads = |broker, acks| Cell::new(broker, acks).with_threads(16);
+/// processes do, so one variant alone has them.
+fn variants() -> Vec<Variant> {
+    let threads = |broker, acks| Variant::new(broker, acks).with_threads(16);
     vec![
         threads(Redis, Late),
         threads(Classic, Early),
-        Cell::new(Quorum, Late).with_slots(8),
+        Variant::new(Quorum, Late).with_slots(8),
         threads(Redis, Early),
         threads(Redis, Late).with_prefetch(1),
         threads(Classic, Early).with_prefetch(1),
@@ -38,14 +38,14 @@ fn burst() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands() {
-    let cells = cells().into_iter().map(|cell| (cell, burst())).collect();
-    let (outcomes, failed) = each(cells, async |cell, plan| {
+    let variants = variants().into_iter().map(|variant| (variant, burst())).collect();
+    let (outcomes, failed) = each(variants, async |variant, plan| {
         let pool = pool(json!({"target": {"waitSeconds": 15}, "scaleDown": {"idleSeconds": 0}}));
         let until = Until {
             limit: Duration::from_secs(3000),
             ..Until::waves()
         };
-        let (outcome, log) = with_pool(cell, &pool, plan, until).await;
+        let (outcome, log) = with_pool(variant, &pool, plan, until).await;
         report::keep("thousands", &outcome, &log);
         let mut row = outcome.figures();
         row["tasks"] = json!(outcome.verdict.submitted);

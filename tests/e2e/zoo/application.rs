@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    ground::{Ground, Place, push},
+    objects,
     set_up::SetUp,
-    stand,
+    stage::{Place, ZooStage},
 };
 use crate::support::{
     app::{App, Load},
@@ -19,7 +19,7 @@ use crate::support::{
 const PUBLISHED: Duration = Duration::from_secs(200);
 
 pub struct Application<'a> {
-    pub ground: &'a Ground,
+    pub stage: &'a ZooStage,
     pub ns: &'a Namespace,
     pub set_up: &'a SetUp,
     pub place: &'a Place,
@@ -31,10 +31,10 @@ impl Application<'_> {
     /// Opens its client, and so many seconds later the client's bystander.
     pub async fn open(&self, bystander: u64) {
         let asked = json!({
-            "settings": stand::settings(self.ground, self.set_up), "broker": self.place.app, "seat": self.seat,
+            "settings": objects::settings(self.stage, self.set_up), "broker": self.place.app, "seat": self.seat,
             "bystander": bystander,
         });
-        push(&mut self.ground.records().await, "open", &asked).await;
+        self.stage.records().await.push("open", &asked).await;
     }
 }
 
@@ -45,21 +45,24 @@ impl App for Application<'_> {
 
     async fn publish(&self, load: &[Load]) {
         let asked = json!({"publish": load});
-        let sent = self.ground.ask(&format!("{}:asked", self.seat), asked, PUBLISHED).await;
+        let records = self.stage.records().await;
+        let sent = records
+            .ask::<u32>(&format!("{}:asked", self.seat), asked, PUBLISHED)
+            .await;
         sent.unwrap_or_else(|failed| panic!("{}: publish: {failed}", self.name()));
     }
 
     async fn workers(&self, replicas: i32) {
-        stand::workers(self.ns, self.ground, self.set_up, self.place, replicas).await;
+        objects::workers(self.ns, self.stage, self.set_up, self.place, replicas).await;
     }
 
     async fn truth(&self) -> Truth {
-        let name = self.name();
+        let (records, name) = (self.stage.records().await, self.name());
         Truth {
-            published: self.ground.recorded(name, "published").await,
-            sent: self.ground.recorded(name, "sent").await,
-            started: self.ground.recorded(name, "started").await,
-            ended: self.ground.recorded(name, "ended").await,
+            published: records.list(&format!("{name}:published")).await,
+            sent: records.list(&format!("{name}:sent")).await,
+            started: records.list(&format!("{name}:started")).await,
+            ended: records.list(&format!("{name}:ended")).await,
         }
     }
 }

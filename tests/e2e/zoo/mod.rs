@@ -15,9 +15,9 @@
 //! | `set_ups/` | the applications, one file each |
 //! | `app/` | the Celery application that takes any settings, and its clients |
 //! | `set_up.rs` | what a file may say |
-//! | `ground.rs` | what all set-ups stand on: brokers, records, the desk |
+//! | `stage.rs` | what all set-ups stand on: brokers, records, the clients |
 //! | `application.rs` | its application: publishes, has workers, records |
-//! | `stand.rs` | a set-up's own namespace |
+//! | `objects.rs` | a set-up's own namespace |
 //! | `watch.rs` | pods, replicas and status, second by second |
 //! | `questions.rs`, `conditions.rs` | pure: the answers |
 //! | `judged.rs` | whether the questions find what is wrong |
@@ -32,20 +32,20 @@
 mod application;
 mod conditions;
 mod diary;
-mod ground;
 mod judged;
+mod objects;
 mod questions;
 mod run;
 mod set_up;
-mod stand;
+mod stage;
 mod table;
 mod watch;
 
 use std::sync::Arc;
 
-use ground::Ground;
 use serde_json::json;
 use set_up::SetUp;
+use stage::ZooStage;
 use tokio::{sync::Semaphore, task::LocalSet};
 
 #[tokio::test]
@@ -62,17 +62,17 @@ async fn answers() -> Vec<table::Row> {
     let set_ups = SetUp::chosen();
     let at_once = std::env::var("TWP_ZOO_AT_ONCE").ok().and_then(|text| text.parse().ok());
     // While some have their turn, the next ones are made ready.
-    let [places, yards] = [(); 2].map(|()| Arc::new(Semaphore::new(at_once.unwrap_or(6))));
-    let ground = Arc::new(Ground::new().await);
+    let [places, preparing] = [(); 2].map(|()| Arc::new(Semaphore::new(at_once.unwrap_or(6))));
+    let stage = Arc::new(ZooStage::new().await);
     let runs = set_ups.into_iter().enumerate().map(|(number, set_up)| {
-        let (ground, name) = (ground.clone(), set_up.name.clone());
-        let (places, yards) = (places.clone(), yards.clone());
+        let (stage, name) = (stage.clone(), set_up.name.clone());
+        let (places, preparing) = (places.clone(), preparing.clone());
         let run = tokio::task::spawn_local(async move {
-            let yard = yards.acquire_owned().await.expect("a yard");
-            let ready = run::prepare(&ground, number, set_up).await;
+            let being_prepared = preparing.acquire_owned().await.expect("a being_prepared");
+            let ready = run::prepare(&stage, number, set_up).await;
             let _place = places.acquire_owned().await.expect("a place");
-            drop(yard);
-            run::run(&ground, ready).await
+            drop(being_prepared);
+            run::run(&stage, ready).await
         });
         (name, run)
     });

@@ -7,11 +7,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     application::Application,
-    diary,
-    ground::{Ground, Place},
+    diary, objects,
     questions::{Everything, ask},
     set_up::SetUp,
-    stand,
+    stage::{Place, ZooStage},
     table::Row,
     watch::Watch,
 };
@@ -41,16 +40,16 @@ pub struct Ready {
 }
 
 /// Makes everything, and waits until the pool has seen enough to go down.
-pub async fn prepare(ground: &Ground, number: usize, set_up: SetUp) -> Ready {
+pub async fn prepare(stage: &ZooStage, number: usize, set_up: SetUp) -> Ready {
     let ns = Namespace::new(&format!("zoo-{}", set_up.name)).await;
-    let place = ground.place(number, &set_up).await;
-    stand::workers(&ns, ground, &set_up, &place, set_up.replicas).await;
+    let place = stage.place(number, &set_up).await;
+    objects::workers(&ns, stage, &set_up, &place, set_up.replicas).await;
     if set_up.replicas > 0 && !set_up.crash {
-        for name in stand::deployments(&set_up) {
+        for name in objects::deployments(&set_up) {
             ns.wait_ready(name).await;
         }
     }
-    stand::pools(&ns, ground, &set_up).await;
+    objects::pools(&ns, stage, &set_up).await;
     // The management API that never answers is a port of this machine.
     let options = Options {
         env: vec![("TWP_BROKER_CIDRS", "0.0.0.0/0,127.0.0.0/8".to_owned())],
@@ -78,7 +77,7 @@ pub async fn prepare(ground: &Ground, number: usize, set_up: SetUp) -> Ready {
 }
 
 /// Publishes, watches and asks.
-pub async fn run(ground: &Ground, ready: Ready) -> Row {
+pub async fn run(stage: &ZooStage, ready: Ready) -> Row {
     let begin = Instant::now();
     let Ready {
         ns,
@@ -89,7 +88,7 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
     } = ready;
     let begun = clock();
     let app = Application {
-        ground,
+        stage,
         ns: &ns,
         set_up: &set_up,
         place: &place,
@@ -120,13 +119,14 @@ pub async fn run(ground: &Ground, ready: Ready) -> Row {
     }
     sleep(TAIL).await;
     for seat in [app.seat.clone(), second(&app)] {
-        ground.close(&seat).await;
+        stage.close(&seat).await;
     }
+    let records = stage.records().await;
     let seen = Everything {
         truth: app.truth().await,
-        words: ground.recorded(&set_up.name, "words").await,
-        errors: ground.recorded(&set_up.name, "errors").await,
-        pings: ground.recorded(&set_up.name, "pings").await,
+        words: records.list(&format!("{}:words", set_up.name)).await,
+        errors: records.list(&format!("{}:errors", set_up.name)).await,
+        pings: records.list(&format!("{}:pings", set_up.name)).await,
         samples: watch.samples(),
         lines: lines(&ns).await,
         begun,
@@ -151,14 +151,14 @@ async fn work(app: &Application<'_>) -> bool {
         if !is_done(app).await {
             return false;
         }
-        let place = Ground::moved(app.place);
+        let place = ZooStage::moved(app.place);
         let moved = Application {
             place: &place,
             seat: second(app),
             ..*app
         };
-        app.ground.close(&app.seat).await;
-        app.ns.apply(stand::secret(app.ground, &place)).await;
+        app.stage.close(&app.seat).await;
+        app.ns.apply(objects::secret(app.stage, &place)).await;
         app.ns.kubectl(&["rollout", "restart", "deployment/w"]).await;
         // Until the workers there are others it may ask for nobody.
         moved.open(20).await;

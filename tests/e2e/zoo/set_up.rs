@@ -59,7 +59,7 @@ pub struct SetUp {
     /// What goes over the pool's spec: at most three replicas, one for each task, the last gone after five seconds.
     #[serde(default)]
     pub pool: Value,
-    /// What is published; see `app/desk.py`. Default: three tasks, of which one is still running when the others are not.
+    /// What is published; see `app/clients.py`. Default: three tasks, of which one is still running when the others are not.
     #[serde(default = "usual_load")]
     pub load: Vec<Load>,
     /// The application moves to another broker.

@@ -2,20 +2,20 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `cell.rs` | what a run is about: the broker, when tasks are acknowledged, the workers |
-//! | `field.rs` | the namespace that it takes place in: broker, records, workers, pool |
-//! | `desk.rs` | asks `app/desk.py`, which publishes and asks workers and broker by Celery's own client |
-//! | `course.rs` | what the pods and the replicas did, by watches: pod-seconds, scale-downs, killed pods |
-//! | `scene.rs` | the pods and what their workers say, at one moment |
+//! | `variant.rs` | what a run is about: the broker, when tasks are acknowledged, the workers |
+//! | `stage.rs` | the namespace that it takes place in: broker, records, workers, pool |
+//! | `client.rs` | asks `app/client.py`, which publishes and asks workers and broker by Celery's own client |
+//! | `history.rs` | what the pods and the replicas did, by watches: pod-seconds, scale-downs, killed pods |
+//! | `snapshot.rs` | the pods and what their workers say, at one moment |
 //! | `stranded.rs` | pure: workers that live and fetch nothing, and nobody cares |
 //! | `verdict.rs` | pure: what came of each task, by the records |
 //! | `run.rs` | a plan from its first task to the end, and all of the above as its outcome |
 
-pub mod cell;
-pub mod course;
-pub mod desk;
-pub mod field;
+pub mod client;
+pub mod history;
 pub mod run;
-pub mod scene;
+pub mod snapshot;
+pub mod stage;
 pub mod stranded;
+pub mod variant;
 pub mod verdict;

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    cell::Cell,
-    course::{Course, Follow},
-    field::Field,
+    history::{Follow, History},
+    stage::RunStage,
     stranded::{Lookout, PATIENCE},
+    variant::Variant,
     verdict::Verdict,
 };
-use crate::support::{bed::clock, operator::Operator};
+use crate::support::{bed::clock, operator::Operator, pods::merge};
 
 /// The workers are looked at so often.
 const LOOK: Duration = Duration::from_secs(10);
@@ -42,9 +42,9 @@ impl Until {
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    pub cell: Cell,
+    pub variant: Variant,
     pub verdict: Verdict,
-    pub course: Course,
+    pub history: History,
     /// Workers that were stranded at any time.
     pub stranded: Vec<String>,
     pub pod_seconds: f64,
@@ -55,15 +55,15 @@ impl Outcome {
     pub fn figures(&self) -> Value {
         let tenths = |seconds: f64| (seconds * 10.0).round() / 10.0;
         let verdict = &self.verdict;
-        let mut figures = self.cell.figures();
+        let mut figures = self.variant.figures();
         let more = json!({
             "submitted": verdict.submitted, "finished": verdict.finished, "finished_once": verdict.finished_once,
             "interrupted": verdict.interrupted, "rerun": verdict.rerun, "lost": verdict.lost,
             "never_started": verdict.never_started, "redelivered": verdict.redelivered,
             "contradictions": verdict.contradictions.len(),
-            "scale_downs": self.course.downs(), "scale_ups": self.course.ups(),
-            "pods": self.course.pods.len(), "pods_sigkilled": self.course.sigkilled(),
-            "pod_seconds": self.pod_seconds.round(), "ideal_pod_seconds": (verdict.work / f64::from(self.cell.slots)).round(),
+            "scale_downs": self.history.downs(), "scale_ups": self.history.ups(),
+            "pods": self.history.pods.len(), "pods_sigkilled": self.history.sigkilled(),
+            "pod_seconds": self.pod_seconds.round(), "ideal_pod_seconds": (verdict.work / f64::from(self.variant.slots)).round(),
             "last_end": tenths(verdict.span.1 - verdict.span.0),
             "wait_p50": tenths(verdict.wait(0.5)), "wait_p95": tenths(verdict.wait(0.95)),
             "stranded_workers": self.stranded.len(),
@@ -74,31 +74,31 @@ impl Outcome {
 
     /// The replicas, for people: `0 +5.1s 3 +40.0s 10 …`, in seconds since the first task.
     pub fn replicas(&self) -> String {
-        let steps = self.course.replicas.iter();
+        let steps = self.history.replicas.iter();
         let steps = steps.map(|(at, replicas)| format!("{:+.1}s {replicas}", at - self.verdict.span.0));
         steps.collect::<Vec<_>>().join(", ")
     }
 }
 
 /// Publishes a plan (of `app/plans.py`) and follows it to its end. Whoever scales the workers is none of its business.
-pub async fn run(field: &Field, follow: &Follow, plan: Value, until: Until) -> Outcome {
-    let desk = field.desk.clone();
-    let publishing = tokio::spawn(async move { desk.publish(plan).await });
+pub async fn run(stage: &RunStage, follow: &Follow, plan: Value, until: Until) -> Outcome {
+    let client = stage.client.clone();
+    let publishing = tokio::spawn(async move { client.publish(plan).await });
     let begin = Instant::now();
     let mut lookout = Lookout::default();
     let (mut records, mut news, mut looked) = (0, begin, begin);
     while begin.elapsed() < until.limit {
-        let (started, ended) = (field.desk.count("started").await, field.desk.count("ended").await);
+        let (started, ended) = (stage.client.count("started").await, stage.client.count("ended").await);
         if started + ended != records || !publishing.is_finished() {
             (records, news) = (started + ended, Instant::now());
         }
-        let all = publishing.is_finished() && ended >= field.desk.count("submitted").await;
-        if news.elapsed() > until.quiet || (all && finished(field).await) {
+        let all = publishing.is_finished() && ended >= stage.client.count("submitted").await;
+        if news.elapsed() > until.quiet || (all && finished(stage).await) {
             break;
         }
         if looked.elapsed() > LOOK {
             looked = Instant::now();
-            lookout.see(&field.scene().await);
+            lookout.see(&stage.snapshot().await);
         }
         sleep(Duration::from_secs(1)).await;
     }
@@ -110,33 +110,33 @@ pub async fn run(field: &Field, follow: &Follow, plan: Value, until: Until) -> O
     }
     sleep(until.tail).await;
     let end = clock();
-    watch(field, &mut lookout).await;
-    let course = follow.course();
+    watch(stage, &mut lookout).await;
+    let history = follow.history();
     Outcome {
-        cell: field.cell.clone(),
-        verdict: Verdict::of(&field.desk.records().await, &course.alive()),
-        pod_seconds: course.pod_seconds(end),
+        variant: stage.variant.clone(),
+        verdict: Verdict::of(&stage.client.records().await, &history.alive()),
+        pod_seconds: history.pod_seconds(end),
         stranded: lookout.stranded.into_iter().collect(),
-        course,
+        history,
     }
 }
 
 /// A whole run with a pool of these changes, and an operator of its own. The second value is what the operator said.
-pub async fn with_pool(cell: Cell, pool: &Value, plan: Value, until: Until) -> (Outcome, String) {
-    let field = Field::new(cell).await;
-    let follow = Follow::new(&field.ns);
-    field.pool(pool).await;
-    let operator = Operator::start(&field.ns.name).await;
-    field.ns.wait_working("w").await;
-    let outcome = run(&field, &follow, plan, until).await;
+pub async fn with_pool(variant: Variant, pool: &Value, plan: Value, until: Until) -> (Outcome, String) {
+    let stage = RunStage::new(variant).await;
+    let follow = Follow::new(&stage.ns);
+    stage.pool(pool).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_working("w").await;
+    let outcome = run(&stage, &follow, plan, until).await;
     (outcome, operator.log())
 }
 
 /// Looks at the workers until none is under suspicion, or those that are have proved to be stranded.
-pub async fn watch(field: &Field, lookout: &mut Lookout) {
+pub async fn watch(stage: &RunStage, lookout: &mut Lookout) {
     let end = Instant::now() + Duration::from_secs_f64(PATIENCE + 15.0);
     loop {
-        lookout.see(&field.scene().await);
+        lookout.see(&stage.snapshot().await);
         if lookout.calm() || Instant::now() > end {
             return;
         }
@@ -145,19 +145,7 @@ pub async fn watch(field: &Field, lookout: &mut Lookout) {
 }
 
 /// Each task has ended, not only as many attempts as there are tasks.
-async fn finished(field: &Field) -> bool {
-    let records = field.desk.records().await;
+async fn finished(stage: &RunStage) -> bool {
+    let records = stage.client.records().await;
     Verdict::of(&records, &Default::default()).lost == 0
-}
-
-/// Puts the fields of one object over another's, all the way down.
-pub fn merge(into: &mut Value, changes: &Value) {
-    match (into, changes) {
-        (Value::Object(into), Value::Object(changes)) => {
-            for (key, value) in changes {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, changes) => *into = changes.clone(),
-    }
 }

@@ -1,4 +1,4 @@
-//! A way to the API server that this test stands in: `kubectl proxy`, so that HTTP can be read, and a door before it.
+//! A way to the API server that this test stands in: `kubectl proxy`, so that HTTP can be read, and a proxy of ours before it.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{cluster::rights::kubeconfig_with, support::bed::kubectl_command};
 
-/// What the door does.
+/// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// All goes through.
@@ -39,8 +39,8 @@ const SLOW: Duration = Duration::from_secs(5);
 const REFUSAL: &str = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 43\r\n\r\nToo many requests, please try again later.\n";
 
-/// The door; `kubectl proxy` ends with it.
-pub struct Door {
+/// The proxy; `kubectl proxy` ends with it.
+pub struct ApiProxy {
     port: u16,
     state: Arc<State>,
     _proxy: Child,
@@ -70,7 +70,7 @@ impl State {
     }
 }
 
-impl Door {
+impl ApiProxy {
     pub async fn open() -> Self {
         let mut proxy = kubectl_command(&["proxy", "--port=0"])
             .kill_on_drop(true)

@@ -8,18 +8,19 @@ use serde_json::json;
 
 use crate::support::{
     bed::{eventually, throughout},
+    celery_stage::{CeleryStage, LONG},
     figures,
     operator::Operator,
-    shop::{LONG, Shop},
     stage::pool,
 };
 
 #[tokio::test]
 async fn of_ten_workers_only_idle_ones_are_removed() {
-    let shop = Shop::new("mixed", "redis").await;
+    let stage = CeleryStage::new("mixed", "redis").await;
     // A busy pod that is removed would be killed after 2 s: with late acknowledgement its task would start twice.
-    shop.workers("1", 2).await;
-    shop.ns
+    stage.workers("1", 2).await;
+    stage
+        .ns
         .apply(
             pool(
                 "mail",
@@ -28,41 +29,43 @@ async fn of_ten_workers_only_idle_ones_are_removed() {
             .to_string(),
         )
         .await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.publish("[(n, 5) for n in range(6)] + [(n, 150) for n in range(6, 10)]")
+    let operator = Operator::start(&stage.ns.name).await;
+    stage
+        .publish("[(n, 5) for n in range(6)] + [(n, 150) for n in range(6, 10)]")
         .await;
-    shop.ns.wait_replicas("mail", 10).await;
-    shop.wait_ended(6).await;
+    stage.ns.wait_replicas("mail", 10).await;
+    stage.wait_ended(6).await;
     // 4 long ones run on.
-    shop.ns.wait_replicas("mail", 4).await;
+    stage.ns.wait_replicas("mail", 4).await;
     assert_eq!(
-        shop.ended().await.len(),
+        stage.ended().await.len(),
         6,
         "the long tasks still run when 6 workers have gone\n{}",
         operator.log()
     );
-    shop.wait_ended(10).await;
-    shop.ns.wait_replicas("mail", 0).await;
-    let started = shop.list("started").await;
-    let killed = started.len() - shop.list("ended").await.len();
+    stage.wait_ended(10).await;
+    stage.ns.wait_replicas("mail", 0).await;
+    let started = stage.list("started").await;
+    let killed = started.len() - stage.list("ended").await.len();
     figures::record("killed", u64::try_from(killed).unwrap());
     assert_eq!(killed, 0, "{started:?}\n{}", operator.log());
-    shop.undisturbed(&[], &operator).await;
+    stage.undisturbed(&[], &operator).await;
 }
 
 #[tokio::test]
 async fn five_hundred_tasks_survive_a_killed_worker() {
     const TASKS: usize = 500;
-    let shop = Shop::new("killed", "rabbitmq").await;
-    shop.workers("2", 30).await;
-    shop.ns
+    let stage = CeleryStage::new("killed", "rabbitmq").await;
+    stage.workers("2", 30).await;
+    stage
+        .ns
         .apply(pool("mail", json!({"worker": {"concurrency": 2}})).to_string())
         .await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.publish("[(n, 0.5) for n in range(500)]").await;
-    shop.ns.wait_replicas("mail", 5).await;
-    shop.wait_ended(100).await;
-    let pods = shop.ns.pods("app=mail").await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.publish("[(n, 0.5) for n in range(500)]").await;
+    stage.ns.wait_replicas("mail", 5).await;
+    stage.wait_ended(100).await;
+    let pods = stage.ns.pods("app=mail").await;
     let victim = pods.iter().find(|pod| {
         pod.status
             .as_ref()
@@ -72,7 +75,8 @@ async fn five_hundred_tasks_survive_a_killed_worker() {
         .and_then(|pod| pod.metadata.name.clone())
         .expect("a running worker");
     let now = DeleteParams::default().grace_period(0);
-    shop.ns
+    stage
+        .ns
         .api::<Pod>()
         .delete(&victim, &now)
         .await
@@ -86,7 +90,7 @@ async fn five_hundred_tasks_survive_a_killed_worker() {
             "awaited for {LONG:?}: {TASKS} tasks have ended; {ended} have\n{}",
             operator.log()
         );
-        let replicas = shop
+        let replicas = stage
             .ns
             .api::<Deployment>()
             .get("mail")
@@ -94,51 +98,52 @@ async fn five_hundred_tasks_survive_a_killed_worker() {
             .expect("the workers")
             .spec
             .and_then(|spec| spec.replicas);
-        ended = shop.ended().await.len();
+        ended = stage.ended().await.len();
         assert!(
             TASKS - ended <= 10 || replicas == Some(5),
             "{replicas:?} replicas, {ended} ended\n{}",
             operator.log()
         );
     }
-    shop.ns.wait_replicas("mail", 0).await;
-    assert_eq!(shop.ended().await.len(), TASKS);
-    shop.undisturbed(&[&victim], &operator).await;
+    stage.ns.wait_replicas("mail", 0).await;
+    assert_eq!(stage.ended().await.len(), TASKS);
+    stage.undisturbed(&[&victim], &operator).await;
 }
 
 /// Three workers run a task each, and all of them are killed. Others take their places.
-async fn killed(name: &str, environment: &[(&str, &str)]) -> (Shop, Operator) {
-    let shop = Shop::new(name, "redis").await;
-    shop.workers_with("1", 0, environment).await;
+async fn killed(name: &str, environment: &[(&str, &str)]) -> (CeleryStage, Operator) {
+    let stage = CeleryStage::new(name, "redis").await;
+    stage.workers_with("1", 0, environment).await;
     let spec = json!({"worker": {"concurrency": 1}, "maxReplicas": 4, "target": {"backlogPerReplica": 1}});
-    shop.ns.apply(pool("mail", spec).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.publish("[(n, 600) for n in range(3)]").await;
-    shop.wait_started(3).await;
-    shop.ns
+    stage.ns.apply(pool("mail", spec).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.publish("[(n, 600) for n in range(3)]").await;
+    stage.wait_started(3).await;
+    stage
+        .ns
         .kubectl(&["delete", "pod", "-l", "app=mail", "--grace-period=0", "--force"])
         .await;
-    (shop, operator)
+    (stage, operator)
 }
 
 #[tokio::test]
 async fn one_worker_stays_for_the_work_of_killed_ones() {
-    let (shop, operator) = killed("unacked", &[]).await;
+    let (stage, operator) = killed("unacked", &[]).await;
     // Redis gives the tasks back after the visibility timeout, an hour; until then only `unacked` knows of them.
     eventually("one worker stays, and it is said why", LONG, async || {
-        let status = shop.ns.pool("mail").await?.status.unwrap_or_default();
+        let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
         let decision = status.decision.unwrap_or_default();
         let told = decision
             .message
             .starts_with("3 tasks wait in `unacked` for a worker that died");
-        match shop.ns.replicas("mail").await? {
+        match stage.ns.replicas("mail").await? {
             1 if told && decision.rule == "Stranded" => Ok(()),
             replicas => Err(format!("{replicas} replicas, {decision:?}\n{}", operator.log())),
         }
     })
     .await;
     throughout("it stays one", Duration::from_secs(75), async || {
-        match shop.ns.replicas("mail").await? {
+        match stage.ns.replicas("mail").await? {
             1 => Ok(()),
             replicas => Err(format!("{replicas}\n{}", operator.log())),
         }
@@ -146,58 +151,59 @@ async fn one_worker_stays_for_the_work_of_killed_ones() {
     .await;
     // To zero by hand, and the operator comes later.
     drop(operator);
-    shop.ns.kubectl(&["scale", "deploy/mail", "--replicas=0"]).await;
+    stage.ns.kubectl(&["scale", "deploy/mail", "--replicas=0"]).await;
     eventually("nobody is there", LONG, async || {
-        match shop.ns.pods("app=mail").await.len() {
+        match stage.ns.pods("app=mail").await.len() {
             0 => Ok(()),
             pods => Err(format!("{pods} pods")),
         }
     })
     .await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.ns.wait_replicas("mail", 1).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_replicas("mail", 1).await;
     throughout("never more", Duration::from_secs(30), async || {
-        match shop.ns.replicas("mail").await? {
+        match stage.ns.replicas("mail").await? {
             1 => Ok(()),
             replicas => Err(format!("{replicas}\n{}", operator.log())),
         }
     })
     .await;
-    shop.ns
+    stage
+        .ns
         .exec("deploy/broker", &["redis-cli", "del", "unacked", "unacked_index"])
         .await;
-    shop.ns.wait_replicas("mail", 0).await;
+    stage.ns.wait_replicas("mail", 0).await;
 }
 
 #[tokio::test]
 async fn the_work_of_killed_workers_runs_again_after_the_visibility_timeout() {
     // The second time they take no time.
     let environment = [("TRANSPORT", r#"{"visibility_timeout": 20}"#), ("AGAIN", "0")];
-    let (shop, operator) = killed("visible", &environment).await;
+    let (stage, operator) = killed("visible", &environment).await;
     let begin = Instant::now();
-    shop.wait_ended(3).await;
+    stage.wait_ended(3).await;
     let seconds = begin.elapsed().as_secs();
     println!("run again after {seconds} s");
     figures::record("visibility_timeout_of_20_s_runs_again_after_seconds", seconds);
-    assert_eq!(shop.list("started").await.len(), 6, "{}", operator.log());
-    shop.ns.wait_replicas("mail", 0).await;
+    assert_eq!(stage.list("started").await.len(), 6, "{}", operator.log());
+    stage.ns.wait_replicas("mail", 0).await;
 }
 
 #[tokio::test]
 async fn the_slots_of_a_worker_are_known_before_any_task_has_run() {
-    let shop = Shop::new("slots", "redis").await;
-    shop.workers("3", 0).await;
+    let stage = CeleryStage::new("slots", "redis").await;
+    stage.workers("3", 0).await;
     let spec = json!({"minReplicas": 1, "maxReplicas": 1, "target": {"waitSeconds": 60}});
-    shop.ns.apply(pool("mail", spec).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
+    stage.ns.apply(pool("mail", spec).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
     eventually("`celery worker -c 3` has 3 slots", LONG, async || {
-        let estimates = shop.ns.pool("mail").await?.status.and_then(|status| status.estimates);
+        let estimates = stage.ns.pool("mail").await?.status.and_then(|status| status.estimates);
         match estimates.as_ref().and_then(|estimates| estimates.concurrency) {
             Some(3) => Ok(()),
             _ => Err(format!("{estimates:?}\n{}", operator.log())),
         }
     })
     .await;
-    assert!(shop.list("started").await.is_empty());
-    shop.undisturbed(&[], &operator).await;
+    assert!(stage.list("started").await.is_empty());
+    stage.undisturbed(&[], &operator).await;
 }

@@ -30,13 +30,13 @@ pub struct Life {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Course {
+pub struct History {
     /// The Deployment's wished replicas, each change with its time.
     pub replicas: Vec<(f64, i32)>,
     pub pods: BTreeMap<String, Life>,
 }
 
-impl Course {
+impl History {
     fn wished(&mut self, replicas: i32) {
         if self.replicas.last().is_none_or(|(_, last)| *last != replicas) {
             self.replicas.push((clock(), replicas));
@@ -103,63 +103,63 @@ impl Course {
 
 /// Watches the Deployment `w` and its pods until it is dropped.
 pub struct Follow {
-    course: Arc<Mutex<Course>>,
+    history: Arc<Mutex<History>>,
     _watches: JoinSet<()>,
 }
 
 impl Follow {
     pub fn new(ns: &Namespace) -> Self {
-        let course = Arc::new(Mutex::new(Course::default()));
+        let history = Arc::new(Mutex::new(History::default()));
         let mut watches = JoinSet::new();
         let named = watcher::Config::default().fields("metadata.name=w");
         let mut deployments = watcher(ns.api::<Deployment>(), named)
             .default_backoff()
             .applied_objects()
             .boxed();
-        let into = course.clone();
+        let into = history.clone();
         watches.spawn(async move {
             while let Some(found) = deployments.next().await {
                 let replicas = found.ok().and_then(|found| found.spec).and_then(|spec| spec.replicas);
-                let mut course = into.lock().expect("the course");
-                replicas.into_iter().for_each(|replicas| course.wished(replicas));
+                let mut history = into.lock().expect("the history");
+                replicas.into_iter().for_each(|replicas| history.wished(replicas));
             }
         });
         let labelled = watcher::Config::default().labels("app=w");
         let mut pods = watcher(ns.api::<Pod>(), labelled).default_backoff().boxed();
-        let into = course.clone();
+        let into = history.clone();
         watches.spawn(async move {
             // What a list after an interruption does not show is gone.
             let mut listed = BTreeSet::new();
             while let Some(event) = pods.next().await {
-                let mut course = into.lock().expect("the course");
+                let mut history = into.lock().expect("the history");
                 match event {
-                    Ok(Event::Apply(pod)) => course.seen(pod),
+                    Ok(Event::Apply(pod)) => history.seen(pod),
                     Ok(Event::Delete(pod)) => {
                         let name = pod.metadata.name.clone().unwrap_or_default();
-                        course.seen(pod);
-                        course.gone(&name);
+                        history.seen(pod);
+                        history.gone(&name);
                     }
                     Ok(Event::Init) => listed.clear(),
                     Ok(Event::InitApply(pod)) => {
                         listed.extend(pod.metadata.name.clone());
-                        course.seen(pod);
+                        history.seen(pod);
                     }
                     Ok(Event::InitDone) => {
-                        let missing: Vec<_> = course.alive().difference(&listed).cloned().collect();
-                        missing.iter().for_each(|pod| course.gone(pod));
+                        let missing: Vec<_> = history.alive().difference(&listed).cloned().collect();
+                        missing.iter().for_each(|pod| history.gone(pod));
                     }
                     Err(_) => {}
                 }
             }
         });
         Self {
-            course,
+            history,
             _watches: watches,
         }
     }
 
     /// What was seen so far.
-    pub fn course(&self) -> Course {
-        self.course.lock().expect("the course").clone()
+    pub fn history(&self) -> History {
+        self.history.lock().expect("the history").clone()
     }
 }

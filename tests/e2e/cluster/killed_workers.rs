@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     bed::eventually,
+    celery_stage::{CeleryStage, LONG},
     figures,
     operator::Operator,
-    shop::{LONG, Shop},
     stage::pool,
 };
 
@@ -37,15 +37,15 @@ fn is_running(pod: &Pod) -> bool {
 }
 
 /// The worker's pods that run and have not been told to end.
-async fn running(shop: &Shop) -> Vec<String> {
-    let pods = shop.ns.pods("app=mail").await.into_iter();
+async fn running(stage: &CeleryStage) -> Vec<String> {
+    let pods = stage.ns.pods("app=mail").await.into_iter();
     pods.filter(is_running).filter_map(|pod| pod.metadata.name).collect()
 }
 
 /// Waits until so many workers have said that they take tasks.
-async fn ready(shop: &Shop, workers: usize) {
+async fn ready(stage: &CeleryStage, workers: usize) {
     let what = format!("{workers} workers have been ready");
-    eventually(&what, LONG, async || match shop.list("ready").await.len() {
+    eventually(&what, LONG, async || match stage.list("ready").await.len() {
         seen if seen >= workers => Ok(()),
         seen => Err(format!("{seen} have")),
     })
@@ -54,24 +54,24 @@ async fn ready(shop: &Shop, workers: usize) {
 
 /// A hundred tasks are published while three idle workers die one after another: which of them were never seen again.
 async fn idle_workers_are_killed(kind: &str) -> BTreeSet<String> {
-    let shop = Shop::new("idle", kind).await;
+    let stage = CeleryStage::new("idle", kind).await;
     let transport = match kind {
         "redis" => r#"{"visibility_timeout": 10}"#,
         _ => "{}",
     };
     // Otherwise the worker is the first process, which no signal from within ends.
     let share = |spec: &mut Value| spec["shareProcessNamespace"] = json!(true);
-    shop.workers_like("1", 30, &[("TRANSPORT", transport)], share).await;
-    shop.ns.apply(pool("mail", spec(3, 3, 1)).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    ready(&shop, 3).await;
-    let publishing = shop.client("nap.publish([(n * 0.1, 0.05) for n in range(100)])");
+    stage.workers_like("1", 30, &[("TRANSPORT", transport)], share).await;
+    stage.ns.apply(pool("mail", spec(3, 3, 1)).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    ready(&stage, 3).await;
+    let publishing = stage.client("nap.publish([(n * 0.1, 0.05) for n in range(100)])");
     let killing = async {
         // The publisher takes its time to start, and some of it must have come when the first worker dies.
-        shop.wait_started(1).await;
-        for pod in running(&shop).await {
+        stage.wait_started(1).await;
+        for pod in running(&stage).await {
             // What runs the command may not live to tell.
-            let _said = shop
+            let _said = stage
                 .ns
                 .try_kubectl(&["exec", &pod, "--", "python3", "-c", KILL], "")
                 .await;
@@ -79,19 +79,19 @@ async fn idle_workers_are_killed(kind: &str) -> BTreeSet<String> {
     };
     tokio::join!(publishing, killing);
     // Their containers start again.
-    ready(&shop, 6).await;
+    ready(&stage, 6).await;
     // Nothing that was counted of the dead keeps a worker.
-    shop.ns.change_pool("mail", json!({"minReplicas": 0})).await;
+    stage.ns.change_pool("mail", json!({"minReplicas": 0})).await;
     eventually("no work is left, and no workers", LONG, async || {
-        let replicas = shop.ns.replicas("mail").await?;
-        let status = shop.ns.pool("mail").await?.status.unwrap_or_default();
+        let replicas = stage.ns.replicas("mail").await?;
+        let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
         match replicas {
             0 => Ok(()),
             _ => Err(format!("{replicas}: {:?}\n{}", status.decision, operator.log())),
         }
     })
     .await;
-    let ended = shop.ended().await;
+    let ended = stage.ended().await;
     let all = (0..100).map(|number| number.to_string());
     all.filter(|number| !ended.contains(number)).collect()
 }
@@ -112,23 +112,23 @@ async fn idle_workers_killed_on_rabbitmq_lose_nothing() {
 
 #[tokio::test]
 async fn a_task_out_of_memory_keeps_no_worker_and_harms_no_other() {
-    let shop = Shop::new("memory", "redis").await;
+    let stage = CeleryStage::new("memory", "redis").await;
     let environment = [("AGAIN", "0"), ("TRANSPORT", r#"{"visibility_timeout": 20}"#)];
     let limit = |spec: &mut Value| spec["containers"][0]["resources"] = json!({"limits": {"memory": "256Mi"}});
-    shop.workers_like("2", 60, &environment, limit).await;
-    shop.ns.apply(pool("mail", spec(0, 1, 2)).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.client("nap.hold.delay(0)").await;
-    shop.wait_started(1).await;
-    shop.client("nap.grow.delay(1)").await;
+    stage.workers_like("2", 60, &environment, limit).await;
+    stage.ns.apply(pool("mail", spec(0, 1, 2)).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.client("nap.hold.delay(0)").await;
+    stage.wait_started(1).await;
+    stage.client("nap.grow.delay(1)").await;
     eventually("the kernel has ended what was too large", LONG, async || {
-        let pods = shop.ns.pods("app=mail").await;
+        let pods = stage.ns.pods("app=mail").await;
         let statuses = pods
             .into_iter()
             .filter_map(|pod| pod.status?.container_statuses)
             .flatten();
         let restarts: i32 = statuses.map(|status| status.restart_count).sum();
-        let log = shop
+        let log = stage
             .ns
             .try_kubectl(&["logs", "deploy/mail"], "")
             .await
@@ -141,43 +141,43 @@ async fn a_task_out_of_memory_keeps_no_worker_and_harms_no_other() {
     })
     .await;
     // One task is held back or runs again: its worker stays.
-    shop.release(&["0"]).await;
+    stage.release(&["0"]).await;
     eventually("the other task has ended", LONG, async || {
-        let ended = shop.ended().await;
+        let ended = stage.ended().await;
         match ended.contains("0") {
             true => Ok(()),
             false => Err(format!("{ended:?}\n{}", operator.log())),
         }
     })
     .await;
-    shop.ns.wait_replicas("mail", 0).await;
+    stage.ns.wait_replicas("mail", 0).await;
 }
 
 #[tokio::test]
 async fn an_evicted_worker_ends_its_task_and_another_takes_its_place() {
-    let shop = Shop::new("evicted", "redis").await;
-    shop.workers("1", 300).await;
-    shop.ns.apply(pool("mail", spec(0, 1, 1)).to_string()).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.client("for number in range(2): nap.hold.delay(number)").await;
-    shop.wait_started(1).await;
-    let [victim] = running(&shop).await.try_into().expect("one worker");
-    let evicted = shop.ns.api::<Pod>().evict(&victim, &EvictParams::default()).await;
+    let stage = CeleryStage::new("evicted", "redis").await;
+    stage.workers("1", 300).await;
+    stage.ns.apply(pool("mail", spec(0, 1, 1)).to_string()).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.client("for number in range(2): nap.hold.delay(number)").await;
+    stage.wait_started(1).await;
+    let [victim] = running(&stage).await.try_into().expect("one worker");
+    let evicted = stage.ns.api::<Pod>().evict(&victim, &EvictParams::default()).await;
     evicted.expect("the API evicts it");
     // The other task begins on another pod; the first one still runs, and both are counted.
-    shop.wait_started(2).await;
+    stage.wait_started(2).await;
     eventually("the task of the evicted worker is counted", LONG, async || {
-        let work = shop.ns.pool("mail").await?.status.and_then(|status| status.work);
+        let work = stage.ns.pool("mail").await?.status.and_then(|status| status.work);
         match work {
             Some(work) if work.in_flight == 2 => Ok(()),
             other => Err(format!("{other:?}\n{}", operator.log())),
         }
     })
     .await;
-    shop.release(&["0", "1"]).await;
-    shop.wait_ended(2).await;
-    let started = shop.list("started").await;
+    stage.release(&["0", "1"]).await;
+    stage.wait_ended(2).await;
+    let started = stage.list("started").await;
     assert_eq!(started.len(), 2, "each once: {started:?}\n{}", operator.log());
-    shop.ns.wait_replicas("mail", 0).await;
-    shop.undisturbed(&[], &operator).await;
+    stage.ns.wait_replicas("mail", 0).await;
+    stage.undisturbed(&[], &operator).await;
 }

@@ -1,21 +1,16 @@
-//! What all set-ups stand on: one broker of each kind, a Redis for the records, and the desk with the application's clients.
+//! What all set-ups stand on: one broker of each kind, a Redis for the records, and the applications' clients.
 
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{Instant, sleep},
-};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::set_up::{Broker, SetUp};
 use crate::support::{
-    app::parsed,
-    bed::{Namespace, PATIENCE, eventually, image, unique},
+    bed::{Namespace, PATIENCE, eventually, image},
     bystander,
     pods::{self, Program, REDIS, server},
+    records::Records,
 };
 
 /// Enough databases for all set-ups, each with two.
@@ -24,10 +19,10 @@ const DATABASES: [&str; 2] = ["--databases", "128"];
 const APP: [(&str, &str); 3] = [
     bystander::PROGRAM,
     ("zoo.py", include_str!("app/zoo.py")),
-    ("desk.py", include_str!("app/desk.py")),
+    ("clients.py", include_str!("app/clients.py")),
 ];
 
-pub struct Ground {
+pub struct ZooStage {
     pub ns: Namespace,
     redis: String,
     rabbitmq: String,
@@ -45,9 +40,9 @@ pub struct Place {
     pub operator: String,
 }
 
-impl Ground {
+impl ZooStage {
     pub async fn new() -> Self {
-        let ns = Namespace::with_pools("zoo-ground").await;
+        let ns = Namespace::with_pools("zoo-stage").await;
         let redis = [&REDIS[..], &DATABASES].concat();
         let servers = [
             server("redis", &image("REDIS"), &redis, &[6379]),
@@ -59,18 +54,14 @@ impl Ground {
         for server in ["records", "redis", "rabbitmq"] {
             ns.wait_ready(server).await;
         }
-        let ground = Self {
+        let stage = Self {
             redis: ns.cluster_ip("redis").await,
             rabbitmq: ns.cluster_ip("rabbitmq").await,
             records: ns.cluster_ip("records").await,
             silent: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
             ns,
         };
-        for (host, port) in [
-            (&ground.records, 6379),
-            (&ground.redis, 6379),
-            (&ground.rabbitmq, 15672),
-        ] {
+        for (host, port) in [(&stage.records, 6379), (&stage.redis, 6379), (&stage.rabbitmq, 15672)] {
             // kube-proxy may be a moment behind.
             eventually(&format!("{host}:{port} takes connections"), PATIENCE, async || {
                 let connected = TcpStream::connect((host.as_str(), port)).await;
@@ -78,25 +69,25 @@ impl Ground {
             })
             .await;
         }
-        ground.ns.apply(ground.desk().to_string()).await;
-        ground.ns.wait_ready("desk").await;
-        ground
+        stage.ns.apply(stage.clients().to_string()).await;
+        stage.ns.wait_ready("clients").await;
+        stage
     }
 
-    /// What the workers and the desk record to.
+    /// What the workers and the clients record to.
     pub fn records_url(&self) -> String {
         format!("redis://{}:6379/0", self.records)
     }
 
-    pub async fn records(&self) -> MultiplexedConnection {
-        connect(&self.records).await
+    pub async fn records(&self) -> Records {
+        Records::connect(&self.records_url()).await
     }
 
-    fn desk(&self) -> Value {
+    fn clients(&self) -> Value {
         let program = Program {
-            name: "desk",
+            name: "clients",
             image: &image("APP"),
-            command: &["python3", "/zoo/desk.py"],
+            command: &["python3", "/zoo/clients.py"],
             files: "zoo",
             env: &[("RECORDS", &self.records_url())],
             replicas: 1,
@@ -153,8 +144,7 @@ impl Ground {
         for rule in &rights.acl {
             command.arg(rule.replace("$DB", &number.to_string()));
         }
-        let set: redis::RedisResult<()> = command.query_async(&mut connect(host).await).await;
-        set.expect("ACL SETUSER");
+        let () = Records::connect(&app).await.run(&command).await;
         Place {
             operator: format!("redis://{user}:secret@{host}:6379/{number}"),
             app,
@@ -170,7 +160,11 @@ impl Ground {
         let asked = json!({"vhost": {
             "base": format!("http://{host}:15672"), "name": name, "users": users.collect::<Vec<_>>(),
         }});
-        let made = self.ask("open", asked, Duration::from_secs(60)).await;
+        let made = self
+            .records()
+            .await
+            .ask::<Value>("open", asked, Duration::from_secs(60))
+            .await;
         made.unwrap_or_else(|failed| panic!("virtual host {name}: {failed}"));
         let url = |user: &str| format!("amqp://{user}@{host}:5672/{name}");
         Place {
@@ -204,68 +198,14 @@ impl Ground {
         }
     }
 
-    /// A list of what a set-up has recorded.
-    pub async fn recorded<T: DeserializeOwned>(&self, name: &str, list: &str) -> Vec<T> {
-        let mut range = redis::cmd("LRANGE");
-        range.arg(format!("{name}:{list}")).arg(0).arg(-1);
-        let lines: Vec<String> = range.query_async(&mut self.records().await).await.expect("LRANGE");
-        parsed(&lines)
-    }
-
     /// A client goes home.
     pub async fn close(&self, seat: &str) {
         let mut set = redis::cmd("SET");
-        set.arg(format!("{seat}:close")).arg(1);
-        let closed: redis::RedisResult<()> = set.query_async(&mut self.records().await).await;
-        closed.expect("SET");
+        let () = self.records().await.run(set.arg(format!("{seat}:close")).arg(1)).await;
     }
-
-    /// Puts a request into a list and waits for the answer that the desk gives.
-    pub async fn ask(&self, list: &str, mut asked: Value, patience: Duration) -> Result<Value, String> {
-        let mut records = self.records().await;
-        let ticket = format!("answer:{}", unique());
-        asked["answer"] = json!(ticket);
-        push(&mut records, list, &asked).await;
-        let end = Instant::now() + patience;
-        loop {
-            let mut pop = redis::cmd("LPOP");
-            let said: Option<String> = pop.arg(&ticket).query_async(&mut records).await.expect("LPOP");
-            if let Some(said) = said {
-                let mut said: Value = serde_json::from_str(&said).expect("JSON");
-                return match said["failed"].as_str() {
-                    Some(failed) => Err(failed.to_owned()),
-                    None => Ok(said["done"].take()),
-                };
-            }
-            if Instant::now() > end {
-                return Err(format!("no answer in {patience:?}"));
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
-
-/// Adds a line to a list of the records.
-pub async fn push(records: &mut MultiplexedConnection, list: &str, line: &Value) {
-    let mut command = redis::cmd("RPUSH");
-    let pushed: redis::RedisResult<()> = command.arg(list).arg(line.to_string()).query_async(records).await;
-    pushed.expect("RPUSH");
 }
 
 /// The application's files.
 pub fn code() -> String {
     pods::files("zoo", APP).to_string()
-}
-
-async fn connect(host: &str) -> MultiplexedConnection {
-    let client = redis::Client::open(format!("redis://{host}:6379/0")).expect("a client");
-    // Patient: the machine is busy.
-    let config = AsyncConnectionConfig::new()
-        .set_response_timeout(Some(Duration::from_secs(60)))
-        .set_connection_timeout(Some(Duration::from_secs(20)));
-    eventually("a connection to Redis", PATIENCE, async || {
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
-        connection.map_err(|error| error.to_string())
-    })
-    .await
 }

@@ -1,6 +1,6 @@
 //! The points of a drain at which the operator is killed, as they look from outside. Pure.
 
-use crate::interrupt::proof::scene::{Said, Scene, Worker};
+use crate::interrupt::proof::snapshot::{Said, Snapshot, Worker};
 
 /// In the order in which a drain passes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,9 +40,9 @@ impl Point {
         matches!(self, Self::Cancelled | Self::Holding | Self::Empty)
     }
 
-    /// Whether a scene shows it, where so many replicas were wished before.
-    pub fn is_reached(self, scene: &Scene, before: i32) -> bool {
-        let drained = || scene.workers.iter().filter(|worker| worker.draining);
+    /// Whether a snapshot shows it, where so many replicas were wished before.
+    pub fn is_reached(self, snapshot: &Snapshot, before: i32) -> bool {
+        let drained = || snapshot.workers.iter().filter(|worker| worker.draining);
         let up = || drained().filter(|worker| !worker.terminating);
         let stopped = |holds: fn(&Said) -> bool| {
             up().any(|worker: &Worker| {
@@ -58,9 +58,9 @@ impl Point {
             Self::Holding => stopped(|said| said.held() > 0),
             Self::Empty => stopped(|said| said.held() == 0),
             Self::Costed => up().any(|worker| worker.cost.is_some()),
-            Self::Lowered => scene.replicas < before,
+            Self::Lowered => snapshot.replicas < before,
             Self::Terminating => drained().any(|worker| worker.terminating),
-            Self::Undoing => scene.workers.iter().any(|worker| worker.draining || worker.noted),
+            Self::Undoing => snapshot.workers.iter().any(|worker| worker.draining || worker.noted),
         }
     }
 }
@@ -69,23 +69,23 @@ impl Point {
 mod tests {
     use super::*;
 
-    fn scene(replicas: i32, change: impl Fn(&mut Worker)) -> Scene {
+    fn snapshot(replicas: i32, change: impl Fn(&mut Worker)) -> Snapshot {
         let mut drained = Worker {
             running: true,
             draining: true,
             ..Worker::default()
         };
         change(&mut drained);
-        Scene {
+        Snapshot {
             replicas,
             workers: vec![drained, Worker::default()],
-            ..Scene::default()
+            ..Snapshot::default()
         }
     }
 
-    fn reached(scene: &Scene) -> Vec<Point> {
+    fn reached(snapshot: &Snapshot) -> Vec<Point> {
         let drained = Point::ALL.into_iter().filter(|point| *point != Point::Undoing);
-        drained.filter(|point| point.is_reached(scene, 4)).collect()
+        drained.filter(|point| point.is_reached(snapshot, 4)).collect()
     }
 
     #[test]
@@ -97,16 +97,19 @@ mod tests {
                 ..Said::default()
             })
         };
-        assert_eq!(reached(&scene(4, |worker| worker.draining = false)), []);
-        assert_eq!(reached(&scene(4, |_| {})), [Labelled]);
-        let holding = scene(4, |worker| worker.said = said(1));
+        assert_eq!(reached(&snapshot(4, |worker| worker.draining = false)), []);
+        assert_eq!(reached(&snapshot(4, |_| {})), [Labelled]);
+        let holding = snapshot(4, |worker| worker.said = said(1));
         assert_eq!(reached(&holding), [Labelled, Cancelled, Holding]);
-        let empty = scene(4, |worker| worker.said = said(0));
+        let empty = snapshot(4, |worker| worker.said = said(0));
         assert_eq!(reached(&empty), [Labelled, Cancelled, Empty]);
-        assert_eq!(reached(&scene(4, |worker| worker.cost = Some(-1))), [Labelled, Costed]);
-        assert_eq!(reached(&scene(3, |_| {})), [Labelled, Lowered]);
         assert_eq!(
-            reached(&scene(3, |worker| worker.terminating = true)),
+            reached(&snapshot(4, |worker| worker.cost = Some(-1))),
+            [Labelled, Costed]
+        );
+        assert_eq!(reached(&snapshot(3, |_| {})), [Labelled, Lowered]);
+        assert_eq!(
+            reached(&snapshot(3, |worker| worker.terminating = true)),
             [Lowered, Terminating]
         );
     }

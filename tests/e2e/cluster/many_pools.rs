@@ -1,16 +1,13 @@
 //! Three hundred pools on one Redis: what they cost while nothing changes, what a restart changes, and how soon work is
 //! answered that comes to many at once. `TWP_POOLS=1000` and `TWP_OPERATOR` (a release build) measure more.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use redis::aio::MultiplexedConnection;
 use serde_json::json;
 
 use crate::support::{
-    bed::{PATIENCE, eventually},
+    bed::{PATIENCE, clock, eventually},
     figures,
     operator::{Operator, Options},
     stage::{Stage, pool, workers},
@@ -134,7 +131,7 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
     let first = |names: &[String]| names.iter().step_by(EVERY).cloned().collect::<Vec<_>>();
     let busy = first(&names);
     let work = Work::of(&stage, &busy).await;
-    let began = now();
+    let began = clock();
     let operator = Operator::launch(&stage.ns.name, Options::default()).await;
     work.comes().await;
     late(&operator, busy.len(), began, &format!("restart_{pools}.first_write_ms")).await;
@@ -297,7 +294,7 @@ impl Work {
 
     /// Says when.
     async fn comes(mut self) -> f64 {
-        let began = now();
+        let began = clock();
         let () = self.pipe.query_async(&mut self.connection).await.expect("work");
         began
     }
@@ -380,11 +377,4 @@ fn said_where(operator: &Operator, what: &str, is: impl Fn(&serde_json::Value) -
         Some(at.as_millisecond() as f64 / 1e3)
     });
     at.collect()
-}
-
-pub fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock")
-        .as_secs_f64()
 }

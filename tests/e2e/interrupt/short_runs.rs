@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::{
     interrupt::proof::{
-        cell::{Acks, Broker, Cell},
         run::{Until, with_pool},
+        variant::{Acks, Broker, Variant},
     },
     support::figures,
 };
@@ -17,20 +17,20 @@ const DOWNS: usize = 3;
 
 #[tokio::test]
 async fn redis_late_processes() {
-    every_task_runs_once(Cell::new(Broker::Redis, Acks::Late)).await;
+    every_task_runs_once(Variant::new(Broker::Redis, Acks::Late)).await;
 }
 
 #[tokio::test]
 async fn classic_early_threads() {
-    every_task_runs_once(Cell::new(Broker::Classic, Acks::Early).with_threads(2)).await;
+    every_task_runs_once(Variant::new(Broker::Classic, Acks::Early).with_threads(2)).await;
 }
 
 #[tokio::test]
 async fn quorum_late_processes() {
-    every_task_runs_once(Cell::new(Broker::Quorum, Acks::Late).with_limit(3)).await;
+    every_task_runs_once(Variant::new(Broker::Quorum, Acks::Late).with_limit(3)).await;
 }
 
-async fn every_task_runs_once(cell: Cell) {
+async fn every_task_runs_once(variant: Variant) {
     // A few dozen seconds of work for a handful of workers, then nothing: with some long tasks that hold workers on.
     let plan = json!({
         "plan": "bursts", "bursts": 4, "tasks": 400, "every": 40, "within": 8, "median": 0.8, "sigma": 1.1, "longest": 25,
@@ -41,8 +41,8 @@ async fn every_task_runs_once(cell: Cell) {
         limit: Duration::from_secs(240),
         tail: Duration::from_secs(15),
     };
-    let (name, broker) = (cell.name(), cell.broker);
-    let (outcome, log) = with_pool(cell, &pool, plan, until).await;
+    let (name, broker) = (variant.name(), variant.broker);
+    let (outcome, log) = with_pool(variant, &pool, plan, until).await;
     println!(
         "{name}: {}\n{}\n{}",
         outcome.verdict.short(),
@@ -56,11 +56,11 @@ async fn every_task_runs_once(cell: Cell) {
     // too, without ever reaching it: by kombu on Redis (a fetch lasts a second), by a quorum queue itself.
     let allowed = match broker {
         Broker::Classic => 0,
-        Broker::Redis | Broker::Quorum => outcome.course.downs(),
+        Broker::Redis | Broker::Quorum => outcome.history.downs(),
     };
     let redelivered = outcome.verdict.redelivered;
     assert!(redelivered <= allowed, "{}\n{log}", outcome.verdict.short());
     assert!(outcome.stranded.is_empty(), "stranded: {:?}\n{log}", outcome.stranded);
-    assert!(outcome.course.downs() >= DOWNS, "{}\n{log}", outcome.replicas());
-    assert_eq!(outcome.course.sigkilled(), 0, "{:?}", outcome.course.pods);
+    assert!(outcome.history.downs() >= DOWNS, "{}\n{log}", outcome.replicas());
+    assert_eq!(outcome.history.sigkilled(), 0, "{:?}", outcome.history.pods);
 }

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::support::{
     bed::{Namespace, eventually, image},
     bystander::{Error, PROGRAM, Ping, Word, judge},
     operator::Operator,
-    stage::broker,
+    pods::{self, Program, REDIS, server},
+    records::Records,
 };
 
 const NAP: &str = include_str!("../workload/nap.py");
@@ -19,30 +19,23 @@ const BYSTANDER: &str = "import bystander, nap; bystander.stand_by(nap.app, nap.
 pub const LONG: Duration = Duration::from_secs(300);
 
 /// A namespace with a broker, a Redis for records, and the Celery application `nap`.
-pub struct Shop {
+pub struct CeleryStage {
     pub ns: Namespace,
     url: String,
-    records: String,
+    records_url: String,
+    records: Records,
 }
 
-impl Shop {
+impl CeleryStage {
     pub async fn new(name: &str, kind: &str) -> Self {
         let ns = Namespace::with_pools(name).await;
-        let (kind_image, port, args): (_, _, &[&str]) = match kind {
-            "redis" => (
-                image("REDIS"),
-                6379,
-                &["redis-server", "--protected-mode", "no", "--save", ""],
-            ),
-            _ => (image("RABBITMQ"), 5672, &[]),
+        let broker = match kind {
+            "redis" => server("broker", &image("REDIS"), &REDIS, &[6379]),
+            _ => server("broker", &image("RABBITMQ"), &[], &[5672]),
         };
-        ns.apply(broker(&kind_image, port, args)).await;
-        let records = broker(
-            &image("REDIS"),
-            6379,
-            &["redis-server", "--protected-mode", "no", "--save", ""],
-        );
-        ns.apply(records.replace("\"broker\"", "\"records\"")).await;
+        let records = server("records", &image("REDIS"), &REDIS, &[6379]);
+        let code = pods::files("nap", [("nap.py", NAP), PROGRAM]);
+        ns.apply(format!("{code}\n---\n{broker}\n---\n{records}\n")).await;
         ns.wait_ready("broker").await;
         ns.wait_ready("records").await;
         let (host, records) = (ns.cluster_ip("broker").await, ns.cluster_ip("records").await);
@@ -50,23 +43,20 @@ impl Shop {
             "redis" => format!("redis://{host}:6379/0"),
             _ => format!("amqp://guest:guest@{host}:5672//"),
         };
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": url},
-        });
-        let code = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nap"},
-            "data": {"nap.py": NAP, PROGRAM.0: PROGRAM.1},
-        });
-        ns.apply(format!("{secret}\n---\n{code}\n")).await;
-        let shop = Self {
+        let records_url = format!("redis://{records}:6379/0");
+        let stage = Self {
             ns,
             url,
-            records: format!("redis://{records}:6379/0"),
+            records: Records::connect(&records_url).await,
+            records_url,
         };
-        let client = shop.deployment("client", 1, &["python3", "-c", BYSTANDER], 0);
-        shop.ns.apply(client.to_string()).await;
-        shop.ns.wait_ready("client").await;
-        shop
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": stage.url},
+        });
+        let client = stage.deployment("client", 1, &["python3", "-c", BYSTANDER], 0);
+        stage.ns.apply(format!("{secret}\n---\n{client}\n")).await;
+        stage.ns.wait_ready("client").await;
+        stage
     }
 
     /// The broker's.
@@ -74,35 +64,29 @@ impl Shop {
         &self.url
     }
 
-    pub fn deployment(&self, name: &str, replicas: i32, command: &[&str], grace: i32) -> Value {
-        let labels = json!({"app": name});
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "terminationGracePeriodSeconds": grace, "automountServiceAccountToken": false, "enableServiceLinks": false,
-                    "containers": [{
-                        "name": name, "image": image("APP"), "imagePullPolicy": "IfNotPresent", "command": command,
-                        "workingDir": "/nap",
-                        "env": [
-                            {"name": "BROKER", "value": self.url}, {"name": "RECORDS", "value": self.records},
-                            {"name": "ACKS_LATE", "value": "1"},
-                        ],
-                        "volumeMounts": [{"name": "nap", "mountPath": "/nap"}],
-                    }],
-                    "volumes": [{"name": "nap", "configMap": {"name": "nap"}}],
-                },
-            }},
-        })
+    pub fn deployment(&self, name: &str, replicas: i32, command: &[&str], grace: u32) -> Value {
+        let program = Program {
+            name,
+            image: &image("APP"),
+            command,
+            files: "nap",
+            env: &[
+                ("BROKER", &self.url),
+                ("RECORDS", &self.records_url),
+                ("ACKS_LATE", "1"),
+            ],
+            replicas,
+            grace,
+        };
+        program.deployment()
     }
 
-    pub async fn workers(&self, concurrency: &str, grace: i32) {
+    pub async fn workers(&self, concurrency: &str, grace: u32) {
         self.workers_with(concurrency, grace, &[]).await;
     }
 
     /// With more in their environment: what `nap.py` reads from there.
-    pub async fn workers_with(&self, concurrency: &str, grace: i32, environment: &[(&str, &str)]) {
+    pub async fn workers_with(&self, concurrency: &str, grace: u32, environment: &[(&str, &str)]) {
         self.workers_like(concurrency, grace, environment, |_| {}).await;
     }
 
@@ -110,7 +94,7 @@ impl Shop {
     pub async fn workers_like(
         &self,
         concurrency: &str,
-        grace: i32,
+        grace: u32,
         environment: &[(&str, &str)],
         change: impl FnOnce(&mut Value),
     ) {
@@ -152,14 +136,7 @@ impl Shop {
     }
 
     pub async fn list(&self, name: &str) -> Vec<String> {
-        let text = self
-            .ns
-            .exec("deploy/records", &["redis-cli", "lrange", name, "0", "-1"])
-            .await;
-        text.lines()
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect()
+        self.records.lines(name).await
     }
 
     pub async fn ended(&self) -> BTreeSet<String> {
@@ -182,8 +159,10 @@ impl Shop {
     /// Lets these tasks of `hold` (in `nap.py`) end.
     pub async fn release(&self, numbers: &[impl AsRef<str>]) {
         for number in numbers {
-            let add = ["redis-cli", "sadd", "released", number.as_ref()];
-            self.ns.exec("deploy/records", &add).await;
+            let () = self
+                .records
+                .run(redis::cmd("SADD").arg("released").arg(number.as_ref()))
+                .await;
         }
     }
 
@@ -202,9 +181,9 @@ impl Shop {
     /// The application has not noticed the operator: its own pings have had every answer, and no worker has logged an ERROR.
     /// Of the pods that the test itself has killed nothing is expected.
     pub async fn undisturbed(&self, killed: &[&str], operator: &Operator) {
-        let words: Vec<Word> = self.parsed("words").await;
-        let pings: Vec<Ping> = self.parsed("pings").await;
-        let errors: Vec<Error> = self.parsed("errors").await;
+        let words: Vec<Word> = self.records.list("words").await;
+        let pings: Vec<Ping> = self.records.list("pings").await;
+        let errors: Vec<Error> = self.records.list("errors").await;
         let judged = judge(&words, &pings, false, |worker, _| killed.contains(&worker.pod.as_str()));
         assert!(!pings.is_empty(), "nobody has pinged");
         let wrong = (judged.wrong, errors);
@@ -213,12 +192,5 @@ impl Shop {
             "{wrong:#?}\n{words:?}\n{}",
             operator.log()
         );
-    }
-
-    async fn parsed<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
-        let lines = self.list(name).await;
-        let parse =
-            |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
-        lines.iter().map(parse).collect()
     }
 }

@@ -10,11 +10,11 @@ use serde_json::json;
 
 use crate::{
     interrupt::proof::{
-        cell::{Acks, Broker, Cell},
-        course::Follow,
-        field::Field,
+        history::Follow,
         run::watch,
+        stage::RunStage,
         stranded::Lookout,
+        variant::{Acks, Broker, Variant},
         verdict::Verdict,
     },
     support::{
@@ -39,27 +39,27 @@ const FEW: i32 = 6;
 async fn workers_that_are_never_idle_go_within_the_longest_tasks_time() {
     assert!(SHORTEST as f64 > EVERY * WORKERS as f64);
     // RabbitMQ goes round: each of the workers gets the same share. Redis has no such order.
-    let cell = Cell::new(Broker::Classic, Acks::Late).with_slots(4).with_prefetch(1);
-    let field = Field::new(cell).await;
-    let follow = Follow::new(&field.ns);
-    field.pool(&json!({"minReplicas": WORKERS})).await;
-    let operator = Operator::start(&field.ns.name).await;
+    let variant = Variant::new(Broker::Classic, Acks::Late).with_slots(4).with_prefetch(1);
+    let stage = RunStage::new(variant).await;
+    let follow = Follow::new(&stage.ns);
+    stage.pool(&json!({"minReplicas": WORKERS})).await;
+    let operator = Operator::start(&stage.ns.name).await;
     eventually("ten workers fetch", PATIENCE, async || {
-        let scene = field.scene().await;
-        if scene.is_settled(WORKERS as i32) {
+        let snapshot = stage.snapshot().await;
+        if snapshot.is_settled(WORKERS as i32) {
             Ok(())
         } else {
-            Err(format!("{scene:?}"))
+            Err(format!("{snapshot:?}"))
         }
     })
     .await;
-    let desk = field.desk.clone();
+    let client = stage.client.clone();
     let plan = json!({
         "plan": "steady", "first": WORKERS, "tasks": 60, "every": EVERY, "shortest": SHORTEST, "longest": LONGEST,
     });
-    let _publishing = tokio::spawn(async move { desk.publish(plan).await });
+    let _publishing = tokio::spawn(async move { client.publish(plan).await });
     eventually("each worker runs a task", PATIENCE, async || {
-        let started = field.desk.records().await.started;
+        let started = stage.client.records().await.started;
         let pods: BTreeSet<_> = started.iter().map(|start| &start.pod).collect();
         if pods.len() == WORKERS {
             Ok(())
@@ -68,10 +68,10 @@ async fn workers_that_are_never_idle_go_within_the_longest_tasks_time() {
         }
     })
     .await;
-    field.ns.change_pool("w", json!({"minReplicas": 0})).await;
+    stage.ns.change_pool("w", json!({"minReplicas": 0})).await;
     // How long a task takes is not known before the first one has ended.
     let wanted = eventually("the surplus is seen", PATIENCE, async || {
-        let decision = field.ns.pool("w").await?.status.and_then(|status| status.decision);
+        let decision = stage.ns.pool("w").await?.status.and_then(|status| status.decision);
         match decision {
             Some(decision) if decision.replicas <= FEW => Ok(decision.replicas),
             other => Err(format!("{other:?}\n{}", operator.log())),
@@ -81,8 +81,8 @@ async fn workers_that_are_never_idle_go_within_the_longest_tasks_time() {
     let begin = Instant::now();
     let deadline = Duration::from_secs(LONGEST + GRACE);
     let replicas = eventually("the replicas are what the decision wants", deadline, async || {
-        let decision = field.ns.pool("w").await?.status.and_then(|status| status.decision);
-        let replicas = field.ns.replicas("w").await?;
+        let decision = stage.ns.pool("w").await?.status.and_then(|status| status.decision);
+        let replicas = stage.ns.replicas("w").await?;
         match decision {
             Some(decision) if decision.replicas == replicas && replicas <= FEW => Ok(replicas),
             other => Err(format!("{replicas} replicas, {other:?}\n{}", operator.log())),
@@ -91,14 +91,14 @@ async fn workers_that_are_never_idle_go_within_the_longest_tasks_time() {
     .await;
     let took = begin.elapsed().as_secs();
     let mut lookout = Lookout::default();
-    watch(&field, &mut lookout).await;
-    let verdict = Verdict::of(&field.desk.records().await, &follow.course().alive());
+    watch(&stage, &mut lookout).await;
+    let verdict = Verdict::of(&stage.client.records().await, &follow.history().alive());
     let figures = json!({
         "workers": WORKERS, "wanted": wanted, "replicas": replicas, "seconds": took, "longest_task": LONGEST,
         "interrupted": verdict.interrupted, "rerun": verdict.rerun, "stranded_workers": lookout.stranded.len(),
     });
     figures::record_in("interrupt", "thin_load", figures);
-    let undisturbed = (verdict.interrupted, verdict.rerun, follow.course().sigkilled());
+    let undisturbed = (verdict.interrupted, verdict.rerun, follow.history().sigkilled());
     assert_eq!(undisturbed, (0, 0, 0), "{}\n{}", verdict.short(), operator.log());
     assert!(
         lookout.stranded.is_empty(),

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::field::Field;
+use super::stage::RunStage;
 use crate::support::bed::clock;
 
 /// The label of a pod whose worker is being emptied.
@@ -76,13 +76,13 @@ impl Worker {
 
 /// The workers and the wished replicas.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scene {
+pub struct Snapshot {
     pub at: f64,
     pub replicas: i32,
     pub workers: Vec<Worker>,
 }
 
-impl Scene {
+impl Snapshot {
     /// So many replicas are wished and there; all of them fetch, and no drain has left anything behind.
     pub fn is_settled(&self, replicas: i32) -> bool {
         let fetches = |worker: &Worker| worker.said.as_ref().is_some_and(|said| !said.queues.is_empty());
@@ -91,14 +91,14 @@ impl Scene {
     }
 }
 
-impl Field {
+impl RunStage {
     /// As it is now, at a glance: the workers are not asked.
-    pub async fn glance(&self) -> Scene {
+    pub async fn glance(&self) -> Snapshot {
         self.now(&BTreeMap::new()).await
     }
 
     /// As it is now; the workers are asked.
-    pub async fn scene(&self) -> Scene {
+    pub async fn snapshot(&self) -> Snapshot {
         let pods = self.ns.pods("app=w").await;
         let up = |pod: &&Pod| {
             let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
@@ -109,7 +109,7 @@ impl Field {
         let with = json!({"workers": up, "patience": 0.5});
         let said = match up {
             0 => BTreeMap::new(),
-            _ => match self.desk.ask("look", with, Duration::from_secs(20)).await {
+            _ => match self.client.ask("look", with, Duration::from_secs(20)).await {
                 Ok(said) => said,
                 Err(failed) => {
                     eprintln!("{}: the workers could not be asked: {failed}", self.ns.name);
@@ -121,9 +121,9 @@ impl Field {
         self.now(&said).await
     }
 
-    async fn now(&self, said: &BTreeMap<String, Said>) -> Scene {
+    async fn now(&self, said: &BTreeMap<String, Said>) -> Snapshot {
         let pods = self.ns.pods("app=w").await;
-        Scene {
+        Snapshot {
             at: clock(),
             replicas: self.ns.replicas("w").await.expect("the Deployment"),
             workers: pods.into_iter().map(|pod| Worker::new(pod, said)).collect(),

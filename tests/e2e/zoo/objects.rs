@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{
-    ground::{Ground, Place, code},
     set_up::SetUp,
+    stage::{Place, ZooStage, code},
 };
-use crate::support::bed::{Namespace, image};
+use crate::support::{
+    bed::{Namespace, image},
+    pods::merge,
+};
 
 /// Shorter than the longest tasks of most loads: who stops a worker that runs one cuts it off.
 const GRACE: u32 = 10;
@@ -17,9 +20,9 @@ pub fn deployments(set_up: &SetUp) -> &'static [&'static str] {
 }
 
 /// Everything of a set-up but the pools.
-pub async fn workers(ns: &Namespace, ground: &Ground, set_up: &SetUp, place: &Place, replicas: i32) {
-    let pod = pod(ground, set_up);
-    let mut objects = vec![code(), secret(ground, place)];
+pub async fn workers(ns: &Namespace, stage: &ZooStage, set_up: &SetUp, place: &Place, replicas: i32) {
+    let pod = pod(stage, set_up);
+    let mut objects = vec![code(), secret(stage, place)];
     objects.extend(
         deployments(set_up)
             .iter()
@@ -30,16 +33,16 @@ pub async fn workers(ns: &Namespace, ground: &Ground, set_up: &SetUp, place: &Pl
 }
 
 /// And these.
-pub async fn pools(ns: &Namespace, ground: &Ground, set_up: &SetUp) {
+pub async fn pools(ns: &Namespace, stage: &ZooStage, set_up: &SetUp) {
     let pools = deployments(set_up)
         .iter()
-        .map(|name| pool(name, ground, set_up).to_string());
+        .map(|name| pool(name, stage, set_up).to_string());
     ns.apply(pools.collect::<Vec<_>>().join("\n---\n")).await;
 }
 
 /// What the application and the operator read the broker's URL from.
-pub fn secret(ground: &Ground, place: &Place) -> String {
-    let silent = ground.silent();
+pub fn secret(stage: &ZooStage, place: &Place) -> String {
+    let silent = stage.silent();
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"},
         "stringData": {"app": place.app, "url": place.operator, "silent": silent},
@@ -48,15 +51,15 @@ pub fn secret(ground: &Ground, place: &Place) -> String {
 }
 
 /// What the application is told: `app/zoo.py` reads it.
-pub fn settings(ground: &Ground, set_up: &SetUp) -> Value {
-    let text = json!(set_up.app).to_string().replace("$RECORDS", &ground.records_url());
+pub fn settings(stage: &ZooStage, set_up: &SetUp) -> Value {
+    let text = json!(set_up.app).to_string().replace("$RECORDS", &stage.records_url());
     let app: Value = serde_json::from_str(&text).expect("JSON");
-    json!({"name": set_up.name, "records": ground.records_url(), "app": app, "crash": set_up.crash})
+    json!({"name": set_up.name, "records": stage.records_url(), "app": app, "crash": set_up.crash})
 }
 
-fn pod(ground: &Ground, set_up: &SetUp) -> Value {
+fn pod(stage: &ZooStage, set_up: &SetUp) -> Value {
     let env = json!([
-        {"name": "SETTINGS", "value": settings(ground, set_up).to_string()},
+        {"name": "SETTINGS", "value": settings(stage, set_up).to_string()},
         {"name": "BROKER", "valueFrom": {"secretKeyRef": {"name": "broker", "key": "app"}}},
         {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
@@ -100,7 +103,7 @@ fn deployment(name: &str, replicas: i32, pod: &Value) -> Value {
     })
 }
 
-fn pool(name: &str, ground: &Ground, set_up: &SetUp) -> Value {
+fn pool(name: &str, stage: &ZooStage, set_up: &SetUp) -> Value {
     let mut spec = json!({
         "targetRef": {"name": name}, "maxReplicas": 3, "target": {"backlogPerReplica": 1}, "scaleDown": {"idleSeconds": 5},
         "broker": {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "url"}}},
@@ -108,7 +111,7 @@ fn pool(name: &str, ground: &Ground, set_up: &SetUp) -> Value {
         "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
     });
     merge(&mut spec, &set_up.pool);
-    let text = spec.to_string().replace("$MANAGEMENT", &ground.management());
+    let text = spec.to_string().replace("$MANAGEMENT", &stage.management());
     let spec: Value = serde_json::from_str(&text).expect("JSON");
     json!({
         "apiVersion": "taskworkerpool.dev/v1alpha1", "kind": "TaskWorkerPool", "metadata": {"name": name}, "spec": spec,
@@ -126,18 +129,5 @@ fn filled(object: &Value, pod: &Value) -> Value {
             Value::Object(fields.collect())
         }
         other => other.clone(),
-    }
-}
-
-/// Puts the fields of one object over another's, all the way down; null changes nothing.
-fn merge(into: &mut Value, changes: &Value) {
-    match (into, changes) {
-        (_, Value::Null) => {}
-        (Value::Object(into), Value::Object(changes)) => {
-            for (key, value) in changes {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, changes) => *into = changes.clone(),
     }
 }

@@ -11,11 +11,11 @@ use taskworkerpool::sim::random::Random;
 
 use crate::{
     interrupt::proof::{
-        cell::{Acks, Broker, Cell},
-        course::Follow,
-        field::Field,
+        history::Follow,
         run::watch,
+        stage::RunStage,
         stranded::Lookout,
+        variant::{Acks, Broker, Variant},
         verdict::Verdict,
     },
     support::{
@@ -41,7 +41,7 @@ const FRESH: Duration = Duration::from_secs(20);
 async fn while_workers_are_stopped_and_emptied() {
     use Point::*;
     each(
-        Cell::new(Broker::Redis, Acks::Early),
+        Variant::new(Broker::Redis, Acks::Early),
         [Labelled, Cancelled, Holding, Empty],
     )
     .await;
@@ -51,20 +51,20 @@ async fn while_workers_are_stopped_and_emptied() {
 async fn while_emptied_workers_go_or_are_called_back() {
     use Point::*;
     each(
-        Cell::new(Broker::Quorum, Acks::Late),
+        Variant::new(Broker::Quorum, Acks::Late),
         [Costed, Lowered, Terminating, Undoing],
     )
     .await;
 }
 
 /// Kills an operator at each of these points; at all there are, on each broker, with `TWP_POINTS=all`.
-async fn each(cell: Cell, usual: [Point; 4]) {
+async fn each(variant: Variant, usual: [Point; 4]) {
     let points = match std::env::var("TWP_POINTS").as_deref() {
         Ok("all") => &Point::ALL[..],
         _ => &usual,
     };
-    let name = cell.broker.name();
-    let mut trial = Trial::new(cell).await;
+    let name = variant.broker.name();
+    let mut trial = Trial::new(variant).await;
     for point in points {
         trial.kill_at(*point).await;
     }
@@ -74,7 +74,7 @@ async fn each(cell: Cell, usual: [Point; 4]) {
 
 #[tokio::test]
 async fn at_any_time() {
-    let mut trial = Trial::new(Cell::new(Broker::Redis, Acks::Late)).await;
+    let mut trial = Trial::new(Variant::new(Broker::Redis, Acks::Late)).await;
     let seed = std::env::var("TWP_SEED").map_or(7, |seed| seed.parse().expect("TWP_SEED is a number"));
     let mut drawn = Random::new(seed, 0);
     for _ in 0..4 {
@@ -87,7 +87,7 @@ async fn at_any_time() {
 
 /// Workers that are busy when they have to go, and an operator that does not live long.
 struct Trial {
-    field: Field,
+    stage: RunStage,
     follow: Follow,
     operator: Operator,
     /// When it started.
@@ -98,15 +98,15 @@ struct Trial {
 }
 
 impl Trial {
-    async fn new(cell: Cell) -> Self {
-        let field = Field::new(cell.with_prefetch(1)).await;
-        let follow = Follow::new(&field.ns);
+    async fn new(variant: Variant) -> Self {
+        let stage = RunStage::new(variant.with_prefetch(1)).await;
+        let follow = Follow::new(&stage.ns);
         // The profile that watches least long before it takes anything down.
         let pool = json!({"minReplicas": MANY, "maxReplicas": MANY, "profile": "Economy"});
-        field.pool(&pool).await;
-        let operator = Operator::start(&field.ns.name).await;
+        stage.pool(&pool).await;
+        let operator = Operator::start(&stage.ns.name).await;
         Self {
-            field,
+            stage,
             follow,
             operator,
             since: Instant::now(),
@@ -149,7 +149,7 @@ impl Trial {
         assert!(self.reach(Point::Cancelled).await, "a worker was told to stop");
         let status = self.operator.stop().await;
         assert!(status.success(), "{status}");
-        let replicas = self.field.ns.replicas("w").await.expect("the Deployment");
+        let replicas = self.stage.ns.replicas("w").await.expect("the Deployment");
         self.settled(replicas).await;
         self.replace("asked to end".to_owned(), FEW).await;
     }
@@ -159,14 +159,14 @@ impl Trial {
         self.size(MANY).await;
         self.settled(MANY).await;
         tokio::time::sleep(FRESH.saturating_sub(self.since.elapsed())).await;
-        let before = self.field.desk.count("submitted").await;
+        let before = self.stage.client.count("submitted").await;
         let plan = json!({
             "plan": "steady", "tasks": TASKS, "every": 0, "shortest": 5, "longest": 20, "offset": before, "seed": before,
         });
-        self.field.desk.publish(plan).await;
+        self.stage.client.publish(plan).await;
         // A worker may hold some back: the last ones may start when others end.
         eventually("most tasks of the round have started", PATIENCE, async || {
-            match self.field.desk.count("started").await {
+            match self.stage.client.count("started").await {
                 started if started >= before + TASKS - 2 => Ok(()),
                 started => Err(format!("{started} of {}", before + TASKS)),
             }
@@ -178,26 +178,26 @@ impl Trial {
     /// The pool is to have exactly so many.
     async fn size(&self, replicas: i32) {
         let size = json!({"minReplicas": replicas, "maxReplicas": replicas});
-        self.field.ns.change_pool("w", size).await;
+        self.stage.ns.change_pool("w", size).await;
     }
 
     /// Waits for a point: whether it was seen before a drained worker was told to end.
     async fn reach(&self, point: Point) -> bool {
         let end = Instant::now() + DRAIN;
         loop {
-            let scene = if point.asks() {
-                self.field.scene().await
+            let snapshot = if point.asks() {
+                self.stage.snapshot().await
             } else {
-                self.field.glance().await
+                self.stage.glance().await
             };
-            let hit = point.is_reached(&scene, MANY);
-            if hit || Point::Terminating.is_reached(&scene, MANY) {
+            let hit = point.is_reached(&snapshot, MANY);
+            if hit || Point::Terminating.is_reached(&snapshot, MANY) {
                 return hit;
             }
             let log = || self.operator.log();
             assert!(
                 Instant::now() < end,
-                "awaited for {DRAIN:?}: {point:?}; {scene:?}\n{}",
+                "awaited for {DRAIN:?}: {point:?}; {snapshot:?}\n{}",
                 log()
             );
         }
@@ -205,9 +205,9 @@ impl Trial {
 
     /// Another operator starts; it must bring everything in order.
     async fn replace(&mut self, round: String, replicas: i32) {
-        println!("{}: killed: {round}", self.field.ns.name);
+        println!("{}: killed: {round}", self.stage.ns.name);
         self.rounds.push(round);
-        self.operator = Operator::start(&self.field.ns.name).await;
+        self.operator = Operator::start(&self.stage.ns.name).await;
         self.since = Instant::now();
         self.settled(replicas).await;
     }
@@ -218,11 +218,11 @@ impl Trial {
             self.rounds
         );
         eventually(&what, PATIENCE, async || {
-            let scene = self.field.scene().await;
-            if scene.is_settled(replicas) {
+            let snapshot = self.stage.snapshot().await;
+            if snapshot.is_settled(replicas) {
                 Ok(())
             } else {
-                Err(format!("{scene:?}\n{}", self.operator.log()))
+                Err(format!("{snapshot:?}\n{}", self.operator.log()))
             }
         })
         .await;
@@ -232,8 +232,8 @@ impl Trial {
     async fn end(self, name: &str) {
         eventually("all tasks have ended", PATIENCE, async || {
             let (submitted, ended) = (
-                self.field.desk.count("submitted").await,
-                self.field.desk.count("ended").await,
+                self.stage.client.count("submitted").await,
+                self.stage.client.count("ended").await,
             );
             if ended >= submitted {
                 Ok(())
@@ -243,8 +243,8 @@ impl Trial {
         })
         .await;
         let mut lookout = Lookout::default();
-        watch(&self.field, &mut lookout).await;
-        let verdict = Verdict::of(&self.field.desk.records().await, &self.follow.course().alive());
+        watch(&self.stage, &mut lookout).await;
+        let verdict = Verdict::of(&self.stage.client.records().await, &self.follow.history().alive());
         let figures = json!({
             "rounds": self.rounds, "missed": self.missed, "interrupted": verdict.interrupted, "rerun": verdict.rerun,
             "stranded_workers": lookout.stranded.len(),

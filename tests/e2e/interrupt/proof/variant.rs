@@ -42,7 +42,7 @@ impl Acks {
 
 /// A broker, and workers as KEDA was measured with: two processes each, Celery's prefetch (4 × 2), 30 s of grace.
 #[derive(Clone, Debug)]
-pub struct Cell {
+pub struct Variant {
     pub broker: Broker,
     pub acks: Acks,
     /// Celery's prefetch multiplier; `None` is its default, 4.
@@ -59,7 +59,7 @@ pub struct Cell {
     pub limit: Option<u32>,
 }
 
-impl Cell {
+impl Variant {
     pub fn new(broker: Broker, acks: Acks) -> Self {
         Self {
             broker,

@@ -1,4 +1,4 @@
-"""The test's hand in the cluster: publishes, and asks workers and broker, with Celery's own client.
+"""The test's client in the cluster: publishes, and asks workers and broker, with Celery's own client.
 
 Requests come as JSON in the list `asked` of the recording Redis, each answer goes to the list that its request names. One
 process for all of them: to start Python costs more than everything that it does here.
@@ -74,12 +74,12 @@ def remaining():
     return found
 
 
-DEEDS = {deed.__name__: deed for deed in (publish, look, cancel, limit, remaining)}
+CALLS = {call.__name__: call for call in (publish, look, cancel, limit, remaining)}
 
 
 def answer(request):
     try:
-        said = {"done": DEEDS[request["deed"]](**request["with"])}
+        said = {"done": CALLS[request["call"]](**request["with"])}
     except Exception:
         said = {"failed": traceback.format_exc()}
     records.rpush(request["answer"], json.dumps(said))

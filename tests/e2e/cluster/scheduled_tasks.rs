@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::support::{
     bed::{clock, eventually, throughout},
+    celery_stage::{CeleryStage, LONG},
     figures,
     operator::Operator,
-    shop::{LONG, Shop},
     stage::pool,
 };
 
@@ -21,27 +21,27 @@ const COUNTDOWN: u32 = 90;
 const LATE: f64 = 5.0;
 
 /// One worker can take all the tasks that are not due into its memory, and some more.
-async fn shop(name: &str, broker: &str) -> Shop {
-    let shop = Shop::new(name, broker).await;
-    shop.workers_with("2", 30, &[("PREFETCH", "20")]).await;
+async fn with_pool(name: &str, broker: &str) -> CeleryStage {
+    let stage = CeleryStage::new(name, broker).await;
+    stage.workers_with("2", 30, &[("PREFETCH", "20")]).await;
     let spec = json!({
         "target": {"waitSeconds": 60}, "scaleDown": {"idleSeconds": 2}, "worker": {"concurrency": 2},
     });
-    shop.ns.apply(pool("mail", spec).to_string()).await;
-    shop
+    stage.ns.apply(pool("mail", spec).to_string()).await;
+    stage
 }
 
 /// Publishes them, due in so many seconds.
-async fn later(shop: &Shop, countdown: u32) {
-    shop.client(&format!("nap.later(range({TASKS}), {countdown})")).await;
+async fn later(stage: &CeleryStage, countdown: u32) {
+    stage.client(&format!("nap.later(range({TASKS}), {countdown})")).await;
 }
 
 /// Publishes one that is due now and waits until it starts; says how long that took.
-async fn at_once(shop: &Shop, number: usize) -> Duration {
+async fn at_once(stage: &CeleryStage, number: usize) -> Duration {
     let begin = Instant::now();
-    shop.client(&format!("nap.nap.delay({number}, 0)")).await;
+    stage.client(&format!("nap.nap.delay({number}, 0)")).await;
     eventually(&format!("task {number} starts"), LONG, async || {
-        let started = times(&shop.list("started").await);
+        let started = times(&stage.list("started").await);
         started
             .contains_key(&number)
             .then_some(())
@@ -60,32 +60,32 @@ fn times(lines: &[String]) -> BTreeMap<usize, f64> {
     lines.iter().filter_map(time).collect()
 }
 
-async fn sentence(shop: &Shop) -> String {
-    let status = shop.ns.pool("mail").await.ok().and_then(|pool| pool.status);
+async fn sentence(stage: &CeleryStage) -> String {
+    let status = stage.ns.pool("mail").await.ok().and_then(|pool| pool.status);
     format!("{status:?}")
 }
 
 async fn twenty_tasks_of_ninety_seconds(broker: &str) {
-    let shop = shop(&format!("eta-{broker}"), broker).await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.ns.wait_working("mail").await;
+    let stage = with_pool(&format!("eta-{broker}"), broker).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_working("mail").await;
     // The pool learns how long a start takes.
-    at_once(&shop, 100).await;
-    shop.ns.wait_replicas("mail", 0).await;
+    at_once(&stage, 100).await;
+    stage.ns.wait_replicas("mail", 0).await;
 
     // The worker that comes for the one that is due now takes the others, too.
-    later(&shop, COUNTDOWN).await;
+    later(&stage, COUNTDOWN).await;
     let published = clock();
-    let first = at_once(&shop, 101).await;
-    shop.ns.wait_replicas("mail", 0).await;
+    let first = at_once(&stage, 101).await;
+    stage.ns.wait_replicas("mail", 0).await;
     let zero = clock() - published;
     assert!(
         zero < f64::from(COUNTDOWN) - 15.0,
         "zero only after {zero} s: {}",
-        sentence(&shop).await
+        sentence(&stage).await
     );
     eventually("the tasks are known and not due", Duration::from_secs(10), async || {
-        let work = shop
+        let work = stage
             .ns
             .pool("mail")
             .await?
@@ -98,17 +98,17 @@ async fn twenty_tasks_of_ninety_seconds(broker: &str) {
         }
     })
     .await;
-    let second = at_once(&shop, 102).await;
+    let second = at_once(&stage, 102).await;
 
-    shop.wait_ended(TASKS + 3).await;
-    let (due, lines) = (times(&shop.list("due").await), shop.list("started").await);
+    stage.wait_ended(TASKS + 3).await;
+    let (due, lines) = (times(&stage.list("due").await), stage.list("started").await);
     let started = times(&lines);
     assert_eq!(lines.len(), TASKS + 3, "each starts once: {lines:?}");
     let late: Vec<f64> = due.iter().map(|(number, due)| started[number] - due).collect();
     let most = late.iter().copied().fold(f64::MIN, f64::max);
     let least = late.iter().copied().fold(f64::MAX, f64::min);
     println!("{broker}: zero after {zero:.1} s, at once {first:?} and {second:?}, late {least:.2} to {most:.2} s");
-    let ready = shop.list("ready").await;
+    let ready = stage.list("ready").await;
     let last = ready
         .last()
         .and_then(|line| line.split_whitespace().next_back()?.parse::<f64>().ok());
@@ -118,10 +118,10 @@ async fn twenty_tasks_of_ninety_seconds(broker: &str) {
     figures::record(&format!("eta_{broker}_zero_seconds"), zero as u64);
     assert_eq!(late.len(), TASKS);
     assert!(least > -0.5 && most < LATE, "{late:?}\n{}", operator.log());
-    shop.ns.wait_replicas("mail", 0).await;
-    let status = shop.ns.pool("mail").await.unwrap().status.unwrap();
+    stage.ns.wait_replicas("mail", 0).await;
+    let status = stage.ns.pool("mail").await.unwrap().status.unwrap();
     assert_eq!(status.held, None, "{status:?}");
-    shop.undisturbed(&[], &operator).await;
+    stage.undisturbed(&[], &operator).await;
 }
 
 #[tokio::test]
@@ -136,39 +136,39 @@ async fn twenty_tasks_of_ninety_seconds_on_rabbitmq() {
 
 #[tokio::test]
 async fn an_operator_that_starts_anew_remembers_what_is_not_due_on_rabbitmq() {
-    let shop = shop("eta-again", "rabbitmq").await;
-    let operator = Operator::start(&shop.ns.name).await;
-    shop.ns.wait_working("mail").await;
-    later(&shop, 3_600).await;
+    let stage = with_pool("eta-again", "rabbitmq").await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_working("mail").await;
+    later(&stage, 3_600).await;
     eventually("they are fetched and known", LONG, async || {
-        let status = shop.ns.pool("mail").await?.status.unwrap_or_default();
+        let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
         match status.held.as_ref().map(|held| held.tasks) {
             Some(20) => Ok(()),
             _ => Err(format!("{status:?}")),
         }
     })
     .await;
-    shop.ns.wait_replicas("mail", 0).await;
+    stage.ns.wait_replicas("mail", 0).await;
     drop(operator);
-    let operator = Operator::start(&shop.ns.name).await;
+    let operator = Operator::start(&stage.ns.name).await;
     throughout("nobody is woken", Duration::from_secs(30), async || {
-        match shop.ns.replicas("mail").await? {
+        match stage.ns.replicas("mail").await? {
             0 => Ok(()),
             more => Err(format!(
                 "{more} replicas: {}\n{}",
-                sentence(&shop).await,
+                sentence(&stage).await,
                 operator.log()
             )),
         }
     })
     .await;
-    let status = shop.ns.pool("mail").await.unwrap().status.unwrap();
+    let status = stage.ns.pool("mail").await.unwrap().status.unwrap();
     let told = (
         status.held.map(|held| held.tasks),
         status.work.map(|work| (work.ready, work.scheduled)),
     );
     assert_eq!(told, (Some(20), Some((0, 20))));
-    at_once(&shop, 100).await;
-    shop.ns.wait_replicas("mail", 0).await;
-    shop.undisturbed(&[], &operator).await;
+    at_once(&stage, 100).await;
+    stage.ns.wait_replicas("mail", 0).await;
+    stage.undisturbed(&[], &operator).await;
 }

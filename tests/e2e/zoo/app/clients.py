@@ -30,7 +30,7 @@ records = redis.Redis.from_url(os.environ["RECORDS"], socket_timeout=60)
 
 class Client:
     def __init__(self, asked):
-        os.environ.update(BROKER=asked["broker"], SETTINGS=json.dumps(asked["settings"]), POD="desk")
+        os.environ.update(BROKER=asked["broker"], SETTINGS=json.dumps(asked["settings"]), POD="clients")
         self.zoo = importlib.import_module("zoo")
         self.name = asked["settings"]["name"]
         # A second client of the same set-up, on another broker, has another name.
