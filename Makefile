@@ -42,13 +42,20 @@ help:
 demo: image
 	tests/demo.sh
 
-# The bed goes down again, whatever happens, unless it was up before. The image is built while tests wait for brokers. The
-# chart comes before the tests that install the CRD by themselves: on a new cluster it has to bring its own.
-test: lint unit
+# Lints, unit tests, the image and the chart go beside the tests that wait for brokers, and so do suites that mostly wait beside
+# each other; the zoo judges what is told second by second, and has the machine for itself. The chart comes before the tests
+# that install the CRD by themselves: on a new cluster it has to bring its own. The bed goes down again, whatever happens,
+# unless it was up before.
+test:
 	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
-	code=0; $(MAKE) --no-print-directory -j2 brokers image && \
-	$(MAKE) --no-print-directory install cluster interrupt zoo || code=$$?; \
+	code=0; $(BED) up && for suites in "checks install brokers" "cluster interrupt" zoo; do \
+	[ $$code != 0 ] || $(MAKE) --no-print-directory -j3 $$suites || code=$$?; done; \
 	[ $$was = up ] || $(BED) down; exit $$code
+
+# One after the other: both want all processors.
+checks:
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory unit
 
 # `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
 lint:

@@ -22,7 +22,7 @@ use kube::{
     api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use taskworkerpool::api::TaskWorkerPool;
+use taskworkerpool::api::{Condition, TaskWorkerPool};
 use tokio::{io::AsyncWriteExt, sync::OnceCell, time::Instant};
 
 /// Long enough for everything that a slow machine does.
@@ -67,6 +67,9 @@ pub fn image(name: &str) -> String {
     std::env::var(format!("TWP_IMAGE_{name}")).unwrap_or_else(|_| usual.to_owned())
 }
 
+/// How often is looked: every look costs the cluster something.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Tries until it works. `attempt` gives the result, or (an `Err`) what it saw instead.
 ///
 /// # Panics
@@ -84,7 +87,7 @@ pub async fn eventually<T>(what: &str, deadline: Duration, mut attempt: impl Asy
             Instant::now() < end,
             "awaited for {deadline:?}: {what}; seen last: {seen}"
         );
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -95,7 +98,7 @@ pub async fn throughout(what: &str, time: Duration, mut holds: impl AsyncFnMut()
         if let Err(seen) = holds().await {
             panic!("for {time:?} it had to hold that {what}; seen: {seen}");
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -179,9 +182,10 @@ impl Namespace {
         self.kubectl(&["delete", what, "--wait=true"]).await;
     }
 
-    /// Waits until all replicas of a Deployment are ready.
+    /// Waits until all replicas of a Deployment are ready. Among many others a RabbitMQ takes minutes to start.
     pub async fn wait_ready(&self, deployment: &str) {
-        eventually(&format!("Deployment {deployment} is ready"), PATIENCE, async || {
+        let what = format!("Deployment {deployment} is ready");
+        eventually(&what, 2 * PATIENCE, async || {
             let found = self.deployment(deployment).await?;
             let wished = found.spec.and_then(|spec| spec.replicas).unwrap_or(1);
             let status = found.status.unwrap_or_default();
@@ -218,19 +222,14 @@ impl Namespace {
 
     /// Waits until a Deployment has so many replicas wished.
     pub async fn wait_replicas(&self, deployment: &str, wished: i32) {
-        eventually(
-            &format!("Deployment {deployment} has {wished} replicas"),
-            PATIENCE,
-            async || {
-                let seen = self.replicas(deployment).await?;
-                let pools = self.pools_in_short().await;
-                if seen == wished {
-                    Ok(())
-                } else {
-                    Err(format!("{seen} replicas; {pools}"))
-                }
-            },
-        )
+        let what = format!("Deployment {deployment} has {wished} replicas");
+        eventually(&what, PATIENCE, async || match self.replicas(deployment).await? {
+            seen if seen == wished => Ok(()),
+            seen => Err(match self.pool(deployment).await {
+                Ok(pool) => format!("{seen} replicas; {}", in_short(&pool)),
+                Err(_) => format!("{seen} replicas"),
+            }),
+        })
         .await;
     }
 
@@ -274,13 +273,14 @@ impl Namespace {
     pub async fn wait_condition(&self, pool: &str, kind: &str, status: &str, reason: &str) -> String {
         let what = format!("pool {pool} has {kind}={status} ({reason})");
         eventually(&what, PATIENCE, async || {
-            let conditions = self.pool(pool).await?.status.unwrap_or_default().conditions;
-            let found = conditions.iter().find(|condition| condition.kind == kind);
+            let pool = self.pool(pool).await?;
+            let mut conditions = pool.status.iter().flat_map(|status| &status.conditions);
+            let found = conditions.find(|condition| condition.kind == kind);
             match found {
                 Some(found) if format!("{:?}", found.status) == status && found.reason == reason => {
                     Ok(found.message.clone())
                 }
-                _ => Err(self.pools_in_short().await),
+                _ => Err(in_short(&pool)),
             }
         })
         .await
@@ -309,30 +309,21 @@ impl Namespace {
         })
         .await
     }
+}
 
-    /// What the pools say, for messages.
-    async fn pools_in_short(&self) -> String {
-        let Ok(pools) = self.api::<TaskWorkerPool>().list(&ListParams::default()).await else {
-            return "the pools cannot be listed".to_owned();
-        };
-        let short = pools.items.iter().take(4).map(|pool| {
-            let status = pool.status.clone().unwrap_or_default();
-            let name = pool.metadata.name.as_deref().unwrap_or_default();
-            let why = status.decision.map(|decision| decision.message);
-            let conditions: Vec<_> = status
-                .conditions
-                .iter()
-                .map(|condition| {
-                    format!(
-                        "{}={:?} ({}: {})",
-                        condition.kind, condition.status, condition.reason, condition.message
-                    )
-                })
-                .collect();
-            format!("{name}: {why:?} {conditions:?}")
-        });
-        short.collect::<Vec<_>>().join("\n")
-    }
+/// What a pool says, for messages.
+fn in_short(pool: &TaskWorkerPool) -> String {
+    let status = pool.status.clone().unwrap_or_default();
+    let name = pool.metadata.name.as_deref().unwrap_or_default();
+    let why = status.decision.map(|decision| decision.message);
+    let short = |condition: &Condition| {
+        format!(
+            "{}={:?} ({}: {})",
+            condition.kind, condition.status, condition.reason, condition.message
+        )
+    };
+    let conditions: Vec<_> = status.conditions.iter().map(short).collect();
+    format!("{name}: {why:?} {conditions:?}")
 }
 
 impl Drop for Namespace {

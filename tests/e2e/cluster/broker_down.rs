@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     bed::throughout,
@@ -10,14 +10,9 @@ use crate::support::{
     stage::Stage,
 };
 
-async fn started(name: &str, fallback: bool) -> (Stage, Operator) {
+async fn started(name: &str, spec: Value) -> (Stage, Operator) {
     let stage = Stage::redis(name).await;
     stage.workers("mail", 0).await;
-    let spec = if fallback {
-        json!({"fallback": {"replicas": 4, "afterSeconds": 40}})
-    } else {
-        json!({})
-    };
     stage.pool("mail", spec).await;
     let options = Options {
         log_level: Some("trace".to_owned()),
@@ -39,7 +34,7 @@ async fn start_again(stage: &Stage) {
 
 #[tokio::test]
 async fn with_a_broker_down_the_workers_stay_and_the_fallback_comes() {
-    let (stage, operator) = started("down", true).await;
+    let (stage, operator) = started("down", json!({"fallback": {"replicas": 4, "afterSeconds": 40}})).await;
     stage.publish(20).await;
     stage.ns.wait_replicas("mail", 2).await;
     stop(&stage).await;
@@ -59,11 +54,17 @@ async fn with_a_broker_down_the_workers_stay_and_the_fallback_comes() {
 
 #[tokio::test]
 async fn with_a_broker_down_and_no_fallback_the_number_is_held() {
-    let (stage, operator) = started("held", false).await;
-    stage.publish(20).await;
+    // Of the profile that watches least long before anything goes: 15 s, and the windows are shorter.
+    let spec = json!({"minReplicas": 2, "target": {"waitSeconds": 60}, "profile": "Economy"});
+    let (stage, operator) = started("held", spec).await;
     stage.ns.wait_replicas("mail", 2).await;
     stop(&stage).await;
-    throughout("the replicas are held", Duration::from_secs(65), async || {
+    stage
+        .ns
+        .wait_condition("mail", "SourceAvailable", "False", "ConnectionRefused")
+        .await;
+    stage.ns.change_pool("mail", json!({"minReplicas": 0})).await;
+    throughout("the replicas are held", Duration::from_secs(35), async || {
         match stage.ns.replicas("mail").await? {
             2 => Ok(()),
             seen => Err(format!("{seen} replicas\n{}", operator.log())),
@@ -80,7 +81,7 @@ async fn with_a_broker_down_and_no_fallback_the_number_is_held() {
 
 #[tokio::test]
 async fn a_pool_at_zero_stays_there_while_the_broker_is_down_and_wakes_when_it_is_back() {
-    let (stage, operator) = started("zero", false).await;
+    let (stage, operator) = started("zero", json!({})).await;
     stop(&stage).await;
     stage.ns.wait_condition("mail", "Degraded", "True", "SourceLost").await;
     assert_eq!(stage.ns.replicas("mail").await, Ok(0));

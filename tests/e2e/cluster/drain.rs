@@ -210,11 +210,23 @@ async fn on_rabbitmq_workers_of_a_suspended_pool_are_given_back() {
     workers_are_given_back("rabbitmq", Over::Suspended).await;
 }
 
+/// The pool is to have exactly so many.
+fn size(replicas: u32) -> Value {
+    json!({"minReplicas": replicas, "maxReplicas": replicas})
+}
+
+/// The same by hand: two pods until one is one too many. Of the profile that watches least long before anything goes.
+fn spec_of_two() -> Value {
+    json!({"minReplicas": 2, "maxReplicas": 2, "target": {"waitSeconds": 60}, "profile": "Economy",
+        "worker": {"concurrency": 2}, "protectFromDisruption": true})
+}
+
 /// Two workers with a task each, one of which has been told to stop.
 async fn one_of_two_stopped<'a>(stage: &'a CeleryStage, operator: &Operator) -> Held<'a> {
     let mut held = Held { stage, published: 0 };
     held.publish(4).await;
     held.leave_one_on_each().await;
+    stage.ns.change_pool("mail", size(1)).await;
     held.wait_draining(1, operator).await;
     held.wait_fetching(1, 2).await;
     held
@@ -224,7 +236,7 @@ async fn one_of_two_stopped<'a>(stage: &'a CeleryStage, operator: &Operator) -> 
 async fn workers_of_a_pool_that_only_observes_are_given_back() {
     let stage = CeleryStage::new("drain", "redis").await;
     stage.workers("2", 300).await;
-    stage.ns.apply(pool("mail", spec()).to_string()).await;
+    stage.ns.apply(pool("mail", spec_of_two()).to_string()).await;
     let operator = Operator::start(&stage.ns.name).await;
     let held = one_of_two_stopped(&stage, &operator).await;
     stage.ns.change_pool("mail", json!({"mode": "Observe"})).await;
@@ -236,7 +248,7 @@ async fn workers_of_a_pool_that_only_observes_are_given_back() {
 async fn workers_that_a_pool_leaves_behind(kind: &str, inline: bool) {
     let stage = CeleryStage::new("left", kind).await;
     stage.workers("2", 300).await;
-    let mut wished = spec();
+    let mut wished = spec_of_two();
     if inline {
         wished["broker"] = json!({"url": stage.url()});
     }
@@ -277,7 +289,7 @@ async fn workers_at_a_broker_whose_secret_was_changed_are_given_back() {
 async fn an_operator_that_ends_without_any_rights_gives_its_workers_back() {
     let stage = CeleryStage::new("drain", "rabbitmq").await;
     stage.workers("2", 300).await;
-    stage.ns.apply(pool("mail", spec()).to_string()).await;
+    stage.ns.apply(pool("mail", spec_of_two()).to_string()).await;
     let options = grant(&stage.ns, &[(&stage.ns, "")]).await;
     let mut operator = Operator::start_with(&stage.ns.name, options).await;
     let held = one_of_two_stopped(&stage, &operator).await;

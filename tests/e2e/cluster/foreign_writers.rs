@@ -174,7 +174,13 @@ async fn of_two_pools_on_one_deployment_the_older_acts_and_the_younger_follows_i
 
 #[tokio::test]
 async fn nothing_goes_down_while_a_rollout_makes_progress() {
-    let (stage, operator) = three("rollout").await;
+    // Of the profile that watches least long before anything goes.
+    let stage = Stage::redis("rollout").await;
+    stage.workers("mail", 0).await;
+    let spec = json!({"minReplicas": 3, "target": {"waitSeconds": 60}, "profile": "Economy"});
+    stage.pool("mail", spec).await;
+    let operator = Operator::start(&stage.ns.name).await;
+    stage.ns.wait_replicas("mail", 3).await;
     // A new template that never becomes ready, and pods of the old one that may not go before: a rollout that lasts.
     let change = json!({"spec": {
         "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
@@ -182,7 +188,7 @@ async fn nothing_goes_down_while_a_rollout_makes_progress() {
     }});
     let change = change.to_string();
     stage.ns.kubectl(&["patch", "deployment/mail", "-p", &change]).await;
-    stage.purge().await;
+    stage.ns.change_pool("mail", json!({"minReplicas": 0})).await;
     eventually("the pool holds because of the rollout", PATIENCE, async || {
         let decision = stage.ns.pool("mail").await?.status.unwrap_or_default().decision;
         match decision {
@@ -191,8 +197,8 @@ async fn nothing_goes_down_while_a_rollout_makes_progress() {
         }
     })
     .await;
-    // Longer than nothing goes down after a start.
-    throughout("no replica goes", Duration::from_secs(65), async || {
+    // Longer than nothing goes down after a start: 15 s with this profile.
+    throughout("no replica goes", Duration::from_secs(20), async || {
         match stage.ns.replicas("mail").await? {
             3 => Ok(()),
             seen => Err(format!("{seen} replicas\n{}", operator.log())),
