@@ -1,4 +1,4 @@
-# Two commands: `make demo` shows the main job on a real cluster, `make test` proves everything; `make verify` runs the whole zoo.
+# Two commands: `make demo` shows the main job on a real cluster, `make test` proves everything; `make verify` runs the long matrices.
 # Both build what they need on the first run (about half an hour on two cores) and keep it in the cache.
 
 SHELL := /bin/bash
@@ -22,13 +22,14 @@ E2E := $(TEST) --test e2e --
 DENY := $(CACHE)/cargo-deny-0.20.2
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test lint unit bed image brokers cluster interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo test checks lint unit bed image brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
-	@echo "make test      everything: lint, unit, brokers, install, cluster, interrupt, zoo (a third of the applications)"
-	@echo "make lint | unit | brokers | cluster | interrupt | zoo | install    one part of it"
-	@echo "make verify    the zoo whole: applications as people run them, seven questions each (25 minutes; ONLY=NAME,NAME)"
+	@echo "make test      everything: lint, unit, brokers, install, cluster, interrupt, alone, zoo (a third of the applications)"
+	@echo "make lint | unit | brokers | cluster | interrupt | alone | zoo | install    one part of it"
+	@echo "make verify    what takes too long for that: the zoo whole (seven questions each; ONLY=NAME,NAME), an operator killed at every"
+	@echo "               point of a drain, more spikes, a thousand pools, a pipeline that fights, versions (50 minutes)"
 	@echo "make versions  other versions of Redis, Valkey, RabbitMQ and Celery, a part of verify (8 minutes; VERSIONS=NAME,NAME)"
 	@echo "make bench-decisions    the scaling rule against the others' in the simulator; writes target/report and target/figures"
 	@echo "make bench-decide     how long one decision takes"
@@ -43,12 +44,12 @@ demo: image
 	tests/demo.sh
 
 # Lints, unit tests, the image and the chart go beside the tests that wait for brokers, and so do suites that mostly wait beside
-# each other; the zoo judges what is told second by second, and has the machine for itself. The chart comes before the tests
+# each other. What measures has the machine for itself, and so has the zoo, which judges what is told second by second. The chart comes before the tests
 # that install the CRD by themselves: on a new cluster it has to bring its own. The bed goes down again, whatever happens,
 # unless it was up before.
 test:
 	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
-	code=0; $(BED) up && for suites in "checks install brokers" "cluster interrupt" zoo; do \
+	code=0; $(BED) up && for suites in "checks install brokers" "cluster interrupt" alone zoo; do \
 	[ $$code != 0 ] || $(MAKE) --no-print-directory -j3 $$suites || code=$$?; done; \
 	[ $$was = up ] || $(BED) down; exit $$code
 
@@ -84,11 +85,18 @@ image: bed
 
 brokers: bed
 	$(say) "counts, against real brokers and real Celery workers"
-	eval "$$($(BED) env)"; $(E2E) brokers:: support:: --test-threads=4
+	eval "$$($(BED) env)"; $(E2E) brokers:: support:: --test-threads=5
 
+# The rest of the module is `alone`.
 cluster: bed
 	$(say) "the operator on a real cluster"
-	eval "$$($(BED) env)"; $(E2E) cluster:: --test-threads=6
+	eval "$$($(BED) env)"; $(E2E) cluster:: $(addprefix --skip ,$(ALONE)) --test-threads=8
+
+# They measure what the operator takes and how soon it answers: nothing else may want the machine.
+ALONE := cluster::hostile cluster::many_pools
+alone: bed
+	$(say) "the operator among three hundred pools, and beside a hostile broker"
+	eval "$$($(BED) env)"; $(E2E) $(ALONE) --test-threads=1
 
 interrupt: bed
 	$(say) "no task is interrupted"
@@ -102,6 +110,10 @@ zoo: bed
 verify: image versions
 	$(say) "all applications of the zoo"
 	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) $(E2E) zoo:: --nocapture
+	$(say) "an operator killed at every point of a drain, on both brokers"
+	eval "$$($(BED) env)"; TWP_POINTS=all $(E2E) interrupt::operator_killed --test-threads=3
+	$(say) "more spikes"
+	eval "$$($(BED) env)"; TWP_SPIKES=4 $(E2E) every_spike_is_one_write
 	$(say) "a thousand pools, take-overs, and a pipeline that fights"
 	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 $(E2E) three_hundred_pools --nocapture
 	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(E2E) self_heal:: --nocapture

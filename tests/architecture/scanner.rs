@@ -4,6 +4,7 @@ use super::table::{PURE, TABLE};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 /// A source file without its tests.
@@ -22,14 +23,18 @@ pub fn root() -> PathBuf {
 }
 
 /// The source files of the library, without those that are compiled for tests only.
-pub fn sources() -> Vec<File> {
-    let files: Vec<_> = files("src")
-        .iter()
-        .filter(|path| !is_apart(path))
-        .map(|path| read(path))
-        .collect();
-    assert!(files.len() > 50, "only {} files were found", files.len());
-    files
+pub fn sources() -> &'static [File] {
+    static SOURCES: LazyLock<Vec<File>> = LazyLock::new(|| {
+        let all = files("src");
+        let files: Vec<_> = all
+            .iter()
+            .filter(|path| !is_apart(path))
+            .map(|path| read(path))
+            .collect();
+        assert!(files.len() > 50, "only {} files were found", files.len());
+        files
+    });
+    &SOURCES
 }
 
 /// All others: tests, what they need, and the programs; each with its number of lines.
@@ -135,8 +140,8 @@ pub fn has_lint(path: &str) -> bool {
         around.extend([format!("{here_text}/mod.rs"), format!("{here_text}.rs")]);
         folder = here.parent();
     }
-    let all = sources();
-    all.iter()
+    sources()
+        .iter()
         .filter(|file| around.contains(&file.path))
         .any(|file| file.text.contains("\n#![deny(clippy::disallowed_methods)]"))
 }

@@ -112,7 +112,12 @@ pub struct Harness {
     pub image: &'static str,
     /// Its files, which are at `/NAME`; the first one publishes.
     pub files: Vec<(&'static str, String)>,
+    /// The modules that its client imports once, not each time that something is published.
+    pub imports: &'static [&'static str],
 }
+
+/// Runs what a test asks for, with the modules that are its arguments.
+pub const CLIENT: &str = include_str!("../workload/client.py");
 
 /// A namespace with a recording Redis, which is also a broker, and whatever applications bring.
 pub struct AppStage {
@@ -209,43 +214,60 @@ impl AppStage {
     }
 
     /// Starts so many workers of an application, or changes their number.
-    pub async fn workers(&self, of: &Harness, name: &str, command: &[&str], load: &Value, pods: (i32, u32)) {
+    pub async fn workers(
+        &self,
+        of: &Harness,
+        name: &str,
+        command: &[&str],
+        load: &Value,
+        (replicas, grace): (i32, u32),
+    ) {
         self.bring(of).await;
-        self.program(of, name, command, &load.to_string(), pods).await;
-    }
-
-    /// Publishes by a framework's client pod.
-    pub async fn publish(&self, of: &Harness, settings: &Value, load: &[Load]) {
-        self.bring(of).await;
-        let settings = format!("LOAD={settings}");
-        let (load, program) = (json!(load).to_string(), format!("/{}/{}", of.name, of.files[0].0));
-        let command = ["env", &settings, "python3", &program, &load];
-        self.ns.exec(&format!("deploy/client-{}", of.name), &command).await;
-    }
-
-    /// A framework's files and its client, once.
-    async fn bring(&self, of: &Harness) {
-        let mut there = self.harnesses.lock().await;
-        if there.insert(of.name) {
-            let files = of.files.iter().map(|(name, text)| (*name, text.as_str()));
-            self.ns.apply(pods::files(of.name, files).to_string()).await;
-            let client = format!("client-{}", of.name);
-            self.program(of, &client, &["sleep", "infinity"], "{}", (1, 0)).await;
-            self.ns.wait_ready(&client).await;
-        }
-    }
-
-    async fn program(&self, of: &Harness, name: &str, command: &[&str], load: &str, (replicas, grace): (i32, u32)) {
         let program = Program {
             name,
             image: &image(of.image),
             command,
             files: of.name,
-            env: &[("LOAD", load)],
+            env: &[("LOAD", &load.to_string())],
             replicas,
             grace,
         };
         self.ns.apply(program.deployment().to_string()).await;
+    }
+
+    /// Publishes by a framework's client pod.
+    pub async fn publish(&self, of: &Harness, settings: &Value, load: &[Load]) {
+        self.bring(of).await;
+        let asked = json!({
+            "program": format!("/{}/{}", of.name, of.files[0].0), "load": settings.to_string(),
+            "argument": json!(load).to_string(),
+        });
+        let records = Records::connect(&self.record()).await;
+        let published = records
+            .ask::<String>(&format!("asked:{}", of.name), asked, PATIENCE)
+            .await;
+        published.unwrap_or_else(|failed| panic!("publish: {failed}"));
+    }
+
+    /// A framework's files and its client, once.
+    async fn bring(&self, of: &Harness) {
+        let mut there = self.harnesses.lock().await;
+        if !there.insert(of.name) {
+            return;
+        }
+        let files = of.files.iter().map(|(name, text)| (*name, text.as_str()));
+        let files = pods::files(of.name, files.chain([("client.py", CLIENT)]));
+        let script = format!("/{}/client.py", of.name);
+        let client = Program {
+            name: &format!("client-{}", of.name),
+            image: &image(of.image),
+            command: &[&["python3", &script], of.imports].concat(),
+            files: of.name,
+            env: &[("RECORDS", &self.record()), ("CLIENT", of.name)],
+            replicas: 1,
+            grace: 0,
+        };
+        self.ns.apply(format!("{files}\n---\n{}", client.deployment())).await;
     }
 
     /// SIGKILL to every worker of an application; no new ones.

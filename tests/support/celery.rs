@@ -25,6 +25,7 @@ fn harness() -> Harness {
             ("load.py", include_str!("../workload/load.py").to_owned()),
             ("stamp.py", stamp.expect("the README's lines").to_owned()),
         ],
+        imports: &["celery.app.amqp", "kombu.transport.redis", "kombu.transport.pyamqp"],
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde_json::{Value, json};
 
 use crate::support::{
+    app::CLIENT,
     bed::{Namespace, eventually, image},
     bystander::{Error, PROGRAM, Ping, Word, judge},
     operator::Operator,
@@ -13,8 +14,9 @@ use crate::support::{
 };
 
 const NAP: &str = include_str!("../workload/nap.py");
-/// The client's own occupation.
-const BYSTANDER: &str = "import bystander, nap; bystander.stand_by(nap.app, nap.records)";
+/// A bystander, and a client beside it that runs what it is asked for.
+const CLIENTS: &str =
+    "python3 -c 'import bystander, nap; bystander.stand_by(nap.app, nap.records)' & exec python3 client.py nap";
 /// Workers have to start, tasks to run, windows to pass.
 pub const LONG: Duration = Duration::from_secs(300);
 
@@ -34,7 +36,7 @@ impl CeleryStage {
             _ => server("broker", &image("RABBITMQ"), &[], &[5672]),
         };
         let records = server("records", &image("REDIS"), &REDIS, &[6379]);
-        let code = pods::files("nap", [("nap.py", NAP), PROGRAM]);
+        let code = pods::files("nap", [("nap.py", NAP), ("client.py", CLIENT), PROGRAM]);
         ns.apply(format!("{code}\n---\n{broker}\n---\n{records}\n")).await;
         ns.wait_ready("broker").await;
         ns.wait_ready("records").await;
@@ -53,7 +55,7 @@ impl CeleryStage {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker"}, "stringData": {"url": stage.url},
         });
-        let client = stage.deployment("client", 1, &["python3", "-c", BYSTANDER], 0);
+        let client = stage.deployment("client", 1, &["sh", "-c", CLIENTS], 0);
         stage.ns.apply(format!("{secret}\n---\n{client}\n")).await;
         stage.ns.wait_ready("client").await;
         stage
@@ -74,6 +76,7 @@ impl CeleryStage {
                 ("BROKER", &self.url),
                 ("RECORDS", &self.records_url),
                 ("ACKS_LATE", "1"),
+                ("CLIENT", "nap"),
             ],
             replicas,
             grace,
@@ -125,14 +128,17 @@ impl CeleryStage {
 
     /// Publishes naps with the real client library: number and seconds of each.
     pub async fn publish(&self, naps: &str) {
-        let code = format!("import nap\nfor number, seconds in {naps}: nap.nap.delay(number, seconds)");
-        self.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+        self.client(&format!(
+            "for number, seconds in {naps}: nap.nap.delay(number, seconds)"
+        ))
+        .await;
     }
 
-    /// Runs this in the client, which knows `nap`.
-    pub async fn client(&self, code: &str) {
-        let code = format!("import nap\n{code}");
-        self.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+    /// Runs this in the client, which knows `nap`: what it printed.
+    pub async fn client(&self, code: &str) -> String {
+        let asked = json!({"code": format!("import nap\n{code}")});
+        let said = self.records.ask("asked:nap", asked, 2 * LONG).await;
+        said.unwrap_or_else(|failed| panic!("{code}: {failed}"))
     }
 
     pub async fn list(&self, name: &str) -> Vec<String> {

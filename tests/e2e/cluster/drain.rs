@@ -35,10 +35,10 @@ impl Held<'_> {
         let numbers = self.published..self.published + tasks;
         let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
         let code = format!(
-            "import nap, time\nfor number in [{}]: nap.hold.delay(number)\nprint(time.time())",
+            "import time\nfor number in [{}]: nap.hold.delay(number)\nprint(time.time())",
             numbers.join(",")
         );
-        let published = self.stage.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+        let published = self.stage.client(&code).await;
         let published: f64 = published.trim().parse().expect("a time");
         self.published += tasks;
         let started = self.stage.wait_started(self.published as usize).await;
@@ -125,8 +125,8 @@ impl Held<'_> {
     async fn wait_fetching(&self, fetching: usize, of: usize) {
         let what = format!("{fetching} of {of} workers fetch, and no others are there");
         eventually(&what, LONG, async || {
-            let code = "import json, nap; print(json.dumps(nap.app.control.inspect(timeout=3).active_queues() or {}))";
-            let said = self.stage.ns.exec("deploy/client", &["python3", "-c", code]).await;
+            let code = "import json; print(json.dumps(nap.app.control.inspect(timeout=3).active_queues() or {}))";
+            let said = self.stage.client(code).await;
             let said: BTreeMap<String, Vec<Value>> =
                 serde_json::from_str(said.trim()).map_err(|error| error.to_string())?;
             let fetch = said.values().filter(|queues| !queues.is_empty()).count();

@@ -54,8 +54,7 @@ pub async fn run(scenario: &Scenario) -> Measured {
     let _watches = watch(&stage, &seen);
 
     let naps: Vec<_> = scenario.arrivals.iter().map(|at| json!([at, TASK])).collect();
-    let code = format!("import nap\nnap.publish({})", json!(naps));
-    stage.ns.exec("deploy/client", &["python3", "-c", &code]).await;
+    stage.client(&format!("nap.publish({})", json!(naps))).await;
     stage.wait_ended(naps.len()).await;
     eventually("the workers are gone and the watch has shown it", LONG, async || {
         let last = seen.lock().expect("the record").replicas.last().copied();
