@@ -7,6 +7,7 @@
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Behavior, Broker, Schedule, Status};
 
@@ -67,7 +68,7 @@ use super::{Behavior, Broker, Schedule, Status};
         .message("`profile` must not be set with `target.backlogPerReplica`: it tunes the wait target").field_path(".profile"),
     validation = Rule::new("!has(self.scaleDown) || !has(self.scaleDown.removal) || self.scaleDown.removal != 'Graceful' || (has(self.worker) && has(self.worker.maxTaskSeconds))")
         .message("`scaleDown.removal: Graceful` needs `worker.maxTaskSeconds`, the longest that a task may take").field_path(".scaleDown.removal"),
-    validation = Rule::new("self.queues.all(q, self.queues.exists_one(p, p == q))")
+    validation = Rule::new("!has(self.queues) || self.queues.all(q, self.queues.exists_one(p, p == q))")
         .message("`queues` must not name a queue twice").field_path(".queues"),
     validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
         .message("`broker.management` must not be set with Redis: it is RabbitMQ's management API").field_path(".broker.management"),
@@ -85,14 +86,14 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default)]
     pub framework: FrameworkName,
 
-    /// Exact names of the queues that the target's workers consume, 1 to 64 of them. Default: `[celery]`,
-    /// Celery's own default. Example: `[mail, reports]`.
-    #[serde(default = "default_queues")]
+    /// Exact names of the queues that the target's workers consume, 1 to 64 of them. Default: the framework's own, for
+    /// Celery `[celery]`. Example: `[mail, reports]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),
         inner(length(min = 1, max = 255), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))
     )]
-    pub queues: Vec<String>,
+    pub queues: Option<Vec<String>>,
 
     /// Options of the Celery application that the broker URL cannot carry. Needed only where the application changes
     /// Celery's defaults (`broker_transport_options`, `control_exchange`, `event_exchange`). Default: Celery's.
@@ -169,8 +170,13 @@ pub struct TaskWorkerPoolSpec {
     pub sample_milliseconds: i32,
 }
 
-fn default_queues() -> Vec<String> {
-    vec!["celery".into()]
+impl TaskWorkerPoolSpec {
+    /// The options for the pool's framework alone, as JSON; null where there are none.
+    pub fn options(&self) -> Value {
+        match self.framework {
+            FrameworkName::Celery => serde_json::to_value(&self.celery).unwrap_or_default(),
+        }
+    }
 }
 
 fn default_max() -> i32 {
@@ -207,6 +213,15 @@ pub enum FrameworkName {
     /// Celery 5 with Redis or RabbitMQ.
     #[default]
     Celery,
+}
+
+impl FrameworkName {
+    /// The name as in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Celery => "Celery",
+        }
+    }
 }
 
 /// What the operator does with its decision: `Act` or `Observe`.

@@ -4,8 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use super::{Address, Egress, Endpoint, Kind, RabbitMqEndpoint, RedisEndpoint};
 use crate::{
-    framework::celery::{Ask, BrokerKind, Pidbox},
-    model::{Moment, Now, Query, Reply, SampleError},
+    framework::celery::{Ask, Pidbox},
+    model::{BrokerKind, Moment, Now, Query, Reply, SampleError},
 };
 
 /// Asks the endpoint, and writes to workers by it.

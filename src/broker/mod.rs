@@ -42,7 +42,9 @@ pub use redis::RedisEndpoint;
 pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
-use crate::model::{Application, Hearing, Moment, PodIntents, Query, Reply, Roster, SampleError, Subscription, Tally};
+use crate::model::{
+    Application, BrokerKind, Hearing, Moment, PodIntents, Query, Reply, Roster, SampleError, Subscription, Tally,
+};
 pub use crate::model::{PoolId, Signal};
 
 /// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
@@ -68,6 +70,16 @@ impl Address {
     /// The same queues: only the way in may differ.
     pub fn is_at(&self, other: &Self) -> bool {
         (&self.kind, &self.host, self.port) == (&other.kind, &other.host, other.port)
+    }
+
+    /// What a framework has to know of it.
+    pub fn broker(&self) -> BrokerKind {
+        match self.kind {
+            Kind::Redis { db } => BrokerKind::Redis { db },
+            Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
+                management: self.management.is_some(),
+            },
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! A tick is one call of [`Endpoint::sample`], however many pools are due. The endpoint spends at most
 //! 1/[`REST`] of its time in samples, and a pool whose sample failed is asked again after a second at the earliest.
 
+mod batch;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -16,7 +18,7 @@ use tokio::{
 };
 
 use super::{Endpoint, Sampled, SamplerInput, random, room};
-use crate::model::{Framework, Moment, Now, PoolId, Query, Reply, SampleError, Signal, Subscription, Tally};
+use crate::model::{Framework, Moment, Now, PoolId, SampleError, Signal, Subscription, Tally};
 
 /// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -42,6 +44,9 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// A conversation with workers has no more steps in one sample.
 const STEPS: usize = 32;
+
+/// A pool's sample has no more steps.
+const STEPS_OF_A_SAMPLE: usize = 3;
 
 /// For what is left to say at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -348,6 +353,16 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
+    /// Tells the frameworks how it stands with what they listen to.
+    fn overhear(&mut self) {
+        for listen in &self.listening {
+            let hearing = self.endpoint.hearing(listen);
+            for framework in self.frameworks.values_mut() {
+                framework.hearing(listen, &hearing);
+            }
+        }
+    }
+
     /// Takes back what would be written to us for ever.
     async fn farewell(&mut self) {
         let frameworks = self.frameworks.values_mut();
@@ -398,88 +413,45 @@ impl<E: Endpoint> Sampler<E> {
             .values_mut()
             .for_each(|framework| framework.prune(started.moment));
         self.hold();
-        let batch = self.gather(started);
-        let mut replies = vec![Err(SampleError::Timeout); batch.reads.len()];
-        let sampling = async {
-            replies = self.endpoint.sample(&batch.reads, started.moment).await;
-            self.converse().await;
-        };
-        // What was counted in time is counted, whatever happens to the rest.
-        let _in_time = timeout(DEADLINE, sampling).await;
-        for listen in &self.listening {
-            let hearing = self.endpoint.hearing(listen);
-            for framework in self.frameworks.values_mut() {
-                framework.hearing(listen, &hearing);
+        let mut batch = self.gather(started);
+        let mut results = Vec::with_capacity(batch.shares());
+        let mut answered = false;
+        for step in 0..STEPS_OF_A_SAMPLE {
+            let left = DEADLINE.saturating_sub(self.clock.now().moment.saturating_sub(started.moment));
+            let mut replies = batch.unanswered();
+            let sampling = async {
+                replies = self.endpoint.sample(batch.queries(), started.moment).await;
+                if step == 0 {
+                    self.converse().await;
+                }
+            };
+            // What was counted in time is counted, whatever happens to the rest.
+            let _in_time = timeout(left, sampling).await;
+            if step == 0 {
+                self.overhear();
+            }
+            answered |= replies.iter().any(Result::is_ok);
+            batch = self.follow(batch, &replies, &mut results);
+            if batch.shares() == 0 {
+                break;
             }
         }
-        let now = self.clock.now();
+        results.extend(batch.ids().map(|id| (id, Err(SampleError::Timeout))));
         // A failure says nothing about what a sample costs the broker; it waits for its own reason.
-        if replies.iter().any(Result::is_ok) {
-            let duration = now.moment.saturating_sub(started.moment);
+        if answered {
+            let duration = self.clock.now().moment.saturating_sub(started.moment);
             self.pace.took(started.moment, duration);
         }
-        for share in batch.shares {
-            let Some(pool) = self.pools.get_mut(&share.id) else {
+        for (id, result) in results {
+            let Some(pool) = self.pools.get_mut(&id) else {
                 continue;
             };
-            let own = share.replies(&replies);
-            let Some(framework) = self.frameworks.get_mut(pool.framework) else {
-                continue;
-            };
-            let result = framework.tally(share.id, share.reads, own, now);
             pool.sampled(&result, started.moment);
-            let (id, at) = (share.id, started.moment);
+            let at = started.moment;
             let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));
             self.out.send(Sampled { id, result, at, rest }).await?;
         }
         Ok(())
-    }
-
-    /// The due pools with their reads.
-    fn gather(&mut self, now: Now) -> Batch {
-        let mut batch = Batch::default();
-        let mut places: BTreeMap<Query, usize> = BTreeMap::new();
-        for (id, pool) in self.pools.iter_mut().filter(|(_, pool)| pool.joins(now.moment)) {
-            let Some(framework) = self.frameworks.get_mut(pool.framework) else {
-                continue;
-            };
-            let reads = framework.reads(*id, now);
-            let place = |read: &Query| {
-                *places.entry(read.clone()).or_insert_with(|| {
-                    batch.reads.push(read.clone());
-                    batch.reads.len() - 1
-                })
-            };
-            let places = reads.iter().map(place).collect();
-            batch.shares.push(Share { id: *id, reads, places });
-        }
-        batch
-    }
-}
-
-/// One tick's reads: each asked once, whoever wants it.
-#[derive(Default)]
-struct Batch {
-    /// What the endpoint is asked.
-    reads: Vec<Query>,
-    /// Which pool wants which of them.
-    shares: Vec<Share>,
-}
-
-/// One pool's share of a batch.
-struct Share {
-    id: PoolId,
-    /// The pool's reads in its own order.
-    reads: Vec<Query>,
-    /// For each of them its place in the batch.
-    places: Vec<usize>,
-}
-
-impl Share {
-    /// The pool's own replies. An endpoint that answers too little has not understood something.
-    fn replies(&self, all: &[Result<Reply, SampleError>]) -> Vec<Result<Reply, SampleError>> {
-        let reply = |place: &usize| all.get(*place).cloned().unwrap_or(Err(SampleError::Protocol));
-        self.places.iter().map(reply).collect()
     }
 }
 

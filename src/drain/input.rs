@@ -6,26 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::pod::Pod;
-use crate::model::{Control, Moment, Now, PodIntents, PodReport, Tally, WorkerReport};
-
-/// How it is known that a pod runs nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DrainSupport {
-    /// Workers may not be asked and told: by their heartbeats alone.
-    Heartbeats,
-    /// They answer, and can be told to stop.
-    RemoteControl,
-}
-
-impl DrainSupport {
-    /// By the last count, and whether remote control was refused lately.
-    pub fn of(tally: &Tally, refused: bool) -> Self {
-        match refused || matches!(tally.control, Control::Refused { .. }) {
-            true => Self::Heartbeats,
-            false => Self::RemoteControl,
-        }
-    }
-}
+use crate::model::{DrainSupport, Moment, Now, PodIntents, PodReport, WorkerReport};
 
 /// All that a plan may know.
 #[derive(Clone, Copy, Debug)]

@@ -21,7 +21,7 @@ pub mod pod;
 mod step;
 
 pub use disruption::Protection;
-pub use input::{DrainSupport, PlanInput};
+pub use input::PlanInput;
 pub use plan::{Plan, Unknown, WaitsFor, intents, plan};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use step::{IDLE, Why};

@@ -6,11 +6,11 @@ use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    input::{DrainSupport, PlanInput},
+    input::PlanInput,
     pod::{FIRST, Mark, Pod, Readiness},
     step::{IDLE, Next, Why, holds_nothing, leave, stay},
 };
-use crate::model::{Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport};
+use crate::model::{DrainSupport, Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport};
 
 /// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;
@@ -140,7 +140,7 @@ pub fn plan(look: &PlanInput) -> Plan {
         }
         plan.take(pod, next);
     }
-    if surplus > 0 && look.means == DrainSupport::RemoteControl {
+    if surplus > 0 && look.means == DrainSupport::StopFetching {
         plan.compare(pods.iter().skip(surplus).take(CANDIDATES), look);
     }
     order.sort();

@@ -23,10 +23,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    input::{DrainSupport, PlanInput},
+    input::PlanInput,
     pod::{Drain, FIRST, Mark, Pod},
 };
-use crate::model::{Consumers, Intent, Moment, PodReport, WorkerReport};
+use crate::model::{Consumers, DrainSupport, Intent, Moment, PodReport, WorkerReport};
 
 /// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
 const SETTLES: Duration = Duration::from_millis(1500);
@@ -104,7 +104,7 @@ pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
             ..back
         };
     }
-    if look.means == DrainSupport::Heartbeats || work.is_some_and(|work| work.unresponsive) {
+    if look.means != DrainSupport::StopFetching || work.is_some_and(|work| work.unresponsive) {
         // Asked all the same: as long as that is refused, or nobody answers, this is known.
         return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
     }
@@ -231,9 +231,9 @@ fn may_go(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> bool {
     let told = idle && work.tells;
     let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
     match look.means {
-        DrainSupport::Heartbeats => told && !work.idle_since.is_none_or(pauses),
-        DrainSupport::RemoteControl if work.unresponsive => told && !work.idle_since.is_none_or(pauses),
-        DrainSupport::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
+        DrainSupport::None | DrainSupport::ReportsOnly => told && !work.idle_since.is_none_or(pauses),
+        DrainSupport::StopFetching if work.unresponsive => told && !work.idle_since.is_none_or(pauses),
+        DrainSupport::StopFetching => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
     }
 }
 
@@ -251,9 +251,11 @@ fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why>
     if look.is_silent(pod, work) {
         return Some(if work.live { Why::Silent } else { Why::NotHeard });
     }
-    let by_beats = look.means == DrainSupport::Heartbeats || work.unresponsive;
+    let by_beats = look.means != DrainSupport::StopFetching || work.unresponsive;
     match () {
         () if !work.live => Some(Why::NotHeard),
+        // Nobody can say more than that something is held somewhere.
+        () if look.means == DrainSupport::None => None,
         () if work.partly => Some(Why::Partly),
         () if by_beats && work.fresh && work.tells => None,
         () if !by_beats && look.told(pod).is_some() => None,

@@ -97,6 +97,9 @@ pub enum SampleError {
          the broker URL must lead to the master itself (a Service that follows it)"
     )]
     RedisSentinel,
+    /// Redis says so of commands that need a key to be there.
+    #[error("the key does not exist")]
+    NoSuchKey,
     /// A command that every Redis knows is unknown here, or hidden.
     #[error(
         "the broker does not know a command that the operator needs: it must be Redis 5 or newer, or Valkey, with no such command renamed"
@@ -195,6 +198,7 @@ impl SampleError {
             Self::OutOfMemory => "RedisOutOfMemory",
             Self::RedisCluster => "RedisCluster",
             Self::RedisSentinel => "RedisSentinel",
+            Self::NoSuchKey => "NoSuchKey",
             Self::UnknownCommand => "UnknownCommand",
             Self::ServerError(_) => "ServerError",
             Self::TooLarge => "ReplyTooLarge",

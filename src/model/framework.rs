@@ -20,56 +20,75 @@ pub trait Framework: fmt::Debug + Send {
     fn remove(&mut self, id: PoolId);
 
     /// Where the workers of its pools announce themselves; asked again whenever that may have changed.
-    fn subscriptions(&mut self) -> BTreeSet<Subscription>;
+    fn subscriptions(&mut self) -> BTreeSet<Subscription> {
+        BTreeSet::new()
+    }
 
     /// How it stands with one of those.
-    fn hearing(&mut self, subscription: &Subscription, hearing: &Hearing);
+    fn hearing(&mut self, _subscription: &Subscription, _hearing: &Hearing) {}
 
     /// Takes in what a worker announced or answered.
-    fn hear(&mut self, signal: Signal, moment: Moment);
+    fn hear(&mut self, _signal: Signal, _moment: Moment) {}
 
     /// Remembers no more bytes of what workers said from now on; what is there already stays until it is forgotten.
-    fn allow(&mut self, bytes: usize);
+    fn allow(&mut self, _bytes: usize) {}
 
     /// Bytes that are remembered of what workers said, and whether something could not be since this was asked last.
-    fn held(&mut self) -> (usize, bool);
+    fn held(&mut self) -> (usize, bool) {
+        (0, false)
+    }
 
     /// Forgets the workers that have been silent for long.
-    fn prune(&mut self, now: Moment);
+    fn prune(&mut self, _now: Moment) {}
 
     /// What all its pools together have to tell and ask workers beside their reads, after them: one step after the other,
     /// until there is nothing more. `replies`: those to the step before, none at first. `connection`: another number with
     /// each connection that is another one.
-    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Query>;
+    fn converse(&mut self, _replies: Vec<Result<Reply, SampleError>>, _connection: u64, _now: Now) -> Vec<Query> {
+        Vec::new()
+    }
 
     /// What is left to say when nobody is to be counted here any more.
-    fn farewell(&mut self) -> Vec<Query>;
+    fn farewell(&mut self) -> Vec<Query> {
+        Vec::new()
+    }
 
     /// What is worth a line in the log, since this was asked last.
-    fn notes(&mut self) -> Vec<String>;
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
-    /// The reads this pool needs for its next sample.
-    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Query>;
+    /// What this pool asks first for its next sample.
+    fn start(&mut self, id: PoolId, now: Now) -> Vec<Query>;
 
-    /// Adds up: `reads` are those of [`Framework::reads`], `replies` theirs, in their order. A tally that is equal to the one
-    /// before is the same allocation.
+    /// Adds up, or asks more: `queries` are those of the step before, `replies` theirs, in their order. A tally that is equal
+    /// to the one before is the same allocation.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
-    fn tally(
+    fn next(
         &mut self,
         id: PoolId,
-        reads: Vec<Query>,
+        queries: Vec<Query>,
         replies: Vec<Result<Reply, SampleError>>,
         now: Now,
-    ) -> Result<Arc<Tally>, SampleError>;
+    ) -> Result<Step, SampleError>;
 
     /// These are the pods of the pool's target from now on.
     fn roster(&mut self, id: PoolId, roster: Roster);
 
     /// Looks after these pods of a pool from now on, and after no others. Nothing to do for one whose workers take no
     /// questions.
-    fn intend(&mut self, id: PoolId, intents: PodIntents, now: Moment);
+    fn intend(&mut self, _id: PoolId, _intents: PodIntents, _now: Moment) {}
+}
+
+/// How a pool's sample goes on.
+#[derive(Debug)]
+pub enum Step {
+    /// These are asked next; there are three steps at most.
+    Ask(Vec<Query>),
+    /// This is the count.
+    Done(Arc<Tally>),
 }
 
 /// The tally to hand out: the one before, if it is equal.

@@ -8,6 +8,7 @@
 //! | `error.rs` | why a read failed |
 //! | `named.rs` | functions that can be compared |
 //! | `later.rs` | tasks that are not due and that the broker does not show |
+//! | `words.rs` | a framework's own terms in what users are told |
 //!
 //! The `broker` module asks the questions and knows no framework; the `scaling` module decides from [`Work`] and knows no
 //! broker.
@@ -19,6 +20,7 @@ mod framework;
 mod later;
 mod named;
 pub mod scan;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,10 +31,11 @@ use std::{
 use jiff::Timestamp;
 
 pub use error::{SampleError, Word};
-pub use framework::{Application, Framework, Letter, Place, PoolId, Postbox, Reader, Signal, Subscription, keep};
+pub use framework::{Application, Framework, Letter, Place, PoolId, Postbox, Reader, Signal, Step, Subscription, keep};
 pub use later::{Delayed, DelayedTasks, KeepAlive};
 pub use named::Named;
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
+pub use words::Words;
 
 /// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;
@@ -44,6 +47,30 @@ pub struct Now {
     pub wall: Timestamp,
     /// Steady time, to compute ages.
     pub moment: Moment,
+}
+
+/// Which broker an application uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokerKind {
+    /// Redis, one database.
+    Redis {
+        /// Number of the database.
+        db: u32,
+    },
+    /// RabbitMQ, one virtual host.
+    RabbitMq {
+        /// The pool configures the management API: unacknowledged messages can be counted.
+        management: bool,
+    },
+}
+
+/// How an application reads a broker URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlDialect {
+    /// As kombu does (Celery).
+    Kombu,
+    /// As redis-py does; Redis only.
+    RedisPy,
 }
 
 /// How long before a scheduled task comes due its pool is woken, as long as nobody knows better: a typical pod start-up.
@@ -74,6 +101,49 @@ pub enum Query {
     SetMembers {
         /// The whole key.
         key: String,
+    },
+    /// Redis `LLEN`: the length of a list.
+    ListLength {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `LINDEX`: the element at one end of a list.
+    ListEnd {
+        /// The whole key.
+        key: String,
+        /// Which end.
+        end: ListEnd,
+    },
+    /// Redis `ZCOUNT`: members of a sorted set by their scores.
+    ScoreCount {
+        /// The whole key.
+        key: String,
+        /// Scores up to this one; `None`: all.
+        up_to: Option<i64>,
+    },
+    /// Redis `ZRANGE key 0 0 WITHSCORES`: the member of a sorted set with the lowest score, and that score.
+    LowestScore {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `HMGET`: values of some fields of a hash.
+    HashFields {
+        /// The whole key.
+        key: String,
+        /// The fields.
+        fields: &'static [&'static str],
+    },
+    /// Redis `XINFO GROUPS`: the consumer groups of a stream.
+    StreamGroups {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `XRANGE … COUNT 1`: the id of the first entry of a stream after this one.
+    StreamAfter {
+        /// The whole key.
+        key: String,
+        /// An entry's id.
+        after: String,
     },
     /// RabbitMQ passive `queue.declare`: messages ready and consumers, fresh.
     QueueDepth {
@@ -128,6 +198,15 @@ pub enum Query {
         /// What.
         letter: Letter,
     },
+}
+
+/// One end of a Redis list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListEnd {
+    /// Index 0: the oldest element where new ones are pushed at the right (`RPUSH`).
+    Left,
+    /// Index −1: the oldest element where new ones are pushed at the left (`LPUSH`).
+    Right,
 }
 
 /// The names of the queues that a worker fetches from. Equal ones are held once, whoever fetches from them.
@@ -209,8 +288,12 @@ pub enum Reply {
     Scan(Arc<Scan>),
     /// Members of a set.
     Members(Vec<String>),
-    /// What a command of Redis counts: who heard, members that were added or removed.
+    /// What a command of Redis counts: elements, members, who heard, members that were added or removed.
     Number(u64),
+    /// Texts, in the order in which they were asked for; what is not there is `None`, and so is what is no UTF-8.
+    Texts(Vec<Option<String>>),
+    /// The consumer groups of a stream.
+    Groups(Vec<StreamGroup>),
     /// Elements that were taken from a list ([`Query::Pop`]).
     Popped {
         /// So many.
@@ -225,6 +308,21 @@ pub enum Reply {
         /// The right that is missing, in the broker's words.
         right: String,
     },
+}
+
+/// A consumer group of a Redis stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamGroup {
+    /// Its name.
+    pub name: String,
+    /// Consumers that it knows, also those that have gone.
+    pub consumers: u64,
+    /// Entries that were delivered and not acknowledged.
+    pub pending: u64,
+    /// Entries that were not delivered yet; `None`: Redis cannot tell (entries were deleted, or it is older than 7.0).
+    pub lag: Option<u64>,
+    /// Id of the entry that was delivered last.
+    pub last_delivered: String,
 }
 
 /// The work of one pool, counted at one moment. All of it: also what has left the list and is not done.
@@ -308,6 +406,8 @@ pub struct Tally {
     pub queues: Vec<QueueTally>,
     /// The pods whose workers are heard, or were, by name. One that said no goodbye may be busy rather than gone.
     pub pods: BTreeMap<String, PodReport>,
+    /// What can be known of the pods' workers, and what they can be told.
+    pub drain: DrainSupport,
     /// How it stands with asking and telling workers.
     pub control: Control,
     /// How it stands with hearing them.
@@ -316,8 +416,9 @@ pub struct Tally {
     pub strangers: Vec<String>,
     /// What each of the pool's pods was last heard to fetch from; only of those that said it.
     pub fetches: BTreeMap<String, Queues>,
-    /// How the application uses its broker, as its workers say.
-    pub application: Option<BrokerOptions>,
+    /// The application writes keys that the pool does not count, by what its workers say: a reason, and a sentence with the
+    /// fix.
+    pub uncounted: Option<(&'static str, String)>,
     /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
     pub slots: Option<u32>,
     /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
@@ -330,16 +431,6 @@ pub struct Tally {
     pub degraded: Option<SampleError>,
     /// What is known of tasks that are not due and that the broker does not show as such.
     pub later: DelayedTasks,
-}
-
-/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
-/// as it comes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BrokerOptions {
-    /// `priority_steps`.
-    pub priority_steps: Option<Vec<u8>>,
-    /// `sep`.
-    pub separator: Option<String>,
 }
 
 /// What the workers of one pod say of themselves.
@@ -367,6 +458,27 @@ pub struct PodReport {
     pub unresponsive: bool,
     /// They answer, but not every question, although it was asked for long: an answer may be larger than is accepted.
     pub partly: bool,
+}
+
+impl PodReport {
+    /// Takes in what another worker of the pod says. One that fell silent is told of by `silent` alone.
+    pub fn join(&mut self, of: Self) {
+        let both = |own, others| match (self.live, of.live) {
+            (true, true) => own && others,
+            (true, false) => own,
+            _ => others,
+        };
+        (self.fresh, self.tells) = (both(self.fresh, of.fresh), both(self.tells, of.tells));
+        self.running = self.running.saturating_add(of.running);
+        self.live |= of.live;
+        self.solo = match (self.silent, of.silent) {
+            (Some(_), Some(_)) => self.solo && of.solo,
+            _ => self.solo || of.solo,
+        };
+        self.silent = self.silent.max(of.silent);
+        self.doubled = self.doubled.take().or(of.doubled);
+        self.idle_since = self.idle_since.zip(of.idle_since).map(|(a, b)| a.max(b));
+    }
 }
 
 /// The answers of all workers of one pod, added up.
@@ -398,6 +510,28 @@ impl WorkerReport {
     /// None of them fetches from any queue.
     pub fn fetches_nothing(&self) -> bool {
         self.consumes.values().all(BTreeSet::is_empty)
+    }
+}
+
+/// How it is known that a pod's workers run nothing, and whether they can be told to stop fetching.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DrainSupport {
+    /// Nothing says what the workers of a single pod do.
+    #[default]
+    None,
+    /// They say what they run, and nothing keeps them from fetching more.
+    ReportsOnly,
+    /// They can be asked what they hold, and told to stop fetching and to fetch again.
+    StopFetching,
+}
+
+impl DrainSupport {
+    /// What is left of it where asking and telling workers was `refused` lately.
+    pub fn unless(self, refused: bool) -> Self {
+        match self {
+            Self::StopFetching if refused => Self::ReportsOnly,
+            support => support,
+        }
     }
 }
 

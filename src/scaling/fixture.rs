@@ -13,6 +13,7 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
         behavior: Behavior::default(),
         fallback: None,
         suspended: false,
+        stranded: ("in `unacked`", "after the visibility timeout"),
         period: s(1.0),
     }
 }

@@ -77,6 +77,8 @@ pub struct Policy {
     pub fallback: Option<Fallback>,
     /// Hands off.
     pub suspended: bool,
+    /// Where messages of dead workers lie, and when they come back: the application's own terms, for the sentence.
+    pub stranded: (&'static str, &'static str),
     /// The sampling period the pool asked for; a reading older than three of them (at least 3 s) is stale.
     pub period: Duration,
 }

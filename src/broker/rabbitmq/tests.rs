@@ -14,7 +14,8 @@ mod trouble;
 use self::fake::{Fake, Says};
 use super::*;
 use crate::broker::Secret;
-use crate::framework::celery::{BrokerKind, CeleryConfig};
+use crate::framework::celery::CeleryConfig;
+use crate::model::BrokerKind;
 use crate::model::{Letter, Named, Postbox};
 
 fn address(port: u16) -> Address {

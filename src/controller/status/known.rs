@@ -37,7 +37,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
         busy(facts, tally),
         not_heard(facts, tally),
         unknown(facts, tally),
-        deaf(tally),
+        deaf(facts, tally),
     ];
     let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
     let status = match reason {
@@ -137,8 +137,9 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     }
     (all && !pods.is_empty() && workers.missing_for.is_none_or(|since| since <= LONG_TASK)).then(|| {
         let message = format!(
-            "The workers of {} run tasks themselves (`--pool solo`) and say nothing meanwhile: they are kept until they do.",
-            names(pods.into_iter())
+            "The workers of {} run tasks themselves ({}) and say nothing meanwhile: they are kept until they do.",
+            names(pods.into_iter()),
+            facts.framework.words.solo
         );
         (BUSY, message)
     })
@@ -164,7 +165,7 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         (all, []) => format!("{all} of {ready} ready pods"),
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
     };
-    let silent = format!("The workers of {whom} are not known: they neither beat nor answer remote control");
+    let silent = format!("The workers of {whom} are not known: {}", facts.framework.words.silence);
     Some(match (&tally.hearing, &tally.control) {
         (Hearing::Refused { right }, _) => (
             "HeartbeatsRefused",
@@ -182,25 +183,18 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         _ if !tally.strangers.is_empty() => (
             "NodeNamesUnknown",
             format!(
-                "{silent}. Workers are there whose names fit no pod of the target, or several: {}. A node's name must have its \
-                 pod's name in it (`-n name@%h`). {GRACEFUL}",
-                names(tally.strangers.iter().map(String::as_str))
+                "{silent}. Workers are there whose names fit no pod of the target, or several: {}. {} {GRACEFUL}",
+                names(tally.strangers.iter().map(String::as_str)),
+                facts.framework.words.names
             ),
         ),
         _ if heard == 0 => (
             "NobodyHeard",
-            format!(
-                "{silent}. Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, \
-                 `controlExchange`, `eventExchange`), or they run without heartbeats and remote control, or `--pool solo` has had a \
-                 task since they came. {GRACEFUL}"
-            ),
+            format!("{silent}. {} {GRACEFUL}", facts.framework.words.nobody),
         ),
         _ => (
             "WorkersSilent",
-            format!(
-                "{silent}. A worker with `--pool solo` says nothing while it runs a task; one without heartbeats and remote \
-                 control never does. {GRACEFUL}"
-            ),
+            format!("{silent}. {} {GRACEFUL}", facts.framework.words.silent),
         ),
     })
 }
@@ -220,15 +214,15 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
             "NodeNamesUnknown",
             format!(
                 "Several workers call themselves `{node}` ({pods}), so nobody can say what each holds: give each a name of its \
-                 own (`-n a@%h`, `-n b@%h`). {GRACEFUL}"
+                 own ({}). {GRACEFUL}",
+                facts.framework.words.several
             ),
         ),
         Why::NotHeard | Why::Silent => (
             "WorkersSilent",
             format!(
-                "The workers of {pods} were asked for their removal, and some of them say nothing. A worker with `--pool solo` \
-                 says nothing while it runs a task, one that was told to end while it works that off, one without heartbeats \
-                 and remote control never. {GRACEFUL}"
+                "The workers of {pods} were asked for their removal, and some of them say nothing. {} {GRACEFUL}",
+                facts.framework.words.leaving
             ),
         ),
         Why::NotAnswered => (
@@ -238,22 +232,22 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
         Why::Partly => (
             "RemoteControlSilent",
             format!(
-                "The workers of {pods} answer, but not what they hold: the answer may be larger than is accepted (very many \
-                 prefetched tasks or tasks with an ETA), or tasks were sent as pickle with arguments that JSON does not know. \
-                 {GRACEFUL}"
+                "The workers of {pods} answer, but not what they hold: {}. {GRACEFUL}",
+                facts.framework.words.partly
             ),
         ),
     })
 }
 
 /// Workers that beat and take no questions.
-fn deaf(tally: &Tally) -> Told {
+fn deaf(facts: &Facts, tally: &Tally) -> Told {
     let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.unresponsive).collect();
     let (name, _) = deaf.first()?;
     let message = format!(
-        "{} of the workers beat and do not answer remote control in JSON (`worker_enable_remote_control`, another \
-         `task_serializer`), such as `{name}`: they are removed when their heartbeats say that they run nothing.",
-        deaf.len()
+        "{} of the workers beat and do not answer remote control in JSON ({}), such as `{name}`: they are removed when their \
+         heartbeats say that they run nothing.",
+        deaf.len(),
+        facts.framework.words.unresponsive
     );
     Some(("RemoteControlSilent", message))
 }

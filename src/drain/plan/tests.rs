@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     drain::pod::{Drain, Readiness},
-    model::{Consumers, Control, Now, Tally},
+    model::{Consumers, Now},
 };
 
 const NOW: Moment = Duration::from_secs(1000);
@@ -130,7 +130,7 @@ fn look<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> Pl
 }
 
 fn planned(pods: &[Pod], work: &Work, to: u32) -> Plan {
-    plan(&look(pods, work, DrainSupport::RemoteControl, to))
+    plan(&look(pods, work, DrainSupport::StopFetching, to))
 }
 
 fn marks(plan: &Plan) -> Vec<(&str, bool, Option<i32>)> {
@@ -216,7 +216,7 @@ fn what_was_told_under_another_wish_is_not_believed() {
         let known = planned(&pods, &work, to);
         let plan = plan(&PlanInput {
             attention: &attention,
-            ..look(&pods, &work, DrainSupport::RemoteControl, to)
+            ..look(&pods, &work, DrainSupport::StopFetching, to)
         });
         assert_ne!(plan, known);
         assert_eq!((plan.allowed, plan.unfinished), (1, true));

@@ -6,9 +6,9 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
-    drain::{DrainSupport, PlanInput, Pod, Readiness, intents, plan},
-    framework::celery::{Ask, BrokerKind, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
-    model::{Moment, Now, PodIntents, Query, Reply, Tally},
+    drain::{PlanInput, Pod, Readiness, intents, plan},
+    framework::celery::{Ask, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
+    model::{BrokerKind, Moment, Now, PodIntents, Query, Reply, Tally},
 };
 
 use super::*;
@@ -307,7 +307,7 @@ impl World {
             pods: &pods,
             work: &tally.pods,
             attention: &self.attention,
-            means: DrainSupport::RemoteControl,
+            means: DrainSupport::StopFetching,
             from,
             to,
             graceful: None,

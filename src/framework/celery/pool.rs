@@ -3,13 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    BrokerKind, CeleryConfig, asking::Asking, attend, own::Own, pods::Placed, rabbitmq, routes, workers::Workers,
-};
+use super::{CeleryConfig, asking::Asking, attend, own::Own, pods::Placed, rabbitmq, routes, workers::Workers};
 use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{
-    Control, Delayed, DelayedTasks, Moment, Now, PodIntent, PodIntents, Query, Reply, Roster, SampleError,
-    Subscription, Tally,
+    BrokerKind, Control, Delayed, DelayedTasks, DrainSupport, Moment, Now, PodIntent, PodIntents, Query, Reply, Roster,
+    SampleError, Subscription, Tally,
 };
 
 /// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
@@ -244,7 +242,12 @@ impl Pool {
             BrokerKind::Redis { .. } => super::redis::tally(&config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, before, now),
         }?;
+        tally.drain = match &control {
+            Control::Refused { .. } => DrainSupport::ReportsOnly,
+            _ => DrainSupport::StopFetching,
+        };
         tally.control = control;
+        tally.uncounted = own.application().and_then(|application| config.uncounted(&application));
         tally.hearing = workers.hearing(&self.config.listen());
         if self.roster.ready as usize > own.pods_heard() {
             tally.strangers = own.strangers(&config.target, &config.queues);

@@ -84,6 +84,7 @@ fn policies() -> impl Strategy<Value = Policy> {
     let numbers = (number(), number(), targets(), option::of(number()), schedules());
     (numbers, time(), time(), behavior, fallback, prop::bool::weighted(0.05)).prop_map(
         |((min, max, target, slots, schedules), idle, period, behavior, fallback, suspended)| Policy {
+            stranded: ("", ""),
             min,
             max,
             schedules,

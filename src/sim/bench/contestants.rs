@@ -106,6 +106,7 @@ impl Variant {
             },
             fallback: None,
             suspended: false,
+            stranded: ("in the broker", "after a while"),
             period: duration(self.period),
         }
     }

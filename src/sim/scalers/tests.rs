@@ -20,6 +20,7 @@ use crate::sim::{engine::run, workloads, world::World};
 
 fn policy() -> Policy {
     Policy {
+        stranded: ("", ""),
         min: 1,
         max: 200,
         schedules: Vec::new(),

@@ -9,7 +9,7 @@ use taskworkerpool::{
     broker::{
         Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SamplerInput, spawn,
     },
-    framework::celery::{self, BrokerKind, CeleryConfig},
+    framework::celery::{self, CeleryConfig},
     model::{Consumers, Intent, Moment, PodIntent, SampleError, Tally},
 };
 use tokio::{
@@ -37,12 +37,7 @@ impl Watch {
     pub fn new(address: Address, mut config: CeleryConfig) -> Self {
         let (out, mut incoming) = mpsc::channel(16);
         let clock = Clock::start();
-        config.broker = match address.kind {
-            Kind::Redis { db } => BrokerKind::Redis { db },
-            Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
-                management: address.management.is_some(),
-            },
-        };
+        config.broker = address.broker();
         // Some servers are processes of this machine.
         let anywhere = ["0.0.0.0/0", "127.0.0.0/8"].map(|network| network.parse().expect("a network"));
         let egress = Egress::new(anywhere.into(), Vec::new(), "cluster.local");

@@ -4,22 +4,13 @@ use super::*;
 
 #[test]
 fn what_can_be_done_follows_from_what_is_refused() {
-    let tally = |control| Tally {
-        control,
-        ..Tally::default()
-    };
-    let right = String::new();
-    for (control, refused, means) in [
-        (Control::Refused { right }, false, DrainSupport::Heartbeats),
-        (Control::Works, true, DrainSupport::Heartbeats),
-        (Control::Works, false, DrainSupport::RemoteControl),
-        (
-            Control::Failing(crate::model::SampleError::Timeout),
-            false,
-            DrainSupport::RemoteControl,
-        ),
+    for (support, refused, means) in [
+        (DrainSupport::ReportsOnly, false, DrainSupport::ReportsOnly),
+        (DrainSupport::StopFetching, true, DrainSupport::ReportsOnly),
+        (DrainSupport::StopFetching, false, DrainSupport::StopFetching),
+        (DrainSupport::None, true, DrainSupport::None),
     ] {
-        assert_eq!(DrainSupport::of(&tally(control), refused), means);
+        assert_eq!(support.unless(refused), means);
     }
 }
 
@@ -29,11 +20,11 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let mut old = beats(0);
     (old.fresh, old.idle_since) = (false, None);
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
-    let first = plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0));
+    let first = plan(&look(&pods, &seen, DrainSupport::ReportsOnly, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
     assert!(first.stances.values().all(|stance| *stance == Intent::Report));
     let pods = [pod("a"), marked("b"), pod("c")];
-    assert_eq!(plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0)).allowed, 2);
+    assert_eq!(plan(&look(&pods, &seen, DrainSupport::ReportsOnly, 0)).allowed, 2);
 }
 
 #[test]
@@ -72,10 +63,10 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
     let just_now = PodIntents::new();
     let first = plan(&PlanInput {
         attention: &just_now,
-        ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
+        ..look(&pods, &work([]), DrainSupport::StopFetching, 0)
     });
     assert_eq!(first.unknown, [], "an answer may still come");
-    assert_eq!(plan(&look(&pods, &work([]), DrainSupport::Heartbeats, 0)).allowed, 2);
+    assert_eq!(plan(&look(&pods, &work([]), DrainSupport::ReportsOnly, 0)).allowed, 2);
 }
 
 #[test]
@@ -160,7 +151,7 @@ fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
         let plan = plan(&PlanInput {
             overstays,
             returned,
-            ..look(&pods, &seen, DrainSupport::RemoteControl, 0)
+            ..look(&pods, &seen, DrainSupport::StopFetching, 0)
         });
         (plan.allowed, plan.waits_for.tasks)
     };
@@ -185,7 +176,7 @@ fn pods_of_others_are_named_and_left_alone() {
     let seen = work([("a", tells(0, 0, long_since())), ("b", beats(1))]);
     let plan = plan(&PlanInput {
         from: 2,
-        ..look(&pods, &seen, DrainSupport::RemoteControl, 1)
+        ..look(&pods, &seen, DrainSupport::StopFetching, 1)
     });
     assert_eq!((plan.allowed, plan.waits_for.rollout), (1, false));
     assert_eq!(plan.foreign, ["migrate", "web"]);
@@ -208,7 +199,7 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
         plan(&PlanInput {
             graceful: Some(Duration::from_secs(30)),
             from,
-            ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
+            ..look(&pods, &work([]), DrainSupport::StopFetching, 0)
         })
     };
     let made_anew = |owner: &str| Pod {
@@ -230,7 +221,7 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
     let removed = |pod: Pod| {
         plan(&PlanInput {
             from: 0,
-            ..look(&[pod], &work([]), DrainSupport::RemoteControl, 0)
+            ..look(&[pod], &work([]), DrainSupport::StopFetching, 0)
         })
     };
     let by_hand = removed(ending(1));
@@ -256,7 +247,7 @@ fn a_busy_pod_may_go_if_its_grace_period_covers_the_longest_task() {
     let seen = work([("a", beats(1)), ("b", beats(1))]);
     let plan = plan(&PlanInput {
         graceful: Some(Duration::from_secs(30)),
-        ..look(&pods, &seen, DrainSupport::Heartbeats, 0)
+        ..look(&pods, &seen, DrainSupport::ReportsOnly, 0)
     });
     assert_eq!(marks(&plan), [("a", true, Some(FIRST))]);
 }

@@ -134,7 +134,7 @@ fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it
     let lowered = |known: &Work, to| {
         let look = PlanInput {
             from: 2,
-            ..look(&pods, known, DrainSupport::RemoteControl, to)
+            ..look(&pods, known, DrainSupport::StopFetching, to)
         };
         plan(&look)
     };

@@ -72,6 +72,7 @@ pub(super) fn watch(workload: &Workload, world: &World, profile: Profile) -> Wat
 
 fn policy(workload: &Workload, world: &World, profile: Profile) -> Policy {
     Policy {
+        stranded: ("", ""),
         min: world.min,
         max: world.max,
         schedules: Vec::new(),
