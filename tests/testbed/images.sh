@@ -3,6 +3,7 @@
 LAYERS=$CACHE/layers
 ARCHIVES=$CACHE/images
 APP_SOURCE=$REPO/deploy/examples/django-celery
+WORKLOADS=$REPO/tests/workload
 
 apt_mirror() {
   command -v apt-get >/dev/null || return 0
@@ -142,6 +143,14 @@ python_image() {
     --env PATH=/opt/python/bin:/usr/local/bin:/usr/bin:/bin --env PYTHONUNBUFFERED=1 --env HOME=/tmp -- "$@"
 }
 
+# workload_image NAME NAME:TAG BASE : a framework's packages alone; a test mounts the program, tests/workload/NAME_load.py.
+workload_image() {
+  local name=$1 image=$2 base=$3
+  python_packages "pip-$name" "$name" "$(cat "$WORKLOADS/$name-requirements.txt")"
+  layer "python-packages-$name" python-packages.sh "$PACKAGES" "$base"
+  python_image "$image" "$base" "$LAYER"
+}
+
 # The example's own files, at /app. Sets APP.
 app_files() {
   APP=$LAYERS/.app
@@ -176,6 +185,9 @@ build_images() {
   app_files
   layer app app.sh "$APP" "$packages" "$base"
   python_image "$IMAGE_APP" "$base" "$packages" "$LAYER"
+
+  workload_image rq "$IMAGE_RQ" "$base"
+  workload_image taskiq "$IMAGE_TASKIQ" "$base"
 }
 
 # /usr/sbin/rabbitmq-server is Debian's wrapper and wants to be root; the real one is in /usr/lib.
