@@ -8,5 +8,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod celery;
+#[cfg(test)]
+mod fixture;
 pub mod pods;
 pub mod registry;

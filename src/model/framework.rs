@@ -91,6 +91,58 @@ pub enum Step {
     Done(Arc<Tally>),
 }
 
+/// The replies to a step, one after the other.
+#[derive(Debug)]
+pub struct Replies(std::vec::IntoIter<Result<Reply, SampleError>>);
+
+impl Replies {
+    /// In the order of the queries.
+    pub fn new(replies: Vec<Result<Reply, SampleError>>) -> Self {
+        Self(replies.into_iter())
+    }
+
+    /// The next one, whatever it is.
+    ///
+    /// # Errors
+    /// That of the reply; [`SampleError::Protocol`] if there is none.
+    pub fn any(&mut self) -> Result<Reply, SampleError> {
+        self.0.next().unwrap_or(Err(SampleError::Protocol))
+    }
+
+    /// The next one, a number.
+    ///
+    /// # Errors
+    /// As [`Replies::any`]; [`SampleError::Protocol`] for anything else.
+    pub fn number(&mut self) -> Result<u64, SampleError> {
+        match self.any()? {
+            Reply::Number(number) => Ok(number),
+            _ => Err(SampleError::Protocol),
+        }
+    }
+
+    /// The next one, texts.
+    ///
+    /// # Errors
+    /// As [`Replies::number`].
+    pub fn texts(&mut self) -> Result<Vec<Option<String>>, SampleError> {
+        match self.any()? {
+            Reply::Texts(texts) => Ok(texts),
+            _ => Err(SampleError::Protocol),
+        }
+    }
+
+    /// The next one, the members of a set.
+    ///
+    /// # Errors
+    /// As [`Replies::number`].
+    pub fn members(&mut self) -> Result<Vec<String>, SampleError> {
+        match self.any()? {
+            Reply::Members(members) => Ok(members),
+            _ => Err(SampleError::Protocol),
+        }
+    }
+}
+
 /// The tally to hand out: the one before, if it is equal.
 pub fn keep(last: &mut Option<Arc<Tally>>, tally: Tally) -> Arc<Tally> {
     match last {

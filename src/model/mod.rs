@@ -31,7 +31,9 @@ use std::{
 use jiff::Timestamp;
 
 pub use error::{SampleError, Word};
-pub use framework::{Application, Framework, Letter, Place, PoolId, Postbox, Reader, Signal, Step, Subscription, keep};
+pub use framework::{
+    Application, Framework, Letter, Place, PoolId, Postbox, Reader, Replies, Signal, Step, Subscription, keep,
+};
 pub use later::{Delayed, DelayedTasks, KeepAlive};
 pub use named::Named;
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
@@ -107,6 +109,11 @@ pub enum Query {
         /// The whole key.
         key: String,
     },
+    /// Redis `EXISTS`: 1 if the key is there, else 0.
+    Exists {
+        /// The whole key.
+        key: String,
+    },
     /// Redis `LINDEX`: the element at one end of a list.
     ListEnd {
         /// The whole key.
@@ -138,12 +145,14 @@ pub enum Query {
         /// The whole key.
         key: String,
     },
-    /// Redis `XRANGE … COUNT 1`: the id of the first entry of a stream after this one.
+    /// Redis `XRANGE`: the ids of the first entries of a stream after this one.
     StreamAfter {
         /// The whole key.
         key: String,
         /// An entry's id.
         after: String,
+        /// Number of entries, at most.
+        most: u16,
     },
     /// RabbitMQ passive `queue.declare`: messages ready and consumers, fresh.
     QueueDepth {
@@ -416,9 +425,9 @@ pub struct Tally {
     pub strangers: Vec<String>,
     /// What each of the pool's pods was last heard to fetch from; only of those that said it.
     pub fetches: BTreeMap<String, Queues>,
-    /// The application writes keys that the pool does not count, by what its workers say: a reason, and a sentence with the
-    /// fix.
-    pub uncounted: Option<(&'static str, String)>,
+    /// What the pool counts is not what the workers take, by what the broker or they themselves say: a reason, and a sentence
+    /// with the fix.
+    pub mismatch: Option<(&'static str, String)>,
     /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
     pub slots: Option<u32>,
     /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.

@@ -3,8 +3,11 @@
 use super::resp::{Commands, Value};
 use crate::model::{ListEnd, Query, Reply, SampleError, StreamGroup};
 
-/// Bytes of one element at the end of a list, of the fields of a hash, or of a stream's next entry: a larger one is dropped.
+/// Bytes of one element at the end of a list, or of the fields of a hash: a larger one is dropped.
 const ELEMENT_BYTES: u64 = 64 << 10;
+
+/// Bytes of a stream's next entries, which come whole.
+const ENTRIES_BYTES: u64 = 1 << 20;
 
 /// Bytes of what is said of a stream's groups.
 const GROUPS_BYTES: u64 = 64 << 10;
@@ -13,6 +16,7 @@ const GROUPS_BYTES: u64 = 64 << 10;
 pub(super) fn add(query: &Query, commands: &mut Commands) {
     match query {
         Query::ListLength { key } => commands.add(&[b"LLEN", key.as_bytes()]),
+        Query::Exists { key } => commands.add(&[b"EXISTS", key.as_bytes()]),
         Query::ListEnd { key, end } => {
             let index: &[u8] = match end {
                 ListEnd::Left => b"0",
@@ -33,9 +37,10 @@ pub(super) fn add(query: &Query, commands: &mut Commands) {
             commands.add_for(ELEMENT_BYTES, &words);
         }
         Query::StreamGroups { key } => commands.add_for(GROUPS_BYTES, &[b"XINFO", b"GROUPS", key.as_bytes()]),
-        Query::StreamAfter { key, after } => {
-            let (key, after) = (key.as_bytes(), next_id(after));
-            commands.add_for(ELEMENT_BYTES, &[b"XRANGE", key, after.as_bytes(), b"+", b"COUNT", b"1"]);
+        Query::StreamAfter { key, after, most } => {
+            let (key, after, most) = (key.as_bytes(), next_id(after), most.to_string());
+            let words: [&[u8]; 6] = [b"XRANGE", key, after.as_bytes(), b"+", b"COUNT", most.as_bytes()];
+            commands.add_for(ENTRIES_BYTES, &words);
         }
         Query::Publish { channel, payload } => commands.add(&[b"PUBLISH", channel.as_bytes(), payload]),
         Query::AddMember { key, member } => commands.add(&[b"SADD", key.as_bytes(), member.as_bytes()]),
@@ -62,17 +67,13 @@ pub(super) fn reply(query: &Query, value: Value) -> Result<Reply, SampleError> {
         }
         Query::StreamGroups { .. } => groups(value),
         Query::StreamAfter { .. } => {
-            let entry = value.items()?.into_iter().next();
-            let id = match entry
-                .map(Value::items)
-                .transpose()?
-                .and_then(|entry| entry.into_iter().next())
-            {
-                Some(Value::Text(id)) => id,
-                Some(_) => return Err(SampleError::Protocol),
-                None => None,
+            // An entry is its id and its fields.
+            let id = |entry: Value| match entry.items()?.into_iter().next() {
+                Some(Value::Text(Some(id))) => Ok(text(id)),
+                _ => Err(SampleError::Protocol),
             };
-            Ok(Reply::Texts(vec![id.and_then(text)]))
+            let ids = value.items()?.into_iter().map(id);
+            Ok(Reply::Texts(ids.collect::<Result<_, _>>()?))
         }
         _ => Ok(Reply::Number(value.count()?)),
     }

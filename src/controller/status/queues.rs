@@ -38,7 +38,7 @@ pub(super) fn queues_match(facts: &Facts) -> Wish {
     };
     let wrong = nothing_fetched(facts, tally)
         .or_else(|| other_queues(facts, tally))
-        .or_else(|| tally.uncounted.clone())
+        .or_else(|| tally.mismatch.clone())
         .or_else(|| missing(tally))
         .or_else(|| shared(facts));
     match wrong {

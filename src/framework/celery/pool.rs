@@ -247,7 +247,7 @@ impl Pool {
             _ => DrainSupport::StopFetching,
         };
         tally.control = control;
-        tally.uncounted = own.application().and_then(|application| config.uncounted(&application));
+        tally.mismatch = own.application().and_then(|application| config.uncounted(&application));
         tally.hearing = workers.hearing(&self.config.listen());
         if self.roster.ready as usize > own.pods_heard() {
             tally.strangers = own.strangers(&config.target, &config.queues);

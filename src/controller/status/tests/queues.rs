@@ -115,7 +115,7 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
 #[test]
 fn what_the_application_writes_and_the_pool_does_not_count_is_told() {
     let other = Tally {
-        uncounted: Some(("SeparatorDiffers", "The application's separator is another one.".into())),
+        mismatch: Some(("SeparatorDiffers", "The application's separator is another one.".into())),
         ..tally()
     };
     let (reason, text) = said(&other, |_| ());
