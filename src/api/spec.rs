@@ -175,6 +175,7 @@ impl TaskWorkerPoolSpec {
     pub fn options(&self) -> Value {
         match self.framework {
             FrameworkName::Celery => serde_json::to_value(&self.celery).unwrap_or_default(),
+            _ => Value::Null,
         }
     }
 }
@@ -207,12 +208,14 @@ pub enum TargetKind {
     Deployment,
 }
 
-/// Task frameworks: `Celery`.
+/// Task frameworks: `Celery`, `RQ`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum FrameworkName {
     /// Celery 5 with Redis or RabbitMQ.
     #[default]
     Celery,
+    /// RQ with Redis.
+    RQ,
 }
 
 impl FrameworkName {
@@ -220,6 +223,7 @@ impl FrameworkName {
     pub fn name(self) -> &'static str {
         match self {
             Self::Celery => "Celery",
+            Self::RQ => "RQ",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `registry.rs` | one row per framework: what the rest of the house knows of it |
 //! | `celery/` | Celery on Redis and RabbitMQ |
+//! | `rq.rs` | RQ on Redis |
 //! | `pods.rs` | which pod a worker is, by the name of its host |
 #![deny(clippy::disallowed_methods)]
 
@@ -12,3 +13,4 @@ pub mod celery;
 mod fixture;
 pub mod pods;
 pub mod registry;
+pub mod rq;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::celery;
+use super::{celery, rq};
 use crate::model::{Application, BrokerKind, Delayed, UrlDialect, Words};
 
 /// The framework of a pool that names none.
@@ -21,17 +21,30 @@ impl Default for &'static Row {
 }
 
 /// All frameworks.
-static ROWS: [Row; 1] = [Row {
-    name: celery::NAME,
-    queue: "celery",
-    rabbitmq: true,
-    key_prefix: true,
-    dialect: UrlDialect::Kombu,
-    check: celery::check,
-    application: celery::from_app,
-    schedules: celery::beat::runs_beat,
-    words: &celery::WORDS,
-}];
+static ROWS: [Row; 2] = [
+    Row {
+        name: celery::NAME,
+        queue: "celery",
+        rabbitmq: true,
+        key_prefix: true,
+        dialect: UrlDialect::Kombu,
+        check: celery::check,
+        application: celery::from_app,
+        schedules: celery::beat::runs_beat,
+        words: &celery::WORDS,
+    },
+    Row {
+        name: rq::NAME,
+        queue: "default",
+        rabbitmq: false,
+        key_prefix: true,
+        dialect: UrlDialect::RedisPy,
+        check: rq::check,
+        application: rq::from_app,
+        schedules: |_| false,
+        words: &rq::WORDS,
+    },
+];
 
 /// What the rest of the house knows of a framework.
 pub struct Row {
