@@ -1,4 +1,4 @@
-//! The scale-down windows: fewer replicas only when no recent wish asked for more.
+//! Scale-down stabilization: fewer replicas only when no recent recommendation asked for more.
 //!
 //! A clear surplus (at least 20 % and at least 2 replicas) goes after [`SURPLUS_WINDOW`], about one pod start-up: the
 //! break-even between keeping a pod and starting another. A small one, which may be noise, waits [`TRIM_WINDOW`].
@@ -6,15 +6,15 @@
 use super::{Behavior, Moment, Policy, Rules, Target, history::History};
 use std::time::Duration;
 
-/// How long a clear surplus is kept.
+/// Duration for which a clear surplus is kept.
 pub const SURPLUS_WINDOW: Duration = Duration::from_secs(30);
-/// How long a small surplus is kept, and how long nothing goes down after a start or a gap in the readings.
+/// Duration for which a small surplus is kept; nothing goes down for as long after a start or a gap in the readings.
 pub const TRIM_WINDOW: Duration = Duration::from_secs(60);
 
-/// Nothing goes down sooner after a start or a gap in the readings, however short the windows are.
+/// Shortest time after a start or a gap in the readings in which nothing goes down, however short the windows are.
 const GUARD_AT_LEAST: Duration = Duration::from_secs(15);
 
-/// The wishes (what the work asks for, within the limits) of the last windows.
+/// Recommendations (what the work asks for, within the limits) of the last windows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Wishes {
     /// Maxima, for the way down.
@@ -23,17 +23,17 @@ pub(crate) struct Wishes {
     lows: History,
 }
 
-/// What the windows leave of a wish to go down.
+/// Result of the windows for a step down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
-    /// So many replicas at least.
+    /// Smallest number of replicas that the windows allow.
     pub(crate) floor: u32,
-    /// When time alone may change the floor.
+    /// Time until the floor may change by itself.
     pub(crate) next_change: Option<Duration>,
 }
 
 impl Wishes {
-    /// Takes a wish in.
+    /// Takes in a recommendation.
     pub(crate) fn record(&mut self, wish: u32, now: Moment, policy: &Policy) {
         let behavior = &policy.behavior;
         self.highs.record_peak(wish, now, policy.guard());
@@ -43,14 +43,15 @@ impl Wishes {
         }
     }
 
-    /// The smallest wish of the window for the way up, and when time alone may change it.
+    /// Smallest recommendation of the window for the way up, and the time until it may change by itself.
     pub(crate) fn lowest(&self, now: Moment, behavior: &Behavior) -> (u32, Option<Duration>) {
         let window = window(behavior.up.as_ref()).unwrap_or_default();
         let lowest = self.lows.at(window, now).map_or(u32::MAX, |complement| !complement);
         (lowest, self.lows.next_change(window, now))
     }
 
-    /// How far the wishes let `replicas` go down: by the user's own window if there is one, else by ours.
+    /// Lowest number that the recommendations let `replicas` go down to: by the user's own window if there is one, else
+    /// by the two of the policy.
     pub(crate) fn settled(&self, replicas: u32, now: Moment, policy: &Policy) -> Settled {
         let behavior = &policy.behavior;
         let by = |window| Settled {
@@ -73,7 +74,7 @@ impl Wishes {
 }
 
 impl Policy {
-    /// How long a clear surplus is kept, and how long a small one.
+    /// Durations for which a clear surplus and a small one are kept.
     fn windows(&self) -> (Duration, Duration) {
         match &self.target {
             Target::Backlog(_) => (SURPLUS_WINDOW, TRIM_WINDOW),
@@ -81,15 +82,15 @@ impl Policy {
         }
     }
 
-    /// The window that a step from `replicas` down to `wish` waits for.
+    /// Window that applies to a step from `replicas` down to `wish`.
     pub(crate) fn window_for(&self, replicas: u32, wish: u32) -> Duration {
         let (surplus, trim) = self.windows();
         let ours = if clear_surplus(replicas, wish) { surplus } else { trim };
         window(self.behavior.down.as_ref()).unwrap_or(ours)
     }
 
-    /// How long `replicas` must have stayed before a step down to `to`. Pods that still start have been paid for: they
-    /// get the time to become of use.
+    /// Time for which `replicas` must have stayed before a step down to `to`. Pods that still start have been paid for:
+    /// they get the time to become useful.
     pub(crate) fn pause(&self, replicas: u32, to: u32, all_ready: bool) -> Duration {
         let (_, trim) = self.windows();
         match window(self.behavior.down.as_ref()).is_some() || clear_surplus(replicas, to) {
@@ -99,7 +100,7 @@ impl Policy {
         }
     }
 
-    /// How long fresh readings must have been seen before anything goes down: then every window is full.
+    /// Duration of fresh readings that is needed before anything goes down: then every window is full.
     pub(crate) fn guard(&self) -> Duration {
         let (_, trim) = self.windows();
         let users = window(self.behavior.down.as_ref()).unwrap_or_default();

@@ -11,16 +11,16 @@ use super::{
 use crate::model::WAKE_AHEAD;
 use std::time::Duration;
 
-/// When nothing is pending.
+/// Time to the next decision when nothing is pending.
 const USUAL_LOOK: Duration = Duration::from_secs(30);
-/// Time-driven changes are met to this precision.
+/// Shortest time to the next decision: the precision of changes that time alone makes.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 
 /// Decides how many replicas the target should have, and says why.
 ///
-/// Total: every input gives a decision. Only a fresh reading lowers the number, and never below the running work.
-/// A caller may skip observations that say nothing new (`now`, ages and `next_due_in` count down by themselves), as
-/// long as it decides again after [`Decision::look_again_in`]: what time alone changes is met then.
+/// Total: every input gives a decision. Only a fresh reading lowers the number, and never below the running work. A
+/// caller may skip observations that contain nothing new (`now`, ages and `next_due_in` count down by themselves), as
+/// long as it decides again after [`Decision::look_again_in`]: what time alone changes is found then.
 ///
 /// It may take 20 µs. `make bench-decide`, in a pool that is busy all the time, on two cores that others used, too: 4 to
 /// 7 µs with a wait target, 1 to 3 µs with a backlog per replica, 5 to 11 µs with three schedules on top (medians).
@@ -97,17 +97,17 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
     (memory, decision)
 }
 
-/// The replica limits; where they contradict each other the maximum counts.
+/// Limits of the number of replicas; where they contradict each other the maximum counts.
 #[derive(Clone, Copy)]
 struct Limits {
     min: u32,
-    /// Who sets the minimum.
+    /// Rule that sets the minimum.
     min_rule: Rule,
     max: u32,
 }
 
 impl Limits {
-    /// A schedule raises the minimum.
+    /// Limits of a policy, whose minimum a schedule may raise.
     fn of(policy: &Policy, floor: &Floor) -> Self {
         let by_schedule = floor.replicas > policy.min && policy.max > policy.min;
         Self {
@@ -118,18 +118,18 @@ impl Limits {
     }
 }
 
-/// A number, the rule that set it, and when time alone may change it.
+/// Number of replicas, the rule that set it, and the time until it may change by itself.
 #[derive(Clone, Copy)]
 struct Choice {
     replicas: u32,
     rule: Rule,
-    /// The scale-down window that applies.
+    /// Scale-down window that applies.
     window: Duration,
     pending: Option<Duration>,
 }
 
 impl Choice {
-    /// One that time alone does not change.
+    /// Choice that time alone does not change.
     const fn of(replicas: u32, rule: Rule) -> Self {
         Self {
             replicas,
@@ -140,7 +140,7 @@ impl Choice {
     }
 }
 
-/// All that the rules look at; they change nothing.
+/// Input of the rules, which change nothing in it.
 struct Chooser<'a> {
     policy: &'a Policy,
     memory: &'a Memory,
@@ -148,7 +148,7 @@ struct Chooser<'a> {
     demand: Demand,
     quiet: Quiet,
     limits: Limits,
-    /// What is wanted, within the limits.
+    /// Number of replicas that the work asks for, within the limits.
     wish: u32,
 }
 
@@ -179,7 +179,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// Without a fresh reading: never fewer; the minimum and, after its time, the fallback.
+    /// Choice without a fresh reading: never fewer replicas; the minimum and, after its time, the fallback.
     fn unread(&self, rule: Rule) -> Choice {
         let current = self.seen.replicas;
         let held = current.max(self.limits.min);
@@ -196,10 +196,11 @@ impl Chooser<'_> {
         }
     }
 
-    /// Up: at once and straight to the wish, unless nothing starts or the user slowed it down.
+    /// Choice on the way up: at once and straight to the recommendation, unless nothing starts or `behavior` limits the
+    /// step.
     fn rise(&self) -> Choice {
         let now = self.seen.now;
-        // The minimum is the user's word; no rule delays it.
+        // The user sets the minimum; no rule delays it.
         let least = self.seen.replicas.max(self.limits.min);
         if self.memory.progress.blocked(now) && self.wish > least {
             return Choice::of(least, Rule::BlockedQueue);
@@ -221,7 +222,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// Down: the highest of the floors that apply now; of equal ones the first names the rule.
+    /// Choice on the way down: the highest of the floors that apply now; of equal ones the first names the rule.
     fn fall(&self, work: &Work) -> Choice {
         let now = self.seen.now;
         let current = self.seen.replicas;
@@ -253,7 +254,7 @@ impl Chooser<'_> {
         }
         let down = self.policy.behavior.down.as_ref();
         let slowed = down.map_or(0, |rules| rules.floor(current, &self.memory.replicas, now));
-        // The maximum is the user's word; no policy delays it.
+        // The user sets the maximum; no policy delays it.
         if slowed.min(self.limits.max) > replicas {
             (replicas, rule) = (slowed.min(self.limits.max), Rule::Behavior);
         }
@@ -271,16 +272,17 @@ impl Chooser<'_> {
         }
     }
 
-    /// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the
-    /// workers tell, else all that is in flight, whether or not somebody holds it. And the pods of which nobody knows what
-    /// they run: without evidence nobody goes.
+    /// Number of replicas that running work needs: room for it where workers can be emptied, else the busy pods where
+    /// the workers report, else all that is in flight, whether or not a worker holds it. Pods with unknown work are
+    /// added: without evidence no pod goes.
     fn protected(&self, work: &Work) -> u32 {
         let (policy, seen) = (self.policy, self.seen);
         let carriers =
             |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
         let slots = policy.slots.or(seen.slots);
         if seen.workers_heard && seen.drains && slots.is_some() {
-            // The maximum is the user's word: running work is not interrupted by it, but it keeps no more either.
+            // The user sets the maximum: it interrupts no running work, but running work keeps no more replicas than it
+            // either.
             let room = carriers(work.running, slots.unwrap_or(1)).min(self.limits.max);
             room.saturating_add(seen.silent_pods)
         } else if seen.workers_heard {
@@ -292,8 +294,8 @@ impl Chooser<'_> {
         }
     }
 
-    /// The windows' floor. When there has been no work for the idle time it is the only delay; a window that the
-    /// user set is the user's word too.
+    /// Floor of the windows. When there has been no work for the idle time, that time is the only delay; a window that
+    /// the user set always applies.
     fn settled(&self, idle_in: Option<Duration>) -> Settled {
         let behavior = &self.policy.behavior;
         let settled = self
@@ -307,8 +309,8 @@ impl Chooser<'_> {
         }
     }
 
-    /// How long the number must have stayed before a small step down to `replicas`: workers that finish one after the
-    /// other go together. None where there is no work, or the user set a window.
+    /// Time for which the number must have stayed before a small step down to `replicas`: workers that finish one after
+    /// the other go together. Zero where there is no work, or the user set a window.
     fn pause(&self, replicas: u32, idle_in: Option<Duration>) -> Duration {
         match idle_in {
             Some(Duration::ZERO) => Duration::ZERO,
@@ -323,7 +325,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// The rule when no other than demand and limits sets the number.
+    /// Rule that applies when only demand and limits set the number.
     fn demand_rule(&self) -> Rule {
         let idle_step =
             self.seen.replicas > self.wish && self.memory.idle_in(self.policy, self.seen.now) == Some(Duration::ZERO);
@@ -336,7 +338,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// Which limit, if any, keeps the number from what the work asks for.
+    /// Limit, if any, that keeps the number from what the work asks for.
     fn limited(&self, choice: Choice) -> Option<Rule> {
         match choice.rule {
             Rule::Behavior => Some(Rule::Behavior),

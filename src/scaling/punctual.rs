@@ -1,36 +1,38 @@
-//! How many of the tasks started lately were in time, and why the others were not.
+//! Attainment of the wait target: the share of the tasks started recently that were in time, and why the others were
+//! not.
 #![deny(clippy::disallowed_methods)]
 
-/// Starts are forgotten to 37 % after so many seconds.
+/// Seconds after which the weight of a start has fallen to 37 %.
 const LATELY: f64 = 3600.0;
-/// Fewer starts than this say nothing.
+/// Smallest number of starts that means something.
 const ENOUGH: f64 = 20.0;
-/// This share of the tasks is to start in time.
+/// Share of the tasks that must start in time.
 const GOAL: f64 = 0.99;
 
-/// Tasks started lately; all three are forgotten alike.
+/// Number of tasks started recently; all three numbers are forgotten alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Punctual {
     started: f64,
-    /// They had waited longer than the target.
+    /// Number of tasks that had waited longer than the target.
     late: f64,
-    /// They had waited longer than the target at a busy worker, while another one was free and the queue empty.
+    /// Number of tasks that had waited longer than the target at a busy worker, while another one was free and the
+    /// queue empty.
     held: f64,
 }
 
-/// What is known of tasks that start.
+/// Tasks that start in one period between two counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Start {
-    /// So many.
+    /// Number of tasks.
     pub(crate) tasks: f64,
-    /// They waited longer than the target.
+    /// Whether they waited longer than the target.
     pub(crate) late: bool,
-    /// Tasks waited at busy workers while others were free and the queue empty.
+    /// Whether tasks waited at busy workers while others were free and the queue empty.
     pub(crate) held: bool,
 }
 
 impl Punctual {
-    /// Takes starts of the last seconds in.
+    /// Takes in the starts of the last seconds.
     pub(crate) fn take(&mut self, start: Start, seconds: f64) {
         let kept = (-seconds / LATELY).exp();
         let add = |to: f64, applies: bool| to * kept + if applies { start.tasks } else { 0.0 };
@@ -39,17 +41,17 @@ impl Punctual {
         self.late = add(self.late, start.late);
     }
 
-    /// This share of the tasks started in time; `None`: none started.
+    /// Share of the tasks that started in time; `None`: none started.
     pub(crate) fn in_time(&self) -> Option<f64> {
         (self.started >= 1.0).then(|| 1.0 - self.late / self.started)
     }
 
-    /// The share that started in time, if it is too small and enough is known.
+    /// Share of the tasks that started in time, if it is too small and enough is known.
     pub(crate) fn missed(&self) -> Option<f64> {
         self.in_time().filter(|share| *share < GOAL && self.started >= ENOUGH)
     }
 
-    /// Most of the late ones were held by busy workers.
+    /// Whether most of the late tasks were held by busy workers.
     pub(crate) fn is_held(&self) -> bool {
         self.held > self.late / 2.0
     }

@@ -1,4 +1,4 @@
-//! Tables: an hour on the wall, and what is in force then.
+//! Tables: a time on the wall, and what is in force then.
 use super::*;
 
 fn schedule(start: &str, end: &str, zone: &str) -> Schedule {

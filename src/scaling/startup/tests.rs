@@ -4,7 +4,7 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The orders, as time and pods.
+/// Time and number of pods of each order.
 fn orders(startup: &Startup) -> Vec<(u64, u32)> {
     startup
         .orders

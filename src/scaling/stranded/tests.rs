@@ -1,13 +1,13 @@
 use super::{super::fixture::*, *};
 
-/// What comes out of a series: (seconds, observation) each.
+/// Number of tasks after a series of observations.
 fn after(series: &[Observation]) -> u64 {
     let mut stranded = Stranded::default();
     series.iter().for_each(|seen| stranded.look(seen));
     stranded.tasks()
 }
 
-/// So many in flight, none runs, and of so many the workers say nothing.
+/// Observation with tasks in flight, none of which runs, and with the number of those that no worker reports to hold.
 fn seen(t: f64, in_flight: u64, unheld: Option<u64>) -> Observation {
     at(t, 2).reserved(in_flight).unheld(unheld)
 }
