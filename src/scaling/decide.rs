@@ -2,19 +2,19 @@
 #![deny(clippy::disallowed_methods)]
 use super::{
     Decision, Memory, Observation, Policy, Reading, Rule, Work,
-    damping::Settled,
     demand::{Demand, Quiet},
     explain::{Case, explain},
-    memory::LONGEST_LOOK,
+    memory::LONGEST_DELAY,
     schedule::Floor,
+    stabilization::Stabilized,
 };
 use crate::model::WAKE_AHEAD;
 use std::time::Duration;
 
 /// Time to the next decision when nothing is pending.
-const USUAL_LOOK: Duration = Duration::from_secs(30);
+const USUAL_DELAY: Duration = Duration::from_secs(30);
 /// Shortest time to the next decision: the precision of changes that time alone makes.
-const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+const SHORTEST_DELAY: Duration = Duration::from_millis(50);
 
 /// Decides how many replicas the target should have, and says why.
 ///
@@ -26,8 +26,8 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// 7 µs with a wait target, 1 to 3 µs with a backlog per replica, 5 to 11 µs with three schedules on top (medians).
 pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memory, Decision) {
     let floor = memory.floor.floor(&policy.schedules, seen.wall, WAKE_AHEAD);
-    let limits = Limits::of(policy, &floor);
-    memory.stranded.look(seen);
+    let limits = ReplicaLimits::of(policy, &floor);
+    memory.stranded.observe(seen);
     let seen = &*memory.stranded.taken_out(seen);
     memory.learn(policy, seen);
     let quiet = Quiet {
@@ -47,17 +47,17 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
     };
     let idle = !demand.has_work && memory.quiet_for(policy, seen.now);
     let demand = if idle { demand.idle() } else { demand };
-    let wish = demand.wanted.clamp(limits.min, limits.max);
-    memory.take(policy, seen, demand, wish);
+    let recommended = demand.wanted.clamp(limits.min, limits.max);
+    memory.take(policy, seen, demand, recommended);
 
-    let chooser = Chooser {
+    let chooser = RuleInput {
         policy,
         memory: &memory,
         seen,
         demand,
         quiet,
         limits,
-        wish,
+        recommended,
     };
     let choice = chooser.choose();
     let decision = Decision {
@@ -69,7 +69,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             demand,
             quiet,
             floor,
-            wish,
+            wish: recommended,
             replicas: choice.replicas,
             rule: choice.rule,
             window: choice.window,
@@ -91,22 +91,22 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             memory.stranded.next_change(seen.now),
             memory.waiting.stuck_in(seen.now),
         ])
-        .unwrap_or(USUAL_LOOK)
-        .clamp(SHORTEST_LOOK, LONGEST_LOOK),
+        .unwrap_or(USUAL_DELAY)
+        .clamp(SHORTEST_DELAY, LONGEST_DELAY),
     };
     (memory, decision)
 }
 
 /// Limits of the number of replicas; where they contradict each other the maximum counts.
 #[derive(Clone, Copy)]
-struct Limits {
+struct ReplicaLimits {
     min: u32,
     /// Rule that sets the minimum.
     min_rule: Rule,
     max: u32,
 }
 
-impl Limits {
+impl ReplicaLimits {
     /// Limits of a policy, whose minimum a schedule may raise.
     fn of(policy: &Policy, floor: &Floor) -> Self {
         let by_schedule = floor.replicas > policy.min && policy.max > policy.min;
@@ -141,18 +141,18 @@ impl Choice {
 }
 
 /// Input of the rules, which change nothing in it.
-struct Chooser<'a> {
+struct RuleInput<'a> {
     policy: &'a Policy,
     memory: &'a Memory,
     seen: &'a Observation,
     demand: Demand,
     quiet: Quiet,
-    limits: Limits,
+    limits: ReplicaLimits,
     /// Number of replicas that the work asks for, within the limits.
-    wish: u32,
+    recommended: u32,
 }
 
-impl Chooser<'_> {
+impl RuleInput<'_> {
     fn choose(&self) -> Choice {
         let current = self.seen.replicas;
         match &self.seen.reading {
@@ -160,9 +160,9 @@ impl Chooser<'_> {
             Reading::Unknown { .. } => self.unread(Rule::Unknown),
             Reading::Stale { .. } => self.unread(Rule::Stale),
             Reading::Fresh(work) => {
-                let choice = if self.wish > current {
+                let choice = if self.recommended > current {
                     self.rise()
-                } else if self.wish < current {
+                } else if self.recommended < current {
                     self.fall(work)
                 } else {
                     Choice::of(current, self.demand_rule())
@@ -202,16 +202,16 @@ impl Chooser<'_> {
         let now = self.seen.now;
         // The user sets the minimum; no rule delays it.
         let least = self.seen.replicas.max(self.limits.min);
-        if self.memory.progress.blocked(now) && self.wish > least {
+        if self.memory.progress.blocked(now) && self.recommended > least {
             return Choice::of(least, Rule::BlockedQueue);
         }
         let behavior = &self.policy.behavior;
-        let (lowest, window_change) = self.memory.wishes.lowest(now, behavior);
+        let (lowest, window_change) = self.memory.recommendations.lowest(now, behavior);
         let replicas = &self.memory.replicas;
         let up = behavior.up.as_ref();
         let ceiling = up.map_or(u32::MAX, |rules| rules.ceiling(self.seen.replicas, replicas, now));
-        let allowed = self.wish.min(lowest).min(ceiling).max(least);
-        let rule = if allowed < self.wish {
+        let allowed = self.recommended.min(lowest).min(ceiling).max(least);
+        let rule = if allowed < self.recommended {
             Rule::Behavior
         } else {
             self.demand_rule()
@@ -228,7 +228,7 @@ impl Chooser<'_> {
         let current = self.seen.replicas;
         let starting_for = self.memory.starting_for(self.policy, now);
         let idle_in = self.memory.idle_in(self.policy, now);
-        let settled = self.settled(idle_in);
+        let stabilized = self.stabilized(idle_in);
         let floors = [
             (self.seen.rollout, current, Rule::Rollout),
             (!starting_for.is_zero(), current, Rule::JustStarted),
@@ -238,15 +238,15 @@ impl Chooser<'_> {
                 self.limits.max.min(1),
                 Rule::CoolingDown,
             ),
-            (true, settled.floor.min(self.limits.max), Rule::Window),
+            (true, stabilized.floor.min(self.limits.max), Rule::Window),
         ];
-        let (mut replicas, mut rule) = (self.wish, self.demand_rule());
+        let (mut replicas, mut rule) = (self.recommended, self.demand_rule());
         for (applies, floor, of) in floors {
             if applies && floor.min(current) > replicas {
                 (replicas, rule) = (floor.min(current), of);
             }
         }
-        let mut window = self.policy.window_for(current, self.wish);
+        let mut window = self.policy.window_for(current, self.recommended);
         let pause = self.pause(replicas, idle_in);
         let unchanged_in = self.memory.replicas.next_change(pause, now);
         if unchanged_in.is_some() && current.min(self.limits.max) > replicas {
@@ -266,7 +266,7 @@ impl Chooser<'_> {
                 unchanged_in,
                 Some(starting_for).filter(|left| !left.is_zero()),
                 idle_in.filter(|left| !left.is_zero()),
-                settled.next_change,
+                stabilized.next_change,
                 down.and_then(|rules| rules.next_change(&self.memory.replicas, now)),
             ]),
         }
@@ -296,16 +296,16 @@ impl Chooser<'_> {
 
     /// Floor of the windows. When there has been no work for the idle time, that time is the only delay; a window that
     /// the user set always applies.
-    fn settled(&self, idle_in: Option<Duration>) -> Settled {
+    fn stabilized(&self, idle_in: Option<Duration>) -> Stabilized {
         let behavior = &self.policy.behavior;
-        let settled = self
+        let stabilized = self
             .memory
-            .wishes
-            .settled(self.seen.replicas, self.seen.now, self.policy);
+            .recommendations
+            .stabilized(self.seen.replicas, self.seen.now, self.policy);
         let users = behavior.down.as_ref().is_some_and(|rules| rules.window.is_some());
         match idle_in {
-            Some(Duration::ZERO) if !users => Settled { floor: 0, ..settled },
-            _ => settled,
+            Some(Duration::ZERO) if !users => Stabilized { floor: 0, ..stabilized },
+            _ => stabilized,
         }
     }
 
@@ -327,8 +327,8 @@ impl Chooser<'_> {
 
     /// Rule that applies when only demand and limits set the number.
     fn demand_rule(&self) -> Rule {
-        let idle_step =
-            self.seen.replicas > self.wish && self.memory.idle_in(self.policy, self.seen.now) == Some(Duration::ZERO);
+        let idle_step = self.seen.replicas > self.recommended
+            && self.memory.idle_in(self.policy, self.seen.now) == Some(Duration::ZERO);
         if self.demand.wanted > self.limits.max {
             Rule::Maximum
         } else if self.demand.wanted < self.limits.min && !idle_step {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Observation, Policy, Rule, Target, Wait, Work,
-    wait::{Answer, Waiting},
+    wait::{WaitResult, Waiting},
 };
 
 /// Demand of the work, before windows and limits.
@@ -15,7 +15,7 @@ pub(crate) struct Demand {
     /// [`Rule::Idle`] if there is nothing to do, else the rule that set the number.
     pub(crate) rule: Rule,
     /// Result of the wait rule.
-    pub(crate) answer: Option<Answer>,
+    pub(crate) answer: Option<WaitResult>,
     /// Whether there is something to do, or will be soon. (The wait rule may want workers for what may come.)
     pub(crate) has_work: bool,
 }

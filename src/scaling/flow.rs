@@ -6,7 +6,7 @@
 #![deny(clippy::disallowed_methods)]
 use super::{
     Counted, Moment, Work,
-    punctual::{Punctual, Start},
+    attainment::{Attainment, StartedTasks},
     service::{Served, Service},
 };
 use std::{collections::VecDeque, time::Duration};
@@ -34,7 +34,7 @@ pub(crate) struct Flow {
     /// Number of tasks that have arrived.
     arrived: f64,
     /// Curve of arrivals, oldest first: number of arrived tasks by that time. Straight in between.
-    curve: VecDeque<Step>,
+    curve: VecDeque<CurvePoint>,
     /// Time since which the curve has stood above the count.
     above_since: Option<Moment>,
     bins: VecDeque<f32>,
@@ -45,11 +45,11 @@ pub(crate) struct Flow {
     /// Time when a task finished last, and the service time then.
     finished: Option<(Moment, f64)>,
     /// Tasks that started recently.
-    pub(crate) punctual: Punctual,
+    pub(crate) attainment: Attainment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Step {
+struct CurvePoint {
     at: Moment,
     arrived: f64,
 }
@@ -66,7 +66,7 @@ struct Sample {
 
 /// One count of the tasks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Count<'a> {
+pub(crate) struct TaskCount<'a> {
     pub(crate) work: &'a Work,
     /// Number of tasks in a slot now.
     pub(crate) running: u64,
@@ -89,8 +89,8 @@ pub(crate) fn waiting(work: &Work, running: u64) -> u64 {
 
 impl Flow {
     /// Takes in a count. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait.
-    pub(crate) fn take(&mut self, count: &Count, hint: Option<f64>, target: f64) {
-        let Count {
+    pub(crate) fn take(&mut self, count: &TaskCount, hint: Option<f64>, target: f64) {
+        let TaskCount {
             work,
             running,
             heard,
@@ -129,25 +129,25 @@ impl Flow {
         let busy = before.running * (since - before.at).as_secs_f64()
             + (before.running + sample.running) / 2.0 * (now - since).as_secs_f64();
         // A counter that fell says nothing about what was started since.
-        let told = before
+        let reported = before
             .taken
             .zip(taken)
             .and_then(|(before, now)| now.checked_sub(before));
         let usual = busy / self.service(hint);
-        let started = match told {
+        let started = match reported {
             Some(tasks) => tasks as f64,
             None => self.passed(sample.waiting - work.ready as f64, head, usual),
         };
         let finished = started + before.running - sample.running;
         // Where neither the workers count nor a task says its age nothing can be learned.
-        if told.is_some() || head.is_some() {
+        if reported.is_some() || head.is_some() {
             let served = Served {
                 busy,
                 finished: finished.max(0.0),
                 running: (before.running, sample.running),
                 seconds,
                 gap: (now - since).as_secs_f64(),
-                counted: told.is_some(),
+                counted: reported.is_some(),
             };
             self.service.take(&served, hint);
         }
@@ -155,12 +155,12 @@ impl Flow {
             self.finished = Some((now, self.service(hint)));
         }
         self.started += started;
-        let start = Start {
+        let start = StartedTasks {
             tasks: started,
             late: self.oldest_wait(since).as_secs_f64() > target,
             held: work.ready == 0 && idle,
         };
-        self.punctual.take(start, seconds);
+        self.attainment.take(start, seconds);
         self.arrive(&sample, before.at, since, keep);
     }
 
@@ -174,7 +174,7 @@ impl Flow {
     pub(crate) fn began_earlier(&mut self, by: Duration) {
         if let Some(first) = self.curve.front_mut().filter(|_| !by.is_zero()) {
             first.at = first.at.saturating_sub(by);
-            let before = Step { arrived: 0.0, ..*first };
+            let before = CurvePoint { arrived: 0.0, ..*first };
             self.curve.push_front(before);
         }
     }
@@ -260,7 +260,7 @@ impl Flow {
     }
 
     fn step(&mut self, at: Moment, arrived: f64) {
-        self.curve.push_back(Step { at, arrived });
+        self.curve.push_back(CurvePoint { at, arrived });
     }
 
     /// Removes the step that is nearest to the line through its neighbours in time.

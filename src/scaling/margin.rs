@@ -38,7 +38,7 @@ pub(crate) struct Margin {
 
 impl Margin {
     /// Takes in how long the oldest task has waited so far. `complete`: every pod that was ordered is there.
-    pub(crate) fn saw(&mut self, wait: Duration, target: f64, complete: bool, now: Moment) {
+    pub(crate) fn record(&mut self, wait: Duration, target: f64, complete: bool, now: Moment) {
         let share = (wait.as_secs_f64() / target.max(1e-3)).min(LONGEST);
         let passed = self.longest.map_or(0.0, |(_, at)| now.saturating_sub(at).as_secs_f64());
         if share <= NEAR {
@@ -78,7 +78,7 @@ mod tests {
     fn careful_at_first_and_leaner_with_time() {
         let mut margin = Margin::default();
         assert_eq!(margin.headroom(-0.2, 0.1, s(0)), 0.1);
-        margin.saw(s(0), 60.0, true, s(0));
+        margin.record(s(0), 60.0, true, s(0));
         let at = |now| margin.headroom(-0.2, 0.1, s(now));
         assert_eq!(at(60), 0.1, "e^-0.1 is still above 0.9");
         assert!(at(100) < 0.1 && at(200) < at(100));
@@ -88,30 +88,30 @@ mod tests {
     #[test]
     fn while_tasks_are_late_they_are_taken_to_last_longer() {
         let mut margin = Margin::default();
-        margin.saw(s(70), 60.0, true, s(0));
-        margin.saw(s(70), 60.0, true, s(60));
+        margin.record(s(70), 60.0, true, s(0));
+        margin.record(s(70), 60.0, true, s(60));
         assert!((margin.slower() - 1.25).abs() < 1e-9);
-        margin.saw(s(70), 60.0, false, s(120));
+        margin.record(s(70), 60.0, false, s(120));
         assert!((margin.slower() - 1.25).abs() < 1e-9, "pods are on their way");
-        margin.saw(s(70), 60.0, true, s(1000));
+        margin.record(s(70), 60.0, true, s(1000));
         assert!((margin.slower() - MOST).abs() < 1e-9);
-        margin.saw(s(10), 60.0, true, s(1000 + 3000));
+        margin.record(s(10), 60.0, true, s(1000 + 3000));
         assert!(margin.slower() < 1.001);
     }
 
     #[test]
     fn a_near_miss_brings_care_back() {
         let mut margin = Margin::default();
-        margin.saw(s(1), 60.0, true, s(0));
-        margin.saw(s(20), 60.0, true, s(1000));
+        margin.record(s(1), 60.0, true, s(0));
+        margin.record(s(20), 60.0, true, s(1000));
         assert_eq!(
             margin.headroom(-0.2, 0.1, s(1000)),
             -0.2,
             "a third of the target is far"
         );
-        margin.saw(s(55), 60.0, true, s(1001));
+        margin.record(s(55), 60.0, true, s(1001));
         assert_eq!(margin.headroom(-0.2, 0.1, s(1001)), 0.1);
-        margin.saw(s(3000), 60.0, true, s(1002));
+        margin.record(s(3000), 60.0, true, s(1002));
         assert!(
             margin.headroom(-0.2, 0.1, s(1002 + 900)) < 0.1,
             "even a disaster is forgotten"

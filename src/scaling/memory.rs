@@ -1,11 +1,14 @@
 //! Memory from decision to decision.
 #![deny(clippy::disallowed_methods)]
-use super::{Memory, Observation, Policy, Reading, Target, Work, damping::Wishes, demand::Demand, progress::Progress};
+use super::{
+    Memory, Observation, Policy, Reading, Target, Work, demand::Demand, progress::Progress,
+    stabilization::Recommendations,
+};
 use crate::model::Moment;
 use std::time::Duration;
 
 /// Longest time to the next decision.
-pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
 /// Shortest age at which a reading counts as stale, however short the sampling period.
 const STALE_AT_LEAST: Duration = Duration::from_secs(3);
@@ -21,8 +24,8 @@ impl Memory {
     /// Takes in what is learned; before all else, because the demand depends on it.
     pub(super) fn learn(&mut self, policy: &Policy, seen: &Observation) {
         self.notice(policy, seen);
-        self.ahead.look(seen);
-        self.waiting.look(seen);
+        self.lead_time.observe(seen);
+        self.waiting.observe(seen);
         let Target::Wait(wait) = &policy.target else { return };
         if let Reading::Fresh(work) = &seen.reading {
             self.waiting.count(policy, work, seen, wait.seconds());
@@ -34,10 +37,10 @@ impl Memory {
     /// counter stood still, or there was no worker.
     fn notice(&mut self, policy: &Policy, seen: &Observation) {
         let Reading::Fresh(_) = &seen.reading else { return };
-        let told = self.taken.zip(seen.processed);
-        let worked = told.is_some_and(|(before, now)| now > before);
+        let reported = self.taken.zip(seen.processed);
+        let worked = reported.is_some_and(|(before, now)| now > before);
         let away = self.fresh_since.is_none() || self.was_away(policy, seen.now);
-        let stood_still = told.is_some_and(|(before, now)| now == before);
+        let stood_still = reported.is_some_and(|(before, now)| now == before);
         if worked || away && seen.replicas > 0 && !stood_still {
             self.quiet_since = None;
         }
@@ -47,20 +50,20 @@ impl Memory {
     /// Time before a task comes due at which its worker must be there or ordered. A worker that would be ordered again
     /// before it has been idle long enough to go is kept.
     pub(super) fn due_within(&self, policy: &Policy, seen: &Observation) -> Duration {
-        let ahead = self.ahead.time(&self.waiting.startup, seen.now);
+        let ahead = self.lead_time.time(&self.waiting.startup, seen.now);
         match seen.replicas {
             0 => ahead,
             _ => ahead.saturating_add(policy.idle),
         }
     }
 
-    /// Takes in an observation; `wish` is what its work asks for, within the limits.
-    pub(super) fn take(&mut self, policy: &Policy, seen: &Observation, demand: Demand, wish: u32) {
+    /// Takes in an observation; `recommended` is what its work asks for, within the limits.
+    pub(super) fn take(&mut self, policy: &Policy, seen: &Observation, demand: Demand, recommended: u32) {
         self.first_seen.get_or_insert(seen.now);
         let keep = policy.behavior.longest_period().max(policy.pause(1, 0, false));
         self.replicas.record(seen.replicas, seen.now, keep);
         match &seen.reading {
-            Reading::Fresh(work) => self.take_fresh(policy, seen, work, demand, wish),
+            Reading::Fresh(work) => self.take_fresh(policy, seen, work, demand, recommended),
             Reading::Stale { age, .. } => {
                 self.last_fresh = Some(seen.now.saturating_sub(*age));
                 self.lose_sight();
@@ -77,17 +80,17 @@ impl Memory {
         }
     }
 
-    fn take_fresh(&mut self, policy: &Policy, seen: &Observation, work: &Work, demand: Demand, wish: u32) {
+    fn take_fresh(&mut self, policy: &Policy, seen: &Observation, work: &Work, demand: Demand, recommended: u32) {
         if self.fresh_since.is_none() || self.was_away(policy, seen.now) {
             self.fresh_since = Some(seen.now);
-            self.wishes = Wishes::default();
+            self.recommendations = Recommendations::default();
         }
         self.last_fresh = Some(seen.now);
         self.quiet_since = match demand.has_work {
             true => None,
             false => self.quiet_since.or(Some(seen.now)),
         };
-        self.wishes.record(wish, seen.now, policy);
+        self.recommendations.record(recommended, seen.now, policy);
         self.progress.take(work, seen);
     }
 
@@ -98,9 +101,9 @@ impl Memory {
     }
 
     /// Whether there was a gap in the observations: callers may skip readings without anything new, but never for
-    /// longer than [`LONGEST_LOOK`].
+    /// longer than [`LONGEST_DELAY`].
     fn was_away(&self, policy: &Policy, now: Moment) -> bool {
-        let longest = LONGEST_LOOK.saturating_add(policy.stale_after());
+        let longest = LONGEST_DELAY.saturating_add(policy.stale_after());
         self.last_fresh.is_some_and(|last| now.saturating_sub(last) > longest)
     }
 

@@ -6,22 +6,21 @@
 //! | `decide.rs` | the order in which the rules apply |
 //! | `demand.rs` | how many workers the work asks for; the backlog rule |
 //! | `wait.rs` | the wait rule: `flow.rs` (arrivals and starts), `service.rs` (how long a task takes), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
-//! | `ahead.rs` | how long before a scheduled task comes due its worker is ordered |
+//! | `lead_time.rs` | how long before a scheduled task comes due its worker is ordered |
 //! | `stranded.rs` | work of workers that died |
-//! | `damping.rs` | the two scale-down windows |
+//! | `stabilization.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
 //! | `schedule.rs` | periods of the calendar with a minimum number of replicas |
 //! | `trouble.rs` | what keeps the wait target from being met |
-//! | `punctual.rs` | share of recently started tasks that were in time |
+//! | `attainment.rs` | share of recently started tasks that were in time |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
 //! | `memory.rs` | what is remembered from decision to decision |
 //! | `history.rs` | a number over time, bounded |
 //! | `explain.rs` | the sentence that explains a decision |
 #![deny(clippy::disallowed_methods)]
 
-mod ahead;
+mod attainment;
 mod behavior;
-mod damping;
 mod deadline;
 mod decide;
 mod demand;
@@ -30,13 +29,14 @@ mod explain;
 mod fixture;
 mod flow;
 mod history;
+mod lead_time;
 mod margin;
 mod memory;
 mod progress;
-mod punctual;
 mod rate;
 mod schedule;
 mod service;
+mod stabilization;
 mod startup;
 mod stranded;
 mod supply;
@@ -47,9 +47,9 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
-pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use decide::decide;
 pub use schedule::{Floor, Schedule, ScheduleError, floor};
+pub use stabilization::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use trouble::Trouble;
 pub use wait::{Profile, Tuning};
 
@@ -264,14 +264,14 @@ pub struct Memory {
     quiet_since: Option<Moment>,
     /// Number of tasks that the workers had taken on at their last report.
     taken: Option<u64>,
-    wishes: damping::Wishes,
+    recommendations: stabilization::Recommendations,
     /// Number of the target's replicas, as far back as the policies of `behavior` need it.
     replicas: history::History,
     progress: progress::Progress,
     waiting: wait::Waiting,
-    ahead: ahead::Ahead,
+    lead_time: lead_time::LeadTime,
     stranded: stranded::Stranded,
-    floor: schedule::Remembered,
+    floor: schedule::FloorCache,
 }
 
 /// Rule that set the number. One word for metrics, conditions and logs.

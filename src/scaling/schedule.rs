@@ -102,7 +102,7 @@ impl Schedule {
     }
 
     /// Whether the schedule is in force, and the time until that may change.
-    fn look(&self, wall: Timestamp, ahead: Duration) -> (bool, Option<Duration>) {
+    fn state(&self, wall: Timestamp, ahead: Duration) -> (bool, Option<Duration>) {
         let early = later(wall, ahead);
         let started_to = reached(&self.zone, early, Edge::Start);
         let ended_to = reached(&self.zone, wall, Edge::End);
@@ -139,7 +139,7 @@ pub struct Floor<'a> {
 pub fn floor(schedules: &[Schedule], wall: Timestamp, ahead: Duration) -> Floor<'_> {
     let mut floor = Floor::default();
     for schedule in schedules {
-        let (in_force, change) = schedule.look(wall, ahead);
+        let (in_force, change) = schedule.state(wall, ahead);
         if in_force && schedule.min > floor.replicas {
             (floor.replicas, floor.name) = (schedule.min, Some(schedule.name.as_str()));
         }
@@ -151,10 +151,10 @@ pub fn floor(schedules: &[Schedule], wall: Timestamp, ahead: Duration) -> Floor<
 /// The last floor and the time for which it holds. Calendars are slow to compute, and the result changes a few times a
 /// day.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Remembered(Option<Known>);
+pub(crate) struct FloorCache(Option<CachedFloor>);
 
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct CachedFloor {
     schedules: Vec<Schedule>,
     ahead: Duration,
     from: Timestamp,
@@ -166,14 +166,14 @@ struct Known {
     which: Option<usize>,
 }
 
-impl Remembered {
+impl FloorCache {
     /// The same as [`floor`].
     pub(crate) fn floor<'a>(&mut self, schedules: &'a [Schedule], wall: Timestamp, ahead: Duration) -> Floor<'a> {
         if schedules.is_empty() {
             self.0 = None;
             return Floor::default();
         }
-        let holds = |known: &&Known| {
+        let holds = |known: &&CachedFloor| {
             known.schedules == schedules && known.ahead == ahead && known.from <= wall && wall < known.until
         };
         if let Some(known) = self.0.as_ref().filter(holds) {
@@ -186,7 +186,7 @@ impl Remembered {
             };
         }
         let found = floor(schedules, wall, ahead);
-        self.0 = Some(Known {
+        self.0 = Some(CachedFloor {
             schedules: schedules.to_vec(),
             ahead,
             from: wall,

@@ -33,23 +33,23 @@ pub(crate) struct Startup {
     /// Values of `replicas` and `ready` at the last observation.
     last: Option<(u32, u32)>,
     /// Pods that are not ready yet, by the time of their order, oldest first.
-    orders: VecDeque<Order>,
+    orders: VecDeque<PodOrder>,
     /// Durations of the last start-ups, oldest first.
-    took: VecDeque<Took>,
+    took: VecDeque<StartupTime>,
     /// Time when pods that had been stuck began to become ready; until one that was ordered since has come.
     unstuck: Option<Moment>,
 }
 
 /// Number of pods that became ready, their time since the order, and the moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Took {
+struct StartupTime {
     time: Duration,
     at: Moment,
     pods: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Order {
+struct PodOrder {
     at: Moment,
     pods: u32,
     /// Whether the rise of the number was seen: then the time is that of the order.
@@ -96,7 +96,7 @@ impl Startup {
             let came = oldest.pods.min(over);
             oldest.pods -= came;
             over -= came;
-            let Order { at, pods, seen } = *oldest;
+            let PodOrder { at, pods, seen } = *oldest;
             if pods == 0 {
                 self.orders.pop_front();
             }
@@ -128,7 +128,7 @@ impl Startup {
     fn order(&mut self, pods: u32, now: Moment, seen: bool) {
         match self.orders.back_mut() {
             Some(last) if last.at == now && last.seen == seen => last.pods = last.pods.saturating_add(pods),
-            _ => self.orders.push_back(Order { at: now, pods, seen }),
+            _ => self.orders.push_back(PodOrder { at: now, pods, seen }),
         }
         if self.orders.len() > ORDERS
             && let Some(oldest) = self.orders.pop_front()
@@ -148,7 +148,7 @@ impl Startup {
         let late = time > patience(self.slowest().unwrap_or(PRIOR).as_secs_f64());
         self.unstuck = late.then_some(now);
         let pods = if late { 1 } else { pods };
-        self.took.push_back(Took { time, at: now, pods });
+        self.took.push_back(StartupTime { time, at: now, pods });
     }
 
     /// Whether a pod ordered then shared the trouble of those that had been stuck.
@@ -190,7 +190,7 @@ impl Startup {
     /// Begins with what another process learned.
     pub(crate) fn remember(&mut self, seconds: f64) {
         let took = Duration::try_from_secs_f64(seconds).unwrap_or(PRIOR);
-        self.took = VecDeque::from([Took {
+        self.took = VecDeque::from([StartupTime {
             time: took,
             at: Moment::ZERO,
             pods: REMEMBERED,
@@ -201,13 +201,13 @@ impl Startup {
     /// something keeps them (no room on the nodes, a missing image, a crash), and more of them would not help.
     pub(crate) fn stuck(&self, usual: f64, now: Moment) -> Option<u32> {
         let patience = patience(usual);
-        let late = |order: &&Order| now.saturating_sub(order.at) > patience;
+        let late = |order: &&PodOrder| now.saturating_sub(order.at) > patience;
         let late = self
             .orders
             .iter()
             .filter(late)
             .fold(0, |sum, order| order.pods.saturating_add(sum));
-        let lately = |took: &&Took| now.saturating_sub(took.at) < LATELY;
+        let lately = |took: &&StartupTime| now.saturating_sub(took.at) < LATELY;
         let came = self
             .took
             .iter()
@@ -219,7 +219,7 @@ impl Startup {
     /// Time until the next pod that does not come counts as stuck.
     pub(crate) fn stuck_in(&self, usual: f64, now: Moment) -> Option<Duration> {
         let patience = patience(usual);
-        let left = |order: &Order| patience.checked_sub(now.saturating_sub(order.at));
+        let left = |order: &PodOrder| patience.checked_sub(now.saturating_sub(order.at));
         self.orders.iter().filter_map(left).min()
     }
 
@@ -236,7 +236,7 @@ impl Startup {
 
     /// Pods on their way and the time until they will be ready, soonest first.
     pub(crate) fn arriving(&self, usual: f64, now: Moment) -> Vec<Arriving> {
-        let expected = |order: &Order| {
+        let expected = |order: &PodOrder| {
             let age = now.saturating_sub(order.at).as_secs_f64();
             // What was stuck together comes together.
             let usual = match self.was_stuck(order.at) {

@@ -36,12 +36,12 @@ pub(crate) struct Stranded {
 
 impl Stranded {
     /// Takes in an observation.
-    pub(crate) fn look(&mut self, seen: &Observation) {
+    pub(crate) fn observe(&mut self, seen: &Observation) {
         let Reading::Fresh(work) = &seen.reading else { return };
         let now = seen.now;
         let loose = work.in_flight.saturating_sub(work.running);
         match work.unheld {
-            Some(tasks) if seen.workers_heard && seen.silent_pods == 0 => self.told(tasks, now),
+            Some(tasks) if seen.workers_heard && seen.silent_pods == 0 => self.report(tasks, now),
             Some(_) if seen.ready == 0 && seen.silent_pods == 0 => (self.orphans, self.company) = (Some(loose), None),
             _ => {
                 self.silent.get_or_insert(now);
@@ -62,7 +62,7 @@ impl Stranded {
     }
 
     /// Takes in the number of tasks that no worker holds.
-    fn told(&mut self, tasks: u64, now: Moment) {
+    fn report(&mut self, tasks: u64, now: Moment) {
         let lows = self.lows.get_or_insert_with(|| {
             // Before that there were none, for all that is known.
             let mut lows = History::default();
@@ -83,8 +83,8 @@ impl Stranded {
     pub(crate) fn next_change(&self, now: Moment) -> Option<Duration> {
         let confirmed = self.lows.as_ref().and_then(|lows| lows.next_change(CONFIRM, now));
         let silent = left(self.silent.filter(|_| self.lows.is_some()), HOLDS, now);
-        let told = left(self.company.filter(|_| self.orphans.is_some()), TELLS, now);
-        confirmed.into_iter().chain(silent).chain(told).min()
+        let reported = left(self.company.filter(|_| self.orphans.is_some()), TELLS, now);
+        confirmed.into_iter().chain(silent).chain(reported).min()
     }
 
     /// Observation without those tasks.

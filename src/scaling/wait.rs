@@ -6,7 +6,7 @@
 use super::{
     Estimates, Moment, Observation, Policy, Rule, Since, Target, Trouble, Work,
     deadline::{self, Deadlines, Need},
-    flow::{BIN, Count, Flow},
+    flow::{BIN, Flow, TaskCount},
     history::History,
     margin::Margin,
     rate,
@@ -80,7 +80,7 @@ const BUSY: f64 = 0.85;
 /// Largest number of workers kept for what may arrive during a start-up.
 const RESERVE_MAX: f64 = 3.0;
 /// Shortest time between two checks of the deadlines.
-const SHORTEST_LOOK: Duration = Duration::from_millis(500);
+const SHORTEST_CHECK: Duration = Duration::from_millis(500);
 /// Share of the tasks for which the reserve may fail.
 const RESERVE_MISS: f64 = 0.03;
 /// Time after which the reserve is computed again.
@@ -108,7 +108,7 @@ pub(crate) struct Waiting {
 
 /// Result of the wait rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct WaitResult {
     pub(crate) pods: u32,
     /// Number of replicas that would be needed, if more of them helped.
     pub(crate) needed: u32,
@@ -142,11 +142,11 @@ pub(crate) struct Answer {
     waits: bool,
 }
 
-impl Answer {
+impl WaitResult {
     /// Time until the result changes by itself: deadlines come nearer, and a rate is forgotten.
     pub(crate) fn look_again_in(&self, policy: &Policy) -> Option<Duration> {
         if self.waits {
-            Some(policy.period.max(SHORTEST_LOOK))
+            Some(policy.period.max(SHORTEST_CHECK))
         } else if self.rate > 0.0 {
             Some(Duration::from_secs_f64(BIN))
         } else {
@@ -179,7 +179,7 @@ impl Answer {
 
 impl Waiting {
     /// Takes in the target's numbers; every observation has them.
-    pub(crate) fn look(&mut self, seen: &Observation) {
+    pub(crate) fn observe(&mut self, seen: &Observation) {
         self.startup.take(seen.replicas, seen.ready, seen.rollout, seen.now);
     }
 
@@ -192,9 +192,9 @@ impl Waiting {
         self.slots = seen.slots.unwrap_or(self.slots);
         let running = self.running(policy, work, seen);
         // The time since which a task was seen says nothing about the time before.
-        let told = matches!(work.oldest, Some(Since::Told(_)));
-        let waited = seen.oldest_wait(work).filter(|_| told);
-        let count = Count {
+        let published = matches!(work.oldest, Some(Since::Told(_)));
+        let waited = seen.oldest_wait(work).filter(|_| published);
+        let count = TaskCount {
             work,
             running,
             heard: seen.workers_heard,
@@ -210,7 +210,7 @@ impl Waiting {
         }
         let complete = seen.ready >= seen.replicas;
         self.margin
-            .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
+            .record(self.flow.oldest_wait(seen.now), target, complete, seen.now);
     }
 
     /// Number of tasks in slots: what the workers report, or as many of those in flight as there are slots.
@@ -230,7 +230,7 @@ impl Waiting {
     }
 
     /// Number of pods, and the reason. Changes only what saves work later.
-    pub(crate) fn answer(&mut self, policy: &Policy, tuning: &Tuning, seen: &Observation, target: f64) -> Answer {
+    pub(crate) fn answer(&mut self, policy: &Policy, tuning: &Tuning, seen: &Observation, target: f64) -> WaitResult {
         let now = seen.now;
         let slots = f64::from(self.slots(policy));
         let service = self.flow.service(policy.hint());
@@ -260,7 +260,7 @@ impl Waiting {
         let by_rate = self.by_rate(policy, tuning, seen, &supply, rate, target);
         let waiting = self.flow.waiting();
         let hoarded = waiting - supply.startable(waiting, within) >= 1.0;
-        let mut answer = Answer {
+        let mut answer = WaitResult {
             pods: urgent,
             needed: urgent,
             rule: Rule::Deadline,
@@ -270,9 +270,9 @@ impl Waiting {
             startup: supply.startup,
             startup_known: self.startup.is_known(),
             oldest_wait: self.flow.oldest_wait(now),
-            in_time: self.flow.punctual.in_time(),
-            missed: self.flow.punctual.missed(),
-            held: self.flow.punctual.is_held(),
+            in_time: self.flow.attainment.in_time(),
+            missed: self.flow.attainment.missed(),
+            held: self.flow.attainment.is_held(),
             fetched: hoarded.then_some(self.flow.fetched() as u64),
             stuck: None,
             hangs: false,
@@ -298,7 +298,7 @@ impl Waiting {
     }
 
     /// Limits orders where more pods do not help.
-    fn restrain(&mut self, answer: &mut Answer, seen: &Observation) {
+    fn restrain(&mut self, answer: &mut WaitResult, seen: &Observation) {
         answer.needed = answer.pods;
         answer.stuck = self.startup.stuck(answer.startup, seen.now);
         answer.hangs = self.flow.hangs(seen.now);
@@ -345,7 +345,7 @@ impl Waiting {
     }
 
     /// Estimates that were learned.
-    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<Answer>, now: Moment) -> Estimates {
+    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<WaitResult>, now: Moment) -> Estimates {
         Estimates {
             task: Some(self.flow.service(policy.hint())).filter(|_| self.flow.learned_from() >= 1.0),
             rate: answer.map_or(0.0, |answer| answer.rate),

@@ -13,7 +13,7 @@ fn steady(counter: impl Fn(u64) -> Option<u64>, times: impl Iterator<Item = u64>
             running: 20,
             ..Work::default()
         };
-        let count = Count {
+        let count = TaskCount {
             work: &work,
             heard: true,
             running: 20,
@@ -58,7 +58,7 @@ fn the_first_tasks_do_not_seem_long_because_none_has_finished_yet() {
             ..Work::default()
         };
         let begun = 40 * second.div_ceil(4);
-        let count = Count {
+        let count = TaskCount {
             work: &work,
             heard: true,
             running,

@@ -3,7 +3,7 @@ use super::{super::fixture::*, *};
 /// Number of tasks after a series of observations.
 fn after(series: &[Observation]) -> u64 {
     let mut stranded = Stranded::default();
-    series.iter().for_each(|seen| stranded.look(seen));
+    series.iter().for_each(|seen| stranded.observe(seen));
     stranded.tasks()
 }
 
@@ -101,10 +101,10 @@ fn where_nobody_can_hold_it_all_is_stranded_until_the_first_worker_has_told() {
 fn it_tells_when_time_alone_changes_it() {
     let mut stranded = Stranded::default();
     assert_eq!(stranded.next_change(s(0.)), None);
-    stranded.look(&seen(0., 9, Some(4)));
+    stranded.observe(&seen(0., 9, Some(4)));
     assert_eq!(stranded.next_change(s(3.)), Some(s(5.)));
-    stranded.look(&seen(8., 9, Some(4)));
+    stranded.observe(&seen(8., 9, Some(4)));
     assert_eq!(stranded.next_change(s(8.)), None);
-    stranded.look(&seen(10., 9, None));
+    stranded.observe(&seen(10., 9, None));
     assert_eq!(stranded.next_change(s(20.)), Some(s(20.)));
 }

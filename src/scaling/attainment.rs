@@ -11,7 +11,7 @@ const GOAL: f64 = 0.99;
 
 /// Number of tasks started recently; all three numbers are forgotten alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Punctual {
+pub(crate) struct Attainment {
     started: f64,
     /// Number of tasks that had waited longer than the target.
     late: f64,
@@ -22,7 +22,7 @@ pub(crate) struct Punctual {
 
 /// Tasks that start in one period between two counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Start {
+pub(crate) struct StartedTasks {
     /// Number of tasks.
     pub(crate) tasks: f64,
     /// Whether they waited longer than the target.
@@ -31,9 +31,9 @@ pub(crate) struct Start {
     pub(crate) held: bool,
 }
 
-impl Punctual {
+impl Attainment {
     /// Takes in the starts of the last seconds.
-    pub(crate) fn take(&mut self, start: Start, seconds: f64) {
+    pub(crate) fn take(&mut self, start: StartedTasks, seconds: f64) {
         let kept = (-seconds / LATELY).exp();
         let add = |to: f64, applies: bool| to * kept + if applies { start.tasks } else { 0.0 };
         self.started = add(self.started, true);
@@ -61,13 +61,13 @@ impl Punctual {
 mod tests {
     use super::*;
 
-    fn start(tasks: f64, late: bool, held: bool) -> Start {
-        Start { tasks, late, held }
+    fn start(tasks: f64, late: bool, held: bool) -> StartedTasks {
+        StartedTasks { tasks, late, held }
     }
 
     #[test]
     fn one_in_a_hundred_may_be_late() {
-        let mut starts = Punctual::default();
+        let mut starts = Attainment::default();
         starts.take(start(0.0, false, false), 1.0);
         assert_eq!(starts.in_time(), None);
         starts.take(start(10.0, true, false), 0.0);
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn who_held_them_is_known() {
-        let mut starts = Punctual::default();
+        let mut starts = Attainment::default();
         starts.take(start(40.0, true, true), 0.0);
         starts.take(start(30.0, true, false), 0.0);
         starts.take(start(30.0, false, true), 0.0);

@@ -16,7 +16,7 @@ const GUARD_AT_LEAST: Duration = Duration::from_secs(15);
 
 /// Recommendations (what the work asks for, within the limits) of the last windows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Wishes {
+pub(crate) struct Recommendations {
     /// Maxima, for the way down.
     highs: History,
     /// Minima for `behavior.scaleUp.stabilizationWindowSeconds`, kept as maxima of the complement.
@@ -25,20 +25,20 @@ pub(crate) struct Wishes {
 
 /// Result of the windows for a step down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
+pub(crate) struct Stabilized {
     /// Smallest number of replicas that the windows allow.
     pub(crate) floor: u32,
     /// Time until the floor may change by itself.
     pub(crate) next_change: Option<Duration>,
 }
 
-impl Wishes {
+impl Recommendations {
     /// Takes in a recommendation.
-    pub(crate) fn record(&mut self, wish: u32, now: Moment, policy: &Policy) {
+    pub(crate) fn record(&mut self, recommended: u32, now: Moment, policy: &Policy) {
         let behavior = &policy.behavior;
-        self.highs.record_peak(wish, now, policy.guard());
+        self.highs.record_peak(recommended, now, policy.guard());
         match window(behavior.up.as_ref()) {
-            Some(window) => self.lows.record_peak(!wish, now, window),
+            Some(window) => self.lows.record_peak(!recommended, now, window),
             None => self.lows = History::default(),
         }
     }
@@ -52,9 +52,9 @@ impl Wishes {
 
     /// Lowest number that the recommendations let `replicas` go down to: by the user's own window if there is one, else
     /// by the two of the policy.
-    pub(crate) fn settled(&self, replicas: u32, now: Moment, policy: &Policy) -> Settled {
+    pub(crate) fn stabilized(&self, replicas: u32, now: Moment, policy: &Policy) -> Stabilized {
         let behavior = &policy.behavior;
-        let by = |window| Settled {
+        let by = |window| Stabilized {
             floor: self.highs.at(window, now).unwrap_or(replicas),
             next_change: self.highs.next_change(window, now),
         };
@@ -69,7 +69,7 @@ impl Wishes {
         } else {
             trim
         };
-        Settled { next_change, ..chosen }
+        Stabilized { next_change, ..chosen }
     }
 }
 
@@ -82,10 +82,14 @@ impl Policy {
         }
     }
 
-    /// Window that applies to a step from `replicas` down to `wish`.
-    pub(crate) fn window_for(&self, replicas: u32, wish: u32) -> Duration {
+    /// Window that applies to a step from `replicas` down to `recommended`.
+    pub(crate) fn window_for(&self, replicas: u32, recommended: u32) -> Duration {
         let (surplus, trim) = self.windows();
-        let ours = if clear_surplus(replicas, wish) { surplus } else { trim };
+        let ours = if clear_surplus(replicas, recommended) {
+            surplus
+        } else {
+            trim
+        };
         window(self.behavior.down.as_ref()).unwrap_or(ours)
     }
 
@@ -112,8 +116,8 @@ fn window(rules: Option<&Rules>) -> Option<Duration> {
     rules.and_then(|rules| rules.window)
 }
 
-fn clear_surplus(replicas: u32, wish: u32) -> bool {
-    replicas.saturating_sub(wish) >= replicas.div_ceil(5).max(2)
+fn clear_surplus(replicas: u32, recommended: u32) -> bool {
+    replicas.saturating_sub(recommended) >= replicas.div_ceil(5).max(2)
 }
 
 #[cfg(test)]
@@ -126,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_surplus_is_clear_from_20_percent_and_two_replicas_on() {
-        for (replicas, wish, clear) in [
+        for (replicas, recommended, clear) in [
             (10, 8, true),
             (10, 9, false),
             (11, 9, false),
@@ -140,31 +144,39 @@ mod tests {
             (5, 9, false),
             (u32::MAX, 0, true),
         ] {
-            assert_eq!(clear_surplus(replicas, wish), clear, "{replicas} -> {wish}");
+            assert_eq!(
+                clear_surplus(replicas, recommended),
+                clear,
+                "{replicas} -> {recommended}"
+            );
         }
     }
 
     #[test]
     fn a_small_surplus_waits_longer_than_a_clear_one() {
-        let mut wishes = Wishes::default();
+        let mut recommendations = Recommendations::default();
         let none = crate::scaling::fixture::pool(0, 100, 10);
-        wishes.record(10, s(0), &none);
-        wishes.record(9, s(100), &none);
+        recommendations.record(10, s(0), &none);
+        recommendations.record(9, s(100), &none);
         assert_eq!(
-            wishes.settled(10, s(135), &none).floor,
+            recommendations.stabilized(10, s(135), &none).floor,
             10,
             "one of ten: the trim window"
         );
-        assert_eq!(wishes.settled(10, s(160), &none).floor, 9);
-        wishes.record(5, s(200), &none);
-        assert_eq!(wishes.settled(10, s(229), &none).floor, 9);
-        assert_eq!(wishes.settled(10, s(230), &none).floor, 5, "half: the surplus window");
+        assert_eq!(recommendations.stabilized(10, s(160), &none).floor, 9);
+        recommendations.record(5, s(200), &none);
+        assert_eq!(recommendations.stabilized(10, s(229), &none).floor, 9);
+        assert_eq!(
+            recommendations.stabilized(10, s(230), &none).floor,
+            5,
+            "half: the surplus window"
+        );
     }
 
     #[test]
     fn without_a_window_of_its_own_the_way_up_is_free() {
-        let mut wishes = Wishes::default();
-        wishes.record(3, s(0), &crate::scaling::fixture::pool(0, 9, 1));
-        assert_eq!(wishes.lowest(s(0), &Behavior::default()), (u32::MAX, None));
+        let mut recommendations = Recommendations::default();
+        recommendations.record(3, s(0), &crate::scaling::fixture::pool(0, 9, 1));
+        assert_eq!(recommendations.lowest(s(0), &Behavior::default()), (u32::MAX, None));
     }
 }

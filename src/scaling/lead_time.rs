@@ -24,7 +24,7 @@ const KEPT: usize = 5;
 
 /// Times from an order at zero replicas to the first worker's first heartbeat.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Ahead {
+pub(crate) struct LeadTime {
     /// Time of the order, until the first heartbeat.
     ordered: Option<Moment>,
     /// Whether the last observation had no replicas.
@@ -32,9 +32,9 @@ pub(crate) struct Ahead {
     took: VecDeque<Duration>,
 }
 
-impl Ahead {
+impl LeadTime {
     /// Takes in an observation.
-    pub(crate) fn look(&mut self, seen: &Observation) {
+    pub(crate) fn observe(&mut self, seen: &Observation) {
         if seen.replicas == 0 || seen.rollout {
             self.ordered = None;
         } else if self.at_zero && !seen.workers_heard {
@@ -71,10 +71,10 @@ mod tests {
         *,
     };
 
-    fn starts(ahead: &mut Ahead, startup: &mut Startup, begin: f64, ready: f64, heard: f64) {
+    fn starts(ahead: &mut LeadTime, startup: &mut Startup, begin: f64, ready: f64, heard: f64) {
         let mut look = |seen: Observation| {
             startup.take(seen.replicas, seen.ready, seen.rollout, seen.now);
-            ahead.look(&seen);
+            ahead.observe(&seen);
         };
         look(at(begin, 0).unheard());
         look(at(begin + 1., 1).ready_pods(0).unheard());
@@ -90,7 +90,7 @@ mod tests {
             (20., 21., 30.), // 20 + 10
             (3000., 3000., 600.),
         ] {
-            let (mut ahead, mut startup) = (Ahead::default(), Startup::default());
+            let (mut ahead, mut startup) = (LeadTime::default(), Startup::default());
             assert_eq!(ahead.time(&startup, s(0.)), WAKE_AHEAD, "nothing is known");
             starts(&mut ahead, &mut startup, 0., ready, heard);
             assert_eq!(ahead.time(&startup, s(9999.)), s(time), "{ready} {heard}");
@@ -99,18 +99,18 @@ mod tests {
 
     #[test]
     fn the_slowest_of_the_last_five_counts() {
-        let (mut ahead, startup) = (Ahead::default(), Startup::default());
+        let (mut ahead, startup) = (LeadTime::default(), Startup::default());
         for (n, heard) in [31., 3., 3., 3., 3., 3.].into_iter().enumerate() {
             starts(&mut ahead, &mut Startup::default(), n as f64 * 100., 1., heard);
             let time = if n < 5 { 40. } else { 20. };
             assert_eq!(ahead.time(&startup, s(0.)), s(time), "{n}");
         }
         // One worker that was heard all the time, and one that never was.
-        ahead.look(&at(700., 0));
-        ahead.look(&at(701., 1));
-        ahead.look(&at(800., 0).unheard());
-        ahead.look(&at(801., 1).unheard());
-        ahead.look(&at(900., 0).unheard());
+        ahead.observe(&at(700., 0));
+        ahead.observe(&at(701., 1));
+        ahead.observe(&at(800., 0).unheard());
+        ahead.observe(&at(801., 1).unheard());
+        ahead.observe(&at(900., 0).unheard());
         assert_eq!(ahead.time(&startup, s(0.)), s(20.));
     }
 }
