@@ -1,4 +1,4 @@
-//! The little of a pod that is read, and what it says of how far the pod has come. Pure.
+//! The fields of a pod that are read, and how far the pod has come by them. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
@@ -16,22 +16,22 @@ use crate::drain::{
     pod::{BOOT, COST, DRAIN, DRAINING, Drain, Pod, Readiness},
 };
 
-/// The label by which a Deployment tells the pods of its templates apart.
+/// Label by which a Deployment tells the pods of its templates apart.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
-/// Why a container waits that is about to run; any other reason says that it cannot.
+/// Reasons for which a container waits that is about to run; any other reason means that it cannot.
 const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// A node's clock may be so far from ours.
+/// Largest assumed difference between a node's clock and ours.
 const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
 
-/// A container that ran for longer may be started again at once.
+/// Duration of a run after which a container may be started again at once.
 const CRASHES_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// Programs that run a script with `-c`.
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
 
-/// A pod, slim.
+/// Pod, with only the fields that are read.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = CorePod)]
 pub(super) struct Slim {
@@ -43,7 +43,7 @@ pub(super) struct Slim {
     status: Status,
 }
 
-/// The labels and annotations that are read.
+/// Labels and annotations that are read.
 const READ: [&str; 7] = [
     TEMPLATE_HASH,
     DRAINING,
@@ -54,7 +54,8 @@ const READ: [&str; 7] = [
     PROTECTED,
 ];
 
-/// Metadata as they come: most of it, the fields' managers first of all, is for others, and ten thousand pods have it.
+/// Metadata as the server sends them: most of it, the fields' managers first of all, is for others, and ten thousand
+/// pods have it.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Whole<'a> {
@@ -99,7 +100,7 @@ struct Spec {
     init_containers: Vec<Program>,
 }
 
-/// What a container runs.
+/// Command line of a container.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Program {
@@ -116,20 +117,21 @@ impl Spec {
         all.filter(|program| program.restart_policy == "Always")
     }
 
-    /// All that runs for as long as the pod does.
+    /// Containers that run for as long as the pod does.
     fn programs(&self) -> impl Iterator<Item = &Program> {
         self.containers.iter().chain(self.sidecars())
     }
 }
 
 impl Program {
-    /// Its command line says so.
+    /// Whether the command line contains this text.
     fn says(&self, what: &str) -> bool {
         let mut words = self.command.iter().chain(&self.args);
         words.any(|word| word.to_ascii_lowercase().contains(what))
     }
 
-    /// A worker is started by a shell that is not replaced by it (`exec`, or one command alone) and traps no signal.
+    /// Whether a worker is started by a shell that is not replaced by it (`exec`, or one command alone) and traps no
+    /// signal.
     fn is_deaf_shell(&self) -> bool {
         let words: Vec<_> = self.command.iter().chain(&self.args).map(String::as_str).collect();
         let (Some(first), Some(script)) = (words.first(), words.last()) else {
@@ -197,10 +199,10 @@ struct Condition {
 }
 
 impl Container {
-    /// It crashed again, and its node waits before it starts it once more: no shorter than it waited the last time, for the
-    /// pause doubles up to its maximum (kubelet: 10 s, 20 s … 5 min; it begins anew after a run of twice the maximum). That
-    /// one is measured from outside, so part of it was no pause. Meanwhile nodes say `terminated` as well as
-    /// `CrashLoopBackOff`.
+    /// Whether the container crashed again, and its node waits before it starts it once more. The pause is no shorter
+    /// than the last one, because it doubles up to its maximum (kubelet: 10 s, 20 s … 5 min; it begins anew after a run
+    /// of twice the maximum). The last one is measured from outside, so part of it was no pause. Meanwhile nodes report
+    /// `terminated` as well as `CrashLoopBackOff`.
     fn backs_off(&self, now: Timestamp) -> bool {
         let ended = |state: &State| state.terminated.as_ref().and_then(|last| last.finished_at);
         let began = self.state.terminated.as_ref().and_then(|last| last.started_at);
@@ -213,7 +215,7 @@ impl Container {
 }
 
 impl Slim {
-    /// The pod as the plan sees it; `None` if it has ended (such pods are no replicas).
+    /// Pod for the drain plan; `None` if it has ended (such pods are no replicas).
     pub(super) fn pod(self, now: Timestamp) -> Option<Pod> {
         if matches!(self.status.phase.as_str(), "Succeeded" | "Failed") {
             return None;
@@ -225,7 +227,7 @@ impl Slim {
             .labels
             .as_ref()
             .is_some_and(|labels| labels.contains_key(DRAINING));
-        // One that cannot be read is taken for one that says nothing, so that it is taken away.
+        // An annotation that cannot be read counts as one without content, so that it is taken away.
         let drain = annotation(DRAIN).map(|drain| serde_json::from_str::<Drain>(drain).unwrap_or_default());
         let mut controller = self.metadata.owner_references.iter().flatten();
         let controller = controller.find(|owner| owner.controller == Some(true));
@@ -244,7 +246,7 @@ impl Slim {
             replica_set: replica_set.map(|owner| owner.name.clone()).unwrap_or_default(),
             template_hash: hash.cloned().unwrap_or_default(),
             grace: Duration::from_secs(self.spec.termination_grace_period_seconds),
-            // The ReplicaSet controller, too, takes what is no number for 0.
+            // The ReplicaSet controller, too, reads what is no number as 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
             drain: drain.or_else(|| labelled.then(Drain::default)),
             shell: self.spec.programs().any(Program::is_deaf_shell),
@@ -258,7 +260,7 @@ impl Slim {
         if conditions.any(|condition| condition.kind == "Ready" && condition.status == "True") {
             return Readiness::Ready;
         }
-        // The one that began last tells: a sidecar may have run for long.
+        // The container that began last counts: a sidecar may have run for long.
         if let Some(at) = self.began(now).max() {
             return match now.duration_since(at) <= BOOT {
                 true => Readiness::Booting,
@@ -274,8 +276,8 @@ impl Slim {
         }
     }
 
-    /// The containers that a worker may run in: where a command line names one of Celery's, those whose command line names a
-    /// worker at all, if only by a script of that name; else all.
+    /// Containers that a worker may run in: where a command line names one of Celery's, those whose command line names
+    /// a worker at all, if only by a script of that name; else all.
     fn workers(&self) -> impl Iterator<Item = &Container> {
         let programs: Vec<_> = self.spec.programs().collect();
         let all = !programs
@@ -290,13 +292,14 @@ impl Slim {
         self.status.container_statuses.iter().chain(sidecars).filter(is_worker)
     }
 
-    /// When each of them began that runs. One that does not say when has just begun.
+    /// Start times of the running ones among them. A container without a start time has just begun.
     fn began(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
         let runs = self.workers().filter_map(|container| container.state.running.as_ref());
         runs.map(move |running| running.started_at.unwrap_or(now))
     }
 
-    /// A container may have begun although the node has not told yet: it does so a moment later, or many on a busy node.
+    /// Whether a container may have begun although the node has not reported it yet: it does so a moment later, or many
+    /// on a busy node.
     fn may_run(&self, now: Timestamp) -> bool {
         let containers: Vec<_> = self.workers().collect();
         let held_back = |container: &Container| {

@@ -1,4 +1,4 @@
-//! Lists the pods of a target, and writes marks on them. Decides nothing.
+//! Lists the pods of a target, and writes marks on them. Makes no decisions.
 //!
 //! Rights needed: `list` and `patch` on pods.
 
@@ -16,14 +16,14 @@ use super::pod_object::Slim;
 use crate::drain::pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod};
 use crate::kube::{CallError, Class, Cluster};
 
-/// Pods asked for at a time.
+/// Number of pods in a page.
 const PAGE: u32 = 500;
-/// More pages than the pods of the largest pool need (10,000 replicas, and as many that end).
+/// Largest number of pages: more than the pods of the largest pool need (10,000 replicas, and as many that end).
 const PAGES: usize = 64;
-/// Pods written at a time.
+/// Number of pods written at a time.
 const WRITES: usize = 8;
 
-/// The pods that this label selector selects (`app=mail,tier in (a,b)`), without those that have ended.
+/// Pods that this label selector selects (`app=mail,tier in (a,b)`), without those that have ended.
 ///
 /// # Errors
 /// [`CallError`] of the first page that failed, each under the deadline of 5 s; also if there is no end of pages.
@@ -33,7 +33,7 @@ pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Times
     pages(cluster, &api, params, |slim| slim.pod(now)).await
 }
 
-/// The pools whose pods are on their way out, by namespace, as it stands on the pods of one namespace or of all.
+/// Pools whose pods are being drained, by namespace, as the pods of one namespace or of all show it.
 ///
 /// # Errors
 /// As [`list`].
@@ -84,7 +84,8 @@ pub async fn mark(cluster: &Cluster, namespace: &str, marks: &[Mark]) -> Result<
     together(writes).await
 }
 
-/// Sees to it that node autoscalers leave these of the target's pods alone, and no others on the operator's account.
+/// Lets node autoscalers leave these of the target's pods alone, and removes the operator's annotations from all
+/// others.
 ///
 /// # Errors
 /// As [`list`] and [`mark`].
@@ -104,7 +105,7 @@ pub async fn protect(
     together(writes.collect()).await
 }
 
-/// Writes annotations; null removes.
+/// Writes annotations; null removes one.
 async fn annotate(
     cluster: &Cluster,
     api: Api<Slim>,
@@ -114,7 +115,7 @@ async fn annotate(
     patch(cluster, api, &name, json!({ "annotations": annotations })).await
 }
 
-/// Writes several pods at a time, all of them, whatever becomes of one.
+/// Makes several writes at a time, and all of them, whatever the result of each.
 async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> Result<(), CallError> {
     stream::iter(writes)
         .buffer_unordered(WRITES)
@@ -122,7 +123,7 @@ async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> 
         .await
 }
 
-/// Merges into a pod's metadata; one that has gone meanwhile is no error.
+/// Merges into a pod's metadata; a pod that has gone meanwhile is no error.
 async fn patch(cluster: &Cluster, api: Api<Slim>, name: &str, metadata: serde_json::Value) -> Result<(), CallError> {
     let patch = Patch::Merge(json!({"metadata": metadata}));
     match cluster
@@ -134,7 +135,7 @@ async fn patch(cluster: &Cluster, api: Api<Slim>, name: &str, metadata: serde_js
     }
 }
 
-/// Writes one pod's mark, label and annotations at once; null removes.
+/// Writes one pod's mark, label and annotations at once; null removes one.
 async fn write(cluster: &Cluster, api: Api<Slim>, mark: Mark) -> Result<(), CallError> {
     let text = |drain: &Drain| serde_json::to_string(drain).ok();
     let metadata = json!({

@@ -12,7 +12,7 @@ const LIMITS: Limits = Limits {
 
 type Seen = Arc<Mutex<Vec<(Class, Outcome)>>>;
 
-/// A gate before nothing, and what it tells.
+/// Gate in front of a server that is not there, and the outcomes that it reports.
 fn cluster(limits: Limits) -> (Cluster, Seen) {
     let seen = Seen::default();
     let told = seen.clone();

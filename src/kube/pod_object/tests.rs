@@ -51,7 +51,7 @@ fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
         ("Running", "n", old, vec![runs(old)], Readiness::NotReady),
     ];
     for (phase, node, assigned, containers, expected) in all {
-        // It may have waited for a node for long.
+        // The pod may have waited for a node for long.
         let made = if node.is_empty() { new } else { old };
         let pod = json!({
             "metadata": {"name": "a", "creationTimestamp": made}, "spec": {"nodeName": node},

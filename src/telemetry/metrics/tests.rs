@@ -16,7 +16,7 @@ fn numbers() -> PoolNumbers {
     }
 }
 
-/// Everything counted once.
+/// Metrics in which everything was counted once.
 fn busy() -> Metrics {
     let metrics = Metrics::new("0.1.0");
     metrics.pool("shop", "mail", numbers());
