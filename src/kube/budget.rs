@@ -86,11 +86,11 @@ impl Default for Limits {
 }
 
 /// Number of a caller in the queue.
-pub type Number = u64;
+pub type CallerNumber = u64;
 
 /// Budget, and the callers that wait for it. Moments are times since the process began.
 #[derive(Debug)]
-pub struct Budget {
+pub struct CallBudget {
     limits: Limits,
     /// Number of calls under way, by class.
     calls: [usize; CLASSES.len()],
@@ -100,11 +100,11 @@ pub struct Budget {
     counted: Duration,
     /// Earliest time of the next call, by class.
     not_before: [Duration; CLASSES.len()],
-    lines: [VecDeque<Number>; CLASSES.len()],
-    last: Number,
+    lines: [VecDeque<CallerNumber>; CLASSES.len()],
+    last: CallerNumber,
 }
 
-impl Budget {
+impl CallBudget {
     /// Budget without any calls yet.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits {
@@ -123,7 +123,7 @@ impl Budget {
     }
 
     /// Adds a caller to the queue; `None`: too many wait already.
-    pub fn ask(&mut self, class: Class) -> Option<Number> {
+    pub fn ask(&mut self, class: Class) -> Option<CallerNumber> {
         let line = &mut self.lines[class.place()];
         if line.len() >= class.line() {
             return None;
@@ -134,13 +134,13 @@ impl Budget {
     }
 
     /// Takes a caller out of the queue.
-    pub fn give_up(&mut self, class: Class, number: Number) {
+    pub fn give_up(&mut self, class: Class, number: CallerNumber) {
         self.lines[class.place()].retain(|other| *other != number);
     }
 
     /// Callers that may call now (their calls are under way from now on), and the time to ask again if nothing happens
     /// before.
-    pub fn admit(&mut self, now: Duration) -> (Vec<Number>, Option<Duration>) {
+    pub fn admit(&mut self, now: Duration) -> (Vec<CallerNumber>, Option<Duration>) {
         self.refill(now);
         let mut admitted = Vec::new();
         let mut again: Option<Duration> = None;
@@ -220,13 +220,13 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn asked(budget: &mut Budget, class: Class, count: usize) -> Vec<Number> {
+    fn asked(budget: &mut CallBudget, class: Class, count: usize) -> Vec<CallerNumber> {
         (0..count).filter_map(|_| budget.ask(class)).collect()
     }
 
     #[test]
     fn what_matters_most_goes_first_and_finds_a_place() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         for class in [Class::Event, Class::Status, Class::Read] {
             asked(&mut budget, class, 20);
         }
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_comes_so_often_a_second() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         asked(&mut budget, Class::Status, 100);
         let mut admitted = 0;
         for second in 0..5_u64 {
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_reads_costs_a_status_no_more_than_a_second() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         for _ in 0..1000 {
             budget.ask(Class::Read);
             budget.admit(at(0));
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn who_is_asked_to_wait_waits_and_the_others_do_not() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         budget.wait(Class::Status, at(3000), at(0));
         budget.wait(Class::Status, at(1000), at(0));
         let (status, read) = (asked(&mut budget, Class::Status, 2), asked(&mut budget, Class::Read, 2));
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn lines_end_and_who_gives_up_is_forgotten() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         let events = asked(&mut budget, Class::Event, 1000);
         assert_eq!(events.len(), 256);
         assert_eq!(budget.ask(Class::Event), None);
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_smallest_budget_still_serves_every_class() {
-        let mut budget = Budget::new(Limits {
+        let mut budget = CallBudget::new(Limits {
             in_flight: 0,
             per_second: 0,
         });

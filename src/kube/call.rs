@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::budget::{Budget, Class, Limits, Number};
+use super::budget::{CallBudget, CallerNumber, Class, Limits};
 
 /// Longest duration of a call to the API server, once it is made.
 pub const DEADLINE: Duration = Duration::from_secs(5);
@@ -83,7 +83,7 @@ impl From<kube::Error> for CallError {
 
 /// Outcome of a call, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// The call was answered.
     Answered,
     /// The call was refused.
@@ -96,7 +96,7 @@ pub enum Outcome {
     Dropped,
 }
 
-impl Outcome {
+impl CallOutcome {
     /// Label for metrics.
     pub const fn label(self) -> &'static str {
         match self {
@@ -134,26 +134,26 @@ impl fmt::Debug for Cluster {
 }
 
 /// Called after each call that has ended.
-type Observer = Box<dyn Fn(Class, Outcome) + Send + Sync>;
+type Observer = Box<dyn Fn(Class, CallOutcome) + Send + Sync>;
 
 struct Gate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     began: Instant,
     observer: Observer,
 }
 
-struct State {
-    budget: Budget,
-    waiting: HashMap<Number, oneshot::Sender<()>>,
+struct GateState {
+    budget: CallBudget,
+    waiting: HashMap<CallerNumber, oneshot::Sender<()>>,
     /// Time at which waiting calls are admitted next.
     alarm: Option<Instant>,
 }
 
 impl Cluster {
     /// Cluster whose calls share a budget of this size; `observer` is called after each of them.
-    pub fn new(client: Client, limits: Limits, observer: impl Fn(Class, Outcome) + Send + Sync + 'static) -> Self {
-        let state = State {
-            budget: Budget::new(limits),
+    pub fn new(client: Client, limits: Limits, observer: impl Fn(Class, CallOutcome) + Send + Sync + 'static) -> Self {
+        let state = GateState {
+            budget: CallBudget::new(limits),
             waiting: HashMap::new(),
             alarm: None,
         };
@@ -196,12 +196,12 @@ impl Cluster {
                     })
                 }),
         };
-        (self.gate.observer)(class, Outcome::of(&result));
+        (self.gate.observer)(class, CallOutcome::of(&result));
         result
     }
 
     /// Waits for a place; it is free again when it is dropped. `None`: there was none in time.
-    async fn turn(&self, class: Class) -> Option<Place> {
+    async fn turn(&self, class: Class) -> Option<CallPlace> {
         let (admit, admitted) = oneshot::channel();
         let number = {
             let mut state = self.gate.lock();
@@ -210,7 +210,7 @@ impl Cluster {
             number
         };
         // The place is given up when it is dropped, too: a waiting caller may be aborted.
-        let place = Place {
+        let place = CallPlace {
             gate: self.gate.clone(),
             class,
             number,
@@ -237,7 +237,7 @@ impl Cluster {
 }
 
 impl Gate {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -270,13 +270,13 @@ impl Gate {
 }
 
 /// Place in the queue, or among the calls under way.
-struct Place {
+struct CallPlace {
     gate: Arc<Gate>,
     class: Class,
-    number: Number,
+    number: CallerNumber,
 }
 
-impl Drop for Place {
+impl Drop for CallPlace {
     fn drop(&mut self) {
         {
             let mut state = self.gate.lock();

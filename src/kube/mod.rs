@@ -17,4 +17,4 @@ mod pod_object;
 pub mod pods;
 
 pub use budget::{Class, Limits};
-pub use call::{CallError, Cluster, DEADLINE, Outcome, within};
+pub use call::{CallError, CallOutcome, Cluster, DEADLINE, within};

@@ -34,13 +34,13 @@ const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
 /// Pod, with only the fields that are read.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = CorePod)]
-pub(super) struct Slim {
+pub(super) struct PodObject {
     #[serde(deserialize_with = "little_of")]
     pub(super) metadata: ObjectMeta,
     #[serde(default)]
     spec: Spec,
     #[serde(default)]
-    status: Status,
+    status: PodStatus,
 }
 
 /// Labels and annotations that are read.
@@ -96,14 +96,14 @@ fn little_of<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error>
 struct Spec {
     node_name: String,
     termination_grace_period_seconds: u64,
-    containers: Vec<Program>,
-    init_containers: Vec<Program>,
+    containers: Vec<CommandLine>,
+    init_containers: Vec<CommandLine>,
 }
 
 /// Command line of a container.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Program {
+struct CommandLine {
     name: String,
     command: Vec<String>,
     args: Vec<String>,
@@ -112,27 +112,27 @@ struct Program {
 
 impl Spec {
     /// Init containers that run for as long as the pod does.
-    fn sidecars(&self) -> impl Iterator<Item = &Program> {
+    fn sidecars(&self) -> impl Iterator<Item = &CommandLine> {
         let all = self.init_containers.iter();
         all.filter(|program| program.restart_policy == "Always")
     }
 
     /// Containers that run for as long as the pod does.
-    fn programs(&self) -> impl Iterator<Item = &Program> {
+    fn programs(&self) -> impl Iterator<Item = &CommandLine> {
         self.containers.iter().chain(self.sidecars())
     }
 }
 
-impl Program {
+impl CommandLine {
     /// Whether the command line contains this text.
-    fn says(&self, what: &str) -> bool {
+    fn contains(&self, what: &str) -> bool {
         let mut words = self.command.iter().chain(&self.args);
         words.any(|word| word.to_ascii_lowercase().contains(what))
     }
 
     /// Whether a worker is started by a shell that is not replaced by it (`exec`, or one command alone) and traps no
     /// signal.
-    fn is_deaf_shell(&self) -> bool {
+    fn is_shell_without_exec(&self) -> bool {
         let words: Vec<_> = self.command.iter().chain(&self.args).map(String::as_str).collect();
         let (Some(first), Some(script)) = (words.first(), words.last()) else {
             return false;
@@ -140,57 +140,57 @@ impl Program {
         let is_shell = SHELLS.contains(&first.rsplit('/').next().unwrap_or_default());
         let several = script.trim().contains([';', '&', '|', '\n']);
         let hands_on = ["exec ", "trap "].iter().any(|word| script.contains(word));
-        self.says("worker") && is_shell && words.len() > 2 && several && !hands_on
+        self.contains("worker") && is_shell && words.len() > 2 && several && !hands_on
     }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Status {
+struct PodStatus {
     phase: String,
-    conditions: Vec<Condition>,
-    container_statuses: Vec<Container>,
-    init_container_statuses: Vec<Container>,
+    conditions: Vec<PodCondition>,
+    container_statuses: Vec<ContainerStatus>,
+    init_container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Container {
+struct ContainerStatus {
     name: String,
-    state: State,
-    last_state: State,
+    state: ContainerState,
+    last_state: ContainerState,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct State {
-    waiting: Option<Waiting>,
-    running: Option<Running>,
-    terminated: Option<Terminated>,
+struct ContainerState {
+    waiting: Option<ContainerWaiting>,
+    running: Option<ContainerRunning>,
+    terminated: Option<ContainerTerminated>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Waiting {
+struct ContainerWaiting {
     reason: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Terminated {
+struct ContainerTerminated {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Running {
+struct ContainerRunning {
     started_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Condition {
+struct PodCondition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
@@ -198,13 +198,13 @@ struct Condition {
     last_transition_time: Option<Timestamp>,
 }
 
-impl Container {
+impl ContainerStatus {
     /// Whether the container crashed again, and its node waits before it starts it once more. The pause is no shorter
     /// than the last one, because it doubles up to its maximum (kubelet: 10 s, 20 s … 5 min; it begins anew after a run
     /// of twice the maximum). The last one is measured from outside, so part of it was no pause. Meanwhile nodes report
     /// `terminated` as well as `CrashLoopBackOff`.
     fn backs_off(&self, now: Timestamp) -> bool {
-        let ended = |state: &State| state.terminated.as_ref().and_then(|last| last.finished_at);
+        let ended = |state: &ContainerState| state.terminated.as_ref().and_then(|last| last.finished_at);
         let began = self.state.terminated.as_ref().and_then(|last| last.started_at);
         let (Some(before), Some(began), Some(ended)) = (ended(&self.last_state), began, ended(&self.state)) else {
             return false;
@@ -214,7 +214,7 @@ impl Container {
     }
 }
 
-impl Slim {
+impl PodObject {
     /// Pod for the drain plan; `None` if it has ended (such pods are no replicas).
     pub(super) fn pod(self, now: Timestamp) -> Option<Pod> {
         if matches!(self.status.phase.as_str(), "Succeeded" | "Failed") {
@@ -249,7 +249,7 @@ impl Slim {
             // The ReplicaSet controller, too, reads what is no number as 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
             drain: drain.or_else(|| labelled.then(Drain::default)),
-            shell: self.spec.programs().any(Program::is_deaf_shell),
+            shell: self.spec.programs().any(CommandLine::is_shell_without_exec),
             asks: Asks::read(annotation),
             name: self.metadata.name?,
         })
@@ -278,16 +278,16 @@ impl Slim {
 
     /// Containers that a worker may run in: where a command line names one of Celery's, those whose command line names
     /// a worker at all, if only by a script of that name; else all.
-    fn workers(&self) -> impl Iterator<Item = &Container> {
+    fn workers(&self) -> impl Iterator<Item = &ContainerStatus> {
         let programs: Vec<_> = self.spec.programs().collect();
         let all = !programs
             .iter()
-            .any(|program| program.says("celery") && program.says("worker"));
+            .any(|program| program.contains("celery") && program.contains("worker"));
         let sidecars = self.status.init_container_statuses.iter();
         let sidecars = sidecars.filter(|container| self.spec.sidecars().any(|program| program.name == container.name));
-        let is_worker = move |container: &&Container| {
+        let is_worker = move |container: &&ContainerStatus| {
             let mut of_name = programs.iter().filter(|program| program.name == container.name);
-            all || of_name.any(|program| program.says("worker"))
+            all || of_name.any(|program| program.contains("worker"))
         };
         self.status.container_statuses.iter().chain(sidecars).filter(is_worker)
     }
@@ -302,11 +302,11 @@ impl Slim {
     /// on a busy node.
     fn may_run(&self, now: Timestamp) -> bool {
         let containers: Vec<_> = self.workers().collect();
-        let held_back = |container: &Container| {
+        let held_back = |container: &ContainerStatus| {
             let reason = container.state.waiting.as_ref().map(|waiting| waiting.reason.as_str());
             reason.is_some_and(|reason| !reason.is_empty() && !STARTS.contains(&reason))
         };
-        let cannot = |container: &Container| held_back(container) || container.backs_off(now);
+        let cannot = |container: &ContainerStatus| held_back(container) || container.backs_off(now);
         if !containers.is_empty() && containers.iter().copied().all(cannot) {
             return false;
         }

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::pod_object::Slim;
+use super::pod_object::PodObject;
 use crate::drain::pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod};
 use crate::kube::{CallError, Class, Cluster};
 
@@ -28,9 +28,9 @@ const WRITES: usize = 8;
 /// # Errors
 /// [`CallError`] of the first page that failed, each under the deadline of 5 s; also if there is no end of pages.
 pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Timestamp) -> Result<Vec<Pod>, CallError> {
-    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let params = ListParams::default().labels(selector);
-    pages(cluster, &api, params, |slim| slim.pod(now)).await
+    pages(cluster, &api, params, |object| object.pod(now)).await
 }
 
 /// Pools whose pods are being drained, by namespace, as the pods of one namespace or of all show it.
@@ -39,23 +39,23 @@ pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Times
 /// As [`list`].
 pub async fn draining(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeSet<(String, String)>, CallError> {
     let api = match namespace {
-        Some(namespace) => Api::<Slim>::namespaced(cluster.client.clone(), namespace),
+        Some(namespace) => Api::<PodObject>::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
     let params = ListParams::default().labels(&format!("{DRAINING}=true"));
-    let pools = pages(cluster, &api, params, |slim| {
-        let drain = slim.metadata.annotations.as_ref()?.get(DRAIN)?;
+    let pools = pages(cluster, &api, params, |object| {
+        let drain = object.metadata.annotations.as_ref()?.get(DRAIN)?;
         let drain: Drain = serde_json::from_str(drain).ok()?;
-        Some((slim.metadata.namespace?, drain.pool))
+        Some((object.metadata.namespace?, drain.pool))
     });
     Ok(pools.await?.into_iter().collect())
 }
 
 async fn pages<T>(
     cluster: &Cluster,
-    api: &Api<Slim>,
+    api: &Api<PodObject>,
     params: ListParams,
-    read: impl Fn(Slim) -> Option<T>,
+    read: impl Fn(PodObject) -> Option<T>,
 ) -> Result<Vec<T>, CallError> {
     let mut params = params.limit(PAGE);
     let mut pods = Vec::new();
@@ -76,7 +76,7 @@ async fn pages<T>(
 /// # Errors
 /// One [`CallError`] if any pod could not be written, each under the deadline of 5 s.
 pub async fn mark(cluster: &Cluster, namespace: &str, marks: &[Mark]) -> Result<(), CallError> {
-    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let writes: Vec<_> = marks
         .iter()
         .map(|mark| write(cluster, api.clone(), mark.clone()))
@@ -97,7 +97,7 @@ pub async fn protect(
     now: Timestamp,
 ) -> Result<(), CallError> {
     let pods = list(cluster, namespace, selector, now).await?;
-    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let writes = pods.into_iter().filter(|pod| !pod.is_terminating()).filter_map(|pod| {
         let changes = pod.asks.changes(busy.contains(&pod.name));
         (!changes.is_empty()).then(|| annotate(cluster, api.clone(), pod.name, changes))
@@ -108,7 +108,7 @@ pub async fn protect(
 /// Writes annotations; null removes one.
 async fn annotate(
     cluster: &Cluster,
-    api: Api<Slim>,
+    api: Api<PodObject>,
     name: String,
     annotations: BTreeMap<String, Option<String>>,
 ) -> Result<(), CallError> {
@@ -124,7 +124,12 @@ async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> 
 }
 
 /// Merges into a pod's metadata; a pod that has gone meanwhile is no error.
-async fn patch(cluster: &Cluster, api: Api<Slim>, name: &str, metadata: serde_json::Value) -> Result<(), CallError> {
+async fn patch(
+    cluster: &Cluster,
+    api: Api<PodObject>,
+    name: &str,
+    metadata: serde_json::Value,
+) -> Result<(), CallError> {
     let patch = Patch::Merge(json!({"metadata": metadata}));
     match cluster
         .call(Class::Pods, api.patch_metadata(name, &PatchParams::default(), &patch))
@@ -136,7 +141,7 @@ async fn patch(cluster: &Cluster, api: Api<Slim>, name: &str, metadata: serde_js
 }
 
 /// Writes one pod's mark, label and annotations at once; null removes one.
-async fn write(cluster: &Cluster, api: Api<Slim>, mark: Mark) -> Result<(), CallError> {
+async fn write(cluster: &Cluster, api: Api<PodObject>, mark: Mark) -> Result<(), CallError> {
     let text = |drain: &Drain| serde_json::to_string(drain).ok();
     let metadata = json!({
         "labels": {DRAINING: mark.drain.as_ref().map(|_| "true")},

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::{Response, StatusCode, body::Bytes};
 use tokio::time::Instant;
 
-use super::server::{Answers, text};
+use super::server::{Handler, text};
 
 /// Time without a beat of the main loop after which it counts as hung.
 const HUNG: Duration = Duration::from_secs(60);
@@ -21,11 +21,11 @@ const HUNG: Duration = Duration::from_secs(60);
 /// A standby replica is ready, and alive although its main loop does not run: liveness is judged from the first beat
 /// on.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<State>>);
+pub struct Health(Arc<Mutex<HealthState>>);
 
 /// Time of the last beat, and what is not ready.
 #[derive(Debug, Default)]
-struct State {
+struct HealthState {
     beat: Option<Instant>,
     waiting: BTreeSet<String>,
 }
@@ -63,7 +63,7 @@ impl Health {
     }
 
     /// Each change is one step, so a panic elsewhere leaves nothing half done.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HealthState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +84,7 @@ fn answer(path: &str, health: &Health, now: Instant) -> Response<Full<Bytes>> {
     }
 }
 
-impl Answers for Health {
+impl Handler for Health {
     async fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         answer(path, self, Instant::now())
     }

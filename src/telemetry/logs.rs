@@ -65,8 +65,8 @@ impl FromStr for LogFormat {
 ///
 /// `RUST_LOG` replaces the default filter; if it cannot be parsed, the default stays and a warning says so.
 pub fn init(format: LogFormat) {
-    let wish = env::var("RUST_LOG").ok();
-    let (filter, understood) = filter(wish.as_deref());
+    let variable = env::var("RUST_LOG").ok();
+    let (filter, understood) = filter(variable.as_deref());
     let started = registry()
         .with(lines(format, io::stderr))
         .with(filter)
@@ -98,8 +98,8 @@ fn is_discreet(of: &Metadata<'_>) -> bool {
 }
 
 /// Filter for this `RUST_LOG`, and whether it could be parsed.
-fn filter(wish: Option<&str>) -> (EnvFilter, bool) {
-    match wish.filter(|text| !text.trim().is_empty()) {
+fn filter(variable: Option<&str>) -> (EnvFilter, bool) {
+    match variable.filter(|text| !text.trim().is_empty()) {
         None => (EnvFilter::new(DEFAULT), true),
         Some(text) => match EnvFilter::try_new(text) {
             Ok(filter) => (filter, true),
@@ -132,14 +132,14 @@ mod tests {
 
     #[test]
     fn no_wish_makes_the_libraries_tell_what_goes_over_the_line() {
-        for wish in [
+        for variable in [
             "trace",
             "lapin=trace,hyper=trace",
             "trace,lapin::channel=trace,h2::codec=trace",
         ] {
             let sink = Sink::default();
             let to = sink.clone();
-            let (filter, _) = filter(Some(wish));
+            let (filter, _) = filter(Some(variable));
             let lines = lines(LogFormat::Text, move || to.clone());
             tracing::subscriber::with_default(registry().with(lines).with(filter), || {
                 tracing::trace!(target: "lapin::channel", "hunter2");
@@ -152,8 +152,8 @@ mod tests {
             });
             let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
             assert!(!text.contains("hunter2"), "{text}");
-            assert!(wish.starts_with("lapin") || text.contains("own words"), "{text}");
-            assert!(wish.starts_with("trace") || text.contains("trouble"), "{text}");
+            assert!(variable.starts_with("lapin") || text.contains("own words"), "{text}");
+            assert!(variable.starts_with("trace") || text.contains("trouble"), "{text}");
         }
     }
 
@@ -167,15 +167,15 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_leaves_the_default() {
-        for (wish, level, understood) in [
+        for (variable, level, understood) in [
             (None, LevelFilter::INFO, true),
             (Some(" "), LevelFilter::INFO, true),
             (Some("debug"), LevelFilter::DEBUG, true),
             (Some("info,=="), LevelFilter::INFO, false),
         ] {
-            let (filter, known) = filter(wish);
-            assert_eq!(filter.max_level_hint(), Some(level), "{wish:?}");
-            assert_eq!(known, understood, "{wish:?}");
+            let (filter, known) = filter(variable);
+            assert_eq!(filter.max_level_hint(), Some(level), "{variable:?}");
+            assert_eq!(known, understood, "{variable:?}");
         }
     }
 }

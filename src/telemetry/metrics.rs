@@ -16,20 +16,20 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use pools::PoolMetrics;
 pub use pools::PoolNumbers;
-use pools::Pools;
 
 /// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// One label with a word of a fixed set.
-type One = [(&'static str, &'static str); 1];
+type OneLabel = [(&'static str, &'static str); 1];
 /// Two labels with words of a fixed set.
-type Two = [(&'static str, &'static str); 2];
+type TwoLabels = [(&'static str, &'static str); 2];
 /// Counter that many tasks may add to.
-type Count = Counter<u64, AtomicU64>;
+type SharedCounter = Counter<u64, AtomicU64>;
 /// Gauge of small numbers.
-type Small = Gauge<u32, AtomicU32>;
+type SmallGauge = Gauge<u32, AtomicU32>;
 
 /// Direction of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,26 +54,26 @@ impl Direction {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    pools: Pools,
-    source_errors: Family<One, Count>,
-    scale_events: Family<Two, Count>,
-    decisions_held: Family<One, Count>,
-    target_overwrites: Family<One, Count>,
-    watch_errors: Family<One, Count>,
-    status_writes: Count,
-    scale_writes: Count,
-    leader: Family<[(&'static str, String); 1], Small>,
-    api_calls: Family<Two, Count>,
+    pools: PoolMetrics,
+    source_errors: Family<OneLabel, SharedCounter>,
+    scale_events: Family<TwoLabels, SharedCounter>,
+    decisions_held: Family<OneLabel, SharedCounter>,
+    target_overwrites: Family<OneLabel, SharedCounter>,
+    watch_errors: Family<OneLabel, SharedCounter>,
+    status_writes: SharedCounter,
+    scale_writes: SharedCounter,
+    leader: Family<[(&'static str, String); 1], SmallGauge>,
+    api_calls: Family<TwoLabels, SharedCounter>,
 }
 
 impl Metrics {
     /// Metrics without pools and counts. `version` is the operator's.
     pub fn new(version: &str) -> Self {
         let mut registry = Registry::default();
-        let build = Family::<[(&'static str, String); 1], Small>::default();
+        let build = Family::<[(&'static str, String); 1], SmallGauge>::default();
         build.get_or_create(&[("version", version.to_owned())]).set(1);
         registry.register("twp_build_info", "1, with the version of the operator", build);
-        let pools = Pools::default();
+        let pools = PoolMetrics::default();
         registry.register_collector(Box::new(pools.clone()));
         let mut metrics = Self {
             registry: Arc::default(),

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     metrics::Metrics,
-    server::{Answers, text},
+    server::{Handler, text},
 };
 
 /// Age up to which a text is served again.
@@ -21,11 +21,11 @@ const READERS: usize = 8;
 
 /// Page of the metrics; clones share it.
 #[derive(Clone, Debug)]
-pub struct Page(Arc<Shared>);
+pub struct Page(Arc<PageState>);
 
 /// State that all readers share.
 #[derive(Debug)]
-struct Shared {
+struct PageState {
     metrics: Metrics,
     /// Newest text, and the time when it was written.
     written: Mutex<Option<(Instant, Bytes)>>,
@@ -33,12 +33,12 @@ struct Shared {
 }
 
 /// Shared text in the hands of one reader: its place is free again when all is sent or the connection has ended.
-struct Reading {
+struct SharedText {
     text: Bytes,
     _room: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Reading {
+impl AsRef<[u8]> for SharedText {
     fn as_ref(&self) -> &[u8] {
         &self.text
     }
@@ -47,7 +47,7 @@ impl AsRef<[u8]> for Reading {
 impl Page {
     /// Page of these metrics; it is written when a reader asks.
     pub fn new(metrics: Metrics) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(PageState {
             metrics,
             written: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS)),
@@ -77,7 +77,7 @@ impl Page {
         };
         match self.text().await {
             Ok(shared) => {
-                let reading = Reading {
+                let reading = SharedText {
                     text: shared,
                     _room: room,
                 };
@@ -88,7 +88,7 @@ impl Page {
     }
 }
 
-impl Answers for Page {
+impl Handler for Page {
     async fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         match path {
             "/metrics" => self.read().await,

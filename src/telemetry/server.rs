@@ -47,7 +47,7 @@ const BACKLOG: u32 = 1024;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Content of a server; clones share it.
-pub trait Answers: Clone + Send + Sync + 'static {
+pub trait Handler: Clone + Send + Sync + 'static {
     /// Answer to a GET of this path.
     fn answer(&self, path: &str) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
@@ -68,7 +68,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers on `listener`, for ever.
-pub async fn serve(listener: TcpListener, answers: impl Answers) {
+pub async fn serve(listener: TcpListener, answers: impl Handler) {
     let silent = Arc::new(Silent::default());
     loop {
         match listener.accept().await {
@@ -87,7 +87,7 @@ pub async fn serve(listener: TcpListener, answers: impl Answers) {
 }
 
 /// Answers one connection's request. Errors are the client's, and ignored.
-async fn connection(stream: TcpStream, answers: impl Answers, place: Place) {
+async fn connection(stream: TcpStream, answers: impl Handler, place: SilentPlace) {
     let service = service_fn(|request: Request<Incoming>| {
         place.leave();
         let answers = &answers;
@@ -110,7 +110,7 @@ async fn connection(stream: TcpStream, answers: impl Answers, place: Place) {
 }
 
 /// Answer to one request. Request bodies are not read.
-async fn answer(method: &Method, path: &str, answers: &impl Answers) -> Response<Full<Bytes>> {
+async fn answer(method: &Method, path: &str, answers: &impl Handler) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
@@ -128,18 +128,18 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<
 
 /// Connections that have not sent their request yet.
 #[derive(Debug, Default)]
-struct Silent(Mutex<Queue>);
+struct Silent(Mutex<SilentQueue>);
 
 /// Signals that close each of them, by number; the lowest has waited longest.
 #[derive(Debug, Default)]
-struct Queue {
+struct SilentQueue {
     next: u64,
     gone: BTreeMap<u64, Arc<Notify>>,
 }
 
 impl Silent {
     /// Takes a place; if there is none, the oldest connection is closed.
-    fn enter(self: &Arc<Self>) -> Place {
+    fn enter(self: &Arc<Self>) -> SilentPlace {
         let mut queue = self.queue();
         if queue.gone.len() >= PLACES
             && let Some((_, oldest)) = queue.gone.pop_first()
@@ -149,7 +149,7 @@ impl Silent {
         let (number, gone) = (queue.next, Arc::new(Notify::new()));
         queue.next += 1;
         queue.gone.insert(number, gone.clone());
-        Place {
+        SilentPlace {
             silent: self.clone(),
             number,
             gone,
@@ -157,28 +157,28 @@ impl Silent {
     }
 
     /// Access to the queue. Each change is one step, so a panic elsewhere leaves nothing half done.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, SilentQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Place of one connection among the silent ones.
 #[derive(Debug)]
-struct Place {
+struct SilentPlace {
     silent: Arc<Silent>,
     number: u64,
     /// Notified when a newer connection has the place.
     gone: Arc<Notify>,
 }
 
-impl Place {
+impl SilentPlace {
     /// Leaves the silent ones, because the request is there: the connection is no longer closed for being silent.
     fn leave(&self) {
         self.silent.queue().gone.remove(&self.number);
     }
 }
 
-impl Drop for Place {
+impl Drop for SilentPlace {
     fn drop(&mut self) {
         self.leave();
     }

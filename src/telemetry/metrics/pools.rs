@@ -42,15 +42,15 @@ pub struct PoolNumbers {
 }
 
 /// Namespace and name.
-type Key = (String, String);
+type PoolKey = (String, String);
 /// Label names and values of one series.
-type Labels<'a> = Vec<(&'static str, &'a str)>;
+type SeriesLabels<'a> = Vec<(&'static str, &'a str)>;
 
 /// Numbers of all pools.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pools(Arc<Mutex<BTreeMap<Key, PoolNumbers>>>);
+pub(super) struct PoolMetrics(Arc<Mutex<BTreeMap<PoolKey, PoolNumbers>>>);
 
-impl Pools {
+impl PoolMetrics {
     /// Replaces a pool's numbers.
     pub(super) fn set(&self, namespace: &str, name: &str, numbers: PoolNumbers) {
         self.with(|pools| pools.insert((namespace.to_owned(), name.to_owned()), numbers));
@@ -63,12 +63,12 @@ impl Pools {
 
     /// Access to the map. A panic elsewhere leaves a complete map behind (each change is one insert or remove), so
     /// poison is no harm.
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<Key, PoolNumbers>) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<PoolKey, PoolNumbers>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Collector for Pools {
+impl Collector for PoolMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         // A copy, so that a slow scrape never holds up the controller.
         let pools = self.with(|pools| pools.clone());
@@ -118,7 +118,7 @@ impl Collector for Pools {
 
 /// Writer of gauges, with one series for each pool or more.
 struct Gauges<'a, 'e> {
-    pools: &'a BTreeMap<Key, PoolNumbers>,
+    pools: &'a BTreeMap<PoolKey, PoolNumbers>,
     encoder: &'a mut DescriptorEncoder<'e>,
 }
 
@@ -132,7 +132,7 @@ impl Gauges<'_, '_> {
     fn write<N, F>(&mut self, name: &str, help: &str, series: F) -> fmt::Result
     where
         N: EncodeGaugeValue + Copy,
-        F: for<'p> Fn(&'p PoolNumbers) -> Vec<(Labels<'p>, N)>,
+        F: for<'p> Fn(&'p PoolNumbers) -> Vec<(SeriesLabels<'p>, N)>,
         ConstGauge<N>: EncodeMetric,
     {
         // The registry ends its help texts in a full stop; a collector's are written as they are.
@@ -141,7 +141,7 @@ impl Gauges<'_, '_> {
         let mut metric = self.encoder.encode_descriptor(name, &help, None, kind)?;
         for ((namespace, pool), numbers) in self.pools {
             for (more, value) in series(numbers) {
-                let mut labels: Labels<'_> = vec![("namespace", namespace), ("name", pool)];
+                let mut labels: SeriesLabels<'_> = vec![("namespace", namespace), ("name", pool)];
                 labels.extend(more);
                 ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
             }

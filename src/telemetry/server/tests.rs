@@ -23,7 +23,7 @@ async fn stands_still() {
 }
 
 /// Address of a server with these answers.
-async fn served(answers: impl Answers) -> SocketAddr {
+async fn served(answers: impl Handler) -> SocketAddr {
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, answers));
@@ -90,7 +90,7 @@ async fn a_client_that_never_ends_its_request_is_cut_off() {
 #[derive(Clone, Default)]
 struct Never(Arc<Notify>);
 
-impl Answers for Never {
+impl Handler for Never {
     async fn answer(&self, _: &str) -> Response<Full<Bytes>> {
         self.0.notify_one();
         pending().await
