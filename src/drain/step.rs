@@ -1,21 +1,21 @@
-//! One pod's way out, and its way back. Pure.
+//! Drain of one pod, and its way back. Pure.
 //!
 //! | what is seen | what is done |
 //! |---|---|
 //! | it is to go; nothing known of its queues | its workers are asked |
 //! | they fetch from queues | the queues are written on the pod, *then* they are told to stop (`cancel_consumer`) |
-//! | nobody of it is known | everybody is asked who is there; who does not answer is unknown, and the pod stays |
-//! | several of its workers share a name | they are asked, and not told to stop: it is never known, and the pod stays |
+//! | none of its workers is known | all workers are asked who is there; a worker that does not answer is unknown, and the pod stays |
+//! | several of its workers share a name | they are asked, and not told to stop: their work is never known, and the pod stays |
 //! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved, none comes due while it ends |
-//! | they hold nothing | the pod gets the lowest deletion cost; if that is still so at the next look, it may go |
+//! | they hold nothing | the pod gets the lowest deletion cost; if they still hold nothing in the next plan, it may go |
 //! | the replicas are lowered, the pod is still there | nothing changes until the ReplicaSet has removed it |
 //! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
 //!
-//! A worker on Redis that was told to stop may still have a `BRPOP` under way, for a second at most; what it brings is
-//! given back to the queue (kombu's `_reject_inbound_message`). So it is empty only if it says so [`SETTLES`] after it
-//! stopped. A quorum queue takes back what is on its way to the worker in the moment of its `basic.cancel`, and adds 1 to
-//! the messages' `x-delivery-count` (measured with RabbitMQ 4.0: a client that acknowledged as fast as it could, 913
-//! cancels, 8,436 messages; a classic queue: none).
+//! A worker on Redis that was told to stop may still have a `BRPOP` under way, for a second at most; what that fetches
+//! is given back to the queue (kombu's `_reject_inbound_message`). So it is empty only if it says so [`SETTLES`] after
+//! it stopped. A quorum queue takes back what is on its way to the worker in the moment of its `basic.cancel`, and adds
+//! 1 to the messages' `x-delivery-count` (measured with RabbitMQ 4.0: a client that acknowledged as fast as it could,
+//! 913 cancels, 8,436 messages; a classic queue: none).
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -28,31 +28,32 @@ use super::{
 };
 use crate::model::{Consumers, Intent, Moment, PodReport, WorkerReport};
 
-/// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
+/// Time from the first report that a worker fetches from no queue until what it reports to hold is all that it will
+/// ever hold.
 const SETTLES: Duration = Duration::from_millis(1500);
 
-/// A worker that beats and cannot be asked is believed to be idle once it has been for so long: one that merely pauses
-/// between two short tasks is not.
+/// Time for which a worker that beats and cannot be asked must have been idle: one that merely pauses between two short
+/// tasks is not.
 pub const IDLE: Duration = Duration::from_secs(2);
 
-/// From a worker's last word until it is told to end at most so much time passes; a task that comes due in it, or while
-/// the worker ends, may begin.
+/// Longest time from a worker's last report until it is told to end; a task that comes due in it, or while the worker
+/// ends, may begin.
 const BEGINS: Duration = Duration::from_secs(15);
 
-/// A pod's next step.
+/// Next step of a pod.
 #[derive(Debug, Default)]
 pub(super) struct Next {
-    /// How to look after it.
+    /// Intent for the pod.
     pub(super) stance: Option<Intent>,
-    /// What is to stand on it, where that is something else than what does.
+    /// Mark to write, where it differs from what stands on the pod.
     pub(super) mark: Option<Mark>,
-    /// It holds nothing, and nothing will come to it.
+    /// Whether it holds nothing, and nothing will come to it.
     pub(super) safe: bool,
-    /// Why it is not known what it holds.
+    /// Reason why its work is unknown.
     pub(super) unknown: Option<Why>,
 }
 
-/// Why it is not known what a pod holds: so it stays.
+/// Reason why it is unknown what a pod holds: so it stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// None of its workers beats or answers.
@@ -61,17 +62,17 @@ pub enum Why {
     Silent,
     /// Several of its workers go by this name.
     Doubled {
-        /// The node's name.
+        /// Node name of the workers.
         node: String,
     },
-    /// Its workers have not answered yet, or not lately.
+    /// Its workers have not answered yet, or not recently.
     NotAnswered,
-    /// They answer, but not every question.
+    /// Its workers answer, but not every question.
     Partly,
 }
 
 impl Why {
-    /// For so long a pod is asked before a person is told that it is not known.
+    /// Time for which a pod is asked before its work is reported as unknown.
     pub(super) fn patience(&self) -> Duration {
         Duration::from_secs(match self {
             // Its worker may still be starting.
@@ -83,7 +84,7 @@ impl Why {
     }
 }
 
-/// The next step of a pod that is to go.
+/// Next step of a pod that is to go.
 pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
     let work = look.work.get(&pod.name);
     let unknown = unknown(pod, work, look);
@@ -93,7 +94,8 @@ pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
         return Next::marked(pod, None, empty(pod, safe, look), safe, unknown);
     }
     if work.is_some_and(|work| work.doubled.is_some()) {
-        // It can never be known, and an order to one would be carried out by all of that name, whatever their queues.
+        // Their work can never be known, and an order to one would be carried out by all of that name, whatever their
+        // queues.
         if safe {
             return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
         }
@@ -105,7 +107,7 @@ pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
         };
     }
     if look.means == DrainSupport::Heartbeats || work.is_some_and(|work| work.unresponsive) {
-        // Asked all the same: as long as that is refused, or nobody answers, this is known.
+        // The pod is asked all the same: its work is known as long as that is refused, or no worker answers.
         return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
     }
     let told = look.told(pod);
@@ -115,7 +117,7 @@ pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
         (Some(known), Some(more)) => Some(both(known, more)),
         (known, consumes) => known.or(consumes),
     };
-    // Whom nobody knows can be asked who it is, and nothing else.
+    // A worker that is not known can be asked who it is, and nothing else.
     let stance = queues.clone().map_or(Intent::Report, Intent::Cordon);
     let drain = match queues {
         Some(queues) => Some(Drain {
@@ -127,7 +129,7 @@ pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
     Next::marked(pod, Some(stance), drain, safe, unknown)
 }
 
-/// What its workers fetched from before they were told to stop, or do now.
+/// Queues that its workers fetched from before they were told to stop, or do now.
 fn both(mut known: Consumers, more: Consumers) -> Consumers {
     for (node, queues) in more {
         known.entry(node).or_default().extend(queues);
@@ -135,10 +137,10 @@ fn both(mut known: Consumers, more: Consumers) -> Consumers {
     known
 }
 
-/// The next step of a pod that is to stay.
+/// Next step of a pod that is to stay.
 pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
     let Some(drain) = &pod.drain else {
-        // Nobody else gives this cost; without the annotation it is left over.
+        // No other writer gives this cost; without the annotation it is left over.
         let cost = pod.cost.filter(|cost| *cost != FIRST);
         return Next {
             mark: (cost != pod.cost).then(|| Mark {
@@ -167,7 +169,7 @@ pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
 }
 
 impl Next {
-    /// That of a pod that the ReplicaSet is about to remove: it stays as it is, whatever is known of it by now.
+    /// Next step of a pod that the ReplicaSet is about to remove: it stays as it is, whatever is known of it by now.
     pub(super) fn gone(pod: &Pod) -> Self {
         let drain = pod.drain.as_ref().filter(|drain| drain.fetched());
         Self {
@@ -199,7 +201,7 @@ fn differs(mark: &Mark, pod: &Pod) -> bool {
     mark.drain != pod.drain || mark.cost != pod.cost
 }
 
-/// The pod's way out begins: its cost is remembered.
+/// First state of a drain: the pod's cost is remembered.
 fn begun(pod: &Pod, look: &PlanInput) -> Drain {
     let begun = pod.drain.clone().unwrap_or_else(|| Drain {
         cost: pod.cost.filter(|cost| *cost != FIRST),
@@ -212,7 +214,7 @@ fn begun(pod: &Pod, look: &PlanInput) -> Drain {
     }
 }
 
-/// What stands on a pod that holds nothing.
+/// State of the drain of a pod that holds nothing.
 fn empty(pod: &Pod, safe: bool, look: &PlanInput) -> Option<Drain> {
     safe.then(|| Drain {
         empty: true,
@@ -220,14 +222,14 @@ fn empty(pod: &Pod, safe: bool, look: &PlanInput) -> Option<Drain> {
     })
 }
 
-/// Nothing is interrupted if the pod goes now, provided that it is known ([`unknown`]).
+/// Whether nothing is interrupted if the pod goes now, provided that its work is known ([`unknown`]).
 fn may_go(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> bool {
     if holds_nothing(pod, work) || is_covered(pod, look) {
         return true;
     }
     let Some(work) = work else { return false };
     let idle = work.fresh && work.running == 0;
-    // A beat of half a minute ago says nothing of now.
+    // A heartbeat of half a minute ago says nothing about now.
     let told = idle && work.tells;
     let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
     match look.means {
@@ -237,7 +239,7 @@ fn may_go(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> bool {
     }
 }
 
-/// Why it is not known what a pod holds, if it is not. That it holds something is known as well.
+/// Reason why it is unknown what a pod holds, if it is. That it holds something is known as well.
 fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why> {
     if holds_nothing(pod, work) || is_covered(pod, look) {
         return None;
@@ -261,18 +263,19 @@ fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why>
     }
 }
 
-/// None of its containers runs in which a worker may, and none is heard: what was heard before was of one that has gone.
+/// Whether none of its containers runs in which a worker may, and none is heard: what was heard before was of one that
+/// has gone.
 pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodReport>) -> bool {
     pod.readiness.holds_nothing() && work.is_none_or(|work| !work.live)
 }
 
-/// The user's word: whatever it does, its grace period covers it.
+/// Whether the grace period covers any task of the pod, by the user's `Graceful`.
 fn is_covered(pod: &Pod, look: &PlanInput) -> bool {
     look.graceful.is_some_and(|longest| pod.grace >= longest)
 }
 
-/// The workers have said, late enough, that they hold nothing. Tasks with an ETA go back to the queue, unless they may
-/// begin before the pod has ended, or the worker does not end by itself.
+/// Whether the workers have reported, late enough, that they hold nothing. Tasks with an ETA go back to the queue,
+/// unless they may begin before the pod has ended, or the worker does not end by itself.
 fn is_empty(told: &WorkerReport, pod: &Pod, look: &PlanInput) -> bool {
     let Some(since) = told.stopped_since else { return false };
     let settled = told.asked >= since.saturating_add(SETTLES) && told.scheduled_asked >= since;

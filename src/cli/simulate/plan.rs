@@ -1,4 +1,4 @@
-//! Which runs answer the question.
+//! Plan of the runs that a question needs.
 #![deny(clippy::disallowed_methods)]
 
 use super::manifest::Manifest;
@@ -15,27 +15,27 @@ use crate::{
 };
 use std::time::Duration;
 
-/// The wait targets of which the price is told.
+/// Wait targets whose cost is shown.
 const TARGETS: [Seconds; 5] = [15.0, 30.0, 60.0, 120.0, 300.0];
 
-/// What the person asks besides the pool and the trace.
+/// Options of the question, besides the pool and the trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Wishes {
-    /// The median of pods' start-up times.
+    /// Median of the pods' start-up times.
     pub(super) start_up: Seconds,
-    /// Their grace period.
+    /// Grace period of the pods.
     pub(super) grace: Seconds,
-    /// What is late, for a pool that does not say.
+    /// Wait from which a task is late, for a pool without a wait target.
     pub(super) late_after: Seconds,
-    /// KEDA, too.
+    /// Whether KEDA is compared.
     pub(super) keda: bool,
-    /// Runs over time are wanted.
+    /// Whether runs over time are wanted.
     pub(super) series: bool,
-    /// Draws the start-up times.
+    /// Seed of the start-up times.
     pub(super) seed: u64,
 }
 
-/// One question.
+/// One run, or the lower bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Job {
     /// The pool as it is.
@@ -44,35 +44,35 @@ pub(super) enum Job {
     Within(Seconds),
     /// KEDA.
     Keda(Settings),
-    /// What nobody can beat.
+    /// Lower bound of the cost.
     #[cfg(feature = "bound")]
     Bound,
 }
 
-/// Its answer.
+/// Result of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Result {
     /// A run.
     Run(Job, Box<Run>),
-    /// Pod-hours; unknown where the solver gave up.
+    /// Number of pod-hours; unknown where the solver gave up.
     #[cfg(feature = "bound")]
     Bound(Option<f64>),
 }
 
-/// All that is needed for the runs.
+/// Everything that the runs need.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// The pool's name.
+    /// Name of the pool.
     pub(super) name: String,
-    /// The pool's wishes.
+    /// Policy of the pool.
     pub(super) policy: Policy,
-    /// It is suspended, which is left out here.
+    /// Whether the pool is suspended, which is ignored here.
     pub(super) suspended: bool,
-    /// The trace, with the wait that is late.
+    /// Trace, with the wait from which a task is late.
     pub(super) workload: Workload,
-    /// The pods.
+    /// World of the pods.
     pub(super) world: World,
-    /// The settings of KEDA, if it is compared.
+    /// Settings of KEDA, if it is compared.
     pub(super) keda: Option<Settings>,
     series: bool,
     seed: u64,
@@ -87,7 +87,7 @@ impl Plan {
             Target::Wait(wait) => (wait.within.as_secs_f64(), slots),
             Target::Backlog(each) => (wishes.late_after, each),
         };
-        // A scaler takes part in its own limits, and the world must not widen them.
+        // A scaler has limits of its own, and the world must not widen them.
         let world = World {
             start_up: wishes.start_up,
             grace: wishes.grace,
@@ -113,7 +113,7 @@ impl Plan {
         }
     }
 
-    /// The longest ones first: it is them that are waited for.
+    /// Jobs, the longest ones first: the whole plan waits for them.
     pub(super) fn jobs(&self) -> Vec<Job> {
         let mut jobs = vec![Job::Pool];
         #[cfg(feature = "bound")]
@@ -149,7 +149,7 @@ impl Plan {
         run(workload, &self.world, &mut ours, self.seed, series)
     }
 
-    /// The pool with another wait target; hint and profile stay, where it has some.
+    /// Policy of the pool with another wait target; hint and profile stay, where it has some.
     fn with_target(&self, within: Seconds) -> Policy {
         let usual = Wait {
             within: Duration::ZERO,

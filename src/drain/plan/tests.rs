@@ -20,7 +20,7 @@ fn now() -> Now {
     }
 }
 
-/// A ready pod without a cost.
+/// Ready pod without a cost.
 fn pod(name: &str) -> Pod {
     Pod {
         name: name.into(),
@@ -31,13 +31,13 @@ fn pod(name: &str) -> Pod {
     }
 }
 
-/// The one worker of a pod fetches from these queues.
+/// Queues that the one worker of a pod fetches from.
 fn consumers(queues: &[&str]) -> Consumers {
     let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
     [("its@worker".to_owned(), queues)].into()
 }
 
-/// A pod that has been told to stop fetching from `celery`.
+/// Pod that has been told to stop fetching from `celery`.
 fn stopped(name: &str) -> Pod {
     Pod {
         drain: Some(Drain {
@@ -49,7 +49,7 @@ fn stopped(name: &str) -> Pod {
     }
 }
 
-/// The same when it holds nothing.
+/// The same pod when it holds nothing.
 fn marked(name: &str) -> Pod {
     let mut pod = stopped(name);
     pod.cost = Some(FIRST);
@@ -57,7 +57,7 @@ fn marked(name: &str) -> Pod {
     pod
 }
 
-/// A pod whose workers beat and run so many tasks.
+/// Report of a pod whose workers beat and run this number of tasks.
 fn beats(running: u32) -> PodReport {
     PodReport {
         running,
@@ -69,7 +69,8 @@ fn beats(running: u32) -> PodReport {
     }
 }
 
-/// The same when it answered just now: it runs and has reserved so many tasks, and fetches from `celery`, or not since.
+/// The same when it answered just now: it runs and has reserved this number of tasks, and fetches from `celery`, or not
+/// since.
 fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodReport {
     let queues: &[&str] = if stopped_since.is_none() { &["celery"] } else { &[] };
     PodReport {
@@ -86,7 +87,7 @@ fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodRepor
     }
 }
 
-/// Every pod is looked after as it ought to be, and what was told was told since.
+/// Intents as they ought to be for every pod, given before any answer.
 fn cared() -> &'static PodIntents {
     static ALL: LazyLock<PodIntents> = LazyLock::new(|| {
         let numbered = (0..12).map(|number| format!("pod-{number}"));
@@ -100,7 +101,7 @@ fn cared() -> &'static PodIntents {
     &ALL
 }
 
-/// Long enough ago to believe it.
+/// Time that is long enough ago.
 fn long_since() -> Option<Moment> {
     Some(NOW - Duration::from_secs(5))
 }
@@ -304,7 +305,7 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
     );
     assert_eq!(swap.stances["b"], Intent::Report);
     assert!(matches!(swap.stances["a"], Intent::Uncordon(_)));
-    // Between two short tasks nobody is idle: the one that was begun with stays chosen.
+    // Between two short tasks no pod is idle: the one that was begun with stays chosen.
     let mut pauses = beats(0);
     pauses.idle_since = Some(NOW - Duration::from_secs(1));
     let short = planned(
@@ -341,7 +342,7 @@ fn what_is_said_of_those_that_are_to_go_is_what_they_said() {
 
 #[test]
 fn silence_is_not_idleness() {
-    // It was heard ten seconds ago.
+    // The pod was heard ten seconds ago.
     let silent = PodReport {
         silent: Some(NOW - Duration::from_secs(10)),
         ..PodReport::default()
@@ -399,7 +400,7 @@ fn nothing_goes_while_pods_of_two_templates_are_there() {
     let plan = planned(&pods, &seen, 1);
     assert_eq!((plan.allowed, plan.waits_for.rollout), (2, true));
     assert!(matches!(plan.stances["b"], Intent::Uncordon(_)));
-    // Down to none it does not matter who goes first: once all hold nothing they may.
+    // Down to none it does not matter which goes first: once all hold nothing they may.
     assert_eq!(planned(&pods, &seen, 0).stances["a"], stop());
     assert_eq!(planned(&pods, &seen, 0).allowed, 2);
     let empty = work([("a", tells(0, 0, long_since())), ("b", tells(0, 0, long_since()))]);

@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(500);
 const SLOTS: u32 = 2;
 const PREFETCH: u32 = 4;
 
-/// Numbers that look random.
+/// Generator of numbers that look random.
 struct Dice(u64);
 
 impl Dice {
@@ -33,21 +33,21 @@ impl Dice {
     }
 }
 
-/// What travels to a worker and when it is there.
+/// Message to a worker, and the time when it arrives.
 #[derive(Clone)]
 enum Letter {
     Order(Order),
     Question(Inspect, Moment),
 }
 
-/// A pod with one worker.
+/// Pod with one worker.
 struct Body {
     pod: Pod,
     kind: Kind,
-    /// Its deletion cost, as the ReplicaSet controller sees it: a moment later.
+    /// Deletion cost, as the ReplicaSet controller sees it: a moment later.
     seen: Option<i32>,
     fetches: bool,
-    /// When each running task ends.
+    /// Time when each running task ends.
     running: Vec<Moment>,
     reserved: u32,
     processed: u64,
@@ -72,10 +72,10 @@ struct World {
     replicas: u32,
     celery: Pool,
     heard: Workers,
-    /// On their way to the operator.
+    /// Signals on their way to the operator.
     signals: Vec<(Moment, Signal)>,
     attention: PodIntents,
-    /// Wished, and not known to the framework yet: a sample was under way.
+    /// Intents that the framework does not know yet: a sample was under way.
     wished: Option<PodIntents>,
     last: Tally,
     born: u32,
@@ -97,14 +97,14 @@ fn clocks(moment: Moment) -> Now {
     }
 }
 
-/// How a worker makes itself known.
+/// Signs of life that a worker gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     /// It beats and answers.
     Beats,
     /// It answers, and does not beat.
     Answers,
-    /// Neither.
+    /// It does neither.
     Mute,
 }
 
@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    /// What the ReplicaSet controller does, sooner or later.
+    /// Actions of the ReplicaSet controller, sooner or later.
     fn reconcile(&mut self) {
         if !self.calm && !self.dice.once_in(3) {
             return;
@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    /// Workers fetch, run, read their post, and beat.
+    /// Workers fetch, run, read their messages, and beat.
     fn work(&mut self) {
         let now = self.now;
         let beat = now.as_millis().is_multiple_of(2000);
@@ -245,7 +245,7 @@ impl World {
         }
     }
 
-    /// One sample: what was said is heard, what is to be asked and told is sent; some of it is lost.
+    /// One sample: signals are heard, questions and orders are sent; some of them are lost.
     fn sample(&mut self) -> Tally {
         let now = self.now;
         let (there, later) = std::mem::take(&mut self.signals)
@@ -265,7 +265,7 @@ impl World {
             };
             for body in &mut self.bodies {
                 if nodes.is_empty() || nodes.contains(&body.node()) {
-                    // What is sent later does not arrive earlier.
+                    // A message that is sent later does not arrive earlier.
                     let last = body.post.last().map_or(now, |(at, _)| *at);
                     body.post.push((last.max(now + TICK * late), letter.clone()));
                 }
@@ -286,12 +286,12 @@ impl World {
             .expect("a tally")
     }
 
-    /// The shell's job, perhaps cut short; what it leaves undone is done the next time.
+    /// The job that the operator performs, perhaps cut short; what it leaves undone is done the next time.
     fn act(&mut self, to: u32) {
         // A job may come before the next sample, or during one.
         if self.calm || !self.dice.once_in(4) {
             let late = !self.calm && self.dice.once_in(4);
-            // It comes when the sampler takes it in, not when it was wished.
+            // It comes when the sampler takes it in, not when it was given.
             if let Some(wished) = self.wished.take_if(|_| !late) {
                 self.celery.attend(wished, self.now);
             }
@@ -342,7 +342,7 @@ impl World {
         }
     }
 
-    /// The operator is killed, and another one begins, who has heard nothing yet.
+    /// The operator is killed, and another one begins, which has heard nothing yet.
     fn restart(&mut self) {
         (self.celery, self.heard, self.attention) = (framework(), Workers::default(), PodIntents::new());
         self.signals.clear();
@@ -375,7 +375,7 @@ proptest! {
             }
             if world.dice.once_in(150) {
                 world.restart();
-                // It decides nothing before it has heard who is there.
+                // The operator decides nothing before it has heard which workers are there.
                 quiet = 10;
             }
             quiet = quiet.saturating_sub(1);
@@ -401,7 +401,7 @@ proptest! {
             world.reconcile();
             world.work();
         }
-        // But for those of whom nobody knows anything.
+        // Except for those of which nothing is known.
         prop_assert!(world.bodies.iter().all(|body| body.kind == Kind::Mute));
     }
 }

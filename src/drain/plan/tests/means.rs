@@ -1,4 +1,4 @@
-//! Where less can be known or done than usual, or more is allowed.
+//! Plans where less can be known or done than usual, or more is allowed.
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
         [("a", true, Some(FIRST))]
     );
     assert_eq!(marks(&planned(&[pod("a")], &work([("a", deaf(1))]), 0)), []);
-    // As long as it is looked after it is known that it does not answer.
+    // As long as its intent is in force it is known that it does not answer.
     let marked = planned(&[marked("a")], &work([("a", deaf(0))]), 0);
     assert_eq!((marked.allowed, marked.stances["a"].clone()), (0, Intent::Report));
 }
@@ -62,7 +62,7 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
     );
     let both = ["a", "b"].map(|pod| (pod.to_owned(), Intent::Report));
     assert_eq!(nobody.stances, both.into());
-    // They have been asked for long.
+    // The pods have been asked for long.
     let why = Why::NotHeard;
     let unknown = ["a", "b"].map(|pod| Unknown {
         pod: pod.into(),
@@ -146,7 +146,7 @@ fn a_task_that_comes_due_while_its_worker_ends_is_held() {
     assert!(!schedules(Some(46), 6), "asked before it stopped");
 }
 
-/// On Redis it is locked for the visibility timeout if its worker is killed.
+/// Its later task is locked on Redis for the visibility timeout if its worker is killed.
 #[test]
 fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
     let mut later = tells(0, 0, long_since());
@@ -176,7 +176,7 @@ fn pods_of_others_are_named_and_left_alone() {
         owner: replica_set.into(),
         ..pod(name)
     };
-    // A Job's, one that nobody owns, and one of another Deployment with the same labels.
+    // A Job's pod, one without an owner, and one of another Deployment with the same labels.
     let job = of("migrate", "");
     let web = of("web", "web-6d5f7c9b8");
     let mut own = marked("a");
@@ -191,7 +191,7 @@ fn pods_of_others_are_named_and_left_alone() {
     assert_eq!(plan.foreign, ["migrate", "web"]);
     assert_eq!(plan.own, ["a", "b"].map(|pod| (pod.to_owned(), true)).into());
     assert!(plan.marks.is_empty());
-    // A ReplicaSet of another name may have been adopted: whose it is, nobody can say.
+    // A ReplicaSet of another name may have been adopted: its owner is unknown.
     let adopted = of("c", "old");
     assert!(!adopted.is_foreign("mail"));
 }

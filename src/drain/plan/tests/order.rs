@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A pod with all that the ReplicaSet controller looks at.
+/// Pod with all fields that the ReplicaSet controller compares.
 #[derive(Clone, Debug)]
 struct Ranked {
     pod: Pod,
     work: Option<PodReport>,
-    /// Pods of the same owner on its node; restarts; seconds since it was created.
+    /// Number of pods of the same owner on its node; restarts; seconds since it was created.
     rest: (u8, u8, u32),
 }
 
@@ -21,7 +21,7 @@ impl Ranked {
         (self.pod.class(), self.pod.cost.unwrap_or(0), Reverse(self.rest))
     }
 
-    /// What the worker said, believed to the letter.
+    /// Whether the pod holds nothing by its worker's report, taken literally.
     fn holds_nothing(&self) -> bool {
         match &self.work {
             work if self.pod.readiness.holds_nothing() && work.as_ref().is_none_or(|work| !work.live) => true,
@@ -67,7 +67,7 @@ prop_compose! {
 
 #[test]
 fn a_pending_pod_with_a_busy_worker_goes_before_one_that_crashed() {
-    // A sidecar's image is still pulled: the ReplicaSet removes it before all that are not pending.
+    // The image of a sidecar is still pulled: the ReplicaSet removes the pod before all that are not pending.
     let pulling = Pod {
         readiness: Readiness::NotReady,
         pending: true,
@@ -92,7 +92,8 @@ fn a_pending_pod_with_a_busy_worker_goes_before_one_that_crashed() {
 }
 
 proptest! {
-    /// Whatever the pods and what is known of them: what a ReplicaSet removes, once the marks are written, holds nothing.
+    /// Whatever the pods and what is known of them: a pod that a ReplicaSet removes, once the marks are written, holds
+    /// nothing.
     #[test]
     fn no_pod_goes_that_may_hold_something(mut set in prop::collection::vec(any_pod(), 0..12), to in 0_u32..12) {
         for (number, ranked) in set.iter_mut().enumerate() {
