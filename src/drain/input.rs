@@ -65,16 +65,16 @@ const SKEW: Duration = Duration::from_secs(5);
 
 impl PlanInput<'_> {
     /// Answer of a pod's workers, if it was given under the present intent, and not long ago.
-    pub(super) fn told(&self, pod: &Pod) -> Option<&WorkerReport> {
+    pub(super) fn report(&self, pod: &Pod) -> Option<&WorkerReport> {
         let since = self.attention.get(&pod.name)?.since;
-        let told = self.work.get(&pod.name)?.report.as_ref()?;
-        (told.since == since && self.now.moment.saturating_sub(told.asked) <= self.fresh).then_some(told)
+        let report = self.work.get(&pod.name)?.report.as_ref()?;
+        (report.since == since && self.now.moment.saturating_sub(report.asked) <= self.fresh).then_some(report)
     }
 
     /// Time for which the pod's present intent has been in force.
-    pub(super) fn looked_after(&self, pod: &Pod) -> Duration {
-        let care = self.attention.get(&pod.name);
-        care.map_or(Duration::ZERO, |care| self.now.moment.saturating_sub(care.since))
+    pub(super) fn since_intent(&self, pod: &Pod) -> Duration {
+        let intent = self.attention.get(&pod.name);
+        intent.map_or(Duration::ZERO, |intent| self.now.moment.saturating_sub(intent.since))
     }
 
     /// Whether the worker keeps tasks that are not due yet, so that they do not go back to their queue when the pod

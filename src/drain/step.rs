@@ -42,7 +42,7 @@ const BEGINS: Duration = Duration::from_secs(15);
 
 /// Next step of a pod.
 #[derive(Debug, Default)]
-pub(super) struct Next {
+pub(super) struct NextStep {
     /// Intent for the pod.
     pub(super) stance: Option<Intent>,
     /// Mark to write, where it differs from what stands on the pod.
@@ -85,34 +85,34 @@ impl Why {
 }
 
 /// Next step of a pod that is to go.
-pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
-    let work = look.work.get(&pod.name);
-    let unknown = unknown(pod, work, look);
-    let safe = unknown.is_none() && may_go(pod, work, look);
+pub(super) fn leave(pod: &Pod, input: &PlanInput) -> NextStep {
+    let work = input.work.get(&pod.name);
+    let unknown = unknown(pod, work, input);
+    let safe = unknown.is_none() && may_go(pod, work, input);
     let unknown = unknown.filter(|_| !safe);
     if holds_nothing(pod, work) {
-        return Next::marked(pod, None, empty(pod, safe, look), safe, unknown);
+        return NextStep::marked(pod, None, empty(pod, safe, input), safe, unknown);
     }
     if work.is_some_and(|work| work.doubled.is_some()) {
         // Their work can never be known, and an order to one would be carried out by all of that name, whatever their
         // queues.
         if safe {
-            return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
+            return NextStep::marked(pod, Some(Intent::Report), empty(pod, safe, input), safe, unknown);
         }
-        let back = stay(pod, look);
-        return Next {
+        let back = stay(pod, input);
+        return NextStep {
             stance: Some(back.stance.unwrap_or(Intent::Report)),
             unknown,
             ..back
         };
     }
-    if look.means == DrainSupport::Heartbeats || work.is_some_and(|work| work.unresponsive) {
+    if input.means == DrainSupport::Heartbeats || work.is_some_and(|work| work.unresponsive) {
         // The pod is asked all the same: its work is known as long as that is refused, or no worker answers.
-        return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
+        return NextStep::marked(pod, Some(Intent::Report), empty(pod, safe, input), safe, unknown);
     }
-    let told = look.told(pod);
+    let report = input.report(pod);
     let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
-    let consumes = told.map(|told| told.consumes.clone());
+    let consumes = report.map(|report| report.consumes.clone());
     let queues = match (known, consumes) {
         (Some(known), Some(more)) => Some(both(known, more)),
         (known, consumes) => known.or(consumes),
@@ -122,11 +122,11 @@ pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
     let drain = match queues {
         Some(queues) => Some(Drain {
             queues,
-            ..empty(pod, safe, look).unwrap_or_else(|| begun(pod, look))
+            ..empty(pod, safe, input).unwrap_or_else(|| begun(pod, input))
         }),
-        None => empty(pod, safe, look),
+        None => empty(pod, safe, input),
     };
-    Next::marked(pod, Some(stance), drain, safe, unknown)
+    NextStep::marked(pod, Some(stance), drain, safe, unknown)
 }
 
 /// Queues that its workers fetched from before they were told to stop, or do now.
@@ -138,20 +138,20 @@ fn both(mut known: Consumers, more: Consumers) -> Consumers {
 }
 
 /// Next step of a pod that is to stay.
-pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
+pub(super) fn stay(pod: &Pod, input: &PlanInput) -> NextStep {
     let Some(drain) = &pod.drain else {
         // No other writer gives this cost; without the annotation it is left over.
         let cost = pod.cost.filter(|cost| *cost != FIRST);
-        return Next {
+        return NextStep {
             mark: (cost != pod.cost).then(|| Mark {
                 pod: pod.name.clone(),
                 drain: None,
                 cost,
             }),
-            ..Next::default()
+            ..NextStep::default()
         };
     };
-    let resumed = !drain.fetched() || look.told(pod).is_some_and(|told| told.resumed);
+    let resumed = !drain.fetched() || input.report(pod).is_some_and(|report| report.resumed);
     let back = Mark {
         pod: pod.name.clone(),
         drain: (!resumed).then(|| Drain {
@@ -160,7 +160,7 @@ pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
         }),
         cost: drain.cost,
     };
-    Next {
+    NextStep {
         stance: (!resumed).then(|| Intent::Uncordon(drain.queues.clone())),
         mark: Some(back).filter(|mark| differs(mark, pod)),
         safe: false,
@@ -168,7 +168,7 @@ pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
     }
 }
 
-impl Next {
+impl NextStep {
     /// Next step of a pod that the ReplicaSet is about to remove: it stays as it is, whatever is known of it by now.
     pub(super) fn gone(pod: &Pod) -> Self {
         let drain = pod.drain.as_ref().filter(|drain| drain.fetched());
@@ -202,46 +202,46 @@ fn differs(mark: &Mark, pod: &Pod) -> bool {
 }
 
 /// First state of a drain: the pod's cost is remembered.
-fn begun(pod: &Pod, look: &PlanInput) -> Drain {
+fn begun(pod: &Pod, input: &PlanInput) -> Drain {
     let begun = pod.drain.clone().unwrap_or_else(|| Drain {
         cost: pod.cost.filter(|cost| *cost != FIRST),
         ..Drain::default()
     });
     Drain {
-        pool: look.pool.to_owned(),
+        pool: input.pool.to_owned(),
         empty: false,
         ..begun
     }
 }
 
 /// State of the drain of a pod that holds nothing.
-fn empty(pod: &Pod, safe: bool, look: &PlanInput) -> Option<Drain> {
+fn empty(pod: &Pod, safe: bool, input: &PlanInput) -> Option<Drain> {
     safe.then(|| Drain {
         empty: true,
-        ..begun(pod, look)
+        ..begun(pod, input)
     })
 }
 
 /// Whether nothing is interrupted if the pod goes now, provided that its work is known ([`unknown`]).
-fn may_go(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> bool {
-    if holds_nothing(pod, work) || is_covered(pod, look) {
+fn may_go(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> bool {
+    if holds_nothing(pod, work) || is_covered(pod, input) {
         return true;
     }
     let Some(work) = work else { return false };
     let idle = work.fresh && work.running == 0;
     // A heartbeat of half a minute ago says nothing about now.
-    let told = idle && work.tells;
-    let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
-    match look.means {
-        DrainSupport::Heartbeats => told && !work.idle_since.is_none_or(pauses),
-        DrainSupport::RemoteControl if work.unresponsive => told && !work.idle_since.is_none_or(pauses),
-        DrainSupport::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
+    let report = idle && work.tells;
+    let pauses = |since: Moment| input.now.moment.saturating_sub(since) < IDLE;
+    match input.means {
+        DrainSupport::Heartbeats => report && !work.idle_since.is_none_or(pauses),
+        DrainSupport::RemoteControl if work.unresponsive => report && !work.idle_since.is_none_or(pauses),
+        DrainSupport::RemoteControl => idle && input.report(pod).is_some_and(|report| is_empty(report, pod, input)),
     }
 }
 
 /// Reason why it is unknown what a pod holds, if it is. That it holds something is known as well.
-fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why> {
-    if holds_nothing(pod, work) || is_covered(pod, look) {
+fn unknown(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> Option<Why> {
+    if holds_nothing(pod, work) || is_covered(pod, input) {
         return None;
     }
     let Some(work) = work else {
@@ -250,15 +250,15 @@ fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why>
     if let Some(node) = work.doubled.clone() {
         return Some(Why::Doubled { node });
     }
-    if look.is_silent(pod, work) {
+    if input.is_silent(pod, work) {
         return Some(if work.live { Why::Silent } else { Why::NotHeard });
     }
-    let by_beats = look.means == DrainSupport::Heartbeats || work.unresponsive;
+    let by_beats = input.means == DrainSupport::Heartbeats || work.unresponsive;
     match () {
         () if !work.live => Some(Why::NotHeard),
         () if work.partly => Some(Why::Partly),
         () if by_beats && work.fresh && work.tells => None,
-        () if !by_beats && look.told(pod).is_some() => None,
+        () if !by_beats && input.report(pod).is_some() => None,
         () => Some(Why::NotAnswered),
     }
 }
@@ -270,22 +270,24 @@ pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodReport>) -> bool {
 }
 
 /// Whether the grace period covers any task of the pod, by the user's `Graceful`.
-fn is_covered(pod: &Pod, look: &PlanInput) -> bool {
-    look.graceful.is_some_and(|longest| pod.grace >= longest)
+fn is_covered(pod: &Pod, input: &PlanInput) -> bool {
+    input.graceful.is_some_and(|longest| pod.grace >= longest)
 }
 
 /// Whether the workers have reported, late enough, that they hold nothing. Tasks with an ETA go back to the queue,
 /// unless they may begin before the pod has ended, or the worker does not end by itself.
-fn is_empty(told: &WorkerReport, pod: &Pod, look: &PlanInput) -> bool {
-    let Some(since) = told.stopped_since else { return false };
-    let settled = told.asked >= since.saturating_add(SETTLES) && told.scheduled_asked >= since;
-    let begins = look
+fn is_empty(report: &WorkerReport, pod: &Pod, input: &PlanInput) -> bool {
+    let Some(since) = report.stopped_since else {
+        return false;
+    };
+    let settled = report.asked >= since.saturating_add(SETTLES) && report.scheduled_asked >= since;
+    let begins = input
         .now
         .wall
         .checked_add(pod.grace.saturating_add(BEGINS))
         .unwrap_or(Timestamp::MAX);
-    let later = told.scheduled == 0 || !look.keeps_later(pod) && told.due.is_some_and(|due| due > begins);
-    settled && told.running == 0 && told.reserved == 0 && later
+    let later = report.scheduled == 0 || !input.keeps_later(pod) && report.due.is_some_and(|due| due > begins);
+    settled && report.running == 0 && report.reserved == 0 && later
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Results of the runs, as text for a terminal and as a page.
 #![deny(clippy::disallowed_methods)]
 
-use super::plan::{Job, Plan, Result};
+use super::plan::{Result, RunKind, RunPlan};
 use crate::{
     scaling::Target,
     sim::{
@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// All results.
-pub(super) struct Answer<'a> {
-    plan: &'a Plan,
+pub(super) struct Findings<'a> {
+    plan: &'a RunPlan,
     results: Vec<Result>,
 }
 
-impl<'a> Answer<'a> {
-    pub(super) fn new(plan: &'a Plan, results: Vec<Result>) -> Self {
+impl<'a> Findings<'a> {
+    pub(super) fn new(plan: &'a RunPlan, results: Vec<Result>) -> Self {
         Self { plan, results }
     }
 
@@ -107,8 +107,8 @@ impl<'a> Answer<'a> {
     /// Runs of the pool and of KEDA.
     fn compared(&self) -> Vec<(String, &Run)> {
         let runs = self.results.iter().filter_map(|result| match result {
-            Result::Run(Job::Pool, run) => Some((self.plan.name.clone(), run.as_ref())),
-            Result::Run(Job::Keda(settings), run) => Some((settings.name(), run.as_ref())),
+            Result::Run(RunKind::Pool, run) => Some((self.plan.name.clone(), run.as_ref())),
+            Result::Run(RunKind::Keda(settings), run) => Some((settings.name(), run.as_ref())),
             _ => None,
         });
         runs.collect()
@@ -142,7 +142,7 @@ impl<'a> Answer<'a> {
         let head = ["target", "pod-hours", "late, %", "wait p95, s", "scaling actions"];
         let mut table = Table::new("What a wait target costs: the same pool with each of them", &head);
         let rows = self.results.iter().filter_map(|result| match result {
-            Result::Run(Job::Within(target), run) => Some(vec![
+            Result::Run(RunKind::Within(target), run) => Some(vec![
                 format!("{target} s"),
                 number(run.pod_hours, 2),
                 number(100.0 * run.waits.late, 2),

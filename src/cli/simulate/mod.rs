@@ -19,8 +19,8 @@ use std::{
 use clap::ValueEnum;
 
 use crate::sim::traces;
-use answer::Answer;
-use plan::{Plan, Result as JobResult, Wishes};
+use answer::Findings;
+use plan::{Result as RunResult, RunOptions, RunPlan};
 
 /// Time after which progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<String, String> {
     let trace = text(&args.trace)?;
     let tasks = traces::read(&trace, args.mean_task_seconds).map_err(|error| in_trace(&args.trace, &error))?;
     drop(trace);
-    let wishes = Wishes {
+    let options = RunOptions {
         start_up: args.start_up_seconds,
         grace: args.grace_seconds,
         late_after: args.late_after_seconds,
@@ -106,8 +106,8 @@ pub fn run(args: &Args) -> Result<String, String> {
         series: args.html.is_some(),
         seed: args.seed,
     };
-    let plan = Plan::new(pool, tasks, &wishes);
-    let answer = Answer::new(&plan, play(&plan));
+    let plan = RunPlan::new(pool, tasks, &options);
+    let answer = Findings::new(&plan, play(&plan));
     let trace = args.trace.display().to_string();
     if let Some(path) = &args.html {
         fs::write(path, answer.page(&trace).html()).map_err(|error| {
@@ -134,12 +134,12 @@ fn text(path: &Path) -> Result<String, String> {
 }
 
 /// Runs the whole plan, in as many threads as the machine has.
-fn play(plan: &Plan) -> Vec<JobResult> {
+fn play(plan: &RunPlan) -> Vec<RunResult> {
     let jobs = plan.jobs();
     let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut finished: Vec<(usize, JobResult)> = thread::scope(|scope| {
+    let mut finished: Vec<(usize, RunResult)> = thread::scope(|scope| {
         for _ in 0..threads.min(jobs.len()) {
             let (done, jobs, next) = (done.clone(), &jobs, &next);
             scope.spawn(move || {
@@ -159,7 +159,7 @@ fn play(plan: &Plan) -> Vec<JobResult> {
 }
 
 /// Collects results until no thread is left; after a second it shows the progress.
-fn collect(results: &mpsc::Receiver<(usize, JobResult)>, all: usize) -> Vec<(usize, JobResult)> {
+fn collect(results: &mpsc::Receiver<(usize, RunResult)>, all: usize) -> Vec<(usize, RunResult)> {
     let (start, mut finished, mut said) = (Instant::now(), Vec::new(), None);
     loop {
         match results.recv_timeout(PATIENCE) {

@@ -20,7 +20,7 @@ const TARGETS: [Seconds; 5] = [15.0, 30.0, 60.0, 120.0, 300.0];
 
 /// Options of the question, besides the pool and the trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Wishes {
+pub(super) struct RunOptions {
     /// Median of the pods' start-up times.
     pub(super) start_up: Seconds,
     /// Grace period of the pods.
@@ -37,7 +37,7 @@ pub(super) struct Wishes {
 
 /// One run, or the lower bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Job {
+pub(super) enum RunKind {
     /// The pool as it is.
     Pool,
     /// The same pool with this wait target.
@@ -53,7 +53,7 @@ pub(super) enum Job {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Result {
     /// A run.
-    Run(Job, Box<Run>),
+    Run(RunKind, Box<Run>),
     /// Number of pod-hours; unknown where the solver gave up.
     #[cfg(feature = "bound")]
     Bound(Option<f64>),
@@ -61,7 +61,7 @@ pub(super) enum Result {
 
 /// Everything that the runs need.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct RunPlan {
     /// Name of the pool.
     pub(super) name: String,
     /// Policy of the pool.
@@ -78,19 +78,19 @@ pub(super) struct Plan {
     seed: u64,
 }
 
-impl Plan {
-    pub(super) fn new(manifest: Manifest, tasks: Vec<Task>, wishes: &Wishes) -> Self {
+impl RunPlan {
+    pub(super) fn new(manifest: Manifest, tasks: Vec<Task>, options: &RunOptions) -> Self {
         let mut policy = manifest.pool.policy;
         let suspended = std::mem::take(&mut policy.suspended);
         let slots = policy.slots.unwrap_or(1).max(1);
         let (wait_target, each) = match policy.target {
             Target::Wait(wait) => (wait.within.as_secs_f64(), slots),
-            Target::Backlog(each) => (wishes.late_after, each),
+            Target::Backlog(each) => (options.late_after, each),
         };
         // A scaler has limits of its own, and the world must not widen them.
         let world = World {
-            start_up: wishes.start_up,
-            grace: wishes.grace,
+            start_up: options.start_up,
+            grace: options.grace,
             min: policy.min,
             max: policy.max,
             ..World::default()
@@ -106,40 +106,40 @@ impl Plan {
                 tasks,
             },
             world,
-            keda: wishes.keda.then_some(keda),
-            series: wishes.series,
-            seed: wishes.seed,
+            keda: options.keda.then_some(keda),
+            series: options.series,
+            seed: options.seed,
             policy,
         }
     }
 
     /// Jobs, the longest ones first: the whole plan waits for them.
-    pub(super) fn jobs(&self) -> Vec<Job> {
-        let mut jobs = vec![Job::Pool];
+    pub(super) fn jobs(&self) -> Vec<RunKind> {
+        let mut jobs = vec![RunKind::Pool];
         #[cfg(feature = "bound")]
-        jobs.push(Job::Bound);
-        jobs.extend(TARGETS.map(Job::Within));
-        jobs.extend(self.keda.map(Job::Keda));
+        jobs.push(RunKind::Bound);
+        jobs.extend(TARGETS.map(RunKind::Within));
+        jobs.extend(self.keda.map(RunKind::Keda));
         jobs
     }
 
-    pub(super) fn play(&self, job: Job) -> Result {
+    pub(super) fn play(&self, job: RunKind) -> Result {
         let run = match job {
-            Job::Pool => self.ours(&self.workload, self.policy.clone(), self.series),
-            Job::Within(within) => {
+            RunKind::Pool => self.ours(&self.workload, self.policy.clone(), self.series),
+            RunKind::Within(within) => {
                 let workload = Workload {
                     wait_target: within,
                     ..self.workload.clone()
                 };
                 self.ours(&workload, self.with_target(within), false)
             }
-            Job::Keda(settings) => {
+            RunKind::Keda(settings) => {
                 let (min, max) = (self.policy.min, self.policy.max);
                 let mut keda = Configuration::Keda(settings).build_within(&self.workload, Limits { min, max });
                 run(&self.workload, &self.world, keda.as_mut(), self.seed, self.series)
             }
             #[cfg(feature = "bound")]
-            Job::Bound => return Result::Bound(crate::sim::bench::bound(&self.workload, &self.world).ok()),
+            RunKind::Bound => return Result::Bound(crate::sim::bench::bound(&self.workload, &self.world).ok()),
         };
         Result::Run(job, Box::new(run))
     }

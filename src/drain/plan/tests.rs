@@ -88,7 +88,7 @@ fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodRepor
 }
 
 /// Intents as they ought to be for every pod, given before any answer.
-fn cared() -> &'static PodIntents {
+fn settled_intents() -> &'static PodIntents {
     static ALL: LazyLock<PodIntents> = LazyLock::new(|| {
         let numbered = (0..12).map(|number| format!("pod-{number}"));
         let named = ["a", "b", "c", "d", "sick", "idle"].map(str::to_owned);
@@ -112,13 +112,13 @@ fn work<const N: usize>(all: [(&str, PodReport); N]) -> Work {
     all.map(|(name, work)| (name.to_owned(), work)).into()
 }
 
-fn look<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> PlanInput<'a> {
+fn plan_input<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> PlanInput<'a> {
     PlanInput {
         pool: "mail",
         deployment: "mail",
         pods,
         work,
-        attention: cared(),
+        attention: settled_intents(),
         means,
         from: u32::try_from(pods.iter().filter(|pod| !pod.is_terminating()).count()).unwrap(),
         to,
@@ -131,7 +131,7 @@ fn look<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> Pl
 }
 
 fn planned(pods: &[Pod], work: &Work, to: u32) -> Plan {
-    plan(&look(pods, work, DrainSupport::RemoteControl, to))
+    plan(&plan_input(pods, work, DrainSupport::RemoteControl, to))
 }
 
 fn marks(plan: &Plan) -> Vec<(&str, bool, Option<i32>)> {
@@ -193,7 +193,7 @@ fn an_old_answer_is_no_answer() {
     let mut old = tells(0, 0, long_since());
     old.report
         .iter_mut()
-        .for_each(|told| told.asked = NOW - Duration::from_millis(3001));
+        .for_each(|report| report.asked = NOW - Duration::from_millis(3001));
     let plan = planned(&[marked("a")], &work([("a", old)]), 0);
     assert_eq!(plan.allowed, 1);
     assert_eq!(
@@ -211,13 +211,13 @@ fn what_was_told_under_another_wish_is_not_believed() {
     };
     let attention = [("a".to_owned(), other)].into();
     let mut resumed = tells(0, 0, None);
-    resumed.report.iter_mut().for_each(|told| told.resumed = true);
+    resumed.report.iter_mut().for_each(|report| report.resumed = true);
     for (pod, said, to) in [(marked("a"), tells(0, 0, long_since()), 0), (stopped("a"), resumed, 1)] {
         let (pods, work) = ([pod], work([("a", said)]));
         let known = planned(&pods, &work, to);
         let plan = plan(&PlanInput {
             attention: &attention,
-            ..look(&pods, &work, DrainSupport::RemoteControl, to)
+            ..plan_input(&pods, &work, DrainSupport::RemoteControl, to)
         });
         assert_ne!(plan, known);
         assert_eq!((plan.allowed, plan.unfinished), (1, true));
@@ -249,7 +249,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
     assert!(back.unfinished);
 
     let mut resumed = tells(0, 0, None);
-    resumed.report.iter_mut().for_each(|told| told.resumed = true);
+    resumed.report.iter_mut().for_each(|report| report.resumed = true);
     let mut free = own_cost(stopped("a"));
     free.cost = Some(7);
     let done = planned(&[free], &work([("a", resumed)]), 1);

@@ -35,15 +35,15 @@ impl Dice {
 
 /// Message to a worker, and the time when it arrives.
 #[derive(Clone)]
-enum Letter {
+enum Message {
     Order(Order),
     Question(Inspect, Moment),
 }
 
 /// Pod with one worker.
-struct Body {
+struct WorkerPod {
     pod: Pod,
-    kind: Kind,
+    kind: LifeSigns,
     /// Deletion cost, as the ReplicaSet controller sees it: a moment later.
     seen: Option<i32>,
     fetches: bool,
@@ -51,10 +51,10 @@ struct Body {
     running: Vec<Moment>,
     reserved: u32,
     processed: u64,
-    post: Vec<(Moment, Letter)>,
+    post: Vec<(Moment, Message)>,
 }
 
-impl Body {
+impl WorkerPod {
     fn node(&self) -> String {
         format!("celery@{}", self.pod.name)
     }
@@ -67,7 +67,7 @@ impl Body {
 struct World {
     dice: Dice,
     now: Moment,
-    bodies: Vec<Body>,
+    bodies: Vec<WorkerPod>,
     queue: u64,
     replicas: u32,
     celery: Pool,
@@ -99,7 +99,7 @@ fn clocks(moment: Moment) -> Now {
 
 /// Signs of life that a worker gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+enum LifeSigns {
     /// It beats and answers.
     Beats,
     /// It answers, and does not beat.
@@ -141,12 +141,12 @@ impl World {
                 template_hash: "6d5f7c9b8".into(),
                 ..Pod::default()
             };
-            self.bodies.push(Body {
+            self.bodies.push(WorkerPod {
                 pod,
                 kind: match self.dice.below(12) {
-                    0 => Kind::Mute,
-                    1..4 => Kind::Answers,
-                    _ => Kind::Beats,
+                    0 => LifeSigns::Mute,
+                    1..4 => LifeSigns::Answers,
+                    _ => LifeSigns::Beats,
                 },
                 seen: None,
                 fetches: true,
@@ -179,31 +179,31 @@ impl World {
             let due: Vec<_> = body.post.iter().filter(|(at, _)| *at <= now).cloned().collect();
             body.post.retain(|(at, _)| *at > now);
             let node = body.node();
-            for (_, letter) in due.into_iter().filter(|_| body.kind != Kind::Mute) {
+            for (_, letter) in due.into_iter().filter(|_| body.kind != LifeSigns::Mute) {
                 let tasks = match letter {
-                    Letter::Order(Order::CancelConsumer(_)) => {
+                    Message::Order(Order::CancelConsumer(_)) => {
                         body.fetches = false;
                         continue;
                     }
-                    Letter::Order(Order::AddConsumer(_)) => {
+                    Message::Order(Order::AddConsumer(_)) => {
                         body.fetches = true;
                         continue;
                     }
-                    Letter::Question(Inspect::ActiveQueues, asked) => {
+                    Message::Question(Inspect::ActiveQueues, asked) => {
                         let queues = body.fetches.then(|| "celery".to_owned()).into_iter().collect();
                         let node = node.clone();
                         self.signals.push((now + TICK, Signal::Queues { node, queues, asked }));
                         continue;
                     }
-                    Letter::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
-                    Letter::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
-                    Letter::Question(Inspect::Ping, asked) => {
+                    Message::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
+                    Message::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
+                    Message::Question(Inspect::Ping, asked) => {
                         let node = node.clone();
                         self.signals.push((now + TICK, Signal::Pong { node, asked }));
                         continue;
                     }
-                    Letter::Question(Inspect::Stats, _) => continue,
-                    Letter::Question(method, asked) => (method, asked, 0),
+                    Message::Question(Inspect::Stats, _) => continue,
+                    Message::Question(method, asked) => (method, asked, 0),
                 };
                 let (method, asked, tasks) = tasks;
                 let answer = Inspection {
@@ -230,7 +230,7 @@ impl World {
                 body.processed += 1;
                 body.running.push(now + TICK * (1 + self.dice.below(60) as u32));
             }
-            if beat && body.kind == Kind::Beats {
+            if beat && body.kind == LifeSigns::Beats {
                 let (node, active, processed) = (body.node(), body.running.len() as u32, body.processed);
                 self.signals.push((
                     now,
@@ -259,8 +259,8 @@ impl World {
         let (lost, late) = (!self.calm && self.dice.once_in(8), self.dice.below(3) as u32);
         for read in reads.iter().filter(|_| !lost) {
             let (letter, nodes) = match read {
-                Ask::Tell { order, mailbox } => (Letter::Order(order.clone()), &mailbox.nodes),
-                Ask::Inspect { method, mailbox } => (Letter::Question(*method, now), &mailbox.nodes),
+                Ask::Tell { order, mailbox } => (Message::Order(order.clone()), &mailbox.nodes),
+                Ask::Inspect { method, mailbox } => (Message::Question(*method, now), &mailbox.nodes),
                 _ => continue,
             };
             for body in &mut self.bodies {
@@ -402,6 +402,6 @@ proptest! {
             world.work();
         }
         // Except for those of which nothing is known.
-        prop_assert!(world.bodies.iter().all(|body| body.kind == Kind::Mute));
+        prop_assert!(world.bodies.iter().all(|body| body.kind == LifeSigns::Mute));
     }
 }

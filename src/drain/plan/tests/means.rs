@@ -29,11 +29,11 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let mut old = beats(0);
     (old.fresh, old.idle_since) = (false, None);
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
-    let first = plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0));
+    let first = plan(&plan_input(&pods, &seen, DrainSupport::Heartbeats, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
     assert!(first.stances.values().all(|stance| *stance == Intent::Report));
     let pods = [pod("a"), marked("b"), pod("c")];
-    assert_eq!(plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0)).allowed, 2);
+    assert_eq!(plan(&plan_input(&pods, &seen, DrainSupport::Heartbeats, 0)).allowed, 2);
 }
 
 #[test]
@@ -72,10 +72,13 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
     let just_now = PodIntents::new();
     let first = plan(&PlanInput {
         attention: &just_now,
-        ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
+        ..plan_input(&pods, &work([]), DrainSupport::RemoteControl, 0)
     });
     assert_eq!(first.unknown, [], "an answer may still come");
-    assert_eq!(plan(&look(&pods, &work([]), DrainSupport::Heartbeats, 0)).allowed, 2);
+    assert_eq!(
+        plan(&plan_input(&pods, &work([]), DrainSupport::Heartbeats, 0)).allowed,
+        2
+    );
 }
 
 #[test]
@@ -129,10 +132,10 @@ fn one_silent_worker_of_a_pod_keeps_it_until_its_containers_begin_anew() {
 fn a_task_that_comes_due_while_its_worker_ends_is_held() {
     let schedules = |due: Option<u64>, asked| {
         let mut pod = tells(0, 0, long_since());
-        pod.report.iter_mut().for_each(|told| {
-            told.scheduled = 1;
-            told.due = due.map(|due| now().wall + Duration::from_secs(due));
-            told.scheduled_asked = NOW - Duration::from_secs(asked);
+        pod.report.iter_mut().for_each(|report| {
+            report.scheduled = 1;
+            report.due = due.map(|due| now().wall + Duration::from_secs(due));
+            report.scheduled_asked = NOW - Duration::from_secs(asked);
         });
         let pods = [Pod {
             grace: Duration::from_secs(30),
@@ -150,9 +153,9 @@ fn a_task_that_comes_due_while_its_worker_ends_is_held() {
 #[test]
 fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
     let mut later = tells(0, 0, long_since());
-    later.report.iter_mut().for_each(|told| {
-        told.scheduled = 3;
-        told.due = Some(now().wall + Duration::from_secs(3600));
+    later.report.iter_mut().for_each(|report| {
+        report.scheduled = 3;
+        report.due = Some(now().wall + Duration::from_secs(3600));
     });
     let seen = work([("a", later)]);
     let kept = |shell, overstays, returned| {
@@ -160,7 +163,7 @@ fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
         let plan = plan(&PlanInput {
             overstays,
             returned,
-            ..look(&pods, &seen, DrainSupport::RemoteControl, 0)
+            ..plan_input(&pods, &seen, DrainSupport::RemoteControl, 0)
         });
         (plan.allowed, plan.waits_for.tasks)
     };
@@ -185,7 +188,7 @@ fn pods_of_others_are_named_and_left_alone() {
     let seen = work([("a", tells(0, 0, long_since())), ("b", beats(1))]);
     let plan = plan(&PlanInput {
         from: 2,
-        ..look(&pods, &seen, DrainSupport::RemoteControl, 1)
+        ..plan_input(&pods, &seen, DrainSupport::RemoteControl, 1)
     });
     assert_eq!((plan.allowed, plan.waits_for.rollout), (1, false));
     assert_eq!(plan.foreign, ["migrate", "web"]);
@@ -208,7 +211,7 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
         plan(&PlanInput {
             graceful: Some(Duration::from_secs(30)),
             from,
-            ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
+            ..plan_input(&pods, &work([]), DrainSupport::RemoteControl, 0)
         })
     };
     let made_anew = |owner: &str| Pod {
@@ -230,7 +233,7 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
     let removed = |pod: Pod| {
         plan(&PlanInput {
             from: 0,
-            ..look(&[pod], &work([]), DrainSupport::RemoteControl, 0)
+            ..plan_input(&[pod], &work([]), DrainSupport::RemoteControl, 0)
         })
     };
     let by_hand = removed(ending(1));
@@ -256,7 +259,7 @@ fn a_busy_pod_may_go_if_its_grace_period_covers_the_longest_task() {
     let seen = work([("a", beats(1)), ("b", beats(1))]);
     let plan = plan(&PlanInput {
         graceful: Some(Duration::from_secs(30)),
-        ..look(&pods, &seen, DrainSupport::Heartbeats, 0)
+        ..plan_input(&pods, &seen, DrainSupport::Heartbeats, 0)
     });
     assert_eq!(marks(&plan), [("a", true, Some(FIRST))]);
 }

@@ -29,8 +29,11 @@ impl Ranked {
             Some(work) if work.silent.is_some() || !work.live => false,
             Some(work) if work.unresponsive => work.fresh && work.running == 0,
             Some(work) => {
-                let empty = |told: &WorkerReport| {
-                    told.stopped_since.is_some() && told.running == 0 && told.reserved == 0 && told.scheduled == 0
+                let empty = |report: &WorkerReport| {
+                    report.stopped_since.is_some()
+                        && report.running == 0
+                        && report.reserved == 0
+                        && report.scheduled == 0
                 };
                 work.fresh && work.running == 0 && work.report.as_ref().is_some_and(empty)
             }
@@ -40,13 +43,13 @@ impl Ranked {
 
 prop_compose! {
     fn any_work()(
-        running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), told in any::<bool>(), fresh in any::<bool>(),
+        running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), answered in any::<bool>(), fresh in any::<bool>(),
         deaf in prop::bool::weighted(0.1), live in prop::bool::weighted(0.9), silent in prop::bool::weighted(0.1),
         scheduled in 0_u32..2,
     ) -> PodReport {
         let said = tells(running, reserved, stopped.then(long_since).flatten());
-        let told = said.report.clone().filter(|_| told).map(|told| WorkerReport { scheduled, ..told });
-        PodReport { fresh, unresponsive: deaf, live, silent: silent.then_some(NOW), report: told, ..said }
+        let report = said.report.clone().filter(|_| answered).map(|report| WorkerReport { scheduled, ..report });
+        PodReport { fresh, unresponsive: deaf, live, silent: silent.then_some(NOW), report, ..said }
     }
 }
 
@@ -133,11 +136,11 @@ proptest! {
 fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it() {
     let pods = ["a", "b"].map(pod).into_iter().chain([marked("c")]).collect::<Vec<_>>();
     let lowered = |known: &Work, to| {
-        let look = PlanInput {
+        let plan_input = PlanInput {
             from: 2,
-            ..look(&pods, known, DrainSupport::RemoteControl, to)
+            ..plan_input(&pods, known, DrainSupport::RemoteControl, to)
         };
-        plan(&look)
+        plan(&plan_input)
     };
     // A new operator has heard nothing of it.
     let known = work([("a", beats(1)), ("b", beats(2))]);
