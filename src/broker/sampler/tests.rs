@@ -6,16 +6,16 @@ use crate::{
     model::{Application, Hearing, Named, Place, PodIntents, Roster, keep},
 };
 
-/// What the fake endpoint saw.
+/// Calls that the fake endpoint received.
 #[derive(Default)]
 struct Seen {
-    /// Every call of `sample`: when, and what was asked.
+    /// Calls of `sample`: time and reads.
     calls: Vec<(Moment, Vec<Query>)>,
-    /// Every call of `listen`.
+    /// Calls of `listen`.
     listens: Vec<Vec<Subscription>>,
 }
 
-/// Every queue has 7 messages, except for the one that fails.
+/// Endpoint whose queues have 7 messages each, except for the one that fails.
 struct Fake {
     seen: Arc<Mutex<Seen>>,
     takes: Duration,
@@ -57,7 +57,7 @@ impl Endpoint for Fake {
     }
 }
 
-/// What its workers announce: that they are there.
+/// Announcement of its workers: that they are there.
 #[derive(Debug)]
 struct Here;
 
@@ -65,7 +65,7 @@ fn here() -> Signal {
     Signal::new("Queues", Here, 0)
 }
 
-/// Counts queues, and knows when a worker was heard.
+/// Framework that counts queues, and knows when a worker was heard.
 #[derive(Debug, Default)]
 struct Queues {
     pools: BTreeMap<PoolId, (Vec<&'static str>, Option<Arc<Tally>>)>,
@@ -120,7 +120,7 @@ impl Framework for Queues {
         self.heard = self.heard.filter(|heard| now - *heard < Duration::from_secs(15));
     }
 
-    /// Where there is a pool that talks, in two steps.
+    /// Conversation in two steps, where there is a pool that talks.
     fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, _: Now) -> Vec<Query> {
         assert_eq!(connection, 7);
         let talks = self.pools.values().any(|(keys, _)| keys.contains(&"talks"));
