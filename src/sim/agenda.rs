@@ -1,4 +1,4 @@
-//! What will happen, in the order in which it happens.
+//! Agenda of a run: future events, in the order in which they happen.
 #![deny(clippy::disallowed_methods)]
 use super::Seconds;
 use std::{
@@ -6,8 +6,7 @@ use std::{
     collections::BinaryHeap,
 };
 
-/// Something that happens at a moment. Of those at the same moment the kind listed first happens first; of one kind,
-/// the lower pod or task.
+/// Event of a run. At the same moment the kind listed first happens first; of one kind, the lower pod or task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Event {
     /// A task is published.
@@ -24,17 +23,17 @@ pub(super) enum Event {
     Purge,
     /// The counter of completed tasks restarts.
     CounterReset,
-    /// A worker tells what it runs; void if its pod is gone.
+    /// A worker reports what it runs; void if its pod is gone.
     Beat { pod: usize },
-    /// The figures of a tick to come are taken.
+    /// The numbers of a later tick are recorded.
     Look,
     /// The scaler decides.
     Tick,
-    /// A point of the series is taken.
+    /// A point of the series is recorded.
     Sample,
 }
 
-/// The events to come.
+/// Future events.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
     heap: BinaryHeap<Entry>,
@@ -45,7 +44,7 @@ impl Agenda {
         self.heap.push(Entry { at, event });
     }
 
-    /// The next event and its time, if that is not after `end`.
+    /// Next event and its time, if that is not after `end`.
     pub(super) fn next_until(&mut self, end: Seconds) -> Option<(Seconds, Event)> {
         let next = self.heap.peek()?;
         // By the order of the heap, in which even what is no number has its place: after all others.
@@ -63,7 +62,7 @@ struct Entry {
 }
 
 impl Ord for Entry {
-    /// The next one is the greatest: that is what a [`BinaryHeap`] gives first.
+    /// Order of the heap: the next event is the greatest, because a [`BinaryHeap`] returns the greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.total_cmp(&self.at).then_with(|| other.event.cmp(&self.event))
     }

@@ -1,22 +1,22 @@
-//! What is counted while a run goes on.
+//! Counters of a run.
 #![deny(clippy::disallowed_methods)]
 use super::{Run, Seconds, Waits};
 
-/// An up so soon after a down is an oscillation.
+/// Seconds after a step down within which a step up is an oscillation.
 const OSCILLATION: Seconds = 300.0;
-/// A reversal within this is a flap.
+/// Seconds within which a reversal is a flap.
 const FLAP: Seconds = 120.0;
 /// Seconds of an hour.
 pub(super) const HOUR: Seconds = 3600.0;
 
-/// A change of the number of replicas.
+/// Change of the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     Up,
     Down,
 }
 
-/// The run so far, and what the counting needs to know of its past.
+/// Results of the run, and what the counting needs to know of its past.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     pub(super) run: Run,
@@ -25,7 +25,7 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// A tick changed the number of replicas.
+    /// Counts a tick that changed the number of replicas.
     pub(super) fn scaled(&mut self, from: u32, to: u32, now: Seconds) {
         let change = if to > from { Change::Up } else { Change::Down };
         let within = |since: Option<Seconds>, limit| since.is_some_and(|since| now - since <= limit);
@@ -39,12 +39,12 @@ impl Count {
         }
     }
 
-    /// A pod existed until now.
+    /// Counts a pod that existed until now.
     pub(super) fn pod_existed(&mut self, created: Seconds, now: Seconds) {
         self.run.pod_hours += (now - created) / HOUR;
     }
 
-    /// A task was interrupted.
+    /// Counts a task that was interrupted.
     pub(super) fn killed(&mut self, started: Seconds, now: Seconds) {
         self.run.killed += 1;
         self.run.wasted_hours += (now - started) / HOUR;
@@ -52,7 +52,7 @@ impl Count {
 }
 
 impl Waits {
-    /// The distribution of these waits, in seconds; `target` tells which are late. Without waits all is 0.
+    /// Distribution of these waits, in seconds; `target`: wait from which a task is late. Without waits all is 0.
     pub fn of(mut waits: Vec<Seconds>, target: Seconds) -> Self {
         waits.sort_by(f64::total_cmp);
         let tasks = waits.len();

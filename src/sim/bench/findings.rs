@@ -1,4 +1,4 @@
-//! What the runs came to: tables, figures, one page, and one JSON value.
+//! Findings of all runs: tables, figures, one page, and one JSON value.
 #![deny(clippy::disallowed_methods)]
 use super::{
     contestants::{BALANCED, ECONOMY},
@@ -21,29 +21,29 @@ use serde_json::{Value, json};
 /// All results.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    /// Everybody on everything.
+    /// All contestants on all workloads.
     pub comparison: Comparison,
-    /// Each workload's wait target.
+    /// Wait target of each workload.
     pub targets: Vec<(String, Seconds)>,
-    /// Ours where something is different: see [`sensitivity`].
+    /// Our policy where something is different: see [`sensitivity`].
     pub variations: Vec<Outcome>,
     /// One seed of each workload over time.
     pub watched: Vec<Watched>,
-    /// How long one decision takes: the median, in microseconds.
+    /// Duration of one decision: the median, in microseconds.
     pub decide_us: f64,
 }
 
 /// Some policies on one draw of a workload, over time.
 #[derive(Clone, Debug)]
 pub struct Watched {
-    /// The workload and its seed.
+    /// Workload and seed.
     pub title: String,
-    /// Each policy with its run.
+    /// Name and run of each policy.
     pub runs: Vec<(String, Run)>,
 }
 
 impl Findings {
-    /// Nothing but tables, in the order in which they matter.
+    /// All tables, in the order of their importance.
     pub fn tables(&self) -> Vec<Table> {
         let mut tables = vec![
             self.comparison.one_configuration(),
@@ -54,8 +54,9 @@ impl Findings {
         tables
     }
 
-    /// On each workload: the peers' setting that is best there, picked after the results are known, beside ours, which
-    /// are the same on all. It is the cheapest that meets the target; where none does, the one with the fewest late tasks.
+    /// For each workload the peers' setting that is best there, picked after the results are known, beside our
+    /// variants, which are the same on all. It is the cheapest that meets the target; where none does, the one with the
+    /// fewest late tasks.
     pub fn against_the_expert(&self) -> Table {
         let head = [
             "workload",
@@ -140,7 +141,7 @@ impl Findings {
         mean(&shares.collect::<Vec<_>>())
     }
 
-    /// The report.
+    /// Report as a page.
     pub fn page(&self) -> Page {
         let text = |text: &str| Block::Text(text.into());
         let heading = |text: &str| Block::Heading(text.into());
@@ -171,7 +172,7 @@ impl Findings {
         }
     }
 
-    /// For `decisions.json`.
+    /// Figures for `decisions.json`.
     pub fn figures(&self) -> Value {
         let mut figures = self.comparison.figures();
         let variations = Comparison::of(&self.variations).figures();

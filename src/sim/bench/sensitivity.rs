@@ -1,4 +1,5 @@
-//! Ours where something is not as expected: the sampling, the pods, the hint, the counter, the workers, the metrics.
+//! Sensitivity of our policy to what is not as expected: the sampling, the pods, the hint, the counter, the workers,
+//! the metrics.
 #![deny(clippy::disallowed_methods)]
 use super::{Contestant, Draw, Variant, bound, play};
 use std::collections::BTreeSet;
@@ -13,12 +14,12 @@ use crate::sim::{
     },
 };
 
-/// One thing that is different.
+/// Variation in one respect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variation {
-    /// With the difference as its name.
+    /// Variant with the difference as its name.
     pub variant: Variant,
-    /// The world it is in.
+    /// World of the variation.
     pub world: World,
 }
 
@@ -30,7 +31,7 @@ impl Variation {
         Self { variant, world }
     }
 
-    /// One run. Its bound is that of its own world: where pods take longer to start, nobody is as cheap.
+    /// Result of one run. Its bound is that of its own world: where pods take longer to start, no policy is as cheap.
     ///
     /// # Errors
     /// The bound could not be computed.
@@ -44,7 +45,7 @@ impl Variation {
     }
 }
 
-/// All of the default profile; the first one is it as it comes.
+/// All variations of the default profile; the first one is the profile itself.
 pub fn variations() -> Vec<Variation> {
     let hint = |factor| move |variant: &mut Variant, _: &mut World| variant.hint = Some(factor);
     let uncounted = |factor| {
@@ -84,7 +85,7 @@ pub fn variations() -> Vec<Variation> {
     ]
 }
 
-/// Late share and cost of each, per workload.
+/// Late share and cost of each, for each workload.
 pub fn table(outcomes: &[Outcome]) -> Table {
     let comparison = Comparison::of(outcomes);
     let mut head = vec!["what is different"];
@@ -114,7 +115,7 @@ pub fn table(outcomes: &[Outcome]) -> Table {
     table
 }
 
-/// The reasons of the condition `TargetFeasible` in all runs of a variation on a workload.
+/// Reasons of the condition `TargetFeasible` in all runs of a variation on a workload.
 fn told(outcomes: &[Outcome], policy: &str, workload: &str) -> String {
     let own = outcomes
         .iter()

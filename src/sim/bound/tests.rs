@@ -2,7 +2,7 @@ use super::*;
 
 const START_UP: Seconds = 25.79;
 
-/// Numbers from 0 to 1 that are the same on every machine.
+/// Generator of numbers from 0 to 1 that are the same on every machine.
 struct Dice(u64);
 
 impl Dice {

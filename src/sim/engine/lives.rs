@@ -1,4 +1,4 @@
-//! How pods come and go.
+//! Life of the pods: how they come and go.
 #![deny(clippy::disallowed_methods)]
 use super::{Engine, Event, Phase};
 use std::cmp::Reverse;
@@ -12,7 +12,7 @@ impl Engine<'_> {
         self.count.run.starts += 1;
     }
 
-    /// A start-up has come to its end, well or not.
+    /// Ends a start-up, well or not.
     pub(super) fn starts_up(&mut self, pod: usize) {
         if self.pods.get(pod).phase != Phase::Starting {
             return;
@@ -40,7 +40,7 @@ impl Engine<'_> {
         self.deliver();
     }
 
-    /// The pod's worker tells what it runs.
+    /// Lets the pod's worker report what it runs.
     pub(super) fn beat(&mut self, pod: usize) {
         let teller = self.pods.get_mut(pod);
         if teller.phase != Phase::Gone {
@@ -49,7 +49,7 @@ impl Engine<'_> {
         }
     }
 
-    /// The pod is told to stop.
+    /// Tells the pod to stop.
     pub(super) fn stop(&mut self, pod: usize) {
         let leaving = self.pods.get_mut(pod);
         leaving.phase = Phase::Leaving;
@@ -60,7 +60,7 @@ impl Engine<'_> {
         }
     }
 
-    /// The pod has finished what it ran; what it had fetched ahead waits again.
+    /// Removes a pod that has finished what it ran; what it had fetched ahead waits again.
     pub(super) fn leave(&mut self, pod: usize) {
         self.remove(pod);
         let mut reserved: Vec<_> = self.pods.get_mut(pod).reserved.drain(..).collect();

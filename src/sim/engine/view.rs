@@ -1,10 +1,10 @@
-//! What can be seen of a run while it goes on.
+//! View of a run: what a scaler can see while it goes on.
 #![deny(clippy::disallowed_methods)]
 use super::{Engine, Phase, Seen};
 use crate::sim::{Point, pods::Pod};
 
 impl Engine<'_> {
-    /// What is to be seen of the tasks now.
+    /// Numbers of the tasks now.
     pub(super) fn look(&self) -> Seen {
         let completed = match self.world.no_counter {
             true => 0,
@@ -31,7 +31,7 @@ impl Engine<'_> {
         }
     }
 
-    /// What the scaler sees now: the tasks as they were one lag ago, the pods as they are.
+    /// View of the scaler now: the tasks as they were one lag ago, the pods as they are.
     pub(super) fn seen(&mut self) -> Seen {
         let looked = self.looked.pop_front().unwrap_or_default();
         let broker_down = self.world.blind(self.now);
@@ -51,7 +51,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Tasks that the pod's worker runs, and those it has started, as far as it has told.
+    /// Number of tasks that the pod's worker runs, and of those it has started, by its last report.
     fn told(&self, pod: &Pod) -> (usize, u64) {
         match self.world.heartbeat > 0.0 {
             true => pod.told,
@@ -59,8 +59,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Tasks of which it is known that the pod holds them. What is acknowledged is in no queue any more: only the worker
-    /// knows of it.
+    /// Number of tasks that the pod is known to hold. A task that is acknowledged is in no queue any more: only the
+    /// worker knows of it.
     fn known(&self, pod: &Pod) -> u64 {
         let (running, _) = self.told(pod);
         let known = match self.world.early_ack {

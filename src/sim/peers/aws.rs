@@ -7,46 +7,46 @@
 use super::input::{Given, ceil};
 use crate::sim::{Scaler, Seconds, Seen};
 
-/// Looks above the target before it scales out.
+/// Number of ticks above the target before it scales out.
 const LOOKS_HIGH: u32 = 3;
-/// Looks below before it scales in.
+/// Number of ticks below the target before it scales in.
 const LOOKS_LOW: u32 = 15;
-/// Below is below this share of the target.
+/// Share of the target below which the load counts as low.
 const LOW: f64 = 0.9;
-/// A step in keeps at least this share of the instances.
+/// Share of the instances that a step in keeps, at least.
 const KEEP: f64 = 0.5;
-/// The smallest target, in tasks for each instance.
+/// Smallest target, in tasks for each instance.
 const LEAST_TARGET: f64 = 0.2;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// The acceptable latency, as a share of the wait target.
+    /// Acceptable latency, as a share of the wait target.
     pub latency: f64,
 }
 
 impl Settings {
-    /// The name in tables.
+    /// Name in tables.
     pub fn name(&self) -> String {
         format!("AWS latency {}T", self.latency)
     }
 }
 
-/// The target tracking policy.
+/// Target tracking policy.
 #[derive(Clone, Debug)]
 pub struct Aws {
     settings: Settings,
     given: Given,
-    /// The acceptable backlog, in tasks for each instance.
+    /// Acceptable backlog, in tasks for each instance.
     target: f64,
-    /// Looks above the target in a row.
+    /// Number of ticks above the target in a row.
     high: u32,
-    /// Looks below in a row.
+    /// Number of ticks below it in a row.
     low: u32,
 }
 
 impl Aws {
-    /// Starts it.
+    /// Peer with these settings.
     pub fn new(settings: Settings, given: Given) -> Self {
         // The documentation's instance works on one task at a time, ours on as many as it has slots.
         let acceptable = settings.latency * given.wait_target / given.mean_task * given.slots;
@@ -110,12 +110,12 @@ mod tests {
         Aws::new(Settings { latency }, Given::of(&workload(), limits))
     }
 
-    /// 0.2 of 60 s, over 4 s, by 4 slots: 12 tasks for each instance.
+    /// Peer with 0.2 of 60 s, over 4 s, by 4 slots: 12 tasks for each instance.
     fn aws() -> Aws {
         aws_within(1, 0.2)
     }
 
-    /// Looks that must not do anything.
+    /// Ticks that must not change anything.
     fn wait(aws: &mut Aws, looks: u32, waiting: u64, replicas: u32) {
         for look in 0..looks {
             assert_eq!(aws.tick(&seen(f64::from(look), waiting, replicas)), None, "look {look}");

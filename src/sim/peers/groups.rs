@@ -1,4 +1,4 @@
-//! Which configurations are compared: each peer at many settings, so that none loses for want of tuning.
+//! Configurations that are compared: each peer with many settings, so that none loses for lack of tuning.
 #![deny(clippy::disallowed_methods)]
 use super::{
     Configuration, aws,
@@ -9,13 +9,13 @@ use super::{
 /// Configurations that share a column of the tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// The column's name.
+    /// Name of the column.
     pub name: &'static str,
-    /// What it is the best of.
+    /// Configurations, of which the best counts.
     pub configurations: Vec<Configuration>,
 }
 
-/// Every group; the expert's contains those of stock KEDA.
+/// All groups; the expert's contains those of stock KEDA.
 pub fn groups() -> Vec<Group> {
     let group = |name, configurations| Group { name, configurations };
     vec![
@@ -30,7 +30,7 @@ pub fn groups() -> Vec<Group> {
     ]
 }
 
-/// Every configuration once.
+/// All configurations, each once.
 pub fn all() -> Vec<Configuration> {
     let mut all: Vec<Configuration> = Vec::new();
     for configuration in groups().into_iter().flat_map(|group| group.configurations) {
@@ -113,7 +113,7 @@ pub fn sla_hybrids() -> Vec<Configuration> {
     })
 }
 
-/// Each of the first with each of the second.
+/// All pairs of the first and the second.
 fn cross<A: Copy, B: Copy>(first: &[A], second: &[B], make: impl Fn(A, B) -> Configuration) -> Vec<Configuration> {
     let pairs = first.iter().flat_map(|&a| second.iter().map(move |&b| (a, b)));
     pairs.map(|(a, b)| make(a, b)).collect()

@@ -1,4 +1,4 @@
-//! KEDA: an HPA from 1 on, and its own look every 30 s between 0 and 1.
+//! KEDA: an HPA from 1 on, and a poll of its own every 30 s between 0 and 1.
 //!
 //! Upstream: kedacore/keda, `pkg/scaling/executor/scale_scaledobjects.go` (0 and 1), `controllers/keda/hpa.go` (the HPA
 //! it makes), `pkg/scalers/redis_scaler.go` and `pkg/scalers/rabbitmq_scaler.go` (the metrics). The [`Load::Formula`] is
@@ -10,54 +10,54 @@ use super::{
 };
 use crate::sim::{Scaler, Seconds, Seen};
 
-/// `cooldownPeriod` in seconds (keda `pkg/scaling/executor/scale_executor.go`).
+/// Seconds of `cooldownPeriod` (keda `pkg/scaling/executor/scale_executor.go`).
 pub const COOLDOWN: Seconds = 300.0;
-/// The HPA's downscale stabilisation in seconds (kubernetes `podautoscaler/config/v1alpha1/defaults.go`).
+/// Seconds of the HPA's downscale stabilisation (kubernetes `podautoscaler/config/v1alpha1/defaults.go`).
 pub const WINDOW: Seconds = 300.0;
 /// Seconds over which the formula takes its rate.
 const RATE_WINDOW: Seconds = 60.0;
 
-/// Which tasks count (keda `rabbitmq_scaler.go`, `excludeUnacknowledged`).
+/// Tasks that count (keda `rabbitmq_scaler.go`, `excludeUnacknowledged`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Waiting and in flight (Q + F).
+    /// Waiting tasks and those in flight (Q + F).
     All,
-    /// Waiting (Q).
+    /// Waiting tasks (Q).
     Ready,
 }
 
-/// What each replica should have.
+/// Load that each replica should have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Load {
-    /// So many tasks for each slot.
+    /// Number of tasks for each slot.
     PerSlot(f64, Metric),
-    /// So many tasks for each replica, whatever the workload.
+    /// Number of tasks for each replica, whatever the workload.
     Tasks(f64, Metric),
-    /// As many as it has slots of the slots that are needed: to drain what waits within this share of the wait target,
-    /// or for what arrives.
+    /// Number of slots that are needed, divided by the slots of a replica: to drain what waits within this share of the
+    /// wait target, or for what arrives.
     Formula(f64),
 }
 
-/// One way to set KEDA up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// What each replica should have.
+    /// Load that each replica should have.
     pub load: Load,
-    /// How far up one look may go.
+    /// Limit of one step up.
     pub ceiling: Ceiling,
-    /// Downscale stabilisation in seconds.
+    /// Seconds of the downscale stabilisation.
     pub window: Seconds,
     /// Seconds without a task before it goes to zero, if the minimum is 0.
     pub cooldown: Seconds,
 }
 
-/// The Redis scaler as it comes (keda `pkg/scalers/redis_scaler.go`, `listLength`).
+/// Redis scaler with its defaults (keda `pkg/scalers/redis_scaler.go`, `listLength`).
 pub const REDIS_DEFAULT: Settings = Settings::stock(Load::Tasks(5.0, Metric::Ready), WINDOW);
-/// The RabbitMQ scaler as it comes, over HTTP (keda `pkg/scalers/rabbitmq_scaler.go`, mode `QueueLength`).
+/// RabbitMQ scaler with its defaults, over HTTP (keda `pkg/scalers/rabbitmq_scaler.go`, mode `QueueLength`).
 pub const RABBITMQ_DEFAULT: Settings = Settings::stock(Load::Tasks(20.0, Metric::All), WINDOW);
 
 impl Settings {
-    /// With the HPA's own limit upwards; `window` in seconds.
+    /// Settings with the HPA's own limit upwards; `window` in seconds.
     pub const fn stock(load: Load, window: Seconds) -> Self {
         Self {
             load,
@@ -67,7 +67,7 @@ impl Settings {
         }
     }
 
-    /// Without a limit upwards; `window` in seconds.
+    /// Settings without a limit upwards; `window` in seconds.
     pub const fn unlimited(load: Load, window: Seconds) -> Self {
         Self {
             ceiling: Ceiling::Unlimited,
@@ -75,7 +75,7 @@ impl Settings {
         }
     }
 
-    /// The name in tables.
+    /// Name in tables.
     pub fn name(&self) -> String {
         if *self == REDIS_DEFAULT {
             return "KEDA default Redis (5, Q)".to_owned();
@@ -109,14 +109,14 @@ pub struct Keda {
     given: Given,
     hpa: Hpa,
     arrivals: Arrivals,
-    /// Looks so far.
+    /// Number of ticks.
     looks: u64,
-    /// When a look of its own last found something to do (`status.lastActiveTime`).
+    /// Time when a poll last found something to do (`status.lastActiveTime`).
     last_active: Option<Seconds>,
 }
 
 impl Keda {
-    /// Starts it.
+    /// Peer with these settings.
     pub fn new(settings: Settings, given: Given) -> Self {
         let target = match settings.load {
             Load::PerSlot(tasks, _) => tasks * given.slots,
@@ -133,7 +133,7 @@ impl Keda {
         }
     }
 
-    /// The metric, in tasks or slots.
+    /// Metric, in tasks or slots.
     fn usage(&self, seen: &Seen) -> f64 {
         let waiting = seen.waiting as f64;
         match self.settings.load {
@@ -146,7 +146,7 @@ impl Keda {
         }
     }
 
-    /// Its own look, between 0 and 1 (keda `scale_scaledobjects.go`, `RequestScale`).
+    /// Poll between 0 and 1 (keda `scale_scaledobjects.go`, `RequestScale`).
     fn poll(&mut self, seen: &Seen, usage: f64) -> Option<u32> {
         let limits = self.given.limits;
         let active = usage > 0.0;

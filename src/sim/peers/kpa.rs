@@ -1,4 +1,4 @@
-//! The Knative pod autoscaler: concurrency over a long and a short window, and a panic.
+//! Knative pod autoscaler: concurrency over a long and a short window, and a panic mode.
 //!
 //! Upstream: knative/serving, `pkg/autoscaler/scaling/autoscaler.go` (`Scale`), defaults in
 //! `pkg/autoscaler/config/config.go`. Work that waits counts as concurrency, as Knative's activator would count it.
@@ -7,9 +7,9 @@ use super::input::{Given, ceil};
 use crate::sim::{Scaler, Seconds, Seen};
 use std::collections::VecDeque;
 
-/// `stable-window` in seconds.
+/// Seconds of `stable-window`.
 const STABLE_WINDOW: Seconds = 60.0;
-/// `panic-window-percentage` 10 of that, in seconds.
+/// Seconds of the panic window: `panic-window-percentage` 10 of the stable one.
 const PANIC_WINDOW: Seconds = 6.0;
 /// `panic-threshold-percentage`, as a factor of the ready pods.
 const PANIC_THRESHOLD: f64 = 2.0;
@@ -18,7 +18,7 @@ const MAX_UP: f64 = 1000.0;
 /// `max-scale-down-rate`, as a divisor of the ready pods.
 const MAX_DOWN: f64 = 2.0;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// `container-concurrency-target-percentage`: the share of a worker's slots that should be in use.
@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The name in tables.
+    /// Name in tables.
     pub fn name(&self) -> String {
         format!("KPA u {}", self.utilisation)
     }
@@ -37,24 +37,24 @@ impl Settings {
 pub struct Kpa {
     settings: Settings,
     given: Given,
-    /// When, and how many tasks waited or were in flight; oldest first.
+    /// Times, and the number of tasks that waited or were in flight; oldest first.
     past: VecDeque<(Seconds, f64)>,
-    /// It has looked before.
+    /// Whether there was a tick before.
     begun: bool,
     panic: Option<Panic>,
 }
 
-/// Since it was overrun.
+/// Panic mode, while the load is far above the capacity.
 #[derive(Clone, Copy, Debug)]
 struct Panic {
-    /// When that was last so.
+    /// Time when the load was last that high.
     last: Seconds,
-    /// The most replicas that it wished for since: no fewer until it is over.
+    /// Largest number of replicas that it recommended since: no fewer until the panic is over.
     most: u32,
 }
 
 impl Kpa {
-    /// Starts it.
+    /// Peer with these settings.
     pub fn new(settings: Settings, given: Given) -> Self {
         Self {
             settings,
@@ -65,14 +65,14 @@ impl Kpa {
         }
     }
 
-    /// The mean concurrency of the last `window` seconds.
+    /// Mean concurrency of the last `window` seconds.
     fn mean(&self, now: Seconds, window: Seconds) -> f64 {
         let recent = self.past.iter().filter(|(at, _)| now - at < window);
         let (looks, sum) = recent.fold((0.0, 0.0), |(looks, sum), (_, tasks)| (looks + 1.0, sum + tasks));
         sum / f64::max(looks, 1.0)
     }
 
-    /// Enters or leaves the panic.
+    /// Enters or leaves the panic mode.
     fn feel(&mut self, now: Seconds, overrun: bool) {
         match &mut self.panic {
             Some(panic) if overrun => panic.last = now,
@@ -136,12 +136,12 @@ mod tests {
         fixture::{seen, workload},
     };
 
-    /// A target of 2 tasks for each pod.
+    /// Peer with a target of 2 tasks for each pod.
     fn kpa(limits: Limits) -> Kpa {
         Kpa::new(Settings { utilisation: 0.5 }, Given::of(&workload(), limits))
     }
 
-    /// Looks every 2 s from `from` to before `to`; the last wish.
+    /// Ticks every 2 s from `from` to before `to`; returns the last recommendation.
     fn look(kpa: &mut Kpa, from: u32, to: u32, waiting: u64, replicas: u32) -> Option<u32> {
         let times = (from..to).step_by(2);
         times

@@ -8,22 +8,22 @@ use crate::sim::{Scaler, Seconds, Seen};
 
 /// Seconds between steps up.
 const UP_PAUSE: Seconds = 60.0;
-/// Seconds between a step and one down.
+/// Seconds between any step and a step down.
 const DOWN_PAUSE: Seconds = 120.0;
-/// The lower threshold, as a share of the upper one.
+/// Lower threshold, as a share of the upper one.
 const DOWN: f64 = 0.2;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// The upper threshold, as a share of the wait target; the lower one is a fifth of it.
+    /// Upper threshold, as a share of the wait target; the lower one is a fifth of it.
     pub up: f64,
-    /// Replicas that a step up adds; one down takes 1.
+    /// Number of replicas that a step up adds; one down takes 1.
     pub step: u32,
 }
 
 impl Settings {
-    /// The name in tables.
+    /// Name in tables.
     pub fn name(&self) -> String {
         format!("latency step +{} above {}T", self.step, self.up)
     }
@@ -39,7 +39,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Starts it.
+    /// Peer with these settings.
     pub fn new(settings: Settings, given: Given) -> Self {
         Self {
             settings,
@@ -97,7 +97,7 @@ mod tests {
         fixture::{seen, workload},
     };
 
-    /// Up by 3 above 15 s, down below 3 s.
+    /// Peer that goes up by 3 above 15 s, down below 3 s.
     fn latency(limits: Limits) -> Latency {
         Latency::new(Settings { up: 0.25, step: 3 }, Given::of(&workload(), limits))
     }

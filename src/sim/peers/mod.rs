@@ -2,7 +2,7 @@
 //!
 //! | file | what it is | signal |
 //! |---|---|---|
-//! | `input` | limits, what a peer is told of the workload, arrival rates | |
+//! | `input` | limits, what a peer knows of the workload, arrival rates | |
 //! | `hpa` | the Kubernetes HPA's parts that KEDA uses | usage for each replica |
 //! | `keda` | KEDA on that HPA, plain or with an expert's formula | tasks for each replica, or slots needed |
 //! | `wpa` | practo's worker pod autoscaler | tasks for each replica, floor by the rate |
@@ -50,7 +50,7 @@ pub enum Configuration {
 }
 
 impl Configuration {
-    /// Its name in tables, the same for every workload.
+    /// Name in tables, the same for every workload.
     pub fn name(&self) -> String {
         match self {
             Self::Keda(settings) => settings.name(),
@@ -62,12 +62,12 @@ impl Configuration {
         }
     }
 
-    /// The policy for this workload, with 1 to 200 replicas.
+    /// Policy for this workload, with 1 to 200 replicas.
     pub fn build(&self, workload: &Workload) -> Box<dyn Scaler> {
         self.build_within(workload, Limits::default())
     }
 
-    /// The policy for this workload and other limits.
+    /// Policy for this workload and other limits.
     pub fn build_within(&self, workload: &Workload, limits: Limits) -> Box<dyn Scaler> {
         let given = Given::of(workload, limits);
         match *self {

@@ -1,4 +1,4 @@
-//! The worker pod autoscaler of practo: a backlog target, a floor from the arrival rate, and a long pause after any step.
+//! Worker pod autoscaler of practo: a backlog target, a floor from the arrival rate, and a long pause after any step.
 //!
 //! Upstream: practo/k8s-worker-pod-autoscaler, `pkg/controller/controller.go` (`GetDesiredWorkers`,
 //! `convertDesiredReplicasWithRules`) and `pkg/controller/scale_operation.go` (the pause).
@@ -6,14 +6,14 @@
 use super::input::{Arrivals, Given, Limits, ceil};
 use crate::sim::{Scaler, Seconds, Seen};
 
-/// `scaleDownDelay` as it comes, in seconds.
+/// Seconds of the default `scaleDownDelay`.
 pub const DELAY: Seconds = 600.0;
-/// So large a share of the replicas a step must be, to be made.
+/// Smallest share of the replicas for which a step is made.
 const TOLERANCE: f64 = 0.1;
-/// Seconds over which it takes its rate.
+/// Seconds over which it measures its rate.
 const RATE_WINDOW: Seconds = 60.0;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// `targetMessagesPerWorker`, for each slot.
@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With a disruption of 100 %, as it comes; `target` in tasks for each slot, `delay` in seconds.
+    /// Settings with a disruption of 100 %, the default; `target` in tasks for each slot, `delay` in seconds.
     pub const fn new(target: f64, delay: Seconds) -> Self {
         Self {
             target,
@@ -34,7 +34,7 @@ impl Settings {
         }
     }
 
-    /// The name in tables.
+    /// Name in tables.
     pub fn name(&self) -> String {
         let mut name = format!("WPA target {}c, {} s", self.target, self.delay);
         if self.max_disruption != 1.0 {
@@ -50,12 +50,12 @@ pub struct Wpa {
     settings: Settings,
     given: Given,
     arrivals: Arrivals,
-    /// When it last took a step in any direction.
+    /// Time of the last step in any direction.
     last_step: Option<Seconds>,
 }
 
 impl Wpa {
-    /// Starts it.
+    /// Peer with these settings.
     pub fn new(settings: Settings, given: Given) -> Self {
         Self {
             settings,
@@ -65,7 +65,7 @@ impl Wpa {
         }
     }
 
-    /// What it would have (wpa `GetDesiredWorkers`).
+    /// Number of replicas that it would have (wpa `GetDesiredWorkers`).
     fn desired(&self, seen: &Seen) -> u32 {
         let Settings {
             target, max_disruption, ..
@@ -139,7 +139,7 @@ mod tests {
         wpa_within(Limits::default(), Settings::new(2.0, 120.0))
     }
 
-    /// `arrived` tasks since the start, so that there is a rate.
+    /// View with `arrived` tasks since the start, so that there is a rate.
     fn arriving(arrived: u64, seen: Seen) -> Seen {
         Seen { arrived, ..seen }
     }

@@ -1,4 +1,4 @@
-//! Each switch of the world that changes what is seen, or when pods are there.
+//! Each switch of the world that changes what is seen, or the times of pods.
 use super::*;
 
 #[test]

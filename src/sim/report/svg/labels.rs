@@ -3,7 +3,7 @@
 
 use super::LETTER;
 
-/// The space a dot or a label takes.
+/// Space that a dot or a label takes.
 #[derive(Clone, Copy)]
 struct Space {
     left: f64,
@@ -22,14 +22,14 @@ impl Space {
     }
 }
 
-/// Dots, and the labels they would like to have.
+/// Dots, and the labels that they should have.
 pub(super) struct Labels<'a> {
     paper: Space,
     wishes: Vec<(f64, f64, &'a str)>,
 }
 
 impl<'a> Labels<'a> {
-    /// No label leaves this space.
+    /// Labels that do not leave this space.
     pub(super) fn within(left: f64, top: f64, right: f64, bottom: f64) -> Self {
         let paper = Space {
             left,
@@ -43,13 +43,13 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// A dot, and its label.
+    /// Adds a dot, and its label.
     pub(super) fn wish(&mut self, x: f64, y: f64, label: &'a str) {
         self.wishes.push((x, y, label));
     }
 
-    /// Each label with the start of its base line. First come, first served: one without a free place is left out, and
-    /// the dot's own title still says it.
+    /// Each label with the start of its base line, placed in the order of the dots: one without a free place is left
+    /// out, and the dot's own title still shows it.
     pub(super) fn placed(&self) -> Vec<(f64, f64, &'a str)> {
         let dots = self.wishes.iter().map(|(x, y, _)| Space {
             left: x - 4.0,

@@ -9,7 +9,7 @@ fn resets(at: &[f64]) -> World {
     }
 }
 
-/// The largest error of what a task is believed to take, as a share.
+/// Largest error of the estimated task duration, as a share.
 fn error(watched: &Watched, clear: &Watched) -> f64 {
     let pairs = watched.looks.iter().zip(&clear.looks);
     let errors = pairs.filter_map(|(a, b)| Some((a.service? / b.service? - 1.0).abs()));
@@ -67,7 +67,7 @@ fn a_counter_that_never_gets_far_costs_a_few_percent() {
     }
 }
 
-/// Whoever looks again after a while sees a counter that fell while much was done.
+/// After a gap the counter has fallen while much was done.
 #[test]
 fn a_counter_may_start_again_unseen() {
     let workload = steps(3600.0);

@@ -6,7 +6,7 @@ use crate::{
 };
 use std::sync::LazyLock;
 
-/// A run with one outage.
+/// Run with one outage.
 struct Case {
     name: String,
     profile: Profile,

@@ -2,11 +2,11 @@
 use super::watch::*;
 use crate::sim::{Nodes, Span, Workload, World};
 
-/// Ten minutes in which no pod becomes ready.
+/// Length of a time in which no pod becomes ready, in seconds: ten minutes.
 const LONG: f64 = 600.0;
-/// After this from the rise of the load no pod that was ordered for it should still be missing.
+/// Seconds after the rise of the load from which no pod that was ordered for it should still be missing.
 const LATE: f64 = 120.0;
-/// More replicas than the work of the first two minutes asks for; the world would allow 200.
+/// Number of replicas that is more than the work of the first two minutes needs; the world would allow 200.
 const MANY: u32 = 70;
 
 /// S1 and S3, and when their load first rises and when it does so again.

@@ -1,4 +1,4 @@
-//! A run of ours of which each look is written down.
+//! Runs of our policy in which each decision is recorded.
 use super::super::*;
 use crate::{
     scaling::{Behavior, Profile, Target, Wait},
@@ -7,20 +7,20 @@ use crate::{
 
 pub(super) const PROFILES: [Profile; 3] = [Profile::Economy, Profile::Balanced, Profile::Responsive];
 
-/// The pods' start-up times are drawn with this.
+/// Seed of the pods' start-up times.
 const SEED: u64 = 1;
 
-/// One look, and what came of it.
+/// Record of one decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     pub(super) at: Seconds,
     pub(super) blind: bool,
-    /// Before the decision.
+    /// Number of replicas before the decision.
     pub(super) replicas: u32,
     pub(super) oldest_wait: Seconds,
-    /// What was decided.
+    /// Number of replicas decided on.
     pub(super) wanted: u32,
-    /// What a task was believed to take.
+    /// Estimated duration of a task.
     pub(super) service: Option<f64>,
 }
 
@@ -34,30 +34,30 @@ impl Look {
     }
 }
 
-/// A run and all its looks.
+/// Run with all its decisions.
 pub(super) struct Watched {
     pub(super) run: Run,
     pub(super) looks: Vec<Look>,
 }
 
 impl Watched {
-    /// The looks of a time, its end excluded.
+    /// Decisions of a period, its end excluded.
     pub(super) fn between(&self, from: Seconds, to: Seconds) -> impl Iterator<Item = &Look> {
         self.looks.iter().filter(move |look| (from..to).contains(&look.at))
     }
 
-    /// The most replicas that were wanted in that time.
+    /// Largest number of replicas that was wanted in a period.
     pub(super) fn most(&self, from: Seconds, to: Seconds) -> u32 {
         self.between(from, to).map(|look| look.wanted).max().unwrap_or(0)
     }
 
-    /// The longest that the head of the queue was seen to have waited in that time.
+    /// Longest time that the head of the queue was seen to have waited in a period.
     pub(super) fn longest_wait(&self, from: Seconds, to: Seconds) -> Seconds {
         self.between(from, to).map(|look| look.oldest_wait).fold(0.0, f64::max)
     }
 }
 
-/// Plays a workload to ours. Any pod may go, busy ones last: that none is killed is the rule's own merit.
+/// Runs a workload with our policy. Any pod may go, busy ones last: if none is killed, that is the rule's own merit.
 pub(super) fn watch(workload: &Workload, world: &World, profile: Profile) -> Watched {
     let mut eye = Eye {
         ours: Ours {
@@ -89,12 +89,12 @@ fn policy(workload: &Workload, world: &World, profile: Profile) -> Policy {
     }
 }
 
-/// S1 for so long: a trickle, and 15 min after the start a batch; its wait target is 60 s.
+/// S1 up to this time: a trickle, and 15 min after the start a batch; its wait target is 60 s.
 pub(super) fn burst(until: Seconds) -> Workload {
     first(workloads::burst(1), until)
 }
 
-/// S3 for so long: 1 task/s, after 20 min 10 tasks/s, and so on in turn; its wait target is 30 s.
+/// S3 up to this time: 1 task/s, after 20 min 10 tasks/s, and so on in turn; its wait target is 30 s.
 pub(super) fn steps(until: Seconds) -> Workload {
     first(workloads::steps(1), until)
 }
