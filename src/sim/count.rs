@@ -11,30 +11,30 @@ pub(super) const HOUR: Seconds = 3600.0;
 
 /// Change of the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+enum ScaleChange {
     Up,
     Down,
 }
 
 /// Results of the run, and what the counting needs to know of its past.
 #[derive(Debug, Default)]
-pub(super) struct Count {
+pub(super) struct Counters {
     pub(super) run: Run,
-    last: Option<(Change, Seconds)>,
+    last: Option<(ScaleChange, Seconds)>,
     last_down: Option<Seconds>,
 }
 
-impl Count {
+impl Counters {
     /// Counts a tick that changed the number of replicas.
     pub(super) fn scaled(&mut self, from: u32, to: u32, now: Seconds) {
-        let change = if to > from { Change::Up } else { Change::Down };
+        let change = if to > from { ScaleChange::Up } else { ScaleChange::Down };
         let within = |since: Option<Seconds>, limit| since.is_some_and(|since| now - since <= limit);
         let reversed = self.last.filter(|(last, _)| *last != change).map(|(_, at)| at);
         self.run.actions += 1;
         self.run.flaps += u32::from(within(reversed, FLAP));
-        self.run.oscillations += u32::from(change == Change::Up && within(self.last_down, OSCILLATION));
+        self.run.oscillations += u32::from(change == ScaleChange::Up && within(self.last_down, OSCILLATION));
         self.last = Some((change, now));
-        if change == Change::Down {
+        if change == ScaleChange::Down {
             self.last_down = Some(now);
         }
     }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn reversals_count_by_how_soon_they_come() {
-        let mut count = Count::default();
+        let mut count = Counters::default();
         let mut replicas = 5;
         // Down; up after 120 s: both. Up again, still within 300 s of the down. Down at once: a flap. Up after 301 s.
         for (at, to) in [(0.0, 4), (120.0, 6), (300.0, 7), (300.0, 5), (601.0, 6)] {

@@ -12,10 +12,10 @@ mod view;
 
 use super::{
     Run, Scaler, Seconds, Seen, Victims, Waits, Workload,
-    agenda::{Agenda, Event},
-    count::{Count, HOUR},
-    pods::{Phase, Pods},
-    queue::Queue,
+    agenda::{Agenda, RunEvent},
+    count::{Counters, HOUR},
+    pods::{Phase, PodSet},
+    queue::TaskQueue,
     world::World,
 };
 use std::collections::VecDeque;
@@ -84,14 +84,14 @@ struct Engine<'a> {
     rhythm: Rhythm,
     now: Seconds,
     agenda: Agenda,
-    queue: Queue<'a>,
-    pods: Pods,
-    count: Count,
+    queue: TaskQueue<'a>,
+    pods: PodSet,
+    count: Counters,
     /// Number of ticks.
     ticks: u32,
-    looks: u32,
+    recorded: u32,
     /// Records of the tasks for later ticks.
-    looked: VecDeque<Seen>,
+    records: VecDeque<Seen>,
     /// Start-up times since the last tick.
     started: Vec<Seconds>,
     /// Number of completions when the counter last restarted.
@@ -107,12 +107,12 @@ impl<'a> Engine<'a> {
             rhythm,
             now: 0.0,
             agenda: Agenda::default(),
-            queue: Queue::new(&workload.tasks),
-            pods: Pods::default(),
-            count: Count::default(),
+            queue: TaskQueue::new(&workload.tasks),
+            pods: PodSet::default(),
+            count: Counters::default(),
             ticks: 0,
-            looks: 0,
-            looked: VecDeque::new(),
+            recorded: 0,
+            records: VecDeque::new(),
             started: Vec::new(),
             counted_from: 0,
         }
@@ -124,15 +124,15 @@ impl<'a> Engine<'a> {
             self.becomes_ready(pod);
         }
         self.enter_arrival(0);
-        let resets = self.world.counter_resets.iter().map(|at| (*at, Event::CounterReset));
-        let purges = self.world.purges.iter().map(|at| (*at, Event::Purge));
+        let resets = self.world.counter_resets.iter().map(|at| (*at, RunEvent::CounterReset));
+        let purges = self.world.purges.iter().map(|at| (*at, RunEvent::Purge));
         for (at, event) in resets.chain(purges) {
             self.agenda.enter(at.max(0.0), event);
         }
-        self.enter_look();
-        self.agenda.enter(self.rhythm.at(0), Event::Tick);
+        self.plan_record();
+        self.agenda.enter(self.rhythm.at(0), RunEvent::Tick);
         if sample_series {
-            self.agenda.enter(self.now, Event::Sample);
+            self.agenda.enter(self.now, RunEvent::Sample);
         }
     }
 
@@ -145,46 +145,46 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn happens(&mut self, event: Event, scaler: &mut dyn Scaler) {
+    fn happens(&mut self, event: RunEvent, scaler: &mut dyn Scaler) {
         match event {
-            Event::Arrival { task } => {
+            RunEvent::Arrival { task } => {
                 self.queue.arrive(task);
                 self.enter_arrival(task + 1);
                 self.deliver();
             }
-            Event::Completion { pod, task } => self.completes(pod, task),
-            Event::Ready { pod } => self.starts_up(pod),
-            Event::Kill { pod } => self.kill(pod),
-            Event::Return { task } => {
+            RunEvent::Completion { pod, task } => self.completes(pod, task),
+            RunEvent::Ready { pod } => self.starts_up(pod),
+            RunEvent::Kill { pod } => self.kill(pod),
+            RunEvent::Return { task } => {
                 self.queue.give_back(task.0);
                 self.deliver();
             }
-            Event::Purge => self.queue.purge(),
-            Event::CounterReset => self.counted_from = self.queue.finished,
-            Event::Beat { pod } => self.beat(pod),
-            Event::Look => {
-                self.looked.push_back(self.look());
-                self.enter_look();
+            RunEvent::Purge => self.queue.purge(),
+            RunEvent::CounterReset => self.counted_from = self.queue.finished,
+            RunEvent::Beat { pod } => self.beat(pod),
+            RunEvent::Record => {
+                self.records.push_back(self.tasks_now());
+                self.plan_record();
             }
-            Event::Tick => self.tick(scaler),
-            Event::Sample => {
+            RunEvent::Tick => self.tick(scaler),
+            RunEvent::Sample => {
                 self.count.run.series.push(self.point());
-                self.agenda.enter(self.now + SERIES_STEP, Event::Sample);
+                self.agenda.enter(self.now + SERIES_STEP, RunEvent::Sample);
             }
         }
     }
 
     fn enter_arrival(&mut self, task: usize) {
         if let Some(next) = self.workload.tasks.get(task) {
-            self.agenda.enter(next.arrival, Event::Arrival { task });
+            self.agenda.enter(next.arrival, RunEvent::Arrival { task });
         }
     }
 
     /// Plans the record for a tick, one lag before it.
-    fn enter_look(&mut self) {
-        let at = self.rhythm.at(self.looks) - self.world.metric_lag.min(LONGEST_LAG);
-        self.agenda.enter(at.max(self.now), Event::Look);
-        self.looks += 1;
+    fn plan_record(&mut self) {
+        let at = self.rhythm.at(self.recorded) - self.world.metric_lag.min(LONGEST_LAG);
+        self.agenda.enter(at.max(self.now), RunEvent::Record);
+        self.recorded += 1;
     }
 
     /// Puts the pod into the line if it may hold more.
@@ -242,7 +242,7 @@ impl<'a> Engine<'a> {
         runner.taken += 1;
         runner.running.push(task);
         let end = self.queue.start(task, self.now);
-        self.agenda.enter(end, Event::Completion { pod, task });
+        self.agenda.enter(end, RunEvent::Completion { pod, task });
     }
 
     fn completes(&mut self, pod: usize, task: usize) {
@@ -269,7 +269,7 @@ impl<'a> Engine<'a> {
             self.scale(self.world.clamp(wanted), scaler.victims());
         }
         self.ticks += 1;
-        self.agenda.enter(self.rhythm.at(self.ticks), Event::Tick);
+        self.agenda.enter(self.rhythm.at(self.ticks), RunEvent::Tick);
     }
 
     fn scale(&mut self, wanted: u32, order: Victims) {

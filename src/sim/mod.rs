@@ -37,7 +37,7 @@ pub mod world;
 
 pub use engine::run;
 pub use scalers::Ours;
-pub use world::{Nodes, Span, World};
+pub use world::{NodeLimit, Span, World};
 
 /// Seconds since the start of the workload, or a span of them.
 pub type Seconds = f64;

@@ -14,7 +14,7 @@ pub(super) enum Phase {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Pod {
+pub(super) struct SimulatedPod {
     pub(super) phase: Phase,
     pub(super) created: Seconds,
     /// Time when it became ready.
@@ -27,12 +27,12 @@ pub(super) struct Pod {
     pub(super) taken: u64,
     /// Last report of its worker: number of tasks that ran, and of those it had started. Only where workers have
     /// heartbeats.
-    pub(super) told: (usize, u64),
-    /// Whether it stands in the line of pods that take tasks (see [`super::queue::Queue`]).
+    pub(super) reported: (usize, u64),
+    /// Whether it stands in the line of pods that take tasks (see [`super::queue::TaskQueue`]).
     pub(super) in_line: bool,
 }
 
-impl Pod {
+impl SimulatedPod {
     /// Whether it counts as a replica.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready)
@@ -46,47 +46,47 @@ impl Pod {
 
 /// All pods that ever existed; a pod is known by its number.
 #[derive(Debug, Default)]
-pub(super) struct Pods {
-    all: Vec<Pod>,
+pub(super) struct PodSet {
+    all: Vec<SimulatedPod>,
     /// Numbers of those that are not gone, oldest first.
     present: Vec<usize>,
 }
 
-impl Pods {
+impl PodSet {
     /// Creates a pod and returns its number.
     pub(super) fn create(&mut self, now: Seconds) -> usize {
         let number = self.all.len();
-        self.all.push(Pod {
+        self.all.push(SimulatedPod {
             phase: Phase::Starting,
             created: now,
             ready: now,
             running: Vec::new(),
             reserved: VecDeque::new(),
             taken: 0,
-            told: (0, 0),
+            reported: (0, 0),
             in_line: false,
         });
         self.present.push(number);
         number
     }
 
-    pub(super) fn get(&self, pod: usize) -> &Pod {
+    pub(super) fn get(&self, pod: usize) -> &SimulatedPod {
         &self.all[pod]
     }
 
-    pub(super) fn get_mut(&mut self, pod: usize) -> &mut Pod {
+    pub(super) fn get_mut(&mut self, pod: usize) -> &mut SimulatedPod {
         &mut self.all[pod]
     }
 
     /// Removes a pod and returns it.
-    pub(super) fn remove(&mut self, pod: usize) -> &Pod {
+    pub(super) fn remove(&mut self, pod: usize) -> &SimulatedPod {
         self.present.retain(|other| *other != pod);
         self.all[pod].phase = Phase::Gone;
         &self.all[pod]
     }
 
     /// Numbers of those that are not gone, oldest first.
-    pub(super) fn present(&self) -> impl Iterator<Item = &Pod> {
+    pub(super) fn present(&self) -> impl Iterator<Item = &SimulatedPod> {
         self.present.iter().map(|pod| &self.all[*pod])
     }
 
@@ -130,8 +130,8 @@ mod tests {
     use super::*;
 
     /// Pods that became ready at these times and run this number of tasks; `None` still starts.
-    fn pods(of: &[Option<(Seconds, usize)>]) -> Pods {
-        let mut pods = Pods::default();
+    fn pods(of: &[Option<(Seconds, usize)>]) -> PodSet {
+        let mut pods = PodSet::default();
         for state in of {
             let number = pods.create(0.0);
             if let Some((ready, running)) = state {

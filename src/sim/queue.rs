@@ -30,7 +30,7 @@ struct Record {
 
 /// All tasks of a run; a task is known by its place in the workload.
 #[derive(Debug)]
-pub(super) struct Queue<'a> {
+pub(super) struct TaskQueue<'a> {
     tasks: &'a [Task],
     records: Vec<Record>,
     waiting: VecDeque<usize>,
@@ -52,7 +52,7 @@ pub(super) struct Queue<'a> {
     pub(super) most_waiting: u64,
 }
 
-impl<'a> Queue<'a> {
+impl<'a> TaskQueue<'a> {
     pub(super) fn new(tasks: &'a [Task]) -> Self {
         Self {
             tasks,
@@ -181,8 +181,8 @@ mod tests {
         },
     ];
 
-    fn full() -> Queue<'static> {
-        let mut queue = Queue::new(&TASKS);
+    fn full() -> TaskQueue<'static> {
+        let mut queue = TaskQueue::new(&TASKS);
         (0..3).for_each(|task| queue.arrive(task));
         queue
     }

@@ -19,7 +19,7 @@ pub struct Ours {
     /// Order in which pods go when it scales down.
     pub victims: Victims,
     /// Reasons of the condition `TargetFeasible`, in the order in which they came up.
-    pub told: Vec<&'static str>,
+    pub diagnoses: Vec<&'static str>,
     memory: Memory,
 }
 
@@ -31,19 +31,19 @@ impl Ours {
             policy,
             phase: 0.0,
             victims: Victims::IdleOnly,
-            told: Vec::new(),
+            diagnoses: Vec::new(),
             memory: Memory::default(),
         }
     }
 
     /// Observes and decides.
-    fn look(&mut self, seen: &Seen) -> Decision {
+    fn observe(&mut self, seen: &Seen) -> Decision {
         let (memory, decision) = decide(&self.policy, std::mem::take(&mut self.memory), &observation(seen));
         self.memory = memory;
         if let Some(reason) = decision.trouble.map(Trouble::reason)
-            && !self.told.contains(&reason)
+            && !self.diagnoses.contains(&reason)
         {
-            self.told.push(reason);
+            self.diagnoses.push(reason);
         }
         decision
     }
@@ -67,7 +67,7 @@ impl Scaler for Ours {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        Some(self.look(seen).replicas).filter(|replicas| *replicas != seen.replicas)
+        Some(self.observe(seen).replicas).filter(|replicas| *replicas != seen.replicas)
     }
 }
 

@@ -31,7 +31,7 @@ pub struct World {
     /// Seconds after their delivery until tasks of a killed pod wait again (Redis). 0: at once, as with RabbitMQ.
     pub visibility_timeout: Seconds,
     /// Limit of the nodes' room for pods; `None`: they have room for all.
-    pub nodes: Option<Nodes>,
+    pub nodes: Option<NodeLimit>,
     /// Periods in which the broker cannot be read. The workers go on: only the policy sees nothing.
     pub outages: Vec<Span>,
     /// Times at which the workers' counter of completed tasks starts again from 0.
@@ -67,7 +67,7 @@ impl Span {
 
 /// Nodes of a cluster that has to buy more of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Nodes {
+pub struct NodeLimit {
     /// Number of pods that fit on the nodes that are there.
     pub room: u32,
     /// Seconds by which a pod becomes ready later if it is created while `room` others exist.

@@ -7,8 +7,8 @@ use crate::{
     sim::{
         Ours, Run, Seconds, Task, Workload, World,
         peers::{
-            Configuration, Limits,
-            keda::{Load, Metric, Settings, WINDOW},
+            Configuration, PeerLimits,
+            keda::{KedaSettings, Load, Metric, WINDOW},
         },
         run,
     },
@@ -43,7 +43,7 @@ pub(super) enum RunKind {
     /// The same pool with this wait target.
     Within(Seconds),
     /// KEDA.
-    Keda(Settings),
+    Keda(KedaSettings),
     /// Lower bound of the cost.
     #[cfg(feature = "bound")]
     Bound,
@@ -73,7 +73,7 @@ pub(super) struct RunPlan {
     /// World of the pods.
     pub(super) world: World,
     /// Settings of KEDA, if it is compared.
-    pub(super) keda: Option<Settings>,
+    pub(super) keda: Option<KedaSettings>,
     series: bool,
     seed: u64,
 }
@@ -95,7 +95,7 @@ impl RunPlan {
             max: policy.max,
             ..World::default()
         };
-        let keda = Settings::stock(Load::Tasks(f64::from(each), Metric::All), WINDOW);
+        let keda = KedaSettings::stock(Load::Tasks(f64::from(each), Metric::All), WINDOW);
         Self {
             name: manifest.name,
             suspended,
@@ -135,7 +135,7 @@ impl RunPlan {
             }
             RunKind::Keda(settings) => {
                 let (min, max) = (self.policy.min, self.policy.max);
-                let mut keda = Configuration::Keda(settings).build_within(&self.workload, Limits { min, max });
+                let mut keda = Configuration::Keda(settings).build_within(&self.workload, PeerLimits { min, max });
                 run(&self.workload, &self.world, keda.as_mut(), self.seed, self.series)
             }
             #[cfg(feature = "bound")]

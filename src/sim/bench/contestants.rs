@@ -6,7 +6,7 @@ use crate::{
         Ours, Seconds, Victims, Workload, World,
         peers::{
             self, Configuration,
-            keda::{Load, Metric, Settings, WINDOW},
+            keda::{KedaSettings, Load, Metric, WINDOW},
         },
     },
 };
@@ -162,7 +162,7 @@ fn ours() -> Vec<Variant> {
 /// KEDA as most users set it up: as many tasks for each replica as it has slots, all else by default.
 pub fn stock_keda() -> Contestant {
     let load = Load::PerSlot(1.0, Metric::All);
-    Contestant::Peer(Configuration::Keda(Settings::stock(load, WINDOW)))
+    Contestant::Peer(Configuration::Keda(KedaSettings::stock(load, WINDOW)))
 }
 
 fn duration(seconds: Seconds) -> Duration {

@@ -8,7 +8,7 @@ use crate::sim::{
     Run, Seconds,
     peers::{Configuration, groups::keda_expert},
     report::{
-        compare::{Cell, Comparison, Outcome},
+        compare::{Cell, Comparison, RunOutcome},
         page::{Block, Page},
         stats::{mean, number},
         svg::{Chart, Marks, Measure, Scale, Series},
@@ -26,16 +26,16 @@ pub struct Findings {
     /// Wait target of each workload.
     pub targets: Vec<(String, Seconds)>,
     /// Our policy where something is different: see [`sensitivity`].
-    pub variations: Vec<Outcome>,
+    pub variations: Vec<RunOutcome>,
     /// One seed of each workload over time.
-    pub watched: Vec<Watched>,
+    pub watched: Vec<RunsOverTime>,
     /// Duration of one decision: the median, in microseconds.
     pub decide_us: f64,
 }
 
 /// Some policies on one draw of a workload, over time.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct RunsOverTime {
     /// Workload and seed.
     pub title: String,
     /// Name and run of each policy.
@@ -159,7 +159,7 @@ impl Findings {
             blocks.push(table);
             blocks.push(Block::Figure(self.comparison.cost_against_wait(workload)));
             let watched = self.watched.iter().filter(|watched| watched.is_of(workload));
-            blocks.extend(watched.flat_map(Watched::charts).map(Block::Figure));
+            blocks.extend(watched.flat_map(RunsOverTime::charts).map(Block::Figure));
         }
         blocks.push(heading("The price of a decision"));
         let price = number(self.decide_us, 1);
@@ -203,7 +203,7 @@ impl Findings {
     }
 }
 
-impl Watched {
+impl RunsOverTime {
     fn is_of(&self, workload: &str) -> bool {
         self.title.split(',').next() == Some(workload)
     }
@@ -220,9 +220,9 @@ fn cost_and_lateness(cell: &Cell) -> [String; 2] {
 }
 
 const ABOUT: &str = "Every policy runs the same tasks on the same simulated pods, which take 25 s to start (median; \
-    lognormal, σ 0.25) and are killed 30 s after they are told to stop; 1 to 200 replicas. A workload is met if at most \
+    lognormal, σ 0.25) and are killed 30 s after they are diagnoses to stop; 1 to 200 replicas. A workload is met if at most \
     1 % of its tasks wait longer than its target. Cost is pod-hours, divided by those of a bound that nobody can beat \
-    who starts each task in time: it knows every task beforehand. Peers are told the true mean task time, and so is ours \
+    who starts each task in time: it knows every task beforehand. Peers are diagnoses the true mean task time, and so is ours \
     as its hint. The two recordings derive from the Azure LLM inference traces 2023 (Azure/AzurePublicDataset, CC BY 4.0).";
 
 const VARIED: &str = "The profile Balanced, with one thing different in each line. The hint is the mean task time as the \

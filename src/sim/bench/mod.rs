@@ -2,7 +2,7 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `mod.rs` | the work ([`Source`], [`Draw`]), and one run on it ([`play`]) |
+//! | `mod.rs` | the work ([`TaskSource`], [`Draw`]), and one run on it ([`play`]) |
 //! | `contestants.rs` | the policies that are compared: our variants, and the peers |
 //! | `sensitivity.rs` | our policy where something is not as expected |
 //! | `findings.rs` | the tables and figures, the page, and the figures for machines |
@@ -22,14 +22,14 @@ use super::{
     Scaler, Task, Workload, World,
     bound::{BoundError, lower_bound},
     engine::{first_pods, run},
-    peers::Limits,
-    report::compare::Outcome,
+    peers::PeerLimits,
+    report::compare::RunOutcome,
     workloads,
 };
 
 /// Source of a workload's tasks.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum TaskSource {
     /// Tasks drawn anew for each seed.
     Drawn(fn(u64) -> Workload),
     /// The same tasks each time: a seed varies the pods only.
@@ -59,8 +59,8 @@ pub const RECORDINGS: [Recording; 2] = [
 
 impl Recording {
     /// Recorded tasks as a workload.
-    pub fn source(&self, tasks: Vec<Task>) -> Source {
-        Source::Recorded(Workload {
+    pub fn source(&self, tasks: Vec<Task>) -> TaskSource {
+        TaskSource::Recorded(Workload {
             name: self.name.to_owned(),
             wait_target: 60.0,
             slots: 4,
@@ -69,7 +69,7 @@ impl Recording {
     }
 }
 
-impl Source {
+impl TaskSource {
     /// S1 to S5.
     pub fn synthetic() -> Vec<Self> {
         let all: [fn(u64) -> Workload; 5] = [
@@ -116,28 +116,28 @@ pub fn bound(workload: &Workload, world: &World) -> Result<f64, BoundError> {
 }
 
 /// Result of one run; with `series`, also over time.
-pub fn play(contestant: &Contestant, draw: &Draw, world: &World, series: bool) -> Outcome {
+pub fn play(contestant: &Contestant, draw: &Draw, world: &World, series: bool) -> RunOutcome {
     let Draw { workload, seed, bound } = draw;
     let play = |scaler: &mut dyn Scaler| run(workload, world, scaler, *seed, series);
-    let (run, told) = match contestant {
+    let (run, diagnoses) = match contestant {
         Contestant::Ours(variant) => {
             let mut ours = variant.build(workload, world, *seed);
-            (play(&mut ours), ours.told)
+            (play(&mut ours), ours.diagnoses)
         }
         Contestant::Peer(peer) => {
             let (min, max) = (world.min, world.max);
             (
-                play(peer.build_within(workload, Limits { min, max }).as_mut()),
+                play(peer.build_within(workload, PeerLimits { min, max }).as_mut()),
                 Vec::new(),
             )
         }
     };
-    Outcome {
+    RunOutcome {
         policy: contestant.name(),
         workload: workload.name.clone(),
         seed: *seed,
         bound: *bound,
         run,
-        told,
+        diagnoses,
     }
 }

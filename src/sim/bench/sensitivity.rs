@@ -8,7 +8,7 @@ use crate::sim::{
     World,
     bound::BoundError,
     report::{
-        compare::{Comparison, Outcome},
+        compare::{Comparison, RunOutcome},
         stats::number,
         table::Table,
     },
@@ -35,7 +35,7 @@ impl Variation {
     ///
     /// # Errors
     /// The bound could not be computed.
-    pub fn play(&self, draw: &Draw) -> Result<Outcome, BoundError> {
+    pub fn play(&self, draw: &Draw) -> Result<RunOutcome, BoundError> {
         let usual = World::default();
         let mut outcome = play(&Contestant::Ours(self.variant.clone()), draw, &self.world, false);
         if self.world.start_up != usual.start_up {
@@ -86,7 +86,7 @@ pub fn variations() -> Vec<Variation> {
 }
 
 /// Late share and cost of each, for each workload.
-pub fn table(outcomes: &[Outcome]) -> Table {
+pub fn table(outcomes: &[RunOutcome]) -> Table {
     let comparison = Comparison::of(outcomes);
     let mut head = vec!["what is different"];
     head.extend(comparison.workloads().iter().map(String::as_str));
@@ -104,7 +104,7 @@ pub fn table(outcomes: &[Outcome]) -> Table {
         });
         let missed = cells().filter(|(_, cell)| !cell.is_met());
         let missed: Vec<_> = missed
-            .map(|(workload, _)| format!("{workload}: {}", told(outcomes, policy, workload)))
+            .map(|(workload, _)| format!("{workload}: {}", diagnoses(outcomes, policy, workload)))
             .collect();
         let mut row = vec![policy.to_owned()];
         row.extend(figures);
@@ -116,11 +116,11 @@ pub fn table(outcomes: &[Outcome]) -> Table {
 }
 
 /// Reasons of the condition `TargetFeasible` in all runs of a variation on a workload.
-fn told(outcomes: &[Outcome], policy: &str, workload: &str) -> String {
+fn diagnoses(outcomes: &[RunOutcome], policy: &str, workload: &str) -> String {
     let own = outcomes
         .iter()
         .filter(|one| one.policy == policy && one.workload == workload);
-    let all: BTreeSet<_> = own.flat_map(|one| one.told.iter().copied()).collect();
+    let all: BTreeSet<_> = own.flat_map(|one| one.diagnoses.iter().copied()).collect();
     match all.is_empty() {
         true => "nothing".to_owned(),
         false => all.into_iter().collect::<Vec<_>>().join(" "),

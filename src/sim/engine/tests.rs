@@ -2,7 +2,7 @@
 mod world;
 
 use super::*;
-use crate::sim::{Nodes, Point, Span, Task, random::Random, workloads};
+use crate::sim::{NodeLimit, Point, Span, Task, random::Random, workloads};
 
 /// Scaler that follows a script, and records what it sees.
 struct Script {

@@ -20,12 +20,12 @@ const LEAST_TARGET: f64 = 0.2;
 
 /// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct AwsSettings {
     /// Acceptable latency, as a share of the wait target.
     pub latency: f64,
 }
 
-impl Settings {
+impl AwsSettings {
     /// Name in tables.
     pub fn name(&self) -> String {
         format!("AWS latency {}T", self.latency)
@@ -35,7 +35,7 @@ impl Settings {
 /// Target tracking policy.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    settings: Settings,
+    settings: AwsSettings,
     given: Given,
     /// Acceptable backlog, in tasks for each instance.
     target: f64,
@@ -47,7 +47,7 @@ pub struct Aws {
 
 impl Aws {
     /// Peer with these settings.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    pub fn new(settings: AwsSettings, given: Given) -> Self {
         // The documentation's instance works on one task at a time, ours on as many as it has slots.
         let acceptable = settings.latency * given.wait_target / given.mean_task * given.slots;
         Self {
@@ -101,13 +101,13 @@ impl Scaler for Aws {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
     fn aws_within(min: u32, latency: f64) -> Aws {
-        let limits = Limits { min, max: 200 };
-        Aws::new(Settings { latency }, Given::of(&workload(), limits))
+        let limits = PeerLimits { min, max: 200 };
+        Aws::new(AwsSettings { latency }, Given::of(&workload(), limits))
     }
 
     /// Peer with 0.2 of 60 s, over 4 s, by 4 slots: 12 tasks for each instance.
@@ -116,9 +116,13 @@ mod tests {
     }
 
     /// Ticks that must not change anything.
-    fn wait(aws: &mut Aws, looks: u32, waiting: u64, replicas: u32) {
-        for look in 0..looks {
-            assert_eq!(aws.tick(&seen(f64::from(look), waiting, replicas)), None, "look {look}");
+    fn wait(aws: &mut Aws, ticks: u32, waiting: u64, replicas: u32) {
+        for tick_number in 0..ticks {
+            assert_eq!(
+                aws.tick(&seen(f64::from(tick_number), waiting, replicas)),
+                None,
+                "tick {tick_number}"
+            );
         }
     }
 
@@ -128,8 +132,8 @@ mod tests {
         assert_eq!(aws_within(1, 0.001).target, 0.2);
         let mut nothing = workload();
         nothing.tasks.clear();
-        let given = Given::of(&nothing, Limits::default());
-        assert_eq!(Aws::new(Settings { latency: 0.2 }, given).target, f64::INFINITY);
+        let given = Given::of(&nothing, PeerLimits::default());
+        assert_eq!(Aws::new(AwsSettings { latency: 0.2 }, given).target, f64::INFINITY);
     }
 
     #[test]
@@ -152,13 +156,13 @@ mod tests {
     #[test]
     fn counts_what_is_ready_but_multiplies_what_there_is() {
         let mut aws = aws();
-        let look = Seen {
+        let tick_number = Seen {
             ready: 2,
             ..seen(0.0, 48, 8)
         };
-        assert_eq!(aws.tick(&look), None);
-        assert_eq!(aws.tick(&look), None);
-        assert_eq!(aws.tick(&look), Some(16)); // 24 for each of 2, twice the target: twice 8
+        assert_eq!(aws.tick(&tick_number), None);
+        assert_eq!(aws.tick(&tick_number), None);
+        assert_eq!(aws.tick(&tick_number), Some(16)); // 24 for each of 2, twice the target: twice 8
     }
 
     #[test]

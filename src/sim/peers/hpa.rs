@@ -2,7 +2,7 @@
 //!
 //! Upstream: kubernetes/kubernetes, `pkg/controller/podautoscaler/replica_calculator.go` and `horizontal.go`.
 #![deny(clippy::disallowed_methods)]
-use super::input::{Limits, ceil};
+use super::input::{PeerLimits, ceil};
 use crate::sim::Seconds;
 use std::collections::VecDeque;
 
@@ -86,7 +86,7 @@ pub struct Hpa {
     /// Usage of each replica, in the unit of the usage.
     target: f64,
     /// Limits of the replicas; the HPA's own minimum is never 0.
-    limits: Limits,
+    limits: PeerLimits,
     /// Limit of a step up.
     ceiling: Ceiling,
     /// Stabilisation of steps down.
@@ -95,11 +95,11 @@ pub struct Hpa {
 
 impl Hpa {
     /// HPA before its first tick; `target` in the unit of the usage, `window` in seconds.
-    pub fn new(target: f64, limits: Limits, ceiling: Ceiling, window: Seconds) -> Self {
+    pub fn new(target: f64, limits: PeerLimits, ceiling: Ceiling, window: Seconds) -> Self {
         let min = limits.min.max(1);
         Self {
             target,
-            limits: Limits { min, ..limits },
+            limits: PeerLimits { min, ..limits },
             ceiling,
             stabilisation: Stabilisation::new(window),
         }
@@ -118,7 +118,7 @@ impl Hpa {
         let recommended = recommend(usage, self.target, replicas);
         let stabilised = self.stabilisation.stabilise(now, replicas, recommended);
         let max = self.ceiling.limit(replicas).min(self.limits.max);
-        Some(Limits { max, ..self.limits }.clamp(stabilised))
+        Some(PeerLimits { max, ..self.limits }.clamp(stabilised))
     }
 }
 
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn hpa(ceiling: Ceiling, window: Seconds) -> Hpa {
-        Hpa::new(4.0, Limits { min: 0, max: 200 }, ceiling, window)
+        Hpa::new(4.0, PeerLimits { min: 0, max: 200 }, ceiling, window)
     }
 
     #[test]
@@ -195,8 +195,8 @@ mod tests {
         let mut hpa = hpa(Ceiling::Stock, 300.0);
         let mut replicas = 2;
         let mut path = Vec::new();
-        for look in 0..6 {
-            replicas = hpa.sync(f64::from(look) * SYNC_PERIOD, 400.0, replicas).unwrap();
+        for tick_number in 0..6 {
+            replicas = hpa.sync(f64::from(tick_number) * SYNC_PERIOD, 400.0, replicas).unwrap();
             path.push(replicas);
         }
         assert_eq!(path, [4, 8, 16, 32, 64, 100]);
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(hpa(Ceiling::Stock, 300.0).sync(0.0, 0.0, 0), None);
         assert_eq!(hpa(Ceiling::Stock, 0.0).sync(0.0, 0.0, 1), Some(1)); // its own minimum is 1
         assert_eq!(hpa(Ceiling::Stock, 300.0).sync(0.0, 0.0, 500), Some(200));
-        let limits = Limits { min: 10, max: 20 };
+        let limits = PeerLimits { min: 10, max: 20 };
         let mut low = Hpa::new(4.0, limits, Ceiling::Stock, 0.0);
         assert_eq!(low.sync(0.0, 400.0, 1), Some(10)); // not 4
         assert_eq!(low.sync(15.0, 0.0, 10), Some(10));

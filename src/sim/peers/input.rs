@@ -5,20 +5,20 @@ use std::collections::VecDeque;
 
 /// Limits of the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct PeerLimits {
     /// Minimum number of replicas.
     pub min: u32,
     /// Maximum number of replicas; wins over `min`.
     pub max: u32,
 }
 
-impl Default for Limits {
+impl Default for PeerLimits {
     fn default() -> Self {
         Self { min: 1, max: 200 }
     }
 }
 
-impl Limits {
+impl PeerLimits {
     /// Nearest number of replicas that is allowed.
     pub fn clamp(self, replicas: u32) -> u32 {
         replicas.max(self.min).min(self.max)
@@ -35,12 +35,12 @@ pub struct Given {
     /// True mean task duration in seconds: better than what any user knows.
     pub mean_task: Seconds,
     /// Limits of the number of replicas.
-    pub limits: Limits,
+    pub limits: PeerLimits,
 }
 
 impl Given {
     /// Knowledge taken from the workload.
-    pub fn of(workload: &Workload, limits: Limits) -> Self {
+    pub fn of(workload: &Workload, limits: PeerLimits) -> Self {
         Self {
             slots: f64::from(workload.slots.max(1)),
             wait_target: workload.wait_target,
@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn the_maximum_wins() {
-        assert_eq!(Limits::default().clamp(0), 1);
-        assert_eq!(Limits::default().clamp(999), 200);
-        assert_eq!(Limits { min: 9, max: 5 }.clamp(7), 5);
+        assert_eq!(PeerLimits::default().clamp(0), 1);
+        assert_eq!(PeerLimits::default().clamp(999), 200);
+        assert_eq!(PeerLimits { min: 9, max: 5 }.clamp(7), 5);
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_rate_spans_at_most_its_window() {
         let mut arrivals = Arrivals::new(60.0);
-        let mut look = |now, arrived| {
+        let mut view = |now, arrived| {
             let seen = Seen {
                 arrived,
                 ..seen(now, 0, 1)
@@ -175,12 +175,12 @@ mod tests {
             arrivals.record(&seen);
             (arrivals.rate(60.0), arrivals.rate(20.0))
         };
-        assert_eq!(look(0.0, 0), (0.0, 0.0));
-        assert_eq!(look(20.0, 10), (0.5, 0.5)); // since the start
-        assert_eq!(look(40.0, 10), (0.25, 0.0));
-        assert_eq!(look(60.0, 70), (70.0 / 60.0, 3.0));
-        assert_eq!(look(80.0, 70), (1.0, 0.0)); // 60 within 60 s: the look at 20 s still counts
-        assert_eq!(look(900.0, 999), (0.0, 0.0)); // nothing to compare with
-        assert_eq!(look(920.0, 998), (0.0, 0.0)); // a counter that falls
+        assert_eq!(view(0.0, 0), (0.0, 0.0));
+        assert_eq!(view(20.0, 10), (0.5, 0.5)); // since the start
+        assert_eq!(view(40.0, 10), (0.25, 0.0));
+        assert_eq!(view(60.0, 70), (70.0 / 60.0, 3.0));
+        assert_eq!(view(80.0, 70), (1.0, 0.0)); // 60 within 60 s: the view at 20 s still counts
+        assert_eq!(view(900.0, 999), (0.0, 0.0)); // nothing to compare with
+        assert_eq!(view(920.0, 998), (0.0, 0.0)); // a counter that falls
     }
 }

@@ -40,7 +40,7 @@ pub enum Load {
 
 /// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct KedaSettings {
     /// Load that each replica should have.
     pub load: Load,
     /// Limit of one step up.
@@ -52,11 +52,11 @@ pub struct Settings {
 }
 
 /// Redis scaler with its defaults (keda `pkg/scalers/redis_scaler.go`, `listLength`).
-pub const REDIS_DEFAULT: Settings = Settings::stock(Load::Tasks(5.0, Metric::Ready), WINDOW);
+pub const REDIS_DEFAULT: KedaSettings = KedaSettings::stock(Load::Tasks(5.0, Metric::Ready), WINDOW);
 /// RabbitMQ scaler with its defaults, over HTTP (keda `pkg/scalers/rabbitmq_scaler.go`, mode `QueueLength`).
-pub const RABBITMQ_DEFAULT: Settings = Settings::stock(Load::Tasks(20.0, Metric::All), WINDOW);
+pub const RABBITMQ_DEFAULT: KedaSettings = KedaSettings::stock(Load::Tasks(20.0, Metric::All), WINDOW);
 
-impl Settings {
+impl KedaSettings {
     /// Settings with the HPA's own limit upwards; `window` in seconds.
     pub const fn stock(load: Load, window: Seconds) -> Self {
         Self {
@@ -105,19 +105,19 @@ impl Settings {
 /// KEDA and its HPA.
 #[derive(Clone, Debug)]
 pub struct Keda {
-    settings: Settings,
+    settings: KedaSettings,
     given: Given,
     hpa: Hpa,
     arrivals: Arrivals,
     /// Number of ticks.
-    looks: u64,
+    ticks: u64,
     /// Time when a poll last found something to do (`status.lastActiveTime`).
     last_active: Option<Seconds>,
 }
 
 impl Keda {
     /// Peer with these settings.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    pub fn new(settings: KedaSettings, given: Given) -> Self {
         let target = match settings.load {
             Load::PerSlot(tasks, _) => tasks * given.slots,
             Load::Tasks(tasks, _) => tasks,
@@ -128,7 +128,7 @@ impl Keda {
             given,
             hpa: Hpa::new(target, given.limits, settings.ceiling, settings.window),
             arrivals: Arrivals::new(RATE_WINDOW),
-            looks: 0,
+            ticks: 0,
             last_active: None,
         }
     }
@@ -178,8 +178,8 @@ impl Scaler for Keda {
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
         // 30 s is two looks of the HPA; it polls as soon as it starts.
-        let polls = self.looks.is_multiple_of(2);
-        self.looks += 1;
+        let polls = self.ticks.is_multiple_of(2);
+        self.ticks += 1;
         if seen.broker_down {
             // An error is no metric for the HPA, and neither active nor inactive for KEDA.
             return None;
@@ -195,12 +195,12 @@ impl Scaler for Keda {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
-    fn keda(settings: Settings, min: u32) -> Keda {
-        Keda::new(settings, Given::of(&workload(), Limits { min, max: 200 }))
+    fn keda(settings: KedaSettings, min: u32) -> Keda {
+        Keda::new(settings, Given::of(&workload(), PeerLimits { min, max: 200 }))
     }
 
     fn busy(now: Seconds, waiting: u64, in_flight: u64, replicas: u32) -> Seen {
@@ -212,9 +212,9 @@ mod tests {
 
     #[test]
     fn counts_what_its_metric_says() {
-        let all = Settings::unlimited(Load::PerSlot(1.5, Metric::All), 0.0);
+        let all = KedaSettings::unlimited(Load::PerSlot(1.5, Metric::All), 0.0);
         assert_eq!(keda(all, 1).tick(&busy(7.0, 30, 31, 2)), Some(11)); // ceil(61 / 6)
-        let ready = Settings::unlimited(Load::PerSlot(1.5, Metric::Ready), 0.0);
+        let ready = KedaSettings::unlimited(Load::PerSlot(1.5, Metric::Ready), 0.0);
         assert_eq!(keda(ready, 1).tick(&busy(7.0, 30, 31, 2)), Some(5)); // 30 / 6
         assert_eq!(keda(REDIS_DEFAULT, 1).tick(&busy(7.0, 13, 31, 2)), Some(3)); // ceil(13 / 5)
         assert_eq!(keda(RABBITMQ_DEFAULT, 1).tick(&busy(7.0, 13, 31, 2)), Some(2)); // 44 / 40: within 10 %
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_formula_drains_or_keeps_up() {
-        let formula = Settings::unlimited(Load::Formula(0.5), 0.0);
+        let formula = KedaSettings::unlimited(Load::Formula(0.5), 0.0);
         // 300 tasks of 4 s in 30 s: 40 slots, 10 replicas.
         assert_eq!(keda(formula, 1).tick(&busy(7.0, 300, 99, 2)), Some(10));
         // 12 a second since the start: 48 slots, 12 replicas.
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_stock_hpa_doubles_and_holds() {
-        let mut keda = keda(Settings::stock(Load::PerSlot(1.0, Metric::All), 60.0), 1);
+        let mut keda = keda(KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 60.0), 1);
         assert_eq!(keda.tick(&busy(7.0, 392, 8, 2)), Some(4));
         assert_eq!(keda.tick(&busy(22.0, 384, 16, 4)), Some(8));
         assert_eq!(keda.tick(&busy(37.0, 0, 4, 8)), Some(16)); // on to the 100 of 15 s ago
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn wakes_at_a_poll() {
-        let settings = Settings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
+        let settings = KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
         let mut zero = keda(settings, 0);
         assert_eq!(zero.tick(&seen(7.0, 0, 0)), None);
         assert_eq!(zero.tick(&seen(22.0, 99, 0)), None); // no poll
@@ -256,11 +256,11 @@ mod tests {
 
     #[test]
     fn sleeps_after_the_cooldown() {
-        let mut keda = keda(Settings::stock(Load::PerSlot(1.0, Metric::All), 300.0), 0);
+        let mut keda = keda(KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 300.0), 0);
         assert_eq!(keda.tick(&busy(7.0, 0, 4, 1)), Some(1)); // active
         assert_eq!(keda.tick(&busy(22.0, 0, 4, 1)), Some(1)); // no poll: does not count as active
-        for look in 2..=20 {
-            let now = 7.0 + 15.0 * f64::from(look);
+        for tick in 2..=20 {
+            let now = 7.0 + 15.0 * f64::from(tick);
             assert_eq!(keda.tick(&seen(now, 0, 1)), Some(1), "{now}"); // at 307 s it is 300 s, not more
         }
         assert_eq!(keda.tick(&seen(322.0, 0, 1)), Some(1)); // no poll
@@ -269,14 +269,14 @@ mod tests {
 
     #[test]
     fn sleeps_at_once_if_it_was_never_active() {
-        let settings = Settings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
+        let settings = KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
         assert_eq!(keda(settings, 0).tick(&seen(7.0, 0, 2)), Some(0));
         assert_eq!(keda(settings, 1).tick(&seen(7.0, 0, 2)), Some(2)); // the window
     }
 
     #[test]
     fn says_nothing_without_a_broker() {
-        let mut keda = keda(Settings::unlimited(Load::PerSlot(1.0, Metric::All), 0.0), 0);
+        let mut keda = keda(KedaSettings::unlimited(Load::PerSlot(1.0, Metric::All), 0.0), 0);
         let down = |now| Seen {
             broker_down: true,
             ..seen(now, 0, 5)

@@ -20,12 +20,12 @@ const MAX_DOWN: f64 = 2.0;
 
 /// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct KpaSettings {
     /// `container-concurrency-target-percentage`: the share of a worker's slots that should be in use.
     pub utilisation: f64,
 }
 
-impl Settings {
+impl KpaSettings {
     /// Name in tables.
     pub fn name(&self) -> String {
         format!("KPA u {}", self.utilisation)
@@ -35,7 +35,7 @@ impl Settings {
 /// The autoscaler.
 #[derive(Clone, Debug)]
 pub struct Kpa {
-    settings: Settings,
+    settings: KpaSettings,
     given: Given,
     /// Times, and the number of tasks that waited or were in flight; oldest first.
     past: VecDeque<(Seconds, f64)>,
@@ -55,7 +55,7 @@ struct Panic {
 
 impl Kpa {
     /// Peer with these settings.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    pub fn new(settings: KpaSettings, given: Given) -> Self {
         Self {
             settings,
             given,
@@ -68,8 +68,8 @@ impl Kpa {
     /// Mean concurrency of the last `window` seconds.
     fn mean(&self, now: Seconds, window: Seconds) -> f64 {
         let recent = self.past.iter().filter(|(at, _)| now - at < window);
-        let (looks, sum) = recent.fold((0.0, 0.0), |(looks, sum), (_, tasks)| (looks + 1.0, sum + tasks));
-        sum / f64::max(looks, 1.0)
+        let (ticks, sum) = recent.fold((0.0, 0.0), |(ticks, sum), (_, tasks)| (ticks + 1.0, sum + tasks));
+        sum / f64::max(ticks, 1.0)
     }
 
     /// Enters or leaves the panic mode.
@@ -132,17 +132,17 @@ impl Scaler for Kpa {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
     /// Peer with a target of 2 tasks for each pod.
-    fn kpa(limits: Limits) -> Kpa {
-        Kpa::new(Settings { utilisation: 0.5 }, Given::of(&workload(), limits))
+    fn kpa(limits: PeerLimits) -> Kpa {
+        Kpa::new(KpaSettings { utilisation: 0.5 }, Given::of(&workload(), limits))
     }
 
     /// Ticks every 2 s from `from` to before `to`; returns the last recommendation.
-    fn look(kpa: &mut Kpa, from: u32, to: u32, waiting: u64, replicas: u32) -> Option<u32> {
+    fn run_ticks(kpa: &mut Kpa, from: u32, to: u32, waiting: u64, replicas: u32) -> Option<u32> {
         let times = (from..to).step_by(2);
         times
             .map(|now| kpa.tick(&seen(f64::from(now), waiting, replicas)))
@@ -152,10 +152,10 @@ mod tests {
 
     #[test]
     fn follows_the_mean() {
-        let mut kpa = kpa(Limits::default());
-        assert_eq!(look(&mut kpa, 1, 61, 2, 1), Some(1));
+        let mut kpa = kpa(PeerLimits::default());
+        assert_eq!(run_ticks(&mut kpa, 1, 61, 2, 1), Some(1));
         // 15 looks of 2 and 15 of 3: a mean of 2.5 is 2 pods; the last three, 3 each, are too, which is twice 1.
-        assert_eq!(look(&mut kpa, 61, 91, 3, 1), Some(2));
+        assert_eq!(run_ticks(&mut kpa, 61, 91, 3, 1), Some(2));
         assert!(kpa.panic.is_some());
     }
 
@@ -165,15 +165,15 @@ mod tests {
             in_flight: 5,
             ..seen(1.0, 2, 4)
         };
-        let mut kpa = kpa(Limits::default());
+        let mut kpa = kpa(PeerLimits::default());
         kpa.begun = true; // without its first panic
         assert_eq!(kpa.tick(&running), Some(4)); // ceil(7 / 2)
     }
 
     #[test]
     fn panics_at_twice_what_is_ready() {
-        let mut calm = kpa(Limits::default());
-        look(&mut calm, 1, 61, 8, 4);
+        let mut calm = kpa(PeerLimits::default());
+        run_ticks(&mut calm, 1, 61, 8, 4);
         // Over 6 s (3 looks): (8 + 8 + 25) / 3 / 2 = 6.8, 7 pods, less than twice 4; over 60 s 4.3.
         let mut calmer = calm.clone();
         calmer.panic = None;
@@ -185,18 +185,18 @@ mod tests {
 
     #[test]
     fn a_panic_only_goes_up_and_ends_after_a_minute() {
-        let mut kpa = kpa(Limits::default());
+        let mut kpa = kpa(PeerLimits::default());
         assert_eq!(kpa.tick(&seen(1.0, 40, 1)), Some(20));
         // Nothing waits: (40 + 0) / 2 / 2 = 10 and 40 / 3 / 2 = 7 pods are still twice 1, then no longer.
-        assert_eq!(look(&mut kpa, 3, 67, 0, 1), Some(20)); // at 65 s: 60 s since the look at 5 s
+        assert_eq!(run_ticks(&mut kpa, 3, 67, 0, 1), Some(20)); // at 65 s: 60 s since the run_ticks at 5 s
         assert_eq!(kpa.tick(&seen(67.0, 0, 1)), Some(1));
         assert!(kpa.panic.is_none());
     }
 
     #[test]
     fn a_panic_takes_the_larger_mean() {
-        let mut kpa = kpa(Limits::default());
-        look(&mut kpa, 1, 55, 40, 20);
+        let mut kpa = kpa(PeerLimits::default());
+        run_ticks(&mut kpa, 1, 55, 40, 20);
         kpa.panic = None;
         // 27 looks of 40: a mean of 38.6 over 28, 20 pods. Over 6 s (40 + 40 + 0) / 3 / 2 = 13.3, 14 pods, twice 7.
         assert_eq!(kpa.tick(&seen(55.0, 0, 7)), Some(20));
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn halves_at_most() {
-        let mut kpa = kpa(Limits { min: 0, max: 200 });
+        let mut kpa = kpa(PeerLimits { min: 0, max: 200 });
         kpa.begun = true;
         assert_eq!(kpa.tick(&seen(1.0, 0, 9)), Some(4));
         assert_eq!(kpa.tick(&seen(3.0, 0, 1)), Some(0));
@@ -214,14 +214,14 @@ mod tests {
 
     #[test]
     fn grows_a_thousandfold_at_most() {
-        let mut kpa = kpa(Limits { min: 0, max: 9999 });
+        let mut kpa = kpa(PeerLimits { min: 0, max: 9999 });
         assert_eq!(kpa.tick(&seen(1.0, 1_000_000, 0)), Some(1000)); // as if 1 were ready
     }
 
     #[test]
     fn starts_in_panic() {
-        let mut kpa = kpa(Limits::default());
-        assert_eq!(look(&mut kpa, 1, 63, 0, 9), Some(9));
+        let mut kpa = kpa(PeerLimits::default());
+        assert_eq!(run_ticks(&mut kpa, 1, 63, 0, 9), Some(9));
         assert_eq!(kpa.tick(&seen(63.0, 0, 9)), Some(4));
     }
 
@@ -231,6 +231,6 @@ mod tests {
             broker_down: true,
             ..seen(3.0, 0, 10)
         };
-        assert_eq!(kpa(Limits::default()).tick(&down), None);
+        assert_eq!(kpa(PeerLimits::default()).tick(&down), None);
     }
 }

@@ -28,7 +28,7 @@ pub mod sla;
 pub mod wpa;
 
 pub use groups::{Group, all, groups};
-pub use input::{Given, Limits};
+pub use input::{Given, PeerLimits};
 
 use super::{Scaler, Workload};
 
@@ -36,17 +36,17 @@ use super::{Scaler, Workload};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Configuration {
     /// KEDA.
-    Keda(keda::Settings),
+    Keda(keda::KedaSettings),
     /// practo's worker pod autoscaler.
-    Wpa(wpa::Settings),
+    Wpa(wpa::WpaSettings),
     /// The Knative pod autoscaler.
-    Kpa(kpa::Settings),
+    Kpa(kpa::KpaSettings),
     /// AWS target tracking.
-    Aws(aws::Settings),
+    Aws(aws::AwsSettings),
     /// Latency steps.
-    Latency(latency::Settings),
+    Latency(latency::LatencySettings),
     /// The SLA hybrid.
-    Sla(sla::Settings),
+    Sla(sla::SlaSettings),
 }
 
 impl Configuration {
@@ -64,11 +64,11 @@ impl Configuration {
 
     /// Policy for this workload, with 1 to 200 replicas.
     pub fn build(&self, workload: &Workload) -> Box<dyn Scaler> {
-        self.build_within(workload, Limits::default())
+        self.build_within(workload, PeerLimits::default())
     }
 
     /// Policy for this workload and other limits.
-    pub fn build_within(&self, workload: &Workload, limits: Limits) -> Box<dyn Scaler> {
+    pub fn build_within(&self, workload: &Workload, limits: PeerLimits) -> Box<dyn Scaler> {
         let given = Given::of(workload, limits);
         match *self {
             Self::Keda(settings) => Box::new(keda::Keda::new(settings, given)),

@@ -19,14 +19,14 @@ const DOWN_PAUSE: Seconds = 60.0;
 
 /// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct SlaSettings {
     /// `breach_threshold`: share of the wait target from which it drains.
     pub threshold: f64,
     /// Largest number of replicas that one tick removes.
     pub down: u32,
 }
 
-impl Settings {
+impl SlaSettings {
     /// Name in tables.
     pub fn name(&self) -> String {
         format!("SLA-hybrid {}, down {}", self.threshold, self.down)
@@ -60,7 +60,7 @@ pub fn drain(backlog: u64, age: Seconds, wait_target: Seconds, mean_task: Second
 /// The scaler.
 #[derive(Clone, Debug)]
 pub struct Sla {
-    settings: Settings,
+    settings: SlaSettings,
     given: Given,
     arrivals: Arrivals,
     last_up: Option<Seconds>,
@@ -68,7 +68,7 @@ pub struct Sla {
 
 impl Sla {
     /// Peer with these settings.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    pub fn new(settings: SlaSettings, given: Given) -> Self {
         Self {
             settings,
             given,
@@ -133,13 +133,13 @@ impl Scaler for Sla {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
     fn sla(down: u32) -> Sla {
-        let settings = Settings { threshold: 0.5, down };
-        Sla::new(settings, Given::of(&workload(), Limits::default()))
+        let settings = SlaSettings { threshold: 0.5, down };
+        Sla::new(settings, Given::of(&workload(), PeerLimits::default()))
     }
 
     #[test]
@@ -165,20 +165,20 @@ mod tests {
 
     #[test]
     fn follows_the_rate_and_its_trend() {
-        let look = |now, arrived| Seen {
+        let view = |now, arrived| Seen {
             arrived,
             ..seen(now, 0, 1)
         };
         let mut steady = sla(1);
-        assert_eq!(steady.tick(&look(10.0, 100)), Some(10)); // 10 a second of 4 s, 4 slots
+        assert_eq!(steady.tick(&view(10.0, 100)), Some(10)); // 10 a second of 4 s, 4 slots
         let mut rising = sla(1);
-        assert_eq!(rising.tick(&look(240.0, 0)), None);
+        assert_eq!(rising.tick(&view(240.0, 0)), None);
         // 10 a second now, 2 before: 10 + 8 / 150 * 60 = 13.2 to come.
-        assert_eq!(rising.tick(&look(300.0, 600)), Some(14));
+        assert_eq!(rising.tick(&view(300.0, 600)), Some(14));
         let mut falling = sla(1);
-        falling.tick(&look(240.0, 2400));
+        falling.tick(&view(240.0, 2400));
         // 2 a second now, 8.4 before: the forecast is negative.
-        assert_eq!(falling.tick(&look(300.0, 2520)), Some(2));
+        assert_eq!(falling.tick(&view(300.0, 2520)), Some(2));
     }
 
     #[test]

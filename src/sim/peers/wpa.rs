@@ -3,7 +3,7 @@
 //! Upstream: practo/k8s-worker-pod-autoscaler, `pkg/controller/controller.go` (`GetDesiredWorkers`,
 //! `convertDesiredReplicasWithRules`) and `pkg/controller/scale_operation.go` (the pause).
 #![deny(clippy::disallowed_methods)]
-use super::input::{Arrivals, Given, Limits, ceil};
+use super::input::{Arrivals, Given, PeerLimits, ceil};
 use crate::sim::{Scaler, Seconds, Seen};
 
 /// Seconds of the default `scaleDownDelay`.
@@ -15,7 +15,7 @@ const RATE_WINDOW: Seconds = 60.0;
 
 /// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct WpaSettings {
     /// `targetMessagesPerWorker`, for each slot.
     pub target: f64,
     /// `scaleDownDelay` in seconds.
@@ -24,7 +24,7 @@ pub struct Settings {
     pub max_disruption: f64,
 }
 
-impl Settings {
+impl WpaSettings {
     /// Settings with a disruption of 100 %, the default; `target` in tasks for each slot, `delay` in seconds.
     pub const fn new(target: f64, delay: Seconds) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Settings {
 /// The autoscaler.
 #[derive(Clone, Debug)]
 pub struct Wpa {
-    settings: Settings,
+    settings: WpaSettings,
     given: Given,
     arrivals: Arrivals,
     /// Time of the last step in any direction.
@@ -56,7 +56,7 @@ pub struct Wpa {
 
 impl Wpa {
     /// Peer with these settings.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    pub fn new(settings: WpaSettings, given: Given) -> Self {
         Self {
             settings,
             given,
@@ -67,7 +67,7 @@ impl Wpa {
 
     /// Number of replicas that it would have (wpa `GetDesiredWorkers`).
     fn desired(&self, seen: &Seen) -> u32 {
-        let Settings {
+        let WpaSettings {
             target, max_disruption, ..
         } = self.settings;
         let rate = self.arrivals.rate(RATE_WINDOW);
@@ -79,7 +79,7 @@ impl Wpa {
         let replicas = seen.replicas;
         let step = ceil(f64::from(replicas) * max_disruption);
         // Also right if `min` is more than `max`: then it is `max`.
-        let rules = |wished: u32, step: u32| Limits { min, max }.clamp(wished.max(replicas.saturating_sub(step)));
+        let rules = |wished: u32, step: u32| PeerLimits { min, max }.clamp(wished.max(replicas.saturating_sub(step)));
 
         let messages = seen.waiting.saturating_add(seen.in_flight);
         let wished = ceil(messages as f64 / (target * self.given.slots));
@@ -131,12 +131,12 @@ mod tests {
     use super::*;
     use crate::sim::peers::input::fixture::{seen, workload};
 
-    fn wpa_within(limits: Limits, settings: Settings) -> Wpa {
+    fn wpa_within(limits: PeerLimits, settings: WpaSettings) -> Wpa {
         Wpa::new(settings, Given::of(&workload(), limits))
     }
 
     fn wpa() -> Wpa {
-        wpa_within(Limits::default(), Settings::new(2.0, 120.0))
+        wpa_within(PeerLimits::default(), WpaSettings::new(2.0, 120.0))
     }
 
     /// View with `arrived` tasks since the start, so that there is a rate.
@@ -161,11 +161,11 @@ mod tests {
             (0, 0, 0, Some(1)), // its minimum
         ];
         for (waiting, in_flight, replicas, wanted) in table {
-            let look = Seen {
+            let view = Seen {
                 in_flight,
                 ..seen(3.0, waiting, replicas)
             };
-            assert_eq!(wpa().tick(&look), wanted, "{waiting} + {in_flight} with {replicas}");
+            assert_eq!(wpa().tick(&view), wanted, "{waiting} + {in_flight} with {replicas}");
         }
     }
 
@@ -183,11 +183,11 @@ mod tests {
 
     #[test]
     fn disruption_limits_the_step_down() {
-        let settings = Settings {
+        let settings = WpaSettings {
             max_disruption: 0.25,
-            ..Settings::new(2.0, 120.0)
+            ..WpaSettings::new(2.0, 120.0)
         };
-        let wpa = || wpa_within(Limits { min: 0, max: 200 }, settings);
+        let wpa = || wpa_within(PeerLimits { min: 0, max: 200 }, settings);
         assert_eq!(wpa().tick(&seen(3.0, 8, 10)), Some(7)); // by ceil(2.5)
         assert_eq!(wpa().tick(&arriving(2, seen(20.0, 0, 10))), Some(7)); // it is active
         assert_eq!(wpa().tick(&seen(3.0, 0, 10)), Some(0)); // all idle

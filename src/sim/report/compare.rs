@@ -15,7 +15,7 @@ const LATE: f64 = 0.01;
 
 /// Result of one run of one policy.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Policy with its parameters: other parameters are another policy.
     pub policy: String,
     /// Name of the workload.
@@ -27,18 +27,18 @@ pub struct Outcome {
     /// Results of the run.
     pub run: Run,
     /// Reasons of the condition `TargetFeasible`, for our policy.
-    pub told: Vec<&'static str>,
+    pub diagnoses: Vec<&'static str>,
 }
 
 /// All policies on all workloads, in the order of their first result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     workloads: Vec<String>,
-    policies: Vec<Policy>,
+    policies: Vec<PolicyResults>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Policy {
+struct PolicyResults {
     name: String,
     cells: Vec<Cell>,
 }
@@ -67,7 +67,7 @@ pub struct Cell {
 
 impl Comparison {
     /// Comparison of runs in any order.
-    pub fn of(outcomes: &[Outcome]) -> Self {
+    pub fn of(outcomes: &[RunOutcome]) -> Self {
         let workloads = distinct(outcomes.iter().map(|outcome| &outcome.workload));
         let names = distinct(outcomes.iter().map(|outcome| &outcome.policy));
         let policies = names.into_iter().map(|name| {
@@ -77,7 +77,7 @@ impl Comparison {
                     .filter(|one| one.policy == name && one.workload == *workload);
                 Cell::of(workload, &own.collect::<Vec<_>>())
             });
-            Policy {
+            PolicyResults {
                 cells: cells.collect(),
                 name,
             }
@@ -232,17 +232,17 @@ impl Comparison {
     }
 
     /// Workloads on which too many tasks were late, or which it was not run on.
-    fn missed(&self, policy: &Policy) -> Vec<&str> {
+    fn missed(&self, policy: &PolicyResults) -> Vec<&str> {
         let missed = |workload: &&String| !policy.cell(workload).is_some_and(Cell::is_met);
         self.workloads.iter().filter(missed).map(String::as_str).collect()
     }
 
-    fn met(&self, policy: &Policy) -> usize {
+    fn met(&self, policy: &PolicyResults) -> usize {
         self.workloads.len() - self.missed(policy).len()
     }
 
     /// Geometric mean over the workloads; NaN unless it was run on all of them: other means do not compare.
-    fn cost_ratio(&self, policy: &Policy) -> f64 {
+    fn cost_ratio(&self, policy: &PolicyResults) -> f64 {
         if policy.cells.len() < self.workloads.len() {
             return f64::NAN;
         }
@@ -251,7 +251,7 @@ impl Comparison {
     }
 }
 
-impl Policy {
+impl PolicyResults {
     fn cell(&self, workload: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.workload == workload)
     }
@@ -270,11 +270,11 @@ impl Policy {
 
 impl Cell {
     /// Results of these runs; `None` without a run.
-    fn of(workload: &str, outcomes: &[&Outcome]) -> Option<Self> {
+    fn of(workload: &str, outcomes: &[&RunOutcome]) -> Option<Self> {
         if outcomes.is_empty() {
             return None;
         }
-        let over = |figure: &dyn Fn(&Outcome) -> f64| {
+        let over = |figure: &dyn Fn(&RunOutcome) -> f64| {
             let values: Vec<_> = outcomes.iter().map(|outcome| figure(outcome)).collect();
             Estimate::of(&values)
         };

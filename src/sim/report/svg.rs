@@ -10,7 +10,7 @@ pub use axis::Scale;
 
 use super::escape;
 use axis::Axis;
-use labels::Labels;
+use labels::DotLabels;
 
 /// Colours of series, in order: fallbacks of the variables `--s0`, `--s1`, ….
 pub(super) const COLOURS: [&str; 8] = [
@@ -144,7 +144,7 @@ struct Plot {
 impl Plot {
     fn draw(&self, chart: &Chart) -> String {
         let mut drawn = self.frame(chart);
-        let mut labels = Labels::within(LEFT, self.top, WIDTH - RIGHT, self.top + HEIGHT);
+        let mut labels = DotLabels::within(LEFT, self.top, WIDTH - RIGHT, self.top + HEIGHT);
         for (index, series) in chart.series.iter().enumerate() {
             match &series.marks {
                 Marks::Line(points) => drawn += &self.line(chart, points, index, false),
@@ -153,7 +153,7 @@ impl Plot {
                     for (point, label) in dots {
                         if let Some((x, y)) = self.paper(chart, *point) {
                             drawn += &dot(x, y, index, label);
-                            labels.wish(x, y, label);
+                            labels.add(x, y, label);
                         }
                     }
                 }

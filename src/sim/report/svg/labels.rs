@@ -23,12 +23,12 @@ impl Space {
 }
 
 /// Dots, and the labels that they should have.
-pub(super) struct Labels<'a> {
+pub(super) struct DotLabels<'a> {
     paper: Space,
     wishes: Vec<(f64, f64, &'a str)>,
 }
 
-impl<'a> Labels<'a> {
+impl<'a> DotLabels<'a> {
     /// Labels that do not leave this space.
     pub(super) fn within(left: f64, top: f64, right: f64, bottom: f64) -> Self {
         let paper = Space {
@@ -44,7 +44,7 @@ impl<'a> Labels<'a> {
     }
 
     /// Adds a dot, and its label.
-    pub(super) fn wish(&mut self, x: f64, y: f64, label: &'a str) {
+    pub(super) fn add(&mut self, x: f64, y: f64, label: &'a str) {
         self.wishes.push((x, y, label));
     }
 
@@ -97,11 +97,11 @@ mod tests {
 
     #[test]
     fn labels_keep_clear_of_dots_of_each_other_and_of_the_edge() {
-        let mut labels = Labels::within(0.0, 0.0, 300.0, 300.0);
-        labels.wish(100.0, 100.0, "free");
-        labels.wish(290.0, 200.0, "at the edge");
-        labels.wish(200.0, 50.0, "beside a dot");
-        labels.wish(215.0, 50.0, "");
+        let mut labels = DotLabels::within(0.0, 0.0, 300.0, 300.0);
+        labels.add(100.0, 100.0, "free");
+        labels.add(290.0, 200.0, "at the edge");
+        labels.add(200.0, 50.0, "beside a dot");
+        labels.add(215.0, 50.0, "");
         let placed = labels.placed();
         assert_eq!(placed[0], (107.0, 104.0, "free"));
         assert!(placed[1].0 < 290.0 && placed[1].2 == "at the edge");
@@ -111,14 +111,14 @@ mod tests {
 
     #[test]
     fn a_crowd_is_thinned_rather_than_smeared() {
-        let mut labels = Labels::within(0.0, 0.0, 300.0, 300.0);
+        let mut labels = DotLabels::within(0.0, 0.0, 300.0, 300.0);
         for _ in 0..50 {
-            labels.wish(150.0, 150.0, "the same place");
+            labels.add(150.0, 150.0, "the same place");
         }
         assert!((1..=6).contains(&labels.placed().len()), "{}", labels.placed().len());
         let long = "much too long ".repeat(10);
-        let mut labels = Labels::within(0.0, 0.0, 300.0, 300.0);
-        labels.wish(150.0, 150.0, &long);
+        let mut labels = DotLabels::within(0.0, 0.0, 300.0, 300.0);
+        labels.add(150.0, 150.0, &long);
         assert_eq!(labels.placed(), []);
     }
 }

@@ -10,14 +10,14 @@ fn resets(at: &[f64]) -> World {
 }
 
 /// Largest error of the estimated task duration, as a share.
-fn error(watched: &Watched, clear: &Watched) -> f64 {
-    let pairs = watched.looks.iter().zip(&clear.looks);
+fn error(watched: &RecordedRun, clear: &RecordedRun) -> f64 {
+    let pairs = watched.records.iter().zip(&clear.records);
     let errors = pairs.filter_map(|(a, b)| Some((a.service? / b.service? - 1.0).abs()));
     errors.fold(0.0, f64::max)
 }
 
 /// The cost is that of the run without it, within a share.
-fn costs_the_same(watched: &Watched, clear: &Watched, share: f64, name: &str) {
+fn costs_the_same(watched: &RecordedRun, clear: &RecordedRun, share: f64, name: &str) {
     let (found, expected) = (watched.run.pod_hours, clear.run.pod_hours);
     assert!(
         (found / expected - 1.0).abs() < share,
@@ -40,9 +40,9 @@ fn a_counter_that_starts_again_moves_nothing() {
                 costs_the_same(&watched, &clear, 0.03, &name);
                 let error = error(&watched, &clear);
                 assert!(error < 0.05, "{name}: a task's time is wrong by {error}");
-                let pairs = watched.looks.iter().zip(&clear.looks);
+                let pairs = watched.records.iter().zip(&clear.records);
                 let jump = pairs
-                    .filter(|(look, _)| (*at..at + 60.0).contains(&look.at))
+                    .filter(|(record, _)| (*at..at + 60.0).contains(&record.at))
                     .map(|(a, b)| a.wanted.abs_diff(b.wanted))
                     .max();
                 assert!(jump <= Some(3), "{name}: off by {jump:?} replicas");

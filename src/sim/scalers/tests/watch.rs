@@ -12,7 +12,7 @@ const SEED: u64 = 1;
 
 /// Record of one decision.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct DecisionRecord {
     pub(super) at: Seconds,
     pub(super) blind: bool,
     /// Number of replicas before the decision.
@@ -24,7 +24,7 @@ pub(super) struct Look {
     pub(super) service: Option<f64>,
 }
 
-impl Look {
+impl DecisionRecord {
     pub(super) fn lowers(&self) -> bool {
         self.wanted < self.replicas
     }
@@ -35,39 +35,46 @@ impl Look {
 }
 
 /// Run with all its decisions.
-pub(super) struct Watched {
+pub(super) struct RecordedRun {
     pub(super) run: Run,
-    pub(super) looks: Vec<Look>,
+    pub(super) records: Vec<DecisionRecord>,
 }
 
-impl Watched {
+impl RecordedRun {
     /// Decisions of a period, its end excluded.
-    pub(super) fn between(&self, from: Seconds, to: Seconds) -> impl Iterator<Item = &Look> {
-        self.looks.iter().filter(move |look| (from..to).contains(&look.at))
+    pub(super) fn between(&self, from: Seconds, to: Seconds) -> impl Iterator<Item = &DecisionRecord> {
+        self.records
+            .iter()
+            .filter(move |observe| (from..to).contains(&observe.at))
     }
 
     /// Largest number of replicas that was wanted in a period.
     pub(super) fn most(&self, from: Seconds, to: Seconds) -> u32 {
-        self.between(from, to).map(|look| look.wanted).max().unwrap_or(0)
+        self.between(from, to).map(|observe| observe.wanted).max().unwrap_or(0)
     }
 
     /// Longest time that the head of the queue was seen to have waited in a period.
     pub(super) fn longest_wait(&self, from: Seconds, to: Seconds) -> Seconds {
-        self.between(from, to).map(|look| look.oldest_wait).fold(0.0, f64::max)
+        self.between(from, to)
+            .map(|observe| observe.oldest_wait)
+            .fold(0.0, f64::max)
     }
 }
 
 /// Runs a workload with our policy. Any pod may go, busy ones last: if none is killed, that is the rule's own merit.
-pub(super) fn watch(workload: &Workload, world: &World, profile: Profile) -> Watched {
+pub(super) fn watch(workload: &Workload, world: &World, profile: Profile) -> RecordedRun {
     let mut eye = Eye {
         ours: Ours {
             victims: Victims::LeastBusy,
             ..Ours::new("ours", policy(workload, world, profile))
         },
-        looks: Vec::new(),
+        records: Vec::new(),
     };
     let run = run(workload, world, &mut eye, SEED, false);
-    Watched { run, looks: eye.looks }
+    RecordedRun {
+        run,
+        records: eye.records,
+    }
 }
 
 fn policy(workload: &Workload, world: &World, profile: Profile) -> Policy {
@@ -106,7 +113,7 @@ fn first(mut workload: Workload, until: Seconds) -> Workload {
 
 struct Eye {
     ours: Ours,
-    looks: Vec<Look>,
+    records: Vec<DecisionRecord>,
 }
 
 impl Scaler for Eye {
@@ -123,8 +130,8 @@ impl Scaler for Eye {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        let decision = self.ours.look(seen);
-        self.looks.push(Look {
+        let decision = self.ours.observe(seen);
+        self.records.push(DecisionRecord {
             at: seen.now,
             blind: seen.broker_down,
             replicas: seen.replicas,
