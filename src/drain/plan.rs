@@ -24,7 +24,7 @@ const NAMED: usize = 3;
 /// Time before its node kills a stopped pod at which the pod is listed again.
 const KILLS: Duration = Duration::from_secs(2);
 
-/// What to do now so that only pods that hold nothing go.
+/// Plan: what to do now so that only pods that hold nothing go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Marks to write on pods, first of all.

@@ -22,8 +22,9 @@ const SHORTEST_DELAY: Duration = Duration::from_millis(50);
 /// caller may skip observations that contain nothing new (`now`, ages and `next_due_in` count down by themselves), as
 /// long as it decides again after [`Decision::look_again_in`]: what time alone changes is found then.
 ///
-/// It may take 20 µs. `make bench-decide`, in a pool that is busy all the time, on two cores that others used, too: 4 to
-/// 7 µs with a wait target, 1 to 3 µs with a backlog per replica, 5 to 11 µs with three schedules on top (medians).
+/// Duration: 20 µs at most. `make bench-decide`, in a pool that is busy all the time, on two cores that others used,
+/// too: 4 to 7 µs with a wait target, 1 to 3 µs with a backlog per replica, 5 to 11 µs with three schedules on top
+/// (medians).
 pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memory, Decision) {
     let floor = memory.floor.floor(&policy.schedules, seen.wall, WAKE_AHEAD);
     let limits = ReplicaLimits::of(policy, &floor);

@@ -40,7 +40,7 @@ pub(crate) struct Flow {
     bins: VecDeque<f32>,
     /// Start of the bin that is not over yet, and its arrivals.
     open: (Moment, f64),
-    /// How long a task takes.
+    /// Service time of a task.
     service: Service,
     /// Time when a task finished last, and the service time then.
     finished: Option<(Moment, f64)>,

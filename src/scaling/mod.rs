@@ -142,7 +142,7 @@ pub enum Reading {
     Fresh(Work),
     /// Counted a while ago.
     Stale {
-        /// What was counted then.
+        /// Work that was counted then.
         work: Work,
         /// Age of that count.
         age: Duration,

@@ -207,7 +207,7 @@ proptest! {
         prop_assert!(policy.suspended || replicas >= least.min(policy.max));
         if let Reading::Fresh(work) = &seen.reading && replicas < current {
             prop_assert!(!seen.rollout);
-            // Where nobody reports slots, the workers' own reports protect the pods, or each pod is taken to run one
+            // Where no worker reports slots, the workers' own reports protect the pods, or each pod is taken to run one
             // task.
             let protected = if seen.workers_heard { policy.slots.map_or(0, |_| work.running) } else { work.in_flight };
             let slots = u64::from(policy.slots.unwrap_or(1).max(1));

@@ -401,7 +401,7 @@ fn behavior_down() {
     row("a lowered maximum at once", Policy { max: 8, ..p(Disabled, None, &[]) }, &fall(20), 8, Behavior);
 }
 
-/// From 12:01 to 12:05 of the fixture's day, which begins at 12:00, 2 replicas.
+/// Schedule with 2 replicas from 12:01 to 12:05 of the fixture's day, which begins at 12:00.
 #[test]
 fn schedules() {
     let p = || pool(0, 20, 10).schedule("office", "1 12 * * *", "5 12 * * *", 2);

@@ -69,7 +69,7 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     /// Arrivals for rates over windows of up to `keep` seconds.
     pub(crate) fn new(keep: Seconds) -> Self {
-        // A workload starts with nothing published: so there is a rate from the first look on.
+        // A workload starts with nothing published: so there is a rate from the first tick on.
         let past = VecDeque::from([(0.0, 0)]);
         Self { keep, past }
     }

@@ -177,7 +177,7 @@ impl Scaler for Keda {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        // 30 s is two looks of the HPA; it polls as soon as it starts.
+        // 30 s is two ticks of the HPA; it polls as soon as it starts.
         let polls = self.ticks.is_multiple_of(2);
         self.ticks += 1;
         if seen.broker_down {

@@ -154,7 +154,7 @@ mod tests {
     fn follows_the_mean() {
         let mut kpa = kpa(PeerLimits::default());
         assert_eq!(run_ticks(&mut kpa, 1, 61, 2, 1), Some(1));
-        // 15 looks of 2 and 15 of 3: a mean of 2.5 is 2 pods; the last three, 3 each, are too, which is twice 1.
+        // 15 ticks of 2 and 15 of 3: a mean of 2.5 is 2 pods; the last three, 3 each, are too, which is twice 1.
         assert_eq!(run_ticks(&mut kpa, 61, 91, 3, 1), Some(2));
         assert!(kpa.panic.is_some());
     }
@@ -174,7 +174,7 @@ mod tests {
     fn panics_at_twice_what_is_ready() {
         let mut calm = kpa(PeerLimits::default());
         run_ticks(&mut calm, 1, 61, 8, 4);
-        // Over 6 s (3 looks): (8 + 8 + 25) / 3 / 2 = 6.8, 7 pods, less than twice 4; over 60 s 4.3.
+        // Over 6 s (3 ticks): (8 + 8 + 25) / 3 / 2 = 6.8, 7 pods, less than twice 4; over 60 s 4.3.
         let mut calmer = calm.clone();
         calmer.panic = None;
         assert_eq!(calmer.tick(&seen(61.0, 25, 4)), Some(5));
@@ -198,7 +198,7 @@ mod tests {
         let mut kpa = kpa(PeerLimits::default());
         run_ticks(&mut kpa, 1, 55, 40, 20);
         kpa.panic = None;
-        // 27 looks of 40: a mean of 38.6 over 28, 20 pods. Over 6 s (40 + 40 + 0) / 3 / 2 = 13.3, 14 pods, twice 7.
+        // 27 ticks of 40: a mean of 38.6 over 28, 20 pods. Over 6 s (40 + 40 + 0) / 3 / 2 = 13.3, 14 pods, twice 7.
         assert_eq!(kpa.tick(&seen(55.0, 0, 7)), Some(20));
         assert!(kpa.panic.is_some());
     }
