@@ -17,12 +17,12 @@ use crate::{
 };
 
 /// All results.
-pub(super) struct Findings<'a> {
+pub(super) struct SimulationReport<'a> {
     plan: &'a RunPlan,
     results: Vec<Result>,
 }
 
-impl<'a> Findings<'a> {
+impl<'a> SimulationReport<'a> {
     pub(super) fn new(plan: &'a RunPlan, results: Vec<Result>) -> Self {
         Self { plan, results }
     }

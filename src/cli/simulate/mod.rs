@@ -19,7 +19,7 @@ use std::{
 use clap::ValueEnum;
 
 use crate::sim::traces;
-use answer::Findings;
+use answer::SimulationReport;
 use plan::{Result as RunResult, RunOptions, RunPlan};
 
 /// Time after which progress is shown.
@@ -107,7 +107,7 @@ pub fn run(args: &Args) -> Result<String, String> {
         seed: args.seed,
     };
     let plan = RunPlan::new(pool, tasks, &options);
-    let answer = Findings::new(&plan, play(&plan));
+    let answer = SimulationReport::new(&plan, play(&plan));
     let trace = args.trace.display().to_string();
     if let Some(path) = &args.html {
         fs::write(path, answer.page(&trace).html()).map_err(|error| {

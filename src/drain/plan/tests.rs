@@ -106,13 +106,13 @@ fn long_since() -> Option<Moment> {
     Some(NOW - Duration::from_secs(5))
 }
 
-type Work = BTreeMap<String, PodReport>;
+type Reports = BTreeMap<String, PodReport>;
 
-fn work<const N: usize>(all: [(&str, PodReport); N]) -> Work {
+fn work<const N: usize>(all: [(&str, PodReport); N]) -> Reports {
     all.map(|(name, work)| (name.to_owned(), work)).into()
 }
 
-fn plan_input<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> PlanInput<'a> {
+fn plan_input<'a>(pods: &'a [Pod], work: &'a Reports, means: DrainSupport, to: u32) -> PlanInput<'a> {
     PlanInput {
         pool: "mail",
         deployment: "mail",
@@ -130,7 +130,7 @@ fn plan_input<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32)
     }
 }
 
-fn planned(pods: &[Pod], work: &Work, to: u32) -> Plan {
+fn planned(pods: &[Pod], work: &Reports, to: u32) -> Plan {
     plan(&plan_input(pods, work, DrainSupport::RemoteControl, to))
 }
 

@@ -35,7 +35,7 @@ impl Dice {
 
 /// Message to a worker, and the time when it arrives.
 #[derive(Clone)]
-enum Message {
+enum Delivery {
     Order(Order),
     Question(Inspect, Moment),
 }
@@ -51,7 +51,7 @@ struct WorkerPod {
     running: Vec<Moment>,
     reserved: u32,
     processed: u64,
-    post: Vec<(Moment, Message)>,
+    post: Vec<(Moment, Delivery)>,
 }
 
 impl WorkerPod {
@@ -181,29 +181,29 @@ impl World {
             let node = body.node();
             for (_, letter) in due.into_iter().filter(|_| body.kind != LifeSigns::Mute) {
                 let tasks = match letter {
-                    Message::Order(Order::CancelConsumer(_)) => {
+                    Delivery::Order(Order::CancelConsumer(_)) => {
                         body.fetches = false;
                         continue;
                     }
-                    Message::Order(Order::AddConsumer(_)) => {
+                    Delivery::Order(Order::AddConsumer(_)) => {
                         body.fetches = true;
                         continue;
                     }
-                    Message::Question(Inspect::ActiveQueues, asked) => {
+                    Delivery::Question(Inspect::ActiveQueues, asked) => {
                         let queues = body.fetches.then(|| "celery".to_owned()).into_iter().collect();
                         let node = node.clone();
                         self.signals.push((now + TICK, Signal::Queues { node, queues, asked }));
                         continue;
                     }
-                    Message::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
-                    Message::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
-                    Message::Question(Inspect::Ping, asked) => {
+                    Delivery::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
+                    Delivery::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
+                    Delivery::Question(Inspect::Ping, asked) => {
                         let node = node.clone();
                         self.signals.push((now + TICK, Signal::Pong { node, asked }));
                         continue;
                     }
-                    Message::Question(Inspect::Stats, _) => continue,
-                    Message::Question(method, asked) => (method, asked, 0),
+                    Delivery::Question(Inspect::Stats, _) => continue,
+                    Delivery::Question(method, asked) => (method, asked, 0),
                 };
                 let (method, asked, tasks) = tasks;
                 let answer = Inspection {
@@ -259,8 +259,8 @@ impl World {
         let (lost, late) = (!self.calm && self.dice.once_in(8), self.dice.below(3) as u32);
         for read in reads.iter().filter(|_| !lost) {
             let (letter, nodes) = match read {
-                Ask::Tell { order, mailbox } => (Message::Order(order.clone()), &mailbox.nodes),
-                Ask::Inspect { method, mailbox } => (Message::Question(*method, now), &mailbox.nodes),
+                Ask::Tell { order, mailbox } => (Delivery::Order(order.clone()), &mailbox.nodes),
+                Ask::Inspect { method, mailbox } => (Delivery::Question(*method, now), &mailbox.nodes),
                 _ => continue,
             };
             for body in &mut self.bodies {

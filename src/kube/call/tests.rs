@@ -10,11 +10,11 @@ const LIMITS: Limits = Limits {
     per_second: 1000,
 };
 
-type Seen = Arc<Mutex<Vec<(Class, CallOutcome)>>>;
+type Outcomes = Arc<Mutex<Vec<(Class, CallOutcome)>>>;
 
 /// Gate in front of a server that is not there, and the outcomes that it reports.
-fn cluster(limits: Limits) -> (Cluster, Seen) {
-    let seen = Seen::default();
+fn cluster(limits: Limits) -> (Cluster, Outcomes) {
+    let seen = Outcomes::default();
     let told = seen.clone();
     let cluster = Cluster::new(fixture::silent(), limits, move |class, outcome| {
         told.lock().unwrap().push((class, outcome));

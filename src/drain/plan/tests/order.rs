@@ -102,7 +102,7 @@ proptest! {
         for (number, ranked) in set.iter_mut().enumerate() {
             ranked.pod.name = format!("pod-{number}");
         }
-        let known: Work = set.iter().filter_map(|one| Some((one.pod.name.clone(), one.work.clone()?))).collect();
+        let known: Reports = set.iter().filter_map(|one| Some((one.pod.name.clone(), one.work.clone()?))).collect();
         let mut last = None;
         for _ in 0..3 {
             let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
@@ -135,7 +135,7 @@ proptest! {
 #[test]
 fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it() {
     let pods = ["a", "b"].map(pod).into_iter().chain([marked("c")]).collect::<Vec<_>>();
-    let lowered = |known: &Work, to| {
+    let lowered = |known: &Reports, to| {
         let plan_input = PlanInput {
             from: 2,
             ..plan_input(&pods, known, DrainSupport::RemoteControl, to)

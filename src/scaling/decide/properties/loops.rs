@@ -3,7 +3,7 @@ use super::*;
 
 /// Period in which nothing changes in the world, and whether the broker answers.
 #[derive(Clone, Debug)]
-struct Phase {
+struct WorldPeriod {
     ticks: u32,
     answers: bool,
     seen: Observation,
@@ -12,7 +12,7 @@ struct Phase {
 
 const TICK: Duration = Duration::from_millis(500);
 
-fn stretches() -> impl Strategy<Value = Vec<Phase>> {
+fn stretches() -> impl Strategy<Value = Vec<WorldPeriod>> {
     let tasks = (0_u64..40, 0_u64..8, 0_u64..3, 0_u64..2);
     let work = (tasks, any::<bool>(), option::of(0_u64..4)).prop_map(
         |((ready, in_flight, scheduled, due_soon), stays, unheld)| Work {
@@ -38,7 +38,7 @@ fn stretches() -> impl Strategy<Value = Vec<Phase>> {
     );
     vec(
         stretch.prop_map(
-            |(ticks, answers, work, (busy_pods, workers_heard, processed), rollout, due_ticks)| Phase {
+            |(ticks, answers, work, (busy_pods, workers_heard, processed), rollout, due_ticks)| WorldPeriod {
                 ticks,
                 answers,
                 seen: Observation {
@@ -58,7 +58,7 @@ fn stretches() -> impl Strategy<Value = Vec<Phase>> {
 
 /// Closed loop: the world tick by tick, the decisions carried out at the next tick. Calls `decide` always, or only when
 /// the observation contains something new or the last decision asked for it. Returns the replicas at each tick.
-fn replicas_over_time(policy: &Policy, world: &[Phase], skip: bool) -> Vec<u32> {
+fn replicas_over_time(policy: &Policy, world: &[WorldPeriod], skip: bool) -> Vec<u32> {
     let (mut memory, mut last, mut trajectory) = (Memory::default(), None::<(Observation, Decision)>, vec![]);
     let (mut now, mut replicas, mut counted, mut count) = (s(0.), 3, None, None);
     for stretch in world {
