@@ -1,4 +1,5 @@
-//! One task per endpoint: batches the reads of the due pools, adds up, and slows itself where a sample is dear.
+//! Sampler: one task per endpoint that batches the reads of the pools that are due, adds up, and slows down where a
+//! sample is expensive.
 //!
 //! A tick is one call of [`Endpoint::sample`], however many pools are due. The endpoint spends at most
 //! 1/[`REST`] of its time in samples, and a pool whose sample failed is asked again after a second at the earliest.
@@ -20,29 +21,29 @@ use tokio::{
 use super::{Endpoint, Sampled, SamplerInput, random, room};
 use crate::model::{Framework, Moment, Now, PoolId, SampleError, Signal, Subscription, Tally};
 
-/// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
+/// Longest duration of a sample: whatever the endpoint does, signals and inputs are taken in again.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The next tick comes no sooner than this many sample durations after the last one: 5 % of the time at most.
+/// Number of sample durations between two ticks, at least: 5 % of the time at most.
 const REST: u32 = 20;
 
-/// However long samples take, the next one comes after this time at the latest: a pool must not be left alone.
+/// Longest pause, however long samples take: a pool must not be left without samples.
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
-/// Pods are looked after for a short while only, and what their workers say must not be old: their pool's samples come after
-/// this time at the latest.
+/// Longest time between two samples of a pool with intents: what its workers report must not be old, and intents last a
+/// short time.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// So many samples in a row tell what one costs.
+/// Number of samples in a row that show what one costs.
 const FEW: usize = 5;
 
-/// Signals taken in at once, at most: the ticks must not wait.
+/// Largest number of signals taken in at once: the ticks must not wait.
 const CROWD: usize = 1_000;
 
-/// A pool whose last sample failed waits at least so long.
+/// Shortest pause of a pool whose last sample failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// A conversation with workers has no more steps in one sample.
+/// Largest number of steps of a conversation with workers in one sample.
 const STEPS: usize = 32;
 
 /// A pool's sample has no more steps.
@@ -51,24 +52,25 @@ const STEPS_OF_A_SAMPLE: usize = 3;
 /// For what is left to say at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Moments count from so long before the process started: what began earlier, such as a task's wait, has a moment as well.
+/// Time before the process started from which moments count: what began earlier, such as a task's wait, has a moment as
+/// well.
 const BEFORE: Duration = Duration::from_secs(86_400);
 
-/// The process's two clocks. Moments count from [`Clock::start`], so those who compare moments share one clock.
+/// Both clocks of the process. Moments count from [`Clock::start`], so all who compare moments share one clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
 }
 
 impl Clock {
-    /// Starts; an earlier moment is always in the past.
+    /// Starts the clock; an earlier moment is always in the past.
     pub fn start() -> Self {
         Self {
             started: Instant::now(),
         }
     }
 
-    /// Both clocks now.
+    /// Time on both clocks.
     pub fn now(&self) -> Now {
         Now {
             wall: jiff::Timestamp::now(),
@@ -76,7 +78,7 @@ impl Clock {
         }
     }
 
-    /// The moment as the runtime's timer wants it.
+    /// Moment as the runtime's timer needs it.
     fn instant(&self, moment: Moment) -> Option<Instant> {
         self.started.checked_add(moment.saturating_sub(BEFORE))
     }
@@ -107,49 +109,49 @@ pub fn spawn<E: Endpoint + 'static>(endpoint: E, clock: Clock, out: mpsc::Sender
     SamplerHandle { wishes }
 }
 
-/// The task's state.
+/// State of the task.
 struct Sampler<E> {
     endpoint: E,
     clock: Clock,
     out: mpsc::Sender<Sampled>,
-    /// By name, those of its pools: what to ask and what it means.
+    /// Frameworks of the pools, by name: what to ask and what it means.
     frameworks: BTreeMap<&'static str, Box<dyn Framework>>,
-    /// What they may remember of workers.
+    /// Share of the memory for workers.
     room: room::Share,
-    /// The log tells already that they take more.
+    /// Whether the log has said already that they take more.
     told_full: bool,
     pools: BTreeMap<PoolId, Pool>,
-    /// What the endpoint was last told to listen to.
+    /// Subscriptions that the endpoint was last given.
     listening: BTreeSet<Subscription>,
     pace: Pace,
     next_tick: Option<Moment>,
 }
 
-/// One pool on this endpoint.
+/// Pool on this endpoint.
 struct Pool {
     framework: &'static str,
     period: Duration,
-    /// When it is to be sampled next; `None`: at once, for the first time.
+    /// Time of the next sample; `None`: at once, for the first time.
     due: Option<Moment>,
-    /// Some of its pods are looked after.
+    /// Whether some of its pods have an intent.
     attends: bool,
 }
 
-/// How dear samples are here.
+/// Pace of samples, by their cost.
 #[derive(Default)]
 struct Pace {
-    /// How long the last samples took.
+    /// Durations of the last samples.
     last: VecDeque<Duration>,
-    /// No scheduled tick before this.
+    /// Earliest time of the next scheduled tick.
     not_before: Moment,
-    /// Nor before this where somebody waits for answers.
+    /// Earliest time of the next tick for a pool that waits for answers.
     not_before_answers: Moment,
 }
 
 impl Pace {
-    /// Takes one sample's duration in. The shortest of a few in a row counts: the first one, which connects, and slow
-    /// answers now and then must not silence an endpoint, nor the waits of this process for a busy processor, which cost
-    /// the broker nothing.
+    /// Takes in one sample's duration. The shortest of a few in a row counts: neither the first one, which connects,
+    /// nor slow answers now and then may silence an endpoint, nor the waits of this process for a busy processor, which
+    /// cost the broker nothing.
     fn took(&mut self, started: Moment, duration: Duration) {
         self.last.push_back(duration);
         if self.last.len() > FEW {
@@ -166,12 +168,12 @@ impl Pace {
 }
 
 impl Pool {
-    /// Due now, or so soon that it joins the batch: within a quarter of its period.
+    /// Whether the pool is due now, or soon enough to join the batch: within a quarter of its period.
     fn joins(&self, now: Moment) -> bool {
         self.due.is_none_or(|due| due <= now.saturating_add(self.period / 4))
     }
 
-    /// It was sampled.
+    /// Records that the pool was sampled.
     fn sampled(&mut self, result: &Result<Arc<Tally>, SampleError>, started: Moment) {
         let pause = match result {
             Ok(_) => self.period,
@@ -182,7 +184,7 @@ impl Pool {
 }
 
 impl<E: Endpoint> Sampler<E> {
-    /// Nothing is to be sampled yet.
+    /// Sampler without pools.
     fn new(endpoint: E, clock: Clock, out: mpsc::Sender<Sampled>, room: room::Share) -> Self {
         Self {
             endpoint,
@@ -198,7 +200,7 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Until nobody wants samples any more, for whichever reason.
+    /// Runs until the samples are no longer wanted, for whichever reason.
     async fn run(mut self, subscriptions: mpsc::UnboundedReceiver<SamplerInput>) {
         self.serve(subscriptions).await;
         self.farewell().await;
@@ -232,7 +234,8 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Takes a signal in, and those that came with it: they come in crowds, and each turn of the loop sets its timer anew.
+    /// Takes in a signal, and those that came with it: they come in large numbers, and each turn of the loop sets its
+    /// timer anew.
     fn hear(&mut self, first: Signal) {
         let moment = self.clock.now().moment;
         self.allow();
@@ -253,7 +256,7 @@ impl<E: Endpoint> Sampler<E> {
         self.frameworks.values_mut().for_each(|framework| framework.allow(most));
     }
 
-    /// Tells the process how much they remember.
+    /// Records how much they remember.
     fn hold(&mut self) {
         let (mut bytes, mut full) = (0, false);
         for held in self.frameworks.values_mut().map(|framework| framework.held()) {
@@ -269,7 +272,7 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Takes a wish in. Says whether it may be one to listen elsewhere.
+    /// Takes in an input. Returns whether subscriptions may have changed.
     fn subscribe(&mut self, subscription: SamplerInput) -> bool {
         match subscription {
             SamplerInput::Add {
@@ -323,19 +326,19 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// The framework of a pool.
+    /// Framework of a pool.
     fn of(&mut self, id: PoolId) -> Option<&mut Box<dyn Framework>> {
         self.frameworks.get_mut(self.pools.get(&id)?.framework)
     }
 
-    /// Its framework forgets this pool.
+    /// Removes a pool from its framework.
     fn remove(&mut self, id: PoolId, framework: &'static str) {
         if let Some(framework) = self.frameworks.get_mut(framework) {
             framework.remove(id);
         }
     }
 
-    /// The frameworks tell and ask workers, step by step.
+    /// Lets the frameworks send and ask workers, step by step.
     async fn converse(&mut self) {
         for framework in self.frameworks.values_mut() {
             let mut replies = Vec::new();
@@ -374,7 +377,7 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Tells the endpoint what to listen to, if that changed.
+    /// Gives the endpoint its subscriptions, if they changed.
     fn listen(&mut self) {
         let wanted: BTreeSet<Subscription> = self
             .frameworks
@@ -405,7 +408,7 @@ impl<E: Endpoint> Sampler<E> {
     /// Samples the due pools in one batch.
     ///
     /// # Errors
-    /// Nobody receives the samples any more.
+    /// The receiver of the samples is gone.
     async fn tick(&mut self) -> Result<(), mpsc::error::SendError<Sampled>> {
         let started = self.clock.now();
         self.allow();
