@@ -214,7 +214,7 @@ pub enum TargetKind {
     Deployment,
 }
 
-/// Task frameworks: `Celery`, `RQ`.
+/// Task frameworks: `Celery`, `RQ`, `Taskiq`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum FrameworkName {
     /// Celery 5 with Redis or RabbitMQ.
@@ -222,6 +222,8 @@ pub enum FrameworkName {
     Celery,
     /// RQ with Redis.
     RQ,
+    /// taskiq with Redis, in lists or streams.
+    Taskiq,
 }
 
 impl FrameworkName {
@@ -230,6 +232,7 @@ impl FrameworkName {
         match self {
             Self::Celery => "Celery",
             Self::RQ => "RQ",
+            Self::Taskiq => "Taskiq",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | `registry.rs` | one row per framework: what the rest of the house knows of it |
 //! | `celery/` | Celery on Redis and RabbitMQ |
 //! | `rq.rs` | RQ on Redis |
+//! | `taskiq.rs` | taskiq on Redis |
 //! | `pods.rs` | which pod a worker is, by the name of its host |
 #![deny(clippy::disallowed_methods)]
 
@@ -14,3 +15,4 @@ mod fixture;
 pub mod pods;
 pub mod registry;
 pub mod rq;
+pub mod taskiq;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{celery, rq};
+use super::{celery, rq, taskiq};
 use crate::model::{Application, BrokerKind, Delayed, UrlDialect, Words};
 
 /// The framework of a pool that names none.
@@ -21,7 +21,7 @@ impl Default for &'static Row {
 }
 
 /// All frameworks.
-static ROWS: [Row; 2] = [
+static ROWS: [Row; 3] = [
     Row {
         name: celery::NAME,
         queue: "celery",
@@ -43,6 +43,17 @@ static ROWS: [Row; 2] = [
         application: rq::from_app,
         schedules: |_| false,
         words: &rq::WORDS,
+    },
+    Row {
+        name: taskiq::NAME,
+        queue: "taskiq",
+        rabbitmq: false,
+        key_prefix: false,
+        dialect: UrlDialect::RedisPy,
+        check: taskiq::check,
+        application: taskiq::from_app,
+        schedules: |_| false,
+        words: &taskiq::WORDS,
     },
 ];
 
