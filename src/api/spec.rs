@@ -70,6 +70,8 @@ use super::{Behavior, Broker, Schedule, Status};
         .message("`scaleDown.removal: Graceful` needs `worker.maxTaskSeconds`, the longest that a task may take").field_path(".scaleDown.removal"),
     validation = Rule::new("!has(self.queues) || self.queues.all(q, self.queues.exists_one(p, p == q))")
         .message("`queues` must not name a queue twice").field_path(".queues"),
+    validation = Rule::new("!has(self.celery) || !has(self.framework) || self.framework == 'Celery'")
+        .message("`celery` must not be set with another `framework`").field_path(".celery"),
     validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
         .message("`broker.management` must not be set with Redis: it is RabbitMQ's management API").field_path(".broker.management"),
     validation = Rule::new("!has(self.broker.keyPrefix) || self.broker.keyPrefix == '' || !has(self.broker.url) || self.broker.url.startsWith('redis')")
@@ -177,11 +179,11 @@ pub struct TaskWorkerPoolSpec {
 }
 
 impl TaskWorkerPoolSpec {
-    /// The options for the pool's framework alone, as JSON; null where there are none.
-    pub fn options(&self) -> Value {
-        match self.framework {
-            FrameworkName::Celery => serde_json::to_value(&self.celery).unwrap_or_default(),
-            _ => Value::Null,
+    /// The options for a framework alone, as JSON, with the name of that framework; null where there are none.
+    pub fn options(&self) -> (FrameworkName, Value) {
+        match &self.celery {
+            Some(options) => (FrameworkName::Celery, serde_json::to_value(options).unwrap_or_default()),
+            None => (self.framework, Value::Null),
         }
     }
 }

@@ -144,13 +144,17 @@ fn text(field: &str, plain: Option<&String>, from: Option<&api::ValueFrom>) -> R
 
 fn app(spec: &TaskWorkerPoolSpec) -> Result<App, Problem> {
     let framework = registry::row(spec.framework.name());
+    let (whose, options) = spec.options();
+    if whose != spec.framework {
+        return Err(Problem::invalid("`celery` must not be set with another `framework`"));
+    }
     let own = || vec![framework.queue.to_owned()];
     let app = App {
         framework,
         queues: spec.queues.clone().unwrap_or_else(own),
         key_prefix: spec.broker.key_prefix.clone().unwrap_or_default(),
         target: spec.target_ref.name.clone(),
-        options: spec.options(),
+        options,
     };
     queues(&app.queues)?;
     if !framework.key_prefix && !app.key_prefix.is_empty() {

@@ -8,7 +8,7 @@ use super::{Facts, Heard, Source, Wish, wish};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
-    model::{Control, Hearing, Tally},
+    model::{Control, DrainSupport, Hearing, Tally},
 };
 
 const KIND: &str = "WorkersKnown";
@@ -33,6 +33,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
     };
     let told = [
         stop_ignored(facts),
+        covered(facts, tally),
         control_refused(facts, tally),
         busy(facts, tally),
         not_heard(facts, tally),
@@ -41,7 +42,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
     ];
     let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
     let status = match reason {
-        KNOWN | NONE => True,
+        KNOWN | NONE | COVERED => True,
         STARTING | BUSY => Unknown,
         _ => False,
     };
@@ -52,6 +53,7 @@ const KNOWN: &str = "AllKnown";
 const NONE: &str = "NoWorkers";
 const STARTING: &str = "Starting";
 const BUSY: &str = "WorkersBusy";
+const COVERED: &str = "CoveredByGracePeriod";
 
 /// A worker that runs tasks itself is believed to do so for so long, if it says nothing.
 const LONG_TASK: Duration = Duration::from_secs(3600);
@@ -91,6 +93,15 @@ fn stop_ignored(facts: &Facts) -> Told {
          process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`."
     );
     Some(("StopIgnored", message))
+}
+
+/// Nothing can be known of single pods, and need not be.
+fn covered(facts: &Facts, tally: &Tally) -> Told {
+    let blind = tally.drain == DrainSupport::None && tally.pods.is_empty();
+    (blind && facts.graceful && facts.workers.ready > 0).then(|| {
+        let message = "Nothing shows what the workers run; the pool says that the pods' grace period covers it.";
+        (COVERED, message.to_owned())
+    })
 }
 
 fn control_refused(facts: &Facts, tally: &Tally) -> Told {

@@ -63,6 +63,13 @@ fn the_smallest_pool_gets_the_defaults() {
         ("Celery", &["celery".to_owned()][..])
     );
     assert!(pool.app.options.is_null());
+    for (framework, queue) in [("RQ", "default"), ("Taskiq", "taskiq")] {
+        let pool = good(json!({"framework": framework}));
+        assert_eq!(
+            (pool.app.framework.name, &*pool.app.queues),
+            (framework, &[queue.to_owned()][..])
+        );
+    }
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
     let wait = Wait {
         within: Duration::from_secs(60),
@@ -246,6 +253,14 @@ fn what_cannot_work_names_the_field_and_the_fix() {
         (
             json!({"broker": {"url": "rediss://r", "tls": {"clientCertFrom": secret()}}}),
             "`broker.tls.clientCertFrom` and `clientKeyFrom` must be set together",
+        ),
+        (
+            json!({"framework": "RQ", "celery": {"separator": ":"}}),
+            "`celery` must not be set with another `framework`",
+        ),
+        (
+            json!({"framework": "Taskiq", "broker": {"url": "redis://r", "keyPrefix": "x"}}),
+            "`broker.keyPrefix` must not be set with `framework: Taskiq`",
         ),
         (
             json!({"celery": {"prioritySteps": [256]}}),
