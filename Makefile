@@ -16,6 +16,8 @@ OURS := $(shell [ "$$(cat "$(CARGO_TARGET_DIR)/checkout" 2>/dev/null)" = "$(CURD
 endif
 # One set of features for all tests, and none for the image: with a third one the library is compiled once more.
 TEST := cargo test --locked --all-features
+# One program; its modules are what there is to run.
+E2E := $(TEST) --test e2e --
 # Built by the first `make lint`, in six minutes on one core.
 DENY := $(CACHE)/cargo-deny-0.20.2
 say = @printf '\033[1m== %s\033[0m\n'
@@ -32,7 +34,7 @@ help:
 	@echo "make bench-decide     how long one decision takes"
 	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
 	@echo "make reality   the simulator beside real workers on the test bed; writes target/report and target/figures (8 minutes)"
-	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=waves | thousands | contrast | limit | drain)"
+	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=three_waves | thousands | contrast | limit | drain)"
 	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
 	@echo "make down      stops the test bed"
 	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"
@@ -40,13 +42,20 @@ help:
 demo: image
 	tests/demo.sh
 
-# The bed goes down again, whatever happens, unless it was up before. The image is built while tests wait for brokers. The
-# chart comes before the tests that install the CRD by themselves: on a new cluster it has to bring its own.
-test: lint unit
+# Lints, unit tests, the image and the chart go beside the tests that wait for brokers, and so do suites that mostly wait beside
+# each other; the zoo judges what is told second by second, and has the machine for itself. The chart comes before the tests
+# that install the CRD by themselves: on a new cluster it has to bring its own. The bed goes down again, whatever happens,
+# unless it was up before.
+test:
 	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
-	code=0; $(MAKE) --no-print-directory -j2 brokers image && \
-	$(MAKE) --no-print-directory install cluster interrupt zoo || code=$$?; \
+	code=0; $(BED) up && for suites in "checks install brokers" "cluster interrupt" zoo; do \
+	[ $$code != 0 ] || $(MAKE) --no-print-directory -j3 $$suites || code=$$?; done; \
 	[ $$was = up ] || $(BED) down; exit $$code
+
+# One after the other: both want all processors.
+checks:
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory unit
 
 # `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
 lint:
@@ -75,46 +84,46 @@ image: bed
 
 brokers: bed
 	$(say) "counts, against real brokers and real Celery workers"
-	eval "$$($(BED) env)"; $(TEST) --test brokers -- --test-threads=4
+	eval "$$($(BED) env)"; $(E2E) brokers:: support:: --test-threads=4
 
 cluster: bed
 	$(say) "the operator on a real cluster"
-	eval "$$($(BED) env)"; $(TEST) --test cluster -- --test-threads=6
+	eval "$$($(BED) env)"; $(E2E) cluster:: --test-threads=6
 
 interrupt: bed
 	$(say) "no task is interrupted"
-	eval "$$($(BED) env)"; $(TEST) --test interrupt -- --test-threads=3
+	eval "$$($(BED) env)"; $(E2E) interrupt:: --test-threads=3
 
 # A third of the applications, chosen for breadth; `verify` takes all of them.
 zoo: bed
 	$(say) "applications as people run them"
-	eval "$$($(BED) env)"; TWP_ZOO=quick $(TEST) --test zoo -- --nocapture
+	eval "$$($(BED) env)"; TWP_ZOO=quick $(E2E) zoo:: --nocapture
 
 verify: image versions
 	$(say) "all applications of the zoo"
-	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) $(TEST) --test zoo -- --nocapture
+	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) $(E2E) zoo:: --nocapture
 	$(say) "a thousand pools, take-overs, and a pipeline that fights"
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 $(TEST) --test cluster three_hundred_pools -- --nocapture
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(TEST) --test self_heal -- --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 $(E2E) three_hundred_pools --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(E2E) self_heal:: --nocapture
 
 # Needs no cluster: servers and workers are processes here. VERSIONS=redis-6.0,celery-5.6 tries a part.
 versions:
 	$(say) "other versions of servers and of Celery"
-	TWP_VERSIONS=$(VERSIONS) $(TEST) --test versions -- --nocapture
+	TWP_VERSIONS=$(VERSIONS) $(E2E) versions:: --nocapture
 
 reality: bed
 	$(say) "the simulator beside real workers"
-	eval "$$($(BED) env)"; $(TEST) --test reality -- --nocapture --test-threads=1
+	eval "$$($(BED) env)"; $(E2E) reality:: --nocapture --test-threads=1
 
-# One measurement after another; each runs several cells at once. tests/interrupt/bench/mod.rs names the variables.
+# One measurement after another; each runs several at once. tests/e2e/waves/mod.rs names the variables.
 bench-waves: bed
 	$(say) "long runs that shrink again and again, beside KEDA's figures"
-	eval "$$($(BED) env)"; $(TEST) --test waves -- $(addprefix bench::,$(ONLY)) --nocapture --test-threads=1
+	eval "$$($(BED) env)"; $(E2E) $(or $(addprefix waves::,$(ONLY)),waves::) --nocapture --test-threads=1
 
 install: image
 	$(say) "the chart, installed"
 	eval "$$($(BED) env)"; TWP_HELM=$$TWP_HELM charts/check.sh
-	eval "$$($(BED) env)"; $(TEST) --test install -- --test-threads=1
+	eval "$$($(BED) env)"; $(E2E) install:: --test-threads=1
 
 crd:
 	UPDATE=1 $(TEST) --test crd the_file_is_what_the_operator_prints
@@ -132,7 +141,7 @@ bench-decide:
 
 bench-heartbeats: image
 	$(say) "a thousand workers' heartbeats: at most 3 % of a core and 5 MiB"
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(TEST) --test heartbeats -- --nocapture --test-threads=1
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(E2E) heartbeats:: --nocapture --test-threads=1
 
 down:
 	$(BED) down

@@ -41,7 +41,7 @@ fn every_fault_has_its_tests() {
 
 fn exists(test: &str) -> bool {
     if let Some(set_up) = test.strip_prefix("zoo/") {
-        return root().join(format!("tests/zoo/set_ups/{set_up}.yaml")).exists();
+        return root().join(format!("tests/e2e/zoo/set_ups/{set_up}.yaml")).exists();
     }
     let Some((file, name)) = test.split_once("::") else {
         return false;

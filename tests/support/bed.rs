@@ -11,15 +11,18 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::Deployment,
-        core::v1::{Pod, Service},
+        core::{
+            self,
+            v1::{Pod, Service},
+        },
     },
 };
 use kube::{
     Api, Client, Config, Resource,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use taskworkerpool::api::TaskWorkerPool;
+use taskworkerpool::api::{Condition, TaskWorkerPool};
 use tokio::{io::AsyncWriteExt, sync::OnceCell, time::Instant};
 
 /// Long enough for everything that a slow machine does.
@@ -66,6 +69,9 @@ pub fn image(name: &str) -> String {
     std::env::var(format!("TWP_IMAGE_{name}")).unwrap_or_else(|_| usual.to_owned())
 }
 
+/// How often is looked: every look costs the cluster something.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Tries until it works. `attempt` gives the result, or (an `Err`) what it saw instead.
 ///
 /// # Panics
@@ -83,7 +89,7 @@ pub async fn eventually<T>(what: &str, deadline: Duration, mut attempt: impl Asy
             Instant::now() < end,
             "awaited for {deadline:?}: {what}; seen last: {seen}"
         );
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -94,8 +100,14 @@ pub async fn throughout(what: &str, time: Duration, mut holds: impl AsyncFnMut()
         if let Err(seen) = holds().await {
             panic!("for {time:?} it had to hold that {what}; seen: {seen}");
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The machine's clock, which the pods have too: seconds since 1970.
+pub fn clock() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("a clock").as_secs_f64()
 }
 
 /// A suffix that no other test has.
@@ -117,7 +129,16 @@ impl Namespace {
     pub async fn new(name: &str) -> Self {
         let client = client().await;
         let name = format!("{name}-{}", unique());
-        kubectl(&["create", "namespace", &name], "").await.expect("a namespace");
+        let object = core::v1::Namespace {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                ..ObjectMeta::default()
+            },
+            ..core::v1::Namespace::default()
+        };
+        let namespaces: Api<core::v1::Namespace> = Api::all(client.clone());
+        let made = namespaces.create(&PostParams::default(), &object).await;
+        made.expect("a namespace");
         Self { name, client }
     }
 
@@ -163,9 +184,10 @@ impl Namespace {
         self.kubectl(&["delete", what, "--wait=true"]).await;
     }
 
-    /// Waits until all replicas of a Deployment are ready.
+    /// Waits until all replicas of a Deployment are ready. Among many others a RabbitMQ takes minutes to start.
     pub async fn wait_ready(&self, deployment: &str) {
-        eventually(&format!("Deployment {deployment} is ready"), PATIENCE, async || {
+        let what = format!("Deployment {deployment} is ready");
+        eventually(&what, 2 * PATIENCE, async || {
             let found = self.deployment(deployment).await?;
             let wished = found.spec.and_then(|spec| spec.replicas).unwrap_or(1);
             let status = found.status.unwrap_or_default();
@@ -202,19 +224,14 @@ impl Namespace {
 
     /// Waits until a Deployment has so many replicas wished.
     pub async fn wait_replicas(&self, deployment: &str, wished: i32) {
-        eventually(
-            &format!("Deployment {deployment} has {wished} replicas"),
-            PATIENCE,
-            async || {
-                let seen = self.replicas(deployment).await?;
-                let pools = self.pools_in_short().await;
-                if seen == wished {
-                    Ok(())
-                } else {
-                    Err(format!("{seen} replicas; {pools}"))
-                }
-            },
-        )
+        let what = format!("Deployment {deployment} has {wished} replicas");
+        eventually(&what, PATIENCE, async || match self.replicas(deployment).await? {
+            seen if seen == wished => Ok(()),
+            seen => Err(match self.pool(deployment).await {
+                Ok(pool) => format!("{seen} replicas; {}", in_short(&pool)),
+                Err(_) => format!("{seen} replicas"),
+            }),
+        })
         .await;
     }
 
@@ -258,13 +275,14 @@ impl Namespace {
     pub async fn wait_condition(&self, pool: &str, kind: &str, status: &str, reason: &str) -> String {
         let what = format!("pool {pool} has {kind}={status} ({reason})");
         eventually(&what, PATIENCE, async || {
-            let conditions = self.pool(pool).await?.status.unwrap_or_default().conditions;
-            let found = conditions.iter().find(|condition| condition.kind == kind);
+            let pool = self.pool(pool).await?;
+            let mut conditions = pool.status.iter().flat_map(|status| &status.conditions);
+            let found = conditions.find(|condition| condition.kind == kind);
             match found {
                 Some(found) if format!("{:?}", found.status) == status && found.reason == reason => {
                     Ok(found.message.clone())
                 }
-                _ => Err(self.pools_in_short().await),
+                _ => Err(in_short(&pool)),
             }
         })
         .await
@@ -293,30 +311,21 @@ impl Namespace {
         })
         .await
     }
+}
 
-    /// What the pools say, for messages.
-    async fn pools_in_short(&self) -> String {
-        let Ok(pools) = self.api::<TaskWorkerPool>().list(&ListParams::default()).await else {
-            return "the pools cannot be listed".to_owned();
-        };
-        let short = pools.items.iter().take(4).map(|pool| {
-            let status = pool.status.clone().unwrap_or_default();
-            let name = pool.metadata.name.as_deref().unwrap_or_default();
-            let why = status.decision.map(|decision| decision.message);
-            let conditions: Vec<_> = status
-                .conditions
-                .iter()
-                .map(|condition| {
-                    format!(
-                        "{}={:?} ({}: {})",
-                        condition.kind, condition.status, condition.reason, condition.message
-                    )
-                })
-                .collect();
-            format!("{name}: {why:?} {conditions:?}")
-        });
-        short.collect::<Vec<_>>().join("\n")
-    }
+/// What a pool says, for messages.
+fn in_short(pool: &TaskWorkerPool) -> String {
+    let status = pool.status.clone().unwrap_or_default();
+    let name = pool.metadata.name.as_deref().unwrap_or_default();
+    let why = status.decision.map(|decision| decision.message);
+    let short = |condition: &Condition| {
+        format!(
+            "{}={:?} ({}: {})",
+            condition.kind, condition.status, condition.reason, condition.message
+        )
+    };
+    let conditions: Vec<_> = status.conditions.iter().map(short).collect();
+    format!("{name}: {why:?} {conditions:?}")
 }
 
 impl Drop for Namespace {
@@ -326,8 +335,8 @@ impl Drop for Namespace {
             return;
         }
         // Workers may take their grace period: nobody waits for the end.
-        let _ended = Command::new(script())
-            .args(["kubectl", "delete", "namespace", &self.name, "--wait=false"])
+        let _ended = kubectl_command(&["delete", "namespace", &self.name, "--wait=false"])
+            .into_std()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

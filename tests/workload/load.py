@@ -1,12 +1,14 @@
-"""The Celery application of tests/brokers.rs: naps, and a record of every start in a Redis of its own.
+"""The Celery application of tests/e2e/brokers: naps, and a record of each in a Redis of its own (tests/support/app.rs).
 
-Settings come as JSON in the variable LOAD: broker, queue, kind (classic or quorum), late, options (transport), settings
+Settings come as JSON in the variable LOAD: name, broker, queue, kind (classic or quorum), late, options (transport), settings
 (Celery's own), record, stamped (with the README's lines).
-As a worker: `celery -A load worker`. As a client: `python3 load.py '{"count": 40, "seconds": 600}'`.
+As a worker: `celery -A load worker`. As a client: `python3 load.py '[{"tasks": 40, "seconds": 600}]'`.
 """
 import json
 import os
 import sys
+import time
+import uuid
 
 import redis
 from celery import Celery
@@ -30,23 +32,29 @@ app.conf.update(
 )
 
 
+def record(which, *lines):
+    now = time.time()
+    lines = [json.dumps({"at": now, **line}) for line in lines]
+    redis.Redis.from_url(LOAD["record"]).rpush(f"{which}:{LOAD['name']}", *lines)
+
+
 @app.task(name="nap", bind=True)
 def nap(self, seconds):
-    import time
-
-    record = redis.Redis.from_url(LOAD["record"])
-    record.rpush("started:" + LOAD["name"], self.request.id)
+    record("started", {"id": self.request.id})
     time.sleep(seconds)
-    record.rpush("ended:" + LOAD["name"], self.request.id)
+    record("ended", {"id": self.request.id})
 
 
-def publish(count, seconds=600, countdown=None, priorities=(None,)):
+def publish(tasks, seconds, countdown=None, priorities=(None,)):
+    naps = [(str(uuid.uuid4()), priority) for priority in priorities for _ in range(tasks)]
+    due = {} if countdown is None else {"due": time.time() + countdown}
+    record("published", *[{"id": id, **due} for id, _ in naps])
     with app.producer_pool.acquire(block=True) as producer:
-        for priority in priorities:
-            for _ in range(count):
-                more = {} if priority is None else {"priority": priority}
-                nap.apply_async((seconds,), countdown=countdown, producer=producer, **more)
+        for id, priority in naps:
+            more = {} if priority is None else {"priority": priority}
+            nap.apply_async((seconds,), task_id=id, countdown=countdown, producer=producer, **more)
 
 
 if __name__ == "__main__":
-    publish(**json.loads(sys.argv[1]))
+    for load in json.loads(sys.argv[1]):
+        publish(**load)

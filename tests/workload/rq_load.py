@@ -1,7 +1,7 @@
-"""The RQ application of the tests: naps, and a record of every start and end in a Redis of its own.
+"""The RQ application of the tests: naps, and a record of each in a Redis of its own (tests/support/app.rs).
 
-Settings come as JSON in the variable LOAD: broker, queue (the one to publish to), name, record, serializer (a dotted path, if
-it is another than pickle). RQ itself reads the variable RQ_KEY_PREFIX (`rq`), here and in the worker.
+Settings come as JSON in the variable LOAD: name, broker, queue (the one to publish to), record, prefix (RQ_KEY_PREFIX, which a
+worker gets as a variable).
 
 As a worker, where this file lies (BROKER, Q1 and Q2 as in LOAD; a worker takes from any number of queues, the first one first):
   `rq worker -u BROKER Q1 Q2`                          a process for each job, one at a time
@@ -9,49 +9,61 @@ As a worker, where this file lies (BROKER, Q1 and Q2 as in LOAD; a worker takes 
   `rq worker -u BROKER -n NAME Q1`                     the worker's name, else 32 random hex digits
   `rq worker -u BROKER -w rq.SimpleWorker Q1`          the job in the worker's own process
   `rq worker-pool -u BROKER -n 3 Q1 Q2`                three workers, which always have schedulers; never with names
-  `rq worker -u BROKER -S rq.serializers.JSONSerializer Q1`
-As a client, which prints the jobs' ids: `python3 rq_load.py '{"count": 40, "seconds": 600}'`.
+As a client: `python3 rq_load.py '[{"tasks": 40, "seconds": 600}]'`.
 """
 import datetime
 import json
 import os
 import sys
 import time
+import uuid
+
+LOAD = json.loads(os.environ["LOAD"])
+os.environ.setdefault("RQ_KEY_PREFIX", LOAD.get("prefix") or "rq")
 
 import redis
 from rq import Queue, Retry, get_current_job
 
-LOAD = json.loads(os.environ["LOAD"])
+
+def record(which, *lines):
+    now = time.time()
+    lines = [json.dumps({"at": now, **line}) for line in lines]
+    redis.Redis.from_url(LOAD["record"]).rpush(f"{which}:{LOAD['name']}", *lines)
 
 
 def nap(seconds, fail=False):
-    record = redis.Redis.from_url(LOAD["record"])
-    job = get_current_job()
-    record.rpush("started:" + LOAD["name"], job.id)
+    id = get_current_job().id
+    record("started", {"id": id})
     time.sleep(seconds)
+    record("ended", {"id": id})
     if fail:
         raise RuntimeError("as told")
-    record.rpush("ended:" + LOAD["name"], job.id)
 
 
-def publish(count, seconds=600, countdown=None, queue=None, front=False, after=None, fail=False, retry=None, timeout=None):
-    """`after` is the id of a job that has to end first, `retry` has `max` and `interval`. All at once, but for `after`."""
+def publish(tasks, seconds, countdown=None, queue=None, front=False, after=False, fail=False, retry=None):
+    """With `after` all jobs but the first one wait for that one to end; `retry` has `max` and `interval`."""
     connection = redis.Redis.from_url(LOAD["broker"])
-    queue = Queue(queue or LOAD["queue"], connection=connection, serializer=LOAD.get("serializer"))
+    queue = Queue(queue or LOAD["queue"], connection=connection)
+    ids = [str(uuid.uuid4()) for _ in range(tasks)]
+    due = {} if countdown is None else {"due": time.time() + countdown}
+    record("published", *[{"id": id, **due} for id in ids])
     # By its name: here this module is __main__, which no worker could import.
     what = ("rq_load.nap", seconds, fail)
-    how = {"at_front": front, "retry": retry and Retry(**retry), "job_timeout": timeout or int(seconds) + 60}
-    if after is not None:  # watches the other job
-        return [queue.enqueue(*what, depends_on=after, **how).id for _ in range(count)]
+    how = {"at_front": front, "retry": retry and Retry(**retry), "job_timeout": int(seconds) + 60}
+    if after:
+        first = queue.enqueue(*what, job_id=ids[0], **how)
+        for id in ids[1:]:
+            queue.enqueue(*what, job_id=id, depends_on=first, **how)
+        return
     with connection.pipeline() as pipeline:
-        if countdown is None:
-            jobs = [queue.enqueue(*what, pipeline=pipeline, **how) for _ in range(count)]
-        else:
-            due = datetime.timedelta(seconds=countdown)
-            jobs = [queue.enqueue_in(due, *what, pipeline=pipeline, **how) for _ in range(count)]
+        for id in ids:
+            if countdown is None:
+                queue.enqueue(*what, job_id=id, pipeline=pipeline, **how)
+            else:
+                queue.enqueue_in(datetime.timedelta(seconds=countdown), *what, job_id=id, pipeline=pipeline, **how)
         pipeline.execute()
-    return [job.id for job in jobs]
 
 
 if __name__ == "__main__":
-    print(json.dumps(publish(**json.loads(sys.argv[1]))))
+    for load in json.loads(sys.argv[1]):
+        publish(**load)

@@ -1,22 +1,23 @@
-"""The taskiq application of the tests: naps, and a record of every start and end in a Redis of its own.
+"""The taskiq application of the tests: naps, and a record of each in a Redis of its own (tests/support/app.rs).
 
-Settings come as JSON in the variable LOAD: broker, queue, kind (list or stream), options (the broker's own: consumer_group_name,
-maxlen, approximate, idle_timeout, xread_count, additional_streams...), name, record.
+Settings come as JSON in the variable LOAD: name, broker, queue, kind (list or stream), options (the broker's own:
+consumer_group_name, maxlen, approximate, idle_timeout, xread_count, additional_streams...), record.
 
 As a worker, where this file lies (without `--workers` there are two processes; without `--max-async-tasks` each runs 100 tasks):
   `taskiq worker --workers 1 taskiq_load:broker`
   `taskiq worker --workers 1 --max-async-tasks 2 --max-prefetch 1 taskiq_load:broker`
-  `taskiq worker --workers 1 --ack-type when_received taskiq_load:broker`
-As a client, which prints the tasks' ids: `python3 taskiq_load.py '{"count": 40, "seconds": 600}'`. It declares the stream's group
-first, as an application does that calls `broker.startup()`; not with `"startup": false`.
+As a client: `python3 taskiq_load.py '[{"tasks": 40, "seconds": 600}]'`. It declares the stream's group first, as an application
+does that calls `broker.startup()`; not with `"startup": false`.
 """
 import asyncio
 import json
 import os
 import sys
+import time
+import uuid
 from typing import Annotated
 
-import redis.asyncio as redis
+import redis
 from taskiq import Context, TaskiqDepends
 from taskiq_redis import ListQueueBroker, RedisStreamBroker
 
@@ -29,27 +30,31 @@ OPTIONS = {"socket_timeout": None, **LOAD.get("options", {})}
 broker = KINDS[LOAD.get("kind", "list")](LOAD["broker"], queue_name=LOAD["queue"], **OPTIONS)
 
 
+def record(which, *lines):
+    now = time.time()
+    lines = [json.dumps({"at": now, **line}) for line in lines]
+    redis.Redis.from_url(LOAD["record"]).rpush(f"{which}:{LOAD['name']}", *lines)
+
+
 # By its name: as a client this module is __main__, which no worker knows.
 @broker.task(task_name="taskiq_load:nap")
-async def nap(seconds: float, context: Annotated[Context, TaskiqDepends()], fail: bool = False) -> None:
-    record = redis.Redis.from_url(LOAD["record"])
-    await record.rpush("started:" + LOAD["name"], context.message.task_id)
+async def nap(seconds: float, context: Annotated[Context, TaskiqDepends()]) -> None:
+    id = context.message.task_id
+    record("started", {"id": id})
     await asyncio.sleep(seconds)
-    if fail:
-        raise RuntimeError("as told")
-    await record.rpush("ended:" + LOAD["name"], context.message.task_id)
-    await record.aclose()
+    record("ended", {"id": id})
 
 
-async def publish(count, seconds=600, labels=None, fail=False, startup=True):
-    """`labels` go with each message: `queue_name` is another list or stream, `ack_type` when it is acknowledged."""
+async def publish(tasks, seconds, startup=True):
+    ids = [uuid.uuid4().hex for _ in range(tasks)]
+    record("published", *[{"id": id} for id in ids])
     if startup:
         await broker.startup()
-    kicker = nap.kicker().with_labels(**labels or {})
-    tasks = [await kicker.kiq(seconds, fail=fail) for _ in range(count)]
+    for id in ids:
+        await nap.kicker().with_task_id(id).kiq(seconds)
     await broker.shutdown()
-    return [task.task_id for task in tasks]
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(publish(**json.loads(sys.argv[1])))))
+    for load in json.loads(sys.argv[1]):
+        asyncio.run(publish(**load))
