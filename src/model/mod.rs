@@ -434,8 +434,6 @@ pub struct Tally {
     pub processed: Option<u64>,
     /// Some of the pool's workers are there: they beat or answer.
     pub workers_heard: bool,
-    /// Named exchanges met in this sample, whose bindings the next one asks for (Celery on Redis); few.
-    pub exchanges: BTreeSet<String>,
     /// A read failed that the sum can do without, at the price of counting too much rather than too little.
     pub degraded: Option<SampleError>,
     /// What is known of tasks that are not due and that the broker does not show as such.

@@ -1,7 +1,10 @@
 //! How Celery's work is counted for one pool.
 #![deny(clippy::disallowed_methods)]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{CeleryConfig, asking::Asking, attend, own::Own, pods::Placed, rabbitmq, routes, workers::Workers};
 use crate::framework::celery::ask::{Ask, Inspect};
@@ -51,6 +54,8 @@ struct Found {
     separator: Option<String>,
     /// When it was looked for.
     sought: Option<Moment>,
+    /// Named exchanges of the messages that workers hold.
+    exchanges: BTreeSet<String>,
 }
 
 impl Pool {
@@ -191,7 +196,9 @@ impl Pool {
         let own = Own::among(workers, &config.target, &placed, now.moment);
         let mut reads: Vec<_> = self.seek_separator(now).into_iter().collect();
         reads.extend(match config.broker {
-            BrokerKind::Redis { .. } => super::redis::reads(&config, &own, last, &mut self.asking, now),
+            BrokerKind::Redis { .. } => {
+                super::redis::reads(&config, &own, &self.found.exchanges, last, &mut self.asking, now)
+            }
             BrokerKind::RabbitMq { management } => {
                 rabbitmq::reads(&config, management, &own, last, &mut self.asking, now)
             }
@@ -242,6 +249,9 @@ impl Pool {
             BrokerKind::Redis { .. } => super::redis::tally(&config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, before, now),
         }?;
+        if let Some(exchanges) = super::redis::exchanges(reads, replies) {
+            self.found.exchanges = exchanges;
+        }
         tally.drain = match &control {
             Control::Refused { .. } => DrainSupport::ReportsOnly,
             _ => DrainSupport::StopFetching,
