@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 
 use super::TaskWorkerPool;
 
-/// Whole numbers below this are exact as floats.
+/// Bound of the whole numbers that a float represents exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The CustomResourceDefinition as an object to print.

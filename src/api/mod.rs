@@ -2,10 +2,10 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `spec.rs` | what the user wishes: [`TaskWorkerPool`] and its parts |
+//! | `spec.rs` | what the user asks for: [`TaskWorkerPool`] and its parts |
 //! | `broker.rs` | where the broker is: [`Broker`] and the references to Secrets and ConfigMaps |
 //! | `behavior.rs` | the HPA v2 `behavior` field, with bounds |
-//! | `schedule.rs` | floors at known hours: [`Schedule`] |
+//! | `schedule.rs` | periods of the calendar with a minimum number of replicas: [`Schedule`] |
 //! | `status.rs` | what the operator reports: [`Status`] |
 //! | `crd.rs` | the CustomResourceDefinition as it is published: [`crd()`] |
 //! | `target.rs` | the part of a Deployment that the operator reads: [`Target`] |

@@ -1,9 +1,9 @@
-//! Floors at known hours.
+//! Periods of the calendar with a minimum number of replicas.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// At least so many replicas between two times of the calendar.
+/// Period of the calendar with a minimum number of replicas.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -15,17 +15,18 @@ use serde::{Deserialize, Serialize};
         .message("`end` must differ from `start`: for a floor at all times use `minReplicas`").field_path(".end")
 )]
 pub struct Schedule {
-    /// Its own name among the pool's schedules, up to 63 small letters, digits or `-`. Example: `office`.
+    /// Name of the schedule, unique within the pool, up to 63 small letters, digits or `-`. Example: `office`.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 
-    /// When it begins: a cron expression of five fields (minute, hour, day of month, month, day of week) as a CronJob has
-    /// it, up to 100 characters. A time that the clock skips counts when it jumps. Example: `"0 8 * * 1-5"`.
+    /// Start of the period: a cron expression of five fields (minute, hour, day of month, month, day of week) as in a
+    /// CronJob, up to 100 characters. A time that the clock skips in spring counts at the moment of the jump. Example:
+    /// `"0 8 * * 1-5"`.
     #[schemars(length(min = 9, max = 100))]
     pub start: String,
 
-    /// When it ends, in the same form. A time that the clock shows twice counts the second time. Example:
-    /// `"0 18 * * 1-5"`.
+    /// End of the period, in the same form. A time that the clock shows twice in autumn counts the second time.
+    /// Example: `"0 18 * * 1-5"`.
     #[schemars(length(min = 9, max = 100))]
     pub end: String,
 
@@ -35,7 +36,7 @@ pub struct Schedule {
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z][A-Za-z0-9_+/-]*$"))]
     pub time_zone: String,
 
-    /// At least so many replicas between the two, 1 to 10000. Example: 2.
+    /// Minimum number of replicas between `start` and `end`, 1 to 10000. Example: 2.
     #[schemars(range(min = 1, max = 10000))]
     pub min_replicas: i32,
 }

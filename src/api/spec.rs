@@ -1,4 +1,4 @@
-//! What the user wishes.
+//! Spec of the custom resource: what the user asks for.
 #![allow(
     clippy::duplicated_attributes,
     reason = "two columns of a table may have the same type"
@@ -7,11 +7,12 @@
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Behavior, Broker, Schedule, Status};
 
-/// What the pool is to do: which workers, which broker and queues, and between which limits. `targetRef` and `broker` are
-/// enough; every other field has a default.
+/// Workers to scale, broker and queues that hold their tasks, and limits of scaling. Only `targetRef` and `broker` are
+/// required; every other field has a default.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "taskworkerpool.dev",
@@ -67,32 +68,34 @@ use super::{Behavior, Broker, Schedule, Status};
         .message("`profile` must not be set with `target.backlogPerReplica`: it tunes the wait target").field_path(".profile"),
     validation = Rule::new("!has(self.scaleDown) || !has(self.scaleDown.removal) || self.scaleDown.removal != 'Graceful' || (has(self.worker) && has(self.worker.maxTaskSeconds))")
         .message("`scaleDown.removal: Graceful` needs `worker.maxTaskSeconds`, the longest that a task may take").field_path(".scaleDown.removal"),
-    validation = Rule::new("self.queues.all(q, self.queues.exists_one(p, p == q))")
+    validation = Rule::new("!has(self.queues) || self.queues.all(q, self.queues.exists_one(p, p == q))")
         .message("`queues` must not name a queue twice").field_path(".queues"),
+    validation = Rule::new("!has(self.celery) || !has(self.framework) || self.framework == 'Celery'")
+        .message("`celery` must not be set with another `framework`").field_path(".celery"),
     validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
         .message("`broker.management` must not be set with Redis: it is RabbitMQ's management API").field_path(".broker.management"),
     validation = Rule::new("!has(self.broker.keyPrefix) || self.broker.keyPrefix == '' || !has(self.broker.url) || self.broker.url.startsWith('redis')")
         .message("`broker.keyPrefix` must not be set with RabbitMQ: it is a prefix of Redis keys").field_path(".broker.keyPrefix")
 )]
 pub struct TaskWorkerPoolSpec {
-    /// The workers to scale, in the pool's own namespace. Example: `{name: mail-worker}`.
+    /// Workers to scale, in the pool's own namespace. Example: `{name: mail-worker}`.
     pub target_ref: TargetRef,
 
-    /// The broker that holds the queues: exactly one of `url` and `urlFrom`. Example: `{url: "redis://redis:6379/0"}`.
+    /// Broker that holds the queues: exactly one of `url` and `urlFrom`. Example: `{url: "redis://redis:6379/0"}`.
     pub broker: Broker,
 
     /// The task framework, which says how work lies in the broker. Default: Celery.
     #[serde(default)]
     pub framework: FrameworkName,
 
-    /// Exact names of the queues that the target's workers consume, 1 to 64 of them. Default: `[celery]`,
-    /// Celery's own default. Example: `[mail, reports]`.
-    #[serde(default = "default_queues")]
+    /// Exact names of the queues that the target's workers consume, 1 to 64 of them. Default: the framework's own, for
+    /// Celery `[celery]`. Example: `[mail, reports]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),
         inner(length(min = 1, max = 255), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))
     )]
-    pub queues: Vec<String>,
+    pub queues: Option<Vec<String>>,
 
     /// Options of the Celery application that the broker URL cannot carry. Needed only where the application changes
     /// Celery's defaults (`broker_transport_options`, `control_exchange`, `event_exchange`). Default: Celery's.
@@ -100,77 +103,89 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub celery: Option<CeleryOptions>,
 
-    /// Never fewer replicas, 0 to 10000. With 0 the pool goes to zero when there is no work. Default: 0.
+    /// Minimum number of replicas, 0 to 10000. With 0 the pool goes to zero when there is no work. Default: 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 10000))]
     pub min_replicas: i32,
 
-    /// Never more replicas, 1 to 10000. Default: 10.
+    /// Maximum number of replicas, 1 to 10000. Default: 10.
     #[serde(default = "default_max")]
     #[schemars(range(min = 1, max = 10000))]
     pub max_replicas: i32,
 
-    /// How the number of replicas follows from the work: one of `waitSeconds` and `backlogPerReplica`. Default:
-    /// `{waitSeconds: 60}`. Example: `{waitSeconds: 30}`.
+    /// Rule by which the number of replicas follows from the work: one of `waitSeconds` and `backlogPerReplica`.
+    /// Default: `{waitSeconds: 60}`. Example: `{waitSeconds: 30}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRule>,
 
-    /// How lean the wait target is met: `Economy` uses the waiting up and costs least, `Balanced` leaves a margin,
-    /// `Responsive` keeps waits short. Only with `target.waitSeconds`. Default: `Balanced`.
+    /// Balance between cost and waiting: `Economy` lets tasks wait nearly as long as the wait target allows and costs
+    /// least, `Balanced` keeps a margin, `Responsive` keeps waits short. Only with `target.waitSeconds`. Default:
+    /// `Balanced`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfileName>,
 
-    /// What one replica can do. Default: nothing is known of it. Example: `{concurrency: 4}`.
+    /// Capacity of one replica and duration of its tasks. Default: nothing is known of them. Example: `{concurrency:
+    /// 4}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<Worker>,
 
-    /// Which replicas may go, and when the last ones. Default: those that run no task; the last after 60 s without work.
-    /// Example: `{idleSeconds: 300}`.
+    /// Rules for the removal of replicas: which ones may go, and when the last ones. Default: those that run no task;
+    /// the last after 60 s without work. Example: `{idleSeconds: 300}`.
     #[serde(default)]
     pub scale_down: ScaleDown,
 
     /// Limits on the speed of scaling: the `behavior` of a HorizontalPodAutoscaler, with the same meaning. Default:
-    /// none; up goes straight to the number that the work needs, down after two short windows (see `stabilizationWindowSeconds`).
+    /// none; the replicas rise at once to the number that the work needs, and fall after two short windows (see
+    /// `stabilizationWindowSeconds`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
 
-    /// Hours at which at least so many replicas run, whatever the work; up to 16 of them. They are ready by then: each
-    /// counts from a pod's start-up time (30 s) before its start. `maxReplicas` stays the limit. Default: none. Example:
-    /// `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone: Europe/Berlin, minReplicas: 2}]`.
+    /// Periods of the calendar with a minimum number of replicas, whatever the work; up to 16 of them. The replicas are
+    /// ready when a period starts: the minimum applies from a pod's start-up time (30 s) before it. `maxReplicas` stays
+    /// the limit. Default: none. Example: `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone:
+    /// Europe/Berlin, minReplicas: 2}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub schedules: Vec<Schedule>,
 
-    /// Replicas to run when the broker cannot be read for long. Default: none, the replicas are held as they are.
-    /// Example: `{replicas: 3, afterSeconds: 120}`.
+    /// Number of replicas to run when the broker has not been readable for some time. Default: none, the replicas stay
+    /// as they are. Example: `{replicas: 3, afterSeconds: 120}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
 
-    /// `true`: hands off; nothing is counted and nothing is written to the target. Default: false.
+    /// Whether the operator leaves the pool alone: with `true` it counts nothing and writes nothing to the target.
+    /// Default: false.
     #[serde(default)]
     pub suspend: bool,
 
-    /// `Act` writes the replicas; `Observe` only reports what it would do, for a shadow run beside another
-    /// autoscaler. Default: Act.
+    /// What the operator does with its decision: `Act` writes the replicas; `Observe` only reports what it would do,
+    /// for a trial beside another autoscaler. Default: Act.
     #[serde(default)]
     pub mode: Mode,
 
-    /// `true`: while a replica runs tasks its pod carries the annotations by which cluster-autoscaler
-    /// (`cluster-autoscaler.kubernetes.io/safe-to-evict: "false"`) and Karpenter (`karpenter.sh/do-not-disrupt: "true"`)
-    /// leave its node alone; 30 s after its last task they go, and what stood there before comes back. Default: false.
+    /// Whether pods that run tasks are protected from node autoscalers. With `true` such a pod carries the annotations
+    /// by which cluster-autoscaler (`cluster-autoscaler.kubernetes.io/safe-to-evict: "false"`) and Karpenter
+    /// (`karpenter.sh/do-not-disrupt: "true"`) leave its node alone; 30 s after its last task they are removed, and
+    /// their earlier values come back. Default: false.
     #[serde(default)]
     pub protect_from_disruption: bool,
 
-    /// How often the work is counted, in milliseconds, 100 to 60000. The operator slows itself where a sample is
-    /// expensive, so that sampling takes at most 5 % of its time. Default: 500.
+    /// Milliseconds between two counts of the work, 100 to 60000. The operator counts less often where a count is
+    /// expensive, so that counting takes at most 5 % of its time. Default: 500.
     #[serde(default = "default_sample")]
     #[schemars(range(min = 100, max = 60000))]
     pub sample_milliseconds: i32,
 }
 
-fn default_queues() -> Vec<String> {
-    vec!["celery".into()]
+impl TaskWorkerPoolSpec {
+    /// The options for a framework alone, as JSON, with the name of that framework; null where there are none.
+    pub fn options(&self) -> (FrameworkName, Value) {
+        match &self.celery {
+            Some(options) => (FrameworkName::Celery, serde_json::to_value(options).unwrap_or_default()),
+            None => (self.framework, Value::Null),
+        }
+    }
 }
 
 fn default_max() -> i32 {
@@ -181,7 +196,7 @@ fn default_sample() -> i32 {
     500
 }
 
-/// The workers to scale.
+/// Workers to scale.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub struct TargetRef {
     /// Kind of the target. Default: Deployment.
@@ -196,17 +211,32 @@ pub struct TargetRef {
 /// Kinds of targets: `Deployment`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum TargetKind {
-    /// A Deployment of apps/v1.
+    /// Deployment of apps/v1.
     #[default]
     Deployment,
 }
 
-/// Task frameworks: `Celery`.
+/// Task frameworks: `Celery`, `RQ`, `Taskiq`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum FrameworkName {
     /// Celery 5 with Redis or RabbitMQ.
     #[default]
     Celery,
+    /// RQ with Redis.
+    RQ,
+    /// taskiq with Redis, in lists or streams.
+    Taskiq,
+}
+
+impl FrameworkName {
+    /// The name as in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Celery => "Celery",
+            Self::RQ => "RQ",
+            Self::Taskiq => "Taskiq",
+        }
+    }
 }
 
 /// What the operator does with its decision: `Act` or `Observe`.
@@ -262,88 +292,89 @@ pub struct CeleryOptions {
     pub heartbeat_channel: Option<String>,
 }
 
-/// How lean the wait target is met: `Economy` uses the waiting up and costs least, `Balanced` leaves a margin,
-/// `Responsive` keeps waits short. Only with `target.waitSeconds`. Default: `Balanced`.
+/// Balance between cost and waiting: `Economy` lets tasks wait nearly as long as the wait target allows and costs
+/// least, `Balanced` keeps a margin, `Responsive` keeps waits short. Only with `target.waitSeconds`. Default:
+/// `Balanced`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum ProfileName {
-    /// Uses the waiting up, costs least.
+    /// Waits nearly as long as the target allows, at the least cost.
     Economy,
-    /// Leaves a margin.
+    /// Waits with a margin.
     #[default]
     Balanced,
-    /// Keeps waits short.
+    /// Short waits.
     Responsive,
 }
 
-/// How the number of replicas follows from the work.
+/// Rule by which the number of replicas follows from the work.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.waitSeconds) != has(self.backlogPerReplica)")
     .message("`target` must set exactly one of `waitSeconds` and `backlogPerReplica`"))]
 pub struct TargetRule {
-    /// The wait target: queued tasks start within so many seconds, 1 to 86400, with the fewest replicas; 99 of 100 are
-    /// meant. Task time, start-up time and arrivals are learned. A target shorter than a pod's start-up can only be met
-    /// by replicas that are there already. Default: 60. Example: 30.
+    /// Wait target: number of seconds within which a queued task starts, 1 to 86400, reached for 99 of 100 tasks with
+    /// the fewest replicas. Task duration, start-up time and arrivals are learned. A target shorter than a pod's
+    /// start-up can only be met by replicas that are there already. Default: 60. Example: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub wait_seconds: Option<i32>,
 
-    /// Instead of the wait target: outstanding tasks (waiting, running, due within 30 s) for each replica, 1 to 1000000;
-    /// rounded up. Default: not set. Example: 10.
+    /// Number of outstanding tasks (waiting, running, due within 30 s) for each replica, 1 to 1000000, instead of the
+    /// wait target; the replicas are rounded up. Default: not set. Example: 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000000))]
     pub backlog_per_replica: Option<i32>,
 }
 
-/// What one replica can do.
+/// Capacity of one replica and duration of its tasks.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Worker {
-    /// Tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: what the workers say
-    /// by remote control; where that is not permitted, the wait target reckons with the most that one was seen to run.
-    /// Then running work is protected by what the workers' heartbeats say, or, without heartbeats, as if each ran 1 task.
+    /// Number of tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: what the
+    /// workers report by remote control; where that is not permitted, the wait target assumes the largest number that
+    /// one replica was seen to run. Running work is then protected by what the workers' heartbeats say, or, without
+    /// heartbeats, as if each replica ran 1 task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub concurrency: Option<i32>,
 
-    /// How long a task usually takes, in milliseconds, 1 to 86400000: a guess that counts until real tasks have been
-    /// seen, and where workers do not tell how many they have done. Default: not set; then 10 s until the first tasks
-    /// have finished. Example: 2500.
+    /// Usual duration of a task in milliseconds, 1 to 86400000: a guess that counts until real tasks have been seen,
+    /// and where workers do not report how many they have done. Default: not set; then 10 s until the first tasks have
+    /// finished. Example: 2500.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400000))]
     pub expected_task_milliseconds: Option<i32>,
 
-    /// The longest that a task may take, in seconds, 1 to 86400. Used only with `scaleDown.removal: Graceful`. Default: not
+    /// Longest duration of a task in seconds, 1 to 86400. Used only with `scaleDown.removal: Graceful`. Default: not
     /// set. Example: 25.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub max_task_seconds: Option<i32>,
 }
 
-/// Which replicas may go, and when the last ones.
+/// Rules for the removal of replicas: which ones may go, and when the last ones.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDown {
-    /// `WhenIdle`: only replicas that run no task are removed. `Graceful`: also busy ones whose
-    /// `terminationGracePeriodSeconds` is at least `worker.maxTaskSeconds`; they end their running tasks, and what they
-    /// had fetched besides goes back to the queue. Default: WhenIdle.
+    /// Replicas that may be removed. `WhenIdle`: only those that run no task. `Graceful`: also busy ones whose
+    /// `terminationGracePeriodSeconds` is at least `worker.maxTaskSeconds`; they finish their running tasks, and what
+    /// else they had fetched goes back to the queue. Default: WhenIdle.
     #[serde(default)]
     pub removal: Removal,
 
-    /// For how long there must have been no work before the pool goes to `minReplicas`, in seconds, 0 to 86400.
-    /// Default: 60.
+    /// Seconds without any work before the pool goes to `minReplicas`, 0 to 86400. Default: 60.
     #[serde(default = "default_idle")]
     #[schemars(range(min = 0, max = 86400))]
     pub idle_seconds: i32,
 }
 
-/// Which replicas may be removed: `WhenIdle` or `Graceful`.
+/// Replicas that may be removed: `WhenIdle` or `Graceful`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum Removal {
-    /// Those that run no task.
+    /// Only replicas that run no task.
     #[default]
     WhenIdle,
-    /// Also busy ones whose grace period is long enough.
+    /// Also busy replicas whose grace period is long enough.
     Graceful,
 }
 
@@ -360,15 +391,15 @@ impl Default for ScaleDown {
     }
 }
 
-/// Replicas to run when the broker cannot be read; never fewer than run already.
+/// Number of replicas to run when the broker cannot be read; never fewer than run already.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Fallback {
-    /// At least so many replicas, 0 to 10000. Example: 3.
+    /// Minimum number of replicas while the fallback applies, 0 to 10000. Example: 3.
     #[schemars(range(min = 0, max = 10000))]
     pub replicas: i32,
 
-    /// Once the broker could not be read for so many seconds, 1 to 86400. Default: 120.
+    /// Seconds without a readable broker before the fallback applies, 1 to 86400. Default: 120.
     #[serde(default = "default_after")]
     #[schemars(range(min = 1, max = 86400))]
     pub after_seconds: i32,

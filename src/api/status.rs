@@ -1,99 +1,102 @@
-//! What the operator reports.
+//! Status of the custom resource: what the operator reports.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// What the operator saw and decided. It is written at once when the decision or a condition changes, otherwise some
-/// seconds after numbers changed: within 5 s for up to 100 busy pools, 50 s for 1,000. Live numbers are in the metrics.
+/// Latest counts, decision and conditions. Written at once when the decision or a condition changes; numbers that
+/// changed are written some seconds later: within 5 s for up to 100 busy pools, 50 s for 1,000. Live numbers are in the
+/// metrics.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The `metadata.generation` of the spec that this status speaks of.
+    /// The `metadata.generation` of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub observed_generation: Option<i64>,
 
-    /// Why it is as it is, in one sentence: what keeps the pool from working, else the decision's reason.
+    /// Summary in one sentence: what keeps the pool from working, else the reason of the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
 
-    /// The target's `spec.replicas`.
+    /// Number of replicas in the target's `spec.replicas`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2147483647))]
     pub replicas: Option<i32>,
 
-    /// The target's replicas that are ready.
+    /// Number of the target's replicas that are ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2147483647))]
     pub ready_replicas: Option<i32>,
 
-    /// The replicas that the operator decided on; while it cannot decide, those that are there.
+    /// Number of replicas that the operator decided on; while it cannot decide, the number that is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2147483647))]
     pub desired_replicas: Option<i32>,
 
-    /// The work as last counted.
+    /// Work as last counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkStatus>,
 
-    /// Tasks that are not due and that RabbitMQ does not show as such. The workers hold them, and when the last one has
-    /// gone they lie in the queue like all others: so many of its messages are not counted as waiting until the first is
-    /// due. A restarted operator begins with it.
+    /// Tasks that are not due and that RabbitMQ does not show as such. The workers hold them; when the last worker has
+    /// gone they lie in the queue like all other messages. Until the first of them is due, this number of messages is
+    /// not counted as waiting. A restarted operator begins with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldStatus>,
 
-    /// What was learned, as far as something was; a restarted operator begins with it. Only with `target.waitSeconds`.
+    /// Estimates that the operator has learned so far; a restarted operator begins with them. Only with
+    /// `target.waitSeconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimates: Option<EstimatesStatus>,
 
-    /// The last decision and its reason.
+    /// Latest decision and its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionStatus>,
 
-    /// The last change of the target's replicas that the operator made.
+    /// Latest change of the target's replicas that the operator made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scale: Option<LastScale>,
 
-    /// Conditions: `Ready` says that the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited`, `QueuesMatch` and
-    /// `WorkersKnown` say the rest, and `Degraded` is True whenever one of them is not as it should be. Others appear only
-    /// while there is something to say: `QueueBlocked`, `TargetFeasible`, `Fallback`, `TargetConflict`,
-    /// `DeletionCostConflict`, `Reconciling` and `Stalled`.
+    /// Conditions. `Ready` says whether the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited`,
+    /// `QueuesMatch` and `WorkersKnown` describe the broker, the scaling, the queues and the workers; `Degraded` is
+    /// True whenever one of them is not as it should be. Others appear only while they have something to report:
+    /// `QueueBlocked`, `TargetFeasible`, `Fallback`, `TargetConflict`, `DeletionCostConflict`, `Reconciling` and
+    /// `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// The work as last counted, in tasks.
+/// Work as last counted, in tasks.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkStatus {
-    /// Tasks that wait for a worker now.
+    /// Number of tasks that wait for a worker now.
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub ready: i64,
 
-    /// Tasks that run now, as far as the workers say. Default: 0.
+    /// Number of tasks that run now, as far as the workers report them. Default: 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub running: i64,
 
-    /// Tasks that are delivered and not finished: reserved and running.
+    /// Number of tasks that are delivered and not finished: reserved and running.
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub in_flight: i64,
 
-    /// Tasks that are not due yet (ETA, countdown, retry), as far as the broker lets them be seen.
+    /// Number of tasks that are not due yet (ETA, countdown, retry), as far as the broker shows them.
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub scheduled: i64,
 
-    /// For how many seconds the oldest waiting task has waited, where that can be seen.
+    /// Seconds that the oldest waiting task has waited, where that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub oldest_wait_seconds: Option<i64>,
 
-    /// When it was counted.
+    /// Time of the count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub sampled_at: Option<Time>,
@@ -103,107 +106,107 @@ pub struct WorkStatus {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldStatus {
-    /// No more than so many.
+    /// Number of these tasks, at most.
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub tasks: i64,
 
-    /// When the first of them comes due; a worker is started before that.
+    /// Time when the first of them is due; a worker is started before that.
     #[schemars(schema_with = "date_time")]
     pub next_due_at: Time,
 }
 
-/// What was learned of the work and the workers.
+/// Estimates that the operator has learned of the work and the workers.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct EstimatesStatus {
-    /// How long a task takes, in milliseconds.
+    /// Duration of a task in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub task_milliseconds: Option<i64>,
 
-    /// Tasks that arrive in a minute, batches left out.
+    /// Number of tasks that arrive in a minute, batches left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub arrivals_per_minute: Option<i64>,
 
-    /// From the order of a replica until it is ready, in seconds; three of five were faster.
+    /// Seconds from the order of a replica until it is ready; three of five replicas were faster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub startup_seconds: Option<i64>,
 
-    /// Tasks that one replica runs at the same time.
+    /// Number of tasks that one replica runs at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2147483647))]
     pub concurrency: Option<i32>,
 }
 
-/// The last decision and its reason.
+/// Latest decision and its reason.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionStatus {
-    /// So many replicas.
+    /// Number of replicas that was decided on.
     #[schemars(range(min = 0, max = 2147483647))]
     pub replicas: i32,
 
-    /// The rule that set the number, one word. Example: `Backlog`.
+    /// Rule that set the number, one word. Example: `Backlog`.
     #[schemars(length(max = 64))]
     pub rule: String,
 
-    /// Why, in one sentence.
+    /// Reason, in one sentence.
     #[schemars(length(max = 1024))]
     pub message: String,
 }
 
-/// A change of the target's replicas that the operator made.
+/// Change of the target's replicas that the operator made.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct LastScale {
-    /// Replicas before.
+    /// Number of replicas before the change.
     #[schemars(range(min = 0, max = 2147483647))]
     pub from: i32,
 
-    /// Replicas after.
+    /// Number of replicas after the change.
     #[schemars(range(min = 0, max = 2147483647))]
     pub to: i32,
 
-    /// When.
+    /// Time of the change.
     #[schemars(schema_with = "date_time")]
     pub at: Time,
 
-    /// Why, in one sentence.
+    /// Reason, in one sentence.
     #[schemars(length(max = 1024))]
     pub message: String,
 }
 
-/// One aspect of the pool's state: `metav1.Condition`, with bounds.
+/// Condition: one aspect of the pool's state, as `metav1.Condition`, with bounds.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What the condition speaks of, CamelCase. Example: `Ready`.
+    /// Aspect that the condition describes, CamelCase. Example: `Ready`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 64))]
     pub kind: String,
 
-    /// `True`, `False` or `Unknown`.
+    /// Status of the condition: `True`, `False` or `Unknown`.
     pub status: ConditionStatus,
 
-    /// The `metadata.generation` of the spec that the condition speaks of.
+    /// The `metadata.generation` of the spec that the condition describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub observed_generation: Option<i64>,
 
-    /// When `status` last changed.
+    /// Time when `status` last changed.
     #[schemars(schema_with = "date_time")]
     pub last_transition_time: Time,
 
-    /// Why, one CamelCase word. Example: `Working`.
+    /// Reason, one CamelCase word. Example: `Working`.
     #[schemars(
         length(min = 1, max = 128),
         regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
     )]
     pub reason: String,
 
-    /// Why, for a person.
+    /// Explanation for people.
     #[schemars(length(max = 1024))]
     pub message: String,
 }
@@ -211,11 +214,11 @@ pub struct Condition {
 /// Status of a condition.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ConditionStatus {
-    /// It is so.
+    /// The condition holds.
     True,
-    /// It is not so.
+    /// The condition does not hold.
     False,
-    /// Not known.
+    /// Nothing is known of the condition.
     Unknown,
 }
 

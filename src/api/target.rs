@@ -1,4 +1,4 @@
-//! The part of a Deployment that the operator reads: what is not named here is never kept in memory.
+//! The part of a Deployment that the operator reads; the other fields are never kept in memory.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,46 +10,46 @@ use kube::Resource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A Deployment, slim.
+/// Deployment, with only the fields that the operator reads.
 #[derive(Resource, Clone, Debug, Default, Deserialize, Serialize)]
 #[resource(inherit = Deployment)]
 pub struct Target {
     /// Name, UID, generation, managed fields.
     #[serde(default)]
     pub metadata: ObjectMeta,
-    /// What is wished.
+    /// Desired state.
     #[serde(default)]
     pub spec: TargetSpec,
-    /// What is.
+    /// Observed state.
     #[serde(default)]
     pub status: TargetStatus,
 }
 
-/// What is wished of the Deployment.
+/// Desired state of the Deployment.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetSpec {
-    /// Replicas; the API server fills 1 in where none is given.
+    /// Number of replicas; the API server fills in 1 where none is given.
     #[serde(default)]
     pub replicas: Option<i32>,
-    /// Which pods are its own.
+    /// Selector of the Deployment's pods.
     #[serde(default)]
     pub selector: LabelSelector,
-    /// A paused Deployment rolls nothing out.
+    /// Whether the Deployment is paused: then it rolls nothing out.
     #[serde(default)]
     pub paused: bool,
-    /// What its pods are made from.
+    /// Template of its pods.
     #[serde(default, skip_serializing)]
     pub template: TargetTemplate,
 }
 
-/// What pods are made from: only what tells one template from another, and what their containers are told to run.
+/// Template of pods, reduced to a fingerprint and to the commands that their containers run.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(from = "Value")]
 pub struct TargetTemplate {
-    /// The same for equal templates, within one process.
+    /// Hash of the whole template: equal for equal templates, within one process.
     pub fingerprint: u64,
-    /// For each container its command and arguments, as written.
+    /// Command and arguments of each container, as written.
     pub commands: Vec<Vec<String>>,
 }
 
@@ -65,7 +65,7 @@ impl From<Value> for TargetTemplate {
     }
 }
 
-/// A container's command and arguments.
+/// Command and arguments of a container.
 fn words(container: &Value) -> Vec<String> {
     ["command", "args"]
         .into_iter()
@@ -75,40 +75,40 @@ fn words(container: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What is of the Deployment.
+/// Observed state of the Deployment.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
-    /// The generation that this status speaks of.
+    /// The `metadata.generation` of the spec that this status describes.
     #[serde(default)]
     pub observed_generation: Option<i64>,
-    /// Pods, terminating ones left out.
+    /// Number of pods, terminating ones left out.
     #[serde(default)]
     pub replicas: Option<i32>,
-    /// Pods of the current template.
+    /// Number of pods that were made from the current template.
     #[serde(default)]
     pub updated_replicas: Option<i32>,
-    /// Ready pods.
+    /// Number of ready pods.
     #[serde(default)]
     pub ready_replicas: Option<i32>,
-    /// Its conditions.
+    /// Conditions that the Deployment controller reports.
     #[serde(default)]
     pub conditions: Vec<TargetCondition>,
 }
 
-/// What the Deployment controller says of a rollout.
+/// Condition of the Deployment, such as the progress of a rollout.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 pub struct TargetCondition {
-    /// `Progressing`, `Available` or `ReplicaFailure`.
+    /// Type of the condition: `Progressing`, `Available` or `ReplicaFailure`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `True`, `False` or `Unknown`.
+    /// Status of the condition: `True`, `False` or `Unknown`.
     #[serde(default)]
     pub status: String,
-    /// Why.
+    /// Reason, one CamelCase word.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Why, for a person.
+    /// Explanation for people.
     #[serde(default)]
     pub message: Option<String>,
 }

@@ -19,13 +19,13 @@ use taskworkerpool::{
     sim::{
         Ours, Scaler, Seconds, Seen, Victims, World,
         bench::{
-            Contestant, Draw, RECORDINGS, Source, Variant, contestants,
+            Contestant, Draw, RECORDINGS, TaskSource, Variant, contestants,
             contestants::stock_keda,
-            findings::{Findings, Watched},
+            findings::{Findings, RunsOverTime},
             play,
             sensitivity::variations,
         },
-        report::compare::{Comparison, Outcome},
+        report::compare::{Comparison, RunOutcome},
         run, scalers, traces, workloads,
     },
 };
@@ -102,8 +102,8 @@ fn bench(args: &Args) -> Result<(), String> {
 }
 
 /// Every workload.
-fn sources(folder: &Path) -> Result<Vec<Source>, String> {
-    let mut all = Source::synthetic();
+fn sources(folder: &Path) -> Result<Vec<TaskSource>, String> {
+    let mut all = TaskSource::synthetic();
     for recording in RECORDINGS {
         let path = folder.join(recording.file);
         let name = path.display();
@@ -115,7 +115,7 @@ fn sources(folder: &Path) -> Result<Vec<Source>, String> {
     Ok(all)
 }
 
-fn compare(draws: &[Draw], world: &World) -> Vec<Outcome> {
+fn compare(draws: &[Draw], world: &World) -> Vec<RunOutcome> {
     let contestants = contestants();
     let jobs: Vec<(&Contestant, &Draw)> = contestants
         .iter()
@@ -124,7 +124,7 @@ fn compare(draws: &[Draw], world: &World) -> Vec<Outcome> {
     in_threads(&jobs, |(contestant, draw)| play(contestant, draw, world, false))
 }
 
-fn vary(draws: &[Draw]) -> Result<Vec<Outcome>, String> {
+fn vary(draws: &[Draw]) -> Result<Vec<RunOutcome>, String> {
     let variations = variations();
     let jobs: Vec<_> = variations
         .iter()
@@ -134,13 +134,13 @@ fn vary(draws: &[Draw]) -> Result<Vec<Outcome>, String> {
 }
 
 /// Ours and a peer over time.
-fn watch(draw: &Draw, world: &World) -> Watched {
+fn watch(draw: &Draw, world: &World) -> RunsOverTime {
     let both = [Contestant::Ours(Variant::balanced()), stock_keda()];
     let runs = in_threads(&both, |contestant| {
         let outcome = play(contestant, draw, world, true);
         (outcome.policy, outcome.run)
     });
-    Watched {
+    RunsOverTime {
         title: format!("{}, seed {}", draw.workload.name, draw.seed),
         runs,
     }

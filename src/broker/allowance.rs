@@ -1,7 +1,7 @@
-//! How much of what workers publish is taken in: about a twentieth of a processor's time for each broker, whatever comes.
+//! Allowance for what workers publish: about a twentieth of a processor's time for each broker, whatever comes.
 //!
-//! Ten thousand workers publish five thousand heartbeats a second. Whoever floods the channels with more is not heard for a
-//! few seconds, again and again; nothing piles up meanwhile, so what is heard is never old.
+//! Ten thousand workers publish five thousand heartbeats a second. When the channels are flooded with more, no worker
+//! is heard for a few seconds, again and again; nothing piles up meanwhile, so what is heard is never old.
 
 use std::time::Duration;
 
@@ -9,30 +9,30 @@ use tokio::time::Instant;
 
 use crate::model::SampleError;
 
-/// Messages that are looked at, in a second.
+/// Number of messages that are parsed in a second.
 const LOOKED_AT: u32 = 6_000;
 
-/// Bytes of those, in a second.
+/// Number of bytes of those messages in a second.
 const LOOKED_AT_BYTES: u32 = 6 << 20;
 
-/// Messages that pass by, in a second: those of others, which share the channels.
+/// Number of messages of others, which share the channels, that are skipped in a second.
 const PASSED_BY: u32 = 30_000;
 
-/// Bytes of those, in a second.
+/// Number of bytes of those messages in a second.
 const PASSED_BY_BYTES: u32 = 48 << 20;
 
-/// So much may come at once: what is allowed in this time.
+/// Largest burst: what is allowed in this time.
 const BURST: Duration = Duration::from_secs(2);
 
-/// What is left of it for one feed.
+/// Remaining allowance of one feed.
 #[derive(Debug, Default)]
 pub(super) struct Allowance {
-    /// Until then all is spent.
+    /// Time until which the allowance is spent.
     spent: Option<Instant>,
 }
 
 impl Allowance {
-    /// A message of so many bytes was looked at.
+    /// Charges a message of this size that is parsed.
     ///
     /// # Errors
     /// [`SampleError::Flooded`] if more came than is allowed.
@@ -40,7 +40,7 @@ impl Allowance {
         self.spend(share(1, LOOKED_AT).max(share(bytes, LOOKED_AT_BYTES)), now)
     }
 
-    /// One passed by.
+    /// Charges a message of this size that is skipped.
     ///
     /// # Errors
     /// As [`Allowance::looked_at`].
@@ -58,7 +58,7 @@ impl Allowance {
     }
 }
 
-/// Of a second.
+/// Time in a second that this part of `all` takes.
 fn share(of: usize, all: u32) -> Duration {
     Duration::from_secs(1).mul_f64(of as f64 / f64::from(all))
 }
@@ -67,7 +67,7 @@ fn share(of: usize, all: u32) -> Duration {
 mod tests {
     use super::*;
 
-    /// So many of a second's events are taken in within a minute, that come at this rate.
+    /// Number of a second's events that are taken in within a minute, if they come at this rate.
     fn heard(rate: u32, event: impl Fn(&mut Allowance, Instant) -> Result<(), SampleError>) -> f64 {
         let (mut allowance, mut now) = (Allowance::default(), Instant::now());
         let end = now + Duration::from_secs(60);

@@ -1,5 +1,6 @@
-//! Where connections to brokers may go. Whoever may write a pool names the host, and the operator stands where the writer
-//! may not: so an address is looked at after its name was resolved and before anything is sent to it. Pure.
+//! Egress rules: where connections to brokers may go. Users who may write a pool name the host, and the operator has
+//! network access that they may not have: so an address is checked after its name was resolved and before anything is
+//! sent to it. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -9,11 +10,11 @@ use std::{
     sync::Arc,
 };
 
-/// The domain of a cluster whose domain nobody says.
+/// Domain of a cluster where none is given.
 const CLUSTER_DOMAIN: &str = "cluster.local";
 
-/// No brokers, unless a network that was allowed lies within one of these: the machine itself, its links, many at once, and
-/// what cloud providers tell a node of itself.
+/// Networks without brokers, unless an allowed network lies within one of these: the machine itself, its links,
+/// multicast, and the metadata services of cloud providers.
 const REFUSED: [(IpAddr, u8); 13] = [
     (IpAddr::V4(Ipv4Addr::new(0, 0, 0, 0)), 8),
     (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
@@ -31,15 +32,15 @@ const REFUSED: [(IpAddr, u8); 13] = [
     (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
 ];
 
-/// Addresses that begin with the same bits, as `10.0.0.0/8`; a single one without a `/`.
+/// Network: addresses that begin with the same bits, as `10.0.0.0/8`; a single one without a `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
-    /// How many bits: 0 to 32, or 0 to 128.
+    /// Number of bits: 0 to 32, or 0 to 128.
     prefix: u8,
 }
 
-/// Not a network.
+/// Error: the text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a network such as 10.0.0.0/8 or fd00::/8, or one address")]
 pub struct NoNetwork;
@@ -72,13 +73,13 @@ impl Network {
         differ.leading_zeros() >= u32::from(self.prefix)
     }
 
-    /// No address of this network lies outside `other`.
+    /// Whether no address of this network lies outside `other`.
     fn is_within(self, other: Self) -> bool {
         self.prefix >= other.prefix && other.contains(self.address)
     }
 }
 
-/// Where connections may go. Clones are cheap.
+/// Egress rules. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Egress(Arc<Rules>);
 
@@ -90,8 +91,8 @@ struct Rules {
 }
 
 impl Egress {
-    /// With `allowed` only there, else everywhere but the addresses that are no brokers; `api_server`: its hosts, names or
-    /// addresses. Names of Services end with `cluster_domain`.
+    /// Rules that allow only the networks in `allowed`, if there are any, else every address except those in the
+    /// refused networks. `api_server`: its hosts, names or addresses. Names of Services end with `cluster_domain`.
     pub fn new(allowed: Vec<Network>, api_server: Vec<String>, cluster_domain: &str) -> Self {
         Self(Arc::new(Rules {
             allowed,
@@ -100,7 +101,7 @@ impl Egress {
         }))
     }
 
-    /// Any broker, and those of this machine.
+    /// Rules that allow any broker, and those of this machine.
     #[cfg(test)]
     pub fn loopback() -> Self {
         let allowed = ["0.0.0.0/0", "127.0.0.0/8"]
@@ -111,13 +112,13 @@ impl Egress {
         Self::new(allowed, Vec::new(), CLUSTER_DOMAIN)
     }
 
-    /// The hosts of the API server: what they resolve to is no broker either.
+    /// Hosts of the API server: the addresses that they resolve to are refused, too.
     pub(super) fn api_server(&self) -> &[String] {
         &self.0.api_server
     }
 
-    /// Whether a connection may go to `address`. What is no broker's has to be allowed by a network of its own, not by one
-    /// that reaches beyond it, such as `0.0.0.0/0`.
+    /// Whether a connection may go to `address`. An address in a refused network needs an allowed network that lies
+    /// within it, not one that reaches beyond it, such as `0.0.0.0/0`.
     pub(super) fn allows(&self, address: IpAddr, api_server: &[IpAddr]) -> bool {
         // `::ffff:127.0.0.1` is 127.0.0.1.
         let address = address.to_canonical();
@@ -137,8 +138,8 @@ impl Egress {
             && refused.all(|refused| fitting().any(|network| network.is_within(refused)))
     }
 
-    /// The name that is looked up for `host`: that of a Service is made absolute, lest the search list of the operator's pod
-    /// finds a namespace called `svc` first.
+    /// Name to look up for `host`: that of a Service is made absolute, so that the search list of the operator's pod
+    /// does not find a namespace called `svc` first.
     pub(super) fn absolute<'a>(&self, host: &'a str) -> Cow<'a, str> {
         let domain = &self.0.cluster_domain;
         if host.ends_with(".svc") {
@@ -154,7 +155,7 @@ impl Egress {
     }
 }
 
-/// The IPv4 address that a gateway would make of an IPv6 one: NAT64 (RFC 6052), 6to4 (RFC 3056), and the old `::a.b.c.d`.
+/// IPv4 address that a gateway would make of an IPv6 one: NAT64 (RFC 6052), 6to4 (RFC 3056), and the old `::a.b.c.d`.
 fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(address) = address else { return None };
     let bits = address.to_bits();
@@ -167,8 +168,8 @@ fn embedded(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// The cluster's domain as the kubelet has written it into a pod's `resolv.conf` (`search NAMESPACE.svc.DOMAIN svc.DOMAIN …`),
-/// else `cluster.local`.
+/// Domain of the cluster as the kubelet has written it into a pod's `resolv.conf` (`search NAMESPACE.svc.DOMAIN
+/// svc.DOMAIN …`), else `cluster.local`.
 pub fn cluster_domain(resolv_conf: &str) -> String {
     let searched = resolv_conf
         .lines()

@@ -1,14 +1,14 @@
-//! An endpoint together with Celery's letters to workers, as the sampler brings them together.
+//! Endpoint together with Celery's messages to workers, combined as in the sampler.
 
 use std::ops::{Deref, DerefMut};
 
 use super::{Address, Egress, Endpoint, Kind, RabbitMqEndpoint, RedisEndpoint};
 use crate::{
-    framework::celery::{Ask, BrokerKind, Pidbox},
-    model::{Moment, Now, Query, Reply, SampleError},
+    framework::celery::{Ask, Pidbox},
+    model::{BrokerKind, Moment, Now, Query, Reply, SampleError},
 };
 
-/// Asks the endpoint, and writes to workers by it.
+/// Asks the endpoint, and sends messages to workers through it.
 pub struct Asker<E> {
     endpoint: E,
     pidbox: Pidbox,
@@ -37,7 +37,7 @@ impl Asker<RabbitMqEndpoint> {
 }
 
 impl<E: Endpoint> Asker<E> {
-    /// One answer for each, in their order.
+    /// Answers, one for each question, in their order.
     pub async fn sample(&mut self, asks: &[Ask], moment: Moment) -> Vec<Result<Reply, SampleError>> {
         let now = Now {
             wall: jiff::Timestamp::now(),
@@ -61,7 +61,7 @@ impl<E: Endpoint> Asker<E> {
         asks.iter().map(answer).collect()
     }
 
-    /// Says what is left to say.
+    /// Sends what must be sent before the end.
     pub async fn farewell(mut self) {
         let reads = self.pidbox.farewell();
         let replies = self.endpoint.sample(&reads, Moment::ZERO).await;

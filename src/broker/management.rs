@@ -22,31 +22,31 @@ use self::{
 use super::{Egress, Management, Tls};
 use crate::model::{Reply, SampleError};
 
-/// For all requests of one call. No sample waits for it.
+/// Time for all requests of one call. No sample waits for it.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Up to so many queues are asked one by one, if the server can.
+/// Largest number of queues that are asked one by one, if the server can do that.
 const FEW: usize = 10;
 
-/// Pages at most; a virtual host with more queues than fit on them cannot be sampled this way.
+/// Largest number of pages; a virtual host with more queues than fit on them cannot be sampled this way.
 const PAGES: u64 = 64;
 
-/// One answer for each queue.
+/// Answers, one for each queue.
 type Answers = Vec<Result<Reply, SampleError>>;
 
-/// Asks one virtual host's management API.
+/// Client of one virtual host's management API.
 #[derive(Debug)]
 pub(super) struct Client {
     http: Http,
     paths: Paths,
-    /// The server is older than 4.0: it leaves the totals out of the form for a single queue.
+    /// Whether the server is older than 4.0: it leaves the totals out of the form for a single queue.
     old: bool,
-    /// It has shown one of the queues once.
+    /// Whether the server has found one of the queues once.
     knows: bool,
 }
 
 impl Client {
-    /// Connects when it is first asked, with `tls` if the API is https.
+    /// Client that connects when it is first asked, with `tls` if the API is https.
     pub(super) fn new(egress: Egress, management: Management, vhost: &str, tls: Tls) -> Self {
         Self {
             paths: Paths::new(&management.path, vhost),
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// Ready and unacknowledged messages of each queue, in the order asked.
+    /// Number of ready and of unacknowledged messages of each queue, in the order asked.
     ///
     /// # Errors
     /// There is no answer for any of them.
@@ -90,8 +90,9 @@ impl Client {
         Ok(queues.iter().map(answer).collect())
     }
 
-    /// The form for a single queue; `None`: only the list can tell. That is so on servers before 4.0, and when a queue
-    /// is not found: the queue may be missing, or the virtual host hidden from us.
+    /// Answers of the form for a single queue; `None`: only the list form can answer. That is so on servers before 4.0,
+    /// and when a queue is not found: the queue may be missing, or the operator may lack the right to see the virtual
+    /// host.
     async fn one_by_one(&mut self, queues: &[&str]) -> Result<Option<Answers>, SampleError> {
         let mut answers = Vec::with_capacity(queues.len());
         for queue in queues {
@@ -109,7 +110,7 @@ impl Client {
         Ok(Some(answers))
     }
 
-    /// The list form, until all of `queues` are found or the pages end.
+    /// Totals of the list form, page by page until all of `queues` are found or the pages end.
     async fn list(&mut self, queues: &[&str]) -> Result<BTreeMap<String, Item>, SampleError> {
         let mut found = BTreeMap::new();
         for number in 1..=PAGES {
@@ -127,7 +128,7 @@ impl Client {
     }
 }
 
-/// The same error in words that name the management API: it is another server than the broker.
+/// The same error as one of the management API: it is another server than the broker.
 fn of_the_api(error: SampleError) -> SampleError {
     match error {
         SampleError::Timeout => SampleError::ManagementTimeout,

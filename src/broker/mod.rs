@@ -1,4 +1,4 @@
-//! Asks the brokers. Knows no framework's layout and no Kubernetes: it sends [`Query`]s and brings [`Reply`]s back.
+//! Brokers: sends [`Query`]s and returns [`Reply`]s. Knows no framework's layout and no Kubernetes.
 //!
 //! | file | concept |
 //! |---|---|
@@ -10,9 +10,9 @@
 //! | `redis/` | commands, scans, heartbeats and remote control on Redis |
 //! | `rabbitmq/` | passive declares, heartbeats and remote control on RabbitMQ |
 //! | `management.rs` | RabbitMQ's management API, totals form only |
-//! | `allowance.rs` | how much of what workers publish is taken in |
-//! | `room.rs`, `signals.rs` | how much of what workers say is held in the process; how it comes to the sampler |
-//! | `sampler.rs` | one task per endpoint: batches the due pools' reads, tallies, slows itself |
+//! | `allowance.rs` | limits on what is read of the workers' messages |
+//! | `room.rs`, `signals.rs` | limits on what is kept of the workers' messages in the process; their way to the sampler |
+//! | `sampler.rs` | one task per endpoint: batches the reads of the pools that are due, tallies, slows down where samples are expensive |
 
 mod allowance;
 mod egress;
@@ -42,13 +42,15 @@ pub use redis::RedisEndpoint;
 pub use sampler::{Clock, SamplerHandle, spawn};
 pub use secret::Secret;
 
-use crate::model::{Application, Hearing, Moment, PodIntents, Query, Reply, Roster, SampleError, Subscription, Tally};
+use crate::model::{
+    Application, BrokerKind, Hearing, Moment, PodIntents, Query, Reply, Roster, SampleError, Subscription, Tally,
+};
 pub use crate::model::{PoolId, Signal};
 
-/// One broker with its credentials: what distinguishes endpoints from each other. Pools with equal addresses share one.
+/// Address of one broker, with its credentials. Pools with equal addresses share one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// Redis or RabbitMQ.
+    /// Protocol: Redis or RabbitMQ.
     pub kind: Kind,
     /// Host name or IP address (without brackets).
     pub host: String,
@@ -58,49 +60,60 @@ pub struct Address {
     pub user: Option<String>,
     /// Password, where there is one.
     pub password: Option<Secret>,
-    /// TLS, if the connection is to be encrypted.
+    /// TLS settings, if the connection is encrypted.
     pub tls: Option<Tls>,
     /// RabbitMQ's management API, where the pool configures it.
     pub management: Option<Management>,
 }
 
 impl Address {
-    /// The same queues: only the way in may differ.
+    /// Whether both addresses lead to the same queues: only the credentials may differ.
     pub fn is_at(&self, other: &Self) -> bool {
         (&self.kind, &self.host, self.port) == (&other.kind, &other.host, other.port)
     }
+
+    /// What a framework has to know of it.
+    pub fn broker(&self) -> BrokerKind {
+        match self.kind {
+            Kind::Redis { db } => BrokerKind::Redis { db },
+            Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
+                management: self.management.is_some(),
+            },
+        }
+    }
 }
 
-/// Which protocol.
+/// Protocol of a broker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Redis and its kin, one database.
+    /// Redis and compatible servers, one database.
     Redis {
-        /// The database number.
+        /// Number of the database.
         db: u32,
     },
     /// RabbitMQ, one virtual host.
     RabbitMq {
-        /// The virtual host's name.
+        /// Name of the virtual host.
         vhost: String,
     },
 }
 
-/// How to verify the server and, perhaps, who we are. PEM texts, read from Secrets or ConfigMaps, never paths.
+/// TLS settings: the authorities to trust and, perhaps, the client certificate. PEM texts, read from Secrets or
+/// ConfigMaps, never paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// Certificates to trust instead of the system's.
     pub ca: Option<String>,
-    /// Our certificate chain and key.
+    /// Client certificate chain and key.
     pub identity: Option<(String, Secret)>,
-    /// The name that the server's certificate must carry, if not the host.
+    /// Name that the server's certificate must carry, if not the host.
     pub server_name: Option<String>,
 }
 
 /// RabbitMQ's management API.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Management {
-    /// `true`: https.
+    /// Whether the connection uses https.
     pub https: bool,
     /// Host name or IP address.
     pub host: String,
@@ -114,7 +127,7 @@ pub struct Management {
     pub password: Secret,
 }
 
-/// A connection to a broker that answers batches of reads. One per endpoint; it reconnects by itself.
+/// Connection to a broker that answers batches of reads. One per endpoint; it reconnects by itself.
 pub trait Endpoint: Send {
     /// Asks all reads, in few round trips; one answer per read, in their order. Never hangs: every step has a deadline.
     fn sample(
@@ -123,62 +136,63 @@ pub trait Endpoint: Send {
         moment: Moment,
     ) -> impl Future<Output = Vec<Result<Reply, SampleError>>> + Send;
 
-    /// Listens to these from now on (more or fewer than before); subscriptions survive reconnects.
+    /// Listens to these subscriptions from now on (more or fewer than before); they survive reconnects.
     fn listen(&mut self, to: Vec<Subscription>);
 
-    /// Another number with each connection that is another one.
+    /// Number of the connection: another one after each reconnect.
     fn connection(&self) -> u64;
 
-    /// How it stands with one of the subscriptions.
+    /// State of one of the subscriptions.
     fn hearing(&self, to: &Subscription) -> Hearing;
 
-    /// Waits for the next thing a worker says of itself. Never returns if nothing is listened to.
+    /// Waits for the next signal of a worker. Never returns if nothing is listened to.
     fn next_signal(&mut self) -> impl Future<Output = Signal> + Send;
 }
 
-/// What the controller tells an endpoint's sampler.
+/// Input of an endpoint's sampler, from the controller.
 #[derive(Debug)]
 pub enum SamplerInput {
     /// Sample for this pool (again, if it was known: the application and the period are replaced).
     Add {
-        /// The pool.
+        /// Id of the pool.
         id: PoolId,
-        /// Whose work is counted.
+        /// Application whose work is counted.
         application: Application,
-        /// How often.
+        /// Time between two samples.
         period: Duration,
     },
-    /// Look after these pods of a pool closely, and after no others, from now on; its next sample comes at once.
+    /// Carry out these intents for pods of a pool, and no others, from now on; its next sample comes at once.
     Intend {
-        /// The pool.
+        /// Id of the pool.
         id: PoolId,
-        /// The pods.
+        /// Intents, by pod.
         attention: PodIntents,
     },
-    /// These are the pods of a pool's target from now on.
+    /// Use this roster of the pool's target from now on.
     Roster {
-        /// The pool.
+        /// Id of the pool.
         id: PoolId,
-        /// The pods.
+        /// Pods of the target.
         roster: Roster,
     },
     /// Forget this pool.
     Remove {
-        /// The pool.
+        /// Id of the pool.
         id: PoolId,
     },
 }
 
-/// What a sampler tells the controller: one pool's sample.
+/// Output of a sampler, for the controller: one sample of one pool.
 #[derive(Clone, Debug)]
 pub struct Sampled {
-    /// The pool.
+    /// Id of the pool.
     pub id: PoolId,
-    /// The count, or why there is none.
+    /// Tally, or the error.
     pub result: Result<Arc<Tally>, SampleError>,
-    /// When it was taken.
+    /// Time of the sample.
     pub at: Moment,
-    /// How much longer than the pool's period the next one takes to come, because samples are dear at this endpoint.
+    /// Time by which the next sample comes later than the pool's period, because samples are expensive at this
+    /// endpoint.
     pub rest: Duration,
 }
 

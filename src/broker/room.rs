@@ -1,25 +1,25 @@
-//! How much of what workers say is held in this process, of all brokers together: whoever controls one broker can make up
-//! workers without end, and must not take the room of the others.
+//! Room: how much of what workers publish is kept in this process, for all brokers together. Who controls one broker
+//! can invent any number of workers, and must not take the room of the others.
 //!
-//! An endpoint may take five sixths of what the others leave, so each leaves some to those that come after it. However little
-//! is left, a small share is everybody's.
+//! An endpoint may take five sixths of what the others leave, so each leaves some to those that come after it. However
+//! little is left, every endpoint has a small share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A kind of things, in bytes.
+/// Room for one kind of data, in bytes.
 #[derive(Debug)]
 pub(super) struct Room {
-    /// All endpoints together hold no more, their small shares aside.
+    /// Number of bytes that all endpoints together may hold, besides their small shares.
     most: usize,
-    /// So much may each of them hold in any case.
+    /// Number of bytes that each of them may hold in any case.
     least: usize,
     held: AtomicUsize,
 }
 
-/// Workers that are remembered: 10 MiB for a single endpoint, which is room for 10,000 of them.
+/// Room for remembered workers: 10 MiB for a single endpoint, which is enough for 10,000 of them.
 pub(super) static WORKERS: Room = Room::of(12 << 20, 128 << 10);
 
-/// What workers said that waits for the endpoint's sampler.
+/// Room for signals that wait for an endpoint's sampler.
 pub(super) static SIGNALS: Room = Room::of(3 << 20, 64 << 10);
 
 impl Room {
@@ -31,15 +31,15 @@ impl Room {
         }
     }
 
-    /// What is held of it.
+    /// Number of bytes that are held.
     #[cfg(test)]
     fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 }
 
-/// One endpoint's share; what it holds goes back with it. Endpoints do not wait for each other: two that take at the same
-/// moment may take a little too much.
+/// Share of one endpoint; what it holds goes back with it. Endpoints do not wait for each other: two that take at the
+/// same moment may take a little too much.
 #[derive(Debug)]
 pub(super) struct Share {
     room: &'static Room,
@@ -47,7 +47,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Of this room; nothing is held yet.
+    /// Share of this room that holds nothing yet.
     pub(super) fn of(room: &'static Room) -> Self {
         Self {
             room,
@@ -55,7 +55,7 @@ impl Share {
         }
     }
 
-    /// So many bytes this endpoint may hold now, in all.
+    /// Number of bytes that this endpoint may hold now, in all.
     pub(super) fn most(&self) -> usize {
         let held = self.room.held.load(Ordering::Relaxed);
         let others = held.saturating_sub(self.own.load(Ordering::Relaxed));
@@ -63,14 +63,14 @@ impl Share {
         (left / 6 * 5).max(self.room.least)
     }
 
-    /// It holds so many bytes now, in all.
+    /// Records that it holds this number of bytes now, in all.
     pub(super) fn hold(&self, bytes: usize) {
         let before = self.own.swap(bytes, Ordering::Relaxed);
         self.room.held.fetch_add(bytes, Ordering::Relaxed);
         self.room.held.fetch_sub(before, Ordering::Relaxed);
     }
 
-    /// It takes so many more, if it may.
+    /// Takes this number of bytes more, if it may.
     pub(super) fn take(&self, bytes: usize) -> bool {
         let fits = self.own.load(Ordering::Relaxed).saturating_add(bytes) <= self.most();
         if fits {
@@ -80,7 +80,7 @@ impl Share {
         fits
     }
 
-    /// It gives back what it took.
+    /// Gives back this number of bytes.
     pub(super) fn give_back(&self, bytes: usize) {
         self.own.fetch_sub(bytes, Ordering::Relaxed);
         self.room.held.fetch_sub(bytes, Ordering::Relaxed);

@@ -1,7 +1,10 @@
-//! One task per endpoint: batches the reads of the due pools, adds up, and slows itself where a sample is dear.
+//! Sampler: one task per endpoint that batches the reads of the pools that are due, adds up, and slows down where a
+//! sample is expensive.
 //!
 //! A tick is one call of [`Endpoint::sample`], however many pools are due. The endpoint spends at most
 //! 1/[`REST`] of its time in samples, and a pool whose sample failed is asked again after a second at the earliest.
+
+mod batch;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -16,54 +19,58 @@ use tokio::{
 };
 
 use super::{Endpoint, Sampled, SamplerInput, random, room};
-use crate::model::{Framework, Moment, Now, PoolId, Query, Reply, SampleError, Signal, Subscription, Tally};
+use crate::model::{Framework, Moment, Now, PoolId, SampleError, Signal, Subscription, Tally};
 
-/// No sample takes longer: whatever the endpoint does, the signals and the other wishes are heard again.
+/// Longest duration of a sample: whatever the endpoint does, signals and inputs are taken in again.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The next tick comes no sooner than this many sample durations after the last one: 5 % of the time at most.
+/// Number of sample durations between two ticks, at least: 5 % of the time at most.
 const REST: u32 = 20;
 
-/// However long samples take, the next one comes after this time at the latest: a pool must not be left alone.
+/// Longest pause, however long samples take: a pool must not be left without samples.
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
-/// Pods are looked after for a short while only, and what their workers say must not be old: their pool's samples come after
-/// this time at the latest.
+/// Longest time between two samples of a pool with intents: what its workers report must not be old, and intents last a
+/// short time.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// So many samples in a row tell what one costs.
+/// Number of samples in a row that show what one costs.
 const FEW: usize = 5;
 
-/// Signals taken in at once, at most: the ticks must not wait.
+/// Largest number of signals taken in at once: the ticks must not wait.
 const CROWD: usize = 1_000;
 
-/// A pool whose last sample failed waits at least so long.
+/// Shortest pause of a pool whose last sample failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// A conversation with workers has no more steps in one sample.
+/// Largest number of steps of a conversation with workers in one sample.
 const STEPS: usize = 32;
+
+/// A pool's sample has no more steps.
+const STEPS_OF_A_SAMPLE: usize = 3;
 
 /// For what is left to say at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Moments count from so long before the process started: what began earlier, such as a task's wait, has a moment as well.
+/// Time before the process started from which moments count: what began earlier, such as a task's wait, has a moment as
+/// well.
 const BEFORE: Duration = Duration::from_secs(86_400);
 
-/// The process's two clocks. Moments count from [`Clock::start`], so those who compare moments share one clock.
+/// Both clocks of the process. Moments count from [`Clock::start`], so all who compare moments share one clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
 }
 
 impl Clock {
-    /// Starts; an earlier moment is always in the past.
+    /// Starts the clock; an earlier moment is always in the past.
     pub fn start() -> Self {
         Self {
             started: Instant::now(),
         }
     }
 
-    /// Both clocks now.
+    /// Time on both clocks.
     pub fn now(&self) -> Now {
         Now {
             wall: jiff::Timestamp::now(),
@@ -71,7 +78,7 @@ impl Clock {
         }
     }
 
-    /// The moment as the runtime's timer wants it.
+    /// Moment as the runtime's timer needs it.
     fn instant(&self, moment: Moment) -> Option<Instant> {
         self.started.checked_add(moment.saturating_sub(BEFORE))
     }
@@ -102,49 +109,49 @@ pub fn spawn<E: Endpoint + 'static>(endpoint: E, clock: Clock, out: mpsc::Sender
     SamplerHandle { wishes }
 }
 
-/// The task's state.
+/// State of the task.
 struct Sampler<E> {
     endpoint: E,
     clock: Clock,
     out: mpsc::Sender<Sampled>,
-    /// By name, those of its pools: what to ask and what it means.
+    /// Frameworks of the pools, by name: what to ask and what it means.
     frameworks: BTreeMap<&'static str, Box<dyn Framework>>,
-    /// What they may remember of workers.
+    /// Share of the memory for workers.
     room: room::Share,
-    /// The log tells already that they take more.
+    /// Whether the log has said already that they take more.
     told_full: bool,
     pools: BTreeMap<PoolId, Pool>,
-    /// What the endpoint was last told to listen to.
+    /// Subscriptions that the endpoint was last given.
     listening: BTreeSet<Subscription>,
     pace: Pace,
     next_tick: Option<Moment>,
 }
 
-/// One pool on this endpoint.
+/// Pool on this endpoint.
 struct Pool {
     framework: &'static str,
     period: Duration,
-    /// When it is to be sampled next; `None`: at once, for the first time.
+    /// Time of the next sample; `None`: at once, for the first time.
     due: Option<Moment>,
-    /// Some of its pods are looked after.
+    /// Whether some of its pods have an intent.
     attends: bool,
 }
 
-/// How dear samples are here.
+/// Pace of samples, by their cost.
 #[derive(Default)]
 struct Pace {
-    /// How long the last samples took.
+    /// Durations of the last samples.
     last: VecDeque<Duration>,
-    /// No scheduled tick before this.
+    /// Earliest time of the next scheduled tick.
     not_before: Moment,
-    /// Nor before this where somebody waits for answers.
+    /// Earliest time of the next tick for a pool that waits for answers.
     not_before_answers: Moment,
 }
 
 impl Pace {
-    /// Takes one sample's duration in. The shortest of a few in a row counts: the first one, which connects, and slow
-    /// answers now and then must not silence an endpoint, nor the waits of this process for a busy processor, which cost
-    /// the broker nothing.
+    /// Takes in one sample's duration. The shortest of a few in a row counts: neither the first one, which connects,
+    /// nor slow answers now and then may silence an endpoint, nor the waits of this process for a busy processor, which
+    /// cost the broker nothing.
     fn took(&mut self, started: Moment, duration: Duration) {
         self.last.push_back(duration);
         if self.last.len() > FEW {
@@ -161,12 +168,12 @@ impl Pace {
 }
 
 impl Pool {
-    /// Due now, or so soon that it joins the batch: within a quarter of its period.
+    /// Whether the pool is due now, or soon enough to join the batch: within a quarter of its period.
     fn joins(&self, now: Moment) -> bool {
         self.due.is_none_or(|due| due <= now.saturating_add(self.period / 4))
     }
 
-    /// It was sampled.
+    /// Records that the pool was sampled.
     fn sampled(&mut self, result: &Result<Arc<Tally>, SampleError>, started: Moment) {
         let pause = match result {
             Ok(_) => self.period,
@@ -177,7 +184,7 @@ impl Pool {
 }
 
 impl<E: Endpoint> Sampler<E> {
-    /// Nothing is to be sampled yet.
+    /// Sampler without pools.
     fn new(endpoint: E, clock: Clock, out: mpsc::Sender<Sampled>, room: room::Share) -> Self {
         Self {
             endpoint,
@@ -193,7 +200,7 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Until nobody wants samples any more, for whichever reason.
+    /// Runs until the samples are no longer wanted, for whichever reason.
     async fn run(mut self, subscriptions: mpsc::UnboundedReceiver<SamplerInput>) {
         self.serve(subscriptions).await;
         self.farewell().await;
@@ -227,7 +234,8 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Takes a signal in, and those that came with it: they come in crowds, and each turn of the loop sets its timer anew.
+    /// Takes in a signal, and those that came with it: they come in large numbers, and each turn of the loop sets its
+    /// timer anew.
     fn hear(&mut self, first: Signal) {
         let moment = self.clock.now().moment;
         self.allow();
@@ -248,7 +256,7 @@ impl<E: Endpoint> Sampler<E> {
         self.frameworks.values_mut().for_each(|framework| framework.allow(most));
     }
 
-    /// Tells the process how much they remember.
+    /// Records how much they remember.
     fn hold(&mut self) {
         let (mut bytes, mut full) = (0, false);
         for held in self.frameworks.values_mut().map(|framework| framework.held()) {
@@ -264,7 +272,7 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Takes a wish in. Says whether it may be one to listen elsewhere.
+    /// Takes in an input. Returns whether subscriptions may have changed.
     fn subscribe(&mut self, subscription: SamplerInput) -> bool {
         match subscription {
             SamplerInput::Add {
@@ -318,19 +326,19 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// The framework of a pool.
+    /// Framework of a pool.
     fn of(&mut self, id: PoolId) -> Option<&mut Box<dyn Framework>> {
         self.frameworks.get_mut(self.pools.get(&id)?.framework)
     }
 
-    /// Its framework forgets this pool.
+    /// Removes a pool from its framework.
     fn remove(&mut self, id: PoolId, framework: &'static str) {
         if let Some(framework) = self.frameworks.get_mut(framework) {
             framework.remove(id);
         }
     }
 
-    /// The frameworks tell and ask workers, step by step.
+    /// Lets the frameworks send and ask workers, step by step.
     async fn converse(&mut self) {
         for framework in self.frameworks.values_mut() {
             let mut replies = Vec::new();
@@ -348,6 +356,16 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
+    /// Tells the frameworks how it stands with what they listen to.
+    fn overhear(&mut self) {
+        for listen in &self.listening {
+            let hearing = self.endpoint.hearing(listen);
+            for framework in self.frameworks.values_mut() {
+                framework.hearing(listen, &hearing);
+            }
+        }
+    }
+
     /// Takes back what would be written to us for ever.
     async fn farewell(&mut self) {
         let frameworks = self.frameworks.values_mut();
@@ -359,7 +377,7 @@ impl<E: Endpoint> Sampler<E> {
         }
     }
 
-    /// Tells the endpoint what to listen to, if that changed.
+    /// Gives the endpoint its subscriptions, if they changed.
     fn listen(&mut self) {
         let wanted: BTreeSet<Subscription> = self
             .frameworks
@@ -390,7 +408,7 @@ impl<E: Endpoint> Sampler<E> {
     /// Samples the due pools in one batch.
     ///
     /// # Errors
-    /// Nobody receives the samples any more.
+    /// The receiver of the samples is gone.
     async fn tick(&mut self) -> Result<(), mpsc::error::SendError<Sampled>> {
         let started = self.clock.now();
         self.allow();
@@ -398,88 +416,45 @@ impl<E: Endpoint> Sampler<E> {
             .values_mut()
             .for_each(|framework| framework.prune(started.moment));
         self.hold();
-        let batch = self.gather(started);
-        let mut replies = vec![Err(SampleError::Timeout); batch.reads.len()];
-        let sampling = async {
-            replies = self.endpoint.sample(&batch.reads, started.moment).await;
-            self.converse().await;
-        };
-        // What was counted in time is counted, whatever happens to the rest.
-        let _in_time = timeout(DEADLINE, sampling).await;
-        for listen in &self.listening {
-            let hearing = self.endpoint.hearing(listen);
-            for framework in self.frameworks.values_mut() {
-                framework.hearing(listen, &hearing);
+        let mut batch = self.gather(started);
+        let mut results = Vec::with_capacity(batch.shares());
+        let mut answered = false;
+        for step in 0..STEPS_OF_A_SAMPLE {
+            let left = DEADLINE.saturating_sub(self.clock.now().moment.saturating_sub(started.moment));
+            let mut replies = batch.unanswered();
+            let sampling = async {
+                replies = self.endpoint.sample(batch.queries(), started.moment).await;
+                if step == 0 {
+                    self.converse().await;
+                }
+            };
+            // What was counted in time is counted, whatever happens to the rest.
+            let _in_time = timeout(left, sampling).await;
+            if step == 0 {
+                self.overhear();
+            }
+            answered |= replies.iter().any(Result::is_ok);
+            batch = self.follow(batch, &replies, &mut results);
+            if batch.shares() == 0 {
+                break;
             }
         }
-        let now = self.clock.now();
+        results.extend(batch.ids().map(|id| (id, Err(SampleError::Timeout))));
         // A failure says nothing about what a sample costs the broker; it waits for its own reason.
-        if replies.iter().any(Result::is_ok) {
-            let duration = now.moment.saturating_sub(started.moment);
+        if answered {
+            let duration = self.clock.now().moment.saturating_sub(started.moment);
             self.pace.took(started.moment, duration);
         }
-        for share in batch.shares {
-            let Some(pool) = self.pools.get_mut(&share.id) else {
+        for (id, result) in results {
+            let Some(pool) = self.pools.get_mut(&id) else {
                 continue;
             };
-            let own = share.replies(&replies);
-            let Some(framework) = self.frameworks.get_mut(pool.framework) else {
-                continue;
-            };
-            let result = framework.tally(share.id, share.reads, own, now);
             pool.sampled(&result, started.moment);
-            let (id, at) = (share.id, started.moment);
+            let at = started.moment;
             let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));
             self.out.send(Sampled { id, result, at, rest }).await?;
         }
         Ok(())
-    }
-
-    /// The due pools with their reads.
-    fn gather(&mut self, now: Now) -> Batch {
-        let mut batch = Batch::default();
-        let mut places: BTreeMap<Query, usize> = BTreeMap::new();
-        for (id, pool) in self.pools.iter_mut().filter(|(_, pool)| pool.joins(now.moment)) {
-            let Some(framework) = self.frameworks.get_mut(pool.framework) else {
-                continue;
-            };
-            let reads = framework.reads(*id, now);
-            let place = |read: &Query| {
-                *places.entry(read.clone()).or_insert_with(|| {
-                    batch.reads.push(read.clone());
-                    batch.reads.len() - 1
-                })
-            };
-            let places = reads.iter().map(place).collect();
-            batch.shares.push(Share { id: *id, reads, places });
-        }
-        batch
-    }
-}
-
-/// One tick's reads: each asked once, whoever wants it.
-#[derive(Default)]
-struct Batch {
-    /// What the endpoint is asked.
-    reads: Vec<Query>,
-    /// Which pool wants which of them.
-    shares: Vec<Share>,
-}
-
-/// One pool's share of a batch.
-struct Share {
-    id: PoolId,
-    /// The pool's reads in its own order.
-    reads: Vec<Query>,
-    /// For each of them its place in the batch.
-    places: Vec<usize>,
-}
-
-impl Share {
-    /// The pool's own replies. An endpoint that answers too little has not understood something.
-    fn replies(&self, all: &[Result<Reply, SampleError>]) -> Vec<Result<Reply, SampleError>> {
-        let reply = |place: &usize| all.get(*place).cloned().unwrap_or(Err(SampleError::Protocol));
-        self.places.iter().map(reply).collect()
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-/// A password or a key. Only [`Secret::expose`] gives it away, and only to a client library.
+/// Password or key. Only [`Secret::expose`] gives it away, and only to a client library.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself: for the client library that needs it, for nothing else.
+    /// Text of the secret: for the client library that needs it, for nothing else.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What workers say on its way from a connection to the sampler: bounded in number and in bytes, and nobody waits.
+//! Queue of the workers' signals from a connection to the sampler: bounded in number and in bytes, and no sender waits.
 
 use std::{future, sync::Arc};
 
@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 use super::room::{self, Room, Share};
 use crate::model::Signal;
 
-/// So many wait at most.
+/// Largest number of signals that wait.
 pub(super) const MOST: usize = 4_096;
 
-/// A way for one endpoint.
+/// Queue of one endpoint.
 pub(super) fn channel() -> (Sender, Receiver) {
     of(&room::SIGNALS)
 }
@@ -29,7 +29,7 @@ fn of(room: &'static Room) -> (Sender, Receiver) {
     (sender, receiver)
 }
 
-/// Where signals go in.
+/// Sending half.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     signals: mpsc::Sender<Signal>,
@@ -51,7 +51,7 @@ impl Sender {
     }
 }
 
-/// Where they come out.
+/// Receiving half.
 #[derive(Debug)]
 pub(super) struct Receiver {
     signals: mpsc::Receiver<Signal>,
@@ -59,7 +59,7 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) -> Signal {
         match self.signals.recv().await {
             Some(signal) => {
@@ -71,7 +71,7 @@ impl Receiver {
         }
     }
 
-    /// So many wait.
+    /// Number of signals that wait.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.signals.len()

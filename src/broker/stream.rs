@@ -1,4 +1,4 @@
-//! One connection to a broker, plain or TLS: made within a deadline, and never reading more bytes than it was allowed.
+//! Connection to a broker, plain or TLS: made within a deadline, and never reading more bytes than it was allowed.
 
 use std::{
     fmt, io,
@@ -24,21 +24,21 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{Egress, Tls, tls::client_config};
 use crate::model::SampleError;
 
-/// Bytes a fresh connection may read before its budget is armed: room for any broker's greeting.
+/// Number of bytes that a fresh connection may read before its budget is armed: enough for any broker's greeting.
 const GREETING: u64 = 256 << 10;
 
-/// One of several addresses is tried alone for so long, then the next one as well.
+/// Time for which one of several addresses is tried alone, before the next one is tried as well.
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// The first bytes of a TLS alert: what a TLS port answers to a client that does not speak TLS.
+/// First bytes of a TLS alert: the answer of a TLS port to a client that does not speak TLS.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// Connects to `host`, which may be a name or an IP address, if `egress` allows it; the whole, with the TLS handshake, takes
 /// `deadline` at most.
 ///
 /// # Errors
-/// What keeps the connection from being made: [`SampleError::Dns`], `NotAllowed`, `Refused`, `Timeout`, `Disconnected` or
-/// one of the TLS errors.
+/// Reason why the connection cannot be made: [`SampleError::Dns`], `NotAllowed`, `Refused`, `Timeout`, `Disconnected`
+/// or one of the TLS errors.
 pub async fn connect(
     egress: &Egress,
     host: &str,
@@ -56,9 +56,9 @@ pub async fn connect(
     timeout(deadline, connecting).await.unwrap_or(Err(SampleError::Timeout))
 }
 
-/// Looks the host up and connects to one of its addresses. A name server that is silent about a name (many are, about
-/// names outside the cluster) is told from a broker that is. To an address that is not allowed nothing is sent, so that
-/// nobody learns what is there.
+/// Looks the host up and connects to one of its addresses. A name server that does not answer for a name (many do not,
+/// for names outside the cluster) is a different error than a broker that does not answer. Nothing is sent to an
+/// address that is not allowed, so that nobody can find out what is there.
 async fn connect_tcp(egress: &Egress, host: &str, port: u16, deadline: Duration) -> Result<TcpStream, SampleError> {
     let found = lookup(&egress.absolute(host), port, deadline).await;
     if found.is_empty() {
@@ -76,7 +76,7 @@ async fn connect_tcp(egress: &Egress, host: &str, port: u16, deadline: Duration)
     }
 }
 
-/// The addresses of a host; none if there are none, or no name server tells.
+/// Addresses of a host; none if there are none, or no name server answers.
 async fn lookup(host: &str, port: u16, deadline: Duration) -> Vec<SocketAddr> {
     match host.parse::<IpAddr>() {
         Ok(address) => vec![(address, port).into()],
@@ -88,7 +88,7 @@ async fn lookup(host: &str, port: u16, deadline: Duration) -> Vec<SocketAddr> {
 }
 
 /// Connects to the first of these addresses that answers, in their order: one that is silent gets a head start and no
-/// more, for it may be the address of a machine that is gone. The last error counts.
+/// more, because it may be the address of a machine that is gone. The last error counts.
 async fn connect_any(addresses: &[SocketAddr], deadline: Duration) -> Result<TcpStream, SampleError> {
     let among = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
     let head_start = HEAD_START.min(deadline / among);
@@ -125,7 +125,7 @@ async fn handshake(tcp: TcpStream, host: &str, tls: &Tls) -> Result<TlsStream<Tc
     connected.map_err(|error| classify(&error))
 }
 
-/// What an IO error of a [`Stream`] means in our own words.
+/// Meaning of an IO error of a [`Stream`].
 pub fn classify(error: &io::Error) -> SampleError {
     if let Some(inner) = error.get_ref() {
         if let Some(ours) = inner.downcast_ref::<SampleError>() {
@@ -145,7 +145,7 @@ pub fn classify(error: &io::Error) -> SampleError {
     }
 }
 
-/// What a TLS error means: whose certificate was refused, or that the other side speaks something else.
+/// Meaning of a TLS error: whose certificate was refused, or that the other side does not speak TLS.
 fn classify_tls(error: &rustls::Error) -> SampleError {
     match error {
         rustls::Error::InvalidMessage(_) => SampleError::TlsNotSpoken,
@@ -167,7 +167,7 @@ fn classify_tls(error: &rustls::Error) -> SampleError {
     }
 }
 
-/// How many bytes a [`Stream`] may still read. Clones share one account.
+/// Number of bytes that a [`Stream`] may still read. Clones share one account.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<AtomicU64>);
 
@@ -177,7 +177,7 @@ impl Budget {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
-    /// What is left.
+    /// Number of bytes that are left.
     pub fn left(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -192,18 +192,18 @@ impl Budget {
     }
 }
 
-/// A connection. Reading beyond its [`Budget`] fails with an error that [`classify`] knows as
+/// Connection whose reads beyond its [`Budget`] fail with an error that [`classify`] knows as
 /// [`SampleError::TooLarge`].
 pub struct Stream {
     transport: Transport,
     budget: Budget,
-    /// Nothing was read yet.
+    /// Whether nothing was read yet.
     fresh: bool,
 }
 
-/// What carries the bytes.
+/// Transport of the bytes.
 enum Transport {
-    /// TCP.
+    /// Plain TCP.
     Plain(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
@@ -218,12 +218,12 @@ impl Stream {
         }
     }
 
-    /// The handle that allows more bytes, also after the stream itself was given away.
+    /// Handle that allows more bytes, also after the stream itself was given away.
     pub fn budget(&self) -> Budget {
         self.budget.clone()
     }
 
-    /// Accounts for what one read brought; looks at the first bytes of a plain connection for a TLS alert.
+    /// Charges what one read brought; checks the first bytes of a plain connection for a TLS alert.
     fn account(&mut self, read: &[u8]) -> io::Result<()> {
         let first = std::mem::take(&mut self.fresh);
         if first && matches!(self.transport, Transport::Plain(_)) && read.starts_with(&TLS_ALERT) {

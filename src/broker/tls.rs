@@ -1,4 +1,4 @@
-//! How TLS is spoken to a broker: the server is always verified, against the pool's own CA or the system's.
+//! TLS to a broker: the server is always verified, against the pool's own CA or the system's.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use super::Tls;
 use crate::model::SampleError;
 
-/// The client's side of TLS as `tls` wishes it.
+/// TLS configuration of the client.
 ///
 /// # Errors
 /// [`SampleError::TlsCertificate`] if `tls.ca` is not PEM certificates, [`SampleError::TlsIdentity`] if `tls.identity`
@@ -27,7 +27,7 @@ pub fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, SampleError> {
     config.map(Arc::new).map_err(|_| SampleError::TlsIdentity)
 }
 
-/// Whom to trust: the certificates in `ca`, else the system's.
+/// Authorities to trust: the certificates in `ca`, else the system's.
 fn roots(ca: Option<&str>) -> Result<Arc<RootCertStore>, SampleError> {
     let Some(ca) = ca else { return Ok(system_roots()) };
     let mut store = RootCertStore::empty();
@@ -37,7 +37,7 @@ fn roots(ca: Option<&str>) -> Result<Arc<RootCertStore>, SampleError> {
     Ok(Arc::new(store))
 }
 
-/// The certificates the system trusts, read once. An image without any trusts nobody.
+/// Certificates that the system trusts, read once. An image without any trusts none.
 fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let read = || {
@@ -48,7 +48,7 @@ fn system_roots() -> Arc<RootCertStore> {
     Arc::clone(ROOTS.get_or_init(read))
 }
 
-/// The certificates of a PEM text; `None` if there is none or one is damaged.
+/// Certificates of a PEM text; `None` if there is none or one is damaged.
 fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     read.ok().filter(|certificates| !certificates.is_empty())

@@ -1,10 +1,10 @@
-//! The plugin `kubectl twp`: what a person asks without a cluster.
+//! Plugin `kubectl twp`: questions that need no cluster.
 //!
 //! | file | kind | concept |
 //! |---|---|---|
-//! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes |
+//! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes the result |
 //! | `simulate/manifest.rs` | pure | from a YAML text to a pool |
-//! | `simulate/plan.rs` | pure | which runs answer the question |
-//! | `simulate/answer.rs` | pure | what they came to, as text and as a page |
+//! | `simulate/plan.rs` | pure | which runs are needed |
+//! | `simulate/answer.rs` | pure | the results, as text and as a page |
 
 pub mod simulate;

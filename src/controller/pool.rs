@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{Mode, ValueFrom},
-    framework::celery::CeleryConfig,
+    framework::registry::App,
     scaling::Policy,
 };
 
@@ -41,7 +41,7 @@ pub struct Pool {
     /// Where the broker is said to be.
     pub source: Source,
     /// What the spec says of its application; the broker's kind follows from the URL.
-    pub celery: CeleryConfig,
+    pub app: App,
     /// The wishes.
     pub policy: Policy,
     /// Whether replicas are written.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     api,
     broker::Clock,
-    drain::{self, DrainSupport, Plan, PlanInput, Pod},
+    drain::{self, Plan, PlanInput, Pod},
     kube::{CallError, Class, Cluster, DEADLINE, pods},
     model::Tally,
 };
@@ -108,7 +108,7 @@ fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
         pods,
         work: &tally.pods,
         attention: &job.attention,
-        means: DrainSupport::of(&tally, job.refused),
+        means: tally.drain.unless(job.refused),
         from: job.from,
         to: job.to,
         graceful: job.graceful,

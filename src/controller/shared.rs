@@ -31,10 +31,10 @@ impl SharedQueues {
             kind: address.kind.clone(),
             host: address.host.clone(),
             port: address.port,
-            prefix: pool.celery.key_prefix.clone(),
+            prefix: pool.app.key_prefix.clone(),
             name: name.clone(),
         };
-        let queues: Vec<_> = pool.celery.queues.iter().map(queue).collect();
+        let queues: Vec<_> = pool.app.queues.iter().map(queue).collect();
         let mut others = BTreeSet::new();
         for queue in &queues {
             let users = self.users.entry(queue.clone()).or_default();
@@ -77,8 +77,8 @@ mod tests {
     fn pools_share_a_queue_of_one_broker_database_and_prefix() {
         let pool = |queues: &[&str], prefix: &str| {
             let mut pool = pool_state(1, "mail", "w", 0).pool.unwrap();
-            pool.celery.queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
-            pool.celery.key_prefix = prefix.to_owned();
+            pool.app.queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
+            pool.app.key_prefix = prefix.to_owned();
             pool
         };
         let at = |url: &str| crate::broker::url::parse(url).unwrap();

@@ -45,7 +45,7 @@ use super::{
 use crate::{
     api::{LastScale, Status},
     broker::{Address, PoolId, Sampled},
-    model::{Delayed, Moment, Now, SampleError, Tally},
+    model::{Delayed, DrainSupport, Moment, Now, SampleError, Tally},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     telemetry::PoolEvent,
 };
@@ -315,14 +315,14 @@ impl PoolState {
         let elsewhere = old.zip(new).is_some_and(|(old, new)| old.target != new.target);
         let counted_alike = old.zip(new).is_some_and(|(old, new)| {
             old.source == new.source
-                && old.celery == new.celery
+                && old.app == new.app
                 && old.policy.period == new.policy.period
                 && old.policy.suspended == new.policy.suspended
         });
         // What was remembered of other queues says nothing.
         let other_work = old
             .zip(new)
-            .is_some_and(|(old, new)| old.source != new.source || old.celery != new.celery);
+            .is_some_and(|(old, new)| old.source != new.source || old.app != new.app);
         let left = old.filter(|_| other_work).cloned();
         if elsewhere || new.is_none_or(|new| !new.acts()) {
             self.uncordon(cx);
@@ -428,7 +428,10 @@ impl PoolState {
                 Some(_) => 0,
                 None => tally.map_or(0, |tally| target.ready.saturating_sub(roster::heard(tally))),
             },
-            drains: tally.is_some_and(|tally| !tally.pods.is_empty()) && !self.drain.is_refused(now.moment),
+            drains: tally.is_some_and(|tally| {
+                let support = tally.drain.unless(self.drain.is_refused(now.moment));
+                support == DrainSupport::StopFetching && !tally.pods.is_empty()
+            }),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
             slots: tally.and_then(|tally| tally.slots),
             processed: tally.and_then(|tally| tally.processed),

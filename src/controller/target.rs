@@ -1,7 +1,7 @@
 //! What a decision needs to know of a Deployment, taken from the watched object. Pure.
 #![deny(clippy::disallowed_methods)]
 
-mod beat;
+use std::sync::Arc;
 
 use kube::core::Selector;
 
@@ -33,8 +33,8 @@ pub struct Target {
     pub selector: String,
     /// Tells one pod template from another.
     pub template: u64,
-    /// The template's workers run Celery's beat as well.
-    pub beat: bool,
+    /// The commands of the template's containers, with their arguments.
+    pub commands: Arc<Vec<Vec<String>>>,
     /// Why pods cannot be made (a quota, an admission), in the Deployment controller's words.
     pub failure: Option<String>,
     /// Why a rollout was given up, in its words.
@@ -60,7 +60,7 @@ impl Target {
                 .map(|selector| selector.to_string())
                 .unwrap_or_default(),
             template: object.spec.template.fingerprint,
-            beat: beat::runs_beat(&object.spec.template.commands),
+            commands: Arc::new(object.spec.template.commands.clone()),
             failure: words(object, "ReplicaFailure", "True"),
             stuck: words(object, "Progressing", "False"),
         };

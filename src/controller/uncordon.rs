@@ -13,7 +13,7 @@ use tokio::{
 use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, references::References, resolve, validate};
 use crate::{
     broker::{Clock, Egress, PoolId, SamplerInput},
-    drain::{self, DrainSupport, Mark, Plan, PlanInput, Pod},
+    drain::{self, Mark, Plan, PlanInput, Pod},
     kube::{CallError, Cluster, pods},
     model::{Intent, PodIntents, Roster, Tally},
 };
@@ -182,7 +182,7 @@ async fn look(
         pods: &pods,
         work: &tally.pods,
         attention: told,
-        means: DrainSupport::of(tally, false),
+        means: tally.drain,
         from: replicas,
         to: replicas,
         graceful: None,

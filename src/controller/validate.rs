@@ -14,9 +14,9 @@ pub use address::{Texts, addresses, describe};
 use super::pool::{Identity, Key, Pool, Problem, Source, Text};
 use crate::{
     api::{self, ProfileName, Removal, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
-    broker::{Address, Kind, url},
-    framework::celery::{self, BrokerKind, CeleryConfig},
-    model::{Application, Delayed},
+    broker::{Address, url},
+    framework::registry::{self, App},
+    model::{Application, Delayed, Words},
     scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
 };
 
@@ -48,15 +48,15 @@ pub fn identity(meta: &kube::api::ObjectMeta) -> Option<Identity> {
 /// A [`Problem`] that names the field and the fix.
 pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
     let spec = &object.spec;
-    queues(&spec.queues)?;
     if spec.min_replicas > spec.max_replicas {
         return Err(Problem::invalid("`minReplicas` must be at most `maxReplicas`"));
     }
+    let app = app(spec)?;
     Ok(Pool {
         target: spec.target_ref.name.clone(),
         source: source(&spec.broker)?,
-        celery: celery(spec)?,
-        policy: policy(spec)?,
+        policy: policy(spec, app.framework.words)?,
+        app,
         mode: spec.mode,
         graceful: graceful(spec)?,
         protect: spec.protect_from_disruption,
@@ -142,30 +142,29 @@ fn text(field: &str, plain: Option<&String>, from: Option<&api::ValueFrom>) -> R
     }
 }
 
-fn celery(spec: &TaskWorkerPoolSpec) -> Result<CeleryConfig, Problem> {
-    let usual = CeleryConfig::default();
-    let options = spec.celery.clone().unwrap_or_default();
-    let priority_steps = match options.priority_steps {
-        None => usual.priority_steps,
-        Some(steps) => steps
-            .iter()
-            .map(|step| u8::try_from(*step))
-            .collect::<Result<_, _>>()
-            .map_err(|_| Problem::invalid("`celery.prioritySteps` must be numbers from 0 to 255"))?,
-    };
-    Ok(CeleryConfig {
-        broker: usual.broker,
-        queues: spec.queues.clone(),
+fn app(spec: &TaskWorkerPoolSpec) -> Result<App, Problem> {
+    let framework = registry::row(spec.framework.name());
+    let (whose, options) = spec.options();
+    if whose != spec.framework {
+        return Err(Problem::invalid("`celery` must not be set with another `framework`"));
+    }
+    let own = || vec![framework.queue.to_owned()];
+    let app = App {
+        framework,
+        queues: spec.queues.clone().unwrap_or_else(own),
         key_prefix: spec.broker.key_prefix.clone().unwrap_or_default(),
-        priority_steps,
-        separator: options.separator,
-        unacked_key: options.unacked_key.unwrap_or(usual.unacked_key),
-        unacked_index_key: options.unacked_index_key.unwrap_or(usual.unacked_index_key),
-        control_exchange: options.control_exchange.unwrap_or(usual.control_exchange),
-        event_exchange: options.event_exchange.unwrap_or(usual.event_exchange),
-        heartbeat_channel: options.heartbeat_channel,
         target: spec.target_ref.name.clone(),
-    })
+        options,
+    };
+    queues(&app.queues)?;
+    if !framework.key_prefix && !app.key_prefix.is_empty() {
+        return Err(Problem::invalid(format!(
+            "`broker.keyPrefix` must not be set with `framework: {}`, whose keys have none",
+            framework.name
+        )));
+    }
+    (framework.check)(&app).map_err(Problem::invalid)?;
+    Ok(app)
 }
 
 fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
@@ -197,7 +196,7 @@ fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
     }))
 }
 
-fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
+fn policy(spec: &TaskWorkerPoolSpec, words: &Words) -> Result<Policy, Problem> {
     let concurrency = spec.worker.as_ref().and_then(|worker| worker.concurrency);
     let behavior = spec.behavior.clone().unwrap_or_default();
     Ok(Policy {
@@ -224,6 +223,7 @@ fn policy(spec: &TaskWorkerPoolSpec) -> Result<Policy, Problem> {
             })
             .transpose()?,
         suspended: spec.suspend,
+        stranded: words.stranded,
         period: Duration::from_millis(u64::from(
             number("sampleMilliseconds", spec.sample_milliseconds)?.max(100),
         )),
@@ -270,17 +270,7 @@ fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
 
 /// Whose work is counted for this pool at this address. `held`: what is remembered of tasks that are not due.
 pub fn application(pool: &Pool, address: &Address, held: Option<Delayed>) -> Application {
-    let broker = match address.kind {
-        Kind::Redis { db } => BrokerKind::Redis { db },
-        Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
-            management: address.management.is_some(),
-        },
-    };
-    let config = CeleryConfig {
-        broker,
-        ..pool.celery.clone()
-    };
-    celery::application(config, held)
+    (pool.app.framework.application)(&pool.app, address.broker(), held)
 }
 
 #[cfg(test)]

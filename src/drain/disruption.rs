@@ -1,4 +1,4 @@
-//! Which pods are to be left alone by others that stop pods: node autoscalers. Pure.
+//! Protection of busy pods from node autoscalers, which stop pods, too. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -8,24 +8,25 @@ use std::{
 
 use crate::model::{Moment, PodReport};
 
-/// What cluster-autoscaler looks at before it empties a node (its FAQ), and the value that keeps the pod.
+/// Annotation that cluster-autoscaler reads before it empties a node (its FAQ), and the value that keeps the pod.
 pub const SAFE_TO_EVICT: (&str, &str) = ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false");
 
-/// What Karpenter looks at before it empties a node (its documentation, "Disruption"), and the value that keeps the pod.
+/// Annotation that Karpenter reads before it empties a node (its documentation, "Disruption"), and the value that keeps
+/// the pod.
 pub const DO_NOT_DISRUPT: (&str, &str) = ("karpenter.sh/do-not-disrupt", "true");
 
-/// Both.
+/// Both annotations.
 const ASKS: [(&str, &str); 2] = [SAFE_TO_EVICT, DO_NOT_DISRUPT];
 
-/// The annotation by which the operator knows what it has written for that: as JSON, what stood there before.
+/// Annotation that records what the operator has written for that: as JSON, the earlier values.
 pub const PROTECTED: &str = "taskworkerpool.dev/protected";
 
-/// What a pod's annotations say to node autoscalers, and whose words those are.
+/// Annotations for node autoscalers on a pod, and which of them the operator wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asks {
-    /// What stands there, in the order of [`ASKS`].
+    /// Present values, in the order of [`ASKS`].
     now: [Option<String>; 2],
-    /// What stood there before the operator wrote, by annotation, for those it wrote; `None`: it wrote nothing.
+    /// Values before the operator wrote, by annotation, for those it wrote; `None`: it wrote nothing.
     before: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -34,13 +35,13 @@ impl Asks {
     pub fn read<'a>(annotation: impl Fn(&str) -> Option<&'a String>) -> Self {
         Self {
             now: ASKS.map(|(name, _)| annotation(name).cloned()),
-            // Of one that cannot be read nothing is known to be ours: the others' stay.
+            // If it cannot be read, no annotation is known to be the operator's: those of others stay.
             before: annotation(PROTECTED).map(|before| serde_json::from_str(before).unwrap_or_default()),
         }
     }
 
-    /// The annotations to write so that the pod is left alone, or is no longer on the operator's account; `None` removes one.
-    /// Without any it is so already: what others wrote for the same end is neither written nor removed.
+    /// Annotations to write so that the pod is protected, or no longer by the operator; `None` removes one. Empty if it
+    /// is so already: what others wrote for the same purpose is neither written nor removed.
     pub fn changes(&self, busy: bool) -> BTreeMap<String, Option<String>> {
         let mut changes = BTreeMap::new();
         let mut before = self.before.clone().unwrap_or_default();
@@ -65,17 +66,17 @@ impl Asks {
     }
 }
 
-/// A pod stays protected for so long after it was last busy, so that short tasks do not make a write each.
+/// Time for which a pod stays protected after it was last busy, so that short tasks do not cause a write each.
 const STAYS: Duration = Duration::from_secs(30);
 
-/// Since when each pod has been seen busy last.
+/// Time when each pod was last seen busy.
 #[derive(Debug, Default)]
 pub struct Protection {
     busy: BTreeMap<String, Moment>,
 }
 
 impl Protection {
-    /// Takes in what the workers say now: the pods to protect. One that has fallen silent may be busy.
+    /// Takes in the workers' reports; returns the pods to protect. A pod that has fallen silent may be busy.
     pub fn of(&mut self, pods: &BTreeMap<String, PodReport>, now: Moment) -> BTreeSet<String> {
         for (name, pod) in pods {
             let reserved = pod.report.as_ref().map_or(0, |told| told.reserved);
@@ -100,7 +101,7 @@ mod tests {
         }
     }
 
-    /// The annotations after it was busy, and after it has been idle again.
+    /// Annotations after the pod was busy, and after it has been idle again.
     fn protected_and_back(annotations: &[(&str, &str)]) -> [BTreeMap<String, String>; 3] {
         let own = annotations
             .iter()

@@ -1,4 +1,4 @@
-//! Which pods are to go, and down to which number only those go that hold nothing. Pure.
+//! Drain plan: which pods are to go, and down to which number only pods go that hold nothing. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
@@ -6,130 +6,132 @@ use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    input::{DrainSupport, PlanInput},
+    input::PlanInput,
     pod::{FIRST, Mark, Pod, Readiness},
-    step::{IDLE, Next, Why, holds_nothing, leave, stay},
+    step::{IDLE, NextStep, Why, holds_nothing, leave, stay},
 };
-use crate::model::{Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport};
+use crate::model::{DrainSupport, Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport};
 
-/// Beyond those that are to go, so many pods are asked what they hold, to find those that hold least.
+/// Number of further pods that are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;
 
-/// No more pods are on their way out at once: more answers than theirs would not be read in time.
+/// Largest number of pods that are drained at once: the answers of more would not be read in time.
 const AT_ONCE: usize = 64;
 
-/// So many pods are named.
+/// Number of pods that are named to people.
 const NAMED: usize = 3;
 
-/// A pod that is stopped is looked at so shortly before its node kills it.
+/// Time before its node kills a stopped pod at which the pod is listed again.
 const KILLS: Duration = Duration::from_secs(2);
 
-/// What to do now so that only pods that hold nothing go.
+/// Plan: what to do now so that only pods that hold nothing go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What to write on pods, first of all.
+    /// Marks to write on pods, first of all.
     pub marks: Vec<Mark>,
-    /// How to look after pods, once that is written.
+    /// Intents for the pods, once the marks are written.
     pub stances: BTreeMap<String, Intent>,
-    /// The lowest number of replicas that may be written, within `to..=from` of the look, by what stands on the pods
-    /// already: a mark protects nobody before the ReplicaSet controller has seen it.
+    /// Lowest number of replicas that may be written, within `to..=from` of the input, by what stands on the pods
+    /// already: a mark protects no pod before the ReplicaSet controller has seen it.
     pub allowed: u32,
-    /// What keeps it above `to`.
+    /// Reasons that keep it above `to`.
     pub waits_for: WaitsFor,
-    /// Pods that are to go and of which it is not known, for longer than an answer takes, what they hold: a few of them.
+    /// Pods that are to go and whose work has been unknown for longer than an answer takes: a few of them.
     pub unknown: Vec<Unknown>,
-    /// Pods that the selector matches and that are somebody else's: a few of them. They are left alone.
+    /// Pods that the selector matches and that belong to another owner: a few of them. They are left alone.
     pub foreign: Vec<String>,
-    /// This pod was removed and did not end by itself within its grace period.
+    /// Pod that was removed and did not end by itself within its grace period.
     pub overstayed: Option<String>,
-    /// Pods that were removed are about to end: whether they do so by themselves is seen by looking before this time, when
-    /// the next of their nodes kills what still runs.
+    /// Time before which the pods must be listed again to see whether removed pods end by themselves: then the next of
+    /// their nodes kills what still runs.
     pub ends: Option<Timestamp>,
-    /// The target's own pods, by name, and whether each is ready.
+    /// Pods of the target itself, by name, and whether each is ready.
     pub own: BTreeMap<String, bool>,
-    /// Another writer changed the deletion cost of this pod.
+    /// Pod whose deletion cost was changed by another writer.
     pub conflict: Option<String>,
-    /// Pods are on their way out, or back: there is something to look after.
+    /// Whether pods are on their way out, or back.
     pub unfinished: bool,
 }
 
-/// A pod of which it is not known what it holds.
+/// Pod whose work is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// Its name.
+    /// Name of the pod.
     pub pod: String,
-    /// Why.
+    /// Reason.
     pub why: Why,
 }
 
-/// What the pods that are to go still do.
+/// Work of the pods that are to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitsFor {
-    /// So many say that they fetch no more, and work off what they hold.
+    /// Number of pods that fetch no more, by their own report, and work off what they hold.
     pub emptying: u32,
-    /// So many run nothing, and are told to fetch no more.
+    /// Number of pods that run nothing and are told to fetch no more.
     pub told: u32,
-    /// So many tasks: running and reserved.
+    /// Number of tasks that these pods hold: running, reserved, and not due where they would stay with the pod.
     pub tasks: u32,
-    /// So many others run tasks.
+    /// Number of other pods that run tasks.
     pub busy: u32,
-    /// So many have not said, or not lately, what they run.
+    /// Number of pods that have not reported what they run, or not recently.
     pub unknown: u32,
-    /// Pods of more than one ReplicaSet are there: nobody can say which would go.
+    /// Whether pods of more than one ReplicaSet are there: then it is unknown which would go.
     pub rollout: bool,
 }
 
-/// Plans the next step on the way from `from` replicas to `to`; with `to >= from` the way back of all that had begun, but
-/// for those that the ReplicaSet has still to remove: they are not told to fetch again, and keep their cost.
+/// Plans the next step on the way from `from` replicas to `to`. With `to >= from` it takes back all that had begun,
+/// except for pods that the ReplicaSet has still to remove: they are not told to fetch again, and keep their cost.
 ///
-/// Among the pods that a ReplicaSet would remove first anyway (those not ready) and, for the rest, by preference: those
-/// that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Never more than are to go, so no
-/// more slots are taken away than the decision allows.
-pub fn plan(look: &PlanInput) -> Plan {
-    let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = look.pods.iter().partition(|pod| pod.is_foreign(look.deployment));
+/// Pods are chosen among those that a ReplicaSet would remove first anyway (those not ready) and, for the rest, by
+/// preference: those that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Never more
+/// than are to go, so no more slots are taken away than the decision allows.
+pub fn plan(input: &PlanInput) -> Plan {
+    let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = input.pods.iter().partition(|pod| pod.is_foreign(input.deployment));
     let (ending, mut pods): (Vec<&Pod>, Vec<&Pod>) = own.into_iter().partition(|pod| pod.is_terminating());
     let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
     let count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
-    // Down to none of them it does not matter whose they are.
-    let unclear = rollout && look.to > 0;
+    // With no replicas left it does not matter which ReplicaSet a pod has.
+    let unclear = rollout && input.to > 0;
     let beyond = |replicas: u32| match unclear {
         true => 0,
         false => (count.saturating_sub(replicas) as usize).min(AT_ONCE),
     };
-    // Those beyond the replicas as they stand are as good as gone: the ReplicaSet will see to it, by cost.
-    let (gone, surplus) = (beyond(look.to.max(look.from)), beyond(look.to));
+    // Pods beyond the present replicas count as gone: the ReplicaSet will remove them, by cost.
+    let (gone, surplus) = (beyond(input.to.max(input.from)), beyond(input.to));
     pods.sort_by_key(|pod| (pod.class(), pod.cost.unwrap_or(0)));
-    pods[gone..].sort_by_cached_key(|pod| rank(pod, look));
+    pods[gone..].sort_by_cached_key(|pod| rank(pod, input));
     let mut plan = Plan {
         waits_for: WaitsFor {
             rollout,
             ..WaitsFor::default()
         },
         foreign: foreign.iter().take(NAMED).map(|pod| pod.name.clone()).collect(),
-        overstayed: overstayed(&ending, &pods, look),
+        overstayed: overstayed(&ending, &pods, input),
         own: pods
             .iter()
             .map(|pod| (pod.name.clone(), pod.readiness == Readiness::Ready))
             .collect(),
-        ends: next_end(&ending, look),
+        ends: next_end(&ending, input),
         ..Plan::default()
     };
-    // In the order in which they would go: whether it may, by readiness and cost.
+    // Pods in the order in which they would go: whether each may, by readiness and cost.
     let mut order = Vec::with_capacity(pods.len());
     for (place, pod) in pods.iter().enumerate() {
         let next = match place {
-            _ if place < gone => Next::gone(pod),
-            _ if place < surplus => leave(pod, look),
-            _ => stay(pod, look),
+            _ if place < gone => NextStep::gone(pod),
+            _ if place < surplus => leave(pod, input),
+            _ => stay(pod, input),
         };
         let settled = next.mark.as_ref().is_none_or(|mark| mark.cost == pod.cost);
         order.push((pod.class(), pod.cost.unwrap_or(0), next.safe && settled));
         if (gone..surplus).contains(&place) {
-            let told = look.told(pod);
-            let later = told.filter(|_| look.keeps_later(pod)).map_or(0, |told| told.scheduled);
-            plan.waits_for.add(&next, look.work.get(&pod.name), told, later);
+            let report = input.report(pod);
+            let later = report
+                .filter(|_| input.keeps_later(pod))
+                .map_or(0, |report| report.scheduled);
+            plan.waits_for.add(&next, input.work.get(&pod.name), report, later);
             if let Some(why) = &next.unknown
-                && look.looked_after(pod) >= why.patience()
+                && input.since_intent(pod) >= why.patience()
                 && plan.unknown.len() < NAMED
             {
                 plan.unknown.push(Unknown {
@@ -140,22 +142,22 @@ pub fn plan(look: &PlanInput) -> Plan {
         }
         plan.take(pod, next);
     }
-    if surplus > 0 && look.means == DrainSupport::RemoteControl {
-        plan.compare(pods.iter().skip(surplus).take(CANDIDATES), look);
+    if surplus > 0 && input.means == DrainSupport::StopFetching {
+        plan.compare(pods.iter().skip(surplus).take(CANDIDATES), input);
     }
     order.sort();
     let safe = order.iter().take_while(|(_, _, safe)| *safe).count();
     let least = count.saturating_sub(u32::try_from(safe).unwrap_or(u32::MAX));
     let unsafe_mix = rollout && safe < pods.len();
-    plan.allowed = match unsafe_mix && look.to < look.from {
-        true => look.from,
-        false => least.max(look.to).min(look.from.max(look.to)),
+    plan.allowed = match unsafe_mix && input.to < input.from {
+        true => input.from,
+        false => least.max(input.to).min(input.from.max(input.to)),
     };
     plan
 }
 
 impl Plan {
-    fn take(&mut self, pod: &Pod, next: Next) {
+    fn take(&mut self, pod: &Pod, next: NextStep) {
         if pod.drain.as_ref().is_some_and(|drain| drain.empty) && pod.cost != Some(FIRST) {
             self.conflict = Some(pod.name.clone());
         }
@@ -167,62 +169,63 @@ impl Plan {
     }
 
     /// Asks the next best pods, too: perhaps they hold less than those that are about to be chosen.
-    fn compare<'a>(&mut self, pods: impl Iterator<Item = &'a &'a Pod>, look: &PlanInput) {
+    fn compare<'a>(&mut self, pods: impl Iterator<Item = &'a &'a Pod>, input: &PlanInput) {
         if self.waits_for.tasks == 0 {
             return;
         }
-        for pod in pods.filter(|pod| look.work.get(&pod.name).is_some_and(|work| !work.unresponsive)) {
+        for pod in pods.filter(|pod| input.work.get(&pod.name).is_some_and(|work| !work.unresponsive)) {
             self.stances.entry(pod.name.clone()).or_insert(Intent::Report);
         }
     }
 }
 
-/// The pool had it removed: by the user's word, or because it was empty.
-fn is_ours(pod: &Pod, look: &PlanInput) -> bool {
-    look.graceful.is_some() || pod.drain.as_ref().is_some_and(|drain| drain.empty)
+/// Whether the pool removed the pod: covered by its grace period, or because it was empty.
+fn is_ours(pod: &Pod, input: &PlanInput) -> bool {
+    input.graceful.is_some() || pod.drain.as_ref().is_some_and(|drain| drain.empty)
 }
 
-/// When the next of the pods that the pool had removed is killed; if that is over for all of them, when the last one was.
-fn next_end(ending: &[&Pod], look: &PlanInput) -> Option<Timestamp> {
-    let ours = ending.iter().filter(|pod| is_ours(pod, look));
+/// Time when the next of the pods that the pool removed is killed; if that is over for all of them, when the last one
+/// was.
+fn next_end(ending: &[&Pod], input: &PlanInput) -> Option<Timestamp> {
+    let ours = ending.iter().filter(|pod| is_ours(pod, input));
     let ends: Vec<_> = ours.filter_map(|pod| pod.killed_at).collect();
-    let next = ends.iter().filter(|at| **at > look.now.wall).min();
+    let next = ends.iter().filter(|at| **at > input.now.wall).min();
     next.or_else(|| ends.iter().max()).copied()
 }
 
-/// A pod that was stopped and is still there when its node is about to kill it. Not one of an older template: those of the
-/// present one may end by themselves.
-fn overstayed(ending: &[&Pod], pods: &[&Pod], look: &PlanInput) -> Option<String> {
+/// Name of a pod that was stopped and is still there when its node is about to kill it. Not one of an older template:
+/// those of the present one may end by themselves.
+fn overstayed(ending: &[&Pod], pods: &[&Pod], input: &PlanInput) -> Option<String> {
     let owner = pods.first().map(|pod| &pod.owner);
-    let rolls_out = pods.iter().any(|pod| Some(&pod.owner) != owner) || pods.is_empty() && look.from > 0;
+    let rolls_out = pods.iter().any(|pod| Some(&pod.owner) != owner) || pods.is_empty() && input.from > 0;
     let late = |pod: &Pod| {
         let killed = pod.killed_at.and_then(|at| at.checked_sub(KILLS).ok());
-        pod.grace > KILLS && pod.began.is_some() && killed.is_some_and(|at| look.now.wall >= at)
+        pod.grace > KILLS && pod.began.is_some() && killed.is_some_and(|at| input.now.wall >= at)
     };
     let present = |pod: &Pod| !rolls_out && owner.is_none_or(|owner| *owner == pod.owner);
     let mut ending = ending.iter();
-    let found = ending.find(|pod| is_ours(pod, look) && present(pod) && late(pod))?;
+    let found = ending.find(|pod| is_ours(pod, input) && present(pod) && late(pod))?;
     Some(found.name.clone())
 }
 
-/// The plan's stances as wishes: those of the same kind as before are the same wish.
+/// Intents of the plan with their times: an intent of the same kind as before keeps its time.
 pub fn intents(before: &PodIntents, stances: &BTreeMap<String, Intent>, now: Moment) -> PodIntents {
-    let care = |(pod, stance): (&String, &Intent)| {
+    let intent = |(pod, stance): (&String, &Intent)| {
         let same = before
             .get(pod)
-            .filter(|care| mem::discriminant(&care.stance) == mem::discriminant(stance));
-        let care = PodIntent {
+            .filter(|intent| mem::discriminant(&intent.stance) == mem::discriminant(stance));
+        let intent = PodIntent {
             stance: stance.clone(),
-            since: same.map_or(now, |care| care.since),
+            since: same.map_or(now, |intent| intent.since),
         };
-        (pod.clone(), care)
+        (pod.clone(), intent)
     };
-    stances.iter().map(care).collect()
+    stances.iter().map(intent).collect()
 }
 
 impl WaitsFor {
-    /// Adds a pod that is to go and may not yet: by what its workers say, not by what they were told.
-    fn add(&mut self, next: &Next, work: Option<&PodReport>, told: Option<&WorkerReport>, later: u32) {
+    /// Adds a pod that is to go and may not yet: by what its workers report, not by what they were told.
+    fn add(&mut self, next: &NextStep, work: Option<&PodReport>, report: Option<&WorkerReport>, later: u32) {
         if next.safe {
             return;
         }
@@ -231,9 +234,9 @@ impl WaitsFor {
             self.unknown += 1;
             return;
         };
-        let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
-        match told {
-            Some(told) if told.fetches_nothing() => self.emptying += 1,
+        let held = report.map_or(0, |report| report.running.saturating_add(report.reserved));
+        match report {
+            Some(report) if report.fetches_nothing() => self.emptying += 1,
             Some(_) if held.max(work.running) == 0 => self.told += 1,
             None if work.running == 0 => self.unknown += 1,
             _ => self.busy += 1,
@@ -242,25 +245,25 @@ impl WaitsFor {
     }
 }
 
-/// The order in which pods are chosen. What a ReplicaSet removes first anyway comes first.
-fn rank<'a>(pod: &'a Pod, look: &PlanInput) -> (u8, u8, u32, u32, Reverse<Duration>, &'a str) {
+/// Order in which pods are chosen. What a ReplicaSet removes first anyway comes first.
+fn rank<'a>(pod: &'a Pod, input: &PlanInput) -> (u8, u8, u32, u32, Reverse<Duration>, &'a str) {
     let class = pod.class();
     let named = |tier, running, reserved, idle| (class, tier, running, reserved, Reverse(idle), pod.name.as_str());
     let begun = pod.drain.is_some();
-    let Some(work) = look.work.get(&pod.name) else {
+    let Some(work) = input.work.get(&pod.name) else {
         let tier = if holds_nothing(pod, None) { 0 } else { 5 };
         return named(tier, 0, 0, Duration::ZERO);
     };
-    let told = work.report.as_ref();
-    let running = told.map_or(work.running, |told| told.running.max(work.running));
-    let reserved = told.map_or(0, |told| told.reserved);
+    let report = work.report.as_ref();
+    let running = report.map_or(work.running, |report| report.running.max(work.running));
+    let reserved = report.map_or(0, |report| report.reserved);
     let idle = work
         .idle_since
-        .map_or(Duration::ZERO, |since| look.now.moment.saturating_sub(since));
+        .map_or(Duration::ZERO, |since| input.now.moment.saturating_sub(since));
     let nothing = work.fresh && running == 0 && reserved == 0;
     match () {
         () if holds_nothing(pod, Some(work)) => named(0, 0, 0, idle),
-        () if !work.fresh || look.is_silent(pod, work) || work.doubled.is_some() => named(5, running, reserved, idle),
+        () if !work.fresh || input.is_silent(pod, work) || work.doubled.is_some() => named(5, running, reserved, idle),
         () if nothing && begun => named(1, 0, 0, idle),
         () if nothing && idle >= IDLE => named(2, 0, 0, idle),
         () if begun => named(3, running, reserved, idle),

@@ -1,4 +1,4 @@
-//! What matters of a target's pod, and what the operator writes on it. Pure.
+//! The fields of a target's pod that matter, and the marks that the operator writes on it. Pure.
 //!
 //! A ReplicaSet removes pods in this order (`ActivePodsWithRanks`, kubernetes `pkg/controller/controller_utils.go`):
 //! unassigned, pending, *not ready*, *lower deletion cost*, more pods on the node, ready for a shorter time, more restarts,
@@ -13,72 +13,75 @@ use serde::{Deserialize, Serialize};
 use super::disruption::Asks;
 use crate::model::Consumers;
 
-/// The annotation that orders a ReplicaSet's ready pods; absent means 0.
+/// Annotation that orders a ReplicaSet's ready pods; absent means 0.
 pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
-/// The annotation that says how far the pod is on its way out: [`Drain`] as JSON.
+/// Annotation with the state of the pod's drain: [`Drain`] as JSON.
 pub const DRAIN: &str = "taskworkerpool.dev/drain";
 
-/// The label that pods on their way out carry, so that one list finds them all; its value is `true`.
+/// Label of pods that are drained, so that one list finds them all; its value is `true`.
 pub const DRAINING: &str = "taskworkerpool.dev/draining";
 
-/// The cost of a pod that goes first: no other writer's is lower.
+/// Cost of a pod that goes first: no other writer's is lower.
 pub const FIRST: i32 = i32::MIN;
 
-/// A pod of the target that has not ended.
+/// Pod of the target that has not ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {
-    /// Its name.
+    /// Name of the pod.
     pub name: String,
-    /// How far it has come.
+    /// State of its containers.
     pub readiness: Readiness,
-    /// Its phase is `Pending`, even if some of its containers run: a ReplicaSet removes it before those that are not ready.
+    /// Whether its phase is `Pending`, even if some of its containers run: a ReplicaSet removes it before those that
+    /// are not ready.
     pub pending: bool,
-    /// Since when all the containers have run that run now, as far as they are a worker's.
+    /// Time since which all the containers have run that run now, of those a worker may run in.
     pub began: Option<Timestamp>,
-    /// It is being deleted: it counts as no replica any more. Its node kills what still runs at this time.
+    /// Time at which its node kills what still runs, if the pod is being deleted: then it counts as no replica any
+    /// more.
     pub killed_at: Option<Timestamp>,
-    /// Its ReplicaSet's UID. Pods of two ReplicaSets are there while a new template is rolled out.
+    /// UID of its ReplicaSet. Pods of two ReplicaSets are there while a new template is rolled out.
     pub owner: String,
-    /// Its ReplicaSet's name; empty if it has none.
+    /// Name of its ReplicaSet; empty if it has none.
     pub replica_set: String,
-    /// The hash of its template, by which its Deployment names the ReplicaSet.
+    /// Hash of its template, by which its Deployment names the ReplicaSet.
     pub template_hash: String,
-    /// How long it may take to end once it is deleted (`terminationGracePeriodSeconds`).
+    /// Time that it may take to end once it is deleted (`terminationGracePeriodSeconds`).
     pub grace: Duration,
-    /// Its deletion cost, where it has one.
+    /// Deletion cost, where it has one.
     pub cost: Option<i32>,
-    /// It is on its way out.
+    /// State of its drain, while it is drained.
     pub drain: Option<Drain>,
-    /// What it says to node autoscalers.
+    /// Annotations for node autoscalers.
     pub asks: Asks,
-    /// The first process of a worker's container is a shell that goes on beside it: it hands no signal on, so the worker is
-    /// killed at the end of the grace period.
+    /// Whether the first process of a worker's container is a shell that goes on beside it: it passes no signal on, so
+    /// the worker is killed at the end of the grace period.
     pub shell: bool,
 }
 
-/// How far a pod has come, in the order in which a ReplicaSet removes them.
+/// State of a pod's containers, in the order in which a ReplicaSet removes pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Readiness {
-    /// No node has been found for it.
+    /// No node has been found for the pod.
     Unassigned,
-    /// None of its containers has run yet, for longer than a node takes to tell of it, or the node says that none can.
+    /// None of its containers has run yet, and its node has had time to report one, or reports that none can.
     #[default]
     Pending,
-    /// Its node was to start it within the last minute: it may run already, for a node tells a moment later.
+    /// Its node was to start it within the last minute: it may run already, because a node reports that a moment later.
     Creating,
-    /// It is not ready, and no container runs: it crashed, or its image is missing.
+    /// The pod is not ready, and no container runs: it crashed, or its image is missing.
     Down,
-    /// It is not ready, but its containers run, or may do so again, and began to within the last minute: it may fetch a
-    /// task any moment.
+    /// The pod is not ready, but its containers run, or may do so again, and began to within the last minute: it may
+    /// fetch a task any moment.
     Booting,
-    /// It is not ready, and its containers have run for longer.
+    /// The pod is not ready, and its containers have run for longer.
     NotReady,
-    /// Its `Ready` condition is `True`.
+    /// The pod's `Ready` condition is `True`.
     Ready,
 }
 
-/// A container that has not run for longer is starting, and a node that has not told for longer will not start it.
+/// Time after which a container no longer counts as starting, and after which a node that has not reported a start will
+/// not start it.
 pub const BOOT: SignedDuration = SignedDuration::from_secs(60);
 
 impl Readiness {
@@ -91,26 +94,26 @@ impl Readiness {
         }
     }
 
-    /// No worker runs in a pod like this, whatever was heard of it before.
+    /// Whether no worker runs in a pod of this state, whatever was heard of it before.
     pub(super) fn holds_nothing(self) -> bool {
         matches!(self, Self::Unassigned | Self::Pending | Self::Down)
     }
 }
 
 impl Pod {
-    /// It is being deleted.
+    /// Whether the pod is being deleted.
     pub fn is_terminating(&self) -> bool {
         self.killed_at.is_some()
     }
 
-    /// The ReplicaSet's own order: it does not tell the reasons for not being ready apart.
+    /// Order of the ReplicaSet, which does not distinguish the reasons for not being ready.
     pub(super) fn class(&self) -> u8 {
         let class = self.readiness.class();
         if self.pending { class.min(1) } else { class }
     }
 
-    /// It belongs to somebody else, and only the Deployment's selector matches it: it has no ReplicaSet, or one that
-    /// another Deployment has named.
+    /// Whether the pod belongs to another owner, and only the Deployment's selector matches it: it has no ReplicaSet,
+    /// or one that another Deployment has named.
     pub fn is_foreign(&self, deployment: &str) -> bool {
         let named_by = self.replica_set.strip_suffix(&self.template_hash);
         let named_by = named_by.and_then(|name| name.strip_suffix('-'));
@@ -119,35 +122,35 @@ impl Pod {
     }
 }
 
-/// How far a pod is on its way out, as it stands on the pod.
+/// State of a pod's drain, as it stands on the pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Drain {
-    /// The pool that wishes it.
+    /// Name of the pool that drains the pod.
     pub pool: String,
-    /// The queues that its workers fetched from, by node name: to these they return if it is to stay.
+    /// Queues that its workers fetched from, by node name: to these they return if it is to stay.
     pub queues: Consumers,
-    /// The deletion cost that it had.
+    /// Deletion cost that the pod had before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<i32>,
-    /// It holds nothing any more, and has the lowest cost.
+    /// Whether the pod holds nothing any more, and has the lowest cost.
     #[serde(default)]
     pub empty: bool,
 }
 
 impl Drain {
-    /// Any of its workers fetched from any queue.
+    /// Whether any of its workers fetched from any queue.
     pub(super) fn fetched(&self) -> bool {
         self.queues.values().any(|queues| !queues.is_empty())
     }
 }
 
-/// What is to stand on a pod: both in one write.
+/// Mark of a pod: label and annotations, in one write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// The pod's name.
+    /// Name of the pod.
     pub pod: String,
-    /// How far it is on its way out; `None`: it stays.
+    /// State of its drain; `None`: it stays.
     pub drain: Option<Drain>,
-    /// Its deletion cost; `None`: the default.
+    /// Deletion cost; `None`: the default.
     pub cost: Option<i32>,
 }

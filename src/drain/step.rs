@@ -1,21 +1,21 @@
-//! One pod's way out, and its way back. Pure.
+//! Drain of one pod, and its way back. Pure.
 //!
 //! | what is seen | what is done |
 //! |---|---|
 //! | it is to go; nothing known of its queues | its workers are asked |
 //! | they fetch from queues | the queues are written on the pod, *then* they are told to stop (`cancel_consumer`) |
-//! | nobody of it is known | everybody is asked who is there; who does not answer is unknown, and the pod stays |
-//! | several of its workers share a name | they are asked, and not told to stop: it is never known, and the pod stays |
+//! | none of its workers is known | all workers are asked who is there; a worker that does not answer is unknown, and the pod stays |
+//! | several of its workers share a name | they are asked, and not told to stop: their work is never known, and the pod stays |
 //! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved, none comes due while it ends |
-//! | they hold nothing | the pod gets the lowest deletion cost; if that is still so at the next look, it may go |
+//! | they hold nothing | the pod gets the lowest deletion cost; if they still hold nothing in the next plan, it may go |
 //! | the replicas are lowered, the pod is still there | nothing changes until the ReplicaSet has removed it |
 //! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
 //!
-//! A worker on Redis that was told to stop may still have a `BRPOP` under way, for a second at most; what it brings is
-//! given back to the queue (kombu's `_reject_inbound_message`). So it is empty only if it says so [`SETTLES`] after it
-//! stopped. A quorum queue takes back what is on its way to the worker in the moment of its `basic.cancel`, and adds 1 to
-//! the messages' `x-delivery-count` (measured with RabbitMQ 4.0: a client that acknowledged as fast as it could, 913
-//! cancels, 8,436 messages; a classic queue: none).
+//! A worker on Redis that was told to stop may still have a `BRPOP` under way, for a second at most; what that fetches
+//! is given back to the queue (kombu's `_reject_inbound_message`). So it is empty only if it says so [`SETTLES`] after
+//! it stopped. A quorum queue takes back what is on its way to the worker in the moment of its `basic.cancel`, and adds
+//! 1 to the messages' `x-delivery-count` (measured with RabbitMQ 4.0: a client that acknowledged as fast as it could,
+//! 913 cancels, 8,436 messages; a classic queue: none).
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -23,36 +23,37 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    input::{DrainSupport, PlanInput},
+    input::PlanInput,
     pod::{Drain, FIRST, Mark, Pod},
 };
-use crate::model::{Consumers, Intent, Moment, PodReport, WorkerReport};
+use crate::model::{Consumers, DrainSupport, Intent, Moment, PodReport, WorkerReport};
 
-/// From the first word that a worker fetches from no queue until what it says it holds is all that it will ever hold.
+/// Time from the first report that a worker fetches from no queue until what it reports to hold is all that it will
+/// ever hold.
 const SETTLES: Duration = Duration::from_millis(1500);
 
-/// A worker that beats and cannot be asked is believed to be idle once it has been for so long: one that merely pauses
-/// between two short tasks is not.
+/// Time for which a worker that beats and cannot be asked must have been idle: one that merely pauses between two short
+/// tasks is not.
 pub const IDLE: Duration = Duration::from_secs(2);
 
-/// From a worker's last word until it is told to end at most so much time passes; a task that comes due in it, or while
-/// the worker ends, may begin.
+/// Longest time from a worker's last report until it is told to end; a task that comes due in it, or while the worker
+/// ends, may begin.
 const BEGINS: Duration = Duration::from_secs(15);
 
-/// A pod's next step.
+/// Next step of a pod.
 #[derive(Debug, Default)]
-pub(super) struct Next {
-    /// How to look after it.
+pub(super) struct NextStep {
+    /// Intent for the pod.
     pub(super) stance: Option<Intent>,
-    /// What is to stand on it, where that is something else than what does.
+    /// Mark to write, where it differs from what stands on the pod.
     pub(super) mark: Option<Mark>,
-    /// It holds nothing, and nothing will come to it.
+    /// Whether it holds nothing, and nothing will come to it.
     pub(super) safe: bool,
-    /// Why it is not known what it holds.
+    /// Reason why its work is unknown.
     pub(super) unknown: Option<Why>,
 }
 
-/// Why it is not known what a pod holds: so it stays.
+/// Reason why it is unknown what a pod holds: so it stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// None of its workers beats or answers.
@@ -61,17 +62,17 @@ pub enum Why {
     Silent,
     /// Several of its workers go by this name.
     Doubled {
-        /// The node's name.
+        /// Node name of the workers.
         node: String,
     },
-    /// Its workers have not answered yet, or not lately.
+    /// Its workers have not answered yet, or not recently.
     NotAnswered,
-    /// They answer, but not every question.
+    /// Its workers answer, but not every question.
     Partly,
 }
 
 impl Why {
-    /// For so long a pod is asked before a person is told that it is not known.
+    /// Time for which a pod is asked before its work is reported as unknown.
     pub(super) fn patience(&self) -> Duration {
         Duration::from_secs(match self {
             // Its worker may still be starting.
@@ -83,51 +84,52 @@ impl Why {
     }
 }
 
-/// The next step of a pod that is to go.
-pub(super) fn leave(pod: &Pod, look: &PlanInput) -> Next {
-    let work = look.work.get(&pod.name);
-    let unknown = unknown(pod, work, look);
-    let safe = unknown.is_none() && may_go(pod, work, look);
+/// Next step of a pod that is to go.
+pub(super) fn leave(pod: &Pod, input: &PlanInput) -> NextStep {
+    let work = input.work.get(&pod.name);
+    let unknown = unknown(pod, work, input);
+    let safe = unknown.is_none() && may_go(pod, work, input);
     let unknown = unknown.filter(|_| !safe);
     if holds_nothing(pod, work) {
-        return Next::marked(pod, None, empty(pod, safe, look), safe, unknown);
+        return NextStep::marked(pod, None, empty(pod, safe, input), safe, unknown);
     }
     if work.is_some_and(|work| work.doubled.is_some()) {
-        // It can never be known, and an order to one would be carried out by all of that name, whatever their queues.
+        // Their work can never be known, and an order to one would be carried out by all of that name, whatever their
+        // queues.
         if safe {
-            return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
+            return NextStep::marked(pod, Some(Intent::Report), empty(pod, safe, input), safe, unknown);
         }
-        let back = stay(pod, look);
-        return Next {
+        let back = stay(pod, input);
+        return NextStep {
             stance: Some(back.stance.unwrap_or(Intent::Report)),
             unknown,
             ..back
         };
     }
-    if look.means == DrainSupport::Heartbeats || work.is_some_and(|work| work.unresponsive) {
-        // Asked all the same: as long as that is refused, or nobody answers, this is known.
-        return Next::marked(pod, Some(Intent::Report), empty(pod, safe, look), safe, unknown);
+    if input.means != DrainSupport::StopFetching || work.is_some_and(|work| work.unresponsive) {
+        // The pod is asked all the same: its work is known as long as that is refused, or no worker answers.
+        return NextStep::marked(pod, Some(Intent::Report), empty(pod, safe, input), safe, unknown);
     }
-    let told = look.told(pod);
+    let report = input.report(pod);
     let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
-    let consumes = told.map(|told| told.consumes.clone());
+    let consumes = report.map(|report| report.consumes.clone());
     let queues = match (known, consumes) {
         (Some(known), Some(more)) => Some(both(known, more)),
         (known, consumes) => known.or(consumes),
     };
-    // Whom nobody knows can be asked who it is, and nothing else.
+    // A worker that is not known can be asked who it is, and nothing else.
     let stance = queues.clone().map_or(Intent::Report, Intent::Cordon);
     let drain = match queues {
         Some(queues) => Some(Drain {
             queues,
-            ..empty(pod, safe, look).unwrap_or_else(|| begun(pod, look))
+            ..empty(pod, safe, input).unwrap_or_else(|| begun(pod, input))
         }),
-        None => empty(pod, safe, look),
+        None => empty(pod, safe, input),
     };
-    Next::marked(pod, Some(stance), drain, safe, unknown)
+    NextStep::marked(pod, Some(stance), drain, safe, unknown)
 }
 
-/// What its workers fetched from before they were told to stop, or do now.
+/// Queues that its workers fetched from before they were told to stop, or do now.
 fn both(mut known: Consumers, more: Consumers) -> Consumers {
     for (node, queues) in more {
         known.entry(node).or_default().extend(queues);
@@ -135,21 +137,21 @@ fn both(mut known: Consumers, more: Consumers) -> Consumers {
     known
 }
 
-/// The next step of a pod that is to stay.
-pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
+/// Next step of a pod that is to stay.
+pub(super) fn stay(pod: &Pod, input: &PlanInput) -> NextStep {
     let Some(drain) = &pod.drain else {
-        // Nobody else gives this cost; without the annotation it is left over.
+        // No other writer gives this cost; without the annotation it is left over.
         let cost = pod.cost.filter(|cost| *cost != FIRST);
-        return Next {
+        return NextStep {
             mark: (cost != pod.cost).then(|| Mark {
                 pod: pod.name.clone(),
                 drain: None,
                 cost,
             }),
-            ..Next::default()
+            ..NextStep::default()
         };
     };
-    let resumed = !drain.fetched() || look.told(pod).is_some_and(|told| told.resumed);
+    let resumed = !drain.fetched() || input.report(pod).is_some_and(|report| report.resumed);
     let back = Mark {
         pod: pod.name.clone(),
         drain: (!resumed).then(|| Drain {
@@ -158,7 +160,7 @@ pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
         }),
         cost: drain.cost,
     };
-    Next {
+    NextStep {
         stance: (!resumed).then(|| Intent::Uncordon(drain.queues.clone())),
         mark: Some(back).filter(|mark| differs(mark, pod)),
         safe: false,
@@ -166,8 +168,8 @@ pub(super) fn stay(pod: &Pod, look: &PlanInput) -> Next {
     }
 }
 
-impl Next {
-    /// That of a pod that the ReplicaSet is about to remove: it stays as it is, whatever is known of it by now.
+impl NextStep {
+    /// Next step of a pod that the ReplicaSet is about to remove: it stays as it is, whatever is known of it by now.
     pub(super) fn gone(pod: &Pod) -> Self {
         let drain = pod.drain.as_ref().filter(|drain| drain.fetched());
         Self {
@@ -199,47 +201,47 @@ fn differs(mark: &Mark, pod: &Pod) -> bool {
     mark.drain != pod.drain || mark.cost != pod.cost
 }
 
-/// The pod's way out begins: its cost is remembered.
-fn begun(pod: &Pod, look: &PlanInput) -> Drain {
+/// First state of a drain: the pod's cost is remembered.
+fn begun(pod: &Pod, input: &PlanInput) -> Drain {
     let begun = pod.drain.clone().unwrap_or_else(|| Drain {
         cost: pod.cost.filter(|cost| *cost != FIRST),
         ..Drain::default()
     });
     Drain {
-        pool: look.pool.to_owned(),
+        pool: input.pool.to_owned(),
         empty: false,
         ..begun
     }
 }
 
-/// What stands on a pod that holds nothing.
-fn empty(pod: &Pod, safe: bool, look: &PlanInput) -> Option<Drain> {
+/// State of the drain of a pod that holds nothing.
+fn empty(pod: &Pod, safe: bool, input: &PlanInput) -> Option<Drain> {
     safe.then(|| Drain {
         empty: true,
-        ..begun(pod, look)
+        ..begun(pod, input)
     })
 }
 
-/// Nothing is interrupted if the pod goes now, provided that it is known ([`unknown`]).
-fn may_go(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> bool {
-    if holds_nothing(pod, work) || is_covered(pod, look) {
+/// Whether nothing is interrupted if the pod goes now, provided that its work is known ([`unknown`]).
+fn may_go(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> bool {
+    if holds_nothing(pod, work) || is_covered(pod, input) {
         return true;
     }
     let Some(work) = work else { return false };
     let idle = work.fresh && work.running == 0;
-    // A beat of half a minute ago says nothing of now.
-    let told = idle && work.tells;
-    let pauses = |since: Moment| look.now.moment.saturating_sub(since) < IDLE;
-    match look.means {
-        DrainSupport::Heartbeats => told && !work.idle_since.is_none_or(pauses),
-        DrainSupport::RemoteControl if work.unresponsive => told && !work.idle_since.is_none_or(pauses),
-        DrainSupport::RemoteControl => idle && look.told(pod).is_some_and(|told| is_empty(told, pod, look)),
+    // A heartbeat of half a minute ago says nothing about now.
+    let report = idle && work.tells;
+    let pauses = |since: Moment| input.now.moment.saturating_sub(since) < IDLE;
+    match input.means {
+        DrainSupport::None | DrainSupport::ReportsOnly => report && !work.idle_since.is_none_or(pauses),
+        DrainSupport::StopFetching if work.unresponsive => report && !work.idle_since.is_none_or(pauses),
+        DrainSupport::StopFetching => idle && input.report(pod).is_some_and(|report| is_empty(report, pod, input)),
     }
 }
 
-/// Why it is not known what a pod holds, if it is not. That it holds something is known as well.
-fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why> {
-    if holds_nothing(pod, work) || is_covered(pod, look) {
+/// Reason why it is unknown what a pod holds, if it is. That it holds something is known as well.
+fn unknown(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> Option<Why> {
+    if holds_nothing(pod, work) || is_covered(pod, input) {
         return None;
     }
     let Some(work) = work else {
@@ -248,41 +250,46 @@ fn unknown(pod: &Pod, work: Option<&PodReport>, look: &PlanInput) -> Option<Why>
     if let Some(node) = work.doubled.clone() {
         return Some(Why::Doubled { node });
     }
-    if look.is_silent(pod, work) {
+    if input.is_silent(pod, work) {
         return Some(if work.live { Why::Silent } else { Why::NotHeard });
     }
-    let by_beats = look.means == DrainSupport::Heartbeats || work.unresponsive;
+    let by_beats = input.means != DrainSupport::StopFetching || work.unresponsive;
     match () {
         () if !work.live => Some(Why::NotHeard),
+        // Nobody can say more than that something is held somewhere.
+        () if input.means == DrainSupport::None => None,
         () if work.partly => Some(Why::Partly),
         () if by_beats && work.fresh && work.tells => None,
-        () if !by_beats && look.told(pod).is_some() => None,
+        () if !by_beats && input.report(pod).is_some() => None,
         () => Some(Why::NotAnswered),
     }
 }
 
-/// None of its containers runs in which a worker may, and none is heard: what was heard before was of one that has gone.
+/// Whether none of its containers runs in which a worker may, and none is heard: what was heard before was of one that
+/// has gone.
 pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodReport>) -> bool {
     pod.readiness.holds_nothing() && work.is_none_or(|work| !work.live)
 }
 
-/// The user's word: whatever it does, its grace period covers it.
-fn is_covered(pod: &Pod, look: &PlanInput) -> bool {
-    look.graceful.is_some_and(|longest| pod.grace >= longest)
+/// Whether the grace period covers any task of the pod, by the user's `Graceful`.
+fn is_covered(pod: &Pod, input: &PlanInput) -> bool {
+    input.graceful.is_some_and(|longest| pod.grace >= longest)
 }
 
-/// The workers have said, late enough, that they hold nothing. Tasks with an ETA go back to the queue, unless they may
-/// begin before the pod has ended, or the worker does not end by itself.
-fn is_empty(told: &WorkerReport, pod: &Pod, look: &PlanInput) -> bool {
-    let Some(since) = told.stopped_since else { return false };
-    let settled = told.asked >= since.saturating_add(SETTLES) && told.scheduled_asked >= since;
-    let begins = look
+/// Whether the workers have reported, late enough, that they hold nothing. Tasks with an ETA go back to the queue,
+/// unless they may begin before the pod has ended, or the worker does not end by itself.
+fn is_empty(report: &WorkerReport, pod: &Pod, input: &PlanInput) -> bool {
+    let Some(since) = report.stopped_since else {
+        return false;
+    };
+    let settled = report.asked >= since.saturating_add(SETTLES) && report.scheduled_asked >= since;
+    let begins = input
         .now
         .wall
         .checked_add(pod.grace.saturating_add(BEGINS))
         .unwrap_or(Timestamp::MAX);
-    let later = told.scheduled == 0 || !look.keeps_later(pod) && told.due.is_some_and(|due| due > begins);
-    settled && told.running == 0 && told.reserved == 0 && later
+    let later = report.scheduled == 0 || !input.keeps_later(pod) && report.due.is_some_and(|due| due > begins);
+    settled && report.running == 0 && report.reserved == 0 && later
 }
 
 #[cfg(test)]

@@ -1,4 +1,18 @@
 //! What each framework keeps in its broker, and how that adds up to work. Pure: values in, values out.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `registry.rs` | one row per framework: what the rest of the house knows of it |
+//! | `celery/` | Celery on Redis and RabbitMQ |
+//! | `rq.rs` | RQ on Redis |
+//! | `taskiq.rs` | taskiq on Redis |
+//! | `pods.rs` | which pod a worker is, by the name of its host |
 #![deny(clippy::disallowed_methods)]
 
 pub mod celery;
+#[cfg(test)]
+mod fixture;
+pub mod pods;
+pub mod registry;
+pub mod rq;
+pub mod taskiq;

@@ -1,24 +1,24 @@
-//! Who may call the API server now. Pure.
+//! Budget of calls to the API server: which call may be made now. Pure.
 //!
-//! All calls of the process share one budget: so many at once, and so many a second. What matters most goes first, and the
-//! last places are kept for it. Who is told to wait (429, as API Priority and Fairness answers) waits with all calls of its
-//! class.
+//! All calls of the process share one budget: a number of calls at once, and a number a second. The most important
+//! calls go first, and the last places are kept for them. After a 429 (the answer of API Priority and Fairness) all
+//! calls of that class wait.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::VecDeque, time::Duration};
 
-/// What a call is for; the first ones go first.
+/// Purpose of a call; the first classes go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
-    /// Replicas are written.
+    /// Writes of replicas.
     Scale,
-    /// Marks on pods that are to go.
+    /// Writes of marks on pods that are to go.
     Pods,
-    /// Pods, Secrets, ConfigMaps and Deployments are read.
+    /// Reads of pods, Secrets, ConfigMaps and Deployments.
     Read,
-    /// A pool's status.
+    /// Write of a pool's status.
     Status,
-    /// An Event.
+    /// Write of an Event.
     Event,
 }
 
@@ -26,7 +26,7 @@ pub enum Class {
 const CLASSES: [Class; 5] = [Class::Scale, Class::Pods, Class::Read, Class::Status, Class::Event];
 
 impl Class {
-    /// For metrics.
+    /// Label for metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Scale => "scale",
@@ -41,7 +41,7 @@ impl Class {
         self as usize
     }
 
-    /// Sixteenths of all places that this class and those after it may take: the rest is for those before.
+    /// Sixteenths of all places that this class and those after it may take: the rest is kept for those before.
     const fn share(self) -> usize {
         match self {
             Self::Scale => 16,
@@ -52,12 +52,12 @@ impl Class {
         }
     }
 
-    /// It waits for the rate: nobody waits for it. The others count, and go on.
+    /// Whether the class waits for the rate. The other classes count towards it, and go on at once.
     const fn is_paced(self) -> bool {
         matches!(self, Self::Status | Self::Event)
     }
 
-    /// So many may wait. Status and Events are written again, or may be lost; the others never are.
+    /// Largest number of waiting calls. Status and Events are written again, or may be lost; the others never are.
     const fn line(self) -> usize {
         match self {
             Self::Event => 256,
@@ -66,13 +66,13 @@ impl Class {
     }
 }
 
-/// The size of the budget.
+/// Size of the budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Calls at once, 1 at least.
+    /// Largest number of calls at once, 1 at least.
     pub in_flight: usize,
-    /// Calls a second on average, 1 at least: statuses and Events wait for it, all others count. Twice as many may come at
-    /// once.
+    /// Calls a second on average, 1 at least: statuses and Events wait for it, all others count towards it. Twice as
+    /// many may come at once.
     pub per_second: u32,
 }
 
@@ -85,27 +85,27 @@ impl Default for Limits {
     }
 }
 
-/// A caller's number in the line.
-pub type Number = u64;
+/// Number of a caller in the queue.
+pub type CallerNumber = u64;
 
-/// The budget, and who waits for it. Moments are times since the process began.
+/// Budget, and the callers that wait for it. Moments are times since the process began.
 #[derive(Debug)]
-pub struct Budget {
+pub struct CallBudget {
     limits: Limits,
-    /// Calls under way, by class.
+    /// Number of calls under way, by class.
     calls: [usize; CLASSES.len()],
-    /// Calls that may still be made now; negative after many that do not wait.
+    /// Number of calls that may still be made now; negative after many that do not wait.
     tokens: f64,
-    /// When they were counted.
+    /// Time when `tokens` was computed.
     counted: Duration,
-    /// No call of this class before this moment.
+    /// Earliest time of the next call, by class.
     not_before: [Duration; CLASSES.len()],
-    lines: [VecDeque<Number>; CLASSES.len()],
-    last: Number,
+    lines: [VecDeque<CallerNumber>; CLASSES.len()],
+    last: CallerNumber,
 }
 
-impl Budget {
-    /// Nobody calls, and all of it is there.
+impl CallBudget {
+    /// Budget without any calls yet.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits {
             in_flight: limits.in_flight.max(1),
@@ -122,8 +122,8 @@ impl Budget {
         }
     }
 
-    /// Somebody wants to call; `None`: too many wait already.
-    pub fn ask(&mut self, class: Class) -> Option<Number> {
+    /// Adds a caller to the queue; `None`: too many wait already.
+    pub fn ask(&mut self, class: Class) -> Option<CallerNumber> {
         let line = &mut self.lines[class.place()];
         if line.len() >= class.line() {
             return None;
@@ -133,13 +133,14 @@ impl Budget {
         Some(self.last)
     }
 
-    /// Somebody does not wait any more.
-    pub fn give_up(&mut self, class: Class, number: Number) {
+    /// Takes a caller out of the queue.
+    pub fn give_up(&mut self, class: Class, number: CallerNumber) {
         self.lines[class.place()].retain(|other| *other != number);
     }
 
-    /// Those who may call now, and when to look again if nothing happens before; their calls are under way from now on.
-    pub fn admit(&mut self, now: Duration) -> (Vec<Number>, Option<Duration>) {
+    /// Callers that may call now (their calls are under way from now on), and the time to ask again if nothing happens
+    /// before.
+    pub fn admit(&mut self, now: Duration) -> (Vec<CallerNumber>, Option<Duration>) {
         self.refill(now);
         let mut admitted = Vec::new();
         let mut again: Option<Duration> = None;
@@ -156,26 +157,26 @@ impl Budget {
                 }
                 admitted.extend(self.lines[place].pop_front());
                 self.calls[place] += 1;
-                // A burst of those that do not wait costs the others a second at most.
+                // A burst of calls that do not wait costs the others a second at most.
                 self.tokens = (self.tokens - 1.0).max(-f64::from(self.limits.per_second));
             }
         }
         (admitted, again)
     }
 
-    /// A call has ended.
+    /// Ends a call.
     pub fn done(&mut self, class: Class) {
         let calls = &mut self.calls[class.place()];
         *calls = calls.saturating_sub(1);
     }
 
-    /// The server asked all calls of this class to wait for so long.
+    /// Lets all calls of this class wait for `pause`, because the server asked for it.
     pub fn wait(&mut self, class: Class, pause: Duration, now: Duration) {
         let until = &mut self.not_before[class.place()];
         *until = now.saturating_add(pause).max(*until);
     }
 
-    /// So many wait.
+    /// Number of waiting callers.
     #[cfg(test)]
     fn waiting(&self, class: Class) -> usize {
         self.lines[class.place()].len()
@@ -188,7 +189,7 @@ impl Budget {
         self.counted = self.counted.max(now);
     }
 
-    /// When the rate allows a call of this class.
+    /// Time at which the rate allows a call of this class.
     fn affordable(&self, class: Class, now: Duration) -> Duration {
         if !class.is_paced() || self.tokens >= 1.0 {
             return now;
@@ -197,7 +198,7 @@ impl Budget {
         now + Duration::from_secs_f64(missing) + Duration::from_millis(1)
     }
 
-    /// There is a place for a call of this class.
+    /// Whether there is a place for a call of this class.
     fn has_room(&self, class: Class) -> bool {
         CLASSES[..=class.place()].iter().all(|before| {
             let calls: usize = self.calls[before.place()..].iter().sum();
@@ -219,13 +220,13 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn asked(budget: &mut Budget, class: Class, count: usize) -> Vec<Number> {
+    fn asked(budget: &mut CallBudget, class: Class, count: usize) -> Vec<CallerNumber> {
         (0..count).filter_map(|_| budget.ask(class)).collect()
     }
 
     #[test]
     fn what_matters_most_goes_first_and_finds_a_place() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         for class in [Class::Event, Class::Status, Class::Read] {
             asked(&mut budget, class, 20);
         }
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_comes_so_often_a_second() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         asked(&mut budget, Class::Status, 100);
         let mut admitted = 0;
         for second in 0..5_u64 {
@@ -271,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_reads_costs_a_status_no_more_than_a_second() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         for _ in 0..1000 {
             budget.ask(Class::Read);
             budget.admit(at(0));
@@ -284,7 +285,7 @@ mod tests {
 
     #[test]
     fn who_is_asked_to_wait_waits_and_the_others_do_not() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         budget.wait(Class::Status, at(3000), at(0));
         budget.wait(Class::Status, at(1000), at(0));
         let (status, read) = (asked(&mut budget, Class::Status, 2), asked(&mut budget, Class::Read, 2));
@@ -294,7 +295,7 @@ mod tests {
 
     #[test]
     fn lines_end_and_who_gives_up_is_forgotten() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = CallBudget::new(LIMITS);
         let events = asked(&mut budget, Class::Event, 1000);
         assert_eq!(events.len(), 256);
         assert_eq!(budget.ask(Class::Event), None);
@@ -307,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_smallest_budget_still_serves_every_class() {
-        let mut budget = Budget::new(Limits {
+        let mut budget = CallBudget::new(Limits {
             in_flight: 0,
             per_second: 0,
         });

@@ -1,4 +1,4 @@
-//! One call to the API server: through the gate, and it ends in time, and its errors are in our words.
+//! One call to the API server: it goes through the gate, ends in time, and its errors never have the server's words.
 
 use std::{
     collections::HashMap,
@@ -15,52 +15,53 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::budget::{Budget, Class, Limits, Number};
+use super::budget::{CallBudget, CallerNumber, Class, Limits};
 
-/// No call to the API server takes longer, once it is made.
+/// Longest duration of a call to the API server, once it is made.
 pub const DEADLINE: Duration = Duration::from_secs(5);
-/// For so long a call waits for its turn.
+/// Longest time that a call waits for its turn.
 const TURN: Duration = Duration::from_secs(60);
-/// The shortest pause, also for a server that does not say how long: what API Priority and Fairness says.
+/// Shortest pause, also for a server that gives none: the value of API Priority and Fairness.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The longest pause that a server is believed.
+/// Longest pause that is accepted from a server.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Why a call to the API server failed. Never the server's words.
+/// Reason why a call to the API server failed. Never the server's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// No answer within the deadline.
+    /// The server did not answer within the deadline.
     #[error("the API server did not answer in time")]
     Timeout,
-    /// It was not made: too many others were.
+    /// The call was not made: too many others were.
     #[error("the call waited too long for its turn: the API server is slow, or refuses calls")]
     Crowded,
-    /// It refused the call: 403 is a lack of rights, 404 nothing there, 409 someone was faster.
+    /// The server refused the call: 403 is a lack of rights, 404 means that there is no such object, 409 that another
+    /// writer was faster.
     #[error("the API server refused the call with status {code}")]
     Refused {
-        /// The HTTP status.
+        /// HTTP status.
         code: u16,
     },
-    /// It answered with something else than the object asked for.
+    /// The server answered with something else than the object asked for.
     #[error("the API server's answer was not understood")]
     NotUnderstood,
-    /// It cannot be reached.
+    /// The server cannot be reached.
     #[error("the API server cannot be reached")]
     Unreachable,
 }
 
 impl CallError {
-    /// The object does not exist.
+    /// Whether the object does not exist.
     pub fn is_not_found(self) -> bool {
         self == Self::Refused { code: 404 }
     }
 
-    /// The object exists already, or was changed meanwhile.
+    /// Whether the object exists already, or was changed meanwhile.
     pub fn is_conflict(self) -> bool {
         self == Self::Refused { code: 409 }
     }
 
-    /// It passes by itself, without a change of rights or of the object.
+    /// Whether the error passes by itself, without a change of rights or of the object.
     pub fn passes(self) -> bool {
         match self {
             Self::Timeout | Self::Crowded | Self::Unreachable => true,
@@ -80,23 +81,23 @@ impl From<kube::Error> for CallError {
     }
 }
 
-/// What became of a call, for metrics.
+/// Outcome of a call, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It was answered.
+pub enum CallOutcome {
+    /// The call was answered.
     Answered,
-    /// It was refused.
+    /// The call was refused.
     Refused,
-    /// The server asked us to wait.
+    /// The server asked for a pause.
     Throttled,
-    /// It had no answer: it may have been carried out.
+    /// The call had no answer: it may have been carried out.
     Unanswered,
-    /// It was not made.
+    /// The call was not made.
     Dropped,
 }
 
-impl Outcome {
-    /// For metrics.
+impl CallOutcome {
+    /// Label for metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -118,10 +119,10 @@ impl Outcome {
     }
 }
 
-/// The API server behind the gate; clones share it.
+/// API server behind the gate; clones share it.
 #[derive(Clone)]
 pub struct Cluster {
-    /// The client, for what needs no turn: watches.
+    /// Client for what needs no turn: watches.
     pub client: Client,
     gate: Arc<Gate>,
 }
@@ -132,27 +133,27 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// Told of each call that has ended.
-type Observer = Box<dyn Fn(Class, Outcome) + Send + Sync>;
+/// Called after each call that has ended.
+type Observer = Box<dyn Fn(Class, CallOutcome) + Send + Sync>;
 
 struct Gate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     began: Instant,
     observer: Observer,
 }
 
-struct State {
-    budget: Budget,
-    waiting: HashMap<Number, oneshot::Sender<()>>,
-    /// Somebody looks again then.
+struct GateState {
+    budget: CallBudget,
+    waiting: HashMap<CallerNumber, oneshot::Sender<()>>,
+    /// Time at which waiting calls are admitted next.
     alarm: Option<Instant>,
 }
 
 impl Cluster {
-    /// All calls of this client share a budget of this size; `observer` is told of each.
-    pub fn new(client: Client, limits: Limits, observer: impl Fn(Class, Outcome) + Send + Sync + 'static) -> Self {
-        let state = State {
-            budget: Budget::new(limits),
+    /// Cluster whose calls share a budget of this size; `observer` is called after each of them.
+    pub fn new(client: Client, limits: Limits, observer: impl Fn(Class, CallOutcome) + Send + Sync + 'static) -> Self {
+        let state = GateState {
+            budget: CallBudget::new(limits),
             waiting: HashMap::new(),
             alarm: None,
         };
@@ -167,7 +168,7 @@ impl Cluster {
         }
     }
 
-    /// With the usual budget, and nobody told.
+    /// Cluster with the usual budget and without an observer.
     #[cfg(test)]
     pub fn open(client: Client) -> Self {
         Self::new(client, Limits::default(), |_, _| {})
@@ -195,12 +196,12 @@ impl Cluster {
                     })
                 }),
         };
-        (self.gate.observer)(class, Outcome::of(&result));
+        (self.gate.observer)(class, CallOutcome::of(&result));
         result
     }
 
     /// Waits for a place; it is free again when it is dropped. `None`: there was none in time.
-    async fn turn(&self, class: Class) -> Option<Place> {
+    async fn turn(&self, class: Class) -> Option<CallPlace> {
         let (admit, admitted) = oneshot::channel();
         let number = {
             let mut state = self.gate.lock();
@@ -208,8 +209,8 @@ impl Cluster {
             state.waiting.insert(number, admit);
             number
         };
-        // Gives up when it is dropped, too: whoever waits may be aborted.
-        let place = Place {
+        // The place is given up when it is dropped, too: a waiting caller may be aborted.
+        let place = CallPlace {
             gate: self.gate.clone(),
             class,
             number,
@@ -219,7 +220,7 @@ impl Cluster {
         admitted.then_some(place)
     }
 
-    /// The server asks us to wait.
+    /// Pauses the class if the server asked for it.
     fn obey(&self, class: Class, error: &kube::Error) {
         let kube::Error::Api(status) = error else { return };
         if status.code != 429 {
@@ -236,7 +237,7 @@ impl Cluster {
 }
 
 impl Gate {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -246,7 +247,7 @@ impl Gate {
         let (admitted, again) = state.budget.admit(gate.began.elapsed());
         for number in admitted {
             if let Some(waiting) = state.waiting.remove(&number) {
-                // One that has just given up gives its place back itself.
+                // A caller that has just given up gives its place back itself.
                 let _gone = waiting.send(());
             }
         }
@@ -256,7 +257,7 @@ impl Gate {
         if state.alarm.is_some_and(|alarm| alarm <= again) {
             return;
         }
-        // While the process ends there may be nobody left to wake.
+        // While the process ends there may be no caller left to wake.
         let Ok(runtime) = Handle::try_current() else { return };
         state.alarm = Some(again);
         let gate = gate.clone();
@@ -268,21 +269,21 @@ impl Gate {
     }
 }
 
-/// A place in the line, or among the calls under way.
-struct Place {
+/// Place in the queue, or among the calls under way.
+struct CallPlace {
     gate: Arc<Gate>,
     class: Class,
-    number: Number,
+    number: CallerNumber,
 }
 
-impl Drop for Place {
+impl Drop for CallPlace {
     fn drop(&mut self) {
         {
             let mut state = self.gate.lock();
             let waited = state.waiting.remove(&self.number).is_some();
             match waited {
                 true => state.budget.give_up(self.class, self.number),
-                // It was admitted, whether or not it knew.
+                // The caller was admitted, whether or not it knew.
                 false => state.budget.done(self.class),
             }
         }

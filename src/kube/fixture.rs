@@ -1,4 +1,4 @@
-//! An API server for unit tests: it answers as a closure says, and keeps what it was asked.
+//! API server for unit tests: it answers as a closure says, and keeps the requests.
 
 use std::{
     convert::Infallible,
@@ -14,25 +14,25 @@ use serde_json::{Value, json};
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// `GET`, `PATCH` ….
+    /// Method, such as `GET` or `PATCH`.
     pub method: String,
-    /// The path, and the query with it.
+    /// Path, with the query.
     pub uri: String,
-    /// `null` where there is none.
+    /// Body; `null` where there is none.
     pub body: Value,
 }
 
 impl Asked {
-    /// Without the query.
+    /// Path, without the query.
     pub fn path(&self) -> &str {
         self.uri.split('?').next().unwrap_or_default()
     }
 }
 
-/// All requests so far, in their order.
+/// All requests, in their order.
 pub type Log = Arc<Mutex<Vec<Asked>>>;
 
-/// A server that answers each request with what `answer` comes to: an HTTP status and a body; never, if it never does.
+/// Server that answers each request with the result of `answer`: an HTTP status and a body; never, if that never ends.
 pub fn server<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> (Client, Log)
 where
     F: Future<Output = (u16, Value)> + Send + 'static,
@@ -55,12 +55,12 @@ where
     (Client::new(service, "shop"), log)
 }
 
-/// One that says nothing.
+/// Server that does not answer.
 pub fn silent() -> Client {
     server(|_| std::future::pending()).0
 }
 
-/// The answer of a server that refuses; the words must never be seen.
+/// Answer of a server that refuses; its words must never be shown.
 pub fn refused(code: u16) -> (u16, Value) {
     let reason = match code {
         404 => "NotFound",

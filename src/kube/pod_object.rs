@@ -1,4 +1,4 @@
-//! The little of a pod that is read, and what it says of how far the pod has come. Pure.
+//! The fields of a pod that are read, and how far the pod has come by them. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
@@ -16,34 +16,34 @@ use crate::drain::{
     pod::{BOOT, COST, DRAIN, DRAINING, Drain, Pod, Readiness},
 };
 
-/// The label by which a Deployment tells the pods of its templates apart.
+/// Label by which a Deployment tells the pods of its templates apart.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
-/// Why a container waits that is about to run; any other reason says that it cannot.
+/// Reasons for which a container waits that is about to run; any other reason means that it cannot.
 const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// A node's clock may be so far from ours.
+/// Largest assumed difference between a node's clock and ours.
 const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
 
-/// A container that ran for longer may be started again at once.
+/// Duration of a run after which a container may be started again at once.
 const CRASHES_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// Programs that run a script with `-c`.
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
 
-/// A pod, slim.
+/// Pod, with only the fields that are read.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = CorePod)]
-pub(super) struct Slim {
+pub(super) struct PodObject {
     #[serde(deserialize_with = "little_of")]
     pub(super) metadata: ObjectMeta,
     #[serde(default)]
     spec: Spec,
     #[serde(default)]
-    status: Status,
+    status: PodStatus,
 }
 
-/// The labels and annotations that are read.
+/// Labels and annotations that are read.
 const READ: [&str; 7] = [
     TEMPLATE_HASH,
     DRAINING,
@@ -54,7 +54,8 @@ const READ: [&str; 7] = [
     PROTECTED,
 ];
 
-/// Metadata as they come: most of it, the fields' managers first of all, is for others, and ten thousand pods have it.
+/// Metadata as the server sends them: most of it, the fields' managers first of all, is for others, and ten thousand
+/// pods have it.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Whole<'a> {
@@ -95,14 +96,14 @@ fn little_of<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error>
 struct Spec {
     node_name: String,
     termination_grace_period_seconds: u64,
-    containers: Vec<Program>,
-    init_containers: Vec<Program>,
+    containers: Vec<CommandLine>,
+    init_containers: Vec<CommandLine>,
 }
 
-/// What a container runs.
+/// Command line of a container.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Program {
+struct CommandLine {
     name: String,
     command: Vec<String>,
     args: Vec<String>,
@@ -111,26 +112,27 @@ struct Program {
 
 impl Spec {
     /// Init containers that run for as long as the pod does.
-    fn sidecars(&self) -> impl Iterator<Item = &Program> {
+    fn sidecars(&self) -> impl Iterator<Item = &CommandLine> {
         let all = self.init_containers.iter();
         all.filter(|program| program.restart_policy == "Always")
     }
 
-    /// All that runs for as long as the pod does.
-    fn programs(&self) -> impl Iterator<Item = &Program> {
+    /// Containers that run for as long as the pod does.
+    fn programs(&self) -> impl Iterator<Item = &CommandLine> {
         self.containers.iter().chain(self.sidecars())
     }
 }
 
-impl Program {
-    /// Its command line says so.
-    fn says(&self, what: &str) -> bool {
+impl CommandLine {
+    /// Whether the command line contains this text.
+    fn contains(&self, what: &str) -> bool {
         let mut words = self.command.iter().chain(&self.args);
         words.any(|word| word.to_ascii_lowercase().contains(what))
     }
 
-    /// A worker is started by a shell that is not replaced by it (`exec`, or one command alone) and traps no signal.
-    fn is_deaf_shell(&self) -> bool {
+    /// Whether a worker is started by a shell that is not replaced by it (`exec`, or one command alone) and traps no
+    /// signal.
+    fn is_shell_without_exec(&self) -> bool {
         let words: Vec<_> = self.command.iter().chain(&self.args).map(String::as_str).collect();
         let (Some(first), Some(script)) = (words.first(), words.last()) else {
             return false;
@@ -138,57 +140,57 @@ impl Program {
         let is_shell = SHELLS.contains(&first.rsplit('/').next().unwrap_or_default());
         let several = script.trim().contains([';', '&', '|', '\n']);
         let hands_on = ["exec ", "trap "].iter().any(|word| script.contains(word));
-        self.says("worker") && is_shell && words.len() > 2 && several && !hands_on
+        self.contains("worker") && is_shell && words.len() > 2 && several && !hands_on
     }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Status {
+struct PodStatus {
     phase: String,
-    conditions: Vec<Condition>,
-    container_statuses: Vec<Container>,
-    init_container_statuses: Vec<Container>,
+    conditions: Vec<PodCondition>,
+    container_statuses: Vec<ContainerStatus>,
+    init_container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Container {
+struct ContainerStatus {
     name: String,
-    state: State,
-    last_state: State,
+    state: ContainerState,
+    last_state: ContainerState,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct State {
-    waiting: Option<Waiting>,
-    running: Option<Running>,
-    terminated: Option<Terminated>,
+struct ContainerState {
+    waiting: Option<ContainerWaiting>,
+    running: Option<ContainerRunning>,
+    terminated: Option<ContainerTerminated>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Waiting {
+struct ContainerWaiting {
     reason: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Terminated {
+struct ContainerTerminated {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Running {
+struct ContainerRunning {
     started_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Condition {
+struct PodCondition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
@@ -196,13 +198,13 @@ struct Condition {
     last_transition_time: Option<Timestamp>,
 }
 
-impl Container {
-    /// It crashed again, and its node waits before it starts it once more: no shorter than it waited the last time, for the
-    /// pause doubles up to its maximum (kubelet: 10 s, 20 s … 5 min; it begins anew after a run of twice the maximum). That
-    /// one is measured from outside, so part of it was no pause. Meanwhile nodes say `terminated` as well as
-    /// `CrashLoopBackOff`.
+impl ContainerStatus {
+    /// Whether the container crashed again, and its node waits before it starts it once more. The pause is no shorter
+    /// than the last one, because it doubles up to its maximum (kubelet: 10 s, 20 s … 5 min; it begins anew after a run
+    /// of twice the maximum). The last one is measured from outside, so part of it was no pause. Meanwhile nodes report
+    /// `terminated` as well as `CrashLoopBackOff`.
     fn backs_off(&self, now: Timestamp) -> bool {
-        let ended = |state: &State| state.terminated.as_ref().and_then(|last| last.finished_at);
+        let ended = |state: &ContainerState| state.terminated.as_ref().and_then(|last| last.finished_at);
         let began = self.state.terminated.as_ref().and_then(|last| last.started_at);
         let (Some(before), Some(began), Some(ended)) = (ended(&self.last_state), began, ended(&self.state)) else {
             return false;
@@ -212,8 +214,8 @@ impl Container {
     }
 }
 
-impl Slim {
-    /// The pod as the plan sees it; `None` if it has ended (such pods are no replicas).
+impl PodObject {
+    /// Pod for the drain plan; `None` if it has ended (such pods are no replicas).
     pub(super) fn pod(self, now: Timestamp) -> Option<Pod> {
         if matches!(self.status.phase.as_str(), "Succeeded" | "Failed") {
             return None;
@@ -225,7 +227,7 @@ impl Slim {
             .labels
             .as_ref()
             .is_some_and(|labels| labels.contains_key(DRAINING));
-        // One that cannot be read is taken for one that says nothing, so that it is taken away.
+        // An annotation that cannot be read counts as one without content, so that it is taken away.
         let drain = annotation(DRAIN).map(|drain| serde_json::from_str::<Drain>(drain).unwrap_or_default());
         let mut controller = self.metadata.owner_references.iter().flatten();
         let controller = controller.find(|owner| owner.controller == Some(true));
@@ -244,10 +246,10 @@ impl Slim {
             replica_set: replica_set.map(|owner| owner.name.clone()).unwrap_or_default(),
             template_hash: hash.cloned().unwrap_or_default(),
             grace: Duration::from_secs(self.spec.termination_grace_period_seconds),
-            // The ReplicaSet controller, too, takes what is no number for 0.
+            // The ReplicaSet controller, too, reads what is no number as 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
             drain: drain.or_else(|| labelled.then(Drain::default)),
-            shell: self.spec.programs().any(Program::is_deaf_shell),
+            shell: self.spec.programs().any(CommandLine::is_shell_without_exec),
             asks: Asks::read(annotation),
             name: self.metadata.name?,
         })
@@ -258,7 +260,7 @@ impl Slim {
         if conditions.any(|condition| condition.kind == "Ready" && condition.status == "True") {
             return Readiness::Ready;
         }
-        // The one that began last tells: a sidecar may have run for long.
+        // The container that began last counts: a sidecar may have run for long.
         if let Some(at) = self.began(now).max() {
             return match now.duration_since(at) <= BOOT {
                 true => Readiness::Booting,
@@ -274,36 +276,37 @@ impl Slim {
         }
     }
 
-    /// The containers that a worker may run in: where a command line names one of Celery's, those whose command line names a
-    /// worker at all, if only by a script of that name; else all.
-    fn workers(&self) -> impl Iterator<Item = &Container> {
+    /// Containers that a worker may run in: where a command line names one of Celery's, those whose command line names
+    /// a worker at all, if only by a script of that name; else all.
+    fn workers(&self) -> impl Iterator<Item = &ContainerStatus> {
         let programs: Vec<_> = self.spec.programs().collect();
         let all = !programs
             .iter()
-            .any(|program| program.says("celery") && program.says("worker"));
+            .any(|program| program.contains("celery") && program.contains("worker"));
         let sidecars = self.status.init_container_statuses.iter();
         let sidecars = sidecars.filter(|container| self.spec.sidecars().any(|program| program.name == container.name));
-        let is_worker = move |container: &&Container| {
+        let is_worker = move |container: &&ContainerStatus| {
             let mut of_name = programs.iter().filter(|program| program.name == container.name);
-            all || of_name.any(|program| program.says("worker"))
+            all || of_name.any(|program| program.contains("worker"))
         };
         self.status.container_statuses.iter().chain(sidecars).filter(is_worker)
     }
 
-    /// When each of them began that runs. One that does not say when has just begun.
+    /// Start times of the running ones among them. A container without a start time has just begun.
     fn began(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
         let runs = self.workers().filter_map(|container| container.state.running.as_ref());
         runs.map(move |running| running.started_at.unwrap_or(now))
     }
 
-    /// A container may have begun although the node has not told yet: it does so a moment later, or many on a busy node.
+    /// Whether a container may have begun although the node has not reported it yet: it does so a moment later, or many
+    /// on a busy node.
     fn may_run(&self, now: Timestamp) -> bool {
         let containers: Vec<_> = self.workers().collect();
-        let held_back = |container: &Container| {
+        let held_back = |container: &ContainerStatus| {
             let reason = container.state.waiting.as_ref().map(|waiting| waiting.reason.as_str());
             reason.is_some_and(|reason| !reason.is_empty() && !STARTS.contains(&reason))
         };
-        let cannot = |container: &Container| held_back(container) || container.backs_off(now);
+        let cannot = |container: &ContainerStatus| held_back(container) || container.backs_off(now);
         if !containers.is_empty() && containers.iter().copied().all(cannot) {
             return false;
         }

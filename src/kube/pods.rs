@@ -1,4 +1,4 @@
-//! Lists the pods of a target, and writes marks on them. Decides nothing.
+//! Lists the pods of a target, and writes marks on them. Makes no decisions.
 //!
 //! Rights needed: `list` and `patch` on pods.
 
@@ -12,50 +12,50 @@ use kube::{
 };
 use serde_json::json;
 
-use super::pod_object::Slim;
+use super::pod_object::PodObject;
 use crate::drain::pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod};
 use crate::kube::{CallError, Class, Cluster};
 
-/// Pods asked for at a time.
+/// Number of pods in a page.
 const PAGE: u32 = 500;
-/// More pages than the pods of the largest pool need (10,000 replicas, and as many that end).
+/// Largest number of pages: more than the pods of the largest pool need (10,000 replicas, and as many that end).
 const PAGES: usize = 64;
-/// Pods written at a time.
+/// Number of pods written at a time.
 const WRITES: usize = 8;
 
-/// The pods that this label selector selects (`app=mail,tier in (a,b)`), without those that have ended.
+/// Pods that this label selector selects (`app=mail,tier in (a,b)`), without those that have ended.
 ///
 /// # Errors
 /// [`CallError`] of the first page that failed, each under the deadline of 5 s; also if there is no end of pages.
 pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Timestamp) -> Result<Vec<Pod>, CallError> {
-    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let params = ListParams::default().labels(selector);
-    pages(cluster, &api, params, |slim| slim.pod(now)).await
+    pages(cluster, &api, params, |object| object.pod(now)).await
 }
 
-/// The pools whose pods are on their way out, by namespace, as it stands on the pods of one namespace or of all.
+/// Pools whose pods are being drained, by namespace, as the pods of one namespace or of all show it.
 ///
 /// # Errors
 /// As [`list`].
 pub async fn draining(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeSet<(String, String)>, CallError> {
     let api = match namespace {
-        Some(namespace) => Api::<Slim>::namespaced(cluster.client.clone(), namespace),
+        Some(namespace) => Api::<PodObject>::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
     let params = ListParams::default().labels(&format!("{DRAINING}=true"));
-    let pools = pages(cluster, &api, params, |slim| {
-        let drain = slim.metadata.annotations.as_ref()?.get(DRAIN)?;
+    let pools = pages(cluster, &api, params, |object| {
+        let drain = object.metadata.annotations.as_ref()?.get(DRAIN)?;
         let drain: Drain = serde_json::from_str(drain).ok()?;
-        Some((slim.metadata.namespace?, drain.pool))
+        Some((object.metadata.namespace?, drain.pool))
     });
     Ok(pools.await?.into_iter().collect())
 }
 
 async fn pages<T>(
     cluster: &Cluster,
-    api: &Api<Slim>,
+    api: &Api<PodObject>,
     params: ListParams,
-    read: impl Fn(Slim) -> Option<T>,
+    read: impl Fn(PodObject) -> Option<T>,
 ) -> Result<Vec<T>, CallError> {
     let mut params = params.limit(PAGE);
     let mut pods = Vec::new();
@@ -76,7 +76,7 @@ async fn pages<T>(
 /// # Errors
 /// One [`CallError`] if any pod could not be written, each under the deadline of 5 s.
 pub async fn mark(cluster: &Cluster, namespace: &str, marks: &[Mark]) -> Result<(), CallError> {
-    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let writes: Vec<_> = marks
         .iter()
         .map(|mark| write(cluster, api.clone(), mark.clone()))
@@ -84,7 +84,8 @@ pub async fn mark(cluster: &Cluster, namespace: &str, marks: &[Mark]) -> Result<
     together(writes).await
 }
 
-/// Sees to it that node autoscalers leave these of the target's pods alone, and no others on the operator's account.
+/// Lets node autoscalers leave these of the target's pods alone, and removes the operator's annotations from all
+/// others.
 ///
 /// # Errors
 /// As [`list`] and [`mark`].
@@ -96,7 +97,7 @@ pub async fn protect(
     now: Timestamp,
 ) -> Result<(), CallError> {
     let pods = list(cluster, namespace, selector, now).await?;
-    let api = Api::<Slim>::namespaced(cluster.client.clone(), namespace);
+    let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let writes = pods.into_iter().filter(|pod| !pod.is_terminating()).filter_map(|pod| {
         let changes = pod.asks.changes(busy.contains(&pod.name));
         (!changes.is_empty()).then(|| annotate(cluster, api.clone(), pod.name, changes))
@@ -104,17 +105,17 @@ pub async fn protect(
     together(writes.collect()).await
 }
 
-/// Writes annotations; null removes.
+/// Writes annotations; null removes one.
 async fn annotate(
     cluster: &Cluster,
-    api: Api<Slim>,
+    api: Api<PodObject>,
     name: String,
     annotations: BTreeMap<String, Option<String>>,
 ) -> Result<(), CallError> {
     patch(cluster, api, &name, json!({ "annotations": annotations })).await
 }
 
-/// Writes several pods at a time, all of them, whatever becomes of one.
+/// Makes several writes at a time, and all of them, whatever the result of each.
 async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> Result<(), CallError> {
     stream::iter(writes)
         .buffer_unordered(WRITES)
@@ -122,8 +123,13 @@ async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> 
         .await
 }
 
-/// Merges into a pod's metadata; one that has gone meanwhile is no error.
-async fn patch(cluster: &Cluster, api: Api<Slim>, name: &str, metadata: serde_json::Value) -> Result<(), CallError> {
+/// Merges into a pod's metadata; a pod that has gone meanwhile is no error.
+async fn patch(
+    cluster: &Cluster,
+    api: Api<PodObject>,
+    name: &str,
+    metadata: serde_json::Value,
+) -> Result<(), CallError> {
     let patch = Patch::Merge(json!({"metadata": metadata}));
     match cluster
         .call(Class::Pods, api.patch_metadata(name, &PatchParams::default(), &patch))
@@ -134,8 +140,8 @@ async fn patch(cluster: &Cluster, api: Api<Slim>, name: &str, metadata: serde_js
     }
 }
 
-/// Writes one pod's mark, label and annotations at once; null removes.
-async fn write(cluster: &Cluster, api: Api<Slim>, mark: Mark) -> Result<(), CallError> {
+/// Writes one pod's mark, label and annotations at once; null removes one.
+async fn write(cluster: &Cluster, api: Api<PodObject>, mark: Mark) -> Result<(), CallError> {
     let text = |drain: &Drain| serde_json::to_string(drain).ok();
     let metadata = json!({
         "labels": {DRAINING: mark.drain.as_ref().map(|_| "true")},

@@ -1,22 +1,22 @@
-//! Why a broker could not be read.
+//! Errors of reads from a broker.
 
 use std::fmt;
 
-/// Why a read failed: our own words, never the server's (but for an error's first one, [`Word`]), and never anything of the
-/// reply.
+/// Reason why a read failed: our own words, never the server's (but for the first word of an error, [`Word`]), and
+/// never any part of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum SampleError {
     /// The host name does not resolve.
     #[error("the broker's host name does not resolve: check the host in the broker URL")]
     Dns,
-    /// An address where the operator must not go: the same for all of them, whatever is there.
+    /// The address is one where the operator must not connect: the same error for all of them, whatever is there.
     #[error(
         "the operator may not connect to this address: brokers are not on loopback, link-local, metadata or API server \
          addresses, and only in the networks of `--broker-cidr` (chart: `brokerCidrs`) where it is set; what shall be \
          allowed has to be named there"
     )]
     NotAllowed,
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     #[error("the broker refuses the connection: check host and port in the broker URL")]
     Refused,
     /// No answer within the deadline.
@@ -45,7 +45,7 @@ pub enum SampleError {
     /// The user may not read this key, queue, channel or vhost.
     #[error("the broker's permissions refuse this read: see the README for the rights that are needed")]
     Permission,
-    /// A limit of the server: no connection more for us.
+    /// The server's limit on connections is reached.
     #[error(
         "the broker allows no further connection: the limit of its virtual host, of the user or of the node is reached"
     )]
@@ -97,6 +97,9 @@ pub enum SampleError {
          the broker URL must lead to the master itself (a Service that follows it)"
     )]
     RedisSentinel,
+    /// The key does not exist: Redis answers so to commands that need an existing key.
+    #[error("the key does not exist")]
+    NoSuchKey,
     /// A command that every Redis knows is unknown here, or hidden.
     #[error(
         "the broker does not know a command that the operator needs: it must be Redis 5 or newer, or Valkey, with no such command renamed"
@@ -108,49 +111,52 @@ pub enum SampleError {
     /// More bytes than a reply may have.
     #[error("the broker's reply was larger than the operator accepts")]
     TooLarge,
-    /// More messages than are taken in.
+    /// The number of messages is larger than is read.
     #[error(
         "more messages come where the workers' heartbeats are listened to than the operator reads (6,000 a second): \
          `celery.heartbeatChannel` must be the channel of the workers' events alone"
     )]
     Flooded,
-    /// Not the protocol, or a value out of range.
+    /// The reply is not of the protocol, or a value is out of range.
     #[error("the broker's reply was not understood")]
     Protocol,
     /// The management API is needed and not configured or not usable.
     #[error("the management API did not give the queue's totals")]
     Management,
-    /// The management API: no answer within the deadline.
+    /// The management API did not answer within the deadline.
     #[error("the management API does not answer: check host and port in `broker.management`, and what lies between")]
     ManagementTimeout,
-    /// The management API: wrong user or password, or a user without the tag.
+    /// The management API refuses the user or the password, or the user lacks the tag.
     #[error("the management API refuses the user or the password: the user needs the tag `management`")]
     ManagementAuthentication,
-    /// The management API: no connection.
+    /// The management API cannot be reached.
     #[error("the management API cannot be reached: check host and port in `broker.management`")]
     ManagementUnreachable,
-    /// The management API: TLS where there is none, none where there is, or a certificate that is not trusted.
+    /// The management API's TLS fails: TLS on a plain port, plain HTTP on a TLS port, or a certificate that is not
+    /// trusted.
     #[error("the management API's TLS does not work: check https or http in `broker.management`, and `broker.tls`")]
     ManagementTls,
-    /// `connection.blocked`.
+    /// The broker sent `connection.blocked`.
     #[error("RabbitMQ lets nobody publish, because it is short of memory or disk space")]
     Blocked,
-    /// Not believed: empty right after a reconnect; asked again.
+    /// The reply is not believed: empty right after a reconnect. The broker is asked again.
     #[error("the broker was just reconnected: its first empty answer is not believed yet")]
     JustReconnected,
-    /// Not believed: neither messages nor consumers, where there were some a moment ago; asked again.
+    /// The reply is not believed: neither messages nor consumers, where there were some a moment ago. The broker is
+    /// asked again.
     #[error(
         "a queue that held messages says that it has none and no consumers: not believed yet, for RabbitMQ says the same of \
          a quorum queue whose leader does not answer"
     )]
     QueueUnsure,
-    /// Not asked yet.
+    /// The broker has not been asked yet.
     #[error("the broker has not been asked yet")]
     NotYet,
 }
 
 impl SampleError {
-    /// There is no connection, or none that could be used: another address of the same broker may give one.
+    /// Whether the error means that there is no connection, or none that can be used: another address of the same
+    /// broker may work.
     pub fn is_of_the_connection(self) -> bool {
         matches!(
             self,
@@ -167,7 +173,7 @@ impl SampleError {
         )
     }
 
-    /// A short, fixed label for metrics and condition reasons.
+    /// Short, fixed label for metrics and condition reasons.
     pub fn label(self) -> &'static str {
         match self {
             Self::Dns => "HostNotFound",
@@ -195,6 +201,7 @@ impl SampleError {
             Self::OutOfMemory => "RedisOutOfMemory",
             Self::RedisCluster => "RedisCluster",
             Self::RedisSentinel => "RedisSentinel",
+            Self::NoSuchKey => "NoSuchKey",
             Self::UnknownCommand => "UnknownCommand",
             Self::ServerError(_) => "ServerError",
             Self::TooLarge => "ReplyTooLarge",
@@ -212,7 +219,7 @@ impl SampleError {
         }
     }
 
-    /// It passes by itself: nothing in the URL, the rights or the pool has to change.
+    /// Whether the error may pass by itself: nothing in the URL, the rights or the pool has to change.
     pub fn passes(self) -> bool {
         matches!(
             self,
@@ -228,23 +235,23 @@ impl SampleError {
         )
     }
 
-    /// The right to do this is missing, or the command itself.
+    /// Whether the right to do this is missing, or the command itself.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Permission | Self::UnknownCommand)
     }
 
-    /// It is the answer to one command, and will be the same the next time: neither the connection's trouble nor the
-    /// server's.
+    /// Whether the error is about one command only and will be the same next time: the fault is neither the
+    /// connection's nor the server's.
     pub fn is_of_the_key(self) -> bool {
         self.is_refusal() || matches!(self, Self::WrongType | Self::TooLarge | Self::ServerError(_))
     }
 }
 
-/// The longest first word of an error that is told.
+/// Largest length of the first word of an error, in bytes, that is shown.
 const WORD: usize = 12;
 
-/// The first word of an error reply, such as `NOSCRIPT`: the only one of a server's words that is told. Capital letters, or
-/// it is `ERR`.
+/// First word of an error reply, such as `NOSCRIPT`: the only word of a server that is shown. It consists of capital
+/// letters; anything else becomes `ERR`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Word([u8; WORD]);
 
@@ -255,7 +262,7 @@ impl Default for Word {
 }
 
 impl Word {
-    /// This one.
+    /// Returns this word, or `ERR`.
     pub fn of(word: &str) -> Self {
         let fits = (1..=WORD).contains(&word.len()) && word.bytes().all(|letter| letter.is_ascii_uppercase());
         let word = if fits { word } else { "ERR" };

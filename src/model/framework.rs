@@ -1,78 +1,151 @@
-//! The seam between brokers and frameworks: a framework says what to ask, where its workers announce themselves, and what
-//! both mean; whoever asks and listens for it knows no framework.
+//! The seam between brokers and frameworks: a framework says what to ask, where its workers announce themselves, and
+//! what both mean; the `broker` module asks and listens, and knows no framework.
 #![deny(clippy::disallowed_methods)]
 
 use std::{any::Any, collections::BTreeSet, fmt, sync::Arc};
 
 use super::{Hearing, Moment, Named, Now, PodIntents, Query, Reply, Roster, SampleError, Tally};
 
-/// Names a pool to whoever samples for it; the controller's own number.
+/// Number that identifies a pool to the sampler; assigned by the controller.
 pub type PoolId = u64;
 
-/// What to ask and what it means. Pure. One object per endpoint and framework, shared by the pools there that use it: it
-/// keeps what it remembers of them and of their workers.
+/// Rules of a framework: what to ask a broker, and what the replies mean. Pure. There is one object per endpoint and
+/// framework, shared by the pools that use it there; it keeps what it remembers of these pools and of their workers.
 pub trait Framework: fmt::Debug + Send {
-    /// Counts for this pool from now on; what is known of one that had this number is forgotten. Where its workers announce
-    /// themselves.
+    /// Counts for this pool from now on, and forgets what it knew of an earlier pool with this number. Returns the
+    /// place where the pool's workers announce themselves.
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription>;
 
     /// Forgets this pool.
     fn remove(&mut self, id: PoolId);
 
-    /// Where the workers of its pools announce themselves; asked again whenever that may have changed.
-    fn subscriptions(&mut self) -> BTreeSet<Subscription>;
+    /// Places where the workers of its pools announce themselves; called again whenever they may have changed.
+    fn subscriptions(&mut self) -> BTreeSet<Subscription> {
+        BTreeSet::new()
+    }
 
-    /// How it stands with one of those.
-    fn hearing(&mut self, subscription: &Subscription, hearing: &Hearing);
+    /// Takes in the state of one subscription.
+    fn hearing(&mut self, _subscription: &Subscription, _hearing: &Hearing) {}
 
     /// Takes in what a worker announced or answered.
-    fn hear(&mut self, signal: Signal, moment: Moment);
+    fn hear(&mut self, _signal: Signal, _moment: Moment) {}
 
-    /// Remembers no more bytes of what workers said from now on; what is there already stays until it is forgotten.
-    fn allow(&mut self, bytes: usize);
+    /// Sets the number of bytes that may be remembered of what workers said; what is remembered already stays until it
+    /// is forgotten.
+    fn allow(&mut self, _bytes: usize) {}
 
-    /// Bytes that are remembered of what workers said, and whether something could not be since this was asked last.
-    fn held(&mut self) -> (usize, bool);
+    /// Number of bytes that are remembered of what workers said, and whether anything was dropped for lack of room
+    /// since the last call.
+    fn held(&mut self) -> (usize, bool) {
+        (0, false)
+    }
 
-    /// Forgets the workers that have been silent for long.
-    fn prune(&mut self, now: Moment);
+    /// Forgets workers that have been silent for a long time.
+    fn prune(&mut self, _now: Moment) {}
 
-    /// What all its pools together have to tell and ask workers beside their reads, after them: one step after the other,
-    /// until there is nothing more. `replies`: those to the step before, none at first. `connection`: another number with
-    /// each connection that is another one.
-    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Query>;
+    /// Queries by which the framework talks to the workers of all its pools, after the reads of a sample: called step
+    /// by step until it returns none. `replies`: those to the step before, none at first. `connection`: number that
+    /// changes with each new connection.
+    fn converse(&mut self, _replies: Vec<Result<Reply, SampleError>>, _connection: u64, _now: Now) -> Vec<Query> {
+        Vec::new()
+    }
 
-    /// What is left to say when nobody is to be counted here any more.
-    fn farewell(&mut self) -> Vec<Query>;
+    /// Last queries, sent when no pool is left on this endpoint.
+    fn farewell(&mut self) -> Vec<Query> {
+        Vec::new()
+    }
 
-    /// What is worth a line in the log, since this was asked last.
-    fn notes(&mut self) -> Vec<String>;
+    /// Lines for the log since the last call.
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
-    /// The reads this pool needs for its next sample.
-    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Query>;
+    /// First queries of this pool's next sample.
+    fn start(&mut self, id: PoolId, now: Now) -> Vec<Query>;
 
-    /// Adds up: `reads` are those of [`Framework::reads`], `replies` theirs, in their order. A tally that is equal to the one
-    /// before is the same allocation.
+    /// Adds up the replies, or asks more: `queries` are those of the step before, `replies` theirs, in the same order.
+    /// A tally that equals the one before is the same allocation.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
-    fn tally(
+    fn next(
         &mut self,
         id: PoolId,
-        reads: Vec<Query>,
+        queries: Vec<Query>,
         replies: Vec<Result<Reply, SampleError>>,
         now: Now,
-    ) -> Result<Arc<Tally>, SampleError>;
+    ) -> Result<Step, SampleError>;
 
-    /// These are the pods of the pool's target from now on.
+    /// Sets the pods of the pool's target.
     fn roster(&mut self, id: PoolId, roster: Roster);
 
-    /// Looks after these pods of a pool from now on, and after no others. Nothing to do for one whose workers take no
-    /// questions.
-    fn intend(&mut self, id: PoolId, intents: PodIntents, now: Moment);
+    /// Sets the pods of a pool that need attention, and what is intended for each; all others are left alone. A
+    /// framework whose workers take no questions ignores it.
+    fn intend(&mut self, _id: PoolId, _intents: PodIntents, _now: Moment) {}
 }
 
-/// The tally to hand out: the one before, if it is equal.
+/// Next step of a pool's sample.
+#[derive(Debug)]
+pub enum Step {
+    /// More queries; a sample has three steps at most.
+    Ask(Vec<Query>),
+    /// The count is complete.
+    Done(Arc<Tally>),
+}
+
+/// Replies to the queries of one step, read one after the other.
+#[derive(Debug)]
+pub struct Replies(std::vec::IntoIter<Result<Reply, SampleError>>);
+
+impl Replies {
+    /// Replies in the order of the queries.
+    pub fn new(replies: Vec<Result<Reply, SampleError>>) -> Self {
+        Self(replies.into_iter())
+    }
+
+    /// Next reply, of any kind.
+    ///
+    /// # Errors
+    /// That of the reply; [`SampleError::Protocol`] if there is none.
+    pub fn any(&mut self) -> Result<Reply, SampleError> {
+        self.0.next().unwrap_or(Err(SampleError::Protocol))
+    }
+
+    /// Next reply, which must be a number.
+    ///
+    /// # Errors
+    /// As [`Replies::any`]; [`SampleError::Protocol`] for anything else.
+    pub fn number(&mut self) -> Result<u64, SampleError> {
+        match self.any()? {
+            Reply::Number(number) => Ok(number),
+            _ => Err(SampleError::Protocol),
+        }
+    }
+
+    /// Next reply, which must be texts.
+    ///
+    /// # Errors
+    /// As [`Replies::number`].
+    pub fn texts(&mut self) -> Result<Vec<Option<String>>, SampleError> {
+        match self.any()? {
+            Reply::Texts(texts) => Ok(texts),
+            _ => Err(SampleError::Protocol),
+        }
+    }
+
+    /// Next reply, which must be the members of a set.
+    ///
+    /// # Errors
+    /// As [`Replies::number`].
+    pub fn members(&mut self) -> Result<Vec<String>, SampleError> {
+        match self.any()? {
+            Reply::Members(members) => Ok(members),
+            _ => Err(SampleError::Protocol),
+        }
+    }
+}
+
+/// Returns `tally`, or the allocation of the last one if both are equal.
 pub fn keep(last: &mut Option<Arc<Tally>>, tally: Tally) -> Arc<Tally> {
     match last {
         Some(last) if **last == tally => Arc::clone(last),
@@ -80,18 +153,18 @@ pub fn keep(last: &mut Option<Arc<Tally>>, tally: Tally) -> Arc<Tally> {
     }
 }
 
-/// Something that only its framework looks into.
+/// Value that only its framework looks into.
 trait Opaque: Any + fmt::Debug + Send {}
 
 impl<T: Any + fmt::Debug + Send> Opaque for T {}
 
-/// What is in there; `None`: it is something else.
+/// Contained value; `None`: it has another type.
 fn open<T: Any>(opaque: Box<dyn Opaque>) -> Option<T> {
     let any: Box<dyn Any> = opaque;
     any.downcast().ok().map(|opened| *opened)
 }
 
-/// What a pool says of its application, for its framework alone.
+/// Pool's description of its application, which only its framework reads.
 #[derive(Debug)]
 pub struct Application {
     framework: &'static str,
@@ -100,7 +173,7 @@ pub struct Application {
 }
 
 impl Application {
-    /// For the framework of this name, an object of which `make` makes.
+    /// Application for the framework of this name; `make` creates an object of that framework.
     pub fn new(
         framework: &'static str,
         make: fn([u64; 2]) -> Box<dyn Framework>,
@@ -113,23 +186,24 @@ impl Application {
         }
     }
 
-    /// The framework's name.
+    /// Name of the framework.
     pub fn framework(&self) -> &'static str {
         self.framework
     }
 
-    /// An object of the framework, which knows no pool yet. `seed`: random numbers, for what nobody shall guess.
+    /// Creates an object of the framework that knows no pool yet. `seed`: random numbers, for values that nobody may
+    /// guess.
     pub fn make(&self, seed: [u64; 2]) -> Box<dyn Framework> {
         (self.make)(seed)
     }
 
-    /// What the pool said; `None`: it was said to another framework.
+    /// Pool's description; `None`: it is meant for another framework.
     pub fn said<T: Any>(self) -> Option<T> {
         open(self.said)
     }
 }
 
-/// Something that a worker announced or answered, as its framework reads it: on its way nobody looks inside.
+/// Announcement or answer of a worker, as its framework reads it; nobody else looks inside.
 #[derive(Debug)]
 pub struct Signal {
     framework: &'static str,
@@ -139,7 +213,7 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// For the framework of this name. So many bytes are taken by it in memory.
+    /// Signal for the framework of this name, which takes `bytes` bytes of memory.
     pub fn new(framework: &'static str, said: impl Any + fmt::Debug + Send, bytes: usize) -> Self {
         Self {
             framework,
@@ -149,86 +223,87 @@ impl Signal {
         }
     }
 
-    /// The framework's name.
+    /// Name of the framework.
     pub fn framework(&self) -> &'static str {
         self.framework
     }
 
-    /// It says that a worker has just come.
+    /// Marks the signal: a worker has just started.
     pub fn of_a_newcomer(self) -> Self {
         Self { came: true, ..self }
     }
 
-    /// A worker has just come: queues may be there that were not.
+    /// Whether a worker has just started: new queues may exist.
     pub fn is_of_a_newcomer(&self) -> bool {
         self.came
     }
 
-    /// What it takes in memory while it waits to be taken in.
+    /// Number of bytes it takes in memory while it waits to be taken in.
     pub fn bytes(&self) -> usize {
         self.bytes + size_of::<Self>()
     }
 
-    /// What was said; `None`: it was said to another framework.
+    /// Worker's announcement or answer; `None`: it is meant for another framework.
     pub fn said<T: Any>(self) -> Option<T> {
         open(self.said)
     }
 }
 
-/// What a message says.
+/// Function that reads the signals in a message.
 pub type Reader = fn(&[u8]) -> Vec<Signal>;
 
-/// Where a framework's workers announce themselves, and how that is read. Equal ones of several pools are listened to once.
+/// Place where a framework's workers announce themselves, and how messages there are read. Equal subscriptions of
+/// several pools are listened to once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subscription {
-    /// Where.
+    /// Place to listen at.
     pub place: Place,
-    /// What a message there says; nothing, if it is anything else.
+    /// Reads the signals in a message; none, if it is no message of a worker.
     pub read: Named<Reader>,
 }
 
-/// A place where workers announce themselves.
+/// Place where workers announce themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// Redis `PSUBSCRIBE` with exactly this pattern (Redis ACLs compare the pattern's text).
     Pattern {
-        /// The pattern.
+        /// Pattern of the channels.
         pattern: String,
-        /// Messages on a channel of this name are looked at; the others pass by.
+        /// Whether messages on a channel of this name are read; the others are skipped.
         channel: Named<fn(&[u8]) -> bool>,
     },
-    /// RabbitMQ: an exclusive queue bound to this topic exchange, which is made durable by whoever needs it first.
+    /// RabbitMQ: exclusive queue bound to this topic exchange, which is declared durable if it does not exist.
     TopicExchange {
-        /// The exchange.
+        /// Name of the exchange.
         exchange: String,
-        /// The binding key.
+        /// Binding key.
         key: &'static str,
     },
 }
 
-/// RabbitMQ: where workers are asked and where they answer.
+/// RabbitMQ: exchanges through which workers are asked and answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Postbox {
-    /// The workers' own exchange. As long as it does not exist, there is nobody to ask.
+    /// Exchange of the workers. While it does not exist, there is nobody to ask.
     pub exchange: String,
-    /// The direct exchange of the answers, neither durable nor deleted by itself: it is made by whoever asks first.
+    /// Direct exchange of the answers, neither durable nor auto-deleted: declared by whoever asks first.
     pub replies: String,
-    /// The header of an answer that says what it answers.
+    /// Header of an answer that names the question.
     pub ticket: &'static str,
-    /// What an answer of this ticket says.
+    /// Reads the signals in an answer to this ticket.
     pub read: Named<AnswerReader>,
 }
 
-/// What an answer of this ticket says.
+/// Function that reads the signals in an answer to a ticket.
 pub type AnswerReader = fn(&[u8], Option<&str>) -> Vec<Signal>;
 
-/// A letter to workers.
+/// Message to workers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Letter {
-    /// What it says up to our address for answers, or all of it.
+    /// Body up to the operator's reply address, or the whole body if it has no address.
     pub begin: Vec<u8>,
-    /// The rest of it, if it has our address in it.
+    /// Rest of the body, after the reply address.
     pub end: Option<Vec<u8>>,
-    /// Headers with numbers.
+    /// Headers with integer values.
     pub headers: Vec<(&'static str, i64)>,
 }

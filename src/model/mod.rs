@@ -1,4 +1,4 @@
-//! The words that all share, and the seam between brokers and frameworks. Pure: values in, values out.
+//! Vocabulary that all modules share, and the seam between brokers and frameworks. Pure: values in, values out.
 //!
 //! | file | concept |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | `error.rs` | why a read failed |
 //! | `named.rs` | functions that can be compared |
 //! | `later.rs` | tasks that are not due and that the broker does not show |
+//! | `words.rs` | a framework's own terms in what users are told |
 //!
 //! The `broker` module asks the questions and knows no framework; the `scaling` module decides from [`Work`] and knows no
 //! broker.
@@ -19,6 +20,7 @@ mod framework;
 mod later;
 mod named;
 pub mod scan;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,39 +31,67 @@ use std::{
 use jiff::Timestamp;
 
 pub use error::{SampleError, Word};
-pub use framework::{Application, Framework, Letter, Place, PoolId, Postbox, Reader, Signal, Subscription, keep};
+pub use framework::{
+    Application, Framework, Letter, Place, PoolId, Postbox, Reader, Replies, Signal, Step, Subscription, keep,
+};
 pub use later::{Delayed, DelayedTasks, KeepAlive};
 pub use named::Named;
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
+pub use words::Words;
 
-/// A point on the process's own steady clock. Ages and windows use it, never the wall clock.
+/// Point in time on the process's own monotonic clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;
 
-/// The two clocks of one sample: the wall clock for times that others wrote (an `eta`), the steady one for ages.
+/// Both clocks of one sample: the wall clock for times that others wrote (an `eta`), the monotonic one for ages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Wall-clock time, to compare with times found in messages.
+    /// Wall-clock time, to compare with times in messages.
     pub wall: Timestamp,
-    /// Steady time, to compute ages.
+    /// Monotonic time, to compute ages.
     pub moment: Moment,
 }
 
-/// How long before a scheduled task comes due its pool is woken, as long as nobody knows better: a typical pod start-up.
+/// Kind of broker that an application uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokerKind {
+    /// Redis, one database.
+    Redis {
+        /// Number of the database.
+        db: u32,
+    },
+    /// RabbitMQ, one virtual host.
+    RabbitMq {
+        /// Whether the pool configures the management API: unacknowledged messages can be counted then.
+        management: bool,
+    },
+}
+
+/// Dialect in which an application reads a broker URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlDialect {
+    /// URLs as kombu reads them (Celery).
+    Kombu,
+    /// URLs as redis-py reads them; Redis only.
+    RedisPy,
+}
+
+/// Time before a scheduled task comes due at which its pool is woken, until a better value is learned: a typical pod
+/// start-up.
 pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
 
-/// One question to a broker. Equal reads of several pools on one endpoint are asked once.
+/// One question to a broker. Equal queries of several pools on one endpoint are sent once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Query {
-    /// Redis: what are the messages in this list (oldest first), as far as a bounded look tells? A missing key is an
-    /// empty list, and an empty list costs one `LLEN`.
+    /// Redis: messages in this list, oldest first, as far as a bounded scan goes. A missing key is an empty list; an
+    /// empty list costs one `LLEN`.
     ScanList {
         /// The whole key, prefix included.
         key: String,
         /// How to read one element.
         decoder: Decoder,
     },
-    /// Redis: what are the entries of this hash, whose tags are also the members of the sorted set `index`? An empty
-    /// hash costs one `HLEN`.
+    /// Redis: entries of this hash, whose fields are also the members of the sorted set `index`. An empty hash costs
+    /// one `HLEN`.
     ScanHash {
         /// The hash's whole key.
         hash: String,
@@ -75,6 +105,56 @@ pub enum Query {
         /// The whole key.
         key: String,
     },
+    /// Redis `LLEN`: the length of a list.
+    ListLength {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `EXISTS`: 1 if the key is there, else 0.
+    Exists {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `LINDEX`: the element at one end of a list.
+    ListEnd {
+        /// The whole key.
+        key: String,
+        /// Which end.
+        end: ListEnd,
+    },
+    /// Redis `ZCOUNT`: members of a sorted set by their scores.
+    ScoreCount {
+        /// The whole key.
+        key: String,
+        /// Scores up to this one; `None`: all.
+        up_to: Option<i64>,
+    },
+    /// Redis `ZRANGE key 0 0 WITHSCORES`: the member of a sorted set with the lowest score, and that score.
+    LowestScore {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `HMGET`: values of some fields of a hash.
+    HashFields {
+        /// The whole key.
+        key: String,
+        /// The fields.
+        fields: &'static [&'static str],
+    },
+    /// Redis `XINFO GROUPS`: the consumer groups of a stream.
+    StreamGroups {
+        /// The whole key.
+        key: String,
+    },
+    /// Redis `XRANGE`: the ids of the first entries of a stream after this one.
+    StreamAfter {
+        /// The whole key.
+        key: String,
+        /// An entry's id.
+        after: String,
+        /// Number of entries, at most.
+        most: u16,
+    },
     /// RabbitMQ passive `queue.declare`: messages ready and consumers, fresh.
     QueueDepth {
         /// The queue's name.
@@ -85,7 +165,7 @@ pub enum Query {
         /// The queue's name.
         queue: String,
     },
-    /// Redis `PUBLISH`: how many hear it.
+    /// Redis `PUBLISH`: number of clients that receive it.
     Publish {
         /// The channel.
         channel: String,
@@ -111,78 +191,87 @@ pub enum Query {
         /// The whole key.
         key: String,
     },
-    /// Redis `RPOP`, again and again: what workers have pushed into a list of our own comes as [`Signal`]s, each read as it
-    /// comes and let go before the next one. An element that is too large counts, and says nothing.
+    /// Redis `RPOP`, repeated: what workers have pushed into one of the operator's lists is returned as [`Signal`]s,
+    /// each read and dropped before the next one. An element that is too large is counted but not read.
     Pop {
         /// The list's whole key.
         list: String,
-        /// So many elements at most.
+        /// Largest number of elements.
         most: usize,
-        /// What each says.
+        /// Reads the signals in an element.
         read: Named<Reader>,
     },
-    /// RabbitMQ: publish to workers; what they answer comes as [`Signal`]s.
+    /// RabbitMQ: publishes to workers; their answers arrive as [`Signal`]s.
     Post {
-        /// Where to.
+        /// Exchanges to use.
         postbox: Postbox,
-        /// What.
+        /// Message to publish.
         letter: Letter,
     },
 }
 
-/// The names of the queues that a worker fetches from. Equal ones are held once, whoever fetches from them.
+/// One end of a Redis list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListEnd {
+    /// Index 0: the oldest element where new ones are pushed at the right (`RPUSH`).
+    Left,
+    /// Index −1: the oldest element where new ones are pushed at the left (`LPUSH`).
+    Right,
+}
+
+/// Names of the queues that a worker fetches from. Equal sets are held once, whoever fetches from them.
 pub type Queues = Arc<BTreeSet<String>>;
 
-/// Which queues each worker of a pod fetches from, by node name: two workers of one pod may have queues of their own.
+/// Queues that each worker of a pod fetches from, by node name: two workers of one pod may have different queues.
 pub type Consumers = BTreeMap<String, BTreeSet<String>>;
 
-/// How a pod of the pool is to be looked after.
+/// Intent for the workers of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// Ask its workers what they hold.
+    /// Report: they are asked what they hold.
     Report,
-    /// The same, and they are to fetch no more from these queues.
+    /// The same, and they are to stop fetching from these queues.
     Cordon(Consumers),
     /// The same, and they are to fetch from these queues again.
     Uncordon(Consumers),
 }
 
-/// How a pod is to be looked after, and since when: the moment is given by whoever wishes it, and tells one wish from the
-/// next one of the same kind.
+/// Intent for a pod, with the moment from which it holds. The caller sets the moment: it distinguishes one intent from
+/// the next one of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodIntent {
-    /// How.
+    /// Intent.
     pub stance: Intent,
-    /// Since when.
+    /// Moment from which it holds.
     pub since: Moment,
 }
 
-/// The pods to look after closely, by name.
+/// Intents for the pods that need attention, by pod name.
 pub type PodIntents = BTreeMap<String, PodIntent>;
 
-/// The target's pods, as far as they are known.
+/// Pods of the target, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
-    /// Their names, as they were listed last; none: never.
+    /// Names of the pods in the latest list; empty: never listed.
     pub pods: Arc<BTreeSet<String>>,
-    /// So many are ready, so that it is known when some are not heard.
+    /// Number of ready pods; more than are heard means that some are silent.
     pub ready: u32,
 }
 
-/// How it stands with what is listened to ([`Subscription`]).
+/// State of a subscription ([`Subscription`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Hearing {
     /// Not subscribed yet.
     #[default]
     NotYet,
-    /// Subscribed: whoever announces itself is heard.
+    /// Subscribed: every worker that announces itself is heard.
     Works,
     /// The broker's permissions refuse it.
     Refused {
         /// The right that is missing, in the broker's words.
         right: String,
     },
-    /// It is tried, and fails.
+    /// The last attempt failed; it is retried.
     Failing(SampleError),
 }
 
@@ -193,7 +282,7 @@ pub enum Reply {
     Depth {
         /// Messages that wait for a consumer.
         ready: u64,
-        /// Consumers now; `None`: the broker was asked in a way that does not tell.
+        /// Number of consumers; `None`: the query that was used does not return it.
         consumers: Option<u64>,
     },
     /// A RabbitMQ queue's totals.
@@ -205,63 +294,84 @@ pub enum Reply {
     },
     /// The queue does not exist (RabbitMQ says so; Redis cannot).
     Missing,
-    /// What a list or a hash holds.
+    /// Content of a list or a hash.
     Scan(Arc<Scan>),
     /// Members of a set.
     Members(Vec<String>),
-    /// What a command of Redis counts: who heard, members that were added or removed.
+    /// Number returned by a Redis command: elements, members, receivers, members added or removed.
     Number(u64),
-    /// Elements that were taken from a list ([`Query::Pop`]).
+    /// Texts, in the order in which they were asked for; `None` for those that are missing or no UTF-8.
+    Texts(Vec<Option<String>>),
+    /// The consumer groups of a stream.
+    Groups(Vec<StreamGroup>),
+    /// Elements taken from a list ([`Query::Pop`]).
     Popped {
-        /// So many.
+        /// Number of elements.
         elements: u64,
-        /// Bytes of the largest of them.
+        /// Size of the largest one, in bytes.
         largest: u64,
     },
-    /// Nothing to say: what answers come arrive elsewhere ([`Query::Post`]).
+    /// Published; answers arrive as signals ([`Query::Post`]).
     Asked,
-    /// The broker's permissions keep us from asking and telling workers.
+    /// The broker's permissions keep the operator from asking workers or sending them commands.
     Refused {
         /// The right that is missing, in the broker's words.
         right: String,
     },
 }
 
-/// The work of one pool, counted at one moment. All of it: also what has left the list and is not done.
+/// A consumer group of a Redis stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamGroup {
+    /// Name of the group.
+    pub name: String,
+    /// Number of consumers in the group, also those that have gone.
+    pub consumers: u64,
+    /// Number of entries delivered and not acknowledged.
+    pub pending: u64,
+    /// Number of entries not delivered yet; `None`: Redis cannot tell (entries were deleted, or it is older than 7.0).
+    pub lag: Option<u64>,
+    /// Id of the last delivered entry.
+    pub last_delivered: String,
+}
+
+/// Work of one pool at one moment, complete: also tasks that have left the list and are not finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Waits for a worker now: all queues, all priority keys, without tasks that are not due yet.
+    /// Number of tasks that wait for a worker now: all queues, all priority keys, without tasks that are not due yet.
     pub ready: u64,
-    /// Delivered and not finished: reserved and running, also running tasks that are in no key or queue any more.
+    /// Number of tasks delivered and not finished: reserved and running, also running tasks that are in no key or queue
+    /// any more.
     pub in_flight: u64,
-    /// Of `in_flight`: known to run now (the workers say so).
+    /// Number of tasks of `in_flight` that run now, as the workers report.
     pub running: u64,
-    /// Not due yet (ETA, countdown, retry).
+    /// Number of tasks that are not due yet (ETA, countdown, retry).
     pub scheduled: u64,
-    /// Of `scheduled`: due within [`WAKE_AHEAD`].
+    /// Number of tasks of `scheduled` that come due within [`WAKE_AHEAD`].
     pub due_soon: u64,
-    /// Why one worker has to stay for tasks that are not due, or may be there (RabbitMQ).
+    /// Reason why one worker has to stay for tasks that are not due, or may exist (RabbitMQ).
     pub stay: Option<KeepAlive>,
-    /// Of `in_flight`: in the hands of no worker that is heard and has said what it holds, so perhaps of one that died.
-    /// `None`: not known, or it makes no difference: the broker gives them back by itself.
+    /// Number of tasks of `in_flight` that no live worker reports to hold, so perhaps a dead one's. `None`: not known,
+    /// or of no consequence because the broker returns them by itself.
     pub unheld: Option<u64>,
-    /// When the next scheduled task comes due, where that can be seen.
+    /// Time at which the next scheduled task comes due, where that can be seen.
     pub next_due: Option<Timestamp>,
-    /// Since when the oldest ready task has waited, as far as that can be seen: at least so long, perhaps longer.
+    /// Time since which the oldest ready task has waited, as far as that can be seen: at least that long, perhaps
+    /// longer.
     pub oldest: Option<Since>,
 }
 
-/// Since when something has been so: a point in time, so that a count in which nothing moves stays the same.
+/// Start of a state: a point in time instead of a duration, so that a count in which nothing moves stays equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
-    /// Since this time of the wall clock: somebody wrote it down.
+    /// Wall-clock time that was written down in a message.
     Told(Timestamp),
-    /// Since this moment at the latest: it was so when it was first looked at.
+    /// Moment at which it was first observed; it may have begun earlier.
     Seen(Moment),
 }
 
 impl Since {
-    /// How long that is.
+    /// Time since then.
     pub fn age(self, now: Now) -> Duration {
         match self {
             Self::Told(at) => Duration::try_from(now.wall.duration_since(at)).unwrap_or_default(),
@@ -271,7 +381,7 @@ impl Since {
 }
 
 impl Work {
-    /// Work that needs workers now: ready, in flight, and due within a start-up time.
+    /// Number of tasks that need workers now: ready, in flight, or due within a start-up time.
     pub fn outstanding(&self) -> u64 {
         self.ready.saturating_add(self.in_flight).saturating_add(self.due_soon)
     }
@@ -280,16 +390,16 @@ impl Work {
 /// One queue's share of a tally.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueTally {
-    /// The queue's name as in `spec.queues`.
+    /// Name of the queue, as in `spec.queues`.
     pub queue: String,
-    /// Ready messages in it.
+    /// Number of ready messages.
     pub ready: u64,
-    /// The broker says that it does not exist.
+    /// Whether the broker says that the queue does not exist.
     pub missing: bool,
 }
 
 impl QueueTally {
-    /// Nothing in this queue.
+    /// Empty queue.
     pub fn none(queue: impl Into<String>) -> Self {
         Self {
             queue: queue.into(),
@@ -299,112 +409,154 @@ impl QueueTally {
     }
 }
 
-/// What the replies of one sample add up to for one pool.
+/// Sum of the replies of one sample for one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// The sum.
+    /// Work of the pool.
     pub work: Work,
-    /// Per queue, in the order of `spec.queues`.
+    /// Tally of each queue, in the order of `spec.queues`.
     pub queues: Vec<QueueTally>,
-    /// The pods whose workers are heard, or were, by name. One that said no goodbye may be busy rather than gone.
+    /// Reports of the pods whose workers are heard, or were, by pod name. A worker that fell silent without a goodbye
+    /// may be busy rather than gone.
     pub pods: BTreeMap<String, PodReport>,
-    /// How it stands with asking and telling workers.
+    /// Ways in which the pods' workers can be drained.
+    pub drain: DrainSupport,
+    /// State of the commands to workers (remote control).
     pub control: Control,
-    /// How it stands with hearing them.
+    /// State of the subscription to workers' announcements.
     pub hearing: Hearing,
-    /// Workers that are there and may be the pool's, but whose names fit none of its pods, or several; few of them.
+    /// Names of live workers that may be the pool's and fit none of its pods, or several; only the first few.
     pub strangers: Vec<String>,
-    /// What each of the pool's pods was last heard to fetch from; only of those that said it.
+    /// Queues that each of the pool's pods fetches from, as its workers said last; only of pods whose workers said it.
     pub fetches: BTreeMap<String, Queues>,
-    /// How the application uses its broker, as its workers say.
-    pub application: Option<BrokerOptions>,
-    /// Tasks that each pod runs at a time, as its workers say; of pods that differ the fewest. `None`: nobody told.
+    /// Mismatch between what the pool counts and what the workers take, as the broker or they themselves say: a reason,
+    /// and a sentence with the fix.
+    pub mismatch: Option<(&'static str, String)>,
+    /// Number of tasks that each pod runs at a time, as its workers say; the smallest, if pods differ. `None`: nobody
+    /// said it.
     pub slots: Option<u32>,
-    /// Tasks the pool's workers have taken on so far (a counter that falls when workers leave); `None`: nobody told.
+    /// Number of tasks the pool's workers have accepted so far (a counter that falls when workers leave); `None`:
+    /// nobody said it.
     pub processed: Option<u64>,
-    /// Some of the pool's workers are there: they beat or answer.
+    /// Whether some of the pool's workers are alive: they send heartbeats or answers.
     pub workers_heard: bool,
-    /// Named exchanges met in this sample, whose bindings the next one asks for (Celery on Redis); few.
-    pub exchanges: BTreeSet<String>,
-    /// A read failed that the sum can do without, at the price of counting too much rather than too little.
+    /// Error of a read that the sum can do without, at the price of counting too much rather than too little.
     pub degraded: Option<SampleError>,
-    /// What is known of tasks that are not due and that the broker does not show as such.
+    /// State of tasks that are not due and that the broker does not show as such.
     pub later: DelayedTasks,
 }
 
-/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
-/// as it comes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BrokerOptions {
-    /// `priority_steps`.
-    pub priority_steps: Option<Vec<u8>>,
-    /// `sep`.
-    pub separator: Option<String>,
-}
-
-/// What the workers of one pod say of themselves.
+/// Report of one pod, from the heartbeats and answers of its workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodReport {
-    /// Tasks they run now, as far as they are heard.
+    /// Number of tasks they run now, as far as they are heard.
     pub running: u32,
-    /// One of them is there at least: it beat or answered lately.
+    /// Whether at least one of them is alive: it sent a heartbeat or an answer lately.
     pub live: bool,
-    /// All that are there said so a moment ago; otherwise `running` may be old, and of those that fell silent it is 0.
+    /// Whether all that are alive reported a moment ago; otherwise `running` may be old, and it is 0 for those that
+    /// fell silent.
     pub fresh: bool,
-    /// All that are there say every few seconds what they run; one with `--heartbeat-interval 30` does not.
+    /// Whether all that are alive report every few seconds what they run; a worker with `--heartbeat-interval 30` does
+    /// not.
     pub tells: bool,
-    /// One of them fell silent, or said goodbye while others stay: when the last of those was heard last. It may be busy.
+    /// Time at which the last worker was heard that fell silent, or that said goodbye while others stay. It may be
+    /// busy.
     pub silent: Option<Moment>,
-    /// All that fell silent run tasks themselves (`--pool solo`), so that is what they do.
+    /// Whether all that fell silent run tasks in their own process (`--pool solo`): then that is why they are silent.
     pub solo: bool,
-    /// Several of its workers go by this name: what is said under it says nothing of each.
+    /// Name that several of its workers share: what is said under it is true of none of them alone.
     pub doubled: Option<String>,
-    /// Since when they have run nothing, as far as their beats tell.
+    /// Time since which they have run nothing, as far as their heartbeats show.
     pub idle_since: Option<Moment>,
-    /// What they answered when they were asked; only of pods that are looked after ([`PodIntents`]).
+    /// Answers of its workers to the questions; only of pods with an intent ([`PodIntents`]).
     pub report: Option<WorkerReport>,
-    /// They beat, and have been asked for so long without an answer that none will come: they do not take questions.
+    /// Whether they send heartbeats and have not answered for so long that no answer will come: they do not take
+    /// questions.
     pub unresponsive: bool,
-    /// They answer, but not every question, although it was asked for long: an answer may be larger than is accepted.
+    /// Whether they answer, but not every question, although it was asked for long: an answer may be larger than is
+    /// accepted.
     pub partly: bool,
 }
 
-/// The answers of all workers of one pod, added up.
+impl PodReport {
+    /// Adds the report of another worker of the pod. A worker that fell silent is described by `silent` alone.
+    pub fn join(&mut self, of: Self) {
+        let both = |own, others| match (self.live, of.live) {
+            (true, true) => own && others,
+            (true, false) => own,
+            _ => others,
+        };
+        (self.fresh, self.tells) = (both(self.fresh, of.fresh), both(self.tells, of.tells));
+        self.running = self.running.saturating_add(of.running);
+        self.live |= of.live;
+        self.solo = match (self.silent, of.silent) {
+            (Some(_), Some(_)) => self.solo && of.solo,
+            _ => self.solo || of.solo,
+        };
+        self.silent = self.silent.max(of.silent);
+        self.doubled = self.doubled.take().or(of.doubled);
+        self.idle_since = self.idle_since.zip(of.idle_since).map(|(a, b)| a.max(b));
+    }
+}
+
+/// Answers of all workers of one pod, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerReport {
-    /// The queues that each of them fetches from.
+    /// Queues that each of them fetches from.
     pub consumes: Consumers,
-    /// Since when none of them has fetched from any queue, as far as they were to stop: the moment of the question.
+    /// Time since which none of them has fetched from any queue it was to stop fetching from: the time of the question.
     pub stopped_since: Option<Moment>,
-    /// They were to resume ([`Intent::Uncordon`]), were asked after that, and do.
+    /// Whether they were to resume ([`Intent::Uncordon`]), were asked after that, and do fetch again.
     pub resumed: bool,
-    /// [`PodIntent::since`] of the wish under which they were asked: what they say is true of no other.
+    /// [`PodIntent::since`] of the intent under which they were asked: the answers say nothing about any other intent.
     pub since: Moment,
-    /// When the questions for the numbers below were asked: the oldest of them.
+    /// Time of the oldest question behind the numbers below.
     pub asked: Moment,
-    /// Tasks they run.
+    /// Number of tasks they run.
     pub running: u32,
-    /// Tasks they have fetched and not begun.
+    /// Number of tasks they have fetched and not begun.
     pub reserved: u32,
-    /// Tasks with an ETA that they hold: those never run out, and go back to the queue when the worker stops.
+    /// Number of tasks with an ETA that they hold: those never run out, and return to the queue when the worker stops.
     pub scheduled: u32,
-    /// When the first of those comes due; `None`: they do not say it of all.
+    /// Time at which the first of those comes due; `None`: they do not say it of all.
     pub due: Option<Timestamp>,
-    /// When that was asked: the oldest of the questions.
+    /// Time of the oldest question behind `scheduled` and `due`.
     pub scheduled_asked: Moment,
 }
 
 impl WorkerReport {
-    /// None of them fetches from any queue.
+    /// Whether none of them fetches from any queue.
     pub fn fetches_nothing(&self) -> bool {
         self.consumes.values().all(BTreeSet::is_empty)
     }
 }
 
-/// How it stands with asking and telling workers.
+/// Ways to find out that a pod's workers run nothing, and to stop them from fetching.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DrainSupport {
+    /// No way: nothing shows what the workers of a single pod do.
+    #[default]
+    None,
+    /// They report what they run, and nothing can stop them from fetching more.
+    ReportsOnly,
+    /// They can be asked what they hold, and told to stop fetching and to fetch again.
+    StopFetching,
+}
+
+impl DrainSupport {
+    /// What is left of it where commands to workers were `refused` lately.
+    pub fn unless(self, refused: bool) -> Self {
+        match self {
+            Self::StopFetching if refused => Self::ReportsOnly,
+            support => support,
+        }
+    }
+}
+
+/// State of the commands to workers (remote control).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Control {
-    /// Nothing is known against it.
+    /// No error is known.
     #[default]
     Works,
     /// The broker's permissions refuse it.
@@ -412,6 +564,6 @@ pub enum Control {
         /// The right that is missing, in the broker's words.
         right: String,
     },
-    /// It fails.
+    /// The last attempt failed; it is retried.
     Failing(SampleError),
 }

@@ -1,4 +1,4 @@
-//! Functions that are told apart by their names: so what holds one can be compared, ordered and hashed.
+//! Functions with names, by which they are compared, ordered and hashed.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-/// A function with a name that no other one of its type has.
+/// Function with a name that no other function of its type has.
 #[derive(Clone, Copy)]
 pub struct Named<F> {
     name: &'static str,
@@ -15,12 +15,12 @@ pub struct Named<F> {
 }
 
 impl<F: Copy> Named<F> {
-    /// Of this name.
+    /// Function of this name.
     pub const fn new(name: &'static str, function: F) -> Self {
         Self { name, function }
     }
 
-    /// The function.
+    /// Returns the function.
     pub const fn get(self) -> F {
         self.function
     }

@@ -8,59 +8,59 @@
 use super::{Moment, history::History};
 use std::time::Duration;
 
-/// Rules for both directions; `None` means that the user set nothing and nothing but the windows limits the step.
+/// Rules for both directions; `None`: the user set nothing, and only the windows limit the step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behavior {
-    /// Upwards.
+    /// Rules for scaling up.
     pub up: Option<Rules>,
-    /// Downwards.
+    /// Rules for scaling down.
     pub down: Option<Rules>,
 }
 
 /// Rules for one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// `stabilizationWindowSeconds`.
+    /// `stabilizationWindowSeconds`, as a duration.
     pub window: Option<Duration>,
-    /// `selectPolicy`.
+    /// `selectPolicy`: the policy that counts.
     pub select: Select,
-    /// `policies`; empty: no limit.
+    /// `policies`: limits on the change; empty: none.
     pub policies: Vec<Policy>,
 }
 
-/// `selectPolicy`.
+/// Policy that counts where several are given: `selectPolicy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Select {
-    /// The policy that allows the largest change.
+    /// Policy that allows the largest change.
     Max,
-    /// The policy that allows the smallest change.
+    /// Policy that allows the smallest change.
     Min,
     /// No change in this direction.
     Disabled,
 }
 
-/// At most so much change in a period.
+/// Largest change of the replicas within a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Pods or percent.
+    /// Unit of `value`.
     pub kind: PolicyType,
-    /// How many.
+    /// Largest change within the period.
     pub value: u32,
-    /// In which time.
+    /// Length of the period.
     pub period: Duration,
 }
 
-/// What a policy's value counts.
+/// Unit of a policy's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyType {
-    /// Pods.
+    /// Number of pods.
     Pods,
     /// Percent of the replicas at the start of the period.
     Percent,
 }
 
 impl Behavior {
-    /// The longest period of any policy: so far back the replicas must be known.
+    /// Longest period of any policy: the history of the replicas must reach back that far.
     pub(crate) fn longest_period(&self) -> Duration {
         let rules = self.up.iter().chain(&self.down);
         let periods = rules.flat_map(|rules| &rules.policies).map(|policy| policy.period);
@@ -69,7 +69,7 @@ impl Behavior {
 }
 
 impl Rules {
-    /// The most replicas that a step up from `current` may reach now.
+    /// Largest number of replicas that a step up from `current` may reach now.
     pub(crate) fn ceiling(&self, current: u32, replicas: &History, now: Moment) -> u32 {
         let limits = self.limits(current, replicas, now, Policy::ceiling);
         let limit = match self.select {
@@ -80,7 +80,7 @@ impl Rules {
         limit.max(current)
     }
 
-    /// The fewest replicas that a step down from `current` may reach now.
+    /// Smallest number of replicas that a step down from `current` may reach now.
     pub(crate) fn floor(&self, current: u32, replicas: &History, now: Moment) -> u32 {
         let limits = self.limits(current, replicas, now, Policy::floor);
         let limit = match self.select {
@@ -91,7 +91,7 @@ impl Rules {
         limit.min(current)
     }
 
-    /// When time alone may change a limit.
+    /// Time until a limit may change by itself.
     pub(crate) fn next_change(&self, replicas: &History, now: Moment) -> Option<Duration> {
         let changes = self
             .policies
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// The shapes of the HPA's own tests: from a constant number of replicas, which limit?
+    /// Limits from a constant number of replicas, in the shapes of the HPA's own tests.
     #[test]
     fn limits_are_the_hpas() {
         use PolicyType::{Percent, Pods};

@@ -1,39 +1,39 @@
-//! The deadline rule: the fewest pods that start every task that waits before its deadline.
+//! Deadline rule: the fewest pods that start every waiting task before its deadline.
 //!
 //! A task that arrived at *x* must start by *x* + *Te*, where *Te* is the wait target less a margin. By the moment *h*
-//! from now *D(h)* = *A(now + h − Te) − B* tasks must have started: see [`super::flow`]. No new pod can help before it
-//! has started: what the pods that are there cannot manage by then must be caught up shortly after, neither ignored nor
-//! panicked about.
+//! from now *D(h)* = *A(now + h − Te) − B* tasks must have started: see [`super::flow`]. A new pod cannot help before
+//! it has started: what the existing pods cannot manage by then must be caught up shortly after; it is neither ignored
+//! nor a reason to order too many.
 #![deny(clippy::disallowed_methods)]
 use super::{Moment, flow::Flow, supply::Supply};
 use std::time::Duration;
 
-/// The deadlines are looked at in so many steps.
+/// Number of deadlines that are checked, spread evenly.
 const POINTS: u32 = 24;
-/// Overdue tasks are caught up within this share of the target after a start-up.
+/// Time to catch up with overdue tasks, after a start-up, as a share of the target.
 const CATCH_UP: f64 = 0.25;
-/// Looks so far beyond the last deadline, in seconds, with the present rate of arrivals.
+/// Seconds beyond the last deadline that are also checked, with the present rate of arrivals.
 const LOOK_AHEAD: [f64; 2] = [15.0, 30.0];
 
-/// What is to be started by when.
+/// Deadlines of the tasks that wait and that will arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Deadlines {
-    /// The target, in seconds.
+    /// Wait target, in seconds.
     pub(crate) target: f64,
-    /// The target less a margin, in seconds.
+    /// Wait target less a margin, in seconds.
     pub(crate) within: f64,
-    /// Tasks a second.
+    /// Number of tasks that arrive in a second.
     pub(crate) rate: f64,
-    /// Seconds between two looks.
+    /// Seconds between two counts.
     pub(crate) period: f64,
 }
 
-/// What the rule says.
+/// Result of the rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Need {
-    /// So many pods.
+    /// Number of pods.
     pub(crate) pods: f64,
-    /// Tasks for which no order comes in time.
+    /// Whether there are tasks for which no order comes in time.
     pub(crate) overdue: bool,
 }
 
@@ -45,7 +45,7 @@ impl Need {
     }
 }
 
-/// The fewest pods; more than the maximum stands for "not even the most".
+/// Smallest number of pods; more than the maximum means that even the maximum is not enough.
 pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Moment) -> Need {
     let Deadlines {
         target,
@@ -77,7 +77,7 @@ pub(crate) fn need(flow: &Flow, supply: &Supply, deadlines: &Deadlines, now: Mom
         for n in 1..POINTS {
             let h = within * f64::from(n) / f64::from(POINTS);
             let age = Duration::from_secs_f64((within - h).max(0.0));
-            // Before the first look nothing has arrived.
+            // Before the first count nothing has arrived.
             let arrived = now.checked_sub(age).map_or(started, |at| flow.arrived_by(at));
             point(arrived - started, h);
         }

@@ -2,32 +2,33 @@
 #![deny(clippy::disallowed_methods)]
 use super::{
     Decision, Memory, Observation, Policy, Reading, Rule, Work,
-    damping::Settled,
     demand::{Demand, Quiet},
     explain::{Case, explain},
-    memory::LONGEST_LOOK,
+    memory::LONGEST_DELAY,
     schedule::Floor,
+    stabilization::Stabilized,
 };
 use crate::model::WAKE_AHEAD;
 use std::time::Duration;
 
-/// When nothing is pending.
-const USUAL_LOOK: Duration = Duration::from_secs(30);
-/// Time-driven changes are met to this precision.
-const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+/// Time to the next decision when nothing is pending.
+const USUAL_DELAY: Duration = Duration::from_secs(30);
+/// Shortest time to the next decision: the precision of changes that time alone makes.
+const SHORTEST_DELAY: Duration = Duration::from_millis(50);
 
 /// Decides how many replicas the target should have, and says why.
 ///
-/// Total: every input gives a decision. Only a fresh reading lowers the number, and never below the running work.
-/// A caller may skip observations that say nothing new (`now`, ages and `next_due_in` count down by themselves), as
-/// long as it decides again after [`Decision::look_again_in`]: what time alone changes is met then.
+/// Total: every input gives a decision. Only a fresh reading lowers the number, and never below the running work. A
+/// caller may skip observations that contain nothing new (`now`, ages and `next_due_in` count down by themselves), as
+/// long as it decides again after [`Decision::look_again_in`]: what time alone changes is found then.
 ///
-/// It may take 20 µs. `make bench-decide`, in a pool that is busy all the time, on two cores that others used, too: 4 to
-/// 7 µs with a wait target, 1 to 3 µs with a backlog per replica, 5 to 11 µs with three schedules on top (medians).
+/// Duration: 20 µs at most. `make bench-decide`, in a pool that is busy all the time, on two cores that others used,
+/// too: 4 to 7 µs with a wait target, 1 to 3 µs with a backlog per replica, 5 to 11 µs with three schedules on top
+/// (medians).
 pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memory, Decision) {
     let floor = memory.floor.floor(&policy.schedules, seen.wall, WAKE_AHEAD);
-    let limits = Limits::of(policy, &floor);
-    memory.stranded.look(seen);
+    let limits = ReplicaLimits::of(policy, &floor);
+    memory.stranded.observe(seen);
     let seen = &*memory.stranded.taken_out(seen);
     memory.learn(policy, seen);
     let quiet = Quiet {
@@ -47,17 +48,17 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
     };
     let idle = !demand.has_work && memory.quiet_for(policy, seen.now);
     let demand = if idle { demand.idle() } else { demand };
-    let wish = demand.wanted.clamp(limits.min, limits.max);
-    memory.take(policy, seen, demand, wish);
+    let recommended = demand.wanted.clamp(limits.min, limits.max);
+    memory.take(policy, seen, demand, recommended);
 
-    let chooser = Chooser {
+    let chooser = RuleInput {
         policy,
         memory: &memory,
         seen,
         demand,
         quiet,
         limits,
-        wish,
+        recommended,
     };
     let choice = chooser.choose();
     let decision = Decision {
@@ -69,7 +70,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             demand,
             quiet,
             floor,
-            wish,
+            wish: recommended,
             replicas: choice.replicas,
             rule: choice.rule,
             window: choice.window,
@@ -91,23 +92,23 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             memory.stranded.next_change(seen.now),
             memory.waiting.stuck_in(seen.now),
         ])
-        .unwrap_or(USUAL_LOOK)
-        .clamp(SHORTEST_LOOK, LONGEST_LOOK),
+        .unwrap_or(USUAL_DELAY)
+        .clamp(SHORTEST_DELAY, LONGEST_DELAY),
     };
     (memory, decision)
 }
 
-/// The replica limits; where they contradict each other the maximum counts.
+/// Limits of the number of replicas; where they contradict each other the maximum counts.
 #[derive(Clone, Copy)]
-struct Limits {
+struct ReplicaLimits {
     min: u32,
-    /// Who sets the minimum.
+    /// Rule that sets the minimum.
     min_rule: Rule,
     max: u32,
 }
 
-impl Limits {
-    /// A schedule raises the minimum.
+impl ReplicaLimits {
+    /// Limits of a policy, whose minimum a schedule may raise.
     fn of(policy: &Policy, floor: &Floor) -> Self {
         let by_schedule = floor.replicas > policy.min && policy.max > policy.min;
         Self {
@@ -118,18 +119,18 @@ impl Limits {
     }
 }
 
-/// A number, the rule that set it, and when time alone may change it.
+/// Number of replicas, the rule that set it, and the time until it may change by itself.
 #[derive(Clone, Copy)]
 struct Choice {
     replicas: u32,
     rule: Rule,
-    /// The scale-down window that applies.
+    /// Scale-down window that applies.
     window: Duration,
     pending: Option<Duration>,
 }
 
 impl Choice {
-    /// One that time alone does not change.
+    /// Choice that time alone does not change.
     const fn of(replicas: u32, rule: Rule) -> Self {
         Self {
             replicas,
@@ -140,19 +141,19 @@ impl Choice {
     }
 }
 
-/// All that the rules look at; they change nothing.
-struct Chooser<'a> {
+/// Input of the rules, which change nothing in it.
+struct RuleInput<'a> {
     policy: &'a Policy,
     memory: &'a Memory,
     seen: &'a Observation,
     demand: Demand,
     quiet: Quiet,
-    limits: Limits,
-    /// What is wanted, within the limits.
-    wish: u32,
+    limits: ReplicaLimits,
+    /// Number of replicas that the work asks for, within the limits.
+    recommended: u32,
 }
 
-impl Chooser<'_> {
+impl RuleInput<'_> {
     fn choose(&self) -> Choice {
         let current = self.seen.replicas;
         match &self.seen.reading {
@@ -160,9 +161,9 @@ impl Chooser<'_> {
             Reading::Unknown { .. } => self.unread(Rule::Unknown),
             Reading::Stale { .. } => self.unread(Rule::Stale),
             Reading::Fresh(work) => {
-                let choice = if self.wish > current {
+                let choice = if self.recommended > current {
                     self.rise()
-                } else if self.wish < current {
+                } else if self.recommended < current {
                     self.fall(work)
                 } else {
                     Choice::of(current, self.demand_rule())
@@ -179,7 +180,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// Without a fresh reading: never fewer; the minimum and, after its time, the fallback.
+    /// Choice without a fresh reading: never fewer replicas; the minimum and, after its time, the fallback.
     fn unread(&self, rule: Rule) -> Choice {
         let current = self.seen.replicas;
         let held = current.max(self.limits.min);
@@ -196,21 +197,22 @@ impl Chooser<'_> {
         }
     }
 
-    /// Up: at once and straight to the wish, unless nothing starts or the user slowed it down.
+    /// Choice on the way up: at once and straight to the recommendation, unless nothing starts or `behavior` limits the
+    /// step.
     fn rise(&self) -> Choice {
         let now = self.seen.now;
-        // The minimum is the user's word; no rule delays it.
+        // The user sets the minimum; no rule delays it.
         let least = self.seen.replicas.max(self.limits.min);
-        if self.memory.progress.blocked(now) && self.wish > least {
+        if self.memory.progress.blocked(now) && self.recommended > least {
             return Choice::of(least, Rule::BlockedQueue);
         }
         let behavior = &self.policy.behavior;
-        let (lowest, window_change) = self.memory.wishes.lowest(now, behavior);
+        let (lowest, window_change) = self.memory.recommendations.lowest(now, behavior);
         let replicas = &self.memory.replicas;
         let up = behavior.up.as_ref();
         let ceiling = up.map_or(u32::MAX, |rules| rules.ceiling(self.seen.replicas, replicas, now));
-        let allowed = self.wish.min(lowest).min(ceiling).max(least);
-        let rule = if allowed < self.wish {
+        let allowed = self.recommended.min(lowest).min(ceiling).max(least);
+        let rule = if allowed < self.recommended {
             Rule::Behavior
         } else {
             self.demand_rule()
@@ -221,13 +223,13 @@ impl Chooser<'_> {
         }
     }
 
-    /// Down: the highest of the floors that apply now; of equal ones the first names the rule.
+    /// Choice on the way down: the highest of the floors that apply now; of equal ones the first names the rule.
     fn fall(&self, work: &Work) -> Choice {
         let now = self.seen.now;
         let current = self.seen.replicas;
         let starting_for = self.memory.starting_for(self.policy, now);
         let idle_in = self.memory.idle_in(self.policy, now);
-        let settled = self.settled(idle_in);
+        let stabilized = self.stabilized(idle_in);
         let floors = [
             (self.seen.rollout, current, Rule::Rollout),
             (!starting_for.is_zero(), current, Rule::JustStarted),
@@ -237,15 +239,15 @@ impl Chooser<'_> {
                 self.limits.max.min(1),
                 Rule::CoolingDown,
             ),
-            (true, settled.floor.min(self.limits.max), Rule::Window),
+            (true, stabilized.floor.min(self.limits.max), Rule::Window),
         ];
-        let (mut replicas, mut rule) = (self.wish, self.demand_rule());
+        let (mut replicas, mut rule) = (self.recommended, self.demand_rule());
         for (applies, floor, of) in floors {
             if applies && floor.min(current) > replicas {
                 (replicas, rule) = (floor.min(current), of);
             }
         }
-        let mut window = self.policy.window_for(current, self.wish);
+        let mut window = self.policy.window_for(current, self.recommended);
         let pause = self.pause(replicas, idle_in);
         let unchanged_in = self.memory.replicas.next_change(pause, now);
         if unchanged_in.is_some() && current.min(self.limits.max) > replicas {
@@ -253,7 +255,7 @@ impl Chooser<'_> {
         }
         let down = self.policy.behavior.down.as_ref();
         let slowed = down.map_or(0, |rules| rules.floor(current, &self.memory.replicas, now));
-        // The maximum is the user's word; no policy delays it.
+        // The user sets the maximum; no policy delays it.
         if slowed.min(self.limits.max) > replicas {
             (replicas, rule) = (slowed.min(self.limits.max), Rule::Behavior);
         }
@@ -265,22 +267,23 @@ impl Chooser<'_> {
                 unchanged_in,
                 Some(starting_for).filter(|left| !left.is_zero()),
                 idle_in.filter(|left| !left.is_zero()),
-                settled.next_change,
+                stabilized.next_change,
                 down.and_then(|rules| rules.next_change(&self.memory.replicas, now)),
             ]),
         }
     }
 
-    /// The replicas that running work needs: room for it where workers can be emptied, else the busy pods where the
-    /// workers tell, else all that is in flight, whether or not somebody holds it. And the pods of which nobody knows what
-    /// they run: without evidence nobody goes.
+    /// Number of replicas that running work needs: room for it where workers can be emptied, else the busy pods where
+    /// the workers report, else all that is in flight, whether or not a worker holds it. Pods with unknown work are
+    /// added: without evidence no pod goes.
     fn protected(&self, work: &Work) -> u32 {
         let (policy, seen) = (self.policy, self.seen);
         let carriers =
             |tasks: u64, slots: u32| u32::try_from(tasks.div_ceil(u64::from(slots.max(1)))).unwrap_or(u32::MAX);
         let slots = policy.slots.or(seen.slots);
         if seen.workers_heard && seen.drains && slots.is_some() {
-            // The maximum is the user's word: running work is not interrupted by it, but it keeps no more either.
+            // The user sets the maximum: it interrupts no running work, but running work keeps no more replicas than it
+            // either.
             let room = carriers(work.running, slots.unwrap_or(1)).min(self.limits.max);
             room.saturating_add(seen.silent_pods)
         } else if seen.workers_heard {
@@ -292,23 +295,23 @@ impl Chooser<'_> {
         }
     }
 
-    /// The windows' floor. When there has been no work for the idle time it is the only delay; a window that the
-    /// user set is the user's word too.
-    fn settled(&self, idle_in: Option<Duration>) -> Settled {
+    /// Floor of the windows. When there has been no work for the idle time, that time is the only delay; a window that
+    /// the user set always applies.
+    fn stabilized(&self, idle_in: Option<Duration>) -> Stabilized {
         let behavior = &self.policy.behavior;
-        let settled = self
+        let stabilized = self
             .memory
-            .wishes
-            .settled(self.seen.replicas, self.seen.now, self.policy);
+            .recommendations
+            .stabilized(self.seen.replicas, self.seen.now, self.policy);
         let users = behavior.down.as_ref().is_some_and(|rules| rules.window.is_some());
         match idle_in {
-            Some(Duration::ZERO) if !users => Settled { floor: 0, ..settled },
-            _ => settled,
+            Some(Duration::ZERO) if !users => Stabilized { floor: 0, ..stabilized },
+            _ => stabilized,
         }
     }
 
-    /// How long the number must have stayed before a small step down to `replicas`: workers that finish one after the
-    /// other go together. None where there is no work, or the user set a window.
+    /// Time for which the number must have stayed before a small step down to `replicas`: workers that finish one after
+    /// the other go together. Zero where there is no work, or the user set a window.
     fn pause(&self, replicas: u32, idle_in: Option<Duration>) -> Duration {
         match idle_in {
             Some(Duration::ZERO) => Duration::ZERO,
@@ -323,10 +326,10 @@ impl Chooser<'_> {
         }
     }
 
-    /// The rule when no other than demand and limits sets the number.
+    /// Rule that applies when only demand and limits set the number.
     fn demand_rule(&self) -> Rule {
-        let idle_step =
-            self.seen.replicas > self.wish && self.memory.idle_in(self.policy, self.seen.now) == Some(Duration::ZERO);
+        let idle_step = self.seen.replicas > self.recommended
+            && self.memory.idle_in(self.policy, self.seen.now) == Some(Duration::ZERO);
         if self.demand.wanted > self.limits.max {
             Rule::Maximum
         } else if self.demand.wanted < self.limits.min && !idle_step {
@@ -336,7 +339,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// Which limit, if any, keeps the number from what the work asks for.
+    /// Limit, if any, that keeps the number from what the work asks for.
     fn limited(&self, choice: Choice) -> Option<Rule> {
         match choice.rule {
             Rule::Behavior => Some(Rule::Behavior),

@@ -1,51 +1,52 @@
-//! The backlog rule: how many workers the work asks for.
+//! Demand: how many workers the work asks for. The backlog rule is here, the wait rule in `wait.rs`.
 #![deny(clippy::disallowed_methods)]
 use std::time::Duration;
 
 use super::{
     Observation, Policy, Rule, Target, Wait, Work,
-    wait::{Answer, Waiting},
+    wait::{WaitResult, Waiting},
 };
 
-/// What the work asks for, before windows and limits.
+/// Demand of the work, before windows and limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Demand {
-    /// So many replicas.
+    /// Number of replicas.
     pub(crate) wanted: u32,
-    /// [`Rule::Backlog`], [`Rule::Scheduled`] or, if there is nothing to do, [`Rule::Idle`].
+    /// [`Rule::Idle`] if there is nothing to do, else the rule that set the number.
     pub(crate) rule: Rule,
-    /// What the wait rule found.
-    pub(crate) answer: Option<Answer>,
-    /// There is something to do, or there will be soon. (The wait rule may want workers for what may come.)
+    /// Result of the wait rule.
+    pub(crate) answer: Option<WaitResult>,
+    /// Whether there is something to do, or will be soon. (The wait rule may want workers for what may come.)
     pub(crate) has_work: bool,
 }
 
-/// What asks for one worker although nothing waits and nothing runs.
+/// Reasons to keep one worker although nothing waits and nothing runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quiet {
-    /// Scheduled tasks that come due within this time.
+    /// Time within which a scheduled task counts as due.
     pub(crate) within: Duration,
-    /// Tasks of workers that died.
+    /// Number of tasks of workers that died.
     pub(crate) stranded: u64,
 }
 
 impl Quiet {
-    /// Why one worker is needed, if it is.
+    /// Rule for which one worker is needed, if it is.
     fn rule(self, work: &Work, seen: &Observation) -> Option<Rule> {
         if comes_due(work, seen, self.within) {
             Some(Rule::Scheduled)
         } else if self.stranded > 0 {
             Some(Rule::Stranded)
         } else {
-            // One that is there stays for it; nobody is started, for whoever starts knows nothing of what others hold.
+            // A worker that is there stays for it; none is started, because a new worker knows nothing of the tasks
+            // that others hold.
             work.stay.filter(|_| seen.replicas > 0).map(|_| Rule::Scheduled)
         }
     }
 }
 
 impl Demand {
-    /// `wanted = ceil(outstanding / backlog_per_replica)`, and at least one worker for what comes due soon, lives in a
-    /// worker's memory or is to be given back.
+    /// Demand by the backlog rule: `wanted = ceil(outstanding / backlog_per_replica)`, and at least one worker for what
+    /// comes due soon, is in a worker's memory or must be given back.
     pub(crate) fn of(work: &Work, quiet: Quiet, policy: &Policy, seen: &Observation, waiting: &mut Waiting) -> Self {
         if let Target::Wait(wait) = &policy.target {
             return Self::within(wait, work, quiet, policy, seen, waiting);
@@ -69,7 +70,8 @@ impl Demand {
         }
     }
 
-    /// Nothing to do for the idle time: whatever the rate of arrivals was, nobody is kept for it.
+    /// Demand when there has been nothing to do for the idle time: no worker is kept, whatever the rate of arrivals
+    /// was.
     pub(crate) fn idle(self) -> Self {
         Self {
             wanted: 0,
@@ -78,7 +80,7 @@ impl Demand {
         }
     }
 
-    /// The wait rule, and at least one worker for anything that is there or comes due.
+    /// Demand by the wait rule, and at least one worker for any work that is there or comes due.
     fn within(
         wait: &Wait,
         work: &Work,
@@ -106,8 +108,9 @@ impl Demand {
     }
 }
 
-/// Tasks that workers run or have fetched never ask for more workers than those that have them: another one could not
-/// take them over. Where the workers do not tell, who holds what has been fetched is not known.
+/// Number of tasks that workers run or have fetched, as far as it counts: they never ask for more workers than those
+/// that hold them, because another one could not take them over. Where the workers report nothing, it is not known who
+/// holds what has been fetched.
 pub(crate) fn held_that_counts(work: &Work, policy: &Policy, seen: &Observation) -> u64 {
     let slots = u64::from(policy.slots.or(seen.slots).unwrap_or(1).max(1));
     let each = u64::from(policy.backlog_per_replica());
@@ -124,8 +127,8 @@ pub(crate) fn held_that_counts(work: &Work, policy: &Policy, seen: &Observation)
 }
 
 impl Observation {
-    /// Pods that hold what has been fetched: a worker that has something to start starts it. Where none runs anything
-    /// yet, all that are ready.
+    /// Number of pods that hold what has been fetched: a worker that can start a task starts it. Where none runs
+    /// anything yet, all that are ready.
     pub(crate) fn holders(&self) -> u32 {
         match self.busy_pods.saturating_add(self.silent_pods) {
             0 => self.ready,
@@ -134,7 +137,8 @@ impl Observation {
     }
 }
 
-/// The next scheduled task is due within this time, even if the count of those (a dearer read) is older.
+/// Whether the next scheduled task is due within this time, even if the count of those (a more expensive read) is
+/// older.
 fn comes_due(work: &Work, seen: &Observation, within: Duration) -> bool {
     match seen.next_due_in {
         Some(due) => work.scheduled > 0 && due <= within,
@@ -142,7 +146,7 @@ fn comes_due(work: &Work, seen: &Observation, within: Duration) -> bool {
     }
 }
 
-/// Scheduled tasks that are counted as work already.
+/// Number of scheduled tasks that count as work already.
 pub(crate) fn due_soon(work: &Work, seen: &Observation, within: Duration) -> u64 {
     match comes_due(work, seen, within) {
         true => work.due_soon,

@@ -138,8 +138,9 @@ fn need(case: &Case, work: &Work) -> String {
         }
         Rule::Stranded => {
             let waits = verb(case.quiet.stranded, "task", "waits", "wait");
+            let (place, when) = case.policy.stranded;
             format!(
-                "{waits} in `unacked` for a worker that died or is stopping: {replicas} to give {} back after the visibility timeout",
+                "{waits} {place} for a worker that died or is stopping: {replicas} to give {} back {when}",
                 if case.quiet.stranded == 1 { "it" } else { "them" },
             )
         }

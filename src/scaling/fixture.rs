@@ -1,7 +1,7 @@
-//! Short words for the tests: pools, observations and series of them.
+//! Builders for the tests: pools, observations and series of them.
 use super::*;
 
-/// A pool with `minReplicas`, `maxReplicas` and a backlog per replica; 4 slots, 60 s idle, sampled every second.
+/// Pool with `minReplicas`, `maxReplicas` and a backlog per replica; 4 slots, 60 s idle, sampled every second.
 pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
     Policy {
         min,
@@ -13,11 +13,12 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
         behavior: Behavior::default(),
         fallback: None,
         suspended: false,
+        stranded: ("in `unacked`", "after the visibility timeout"),
         period: s(1.0),
     }
 }
 
-/// The same with a wait target in seconds; tasks are said to take 6 s.
+/// The same pool with a wait target in seconds; the task duration is given as 6 s.
 pub(crate) fn waits(min: u32, max: u32, target: f64) -> Policy {
     Policy {
         target: Target::Wait(Wait {
@@ -29,7 +30,7 @@ pub(crate) fn waits(min: u32, max: u32, target: f64) -> Policy {
     }
 }
 
-/// The user says that a task takes so many seconds.
+/// Policy with a hint of the task duration, in seconds.
 pub(crate) fn hinting(policy: Policy, seconds: f64) -> Policy {
     let target = match policy.target {
         Target::Wait(wait) => Target::Wait(Wait {
@@ -41,7 +42,7 @@ pub(crate) fn hinting(policy: Policy, seconds: f64) -> Policy {
     Policy { target, ..policy }
 }
 
-/// A fresh reading of no work at so many seconds; the workers are ready and heard.
+/// Observation of no work after this number of seconds; the reading is fresh, the workers are ready and heard.
 pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
     Observation {
         now: s(seconds),
@@ -61,7 +62,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
     }
 }
 
-/// The time on the wall: the fixture's seconds begin at noon of a Monday, UTC.
+/// Time on the wall clock: the fixture's seconds begin at noon of a Monday, UTC.
 pub(crate) fn wall(seconds: f64) -> Timestamp {
     let noon: Timestamp = "2026-01-05T12:00:00Z".parse().unwrap();
     noon + s(seconds)
@@ -112,7 +113,7 @@ impl Policy {
         }
     }
 
-    /// So many replicas from `start` to `end`, UTC.
+    /// Adds a schedule with this minimum of replicas from `start` to `end`, UTC.
     pub(crate) fn schedule(mut self, name: &str, start: &str, end: &str, min: u32) -> Self {
         self.schedules
             .push(Schedule::new(name, start, end, "UTC", min).unwrap());
@@ -149,13 +150,13 @@ impl Observation {
         self.work(|work| work.ready = tasks)
     }
 
-    /// The oldest waiting task was published so many seconds ago.
+    /// Age of the oldest waiting task, in seconds.
     pub(crate) fn oldest(self, seconds: f64) -> Self {
         let at = self.wall.checked_sub(s(seconds)).unwrap();
         self.work(|work| work.oldest = Some(Since::Told(at)))
     }
 
-    /// Running on so many pods.
+    /// Number of running tasks, and of the pods that run them.
     pub(crate) fn running(mut self, tasks: u64, pods: u32) -> Self {
         self.busy_pods = pods;
         self.work(|work| (work.running, work.in_flight) = (tasks, work.in_flight + tasks))
@@ -165,7 +166,7 @@ impl Observation {
         self.work(|work| work.in_flight += tasks)
     }
 
-    /// No worker says that it holds these.
+    /// Number of tasks that no worker reports to hold.
     pub(crate) fn unheld(self, tasks: Option<u64>) -> Self {
         self.work(|work| work.unheld = tasks)
     }
@@ -201,7 +202,7 @@ impl Observation {
         self
     }
 
-    /// So many of the ready pods say nothing.
+    /// Number of ready pods that report nothing.
     pub(crate) fn silent(mut self, pods: u32) -> Self {
         self.silent_pods = pods;
         self
@@ -236,7 +237,7 @@ impl Observation {
     }
 }
 
-/// The decision on the last of a series of observations; between two of them nothing happens but time.
+/// Decision on the last of a series of observations; between two of them only time passes.
 pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
     let mut memory = Memory::default();
     let mut last: Option<(Decision, Observation)> = None;
@@ -254,7 +255,7 @@ pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
     last.unwrap().0
 }
 
-/// The same observation at another time: ages and times left have moved on.
+/// The same observation at another time: ages and remaining times have moved on.
 pub(crate) fn later(seen: &Observation, now: Moment) -> Observation {
     let passed = now - seen.now;
     let wall = seen.wall.checked_add(passed).unwrap_or(Timestamp::MAX);

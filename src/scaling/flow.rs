@@ -1,55 +1,55 @@
-//! Tasks that come and go: how many have arrived by when, how many have started, and how long one takes.
+//! Flow of tasks: how many have arrived by when, how many have started, and how long one takes.
 //!
-//! *A* is the number of tasks arrived so far and *B* the number started: *B* is what the workers say they have taken
-//! on, *A* = *B* + the tasks that wait. The time at which *A* reached the number *B* has now is when the next task to
-//! start arrived. How long a task takes: see [`super::service`].
+//! *A* is the number of tasks that have arrived and *B* the number that have started: *B* is what the workers report to
+//! have taken on, *A* = *B* + the tasks that wait. The time at which *A* reached the present *B* is when the next task
+//! to start arrived. How long a task takes: see [`super::service`].
 #![deny(clippy::disallowed_methods)]
 use super::{
     Counted, Moment, Work,
-    punctual::{Punctual, Start},
+    attainment::{Attainment, StartedTasks},
     service::{Served, Service},
 };
 use std::{collections::VecDeque, time::Duration};
 
-/// Steps of the arrival curve that are kept apart.
+/// Number of steps of the arrival curve that are kept.
 const STEPS: usize = 192;
-/// Arrivals are counted in bins of so many seconds for rates.
+/// Length of a bin in which arrivals are counted for rates, in seconds.
 pub(crate) const BIN: f64 = 10.0;
-/// So many bins are kept: an hour.
+/// Number of bins that are kept: an hour.
 const BINS: usize = 360;
-/// Nothing has finished for so many service times, …
+/// The workers hang if nothing has finished for this number of service times, …
 const HANGS: f64 = 5.0;
-/// … and for at least so long: the workers hang.
+/// … and for at least this time.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The arrival curve may stand above what is counted for so long before tasks are taken to have been purged. Workers
-/// tell what they took on a heartbeat later than the broker does.
+/// Duration for which the arrival curve may stand above the count before tasks are taken to have been purged. Workers
+/// report what they took one heartbeat later than the broker does.
 const PURGED_AFTER: Duration = Duration::from_secs(10);
 
 /// Arrivals, starts and service time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Flow {
     last: Option<Sample>,
-    /// Tasks started so far.
+    /// Number of tasks that have started.
     started: f64,
-    /// Tasks arrived so far.
+    /// Number of tasks that have arrived.
     arrived: f64,
-    /// The curve of arrivals, oldest first: arrived so far at that time. Straight in between.
-    curve: VecDeque<Step>,
-    /// Since when the curve has stood above what is counted.
+    /// Curve of arrivals, oldest first: number of arrived tasks by that time. Straight in between.
+    curve: VecDeque<CurvePoint>,
+    /// Time since which the curve has stood above the count.
     above_since: Option<Moment>,
     bins: VecDeque<f32>,
-    /// Arrivals of the bin that is not over yet, and when it began.
+    /// Start of the bin that is not over yet, and its arrivals.
     open: (Moment, f64),
-    /// How long a task takes.
+    /// Service time of a task.
     service: Service,
-    /// When a task finished last, and how long one took then.
+    /// Time when a task finished last, and the service time then.
     finished: Option<(Moment, f64)>,
-    /// Tasks started lately.
-    pub(crate) punctual: Punctual,
+    /// Tasks that started recently.
+    pub(crate) attainment: Attainment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Step {
+struct CurvePoint {
     at: Moment,
     arrived: f64,
 }
@@ -58,38 +58,39 @@ struct Step {
 struct Sample {
     at: Moment,
     waiting: f64,
-    /// Of those that wait: a worker has fetched them, as far as the workers tell.
+    /// Number of waiting tasks that a worker has fetched, as far as the workers report it.
     fetched: f64,
     running: f64,
     taken: Option<u64>,
 }
 
-/// What was counted.
+/// One count of the tasks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Count<'a> {
+pub(crate) struct TaskCount<'a> {
     pub(crate) work: &'a Work,
-    /// Tasks in a slot now.
+    /// Number of tasks in a slot now.
     pub(crate) running: u64,
-    /// The workers say which ones those are; else whoever has fetched the others may be free to start them.
+    /// Whether the workers report which tasks those are; else any worker that has fetched the others may be free to
+    /// start them.
     pub(crate) heard: bool,
-    /// Tasks the workers have taken on so far; it may fall when one leaves. `None`: they do not count.
+    /// Number of tasks that the workers have taken on; it may fall when one leaves. `None`: they do not count.
     pub(crate) taken: Option<u64>,
-    /// When the oldest ready task arrived, where it says so.
+    /// Time when the oldest ready task arrived, where the task carries it.
     pub(crate) head: Option<Moment>,
-    /// Some worker runs less than it could.
+    /// Whether some worker runs less than it could.
     pub(crate) idle: bool,
     pub(crate) counted: Counted,
 }
 
-/// The tasks of a count that wait: ready ones, and those that a worker has fetched and does not run.
+/// Number of tasks that wait: ready ones, and those that a worker has fetched and does not run.
 pub(crate) fn waiting(work: &Work, running: u64) -> u64 {
     work.ready.saturating_add(work.in_flight.saturating_sub(running))
 }
 
 impl Flow {
-    /// Takes a count in. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait.
-    pub(crate) fn take(&mut self, count: &Count, hint: Option<f64>, target: f64) {
-        let Count {
+    /// Takes in a count. `hint`: seconds a task takes, as the user says. `target`: seconds that tasks may wait.
+    pub(crate) fn take(&mut self, count: &TaskCount, hint: Option<f64>, target: f64) {
+        let TaskCount {
             work,
             running,
             heard,
@@ -122,31 +123,31 @@ impl Flow {
             return;
         }
         self.last = Some(sample);
-        // Counts that nobody passed on were the same as the one before.
+        // Counts that were not passed on were the same as the one before.
         let since = counted.before.unwrap_or(before.at).clamp(before.at, now);
         let seconds = (now - before.at).as_secs_f64();
         let busy = before.running * (since - before.at).as_secs_f64()
             + (before.running + sample.running) / 2.0 * (now - since).as_secs_f64();
-        // A count that fell says nothing of what was started since.
-        let told = before
+        // A counter that fell says nothing about what was started since.
+        let reported = before
             .taken
             .zip(taken)
             .and_then(|(before, now)| now.checked_sub(before));
         let usual = busy / self.service(hint);
-        let started = match told {
+        let started = match reported {
             Some(tasks) => tasks as f64,
             None => self.passed(sample.waiting - work.ready as f64, head, usual),
         };
         let finished = started + before.running - sample.running;
         // Where neither the workers count nor a task says its age nothing can be learned.
-        if told.is_some() || head.is_some() {
+        if reported.is_some() || head.is_some() {
             let served = Served {
                 busy,
                 finished: finished.max(0.0),
                 running: (before.running, sample.running),
                 seconds,
                 gap: (now - since).as_secs_f64(),
-                counted: told.is_some(),
+                counted: reported.is_some(),
             };
             self.service.take(&served, hint);
         }
@@ -154,33 +155,33 @@ impl Flow {
             self.finished = Some((now, self.service(hint)));
         }
         self.started += started;
-        let start = Start {
+        let start = StartedTasks {
             tasks: started,
             late: self.oldest_wait(since).as_secs_f64() > target,
             held: work.ready == 0 && idle,
         };
-        self.punctual.take(start, seconds);
+        self.attainment.take(start, seconds);
         self.arrive(&sample, before.at, since, keep);
     }
 
-    /// Before the first count.
+    /// Whether there was no count yet.
     pub(crate) fn is_new(&self) -> bool {
         self.last.is_none()
     }
 
-    /// After the first count: the oldest of the tasks that waited then had waited so long. The others are taken for as
-    /// old, as in a burst; where nobody tells, they might all be late already.
+    /// Shifts the first count back: the oldest of the tasks that waited then had already waited for this time. The
+    /// others are taken to be as old, as in a burst; where no task carries its age, all of them might be late already.
     pub(crate) fn began_earlier(&mut self, by: Duration) {
         if let Some(first) = self.curve.front_mut().filter(|_| !by.is_zero()) {
             first.at = first.at.saturating_sub(by);
-            let before = Step { arrived: 0.0, ..*first };
+            let before = CurvePoint { arrived: 0.0, ..*first };
             self.curve.push_front(before);
         }
     }
 
-    /// Tasks started since the last count where the workers do not count: when the oldest ready task arrived, *A* was
-    /// what *B* is now, and what has been fetched and does not run. `usual`: by the service time; where a task is passed
-    /// over, by priority, half of that are started nevertheless.
+    /// Number of tasks started since the last count, where the workers do not count: when the oldest ready task
+    /// arrived, *A* was what *B* is now, plus what has been fetched and does not run. `usual`: number by the service
+    /// time; where a task is passed over, by priority, half of that are started nevertheless.
     fn passed(&self, fetched: f64, head: Option<Moment>, usual: f64) -> f64 {
         match head {
             Some(head) => (self.arrived_by(head) - fetched - self.started).max(usual / 2.0),
@@ -199,7 +200,7 @@ impl Flow {
         self.service.remember(task);
     }
 
-    /// Tasks run and wait, and none has finished for far longer than one takes: the workers hang.
+    /// Whether the workers hang: tasks run and wait, and none has finished for far longer than one takes.
     pub(crate) fn hangs(&self, now: Moment) -> bool {
         let Some((at, service)) = self.finished else {
             return false;
@@ -210,12 +211,12 @@ impl Flow {
         self.waiting() > 0.0 && self.running() > 0.0 && now.saturating_sub(at) > patience
     }
 
-    /// Tasks that the service time was learned from, recent ones more.
+    /// Number of tasks that the service time was learned from, recent ones with more weight.
     pub(crate) fn learned_from(&self) -> f64 {
         self.service.learned_from()
     }
 
-    /// `before`: the last count that was passed on; what is new came after `since`.
+    /// Takes in arrivals. `before`: time of the last count that was passed on; the new tasks came after `since`.
     fn arrive(&mut self, sample: &Sample, before: Moment, since: Moment, keep: Duration) {
         let now = sample.at;
         let level = self.started + sample.waiting;
@@ -223,7 +224,7 @@ impl Flow {
         self.bin(0.0, before, since);
         self.bin(new.max(0.0), since, now);
         if new > 0.0 {
-            // What arrived came since the last look, not since the last arrival.
+            // These tasks arrived since the last count, not since the last arrival.
             if self.curve.back().is_some_and(|last| last.at < since) {
                 self.step(since, self.arrived);
             }
@@ -249,7 +250,7 @@ impl Flow {
         }
     }
 
-    /// Tasks have gone without having started: they never arrived.
+    /// Takes tasks out that have gone without having started: they count as never arrived.
     fn lower(&mut self, gone: f64) {
         self.arrived -= gone;
         for step in &mut self.curve {
@@ -259,7 +260,7 @@ impl Flow {
     }
 
     fn step(&mut self, at: Moment, arrived: f64) {
-        self.curve.push_back(Step { at, arrived });
+        self.curve.push_back(CurvePoint { at, arrived });
     }
 
     /// Removes the step that is nearest to the line through its neighbours in time.
@@ -274,7 +275,7 @@ impl Flow {
         }
     }
 
-    /// Puts arrivals that came evenly between two moments into bins.
+    /// Puts arrivals into bins, spread evenly between two moments.
     fn bin(&mut self, arrived: f64, since: Moment, now: Moment) {
         let span = (now.saturating_sub(since)).as_secs_f64();
         let width = Duration::from_secs_f64(BIN);
@@ -302,32 +303,32 @@ impl Flow {
         }
     }
 
-    /// Arrivals of the last full bins, newest first.
+    /// Number of arrivals in each of the last full bins, newest first.
     pub(crate) fn bins(&self) -> impl ExactSizeIterator<Item = f64> + Clone {
         self.bins.iter().rev().map(|bin| f64::from(*bin))
     }
 
-    /// Tasks started so far.
+    /// Number of tasks that have started.
     pub(crate) fn started(&self) -> f64 {
         self.arrived - self.waiting()
     }
 
-    /// Tasks that wait now.
+    /// Number of tasks that wait now.
     pub(crate) fn waiting(&self) -> f64 {
         self.last.map_or(0.0, |last| last.waiting)
     }
 
-    /// Of those: tasks that only the worker that has fetched them can start.
+    /// Number of waiting tasks that only the worker that has fetched them can start.
     pub(crate) fn fetched(&self) -> f64 {
         self.last.map_or(0.0, |last| last.fetched)
     }
 
-    /// Tasks in a slot now.
+    /// Number of tasks in a slot now.
     pub(crate) fn running(&self) -> f64 {
         self.last.map_or(0.0, |last| last.running)
     }
 
-    /// Tasks arrived by a moment.
+    /// Number of tasks that had arrived by a moment.
     pub(crate) fn arrived_by(&self, at: Moment) -> f64 {
         let after = self.curve.partition_point(|step| step.at <= at);
         let before = after.checked_sub(1).and_then(|n| self.curve.get(n));
@@ -341,7 +342,7 @@ impl Flow {
         }
     }
 
-    /// How long the next task to start has waited; 0 if none waits.
+    /// Time that the next task to start has waited; 0 if none waits.
     pub(crate) fn oldest_wait(&self, now: Moment) -> Duration {
         let started = self.started();
         if self.waiting() <= 0.0 {

@@ -6,27 +6,27 @@
 use super::Moment;
 use std::{collections::VecDeque, time::Duration};
 
-/// More steps than this are merged: about 1 KB for each pool, 2 % of a window in precision.
+/// Largest number of steps; more are merged: about 1 KB for each pool, 2 % of a window in precision.
 const MAX_STEPS: usize = 64;
 
-/// What the number is and what it was.
+/// A number and its past values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct History {
     latest: Option<u32>,
-    /// Oldest first.
+    /// Past values, oldest first.
     past: VecDeque<Past>,
 }
 
-/// A value that holds no more.
+/// A past value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Past {
     value: u32,
-    /// When the next one took over.
+    /// Time when the next value replaced it.
     until: Moment,
 }
 
 impl History {
-    /// From now on it is `value`. Forgets what ended at least `keep` ago.
+    /// Records the value that holds from now on. Forgets what ended at least `keep` ago.
     pub(crate) fn record(&mut self, value: u32, now: Moment, keep: Duration) {
         if let Some(before) = self.latest.replace(value)
             && before != value
@@ -53,12 +53,12 @@ impl History {
         self.record(value, now, keep);
     }
 
-    /// The value in force `ago` before now, or the oldest known; `None` if nothing was ever recorded.
+    /// Value in force `ago` before now, or the oldest known; `None` if nothing was ever recorded.
     pub(crate) fn at(&self, ago: Duration, now: Moment) -> Option<u32> {
         self.in_force(ago, now).map(|past| past.value).or(self.latest)
     }
 
-    /// How long until [`Self::at`] changes if nothing new is recorded; `None`: it will not.
+    /// Time until [`Self::at`] changes if nothing new is recorded; `None`: it will not.
     pub(crate) fn next_change(&self, ago: Duration, now: Moment) -> Option<Duration> {
         self.in_force(ago, now).map(|past| ago.saturating_sub(age(past, now)))
     }
@@ -84,7 +84,7 @@ impl History {
     }
 }
 
-/// For how long it has not held any more; 0 if the clock went backwards.
+/// Time since the value was replaced; 0 if the clock went backwards.
 fn age(past: &Past, now: Moment) -> Duration {
     now.saturating_sub(past.until)
 }

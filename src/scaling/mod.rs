@@ -2,26 +2,25 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `mod.rs` | the words: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
+//! | `mod.rs` | the vocabulary: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
 //! | `decide.rs` | the order in which the rules apply |
 //! | `demand.rs` | how many workers the work asks for; the backlog rule |
 //! | `wait.rs` | the wait rule: `flow.rs` (arrivals and starts), `service.rs` (how long a task takes), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
-//! | `ahead.rs` | how long before a scheduled task comes due its worker is ordered |
+//! | `lead_time.rs` | how long before a scheduled task comes due its worker is ordered |
 //! | `stranded.rs` | work of workers that died |
-//! | `damping.rs` | the two scale-down windows |
+//! | `stabilization.rs` | the two scale-down windows |
 //! | `behavior.rs` | the HPA's `behavior` field |
-//! | `schedule.rs` | floors at known hours |
+//! | `schedule.rs` | periods of the calendar with a minimum number of replicas |
 //! | `trouble.rs` | what keeps the wait target from being met |
-//! | `punctual.rs` | how many of the tasks started lately were in time |
+//! | `attainment.rs` | share of recently started tasks that were in time |
 //! | `progress.rs` | the blocked queue: work waits and nothing starts |
 //! | `memory.rs` | what is remembered from decision to decision |
 //! | `history.rs` | a number over time, bounded |
-//! | `explain.rs` | the sentence |
+//! | `explain.rs` | the sentence that explains a decision |
 #![deny(clippy::disallowed_methods)]
 
-mod ahead;
+mod attainment;
 mod behavior;
-mod damping;
 mod deadline;
 mod decide;
 mod demand;
@@ -30,13 +29,14 @@ mod explain;
 mod fixture;
 mod flow;
 mod history;
+mod lead_time;
 mod margin;
 mod memory;
 mod progress;
-mod punctual;
 mod rate;
 mod schedule;
 mod service;
+mod stabilization;
 mod startup;
 mod stranded;
 mod supply;
@@ -47,69 +47,71 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
-pub use damping::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use decide::decide;
 pub use schedule::{Floor, Schedule, ScheduleError, floor};
+pub use stabilization::{SURPLUS_WINDOW, TRIM_WINDOW};
 pub use trouble::Trouble;
 pub use wait::{Profile, Tuning};
 
 use crate::model::Now;
 pub use crate::model::{KeepAlive, Moment, SampleError, Since, Work};
 
-/// What the pool wishes, in the core's own units.
+/// Policy of a pool: what its spec asks for, in the units of this module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Never fewer replicas.
+    /// Minimum number of replicas.
     pub min: u32,
-    /// Never more replicas.
+    /// Maximum number of replicas.
     pub max: u32,
-    /// Never fewer replicas at known hours.
+    /// Periods of the calendar with a minimum number of replicas.
     pub schedules: Vec<Schedule>,
-    /// What decides.
+    /// Rule by which the number of replicas follows from the work.
     pub target: Target,
-    /// Tasks one replica runs at a time, where the user says; else it counts what the workers say of it.
+    /// Number of tasks that one replica runs at a time, where the user says; else what the workers report counts.
     pub slots: Option<u32>,
-    /// How long there must be no work before the last replicas go.
+    /// Duration without work after which the last replicas go.
     pub idle: Duration,
     /// The HPA's `behavior`.
     pub behavior: Behavior,
-    /// What to do when the broker cannot be read for long.
+    /// Replicas to run when the broker has not been readable for some time.
     pub fallback: Option<Fallback>,
-    /// Hands off.
+    /// Whether the operator leaves the pool alone.
     pub suspended: bool,
-    /// The sampling period the pool asked for; a reading older than three of them (at least 3 s) is stale.
+    /// Place of the messages of dead workers, and when they come back: the application's own terms, for the sentence.
+    pub stranded: (&'static str, &'static str),
+    /// Sampling period that the pool asked for; a reading older than three of them (at least 3 s) is stale.
     pub period: Duration,
 }
 
-/// What the number of workers follows.
+/// Rule by which the number of replicas follows from the work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
-    /// The backlog rule: so many outstanding tasks for each replica, at least 1.
+    /// Backlog rule: number of outstanding tasks for each replica, at least 1.
     Backlog(u32),
-    /// The wait rule.
+    /// Wait rule.
     Wait(Wait),
 }
 
-/// The wait rule's wishes.
+/// Parameters of the wait rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wait {
-    /// Tasks start within this.
+    /// Wait target: duration within which tasks start.
     pub within: Duration,
-    /// How long a task takes, as the user says: a guess until it is known.
+    /// Duration of a task, as the user says: a guess until it is known.
     pub hint: Option<Duration>,
-    /// How lean.
+    /// Numbers of the profile.
     pub tuning: Tuning,
 }
 
 impl Wait {
-    /// The target in seconds: more than a day is a day.
+    /// Wait target in seconds: more than a day is a day.
     pub(crate) fn seconds(&self) -> f64 {
         self.within.as_secs_f64().clamp(1e-3, 86_400.0)
     }
 }
 
 impl Policy {
-    /// How long a task takes, in seconds, as the user says.
+    /// Duration of a task in seconds, as the user says.
     pub(crate) fn hint(&self) -> Option<f64> {
         match self.target {
             Target::Wait(Wait { hint, .. }) => hint.map(|hint| hint.as_secs_f64().clamp(1e-3, 1e9)),
@@ -117,7 +119,7 @@ impl Policy {
         }
     }
 
-    /// The backlog rule's number; one task for each replica under any other rule.
+    /// Number of outstanding tasks for each replica by the backlog rule; 1 under any other rule.
     pub(crate) fn backlog_per_replica(&self) -> u32 {
         match self.target {
             Target::Backlog(each) => each.max(1),
@@ -126,12 +128,12 @@ impl Policy {
     }
 }
 
-/// Replicas to run when the broker cannot be read; never fewer than now.
+/// Number of replicas to run when the broker cannot be read; never fewer than now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fallback {
-    /// At least so many.
+    /// Minimum number of replicas while the fallback applies.
     pub replicas: u32,
-    /// Once the broker could not be read for so long.
+    /// Duration without a readable broker before the fallback applies.
     pub after: Duration,
 }
 
@@ -142,62 +144,65 @@ pub enum Reading {
     Fresh(Work),
     /// Counted a while ago.
     Stale {
-        /// What was counted then.
+        /// Work that was counted then.
         work: Work,
-        /// How long ago.
+        /// Age of that count.
         age: Duration,
-        /// Why there is nothing newer, where known.
+        /// Reason why there is nothing newer, where known.
         why: Option<SampleError>,
     },
-    /// Never counted, or not for long.
+    /// Never counted, or not for a long time.
     Unknown {
-        /// Why.
+        /// Reason why there is no count.
         why: SampleError,
     },
 }
 
-/// All that one decision may know.
+/// Everything that one decision may know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
-    /// The steady clock.
+    /// Time on the steady clock.
     pub now: Moment,
-    /// The clock on the wall, by which people plan: for schedules only.
+    /// Time on the wall clock, by which people plan: for schedules only.
     pub wall: Timestamp,
-    /// The work.
+    /// Work, with its freshness.
     pub reading: Reading,
-    /// When it was counted.
+    /// Time of the count.
     pub counted: Counted,
-    /// The target's `spec.replicas`.
+    /// Number of replicas in the target's `spec.replicas`.
     pub replicas: u32,
-    /// The target's ready replicas.
+    /// Number of the target's ready replicas.
     pub ready: u32,
-    /// The target is rolling out a new template: its pods go and come by themselves.
+    /// Whether the target rolls out a new template: its pods go and come by themselves.
     pub rollout: bool,
-    /// Live workers that run at least one task (from heartbeats): none of them may go while it does.
+    /// Number of live workers that run at least one task (from heartbeats): none of them may go while it does.
     pub busy_pods: u32,
-    /// The workers announce themselves, so `busy_pods` can be trusted; otherwise only `work.in_flight` protects them.
+    /// Whether the workers announce themselves, so that `busy_pods` can be trusted; otherwise only `work.in_flight`
+    /// protects them.
     pub workers_heard: bool,
-    /// Ready pods whose workers are not heard or do not answer: each may run and hold whatever nobody else tells of.
+    /// Number of ready pods whose workers are not heard or do not answer: each may run and hold any work that no other
+    /// worker reports.
     pub silent_pods: u32,
-    /// Busy workers can be emptied before they go, so running tasks need no more pods than have room for them.
+    /// Whether busy workers can be emptied before they go: then running tasks need no more pods than have room for
+    /// them.
     pub drains: bool,
-    /// Tasks that each pod runs at a time, where the workers tell.
+    /// Number of tasks that each pod runs at a time, where the workers report it.
     pub slots: Option<u32>,
-    /// Tasks the workers have taken on so far, where they tell.
+    /// Number of tasks that the workers have taken on, where they report it.
     pub processed: Option<u64>,
-    /// How soon the next scheduled task comes due, where that can be seen.
+    /// Time until the next scheduled task is due, where that can be seen.
     pub next_due_in: Option<Duration>,
 }
 
 impl Observation {
-    /// How long the oldest ready task of this work has waited at least, where that was seen.
+    /// Time that the oldest ready task of this work has waited at least, where that was seen.
     fn oldest_wait(&self, work: &Work) -> Option<Duration> {
         let since = work.oldest.filter(|_| work.ready > 0)?;
         let (wall, moment) = (self.wall, self.now);
         Some(since.age(Now { wall, moment }))
     }
 
-    /// The same of the last count that there is.
+    /// The same for the latest count that there is.
     fn oldest_seen(&self) -> Option<Duration> {
         match &self.reading {
             Reading::Fresh(work) | Reading::Stale { work, .. } => self.oldest_wait(work),
@@ -206,17 +211,17 @@ impl Observation {
     }
 }
 
-/// When the work was counted. A caller may skip counts that say nothing new, so the last decision may be much older.
+/// Time of the count. A caller may skip counts without anything new, so the last decision may be much older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// When.
+    /// Time of this count.
     pub at: Moment,
-    /// When it was counted before that: what is new came in between. `None`: at the last decision.
+    /// Time of the count before it: what is new came in between. `None`: the time of the last decision.
     pub before: Option<Moment>,
 }
 
 impl Counted {
-    /// At this moment; the count before it was the one of the last decision.
+    /// Count at this moment; the count before it was the one of the last decision.
     pub fn at(moment: Moment) -> Self {
         Self {
             at: moment,
@@ -234,44 +239,44 @@ impl Memory {
     }
 }
 
-/// What was learned, for people and for the next process.
+/// Estimates that were learned, for people and for the next process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimates {
     /// Seconds a task takes.
     pub task: Option<f64>,
-    /// Tasks that arrive in a second.
+    /// Number of tasks that arrive in a second.
     pub rate: f64,
     /// Seconds from the order of a pod until it is ready.
     pub startup: Option<f64>,
-    /// Task slots of a pod.
+    /// Number of task slots of a pod.
     pub slots: Option<u32>,
 }
 
-/// What the core remembers of one pool from decision to decision. Starts empty: after a restart nothing is scaled
-/// down until one trim window has been seen again.
+/// Memory of one pool from decision to decision. Starts empty: after a restart nothing is scaled down until one trim
+/// window has been seen again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    /// The first observation.
+    /// Time of the first observation.
     first_seen: Option<Moment>,
-    /// The last count of the work that is known of.
+    /// Time of the last count that is known.
     last_fresh: Option<Moment>,
-    /// Since when readings have been fresh without a gap.
+    /// Time since which readings have been fresh without a gap.
     fresh_since: Option<Moment>,
-    /// Since when every fresh reading has shown no work.
+    /// Time since which every fresh reading has shown no work.
     quiet_since: Option<Moment>,
-    /// Tasks the workers had taken on when they told last.
+    /// Number of tasks that the workers had taken on at their last report.
     taken: Option<u64>,
-    wishes: damping::Wishes,
-    /// The target's replicas, as far back as the policies of `behavior` look.
+    recommendations: stabilization::Recommendations,
+    /// Number of the target's replicas, as far back as the policies of `behavior` need it.
     replicas: history::History,
     progress: progress::Progress,
     waiting: wait::Waiting,
-    ahead: ahead::Ahead,
+    lead_time: lead_time::LeadTime,
     stranded: stranded::Stranded,
-    floor: schedule::Remembered,
+    floor: schedule::FloorCache,
 }
 
-/// Which rule set the number. One word for metrics, conditions and logs.
+/// Rule that set the number. One word for metrics, conditions and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
     /// Outstanding work divided by the backlog per replica.
@@ -298,28 +303,28 @@ pub enum Rule {
     RunningWork,
     /// A scheduled task comes due soon, or may live in a worker's memory.
     Scheduled,
-    /// Work of a worker that died: one has to live to give it back.
+    /// Work of a worker that died: one worker has to live to give it back.
     Stranded,
-    /// The target rolls out: nothing goes down.
+    /// The target rolls out: the number does not go down.
     Rollout,
-    /// The operator started, or read the broker again, a short while ago: nothing goes down yet.
+    /// The operator started, or read the broker again, a short while ago: the number does not go down yet.
     JustStarted,
     /// `behavior` limits the step.
     Behavior,
     /// Work waits, nothing runs and nothing starts: more workers would not help.
     BlockedQueue,
-    /// The reading is old: nothing goes down.
+    /// The reading is old: the number does not go down.
     Stale,
     /// The broker cannot be read: replicas are held.
     Unknown,
-    /// The broker could not be read for long: `fallback`.
+    /// The broker has not been readable for some time: `fallback`.
     Fallback,
     /// `suspend: true`.
     Suspended,
 }
 
 impl Rule {
-    /// What the work asks for, and what keeps replicas against that.
+    /// Rules that follow the work, or keep replicas although the work asks for fewer.
     const OF_WORK: [Self; 6] = [
         Self::Backlog,
         Self::Deadline,
@@ -329,8 +334,8 @@ impl Rule {
         Self::RunningWork,
     ];
 
-    /// Rules that take turns under a steady load are as good as one: the wait rule's answers differ by a hair, and so does
-    /// what is kept from what is asked for.
+    /// Whether two rules take turns under a steady load, so that a change between them is no news: the results of the
+    /// wait rule differ slightly from count to count, and so does what is kept beyond them.
     pub fn is_like(self, other: Self) -> bool {
         self == other || [self, other].iter().all(|rule| Self::OF_WORK.contains(rule))
     }
@@ -363,30 +368,30 @@ impl Rule {
     }
 }
 
-/// What to do and why.
+/// Decision: what to do and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// So many replicas.
+    /// Number of replicas.
     pub replicas: u32,
-    /// The rule that set the number.
+    /// Rule that set the number.
     pub rule: Rule,
-    /// The reason in one sentence for a person, numbers included.
+    /// Reason in one sentence for people, numbers included.
     pub sentence: String,
-    /// What keeps the number from what the work asks for: [`Rule::Maximum`], [`Rule::Minimum`],
-    /// [`Rule::Schedule`] or [`Rule::Behavior`].
+    /// Rule that keeps the number from what the work asks for: [`Rule::Maximum`], [`Rule::Minimum`], [`Rule::Schedule`]
+    /// or [`Rule::Behavior`].
     pub limited: Option<Rule>,
-    /// What the work alone asks for, before windows and limits.
+    /// Number of replicas that the work alone asks for, before windows and limits.
     pub wanted: u32,
-    /// What was learned; the wait rule alone learns.
+    /// Estimates that were learned; only the wait rule learns.
     pub estimates: Option<Estimates>,
-    /// How long the oldest waiting task has waited, where it is known.
+    /// Time that the oldest waiting task has waited, where it is known.
     pub oldest_wait: Option<Duration>,
-    /// What keeps the wait target from being met; of a backlog target: what keeps the ordered replicas from being there
-    /// ([`Trouble::PodsNotReady`]).
+    /// Cause that keeps the wait target from being met; with a backlog target: what keeps the ordered replicas from
+    /// being there ([`Trouble::PodsNotReady`]).
     pub trouble: Option<Trouble>,
-    /// Work waits, the workers are there, and nothing has started for a while, however many replicas are wanted. Told of a
-    /// fresh reading only.
+    /// Whether work waits, the workers are there, and nothing has started for a while, however many replicas are
+    /// wanted. Only from a fresh reading.
     pub blocked: bool,
-    /// Even if nothing changes, decide again after this time.
+    /// Time after which to decide again, even if nothing changes.
     pub look_again_in: Duration,
 }

@@ -1,8 +1,8 @@
-//! How many tasks arrive in a second, told apart from batches and noise.
+//! Rate: number of tasks that arrive in a second, told apart from batches and noise.
 //!
-//! A batch of 2,000 tasks is a backlog, not a rate: the bins are winsorised, so that a single one weighs little. A rate
-//! that has really changed is seen by the last minute against the longer window, and sooner by the last three spans of
-//! five seconds if they all agree.
+//! A batch of 2,000 tasks is a backlog, not a rate: the bins are winsorised, so that a single one has little weight. A
+//! rate that has really changed shows in the last minute against the longer window, and sooner in the last three spans
+//! of five seconds if they all agree.
 #![deny(clippy::disallowed_methods)]
 use super::{
     Moment,
@@ -10,18 +10,18 @@ use super::{
 };
 use std::time::Duration;
 
-/// The window, in seconds: at least, and at most; in between two service times.
+/// Shortest and longest window, in seconds; in between it is two service times.
 const SHORTEST_WINDOW: f64 = 300.0;
 const LONGEST_WINDOW: f64 = 1800.0;
-/// Bins of the fast window: a minute.
+/// Number of bins of the fast window: a minute.
 const FAST_BINS: usize = 6;
-/// A difference of so many standard deviations is a change.
+/// Number of standard deviations from which a difference is a change.
 const SURE: f64 = 2.5;
-/// A change that all of the last spans of this many seconds show.
+/// Length of a span; a change that all of the last spans show counts at once.
 const SPAN: Duration = Duration::from_secs(5);
 const SPANS: u32 = 3;
 
-/// Tasks a second.
+/// Number of tasks that arrive in a second.
 pub(crate) fn per_second(flow: &Flow, service: f64, now: Moment) -> f64 {
     let window = (2.0 * service).clamp(SHORTEST_WINDOW, LONGEST_WINDOW);
     let bins = flow.bins();
@@ -35,7 +35,7 @@ pub(crate) fn per_second(flow: &Flow, service: f64, now: Moment) -> f64 {
     rate.max(stepped(flow, rate, now).unwrap_or(0.0))
 }
 
-/// The lowest rate of the last spans, if even that is surely more than `rate`.
+/// Lowest rate of the last spans, if even that is surely more than `rate`.
 fn stepped(flow: &Flow, rate: f64, now: Moment) -> Option<f64> {
     let mut lowest = f64::INFINITY;
     for n in 0..SPANS {
@@ -47,7 +47,7 @@ fn stepped(flow: &Flow, rate: f64, now: Moment) -> Option<f64> {
     ((lowest - rate) * seconds > SURE * (rate * seconds).max(1.0).sqrt()).then_some(lowest)
 }
 
-/// The mean with everything cut off that lies four standard deviations of a Poisson count above the mean of the lower
+/// Mean after everything is cut off that lies four standard deviations of a Poisson count above the mean of the lower
 /// nine tenths.
 fn winsorised(bins: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     let number = bins.len();

@@ -1,16 +1,16 @@
-//! Schedules: at known hours the pool keeps at least so many replicas.
+//! Schedules: periods of the calendar with a minimum number of replicas.
 //!
-//! **When one is in force.** From a pod's start-up time before each firing of `start`, so that the workers are there when
-//! the hour strikes, until the next firing of `end`. Of a start and an end that fire at the same minute the start counts.
+//! **When a schedule is in force.** From a pod's start-up time before each firing of `start`, so that the workers are
+//! there in time, until the next firing of `end`. Of a start and an end that fire at the same minute the start counts.
 //!
-//! **When the clocks change.** Expressions speak of the clock on the wall. Events keep the order that they have there,
-//! and none is ever dropped:
+//! **When the clocks change.** Expressions mean the clock on the wall. Events keep their order on that clock, and none
+//! is ever dropped:
 //! * A time that the clock skips (02:30 on the day it jumps from 02:00 to 03:00) counts at the moment of the jump.
 //! * A time that the clock shows twice (02:30 on the day it falls from 03:00 back to 02:00) counts the first time for a
 //!   start and the second time for an end: a schedule is never shorter than what its hours say.
 //!
-//! The library knows expressions and calendars; it is asked in a calendar without time zones, and the zones are this
-//! file's business.
+//! The library knows expressions and calendars; it is asked in a calendar without time zones, and this file handles the
+//! zones.
 #![deny(clippy::disallowed_methods)]
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use jiff::{
@@ -20,16 +20,16 @@ use jiff::{
 };
 use std::time::Duration;
 
-/// Names are at most so long: that of a DNS label.
+/// Longest name, in characters: that of a DNS label.
 const LONGEST_NAME: usize = 63;
-/// Expressions are at most so long.
+/// Longest expression, in characters.
 const LONGEST_EXPRESSION: usize = 100;
-/// That nothing changes within four years is believed for so long: it is the slowest of all answers to find.
+/// Time for which "nothing changes within four years" is remembered: this is the slowest of all results to compute.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
-/// No schedule is in force outside these years: the calendar ends at 9999, and the library panics near its end.
+/// Years in which a schedule can be in force: the calendar ends at 9999, and the library panics near its end.
 const YEARS: std::ops::Range<i16> = 1900..9900;
 
-/// A floor at known hours. Equal if it is written equally.
+/// Period of the calendar with a minimum number of replicas. Equal if it is written equally.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     name: String,
@@ -46,12 +46,12 @@ impl PartialEq for Schedule {
     }
 }
 
-/// What is wrong with a schedule as written.
+/// Error in a schedule as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduleError {
-    /// The field, as the user knows it.
+    /// Name of the field, as the user knows it.
     pub field: &'static str,
-    /// What it must be; reads on after the field's name.
+    /// What the field must be; continues a sentence that begins with the field's name.
     pub must: String,
 }
 
@@ -101,8 +101,8 @@ impl Schedule {
         [&self.name, &self.start.text, &self.end.text, &self.zone_name]
     }
 
-    /// Whether it is in force, and when that may change next.
-    fn look(&self, wall: Timestamp, ahead: Duration) -> (bool, Option<Duration>) {
+    /// Whether the schedule is in force, and the time until that may change.
+    fn state(&self, wall: Timestamp, ahead: Duration) -> (bool, Option<Duration>) {
         let early = later(wall, ahead);
         let started_to = reached(&self.zone, early, Edge::Start);
         let ended_to = reached(&self.zone, wall, Edge::End);
@@ -124,22 +124,22 @@ impl Schedule {
     }
 }
 
-/// What the schedules ask for at some time.
+/// Minimum that the schedules ask for at some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Floor<'a> {
-    /// At least so many replicas.
+    /// Minimum number of replicas.
     pub replicas: u32,
-    /// The schedule that says so.
+    /// Name of the schedule that asks for it.
     pub name: Option<&'a str>,
-    /// Nothing changes for so long.
+    /// Time until the minimum may change.
     pub next_change: Option<Duration>,
 }
 
-/// The highest of the schedules that are in force, where pods take `ahead` to start.
+/// Highest minimum of the schedules that are in force, where pods take `ahead` to start.
 pub fn floor(schedules: &[Schedule], wall: Timestamp, ahead: Duration) -> Floor<'_> {
     let mut floor = Floor::default();
     for schedule in schedules {
-        let (in_force, change) = schedule.look(wall, ahead);
+        let (in_force, change) = schedule.state(wall, ahead);
         if in_force && schedule.min > floor.replicas {
             (floor.replicas, floor.name) = (schedule.min, Some(schedule.name.as_str()));
         }
@@ -148,31 +148,32 @@ pub fn floor(schedules: &[Schedule], wall: Timestamp, ahead: Duration) -> Floor<
     floor
 }
 
-/// The last floor and for how long it holds. Calendars are slow to ask, and the answer changes a few times a day.
+/// The last floor and the time for which it holds. Calendars are slow to compute, and the result changes a few times a
+/// day.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Remembered(Option<Known>);
+pub(crate) struct FloorCache(Option<CachedFloor>);
 
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct CachedFloor {
     schedules: Vec<Schedule>,
     ahead: Duration,
     from: Timestamp,
     until: Timestamp,
-    /// Something changes then; else it is only looked again.
+    /// Whether the floor may change at `until`; else it is only computed again.
     changes: bool,
     replicas: u32,
-    /// Which of the schedules.
+    /// Index of the schedule.
     which: Option<usize>,
 }
 
-impl Remembered {
+impl FloorCache {
     /// The same as [`floor`].
     pub(crate) fn floor<'a>(&mut self, schedules: &'a [Schedule], wall: Timestamp, ahead: Duration) -> Floor<'a> {
         if schedules.is_empty() {
             self.0 = None;
             return Floor::default();
         }
-        let holds = |known: &&Known| {
+        let holds = |known: &&CachedFloor| {
             known.schedules == schedules && known.ahead == ahead && known.from <= wall && wall < known.until
         };
         if let Some(known) = self.0.as_ref().filter(holds) {
@@ -185,7 +186,7 @@ impl Remembered {
             };
         }
         let found = floor(schedules, wall, ahead);
-        self.0 = Some(Known {
+        self.0 = Some(CachedFloor {
             schedules: schedules.to_vec(),
             ahead,
             from: wall,
@@ -198,14 +199,14 @@ impl Remembered {
     }
 }
 
-/// What an event is to its schedule.
+/// Kind of an event: start or end of a schedule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edge {
     Start,
     End,
 }
 
-/// When an event counts that the expression puts at this time on the wall.
+/// Instant at which an event counts that the expression puts at this time on the wall.
 fn instant(zone: &TimeZone, civil: DateTime, edge: Edge) -> Option<Timestamp> {
     let offset = match zone.to_ambiguous_timestamp(civil).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset,
@@ -219,7 +220,7 @@ fn instant(zone: &TimeZone, civil: DateTime, edge: Edge) -> Option<Timestamp> {
     offset.to_timestamp(civil).ok()
 }
 
-/// The last time on the wall whose [`instant`] has come.
+/// Last time on the wall whose [`instant`] has come.
 fn reached(zone: &TimeZone, at: Timestamp, edge: Edge) -> DateTime {
     let civil = zone.to_datetime(at);
     let AmbiguousOffset::Fold { before, after } = zone.to_ambiguous_timestamp(civil).offset() else {
@@ -246,10 +247,10 @@ fn later(at: Timestamp, time: Duration) -> Timestamp {
     at.checked_add(time).unwrap_or(Timestamp::MAX)
 }
 
-/// An expression, in a calendar without time zones.
+/// Expression, in a calendar without time zones.
 #[derive(Clone, Debug)]
 struct Cron {
-    /// As written, with single spaces and in capitals.
+    /// Text as written, with single spaces and in capitals.
     text: String,
     table: Crontab,
 }
@@ -281,7 +282,7 @@ impl Cron {
         Ok(cron)
     }
 
-    /// The first time after this one, if it is within four years.
+    /// First time after this one, if it is within four years.
     fn next(&self, after: DateTime) -> Option<DateTime> {
         if !YEARS.contains(&after.year()) {
             return None;
@@ -291,7 +292,7 @@ impl Cron {
         Some(found.datetime())
     }
 
-    /// The last time until this one, if it is within four years. The library looks forward only, so this looks from
+    /// Last time until this one, if it is within four years. The library searches forward only, so this searches from
     /// further and further back, and then closes in by halves.
     fn last(&self, until: DateTime) -> Option<DateTime> {
         let next = |after| self.next(after).filter(|found| *found <= until);
@@ -310,8 +311,8 @@ impl Cron {
     }
 }
 
-/// What CronJobs know: `*`, numbers and names of three letters, in ranges, lists and steps. The library knows more, but
-/// gets some of that wrong (`L` finds no last day of December).
+/// Whether the field has only what CronJobs know: `*`, numbers and names of three letters, in ranges, lists and steps.
+/// The library knows more, but gets some of that wrong (`L` finds no last day of December).
 fn is_plain(field: &str) -> bool {
     field.split([',', '-', '/']).all(|item| {
         let number = !item.is_empty() && item.bytes().all(|b| b.is_ascii_digit());

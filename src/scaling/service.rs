@@ -1,76 +1,80 @@
-//! How long a task takes: Little's law, busy slot-seconds for each task finished; no saturation needed.
+//! Service time: how long a task takes, by Little's law (busy slot-seconds for each finished task); no saturation
+//! needed.
 //!
-//! Two things spoil it. Tasks may take ten times as long from one minute to the next: then what was learned before is
-//! forgotten as soon as the last minutes surely say something else. And what comes and goes between two counts is never
-//! seen to run, for as long as it comes in step with the counts: such tasks are shorter than the time between two counts,
-//! but no more is known, so they teach little.
+//! Two things disturb it. Tasks may take ten times as long from one minute to the next: then what was learned before is
+//! forgotten as soon as the last minutes surely differ. And tasks that come and go between two counts are never seen to
+//! run, as long as they come in step with the counts: they are shorter than the time between two counts, but no more is
+//! known, so they teach little.
 #![deny(clippy::disallowed_methods)]
 use std::collections::VecDeque;
 
-/// Half of what is known is forgotten after so many seconds of work, …
+/// Seconds of work after which half of what is known is forgotten, …
 const HALF_LIFE: f64 = 600.0;
-/// … and after so many tasks at the soonest. A night without work is no reason to forget.
+/// … and number of tasks before that at the soonest. A night without work is no reason to forget.
 const TASKS: f64 = 50.0;
-/// How many tasks the user's hint weighs as much as at first; once so many have finished, half of that, and so on.
+/// Number of tasks that the user's hint weighs as much as at first; once that many have finished, half of it, and so
+/// on.
 const HINT_WEIGHT: f64 = 20.0;
-/// The guess before the first task has finished, in seconds; it weighs as much as one task.
+/// Guess before the first task has finished, in seconds; it weighs as much as one task.
 const GUESS: f64 = 10.0;
-/// No task is taken to be shorter, in seconds.
+/// Shortest service time, in seconds.
 const SHORTEST: f64 = 0.001;
-/// Tasks that nobody saw may have kept this share of one slot busy. More would have been seen now and then.
+/// Share of one slot that tasks which no count saw may have kept busy. More would have been seen now and then.
 const UNSEEN: f64 = 1.0 / 3.0;
-/// The last minutes are kept in stretches of so many seconds, …
+/// Length of a stretch in seconds, …
 const STRETCH: f64 = 5.0;
-/// … so many of them.
+/// … and number of stretches that are kept: the last minutes.
 const STRETCHES: usize = 60;
-/// A difference of so many standard deviations of a Poisson count is a change, tasks of very different lengths reckoned in, …
+/// Number of standard deviations of a Poisson count from which a difference is a change, with allowance for tasks of
+/// very different lengths, …
 const SURE: f64 = 5.0;
-/// … if they take so many times as long, or as short.
+/// … if tasks take this many times as long, or as short.
 const RATIO: f64 = 2.0;
 
-/// What is known of how long a task takes.
+/// Knowledge of how long a task takes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Service {
-    /// Slot-seconds and tasks finished, both forgotten alike.
+    /// Number of slot-seconds and of finished tasks, both forgotten alike.
     busy: f64,
     done: f64,
-    /// Tasks finished since the start or the last change, nothing forgotten.
+    /// Number of tasks finished since the start or the last change, nothing forgotten.
     ever: f64,
-    /// What a task was found to take at the last change: it counts instead of the user's hint.
+    /// Service time that was found at the last change: it counts instead of the user's hint.
     found: Option<f64>,
     /// The last minutes, oldest first.
     recent: VecDeque<Stretch>,
 }
 
-/// So many slot-seconds and tasks finished in so many seconds.
+/// Number of slot-seconds and of tasks finished in some seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stretch {
     seconds: f64,
     busy: f64,
     done: f64,
-    /// Tasks that ran when it began.
+    /// Number of tasks that ran when the stretch began.
     running: f64,
 }
 
-/// What happened between two counts.
+/// Work done between two counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Served {
-    /// Slot-seconds, as far as tasks were seen to run.
+    /// Number of slot-seconds, as far as tasks were seen to run.
     pub(crate) busy: f64,
-    /// Tasks finished.
+    /// Number of tasks finished.
     pub(crate) finished: f64,
-    /// Tasks that ran at the first count, and at the second.
+    /// Number of tasks that ran at the first count, and at the second.
     pub(crate) running: (f64, f64),
-    /// Seconds in between.
+    /// Seconds between the two counts.
     pub(crate) seconds: f64,
-    /// Seconds since the last count that was not passed on, because it said nothing new: what is new came after that.
+    /// Seconds since the last count that was not passed on, because it contained nothing new: what is new came after
+    /// that.
     pub(crate) gap: f64,
-    /// The workers count what they take on; else what finished is a guess.
+    /// Whether the workers count what they take on; else what finished is a guess.
     pub(crate) counted: bool,
 }
 
 impl Service {
-    /// Learns.
+    /// Takes in the work done between two counts.
     pub(crate) fn take(&mut self, served: &Served, hint: Option<f64>) {
         let running = if served.counted { served.running.1 } else { 0.0 };
         let known = self.seconds(hint, running);
@@ -88,8 +92,8 @@ impl Service {
         }
     }
 
-    /// Seconds a task takes, where so many run. Of the first tasks all are under way before one finishes: they count as
-    /// half done.
+    /// Seconds a task takes; `running`: number of tasks that run now. Of the first tasks all are under way before one
+    /// finishes: they count as half done.
     pub(crate) fn seconds(&self, hint: Option<f64>, running: f64) -> f64 {
         let (prior, weight) = match (self.found, hint) {
             (Some(found), _) => (found, 1.0),
@@ -106,7 +110,7 @@ impl Service {
         (self.busy, self.done) = (task.max(SHORTEST) * HINT_WEIGHT, HINT_WEIGHT);
     }
 
-    /// Tasks that it was learned from, recent ones more.
+    /// Number of tasks that it was learned from, recent ones with more weight.
     pub(crate) fn learned_from(&self) -> f64 {
         self.done
     }
@@ -130,8 +134,8 @@ impl Service {
         }
     }
 
-    /// Forgets what was before the shortest stretch of late that surely says something else. A task that runs now may have
-    /// been counted busy for its whole length without having finished; one that ran when the stretch began, the reverse.
+    /// Forgets everything before the shortest recent stretch that surely differs. A task that runs now may have been
+    /// counted busy for its whole length without having finished; one that ran when the stretch began, the reverse.
     fn forget(&mut self, known: f64, running: f64) {
         let (mut busy, mut done) = (0.0, 0.0);
         for (n, stretch) in self.recent.iter().enumerate().rev() {

@@ -1,57 +1,58 @@
-//! Pods on their way: when each was ordered, and how long pods take to become ready.
+//! Start-up of pods: when each was ordered, and how long pods take to become ready.
 //!
-//! Both are read off the target's two numbers: an order is a rise of `replicas`, and a rise of `ready` ends the oldest
+//! Both are read from the target's two numbers: an order is a rise of `replicas`, and a rise of `ready` ends the oldest
 //! orders. What counts for a decision is the whole way from the order to a worker that takes tasks, so scheduling,
 //! image pulls and new nodes are in it.
 #![deny(clippy::disallowed_methods)]
 use super::Moment;
 use std::{collections::VecDeque, time::Duration};
 
-/// Before anything was learned.
+/// Start-up time before anything was learned.
 pub(crate) const PRIOR: Duration = Duration::from_secs(30);
-/// The last start-ups count, about so many. Of pods ordered together the slowest come last: a few are not enough.
+/// Number of latest start-ups that count, approximately. Of pods ordered together the slowest come last: a few are not
+/// enough.
 const KEPT: u32 = 100;
-/// They are kept by the moment at which they came; so many moments at most.
+/// Largest number of moments under which start-ups are kept.
 const MOMENTS: usize = 64;
-/// Orders are kept apart by their time, at most so many; older ones are merged.
+/// Largest number of orders that are kept apart by their time; older ones are merged.
 const ORDERS: usize = 32;
-/// A pod that is late is expected after this share of the start-up time, again and again.
+/// Share of the start-up time after which a late pod is expected, again and again.
 const LATE: f64 = 0.25;
-/// No pod counts as stuck sooner.
+/// Shortest time after which a pod counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Pods that became ready since then speak against that.
+/// Period in which pods that became ready are evidence that none is stuck.
 const LATELY: Duration = Duration::from_secs(300);
-/// What another process learned weighs as much as so many pods.
+/// Weight of what another process learned, in pods.
 const REMEMBERED: u32 = 3;
-/// A pod is never expected sooner.
+/// Shortest expected time of a pod's start-up, in seconds.
 const SOONEST: f64 = 2.0;
 
-/// What is known of pods that start.
+/// Knowledge of pods that start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Startup {
-    /// `replicas` and `ready` of the last look.
+    /// Values of `replicas` and `ready` at the last observation.
     last: Option<(u32, u32)>,
     /// Pods that are not ready yet, by the time of their order, oldest first.
-    orders: VecDeque<Order>,
-    /// How long the last ones took, oldest first.
-    took: VecDeque<Took>,
-    /// When pods that had been stuck began to become ready; until one that was ordered since has come.
+    orders: VecDeque<PodOrder>,
+    /// Durations of the last start-ups, oldest first.
+    took: VecDeque<StartupTime>,
+    /// Time when pods that had been stuck began to become ready; until one that was ordered since has come.
     unstuck: Option<Moment>,
 }
 
-/// So many pods were ready so long after their order, at that moment.
+/// Number of pods that became ready, their time since the order, and the moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Took {
+struct StartupTime {
     time: Duration,
     at: Moment,
     pods: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Order {
+struct PodOrder {
     at: Moment,
     pods: u32,
-    /// We saw the number rise: the time is that of the order.
+    /// Whether the rise of the number was seen: then the time is that of the order.
     seen: bool,
 }
 
@@ -64,7 +65,7 @@ pub(crate) struct Arriving {
 }
 
 impl Startup {
-    /// Takes the target's numbers in. A rollout replaces pods on its own: it says nothing of orders.
+    /// Takes in the target's numbers. A rollout replaces pods on its own: it says nothing about orders.
     pub(crate) fn take(&mut self, replicas: u32, ready: u32, rollout: bool, now: Moment) {
         let starting = replicas.saturating_sub(ready);
         if self.last.is_none() {
@@ -95,7 +96,7 @@ impl Startup {
             let came = oldest.pods.min(over);
             oldest.pods -= came;
             over -= came;
-            let Order { at, pods, seen } = *oldest;
+            let PodOrder { at, pods, seen } = *oldest;
             if pods == 0 {
                 self.orders.pop_front();
             }
@@ -104,14 +105,14 @@ impl Startup {
             }
         }
         self.forget();
-        // Pods that were ready and are not any more, or that started before anybody looked.
+        // Pods that were ready and are not any more, or that started before the first observation.
         let unknown = starting.saturating_sub(self.ordered());
         if unknown > 0 {
             self.order(unknown, now, false);
         }
     }
 
-    /// The oldest start-ups, once those after them are enough.
+    /// Forgets the oldest start-ups, once those after them are enough.
     fn forget(&mut self) {
         while let Some(oldest) = self.took.front()
             && (self.known().saturating_sub(oldest.pods) >= KEPT || self.took.len() > MOMENTS)
@@ -127,7 +128,7 @@ impl Startup {
     fn order(&mut self, pods: u32, now: Moment, seen: bool) {
         match self.orders.back_mut() {
             Some(last) if last.at == now && last.seen == seen => last.pods = last.pods.saturating_add(pods),
-            _ => self.orders.push_back(Order { at: now, pods, seen }),
+            _ => self.orders.push_back(PodOrder { at: now, pods, seen }),
         }
         if self.orders.len() > ORDERS
             && let Some(oldest) = self.orders.pop_front()
@@ -137,8 +138,8 @@ impl Startup {
         }
     }
 
-    /// Pods are ready that were ordered together. Pods that had been stuck tell when the trouble was over, not how long
-    /// pods take: all that were ordered before that count as one.
+    /// Takes in pods that are ready and were ordered together. Pods that had been stuck show when the trouble was over,
+    /// not how long pods take: all that were ordered before that count as one.
     fn came(&mut self, ordered: Moment, pods: u32, now: Moment) {
         if self.was_stuck(ordered) {
             return;
@@ -147,10 +148,10 @@ impl Startup {
         let late = time > patience(self.slowest().unwrap_or(PRIOR).as_secs_f64());
         self.unstuck = late.then_some(now);
         let pods = if late { 1 } else { pods };
-        self.took.push_back(Took { time, at: now, pods });
+        self.took.push_back(StartupTime { time, at: now, pods });
     }
 
-    /// A pod ordered then shared the trouble of those that had been stuck.
+    /// Whether a pod ordered then shared the trouble of those that had been stuck.
     fn was_stuck(&self, ordered: Moment) -> bool {
         self.unstuck.is_some_and(|over| ordered < over)
     }
@@ -159,9 +160,8 @@ impl Startup {
         self.orders.iter().fold(0, |sum, order| order.pods.saturating_add(sum))
     }
 
-    /// The start-up time to reckon with, in seconds: this share of the pods is faster. Of pods ordered together the
-    /// fastest come first and tell little: those on their way are reckoned in, unless that would make the guess of one
-    /// that was far slower than the rest.
+    /// Start-up time to use, in seconds: this share of the pods is faster. Of pods ordered together the fastest come
+    /// first and show little: those on their way are included, unless that would let one very slow pod decide.
     pub(crate) fn seconds(&self, quantile: f64, now: Moment) -> f64 {
         let mut took: Vec<_> = self.took.iter().map(|took| (took.time, took.pods)).collect();
         took.sort_unstable();
@@ -170,7 +170,7 @@ impl Startup {
         let waiting = |time| {
             let ages = self.orders.iter().filter(|order| order.seen);
             let ages = ages.map(|order| (now.saturating_sub(order.at), order.pods));
-            // Pods that are stuck tell nothing.
+            // Pods that are stuck show nothing.
             let older = ages.filter(|(age, _)| (time..=patience).contains(age));
             older.map(|(_, pods)| f64::from(pods)).sum::<f64>()
         };
@@ -182,7 +182,7 @@ impl Startup {
         self.took.iter().map(|took| took.time).max()
     }
 
-    /// It was learned from pods and is no guess.
+    /// Whether it was learned from pods and is no guess.
     pub(crate) fn is_known(&self) -> bool {
         !self.took.is_empty()
     }
@@ -190,24 +190,24 @@ impl Startup {
     /// Begins with what another process learned.
     pub(crate) fn remember(&mut self, seconds: f64) {
         let took = Duration::try_from_secs_f64(seconds).unwrap_or(PRIOR);
-        self.took = VecDeque::from([Took {
+        self.took = VecDeque::from([StartupTime {
             time: took,
             at: Moment::ZERO,
             pods: REMEMBERED,
         }]);
     }
 
-    /// Pods that should have been ready long ago, if more of them are than became ready lately: something keeps them
-    /// (no room on the nodes, a missing image, a crash), and more of them would not help.
+    /// Number of pods that should have been ready long ago, if it is more than the number that became ready recently:
+    /// something keeps them (no room on the nodes, a missing image, a crash), and more of them would not help.
     pub(crate) fn stuck(&self, usual: f64, now: Moment) -> Option<u32> {
         let patience = patience(usual);
-        let late = |order: &&Order| now.saturating_sub(order.at) > patience;
+        let late = |order: &&PodOrder| now.saturating_sub(order.at) > patience;
         let late = self
             .orders
             .iter()
             .filter(late)
             .fold(0, |sum, order| order.pods.saturating_add(sum));
-        let lately = |took: &&Took| now.saturating_sub(took.at) < LATELY;
+        let lately = |took: &&StartupTime| now.saturating_sub(took.at) < LATELY;
         let came = self
             .took
             .iter()
@@ -216,26 +216,27 @@ impl Startup {
         (late > 0 && late >= came).then_some(late)
     }
 
-    /// How long until the next pod that does not come counts as stuck.
+    /// Time until the next pod that does not come counts as stuck.
     pub(crate) fn stuck_in(&self, usual: f64, now: Moment) -> Option<Duration> {
         let patience = patience(usual);
-        let left = |order: &Order| patience.checked_sub(now.saturating_sub(order.at));
+        let left = |order: &PodOrder| patience.checked_sub(now.saturating_sub(order.at));
         self.orders.iter().filter_map(left).min()
     }
 
-    /// Pods are on their way.
+    /// Whether pods are on their way.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.orders.is_empty()
     }
 
-    /// Pods that had been stuck became ready lately, and none that was ordered since: the next may be stuck, too.
+    /// Whether pods that had been stuck became ready recently, and none that was ordered since: the next may be stuck,
+    /// too.
     pub(crate) fn recovers(&self, now: Moment) -> bool {
         self.unstuck.is_some_and(|at| now.saturating_sub(at) < LATELY)
     }
 
-    /// When the pods on their way will be ready, soonest first.
+    /// Pods on their way and the time until they will be ready, soonest first.
     pub(crate) fn arriving(&self, usual: f64, now: Moment) -> Vec<Arriving> {
-        let expected = |order: &Order| {
+        let expected = |order: &PodOrder| {
             let age = now.saturating_sub(order.at).as_secs_f64();
             // What was stuck together comes together.
             let usual = match self.was_stuck(order.at) {
@@ -257,8 +258,9 @@ impl Startup {
     }
 }
 
-/// When this share of the pods has come, by Kaplan and Meier's estimator; `None`: not known. `took`: how long so many
-/// pods took, fastest first; `waiting`: how many have not come although they have waited so long.
+/// Time by which this share of the pods has come, by Kaplan and Meier's estimator; `None`: not known. `took`: durations
+/// and number of pods, fastest first; `waiting`: number of pods that have not come although they have waited for this
+/// time.
 fn reached(took: &[(Duration, u32)], share: f64, waiting: impl Fn(Duration) -> f64) -> Option<Duration> {
     let mut left = took.iter().map(|(_, pods)| f64::from(*pods)).sum::<f64>();
     let mut missing = 1.0;
@@ -273,7 +275,7 @@ fn reached(took: &[(Duration, u32)], share: f64, waiting: impl Fn(Duration) -> f
     None
 }
 
-/// Pods that usually take so many seconds count as stuck after this.
+/// Time after which a pod counts as stuck; `usual`: seconds that pods usually take.
 fn patience(usual: f64) -> Duration {
     Duration::try_from_secs_f64(usual * 3.0)
         .unwrap_or_default()

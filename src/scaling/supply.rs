@@ -1,29 +1,29 @@
-//! How many waiting tasks a number of pods can start by when.
+//! Supply: the number of waiting tasks that a number of pods can start within a time.
 //!
 //! An idle slot starts a task at once, and every slot is free again once in a service time. A pod that is not ready yet
 //! does the same from then on. `1 +` in the formula makes it right for tasks of a second and of ten minutes alike.
 #![deny(clippy::disallowed_methods)]
 use super::startup::Arriving;
 
-/// More pods than anybody has: nothing would be enough.
+/// Number of pods that means that none would be enough.
 const NEVER: f64 = 1e9;
-/// Less of a task than this is a rounding error.
+/// Part of a task below which a difference is a rounding error.
 const HAIR: f64 = 1e-6;
 
-/// The pods there are, and what new ones would add.
+/// Existing pods, and what new ones would add.
 #[derive(Clone, Debug)]
 pub(crate) struct Supply {
-    /// Task slots of a pod.
+    /// Number of task slots of a pod.
     pub(crate) slots: f64,
-    /// Ready pods.
+    /// Number of ready pods.
     pub(crate) ready: f64,
-    /// Tasks in their slots.
+    /// Number of tasks in their slots.
     pub(crate) running: f64,
-    /// Tasks that workers have fetched and do not run: they came first, and nobody else can start them.
+    /// Number of tasks that workers have fetched and do not run: they came first, and no other worker can start them.
     pub(crate) fetched: f64,
-    /// Pods whose workers may hold those.
+    /// Number of pods whose workers may hold those.
     pub(crate) holders: f64,
-    /// Tasks that arrive in a second.
+    /// Number of tasks that arrive in a second.
     pub(crate) rate: f64,
     /// Seconds a task takes.
     pub(crate) service: f64,
@@ -34,7 +34,7 @@ pub(crate) struct Supply {
 }
 
 impl Supply {
-    /// The fewest pods that start so many tasks within so many seconds.
+    /// Smallest number of pods that start `tasks` within `within` seconds.
     pub(crate) fn needed(&self, tasks: f64, within: f64) -> f64 {
         if tasks <= 0.0 {
             return 0.0;
@@ -72,27 +72,27 @@ impl Supply {
         pods.max(ordered) + left / each
     }
 
-    /// Of the tasks that are to start within so many seconds: those that anybody can start by then. What a worker has
-    /// fetched beyond that waits for it alone, however many others there are. But what arrives meanwhile would queue up
-    /// behind that, too, if nobody else were free.
+    /// Number of the tasks that must start within `within` seconds and that any worker can start by then. What a worker
+    /// has fetched beyond that waits for it alone, however many others there are. But what arrives meanwhile would
+    /// queue up behind that, too, if no other worker were free.
     pub(crate) fn startable(&self, tasks: f64, within: f64) -> f64 {
         let theirs = self.room_of_holders() + self.slots * self.holders * within / self.service;
         let hoarded = (tasks.min(self.fetched) - theirs).max(0.0);
         tasks - (hoarded - self.rate * within).max(0.0)
     }
 
-    /// Slots that what has been fetched will fill at once.
+    /// Number of slots that what has been fetched will fill at once.
     pub(crate) fn room_of_holders(&self) -> f64 {
         (self.slots * self.holders - self.running).max(0.0)
     }
 
-    /// Tasks that all pods that are there or on their way start within so many seconds.
+    /// Number of tasks that all existing and starting pods start within `within` seconds.
     pub(crate) fn existing(&self, within: f64) -> f64 {
         let arriving = |a: &Arriving| f64::from(a.pods) * self.from(a.after, within);
         self.of_ready(within / self.service) + self.arriving.iter().map(arriving).sum::<f64>()
     }
 
-    /// Tasks that one pod starts within so many seconds if it is ready after so many.
+    /// Number of tasks that one pod starts within `within` seconds if it is ready after `after` seconds.
     fn from(&self, after: f64, within: f64) -> f64 {
         match within >= after {
             true => self.slots * (1.0 + (within - after) / self.service),
@@ -104,7 +104,7 @@ impl Supply {
         (self.slots * self.ready - self.running).max(0.0) + self.slots * self.ready * turns
     }
 
-    /// As [`Self::needed`], if only ready pods did it.
+    /// As [`Self::needed`], with ready pods only.
     fn needed_of_ready(&self, tasks: f64, turns: f64) -> f64 {
         let all_busy = tasks / (self.slots * turns);
         let some_idle = (tasks + self.running) / (self.slots * (1.0 + turns));

@@ -1,38 +1,38 @@
-//! What keeps the wait target from being met.
+//! Causes that keep the wait target from being met.
 #![deny(clippy::disallowed_methods)]
 use std::time::Duration;
 
-/// What keeps the wait target from being met, and more workers would not help, or would come too late.
+/// Cause that keeps the wait target from being met, where more workers would not help, or would come too late.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trouble {
     /// Pods that were ordered long ago are not ready.
     PodsNotReady {
-        /// So many.
+        /// Number of pods.
         pods: u32,
     },
     /// Tasks run and none finishes.
     NothingFinishes,
     /// Pods start more slowly than tasks may wait: work that comes as a surprise waits longer.
     SlowerThanTarget {
-        /// How long pods take.
+        /// Start-up time of pods.
         startup: Duration,
-        /// The share of the tasks started in the last hours that had waited no longer than the target.
+        /// Share of the tasks started in the last hours that had waited no longer than the target.
         in_time: Option<f64>,
     },
     /// Busy workers have fetched tasks that others, which are free, could run: those wait too long.
     HeldByWorkers {
-        /// As above.
+        /// Share of the tasks that started in time, as above.
         in_time: f64,
     },
     /// Too many tasks wait too long, for a reason that is not known.
     TasksLate {
-        /// As above.
+        /// Share of the tasks that started in time, as above.
         in_time: f64,
     },
 }
 
 impl Trouble {
-    /// The reason of the condition `TargetFeasible`.
+    /// Reason of the condition `TargetFeasible`.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::PodsNotReady { .. } => "PodsNotReady",

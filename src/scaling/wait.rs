@@ -1,12 +1,12 @@
-//! The wait target: every task starts within the time that the user asked for, with the fewest workers.
+//! Wait rule: every task starts within the time that the user asked for, with the fewest workers.
 //!
-//! Whichever of three asks for most: the deadlines of the tasks that wait ([`super::deadline`]), the rate at which
+//! The largest of three numbers counts: the deadlines of the tasks that wait ([`super::deadline`]), the rate at which
 //! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
 #![deny(clippy::disallowed_methods)]
 use super::{
     Estimates, Moment, Observation, Policy, Rule, Since, Target, Trouble, Work,
     deadline::{self, Deadlines, Need},
-    flow::{BIN, Count, Flow},
+    flow::{BIN, Flow, TaskCount},
     history::History,
     margin::Margin,
     rate,
@@ -15,35 +15,35 @@ use super::{
 };
 use std::time::Duration;
 
-/// How much the waiting may be used up, and how long a surplus is kept.
+/// Balance between cost and waiting, and the time for which a surplus is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
-    /// The fewest pod-hours that still meet the target.
+    /// Fewest pod-hours that still meet the target.
     Economy,
-    /// A little more, and a quarter fewer changes.
+    /// A few more pod-hours, and a quarter fewer changes.
     #[default]
     Balanced,
     /// Short waits.
     Responsive,
 }
 
-/// A profile in numbers. Measured with the simulator: see `make bench-decisions`.
+/// Numbers of a profile. Measured with the simulator: see `make bench-decisions`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
-    /// Tasks are planned to start within this share of the target.
+    /// Share of the target within which tasks are planned to start.
     pub phi: f64,
-    /// Workers beyond what the rate of arrivals needs, as a share of it: with nothing near the target for long …
+    /// Workers beyond what the rate of arrivals needs, as a share of it, when no wait was near the target for long, …
     pub lean: f64,
     /// … and after a near miss, or while little is known.
     pub careful: f64,
-    /// How long a clear surplus is kept.
+    /// Duration for which a clear surplus is kept.
     pub surplus: Duration,
-    /// How long a small surplus is kept, and how long the number must have stayed before a small step down.
+    /// Duration for which a small surplus is kept, and for which the number must have stayed before a small step down.
     pub trim: Duration,
 }
 
 impl Profile {
-    /// Its numbers.
+    /// Numbers of the profile.
     pub const fn tuning(self) -> Tuning {
         match self {
             Self::Economy => Tuning {
@@ -71,80 +71,82 @@ impl Profile {
     }
 }
 
-/// Three of five pods start faster than the start-up time that is reckoned with.
+/// Share of the pods that start within the start-up time that is used.
 const STARTUP_QUANTILE: f64 = 0.6;
-/// A rise of the rate's need must have lasted so long before it is followed.
+/// Duration for which a rise of the rate's need must have lasted before it is followed.
 const CONFIRM: Duration = Duration::from_secs(10);
-/// The rate may order more workers although nothing waits once this share of the slots is busy.
+/// Share of busy slots from which the rate may order more workers although nothing waits.
 const BUSY: f64 = 0.85;
-/// Workers kept for what may arrive during a start-up, at most.
+/// Largest number of workers kept for what may arrive during a start-up.
 const RESERVE_MAX: f64 = 3.0;
-/// Deadlines are not looked at more often.
-const SHORTEST_LOOK: Duration = Duration::from_millis(500);
-/// The reserve may fail for this share of the tasks.
+/// Shortest time between two checks of the deadlines.
+const SHORTEST_CHECK: Duration = Duration::from_millis(500);
+/// Share of the tasks for which the reserve may fail.
 const RESERVE_MISS: f64 = 0.03;
-/// The reserve is worked out anew after so long.
+/// Time after which the reserve is computed again.
 const RESERVE_EVERY: Duration = Duration::from_secs(30);
-/// A need of less than this above a whole pod does not ask for another.
+/// Part of a pod above a whole number that asks for no further pod.
 const ROUNDING: f64 = 0.05;
-/// An offered load of less slots is none.
+/// Number of slots below which an offered load counts as none.
 const NO_LOAD: f64 = 0.02;
 
-/// What the wait rule remembers.
+/// Memory of the wait rule.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Waiting {
     pub(crate) flow: Flow,
     pub(crate) startup: Startup,
-    /// Task slots of a pod: what its workers said last; before they did, the most that one was seen to run at a time.
+    /// Number of task slots of a pod: what its workers reported last; before that, the largest number that one was seen
+    /// to run at a time.
     slots: u32,
-    /// What the rate asked for lately, as complements: their maximum is its minimum.
+    /// Numbers of slots that the rate asked for recently, as complements: their maximum is the minimum of the slots.
     rate_lows: History,
     reserve: (Option<Moment>, f64),
     margin: Margin,
-    /// The replicas when the workers began to hang.
+    /// Number of replicas when the workers began to hang.
     hung_at: Option<u32>,
 }
 
-/// The rule's answer.
+/// Result of the wait rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct WaitResult {
     pub(crate) pods: u32,
-    /// So many would be needed, if more of them helped.
+    /// Number of replicas that would be needed, if more of them helped.
     pub(crate) needed: u32,
     pub(crate) rule: Rule,
     pub(crate) need: Need,
-    /// Tasks a second.
+    /// Number of tasks that arrive in a second.
     pub(crate) rate: f64,
     /// Seconds a task takes.
     pub(crate) service: f64,
     /// Seconds a pod takes to start, and whether that was seen.
     pub(crate) startup: f64,
     pub(crate) startup_known: bool,
-    /// Task slots of a pod.
+    /// Number of task slots of a pod.
     pub(crate) slots: u32,
-    /// How long the oldest waiting task has waited.
+    /// Time that the oldest waiting task has waited.
     pub(crate) oldest_wait: Duration,
-    /// Of the tasks started lately this share was in time.
+    /// Share of the tasks started recently that were in time.
     pub(crate) in_time: Option<f64>,
-    /// The same if it is too small.
+    /// The same share if it is too small.
     pub(crate) missed: Option<f64>,
-    /// The others waited at busy workers while some were free.
+    /// Whether the late tasks waited at busy workers while some were free.
     pub(crate) held: bool,
-    /// Busy workers have fetched more tasks than they start within the target, and nobody else can.
+    /// Number of tasks that busy workers have fetched, if they cannot start them within the target, and no other worker
+    /// can.
     pub(crate) fetched: Option<u64>,
-    /// So many pods do not become ready.
+    /// Number of pods that do not become ready.
     pub(crate) stuck: Option<u32>,
-    /// Tasks run and none finishes.
+    /// Whether tasks run and none finishes.
     pub(crate) hangs: bool,
-    /// Tasks wait.
+    /// Whether tasks wait.
     waits: bool,
 }
 
-impl Answer {
-    /// Time alone changes the answer: deadlines come nearer, and a rate is forgotten.
+impl WaitResult {
+    /// Time until the result changes by itself: deadlines come nearer, and a rate is forgotten.
     pub(crate) fn look_again_in(&self, policy: &Policy) -> Option<Duration> {
         if self.waits {
-            Some(policy.period.max(SHORTEST_LOOK))
+            Some(policy.period.max(SHORTEST_CHECK))
         } else if self.rate > 0.0 {
             Some(Duration::from_secs_f64(BIN))
         } else {
@@ -152,7 +154,7 @@ impl Answer {
         }
     }
 
-    /// What keeps the target from being met.
+    /// Cause that keeps the target from being met.
     pub(crate) fn trouble(&self, policy: &Policy) -> Option<Trouble> {
         let Target::Wait(wait) = &policy.target else {
             return None;
@@ -176,12 +178,12 @@ impl Answer {
 }
 
 impl Waiting {
-    /// Takes the target's numbers in; every observation has them.
-    pub(crate) fn look(&mut self, seen: &Observation) {
+    /// Takes in the target's numbers; every observation has them.
+    pub(crate) fn observe(&mut self, seen: &Observation) {
         self.startup.take(seen.replicas, seen.ready, seen.rollout, seen.now);
     }
 
-    /// Takes a fresh count in.
+    /// Takes in a fresh count.
     pub(crate) fn count(&mut self, policy: &Policy, work: &Work, seen: &Observation, target: f64) {
         if work.running > 0 && seen.busy_pods > 0 {
             let each = work.running.div_ceil(u64::from(seen.busy_pods));
@@ -189,10 +191,10 @@ impl Waiting {
         }
         self.slots = seen.slots.unwrap_or(self.slots);
         let running = self.running(policy, work, seen);
-        // Since when it was seen says nothing of the time before.
-        let told = matches!(work.oldest, Some(Since::Told(_)));
-        let waited = seen.oldest_wait(work).filter(|_| told);
-        let count = Count {
+        // The time since which a task was seen says nothing about the time before.
+        let published = matches!(work.oldest, Some(Since::Told(_)));
+        let waited = seen.oldest_wait(work).filter(|_| published);
+        let count = TaskCount {
             work,
             running,
             heard: seen.workers_heard,
@@ -208,10 +210,10 @@ impl Waiting {
         }
         let complete = seen.ready >= seen.replicas;
         self.margin
-            .saw(self.flow.oldest_wait(seen.now), target, complete, seen.now);
+            .record(self.flow.oldest_wait(seen.now), target, complete, seen.now);
     }
 
-    /// Tasks in slots: what the workers say, or as many of those in flight as there are slots.
+    /// Number of tasks in slots: what the workers report, or as many of those in flight as there are slots.
     fn running(&self, policy: &Policy, work: &Work, seen: &Observation) -> u64 {
         match seen.workers_heard {
             true => work.running.min(work.in_flight),
@@ -221,13 +223,14 @@ impl Waiting {
         }
     }
 
-    /// Task slots of a pod: as the user says, else as its workers say, else the most that were seen in use.
+    /// Number of task slots of a pod: as the user says, else as its workers say, else the largest number that was seen
+    /// in use.
     pub(crate) fn slots(&self, policy: &Policy) -> u32 {
         policy.slots.unwrap_or(self.slots).max(1)
     }
 
-    /// How many pods, and why. Changes only what saves work later.
-    pub(crate) fn answer(&mut self, policy: &Policy, tuning: &Tuning, seen: &Observation, target: f64) -> Answer {
+    /// Number of pods, and the reason. Changes only what saves work later.
+    pub(crate) fn answer(&mut self, policy: &Policy, tuning: &Tuning, seen: &Observation, target: f64) -> WaitResult {
         let now = seen.now;
         let slots = f64::from(self.slots(policy));
         let service = self.flow.service(policy.hint());
@@ -257,7 +260,7 @@ impl Waiting {
         let by_rate = self.by_rate(policy, tuning, seen, &supply, rate, target);
         let waiting = self.flow.waiting();
         let hoarded = waiting - supply.startable(waiting, within) >= 1.0;
-        let mut answer = Answer {
+        let mut answer = WaitResult {
             pods: urgent,
             needed: urgent,
             rule: Rule::Deadline,
@@ -267,9 +270,9 @@ impl Waiting {
             startup: supply.startup,
             startup_known: self.startup.is_known(),
             oldest_wait: self.flow.oldest_wait(now),
-            in_time: self.flow.punctual.in_time(),
-            missed: self.flow.punctual.missed(),
-            held: self.flow.punctual.is_held(),
+            in_time: self.flow.attainment.in_time(),
+            missed: self.flow.attainment.missed(),
+            held: self.flow.attainment.is_held(),
             fetched: hoarded.then_some(self.flow.fetched() as u64),
             stuck: None,
             hangs: false,
@@ -294,12 +297,12 @@ impl Waiting {
         answer
     }
 
-    /// Orders no more of what does not help.
-    fn restrain(&mut self, answer: &mut Answer, seen: &Observation) {
+    /// Limits orders where more pods do not help.
+    fn restrain(&mut self, answer: &mut WaitResult, seen: &Observation) {
         answer.needed = answer.pods;
         answer.stuck = self.startup.stuck(answer.startup, seen.now);
         answer.hangs = self.flow.hangs(seen.now);
-        // Those that do not come say nothing of the next ones where as many are there.
+        // Late pods say nothing about the next ones where as many are ready.
         let most_stuck = answer.stuck.is_some_and(|late| late > seen.ready);
         if most_stuck || self.startup.recovers(seen.now) {
             let most = seen.ready.saturating_mul(2).saturating_add(4).max(seen.replicas);
@@ -319,12 +322,12 @@ impl Waiting {
         Some(Trouble::PodsNotReady { pods })
     }
 
-    /// How long until the next one counts as such.
+    /// Time until the next pod counts as one that does not become ready.
     pub(crate) fn stuck_in(&self, now: Moment) -> Option<Duration> {
         self.startup.stuck_in(self.usual_startup(now)?, now)
     }
 
-    /// What a pod's start-up usually takes, if any is on its way.
+    /// Usual start-up time of a pod in seconds, if any is on its way.
     fn usual_startup(&self, now: Moment) -> Option<f64> {
         let starting = self.startup.is_waiting();
         starting.then(|| self.startup.seconds(STARTUP_QUANTILE, now))
@@ -341,8 +344,8 @@ impl Waiting {
         self.slots = learned.slots.unwrap_or(0);
     }
 
-    /// What was learned.
-    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<Answer>, now: Moment) -> Estimates {
+    /// Estimates that were learned.
+    pub(crate) fn estimates(&self, policy: &Policy, answer: Option<WaitResult>, now: Moment) -> Estimates {
         Estimates {
             task: Some(self.flow.service(policy.hint())).filter(|_| self.flow.learned_from() >= 1.0),
             rate: answer.map_or(0.0, |answer| answer.rate),
@@ -351,8 +354,8 @@ impl Waiting {
         }
     }
 
-    /// The load that the present rate leads to, once what is there now has been worked off: λ·s for short tasks, what
-    /// is there for long ones (the M/G/∞ queue on its way to its mean).
+    /// Load that the present rate leads to, once what is there now has been worked off: λ·s for short tasks, what is
+    /// there for long ones (the M/G/∞ queue on its way to its mean).
     fn by_rate(
         &mut self,
         policy: &Policy,
@@ -390,7 +393,7 @@ impl Waiting {
         pods.min(lowest.max(seen.replicas))
     }
 
-    /// So many tasks arrive in so many seconds that only [`RESERVE_MISS`] of all tasks come on top.
+    /// Number of tasks that arrive in `blind` seconds and that are exceeded only by [`RESERVE_MISS`] of all tasks.
     fn reserve(&mut self, blind: f64, now: Moment) -> f64 {
         if self.reserve.0.is_some_and(|at| now.saturating_sub(at) < RESERVE_EVERY) {
             return self.reserve.1;
@@ -411,7 +414,7 @@ impl Waiting {
     }
 }
 
-/// The smallest level that leaves at most [`RESERVE_MISS`] of the sum above it.
+/// Smallest level that leaves at most [`RESERVE_MISS`] of the sum above it.
 fn fill(windows: &mut [f64]) -> f64 {
     windows.sort_unstable_by(|a, b| b.total_cmp(a));
     let allowed = RESERVE_MISS * windows.iter().sum::<f64>();
@@ -427,7 +430,7 @@ fn fill(windows: &mut [f64]) -> f64 {
     windows.last().copied().unwrap_or(0.0)
 }
 
-/// Whole pods.
+/// Number of whole pods.
 fn whole(pods: f64) -> u32 {
     (pods - 1e-6).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
 }

@@ -1,4 +1,4 @@
-//! What will happen, in the order in which it happens.
+//! Agenda of a run: future events, in the order in which they happen.
 #![deny(clippy::disallowed_methods)]
 use super::Seconds;
 use std::{
@@ -6,10 +6,9 @@ use std::{
     collections::BinaryHeap,
 };
 
-/// Something that happens at a moment. Of those at the same moment the kind listed first happens first; of one kind,
-/// the lower pod or task.
+/// Event of a run. At the same moment the kind listed first happens first; of one kind, the lower pod or task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Event {
+pub(super) enum RunEvent {
     /// A task is published.
     Arrival { task: usize },
     /// A task has run to its end; void if its pod was killed.
@@ -24,29 +23,29 @@ pub(super) enum Event {
     Purge,
     /// The counter of completed tasks restarts.
     CounterReset,
-    /// A worker tells what it runs; void if its pod is gone.
+    /// A worker reports what it runs; void if its pod is gone.
     Beat { pod: usize },
-    /// The figures of a tick to come are taken.
-    Look,
+    /// The numbers of a later tick are recorded.
+    Record,
     /// The scaler decides.
     Tick,
-    /// A point of the series is taken.
+    /// A point of the series is recorded.
     Sample,
 }
 
-/// The events to come.
+/// Future events.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
     heap: BinaryHeap<Entry>,
 }
 
 impl Agenda {
-    pub(super) fn enter(&mut self, at: Seconds, event: Event) {
+    pub(super) fn enter(&mut self, at: Seconds, event: RunEvent) {
         self.heap.push(Entry { at, event });
     }
 
-    /// The next event and its time, if that is not after `end`.
-    pub(super) fn next_until(&mut self, end: Seconds) -> Option<(Seconds, Event)> {
+    /// Next event and its time, if that is not after `end`.
+    pub(super) fn next_until(&mut self, end: Seconds) -> Option<(Seconds, RunEvent)> {
         let next = self.heap.peek()?;
         // By the order of the heap, in which even what is no number has its place: after all others.
         if next.at.total_cmp(&end).is_gt() {
@@ -59,11 +58,11 @@ impl Agenda {
 #[derive(Debug)]
 struct Entry {
     at: Seconds,
-    event: Event,
+    event: RunEvent,
 }
 
 impl Ord for Entry {
-    /// The next one is the greatest: that is what a [`BinaryHeap`] gives first.
+    /// Order of the heap: the next event is the greatest, because a [`BinaryHeap`] returns the greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.total_cmp(&self.at).then_with(|| other.event.cmp(&self.event))
     }
@@ -90,19 +89,19 @@ mod tests {
     #[test]
     fn time_then_kind_then_number() {
         let mut agenda = Agenda::default();
-        let completion = |pod| Event::Completion { pod, task: 0 };
-        let back = |task| Event::Return { task: Reverse(task) };
-        let arrival = |task| Event::Arrival { task };
+        let completion = |pod| RunEvent::Completion { pod, task: 0 };
+        let back = |task| RunEvent::Return { task: Reverse(task) };
+        let arrival = |task| RunEvent::Arrival { task };
         let order = [
             (1.0, arrival(3)),
             (1.0, completion(7)),
             (1.0, completion(8)),
             (1.0, back(2)),
             (1.0, back(1)),
-            (1.0, Event::Tick),
+            (1.0, RunEvent::Tick),
             (2.0, arrival(9)),
         ];
-        for (at, event) in order.iter().rev().chain([&(f64::NAN, Event::Purge)]) {
+        for (at, event) in order.iter().rev().chain([&(f64::NAN, RunEvent::Purge)]) {
             agenda.enter(*at, *event);
         }
         assert_eq!(agenda.next_until(0.9), None);

@@ -1,4 +1,4 @@
-//! What no scaler can beat: the pod-hours that one would need who knows every task beforehand.
+//! Lower bound of the cost: the pod-hours that are needed even if every task is known beforehand.
 //!
 //! Let U(t) be the work done by t if no task ever waited. A schedule that starts every task within T has done P(t) by
 //! then, U(t − T) ≤ P(t) ≤ U(t). In cells of ten seconds, pods and work taken as fluids:
@@ -25,16 +25,16 @@ pub use program::BoundError;
 use super::{Seconds, Task, Workload};
 use program::Program;
 
-/// The cell Δ.
+/// Length of the cell Δ.
 const CELL: Seconds = 10.0;
-/// How long after the last arrival the count goes on.
+/// Seconds after the last arrival up to which costs count.
 const TAIL: Seconds = 600.0;
-/// Less room than this (slot-seconds) is none: an interior-point method wants an interior.
+/// Smallest room (slot-seconds) that is no error of rounding: an interior-point method needs an interior.
 const LEAST_ROOM: f64 = 1e-6;
 
-/// The fewest pod-hours that start every task within the wait target. `start_up` is the mean time from a pod's creation
-/// until it is ready, in seconds; `initial` pods are ready at 0; never fewer than `min_replicas` run until 600 s after
-/// the last arrival.
+/// Smallest number of pod-hours that starts every task within the wait target. `start_up` is the mean time from a pod's
+/// creation until it is ready, in seconds; `initial` pods are ready at 0; never fewer than `min_replicas` run until 600
+/// s after the last arrival.
 ///
 /// # Errors
 /// Times or slots that make no sense, or a solver that gave up.
@@ -100,8 +100,8 @@ pub fn lower_bound_exempt(
     Ok((program.solve()? + floor * cells as f64) * CELL / 3600.0)
 }
 
-/// The fewest pod-hours, with whole pods and exactly, if no task may wait at all (whatever the workload's target says);
-/// arguments as for [`lower_bound`].
+/// Smallest number of pod-hours, with whole pods and exactly, if no task may wait at all (whatever the workload's
+/// target says); arguments as for [`lower_bound`].
 ///
 /// Without waiting, pod k is needed whenever more than (k − 1)·c tasks run, whatever the others do. So each decides for
 /// itself: in a gap it stays, or goes and starts anew, whichever is cheaper.
@@ -156,14 +156,14 @@ fn check(workload: &Workload, start_up: Seconds) -> Result<(), BoundError> {
     Ok(())
 }
 
-/// Whole cells only: a part of one would count more time than there is.
+/// Number of whole cells: a part of one would count more time than there is.
 fn cells(tasks: &[Task]) -> usize {
     let last = tasks.iter().map(|task| task.arrival).fold(0.0, f64::max);
     ((last + TAIL) / CELL) as usize
 }
 
-/// When the number of tasks that run changes, and by how much, if none waits. An end goes before a start of the same
-/// moment, or a slot that passes from hand to hand would count twice.
+/// Times at which the number of running tasks changes, and the change, if none waits. An end goes before a start of the
+/// same moment, or a slot that passes from one task to the next would count twice.
 fn changes(tasks: &[Task]) -> Vec<(Seconds, i64)> {
     let some = tasks.iter().filter(|task| task.duration > 0.0);
     let mut changes: Vec<_> = some
@@ -173,7 +173,7 @@ fn changes(tasks: &[Task]) -> Vec<(Seconds, i64)> {
     changes
 }
 
-/// U at each of `times` (in order), in slot-seconds.
+/// Values of U at each of `times` (in order), in slot-seconds.
 fn work_by(tasks: &[Task], times: impl Iterator<Item = Seconds>) -> Vec<f64> {
     let changes = changes(tasks);
     let (mut next, mut at, mut running, mut done) = (0, 0.0, 0, 0.0);
@@ -190,7 +190,7 @@ fn work_by(tasks: &[Task], times: impl Iterator<Item = Seconds>) -> Vec<f64> {
         .collect()
 }
 
-/// The work that arrives in each cell, in slot-seconds.
+/// Work that arrives in each cell, in slot-seconds.
 fn arriving(tasks: &[Task], cells: usize) -> Vec<f64> {
     let mut arriving = vec![0.0; cells];
     for task in tasks {

@@ -1,50 +1,50 @@
-//! What is counted while a run goes on.
+//! Counters of a run.
 #![deny(clippy::disallowed_methods)]
 use super::{Run, Seconds, Waits};
 
-/// An up so soon after a down is an oscillation.
+/// Seconds after a step down within which a step up is an oscillation.
 const OSCILLATION: Seconds = 300.0;
-/// A reversal within this is a flap.
+/// Seconds within which a reversal is a flap.
 const FLAP: Seconds = 120.0;
 /// Seconds of an hour.
 pub(super) const HOUR: Seconds = 3600.0;
 
-/// A change of the number of replicas.
+/// Change of the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+enum ScaleChange {
     Up,
     Down,
 }
 
-/// The run so far, and what the counting needs to know of its past.
+/// Results of the run, and what the counting needs to know of its past.
 #[derive(Debug, Default)]
-pub(super) struct Count {
+pub(super) struct Counters {
     pub(super) run: Run,
-    last: Option<(Change, Seconds)>,
+    last: Option<(ScaleChange, Seconds)>,
     last_down: Option<Seconds>,
 }
 
-impl Count {
-    /// A tick changed the number of replicas.
+impl Counters {
+    /// Counts a tick that changed the number of replicas.
     pub(super) fn scaled(&mut self, from: u32, to: u32, now: Seconds) {
-        let change = if to > from { Change::Up } else { Change::Down };
+        let change = if to > from { ScaleChange::Up } else { ScaleChange::Down };
         let within = |since: Option<Seconds>, limit| since.is_some_and(|since| now - since <= limit);
         let reversed = self.last.filter(|(last, _)| *last != change).map(|(_, at)| at);
         self.run.actions += 1;
         self.run.flaps += u32::from(within(reversed, FLAP));
-        self.run.oscillations += u32::from(change == Change::Up && within(self.last_down, OSCILLATION));
+        self.run.oscillations += u32::from(change == ScaleChange::Up && within(self.last_down, OSCILLATION));
         self.last = Some((change, now));
-        if change == Change::Down {
+        if change == ScaleChange::Down {
             self.last_down = Some(now);
         }
     }
 
-    /// A pod existed until now.
+    /// Counts a pod that existed until now.
     pub(super) fn pod_existed(&mut self, created: Seconds, now: Seconds) {
         self.run.pod_hours += (now - created) / HOUR;
     }
 
-    /// A task was interrupted.
+    /// Counts a task that was interrupted.
     pub(super) fn killed(&mut self, started: Seconds, now: Seconds) {
         self.run.killed += 1;
         self.run.wasted_hours += (now - started) / HOUR;
@@ -52,7 +52,7 @@ impl Count {
 }
 
 impl Waits {
-    /// The distribution of these waits, in seconds; `target` tells which are late. Without waits all is 0.
+    /// Distribution of these waits, in seconds; `target`: wait from which a task is late. Without waits all is 0.
     pub fn of(mut waits: Vec<Seconds>, target: Seconds) -> Self {
         waits.sort_by(f64::total_cmp);
         let tasks = waits.len();
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn reversals_count_by_how_soon_they_come() {
-        let mut count = Count::default();
+        let mut count = Counters::default();
         let mut replicas = 5;
         // Down; up after 120 s: both. Up again, still within 300 s of the down. Down at once: a flap. Up after 301 s.
         for (at, to) in [(0.0, 4), (120.0, 6), (300.0, 7), (300.0, 5), (601.0, 6)] {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `engine.rs` | the loop, deliveries, and what a tick does |
 //! | `lives.rs` | how pods come and go |
-//! | `view.rs` | what can be seen |
+//! | `view.rs` | what a scaler can see |
 #![deny(clippy::disallowed_methods)]
 
 mod lives;
@@ -12,25 +12,25 @@ mod view;
 
 use super::{
     Run, Scaler, Seconds, Seen, Victims, Waits, Workload,
-    agenda::{Agenda, Event},
-    count::{Count, HOUR},
-    pods::{Phase, Pods},
-    queue::Queue,
+    agenda::{Agenda, RunEvent},
+    count::{Counters, HOUR},
+    pods::{Phase, PodSet},
+    queue::TaskQueue,
     world::World,
 };
 use std::collections::VecDeque;
 
-/// A run is watched for so long after the last arrival, even if nothing is left to do.
+/// Seconds after the last arrival for which a run goes on, even if nothing is left to do.
 const AFTERWARDS: Seconds = 600.0;
-/// A run ends so long after the last arrival, even if tasks are left: a policy may never serve them.
+/// Seconds after the last arrival after which a run ends, even if tasks are left: a policy may never serve them.
 const PATIENCE: Seconds = 24.0 * HOUR;
-/// The distance of two points of the series.
+/// Seconds between two points of the series.
 const SERIES_STEP: Seconds = 10.0;
-/// The first pods are as many as the work that arrives within this asks for.
+/// Seconds whose arrivals decide how many pods there are at first.
 const FIRST_SPAN: Seconds = 300.0;
-/// No scaler looks more often, and each looks again one day.
+/// Shortest and longest period of a scaler, in seconds.
 const PERIODS: (Seconds, Seconds) = (0.1, 1e9);
-/// Nothing is seen later than this.
+/// Largest lag, in seconds.
 const LONGEST_LAG: Seconds = HOUR;
 
 /// Runs a workload under a policy: until 600 s after the last arrival and until all tasks have ended, at most 24 h
@@ -45,8 +45,8 @@ pub fn run(workload: &Workload, world: &World, scaler: &mut dyn Scaler, seed: u6
     engine.finish()
 }
 
-/// The pods that are ready when a run begins: where the world does not say, enough for what arrives at first, and one
-/// more.
+/// Number of pods that are ready when a run begins: where the world does not say, enough for what arrives at first, and
+/// one more.
 pub fn first_pods(workload: &Workload, world: &World) -> u32 {
     if let Some(pods) = world.first_pods {
         return world.clamp(pods);
@@ -57,7 +57,7 @@ pub fn first_pods(workload: &Workload, world: &World) -> u32 {
     world.clamp((busy.ceil() as u32).saturating_add(1))
 }
 
-/// When a scaler looks.
+/// Times of a scaler's ticks.
 struct Rhythm {
     phase: Seconds,
     period: Seconds,
@@ -71,7 +71,7 @@ impl Rhythm {
         }
     }
 
-    /// The time of a tick, counted from 0. Not by adding up, so that errors do not.
+    /// Time of a tick, counted from 0. Not by adding up, so that errors do not add up.
     fn at(&self, tick: u32) -> Seconds {
         self.phase + self.period * f64::from(tick)
     }
@@ -84,17 +84,17 @@ struct Engine<'a> {
     rhythm: Rhythm,
     now: Seconds,
     agenda: Agenda,
-    queue: Queue<'a>,
-    pods: Pods,
-    count: Count,
-    /// Ticks and looks so far.
+    queue: TaskQueue<'a>,
+    pods: PodSet,
+    count: Counters,
+    /// Number of ticks.
     ticks: u32,
-    looks: u32,
-    /// What was seen of the tasks for the ticks to come.
-    looked: VecDeque<Seen>,
+    recorded: u32,
+    /// Records of the tasks for later ticks.
+    records: VecDeque<Seen>,
     /// Start-up times since the last tick.
     started: Vec<Seconds>,
-    /// Completions when the counter restarted last.
+    /// Number of completions when the counter last restarted.
     counted_from: u64,
 }
 
@@ -107,12 +107,12 @@ impl<'a> Engine<'a> {
             rhythm,
             now: 0.0,
             agenda: Agenda::default(),
-            queue: Queue::new(&workload.tasks),
-            pods: Pods::default(),
-            count: Count::default(),
+            queue: TaskQueue::new(&workload.tasks),
+            pods: PodSet::default(),
+            count: Counters::default(),
             ticks: 0,
-            looks: 0,
-            looked: VecDeque::new(),
+            recorded: 0,
+            records: VecDeque::new(),
             started: Vec::new(),
             counted_from: 0,
         }
@@ -124,19 +124,19 @@ impl<'a> Engine<'a> {
             self.becomes_ready(pod);
         }
         self.enter_arrival(0);
-        let resets = self.world.counter_resets.iter().map(|at| (*at, Event::CounterReset));
-        let purges = self.world.purges.iter().map(|at| (*at, Event::Purge));
+        let resets = self.world.counter_resets.iter().map(|at| (*at, RunEvent::CounterReset));
+        let purges = self.world.purges.iter().map(|at| (*at, RunEvent::Purge));
         for (at, event) in resets.chain(purges) {
             self.agenda.enter(at.max(0.0), event);
         }
-        self.enter_look();
-        self.agenda.enter(self.rhythm.at(0), Event::Tick);
+        self.plan_record();
+        self.agenda.enter(self.rhythm.at(0), RunEvent::Tick);
         if sample_series {
-            self.agenda.enter(self.now, Event::Sample);
+            self.agenda.enter(self.now, RunEvent::Sample);
         }
     }
 
-    /// When the run is over, as far as is known now.
+    /// Time at which the run is over, as far as is known now.
     fn end(&self) -> Seconds {
         let last = self.workload.tasks.last().map_or(0.0, |task| task.arrival);
         match self.queue.open() {
@@ -145,49 +145,49 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn happens(&mut self, event: Event, scaler: &mut dyn Scaler) {
+    fn happens(&mut self, event: RunEvent, scaler: &mut dyn Scaler) {
         match event {
-            Event::Arrival { task } => {
+            RunEvent::Arrival { task } => {
                 self.queue.arrive(task);
                 self.enter_arrival(task + 1);
                 self.deliver();
             }
-            Event::Completion { pod, task } => self.completes(pod, task),
-            Event::Ready { pod } => self.starts_up(pod),
-            Event::Kill { pod } => self.kill(pod),
-            Event::Return { task } => {
+            RunEvent::Completion { pod, task } => self.completes(pod, task),
+            RunEvent::Ready { pod } => self.starts_up(pod),
+            RunEvent::Kill { pod } => self.kill(pod),
+            RunEvent::Return { task } => {
                 self.queue.give_back(task.0);
                 self.deliver();
             }
-            Event::Purge => self.queue.purge(),
-            Event::CounterReset => self.counted_from = self.queue.finished,
-            Event::Beat { pod } => self.beat(pod),
-            Event::Look => {
-                self.looked.push_back(self.look());
-                self.enter_look();
+            RunEvent::Purge => self.queue.purge(),
+            RunEvent::CounterReset => self.counted_from = self.queue.finished,
+            RunEvent::Beat { pod } => self.beat(pod),
+            RunEvent::Record => {
+                self.records.push_back(self.tasks_now());
+                self.plan_record();
             }
-            Event::Tick => self.tick(scaler),
-            Event::Sample => {
+            RunEvent::Tick => self.tick(scaler),
+            RunEvent::Sample => {
                 self.count.run.series.push(self.point());
-                self.agenda.enter(self.now + SERIES_STEP, Event::Sample);
+                self.agenda.enter(self.now + SERIES_STEP, RunEvent::Sample);
             }
         }
     }
 
     fn enter_arrival(&mut self, task: usize) {
         if let Some(next) = self.workload.tasks.get(task) {
-            self.agenda.enter(next.arrival, Event::Arrival { task });
+            self.agenda.enter(next.arrival, RunEvent::Arrival { task });
         }
     }
 
-    /// Each tick sees what was looked at one lag before.
-    fn enter_look(&mut self) {
-        let at = self.rhythm.at(self.looks) - self.world.metric_lag.min(LONGEST_LAG);
-        self.agenda.enter(at.max(self.now), Event::Look);
-        self.looks += 1;
+    /// Plans the record for a tick, one lag before it.
+    fn plan_record(&mut self) {
+        let at = self.rhythm.at(self.recorded) - self.world.metric_lag.min(LONGEST_LAG);
+        self.agenda.enter(at.max(self.now), RunEvent::Record);
+        self.recorded += 1;
     }
 
-    /// The pod may hold more.
+    /// Puts the pod into the line if it may hold more.
     fn line_up(&mut self, pod: usize) {
         let candidate = self.pods.get_mut(pod);
         if self.world.prefetch == 0 || !candidate.in_line {
@@ -196,7 +196,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// With prefetch: how many tasks the pod may hold beyond those it has.
+    /// Number of tasks that the pod may hold beyond those it has, with prefetch.
     fn credit(&self, pod: usize) -> usize {
         let (pod, slots) = (self.pods.get(pod), self.workload.slots as usize);
         // Acknowledged tasks do not count, so a pod that acknowledges early fetches ahead even with a multiplier of 1.
@@ -208,7 +208,7 @@ impl<'a> Engine<'a> {
         (slots * self.world.prefetch as usize).saturating_sub(counts)
     }
 
-    /// Delivers to the pods in line what waits.
+    /// Delivers what waits to the pods in line.
     fn deliver(&mut self) {
         while self.queue.waiting() > 0
             && let Some(pod) = self.queue.line.pop_front()
@@ -242,7 +242,7 @@ impl<'a> Engine<'a> {
         runner.taken += 1;
         runner.running.push(task);
         let end = self.queue.start(task, self.now);
-        self.agenda.enter(end, Event::Completion { pod, task });
+        self.agenda.enter(end, RunEvent::Completion { pod, task });
     }
 
     fn completes(&mut self, pod: usize, task: usize) {
@@ -269,7 +269,7 @@ impl<'a> Engine<'a> {
             self.scale(self.world.clamp(wanted), scaler.victims());
         }
         self.ticks += 1;
-        self.agenda.enter(self.rhythm.at(self.ticks), Event::Tick);
+        self.agenda.enter(self.rhythm.at(self.ticks), RunEvent::Tick);
     }
 
     fn scale(&mut self, wanted: u32, order: Victims) {

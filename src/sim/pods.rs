@@ -1,105 +1,106 @@
-//! The pods of a run, and who of them goes first.
+//! Pods of a run, and the order in which they go.
 #![deny(clippy::disallowed_methods)]
 use super::{Seconds, Victims};
 use std::{cmp::Reverse, collections::VecDeque};
 
-/// Where a pod is in its life.
+/// Phase of a pod's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Starting,
     Ready,
-    /// It was told to stop: it takes no more tasks and finishes what it runs.
+    /// The pod was told to stop: it takes no more tasks and finishes what it runs.
     Leaving,
     Gone,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Pod {
+pub(super) struct SimulatedPod {
     pub(super) phase: Phase,
     pub(super) created: Seconds,
-    /// When it became ready.
+    /// Time when it became ready.
     pub(super) ready: Seconds,
     /// Tasks in its slots.
     pub(super) running: Vec<usize>,
-    /// Tasks it fetched ahead; only while all its slots are taken.
+    /// Tasks that it fetched ahead; only while all its slots are taken.
     pub(super) reserved: VecDeque<usize>,
-    /// Tasks it has started.
+    /// Number of tasks it has started.
     pub(super) taken: u64,
-    /// What its worker has told last: tasks that ran, and those it had started. Only where workers have heartbeats.
-    pub(super) told: (usize, u64),
-    /// It stands in the line of pods that take tasks (see [`super::queue::Queue`]).
+    /// Last report of its worker: number of tasks that ran, and of those it had started. Only where workers have
+    /// heartbeats.
+    pub(super) reported: (usize, u64),
+    /// Whether it stands in the line of pods that take tasks (see [`super::queue::TaskQueue`]).
     pub(super) in_line: bool,
 }
 
-impl Pod {
-    /// It counts as a replica.
+impl SimulatedPod {
+    /// Whether it counts as a replica.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready)
     }
 
-    /// Tasks it holds.
+    /// Number of tasks it holds.
     pub(super) fn held(&self) -> usize {
         self.running.len() + self.reserved.len()
     }
 }
 
-/// All pods there ever were; a pod is known by its number.
+/// All pods that ever existed; a pod is known by its number.
 #[derive(Debug, Default)]
-pub(super) struct Pods {
-    all: Vec<Pod>,
-    /// Those that are not gone, oldest first.
+pub(super) struct PodSet {
+    all: Vec<SimulatedPod>,
+    /// Numbers of those that are not gone, oldest first.
     present: Vec<usize>,
 }
 
-impl Pods {
-    /// Creates a pod and tells its number.
+impl PodSet {
+    /// Creates a pod and returns its number.
     pub(super) fn create(&mut self, now: Seconds) -> usize {
         let number = self.all.len();
-        self.all.push(Pod {
+        self.all.push(SimulatedPod {
             phase: Phase::Starting,
             created: now,
             ready: now,
             running: Vec::new(),
             reserved: VecDeque::new(),
             taken: 0,
-            told: (0, 0),
+            reported: (0, 0),
             in_line: false,
         });
         self.present.push(number);
         number
     }
 
-    pub(super) fn get(&self, pod: usize) -> &Pod {
+    pub(super) fn get(&self, pod: usize) -> &SimulatedPod {
         &self.all[pod]
     }
 
-    pub(super) fn get_mut(&mut self, pod: usize) -> &mut Pod {
+    pub(super) fn get_mut(&mut self, pod: usize) -> &mut SimulatedPod {
         &mut self.all[pod]
     }
 
-    /// Takes a pod out and gives what it was.
-    pub(super) fn remove(&mut self, pod: usize) -> &Pod {
+    /// Removes a pod and returns it.
+    pub(super) fn remove(&mut self, pod: usize) -> &SimulatedPod {
         self.present.retain(|other| *other != pod);
         self.all[pod].phase = Phase::Gone;
         &self.all[pod]
     }
 
-    /// Those that are not gone, oldest first.
-    pub(super) fn present(&self) -> impl Iterator<Item = &Pod> {
+    /// Numbers of those that are not gone, oldest first.
+    pub(super) fn present(&self) -> impl Iterator<Item = &SimulatedPod> {
         self.present.iter().map(|pod| &self.all[*pod])
     }
 
-    /// So many in a phase.
+    /// Number of pods in a phase.
     pub(super) fn count(&self, phase: Phase) -> u32 {
         self.present().filter(|pod| pod.phase == phase).count() as u32
     }
 
-    /// Pods that start or are ready.
+    /// Number of pods that start or are ready.
     pub(super) fn live(&self) -> u32 {
         self.present().filter(|pod| pod.is_live()).count() as u32
     }
 
-    /// The pods that go when the number falls by `excess`, first to go first. Starting ones go before ready ones.
+    /// Pods that go when the number falls by `excess`, first to go first. Starting ones go before ready ones.
     pub(super) fn victims(&self, excess: u32, order: Victims) -> Vec<usize> {
         let mut candidates: Vec<_> = self
             .present
@@ -128,9 +129,9 @@ impl Pods {
 mod tests {
     use super::*;
 
-    /// Pods that became ready at these times and run so many tasks; `None` still starts.
-    fn pods(of: &[Option<(Seconds, usize)>]) -> Pods {
-        let mut pods = Pods::default();
+    /// Pods that became ready at these times and run this number of tasks; `None` still starts.
+    fn pods(of: &[Option<(Seconds, usize)>]) -> PodSet {
+        let mut pods = PodSet::default();
         for state in of {
             let number = pods.create(0.0);
             if let Some((ready, running)) = state {

@@ -1,4 +1,4 @@
-//! The queue, the line of pods that take from it, and what became of each task.
+//! Queue, line of the pods that take from it, and fate of each task.
 //!
 //! The line is what makes deliveries fair. Without prefetch it holds one entry for each idle slot, so the slot that has
 //! idled longest is served first. With prefetch it holds a pod once, as long as that may hold more, and the pod goes to
@@ -7,16 +7,16 @@
 use super::{Seconds, Task};
 use std::collections::VecDeque;
 
-/// What became of a task.
+/// Fate of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Fate {
-    /// It waits, or a pod has it, or it has not arrived.
+    /// The task waits, or a pod has it, or it has not arrived.
     #[default]
     Open,
     Finished,
-    /// Killed after it had been acknowledged.
+    /// The task was killed after it had been acknowledged.
     Lost,
-    /// Purged.
+    /// The task was purged.
     Dropped,
 }
 
@@ -30,29 +30,29 @@ struct Record {
 
 /// All tasks of a run; a task is known by its place in the workload.
 #[derive(Debug)]
-pub(super) struct Queue<'a> {
+pub(super) struct TaskQueue<'a> {
     tasks: &'a [Task],
     records: Vec<Record>,
     waiting: VecDeque<usize>,
-    /// The line.
+    /// Line of the pods.
     pub(super) line: VecDeque<usize>,
-    /// Tasks published so far.
+    /// Number of tasks that were published.
     pub(super) arrived: u64,
-    /// Tasks delivered, not finished and not waiting again.
+    /// Number of tasks that are delivered, not finished and not waiting again.
     pub(super) in_flight: u64,
-    /// Tasks finished so far.
+    /// Number of tasks that were finished.
     pub(super) finished: u64,
-    /// Tasks that are acknowledged and were killed.
+    /// Number of tasks that were acknowledged and killed.
     pub(super) lost: u64,
-    /// Tasks purged.
+    /// Number of tasks purged.
     pub(super) dropped: u64,
-    /// Tasks delivered more than once.
+    /// Number of tasks delivered more than once.
     pub(super) redelivered: u64,
-    /// The most that waited at a time.
+    /// Largest number of tasks that waited at a time.
     pub(super) most_waiting: u64,
 }
 
-impl<'a> Queue<'a> {
+impl<'a> TaskQueue<'a> {
     pub(super) fn new(tasks: &'a [Task]) -> Self {
         Self {
             tasks,
@@ -69,7 +69,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// A task is published.
+    /// Publishes a task.
     pub(super) fn arrive(&mut self, task: usize) {
         self.arrived += 1;
         self.waiting.push_back(task);
@@ -86,7 +86,7 @@ impl<'a> Queue<'a> {
         Some(task)
     }
 
-    /// A task that was delivered starts to run; gives its end.
+    /// Starts a task that was delivered; returns the time of its end.
     pub(super) fn start(&mut self, task: usize, now: Seconds) -> Seconds {
         self.records[task].started = Some(now);
         now + self.tasks[task].duration
@@ -98,25 +98,25 @@ impl<'a> Queue<'a> {
         self.finished += 1;
     }
 
-    /// A running task was killed that no broker remembers.
+    /// Loses a running task that was killed and that no broker remembers.
     pub(super) fn lose(&mut self, task: usize) {
         self.records[task].fate = Fate::Lost;
         self.in_flight -= 1;
         self.lost += 1;
     }
 
-    /// A task that was delivered waits again, at the head.
+    /// Puts a task that was delivered back to the head of the queue.
     pub(super) fn give_back(&mut self, task: usize) {
         self.in_flight -= 1;
         self.waiting.push_front(task);
     }
 
-    /// It does not run any more, whenever it may come back.
+    /// Stops a task, whenever it may come back.
     pub(super) fn interrupt(&mut self, task: usize) {
         self.records[task].started = None;
     }
 
-    /// All waiting tasks are dropped.
+    /// Drops all waiting tasks.
     pub(super) fn purge(&mut self) {
         self.dropped += self.waiting.len() as u64;
         for task in self.waiting.drain(..) {
@@ -128,32 +128,32 @@ impl<'a> Queue<'a> {
         self.waiting.len() as u64
     }
 
-    /// To be called when all has been delivered that can be.
+    /// Records the backlog, after all has been delivered that can be.
     pub(super) fn note_backlog(&mut self) {
         self.most_waiting = self.most_waiting.max(self.waiting());
     }
 
-    /// How long the head of the queue has waited.
+    /// Seconds that the head of the queue has waited.
     pub(super) fn oldest_wait(&self, now: Seconds) -> Seconds {
         self.waiting.front().map_or(0.0, |task| now - self.tasks[*task].arrival)
     }
 
-    /// When a task was delivered last.
+    /// Time when a task was last delivered.
     pub(super) fn delivered(&self, task: usize) -> Seconds {
         self.records[task].delivered
     }
 
-    /// When a running task started.
+    /// Time when a running task started.
     pub(super) fn started(&self, task: usize) -> Option<Seconds> {
         self.records[task].started
     }
 
-    /// Tasks of which something is still to come.
+    /// Number of tasks that are not at their end.
     pub(super) fn open(&self) -> u64 {
         self.tasks.len() as u64 - self.finished - self.lost - self.dropped
     }
 
-    /// The waits of all tasks that were not purged: until their last start, or until now if that is still to come.
+    /// Wait of each task that was not purged: until its last start, or until now if that is still to come.
     pub(super) fn each_wait(&self, now: Seconds) -> Vec<Seconds> {
         let tasks = self.tasks.iter().zip(&self.records);
         let kept = tasks.filter(|(_, record)| record.fate != Fate::Dropped);
@@ -181,8 +181,8 @@ mod tests {
         },
     ];
 
-    fn full() -> Queue<'static> {
-        let mut queue = Queue::new(&TASKS);
+    fn full() -> TaskQueue<'static> {
+        let mut queue = TaskQueue::new(&TASKS);
         (0..3).for_each(|task| queue.arrive(task));
         queue
     }

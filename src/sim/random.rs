@@ -4,15 +4,15 @@
 use super::Seconds;
 use std::f64::consts::TAU;
 
-/// A generator: xoshiro256++ (Blackman and Vigna), its state filled by splitmix64.
+/// Generator: xoshiro256++ (Blackman and Vigna), its state filled by splitmix64.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: [u64; 4],
 }
 
 impl Random {
-    /// The generator of one purpose (`stream`) under a seed. Streams are independent: more draws for one purpose do
-    /// not change what another one draws.
+    /// Generator of one purpose (`stream`) under a seed. Streams are independent: more draws for one purpose do not
+    /// change what another one draws.
     pub fn new(seed: u64, stream: u64) -> Self {
         // Two rounds of splitmix64 keep (1, 0) and (0, 1) apart.
         let mut mixed = splitmix(&mut { seed }) ^ stream;
@@ -29,34 +29,34 @@ impl Random {
         drawn
     }
 
-    /// Uniform in `from..to`.
+    /// Uniform number in `from..to`.
     pub fn uniform(&mut self, from: f64, to: f64) -> f64 {
         // The upper 53 bits: as many as a float holds exactly.
         const STEP: f64 = 1.0 / (1u64 << 53) as f64;
         from + (to - from) * ((self.next() >> 11) as f64 * STEP)
     }
 
-    /// A whole number in `from..=to`, each equally likely.
+    /// Whole number in `from..=to`, each equally likely.
     pub fn whole(&mut self, from: u32, to: u32) -> u32 {
         let choices = f64::from(to.saturating_sub(from)) + 1.0;
         // The conversion rounds down and cannot overflow: the product is below the number of choices.
         from + self.uniform(0.0, choices) as u32
     }
 
-    /// Normal, by Box and Muller.
+    /// Normal number, by Box and Muller.
     pub fn normal(&mut self, mean: f64, deviation: f64) -> f64 {
         // 1 − u is above 0, so that its logarithm exists.
         let radius = (-2.0 * (1.0 - self.uniform(0.0, 1.0)).ln()).sqrt();
         mean + deviation * radius * (TAU * self.uniform(0.0, 1.0)).cos()
     }
 
-    /// Lognormal with this mean and this coefficient of variation (deviation ÷ mean).
+    /// Lognormal number with this mean and this coefficient of variation (deviation ÷ mean).
     pub fn lognormal(&mut self, mean: f64, variation: f64) -> f64 {
         let variance = (variation * variation).ln_1p();
         self.normal(mean.ln() - variance / 2.0, variance.sqrt()).exp()
     }
 
-    /// The arrivals of a Poisson process in `0..until`, in order. `rate` tells arrivals per second at a moment and is
+    /// Arrivals of a Poisson process in `0..until`, in order. `rate` gives arrivals per second at a moment and is
     /// nowhere above `ceiling` (what exceeds it is cut off).
     pub fn poisson(&mut self, rate: impl Fn(Seconds) -> f64, ceiling: f64, until: Seconds) -> Vec<Seconds> {
         let mut arrivals = Vec::new();
@@ -71,7 +71,7 @@ impl Random {
         arrivals
     }
 
-    /// The time to the next event of those that come at this rate.
+    /// Time to the next event of a process with this rate.
     fn exponential(&mut self, rate: f64) -> Seconds {
         -(1.0 - self.uniform(0.0, 1.0)).ln() / rate
     }

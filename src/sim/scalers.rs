@@ -1,4 +1,4 @@
-//! The policy of this operator, as a [`Scaler`].
+//! Policy of this operator, as a [`Scaler`].
 #![deny(clippy::disallowed_methods)]
 use super::{Scaler, Seconds, Seen, Victims};
 use crate::scaling::{
@@ -7,43 +7,43 @@ use crate::scaling::{
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// [`decide`], asked as the controller asks it: with one observation a tick, and the memory of the last one.
+/// Scaler that calls [`decide`] as the controller does: with one observation a tick, and the memory of the last one.
 #[derive(Clone, Debug)]
 pub struct Ours {
-    /// Its name in tables.
+    /// Name in tables.
     pub name: String,
-    /// What the pool wishes. Its `period` is how often this scaler looks.
+    /// Policy of the pool. Its `period` is the time between two ticks.
     pub policy: Policy,
-    /// When it looks first, in seconds.
+    /// Time of the first tick, in seconds.
     pub phase: Seconds,
-    /// Who goes when it scales down.
+    /// Order in which pods go when it scales down.
     pub victims: Victims,
-    /// What the status would have said to keep the target from being met, in the order in which it came up.
-    pub told: Vec<&'static str>,
+    /// Reasons of the condition `TargetFeasible`, in the order in which they came up.
+    pub diagnoses: Vec<&'static str>,
     memory: Memory,
 }
 
 impl Ours {
-    /// A pool that removes idle pods only and has not seen anything yet.
+    /// Scaler for a pool that removes idle pods only and has not seen anything yet.
     pub fn new(name: impl Into<String>, policy: Policy) -> Self {
         Self {
             name: name.into(),
             policy,
             phase: 0.0,
             victims: Victims::IdleOnly,
-            told: Vec::new(),
+            diagnoses: Vec::new(),
             memory: Memory::default(),
         }
     }
 
     /// Observes and decides.
-    fn look(&mut self, seen: &Seen) -> Decision {
+    fn observe(&mut self, seen: &Seen) -> Decision {
         let (memory, decision) = decide(&self.policy, std::mem::take(&mut self.memory), &observation(seen));
         self.memory = memory;
         if let Some(reason) = decision.trouble.map(Trouble::reason)
-            && !self.told.contains(&reason)
+            && !self.diagnoses.contains(&reason)
         {
-            self.told.push(reason);
+            self.diagnoses.push(reason);
         }
         decision
     }
@@ -67,11 +67,11 @@ impl Scaler for Ours {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        Some(self.look(seen).replicas).filter(|replicas| *replicas != seen.replicas)
+        Some(self.observe(seen).replicas).filter(|replicas| *replicas != seen.replicas)
     }
 }
 
-/// What the controller would have observed.
+/// Observation of the controller.
 pub fn observation(seen: &Seen) -> Observation {
     Observation {
         now: duration(seen.now),
@@ -106,7 +106,7 @@ fn reading(seen: &Seen) -> Reading {
     })
 }
 
-/// The world has no calendar: it begins with the epoch.
+/// Time on the wall clock. The world has no calendar: it begins with the epoch.
 fn wall(now: Seconds) -> Timestamp {
     Timestamp::UNIX_EPOCH.checked_add(duration(now)).unwrap_or_default()
 }

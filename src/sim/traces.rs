@@ -1,6 +1,6 @@
-//! Recorded work: a CSV text becomes tasks.
+//! Recorded work: tasks from a CSV text.
 //!
-//! The header tells which of two forms it is. One line for each task:
+//! The header shows which of two forms the file has. One line for each task:
 //!
 //! ```text
 //! arrival_seconds,duration_seconds
@@ -25,86 +25,86 @@ const START: &str = "interval_start_seconds";
 const COUNT: &str = "count";
 const DURATION: &str = "duration_seconds";
 
-/// More tasks are refused: 160 MB, or a mistaken column.
+/// Largest number of tasks: 160 MB; more are probably a mistaken column.
 const MOST_TASKS: u64 = 10_000_000;
 
-/// Why a trace cannot be read, and what to change in it.
+/// Reason why a trace cannot be read, and what to change in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
-    /// No line at all.
+    /// The text has no line.
     #[error("the trace is empty: the first line must be `{ARRIVAL},{DURATION}` or `{START},{COUNT},{DURATION}`")]
     Empty,
-    /// A header without rows, or counts of 0 only.
+    /// The text has a header without rows, or counts of 0 only.
     #[error("the trace has no tasks: below the header, add a line for each task or interval")]
     NoTasks,
-    /// A header that names neither form.
+    /// The header has neither form.
     #[error(
         "line {line}: the header has no column `{missing}`: it must be `{ARRIVAL},{DURATION}` or \
          `{START},{COUNT},{DURATION}`"
     )]
     Missing {
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
-        /// The column that is missing.
+        /// Name of the column that is missing.
         missing: &'static str,
     },
-    /// A column of another name, twice the same, or one of the other form.
+    /// The header has a column of another name, one twice, or one of the other form.
     #[error(
         "line {line}: column `{column}` does not belong there: the header must be `{ARRIVAL},{DURATION}` or \
          `{START},{COUNT},{DURATION}`"
     )]
     Strange {
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
-        /// The column as written.
+        /// Name of the column as written.
         column: String,
     },
-    /// More or fewer fields than the header has.
+    /// A line has more or fewer fields than the header.
     #[error("line {line}: {found} fields, but the header has {expected}: give each column one value")]
     Fields {
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
-        /// Fields of the line.
+        /// Number of fields in the line.
         found: usize,
-        /// Columns of the header.
+        /// Number of columns in the header.
         expected: usize,
     },
-    /// Not a number, or none that makes sense there.
+    /// A field is not a number, or none that makes sense there.
     #[error("line {line}, column `{column}`: `{value}` is not {expected}")]
     Value {
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
-        /// The column's name.
+        /// Name of the column.
         column: &'static str,
-        /// The field as written.
+        /// Field as written.
         value: String,
-        /// What must stand there.
+        /// Description of the expected value.
         expected: &'static str,
     },
-    /// Neither a column nor a mean tells how long tasks run.
+    /// Neither a column nor a mean gives the durations.
     #[error("line {line}: nothing tells how long tasks run: add a column `{DURATION}`, or give their mean duration")]
     NoDurations {
-        /// The header's line, counted from 1.
+        /// Number of the header's line, counted from 1.
         line: usize,
     },
-    /// Two intervals that start at the same time.
+    /// Two intervals start at the same time.
     #[error("line {line}, column `{START}`: a second interval starts at {start}: add their counts up in one line")]
     Twice {
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
-        /// The field's value.
+        /// Value of the field.
         start: String,
     },
-    /// A single interval has no known length.
+    /// The trace has a single interval, whose length is unknown.
     #[error("line {line}: one interval alone has no length: add a line for the next one (its count may be 0)")]
     OneInterval {
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
     },
-    /// More tasks than are accepted.
+    /// The trace has more tasks than are accepted.
     #[error("line {line}, column `{COUNT}`: more than {MOST_TASKS} tasks so far: use a shorter stretch of the trace")]
     TooMany {
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
     },
 }
@@ -138,9 +138,9 @@ pub fn read(text: &str, mean_duration: Option<Seconds>) -> Result<Vec<Task>, Tra
     Ok(tasks)
 }
 
-/// What the header says.
+/// Columns of the header.
 struct Columns {
-    /// The first column's name of the form it is: [`ARRIVAL`] or [`START`].
+    /// Name of the first column, which shows the form: [`ARRIVAL`] or [`START`].
     time: &'static str,
     names: Vec<&'static str>,
     mean_duration: Seconds,
@@ -217,7 +217,7 @@ impl Columns {
     }
 }
 
-/// A line with as many fields as the header has.
+/// Line with as many fields as the header has.
 struct Row<'a> {
     line: usize,
     fields: Vec<&'a str>,
@@ -247,7 +247,7 @@ fn fields(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(|field| field.trim().trim_matches('"'))
 }
 
-/// The tasks of intervals. All are as long as the shortest distance of two starts: exports leave empty ones out.
+/// Tasks of intervals. All intervals are as long as the shortest distance of two starts: exports leave empty ones out.
 fn spread(columns: &Columns, rows: &[Row<'_>]) -> Result<Vec<Task>, TraceError> {
     let mut starts = Vec::with_capacity(rows.len());
     for row in rows {

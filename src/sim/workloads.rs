@@ -1,4 +1,4 @@
-//! The synthetic workloads: five shapes of load that background workers meet.
+//! Synthetic workloads: five shapes of load that background workers meet.
 //!
 //! | name | wait target | slots | shape |
 //! |---|---|---|---|
@@ -13,7 +13,7 @@ use std::f64::consts::TAU;
 
 const HOUR: Seconds = 3600.0;
 
-/// The purposes of random numbers, one stream each.
+/// Purposes of random numbers, one stream each.
 mod stream {
     pub(super) const ARRIVALS: u64 = 1;
     pub(super) const DURATIONS: u64 = 2;
@@ -84,7 +84,7 @@ pub fn sparse(seed: u64) -> Workload {
     workload("S5", 120.0, 1, arrivals, seed, |random| random.lognormal(20.0, 0.8))
 }
 
-/// The tasks of a web application: 4 s on average, as much deviation.
+/// Duration of a task of a web application: 4 s on average, as much deviation.
 fn short(random: &mut Random) -> Seconds {
     random.lognormal(4.0, 1.0)
 }
@@ -115,7 +115,7 @@ fn workload(
 mod tests {
     use super::*;
 
-    /// Tasks of a draw and their mean duration, both averaged over so many seeds.
+    /// Number of tasks of a draw and their mean duration, both averaged over this number of seeds.
     fn means(draw: fn(u64) -> Workload, seeds: u64) -> (f64, f64) {
         let (mut tasks, mut work) = (0, 0.0);
         for seed in 0..seeds {

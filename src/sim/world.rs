@@ -1,4 +1,4 @@
-//! The world a policy is tried in: how pods start and stop, and what goes wrong. By default nothing does.
+//! World in which a policy is tried: how pods start and stop, and what goes wrong. By default nothing does.
 #![deny(clippy::disallowed_methods)]
 use super::{Seconds, random::Random};
 
@@ -13,47 +13,49 @@ pub struct World {
     pub start_ups: Vec<Seconds>,
     /// Termination grace period in seconds: what still runs then is killed.
     pub grace: Seconds,
-    /// So many pods are ready when a run begins; `None`: as many as the work that arrives at first needs, and one more.
+    /// Number of pods that are ready when a run begins; `None`: as many as the work that arrives at first needs, and
+    /// one more.
     pub first_pods: Option<u32>,
-    /// Never fewer replicas, whatever the policy wants.
+    /// Minimum number of replicas, whatever the policy wants.
     pub min: u32,
-    /// Never more replicas; counts over `min`.
+    /// Maximum number of replicas; counts over `min`.
     pub max: u32,
-    /// Celery's `worker_prefetch_multiplier`: a pod may hold so many tasks for each of its slots, the running ones
-    /// included (with `early_ack` only those that wait on the pod). 0: a pod takes a task only when it can run it.
+    /// Celery's `worker_prefetch_multiplier`: number of tasks that a pod may hold for each of its slots, the running
+    /// ones included (with `early_ack` only those that wait on the pod). 0: a pod takes a task only when it can run it.
     pub prefetch: u32,
-    /// Tasks are acknowledged when they start: one that is killed is lost, not delivered again.
+    /// Whether tasks are acknowledged when they start: then one that is killed is lost, not delivered again.
     pub early_ack: bool,
-    /// What is known of tasks ([`Seen`](super::Seen): `waiting` to `completed`, `oldest_wait`) is so many seconds old.
-    /// Pods are seen as they are.
+    /// Age in seconds of what is known of tasks ([`Seen`](super::Seen): `waiting` to `completed`, `oldest_wait`). Pods
+    /// are seen as they are.
     pub metric_lag: Seconds,
-    /// Redis: tasks of a killed pod wait again only so many seconds after they were delivered. 0: at once, as RabbitMQ.
+    /// Seconds after their delivery until tasks of a killed pod wait again (Redis). 0: at once, as with RabbitMQ.
     pub visibility_timeout: Seconds,
-    /// The nodes have room for so many pods only; `None`: for all.
-    pub nodes: Option<Nodes>,
-    /// When the broker cannot be read. The workers go on: it is the policy that is blind.
+    /// Limit of the nodes' room for pods; `None`: they have room for all.
+    pub nodes: Option<NodeLimit>,
+    /// Periods in which the broker cannot be read. The workers go on: only the policy sees nothing.
     pub outages: Vec<Span>,
-    /// The workers' counter of completed tasks starts again from 0 at these times.
+    /// Times at which the workers' counter of completed tasks starts again from 0.
     pub counter_resets: Vec<Seconds>,
-    /// All waiting tasks are dropped at these times.
+    /// Times at which all waiting tasks are dropped.
     pub purges: Vec<Seconds>,
-    /// Pods that would become ready in such a span crash instead, and start up anew when it ends.
+    /// Periods in which pods that would become ready crash instead, and start again at its end.
     pub crash_loops: Vec<Span>,
-    /// A worker tells what it runs and has taken on ([`Seen`](super::Seen): `running`, `taken`, `idle`) every so many
-    /// seconds, first half of that after it became ready; Celery's heartbeat is 2 s. 0: all of it is known at once.
+    /// Seconds between a worker's reports of what it runs and has taken on ([`Seen`](super::Seen): `running`, `taken`,
+    /// `idle`), the first one half of that after it became ready; Celery's heartbeat is 2 s. 0: all of it is known at
+    /// once.
     pub heartbeat: Seconds,
-    /// The workers do not count: [`Seen::uncounted`](super::Seen::uncounted).
+    /// Whether the workers do not count: [`Seen::uncounted`](super::Seen::uncounted).
     pub no_counter: bool,
-    /// Tasks say when they were published: [`Seen::stamped`](super::Seen::stamped).
+    /// Whether tasks carry the time when they were published: [`Seen::stamped`](super::Seen::stamped).
     pub stamped: bool,
 }
 
-/// From `from` on, until before `to`; seconds of the workload.
+/// Period from `from` on, until before `to`; seconds of the workload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
-    /// The first moment.
+    /// First moment of the period.
     pub from: Seconds,
-    /// The first moment after it.
+    /// First moment after the period.
     pub to: Seconds,
 }
 
@@ -63,12 +65,12 @@ impl Span {
     }
 }
 
-/// A cluster that has to buy nodes.
+/// Nodes of a cluster that has to buy more of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Nodes {
-    /// Pods that fit on the nodes that are there.
+pub struct NodeLimit {
+    /// Number of pods that fit on the nodes that are there.
     pub room: u32,
-    /// A pod that is created while so many exist becomes ready so many seconds later.
+    /// Seconds by which a pod becomes ready later if it is created while `room` others exist.
     pub delay: Seconds,
 }
 
@@ -99,7 +101,7 @@ impl Default for World {
 }
 
 impl World {
-    /// How long the pod of this number takes to start. Recorded, or drawn from seed and number alone, so that all policies
+    /// Start-up time of the pod of this number. Recorded, or drawn from seed and number alone, so that all policies
     /// meet the same pods.
     pub(super) fn start_up_of(&self, seed: u64, pod: usize) -> Seconds {
         if let Some(recorded) = self.start_ups.get(pod) {
@@ -111,12 +113,12 @@ impl World {
         self.start_up * random.normal(0.0, self.start_up_sigma).exp()
     }
 
-    /// The mean of the time from a pod's creation to its being ready, in seconds.
+    /// Mean time from a pod's creation to its being ready, in seconds.
     pub fn mean_start_up(&self) -> Seconds {
         self.start_up * (self.start_up_sigma * self.start_up_sigma / 2.0).exp()
     }
 
-    /// How much longer a pod takes that is created beside so many others.
+    /// Seconds by which a pod takes longer that is created beside this number of others.
     pub(super) fn node_delay(&self, others: usize) -> Seconds {
         match self.nodes {
             Some(nodes) if others >= nodes.room as usize => nodes.delay,
@@ -124,18 +126,18 @@ impl World {
         }
     }
 
-    /// The end of the crash loop that a pod is in which would be ready now.
+    /// End of the crash loop of a pod that would be ready now.
     pub(super) fn crashes_until(&self, now: Seconds) -> Option<Seconds> {
         let span = self.crash_loops.iter().find(|span| span.contains(now))?;
         Some(span.to)
     }
 
-    /// The broker cannot be read now.
+    /// Whether the broker cannot be read now.
     pub(super) fn blind(&self, now: Seconds) -> bool {
         self.outages.iter().any(|span| span.contains(now))
     }
 
-    /// Within the limits.
+    /// Number of replicas within the limits.
     pub(super) fn clamp(&self, replicas: u32) -> u32 {
         // Not `clamp`, which panics when the limits contradict each other.
         replicas.max(self.min).min(self.max)

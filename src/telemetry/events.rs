@@ -40,8 +40,8 @@ impl Events {
         }
     }
 
-    /// Publishes the event about this object, unless there were too many of its kind lately. Waits for its turn; failures
-    /// are logged at debug.
+    /// Publishes the event about this object, unless there were too many of its kind recently. Waits for its turn;
+    /// failures are logged at debug.
     pub async fn publish(&self, about: &ObjectReference, event: PoolEvent) {
         let (kind, reason) = (event.limit(), event.reason());
         let admitted = {
@@ -62,7 +62,7 @@ impl Events {
             secondary: None,
             reason,
         };
-        // Each Event is a call, or two.
+        // Each Event is one call or two.
         let published = self.cluster.call(Class::Event, self.recorder.publish(&note, about));
         let Err(why) = published.await else { return };
         let (namespace, name) = (about.namespace.as_deref(), about.name.as_deref());
@@ -70,7 +70,7 @@ impl Events {
     }
 }
 
-/// What tells objects apart: the UID, else the name.
+/// Identity of an object: the UID, else the name.
 fn object(about: &ObjectReference) -> String {
     match (&about.uid, &about.namespace, &about.name) {
         (Some(uid), _, _) => uid.clone(),

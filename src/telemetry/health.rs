@@ -1,4 +1,4 @@
-//! How the operator is: `/livez` and `/readyz` for the kubelet.
+//! Health of the operator: `/livez` and `/readyz` for the kubelet.
 
 use std::{
     collections::BTreeSet,
@@ -11,48 +11,48 @@ use http_body_util::Full;
 use hyper::{Response, StatusCode, body::Bytes};
 use tokio::time::Instant;
 
-use super::server::{Answers, text};
+use super::server::{Handler, text};
 
-/// The main loop has hung if it has not beaten for so long.
+/// Time without a beat of the main loop after which it counts as hung.
 const HUNG: Duration = Duration::from_secs(60);
 
-/// What the probes ask about; clones share it.
+/// State that the probes report; clones share it.
 ///
-/// A replica that stands by is ready, and alive although its main loop does not run: liveness is judged from the first
-/// beat on.
+/// A standby replica is ready, and alive although its main loop does not run: liveness is judged from the first beat
+/// on.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<State>>);
+pub struct Health(Arc<Mutex<HealthState>>);
 
-/// The last beat, and what is not ready.
+/// Time of the last beat, and what is not ready.
 #[derive(Debug, Default)]
-struct State {
+struct HealthState {
     beat: Option<Instant>,
     waiting: BTreeSet<String>,
 }
 
 impl Health {
-    /// The main loop turns.
+    /// Records a beat of the main loop.
     pub fn beat(&self, now: Instant) {
         self.state().beat = Some(now);
     }
 
-    /// Not ready: waits for this, said as a sentence ("the CRD … is not installed").
+    /// Not ready: waits for `what`, given as a sentence ("the CRD … is not installed").
     pub fn waiting(&self, what: &str) {
         self.state().waiting.insert(what.to_owned());
     }
 
-    /// Waits for this no longer.
+    /// Waits for `what` no longer.
     pub fn ready(&self, what: &str) {
         self.state().waiting.remove(what);
     }
 
-    /// Whether the main loop turns.
+    /// Whether the main loop runs.
     fn alive(&self, now: Instant) -> bool {
         let beat = self.state().beat;
         beat.is_none_or(|beat| now.saturating_duration_since(beat) <= HUNG)
     }
 
-    /// What is not ready, one line each.
+    /// Reasons why it is not ready, one line each.
     fn missing(&self) -> String {
         let mut lines = String::new();
         for what in &self.state().waiting {
@@ -63,12 +63,12 @@ impl Health {
     }
 
     /// Each change is one step, so a panic elsewhere leaves nothing half done.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HealthState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The answer to one probe.
+/// Answer to one probe.
 fn answer(path: &str, health: &Health, now: Instant) -> Response<Full<Bytes>> {
     match path {
         "/livez" if health.alive(now) => text(StatusCode::OK, "ok\n"),
@@ -84,7 +84,7 @@ fn answer(path: &str, health: &Health, now: Instant) -> Response<Full<Bytes>> {
     }
 }
 
-impl Answers for Health {
+impl Handler for Health {
     async fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         answer(path, self, Instant::now())
     }

@@ -8,18 +8,18 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// What is logged unless `RUST_LOG` says otherwise: the operator's own decisions, only the troubles of its libraries.
-/// Each word also covers the crates whose names begin with it (`kube_client`, `hyper_util`).
+/// Filter unless `RUST_LOG` says otherwise: the operator's own decisions, and only warnings of its libraries. Each word
+/// also covers the crates whose names begin with it (`kube_client`, `hyper_util`).
 const DEFAULT: &str = "info,kube=warn,redis=warn,tower=warn";
 
-/// Crates that are never heard, whatever `RUST_LOG` says: at `trace` they write the broker's password down as it goes over
-/// the line, and they call each expected answer of the broker (no such queue, no such right) an error.
+/// Crates that are never logged, whatever `RUST_LOG` says: at `trace` they write the broker's password as it goes over
+/// the connection, and they call each expected answer of the broker (no such queue, no such right) an error.
 const SILENT: [&str; 3] = ["lapin", "async_rs", "amq_protocol"];
 
-/// Crates of which only the troubles are heard, whatever `RUST_LOG` says: what goes over their lines holds tokens.
+/// Crates of which only warnings and errors are logged, whatever `RUST_LOG` says: their connections carry tokens.
 const QUIET: [&str; 4] = ["hyper", "h2", "rustls", "tokio_rustls"];
 
-/// How a log line is written.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object a line.
@@ -30,7 +30,7 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// The word on the command line.
+    /// Name on the command line.
     fn word(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -45,7 +45,7 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// The word on the command line is neither `json` nor `text`.
+/// Error: the name on the command line is neither `json` nor `text`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the log format is `json` or `text`")]
 pub struct UnknownFormat;
@@ -65,8 +65,8 @@ impl FromStr for LogFormat {
 ///
 /// `RUST_LOG` replaces the default filter; if it cannot be parsed, the default stays and a warning says so.
 pub fn init(format: LogFormat) {
-    let wish = env::var("RUST_LOG").ok();
-    let (filter, understood) = filter(wish.as_deref());
+    let variable = env::var("RUST_LOG").ok();
+    let (filter, understood) = filter(variable.as_deref());
     let started = registry()
         .with(lines(format, io::stderr))
         .with(filter)
@@ -77,7 +77,7 @@ pub fn init(format: LogFormat) {
     }
 }
 
-/// Writes the lines that may be written.
+/// Layer that writes the lines that may be written.
 fn lines<S, W>(format: LogFormat, to: W) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -91,15 +91,15 @@ where
     lines.with_filter(filter_fn(is_discreet))
 }
 
-/// Nothing that a library writes down of what it sends and receives.
+/// Whether a line contains nothing that a library sends and receives.
 fn is_discreet(of: &Metadata<'_>) -> bool {
     let from = |crates: &[&str]| crates.iter().any(|name| of.target().starts_with(name));
     !from(&SILENT) && (!from(&QUIET) || *of.level() <= Level::WARN)
 }
 
-/// The filter for this `RUST_LOG`, and whether the wish was understood.
-fn filter(wish: Option<&str>) -> (EnvFilter, bool) {
-    match wish.filter(|text| !text.trim().is_empty()) {
+/// Filter for this `RUST_LOG`, and whether it could be parsed.
+fn filter(variable: Option<&str>) -> (EnvFilter, bool) {
+    match variable.filter(|text| !text.trim().is_empty()) {
         None => (EnvFilter::new(DEFAULT), true),
         Some(text) => match EnvFilter::try_new(text) {
             Ok(filter) => (filter, true),
@@ -132,14 +132,14 @@ mod tests {
 
     #[test]
     fn no_wish_makes_the_libraries_tell_what_goes_over_the_line() {
-        for wish in [
+        for variable in [
             "trace",
             "lapin=trace,hyper=trace",
             "trace,lapin::channel=trace,h2::codec=trace",
         ] {
             let sink = Sink::default();
             let to = sink.clone();
-            let (filter, _) = filter(Some(wish));
+            let (filter, _) = filter(Some(variable));
             let lines = lines(LogFormat::Text, move || to.clone());
             tracing::subscriber::with_default(registry().with(lines).with(filter), || {
                 tracing::trace!(target: "lapin::channel", "hunter2");
@@ -152,8 +152,8 @@ mod tests {
             });
             let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
             assert!(!text.contains("hunter2"), "{text}");
-            assert!(wish.starts_with("lapin") || text.contains("own words"), "{text}");
-            assert!(wish.starts_with("trace") || text.contains("trouble"), "{text}");
+            assert!(variable.starts_with("lapin") || text.contains("own words"), "{text}");
+            assert!(variable.starts_with("trace") || text.contains("trouble"), "{text}");
         }
     }
 
@@ -167,15 +167,15 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_leaves_the_default() {
-        for (wish, level, understood) in [
+        for (variable, level, understood) in [
             (None, LevelFilter::INFO, true),
             (Some(" "), LevelFilter::INFO, true),
             (Some("debug"), LevelFilter::DEBUG, true),
             (Some("info,=="), LevelFilter::INFO, false),
         ] {
-            let (filter, known) = filter(wish);
-            assert_eq!(filter.max_level_hint(), Some(level), "{wish:?}");
-            assert_eq!(known, understood, "{wish:?}");
+            let (filter, known) = filter(variable);
+            assert_eq!(filter.max_level_hint(), Some(level), "{variable:?}");
+            assert_eq!(known, understood, "{variable:?}");
         }
     }
 }

@@ -16,22 +16,22 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use pools::PoolMetrics;
 pub use pools::PoolNumbers;
-use pools::Pools;
 
-/// The content type of [`Metrics::text`].
+/// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// One label with a word of a fixed set.
-type One = [(&'static str, &'static str); 1];
+type OneLabel = [(&'static str, &'static str); 1];
 /// Two labels with words of a fixed set.
-type Two = [(&'static str, &'static str); 2];
-/// A counter that many tasks may add to.
-type Count = Counter<u64, AtomicU64>;
-/// A gauge of small numbers.
-type Small = Gauge<u32, AtomicU32>;
+type TwoLabels = [(&'static str, &'static str); 2];
+/// Counter that many tasks may add to.
+type SharedCounter = Counter<u64, AtomicU64>;
+/// Gauge of small numbers.
+type SmallGauge = Gauge<u32, AtomicU32>;
 
-/// Up or down.
+/// Direction of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// More replicas.
@@ -41,7 +41,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The label.
+    /// Label of the direction.
     fn label(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -54,26 +54,26 @@ impl Direction {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    pools: Pools,
-    source_errors: Family<One, Count>,
-    scale_events: Family<Two, Count>,
-    decisions_held: Family<One, Count>,
-    target_overwrites: Family<One, Count>,
-    watch_errors: Family<One, Count>,
-    status_writes: Count,
-    scale_writes: Count,
-    leader: Family<[(&'static str, String); 1], Small>,
-    api_calls: Family<Two, Count>,
+    pools: PoolMetrics,
+    source_errors: Family<OneLabel, SharedCounter>,
+    scale_events: Family<TwoLabels, SharedCounter>,
+    decisions_held: Family<OneLabel, SharedCounter>,
+    target_overwrites: Family<OneLabel, SharedCounter>,
+    watch_errors: Family<OneLabel, SharedCounter>,
+    status_writes: SharedCounter,
+    scale_writes: SharedCounter,
+    leader: Family<[(&'static str, String); 1], SmallGauge>,
+    api_calls: Family<TwoLabels, SharedCounter>,
 }
 
 impl Metrics {
-    /// No pools, nothing counted yet. `version` is the operator's.
+    /// Metrics without pools and counts. `version` is the operator's.
     pub fn new(version: &str) -> Self {
         let mut registry = Registry::default();
-        let build = Family::<[(&'static str, String); 1], Small>::default();
+        let build = Family::<[(&'static str, String); 1], SmallGauge>::default();
         build.get_or_create(&[("version", version.to_owned())]).set(1);
         registry.register("twp_build_info", "1, with the version of the operator", build);
-        let pools = Pools::default();
+        let pools = PoolMetrics::default();
         registry.register_collector(Box::new(pools.clone()));
         let mut metrics = Self {
             registry: Arc::default(),
@@ -142,7 +142,7 @@ impl Metrics {
         );
     }
 
-    /// A call to the API server has ended: what it was for, and what became of it.
+    /// Counts a call to the API server: its purpose, and its outcome.
     pub fn api_call(&self, class: &'static str, outcome: &'static str) {
         self.api_calls
             .get_or_create(&[("class", class), ("outcome", outcome)])
@@ -154,49 +154,49 @@ impl Metrics {
         self.pools.set(namespace, name, numbers);
     }
 
-    /// Lets all series of a pool vanish.
+    /// Removes all series of a pool.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.pools.forget(namespace, name);
     }
 
-    /// A sample failed; `kind` is the error's label.
+    /// Counts a failed sample; `kind` is the error's label.
     pub fn source_failed(&self, kind: &'static str) {
         self.source_errors.get_or_create(&[("kind", kind)]).inc();
     }
 
-    /// A target got another number of replicas; `reason` is the rule that set it.
+    /// Counts a change of a target's replicas; `reason` is the rule that set them.
     pub fn scaled(&self, direction: Direction, reason: &'static str) {
         let labels = [("direction", direction.label()), ("reason", reason)];
         self.scale_events.get_or_create(&labels).inc();
     }
 
-    /// The replicas were kept although the work asks for others; `reason` is the rule that kept them.
+    /// Counts a decision that kept the replicas although the work asks for others; `reason` is the rule that kept them.
     pub fn held(&self, reason: &'static str) {
         self.decisions_held.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// Someone else changed a target's replicas; `manager` is the name in `managedFields`.
+    /// Counts a change of a target's replicas by another writer; `manager` is the name in `managedFields`.
     pub fn overwritten(&self, manager: &str) {
         let labels = [("manager", known_manager(manager))];
         self.target_overwrites.get_or_create(&labels).inc();
     }
 
-    /// A watch failed; `kind` is the resource.
+    /// Counts a failed watch; `kind` is the resource.
     pub fn watch_failed(&self, kind: &'static str) {
         self.watch_errors.get_or_create(&[("kind", kind)]).inc();
     }
 
-    /// A status was written.
+    /// Counts a status write.
     pub fn status_written(&self) {
         self.status_writes.inc();
     }
 
-    /// A scale was written.
+    /// Counts a scale write.
     pub fn scale_written(&self) {
         self.scale_writes.inc();
     }
 
-    /// This process holds the lease of this name, or not.
+    /// Records whether this process holds the lease of this name.
     pub fn leads(&self, lease: &str, leads: bool) {
         let labels = [("name", lease.to_owned())];
         self.leader.get_or_create(&labels).set(u32::from(leads));
@@ -213,7 +213,7 @@ impl Metrics {
     }
 }
 
-/// A field manager's name as a label: bounded to those one meets, else `other`.
+/// Name of a field manager as a label: bounded to well-known ones, else `other`.
 fn known_manager(manager: &str) -> &'static str {
     const KNOWN: [&str; 8] = [
         "kubectl-client-side-apply",
@@ -234,7 +234,7 @@ fn known_manager(manager: &str) -> &'static str {
     known.unwrap_or("other")
 }
 
-/// OpenMetrics to Prometheus' older text format: there, a counter's HELP and TYPE also end in `_total`.
+/// Converts OpenMetrics to Prometheus' older text format: there, a counter's HELP and TYPE also end in `_total`.
 fn plain(open: &str) -> String {
     let counters: Vec<&str> = open
         .lines()

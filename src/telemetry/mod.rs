@@ -1,13 +1,14 @@
-//! What the operator tells about itself: to people (logs, Events), to Prometheus, and to the kubelet. Decides nothing.
+//! What the operator reports about itself: to people (logs, Events), to Prometheus, and to the kubelet. Makes no
+//! decisions.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `logs.rs` | structured logs on standard error |
 //! | `metrics.rs`, `metrics/pools.rs` | counters of the process; the numbers of each pool, which vanish with it |
-//! | `page.rs` | `/metrics`: one text for all who read it |
+//! | `page.rs` | `/metrics`: one text for all readers |
 //! | `health.rs` | `/livez`, `/readyz` |
-//! | `server.rs` | the HTTP servers of these two, which many silent connections do not starve |
-//! | `events.rs` | Kubernetes Events about a pool: their words, how often, and the publishing |
+//! | `server.rs` | the HTTP servers of these two, which many silent connections cannot block |
+//! | `events.rs` | Kubernetes Events about a pool: their text, their limits, and the publishing |
 //!
 //! Nothing here carries a credential, a broker's words or an API server's words.
 

@@ -1,4 +1,4 @@
-//! `/metrics` as it is served. The text of a thousand pools is a megabyte: all who ask within a second share one.
+//! `/metrics` as it is served. The text of a thousand pools is a megabyte: all readers within a second share one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,50 +11,50 @@ use tokio::{
 
 use super::{
     metrics::Metrics,
-    server::{Answers, text},
+    server::{Handler, text},
 };
 
-/// So long a text is not written anew.
+/// Age up to which a text is served again.
 const FRESH: Duration = Duration::from_secs(1);
-/// Readers at a time; each may hold a text as old as a connection may live.
+/// Number of readers at a time; each may hold a text as old as a connection may live.
 const READERS: usize = 8;
 
-/// The page; clones share it.
+/// Page of the metrics; clones share it.
 #[derive(Clone, Debug)]
-pub struct Page(Arc<Shared>);
+pub struct Page(Arc<PageState>);
 
-/// What all readers share.
+/// State that all readers share.
 #[derive(Debug)]
-struct Shared {
+struct PageState {
     metrics: Metrics,
-    /// The newest text, and when it was written.
+    /// Newest text, and the time when it was written.
     written: Mutex<Option<(Instant, Bytes)>>,
     readers: Arc<Semaphore>,
 }
 
-/// A reader's hold on the shared text: its room is free again when all is sent or the connection has ended.
-struct Reading {
+/// Shared text in the hands of one reader: its place is free again when all is sent or the connection has ended.
+struct SharedText {
     text: Bytes,
     _room: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Reading {
+impl AsRef<[u8]> for SharedText {
     fn as_ref(&self) -> &[u8] {
         &self.text
     }
 }
 
 impl Page {
-    /// The page of these metrics; it is written when somebody asks.
+    /// Page of these metrics; it is written when a reader asks.
     pub fn new(metrics: Metrics) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(PageState {
             metrics,
             written: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS)),
         }))
     }
 
-    /// The text, at most [`FRESH`] old. While one reader has it written, the others wait without holding a thread.
+    /// Text, at most [`FRESH`] old. While one reader has it written, the others wait without holding a thread.
     async fn text(&self) -> Result<Bytes, std::fmt::Error> {
         let mut written = self.0.written.lock().await;
         let now = Instant::now();
@@ -63,21 +63,21 @@ impl Page {
         {
             return Ok(text.clone());
         }
-        // Before the new one is there: nobody may be reading it.
+        // Before the new one is there: it may have no reader left.
         *written = None;
         let text = Bytes::from(self.0.metrics.text()?);
         *written = Some((now, text.clone()));
         Ok(text)
     }
 
-    /// `/metrics` for one reader more.
+    /// `/metrics` for one more reader.
     async fn read(&self) -> Response<Full<Bytes>> {
         let Ok(room) = self.0.readers.clone().try_acquire_owned() else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "too many read it already\n");
         };
         match self.text().await {
             Ok(shared) => {
-                let reading = Reading {
+                let reading = SharedText {
                     text: shared,
                     _room: room,
                 };
@@ -88,7 +88,7 @@ impl Page {
     }
 }
 
-impl Answers for Page {
+impl Handler for Page {
     async fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         match path {
             "/metrics" => self.read().await,

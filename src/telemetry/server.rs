@@ -1,8 +1,8 @@
 //! The operator's HTTP servers: one for Prometheus, one for the kubelet, each with a port and places of its own.
 //!
-//! No connection waits for another one to end. Each is accepted at once and has a second for its request. When all places
-//! are taken, the one that has been silent longest goes for the new one. So who speaks at once is answered, however many
-//! come and say nothing.
+//! No connection waits for another one to end. Each is accepted at once and has a second for its request. When all
+//! places are taken, the one that has been silent longest is closed for the new one. So a client that sends its request
+//! at once is answered, however many others connect and send nothing.
 
 use std::{
     collections::BTreeMap,
@@ -32,26 +32,27 @@ use tokio::{
 
 use super::metrics;
 
-/// A client must have sent its request's headers within this time.
+/// Time within which a client must have sent its request's headers.
 const REQUEST: Duration = Duration::from_secs(1);
-/// No connection lives longer: its client may not read the answer for ever either.
+/// Longest life of a connection: a client cannot take for ever to read the answer either.
 const CONNECTION: Duration = Duration::from_secs(10);
-/// A request's line and headers may have so many bytes.
+/// Largest size of a request's line and headers, in bytes.
 const HEADER_BYTES: usize = 8 * 1024;
-/// Connections that have not sent their request yet; one more, and the oldest goes.
+/// Number of connections that have not sent their request yet; one more, and the oldest is closed.
 const PLACES: usize = 128;
-/// Connections that the system keeps until they are accepted: more than come while this process does not get to run.
+/// Number of connections that the system keeps until they are accepted: more than come while this process does not get
+/// to run.
 const BACKLOG: u32 = 1024;
-/// How long to wait after a failed `accept` (out of file descriptors, say).
+/// Pause after a failed `accept` (out of file descriptors, for example).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
-/// What a server answers; clones share it.
-pub trait Answers: Clone + Send + Sync + 'static {
-    /// The answer to a GET of this path.
+/// Content of a server; clones share it.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// Answer to a GET of this path.
     fn answer(&self, path: &str) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
-/// Listens there.
+/// Listens on this address.
 ///
 /// # Errors
 /// The address cannot be had.
@@ -67,7 +68,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers on `listener`, for ever.
-pub async fn serve(listener: TcpListener, answers: impl Answers) {
+pub async fn serve(listener: TcpListener, answers: impl Handler) {
     let silent = Arc::new(Silent::default());
     loop {
         match listener.accept().await {
@@ -80,13 +81,13 @@ pub async fn serve(listener: TcpListener, answers: impl Answers) {
                 sleep(ACCEPT_AGAIN).await;
             }
         }
-        // All others get a turn between two of them: a burst must not push out one whose request is there already.
+        // All others get a turn between two of them: a burst must not close one whose request is there already.
         yield_now().await;
     }
 }
 
-/// Answers one connection's request. What goes wrong is the client's trouble.
-async fn connection(stream: TcpStream, answers: impl Answers, place: Place) {
+/// Answers one connection's request. Errors are the client's, and ignored.
+async fn connection(stream: TcpStream, answers: impl Handler, place: SilentPlace) {
     let service = service_fn(|request: Request<Incoming>| {
         place.leave();
         let answers = &answers;
@@ -108,15 +109,15 @@ async fn connection(stream: TcpStream, answers: impl Answers, place: Place) {
     }
 }
 
-/// The answer to one request. Request bodies are not read.
-async fn answer(method: &Method, path: &str, answers: &impl Answers) -> Response<Full<Bytes>> {
+/// Answer to one request. Request bodies are not read.
+async fn answer(method: &Method, path: &str, answers: &impl Handler) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
     answers.answer(path).await
 }
 
-/// A response of plain text; the metrics' content type is plain text with a version, which probes do not mind.
+/// Response of plain text; the metrics' content type is plain text with a version, which probes do not mind.
 pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
@@ -125,20 +126,20 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<
     response
 }
 
-/// The connections that have not sent their request yet.
+/// Connections that have not sent their request yet.
 #[derive(Debug, Default)]
-struct Silent(Mutex<Queue>);
+struct Silent(Mutex<SilentQueue>);
 
-/// How each is told to go, by number; the lowest has waited longest.
+/// Signals that close each of them, by number; the lowest has waited longest.
 #[derive(Debug, Default)]
-struct Queue {
+struct SilentQueue {
     next: u64,
     gone: BTreeMap<u64, Arc<Notify>>,
 }
 
 impl Silent {
-    /// Takes a place; if there is none, the oldest has to go.
-    fn enter(self: &Arc<Self>) -> Place {
+    /// Takes a place; if there is none, the oldest connection is closed.
+    fn enter(self: &Arc<Self>) -> SilentPlace {
         let mut queue = self.queue();
         if queue.gone.len() >= PLACES
             && let Some((_, oldest)) = queue.gone.pop_first()
@@ -148,36 +149,36 @@ impl Silent {
         let (number, gone) = (queue.next, Arc::new(Notify::new()));
         queue.next += 1;
         queue.gone.insert(number, gone.clone());
-        Place {
+        SilentPlace {
             silent: self.clone(),
             number,
             gone,
         }
     }
 
-    /// Each change is one step, so a panic elsewhere leaves nothing half done.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    /// Access to the queue. Each change is one step, so a panic elsewhere leaves nothing half done.
+    fn queue(&self) -> MutexGuard<'_, SilentQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One connection's place among the silent ones.
+/// Place of one connection among the silent ones.
 #[derive(Debug)]
-struct Place {
+struct SilentPlace {
     silent: Arc<Silent>,
     number: u64,
-    /// Told when a newer connection has the place.
+    /// Notified when a newer connection has the place.
     gone: Arc<Notify>,
 }
 
-impl Place {
-    /// The request is there: nobody is dropped any more for being silent.
+impl SilentPlace {
+    /// Leaves the silent ones, because the request is there: the connection is no longer closed for being silent.
     fn leave(&self) {
         self.silent.queue().gone.remove(&self.number);
     }
 }
 
-impl Drop for Place {
+impl Drop for SilentPlace {
     fn drop(&mut self) {
         self.leave();
     }

@@ -2,6 +2,7 @@
 
 use super::table::{PURE, TABLE};
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::LazyLock,
@@ -23,18 +24,14 @@ pub fn root() -> PathBuf {
 }
 
 /// The source files of the library, without those that are compiled for tests only.
-pub fn sources() -> &'static [File] {
-    static SOURCES: LazyLock<Vec<File>> = LazyLock::new(|| {
-        let all = files("src");
-        let files: Vec<_> = all
-            .iter()
-            .filter(|path| !is_apart(path))
-            .map(|path| read(path))
-            .collect();
-        assert!(files.len() > 50, "only {} files were found", files.len());
-        files
-    });
-    &SOURCES
+pub fn sources() -> Vec<File> {
+    let files: Vec<_> = files("src")
+        .iter()
+        .filter(|path| !is_apart(path))
+        .map(|path| read(path))
+        .collect();
+    assert!(files.len() > 50, "only {} files were found", files.len());
+    files
 }
 
 /// All others: tests, what they need, and the programs; each with its number of lines.
@@ -126,13 +123,18 @@ pub fn row(path: &str) -> Option<(&'static str, &'static [&'static str], &'stati
     TABLE.iter().find(|(name, ..)| *name == own).copied()
 }
 
-pub fn is_pure(path: &str) -> bool {
+/// It must be pure.
+pub fn must_be_pure(path: &str) -> bool {
     PURE.iter()
         .any(|pure| path == *pure || path.starts_with(&format!("{}/", pure.trim_end_matches(".rs"))))
 }
 
-/// The lint is switched on in the file, or in a module around it.
-pub fn has_lint(path: &str) -> bool {
+/// It says that it is pure: the lint is switched on in the file, or in a module around it.
+pub fn is_pure(path: &str) -> bool {
+    static SAYS_SO: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let says_so = |file: &File| file.text.contains("\n#![deny(clippy::disallowed_methods)]");
+        sources().into_iter().filter(says_so).map(|file| file.path).collect()
+    });
     let mut around: Vec<String> = vec![path.to_owned()];
     let mut folder = Path::new(path).parent();
     while let Some(here) = folder.filter(|here| !here.as_os_str().is_empty()) {
@@ -140,10 +142,7 @@ pub fn has_lint(path: &str) -> bool {
         around.extend([format!("{here_text}/mod.rs"), format!("{here_text}.rs")]);
         folder = here.parent();
     }
-    sources()
-        .iter()
-        .filter(|file| around.contains(&file.path))
-        .any(|file| file.text.contains("\n#![deny(clippy::disallowed_methods)]"))
+    around.iter().any(|path| SAYS_SO.contains(path))
 }
 
 /// The own modules that a line names.

@@ -15,6 +15,7 @@ const PAST: u32 = 7200;
 
 fn policy(target: Target) -> Policy {
     Policy {
+        stranded: ("", ""),
         min: 1,
         max: 200,
         schedules: Vec::new(),

@@ -131,8 +131,17 @@ pub struct AppStage {
 impl AppStage {
     /// Everything that each test needs.
     pub async fn new(name: &str) -> Self {
+        Self::on(Namespace::new(name).await).await
+    }
+
+    /// The same, in a cluster that knows pools.
+    pub async fn with_pools(name: &str) -> Self {
+        Self::on(Namespace::with_pools(name).await).await
+    }
+
+    async fn on(ns: Namespace) -> Self {
         let mut stage = Self {
-            ns: Namespace::new(name).await,
+            ns,
             redis: String::new(),
             harnesses: Mutex::default(),
         };

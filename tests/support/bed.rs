@@ -62,6 +62,8 @@ pub fn image(name: &str) -> String {
         "REDIS" => "localhost/redis:8",
         "RABBITMQ" => "localhost/rabbitmq:4",
         "RABBITMQ3" => "localhost/rabbitmq:3",
+        "RQ" => "localhost/rq:1",
+        "TASKIQ" => "localhost/taskiq:1",
         other => panic!("no image is called {other}"),
     };
     std::env::var(format!("TWP_IMAGE_{name}")).unwrap_or_else(|_| usual.to_owned())

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use taskworkerpool::{
-    broker::{Address, Kind},
-    framework::celery::{self, BrokerKind, CeleryConfig},
+    broker::Address,
+    framework::celery::{self, CeleryConfig},
     model::Consumers,
 };
 
@@ -121,12 +121,7 @@ impl App for Celery<'_> {
 
 /// A sampler for a pool that says this of its application.
 pub fn watching(address: Address, mut config: CeleryConfig) -> Watch {
-    config.broker = match address.kind {
-        Kind::Redis { db } => BrokerKind::Redis { db },
-        Kind::RabbitMq { .. } => BrokerKind::RabbitMq {
-            management: address.management.is_some(),
-        },
-    };
+    config.broker = address.broker();
     Watch::new(address, celery::application(config, None))
 }
 

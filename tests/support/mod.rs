@@ -3,7 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `bed.rs` | a namespace for each test, and waiting for what ought to become true |
-//! | `app.rs` | an application of any framework, and the stage that it is on; `celery.rs` is Celery's |
+//! | `app.rs` | an application of any framework, and the stage that it is on; `celery.rs`, `rq.rs`, `taskiq.rs` are its implementations |
 //! | `truth.rs` | pure: what its tasks recorded, and what is true by that |
 //! | `watch.rs` | a sampler of the test's own |
 //! | `stage.rs` | a stage for pools: a broker, and workers that cost nothing |
@@ -23,6 +23,8 @@ pub mod figures;
 pub mod operator;
 pub mod pods;
 pub mod records;
+pub mod rq;
 pub mod stage;
+pub mod taskiq;
 pub mod truth;
 pub mod watch;

@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use taskworkerpool::{
     broker::{
         Address, Clock, Egress, Kind, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SamplerInput, spawn,
+        url::addresses,
     },
-    model::{Application, Intent, Moment, PodIntent, SampleError, Tally},
+    framework::registry::{App, row},
+    model::{Application, Intent, Moment, PodIntent, Roster, SampleError, Tally},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -32,6 +35,33 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Samples an application of a framework by its row, as a pool's: its URL, its queues, its key prefix and its target.
+    pub fn of(framework: &str, url: &str, queues: &[String], (key_prefix, target): (&str, &str)) -> Self {
+        let framework = row(framework);
+        let app = App {
+            framework,
+            queues: queues.to_vec(),
+            key_prefix: key_prefix.to_owned(),
+            target: target.to_owned(),
+            options: Value::Null,
+        };
+        (framework.check)(&app).expect("options that can work");
+        let address = addresses(url, framework.dialect, false)
+            .expect("a broker URL")
+            .remove(0);
+        let application = (framework.application)(&app, address.broker(), None);
+        Self::new(address, application)
+    }
+
+    /// Tells it the target's pods.
+    pub fn roster(&self, pods: &[String]) {
+        let roster = Roster {
+            pods: Arc::new(pods.iter().cloned().collect()),
+            ready: u32::try_from(pods.len()).expect("few pods"),
+        };
+        self.sampler.send(SamplerInput::Roster { id: 1, roster });
+    }
+
     /// Samples from now on, every 500 ms.
     pub fn new(address: Address, application: Application) -> Self {
         let (out, mut incoming) = mpsc::channel(16);

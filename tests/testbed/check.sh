@@ -85,14 +85,19 @@ for pod in "redis $IMAGE_REDIS" "rabbit4 $IMAGE_RABBITMQ" "rabbit3 $IMAGE_RABBIT
   kube run "$name" --image="localhost/$image" --labels="app=$name" --image-pull-policy=Never >/dev/null
 done
 kube run app --image="localhost/$IMAGE_APP" --image-pull-policy=Never --command -- sleep 1000 >/dev/null
+for image in "$IMAGE_RQ" "$IMAGE_TASKIQ"; do
+  kube run "${image%:*}" --image="localhost/$image" --image-pull-policy=Never --command -- sleep 1000 >/dev/null
+done
 kube expose pod redis --port=6379 >/dev/null
-for pod in redis rabbit4 rabbit3 app; do check "pod $pod is Ready" is_ready $pod; done
+for pod in redis rabbit4 rabbit3 app rq taskiq; do check "pod $pod is Ready" is_ready $pod; done
 check "DNS in a pod" in_app python3 -c 'import socket; socket.getaddrinfo("kubernetes.default.svc.cluster.local", 443)'
 check "a Service answers the machine and a pod" service_answers
 check "RabbitMQ 4: management answers" api_of rabbit4 4.
 check "RabbitMQ 3: management answers" api_of rabbit3 3.
 check "celery runs" in_app celery --version
 check "the example's packages" in_app python3 -c 'import django, aiosmtpd, redis'
+check "rq runs" kube exec rq -- rq --version
+check "taskiq runs" kube exec taskiq -- taskiq --version
 check "no way out of a pod" no_way_out
 check "no name outside resolves" no_dns_out
 check "ServiceAccounts' calls are in the audit log, others' are not" calls_are_logged

@@ -3,6 +3,7 @@
 LAYERS=$CACHE/layers
 ARCHIVES=$CACHE/images
 APP_SOURCE=$REPO/deploy/examples/django-celery
+WORKLOADS=$REPO/tests/workload
 
 apt_mirror() {
   command -v apt-get >/dev/null || return 0
@@ -117,21 +118,37 @@ app_requirements() {
   tr ' ' '\n' <<<"$GREEN_REQUIREMENTS"
 }
 
-# The example's Python packages, fetched by the machine's pip for the image's Python. Sets PACKAGES.
-app_packages() {
-  local part=$LAYERS/.part-pip
-  PACKAGES=$LAYERS/pip-$(key "$(app_requirements)" "$IMAGE_PYTHON" "$HERE/images/check-requirements.py")
+# python_packages NAME WHAT REQUIREMENTS : fetched by the machine's pip for the image's Python. Sets PACKAGES.
+python_packages() {
+  local name=$1 what=$2 requirements=$3 part=$LAYERS/.part-$1
+  PACKAGES=$LAYERS/$name-$(key "$requirements" "$IMAGE_PYTHON" "$HERE/images/check-requirements.py")
   ! is_cached "$PACKAGES" || return 0
-  progress "Python packages of the example application"
+  progress "Python packages of $what"
   rm -rf "$part"
   mkdir -p "$part"
-  app_requirements >"$part/requirements.txt"
-  logged "$LAYERS/pip.log" python3 -m pip install --quiet --no-compile --target "$part/opt/python" --python-version "$IMAGE_PYTHON" \
+  echo "$requirements" >"$part/requirements.txt"
+  logged "$LAYERS/$name.log" python3 -m pip install --quiet --no-compile --target "$part/opt/python" --python-version "$IMAGE_PYTHON" \
     --implementation cp --platform manylinux2014_x86_64 --only-binary=:all: -r "$part/requirements.txt"
   rm "$part/requirements.txt"
   cp "$HERE/images/check-requirements.py" "$part/"
   mv "$part" "$PACKAGES"
-  keep_three "$LAYERS/pip"
+  keep_three "$LAYERS/$name"
+}
+
+# python_image NAME:TAG LAYER... : what runs as nobody in particular, with the packages on both paths.
+python_image() {
+  local name=$1
+  shift
+  image "$name" --cmd '["python3","--version"]' --user 10001:10001 --workdir /app --env PYTHONPATH=/app:/opt/python \
+    --env PATH=/opt/python/bin:/usr/local/bin:/usr/bin:/bin --env PYTHONUNBUFFERED=1 --env HOME=/tmp -- "$@"
+}
+
+# workload_image NAME NAME:TAG BASE : a framework's packages alone; a test mounts the program, tests/workload/NAME_load.py.
+workload_image() {
+  local name=$1 image=$2 base=$3
+  python_packages "pip-$name" "$name" "$(cat "$WORKLOADS/$name-requirements.txt")"
+  layer "python-packages-$name" python-packages.sh "$PACKAGES" "$base"
+  python_image "$image" "$base" "$LAYER"
 }
 
 # The example's own files, at /app. Sets APP.
@@ -163,12 +180,14 @@ build_images() {
   layer rabbitmq3 "rabbitmq.sh trim.sh" - "$bookworm"
   rabbitmq_image "$IMAGE_RABBITMQ3" "$bookworm" "$LAYER"
 
-  app_packages
+  python_packages pip "the example application" "$(app_requirements)"
   layer python-packages python-packages.sh "$PACKAGES" "$base"; packages=$LAYER
   app_files
   layer app app.sh "$APP" "$packages" "$base"
-  image "$IMAGE_APP" --cmd '["python3","--version"]' --user 10001:10001 --workdir /app --env PYTHONPATH=/app:/opt/python \
-    --env PATH=/opt/python/bin:/usr/local/bin:/usr/bin:/bin --env PYTHONUNBUFFERED=1 --env HOME=/tmp -- "$base" "$packages" "$LAYER"
+  python_image "$IMAGE_APP" "$base" "$packages" "$LAYER"
+
+  workload_image rq "$IMAGE_RQ" "$base"
+  workload_image taskiq "$IMAGE_TASKIQ" "$base"
 }
 
 # /usr/sbin/rabbitmq-server is Debian's wrapper and wants to be root; the real one is in /usr/lib.

@@ -54,7 +54,7 @@ load() {
 
 default_archives() {
   local name
-  for name in "$IMAGE_PAUSE" "$IMAGE_COREDNS" "$IMAGE_REDIS" "$IMAGE_RABBITMQ" "$IMAGE_RABBITMQ3" "$IMAGE_APP" "$IMAGE_OPERATOR"; do
+  for name in "$IMAGE_PAUSE" "$IMAGE_COREDNS" "$IMAGE_REDIS" "$IMAGE_RABBITMQ" "$IMAGE_RABBITMQ3" "$IMAGE_APP" "$IMAGE_RQ" "$IMAGE_TASKIQ" "$IMAGE_OPERATOR"; do
     if [ "$name" != "$IMAGE_OPERATOR" ] || [ -e "$ARCHIVES/${name/:/-}.tar" ]; then echo "$ARCHIVES/${name/:/-}.tar"; fi
   done
 }

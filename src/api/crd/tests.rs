@@ -18,7 +18,7 @@ fn spec(changes: Value) -> Value {
     spec
 }
 
-/// What the rules say against it.
+/// Messages of the rules that are broken.
 fn refusals(changes: Value) -> Vec<String> {
     match validate_cel_schema::<TaskWorkerPoolSpec>(&spec(changes), None) {
         Ok(()) => Vec::new(),

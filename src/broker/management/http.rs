@@ -1,4 +1,4 @@
-//! A small HTTP client: `GET` over one kept-alive connection of our own kind. No redirects, no decompression, no cookies;
+//! Small HTTP client: `GET` over one kept-alive connection on a `Stream`. No redirects, no decompression, no cookies;
 //! every answer is bounded before it is read.
 
 use std::time::Duration;
@@ -23,22 +23,22 @@ use crate::{
     model::SampleError,
 };
 
-/// To be connected.
+/// Time to connect.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// An answer's body has at most so many bytes.
+/// Largest body of an answer, in bytes.
 const BODY_MAX: usize = 1 << 20;
 
-/// An answer's head has at most so many bytes and fields.
+/// Largest head of an answer, in bytes.
 const HEAD_MAX: usize = 64 << 10;
 
-/// Header fields of an answer at most.
+/// Largest number of header fields of an answer.
 const FIELDS_MAX: usize = 64;
 
-/// Bytes that one answer may take on the wire, chunk sizes and head included.
+/// Number of bytes that one answer may take on the wire, chunk sizes and head included.
 const ANSWER_MAX: u64 = 2 << 20;
 
-/// One management API.
+/// HTTP client of one management API.
 #[derive(Debug)]
 pub(super) struct Http {
     egress: Egress,
@@ -47,17 +47,17 @@ pub(super) struct Http {
     connection: Option<Connection>,
 }
 
-/// A connection that is kept.
+/// Connection that is kept.
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     budget: Budget,
-    /// Carries the bytes until the connection is dropped.
+    /// Task that carries the bytes until the connection is dropped.
     _task: Task,
 }
 
 impl Http {
-    /// Connects when it is first asked.
+    /// Client that connects when it is first asked.
     pub(super) fn new(egress: Egress, management: Management, tls: Tls) -> Self {
         Self {
             egress,
@@ -170,7 +170,7 @@ async fn read(response: Response<Incoming>) -> Result<(StatusCode, Vec<u8>), Sam
     }
 }
 
-/// What hyper's error means: what the stream said, if it was the stream.
+/// Meaning of hyper's error: the error of the stream, if it has one.
 fn classify(error: &hyper::Error) -> SampleError {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

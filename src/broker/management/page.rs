@@ -6,38 +6,39 @@ use serde::Deserialize;
 
 use crate::model::{Reply, SampleError};
 
-/// Queues on one page: the most that RabbitMQ allows.
+/// Number of queues on one page: the most that RabbitMQ allows.
 const PAGE_SIZE: u32 = 500;
 
-/// A filter longer than this is not worth its length (and servers refuse long request lines): all pages are read.
+/// Longest filter, in bytes: a longer one is not worth its length (and servers refuse long request lines), and all
+/// pages are read.
 const FILTER_MAX: usize = 2048;
 
-/// Everything but letters, digits and `-._~` (RFC 3986, 2.3) is encoded, slashes too.
+/// Characters that are encoded: all but letters, digits and `-._~` (RFC 3986, 2.3), slashes too.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The totals form: no statistics, so nothing that is old or missing where metrics collection is off.
+/// Query of the totals form: no statistics, so nothing that is old or missing where metrics collection is off.
 const TOTALS: &str = "disable_stats=true&enable_queue_totals=true&columns=name,messages_ready,messages_unacknowledged";
 
-/// The paths of one virtual host's queues.
+/// Paths of one virtual host's queues.
 #[derive(Debug)]
 pub(super) struct Paths {
-    /// Up to and including the virtual host.
+    /// Path up to and including the virtual host.
     queues: String,
 }
 
 impl Paths {
-    /// `prefix`: the path before `/api`.
+    /// Paths below `prefix`, the path before `/api`.
     pub(super) fn new(prefix: &str, vhost: &str) -> Self {
         let queues = format!("{}/api/queues/{}", prefix.trim_end_matches('/'), segment(vhost));
         Self { queues }
     }
 
-    /// A single queue.
+    /// Path of a single queue.
     pub(super) fn queue(&self, queue: &str) -> String {
         format!("{}/{}?{TOTALS}", self.queues, segment(queue))
     }
 
-    /// One page of the list, which the server filters by name where that is cheaper.
+    /// Path of one page of the list, which the server filters by name where that is cheaper.
     pub(super) fn page(&self, queues: &[&str], number: u64) -> String {
         let page = format!("{}?{TOTALS}&page={number}&page_size={PAGE_SIZE}", self.queues);
         match filter(queues) {
@@ -47,7 +48,7 @@ impl Paths {
     }
 }
 
-/// A path segment or a query value.
+/// Encoded path segment or query value.
 fn segment(text: &str) -> String {
     // A segment of dots alone would be read as a step in the path.
     if matches!(text, "." | "..") {
@@ -56,7 +57,7 @@ fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
-/// A regular expression (PCRE) for exactly these names, encoded; `None`: too long, or names that it may not match
+/// Regular expression (PCRE) for exactly these names, encoded; `None`: too long, or names that it may not match
 /// reliably.
 fn filter(queues: &[&str]) -> Option<String> {
     let mut names = Vec::with_capacity(queues.len());
@@ -73,7 +74,7 @@ fn filter(queues: &[&str]) -> Option<String> {
     (filter.len() <= FILTER_MAX).then_some(filter)
 }
 
-/// The name as a regular expression: everything but letters, digits, `_` and `-` escaped.
+/// Name as a regular expression: everything but letters, digits, `_` and `-` escaped.
 fn literal(name: &str) -> Option<String> {
     let mut escaped = String::with_capacity(name.len());
     for char in name.chars() {
@@ -86,35 +87,35 @@ fn literal(name: &str) -> Option<String> {
     Some(escaped)
 }
 
-/// What a request brought.
+/// Answer to a request.
 #[derive(Debug, PartialEq)]
 pub(super) enum Body {
-    /// 200 with this body.
+    /// Status 200 with this body.
     Found(Vec<u8>),
-    /// 404.
+    /// Status 404.
     NotFound,
 }
 
-/// A queue as it is sent; totals that are absent, null, negative or not whole numbers are not counts.
+/// Queue as it is sent; totals that are absent, null, negative or not whole numbers are not counts.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Item {
-    /// Its name.
+    /// Name of the queue.
     pub(super) name: String,
     messages_ready: Option<i64>,
     messages_unacknowledged: Option<i64>,
 }
 
 impl Item {
-    /// Neither number is there.
+    /// Whether neither number is there.
     pub(super) fn has_no_totals(&self) -> bool {
         self.messages_ready.is_none() && self.messages_unacknowledged.is_none()
     }
 
-    /// The counts.
+    /// Counts of the queue.
     ///
     /// # Errors
-    /// They are not there (the queue's node is down), or no counts: unknown, not 0.
+    /// The counts are not there (the queue's node is down), or are no numbers: unknown, not 0.
     pub(super) fn totals(&self) -> Result<Reply, SampleError> {
         if self.has_no_totals() {
             return Err(SampleError::NotReady);
@@ -130,16 +131,16 @@ impl Item {
 /// One page of the list.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(super) struct Page {
-    /// Its queues.
+    /// Queues on the page.
     pub(super) items: Vec<Item>,
-    /// How many pages there are.
+    /// Number of pages.
     pub(super) page_count: u64,
 }
 
 /// Reads the answer for a single queue.
 ///
 /// # Errors
-/// It is not what RabbitMQ sends.
+/// The body is not what RabbitMQ sends.
 pub(super) fn queue(body: &[u8]) -> Result<Item, SampleError> {
     serde_json::from_slice(body).map_err(|_| SampleError::Management)
 }
@@ -147,7 +148,7 @@ pub(super) fn queue(body: &[u8]) -> Result<Item, SampleError> {
 /// Reads one page of the list.
 ///
 /// # Errors
-/// It is not what RabbitMQ sends.
+/// The body is not what RabbitMQ sends.
 pub(super) fn list(body: &[u8]) -> Result<Page, SampleError> {
     serde_json::from_slice(body).map_err(|_| SampleError::Management)
 }

@@ -8,7 +8,7 @@ use tokio::{
 use super::*;
 use crate::broker::Secret;
 
-/// A server that answers each request with what `answer` says to its path, and notes the request's head.
+/// Server that answers each request by its path, and records the request's head.
 struct Server {
     port: u16,
     heads: Arc<Mutex<Vec<String>>>,

@@ -22,19 +22,19 @@ use crate::{
     model::{Hearing, Moment, Postbox, Query, Reply, SampleError, Subscription},
 };
 
-/// Doubtful queues probed in one sample.
+/// Largest number of doubtful queues that are probed in one sample.
 const PROBES: usize = 64;
 
-/// A postbox whose workers nobody asked about for this long is left alone.
+/// Time without a question after which a postbox is left alone.
 const INSPECT_ENDS: Duration = Duration::from_secs(600);
 
-/// The pause after the first failed attempt to connect; it doubles up to [`PAUSE_MAX`].
+/// Pause after the first failed attempt to connect; it doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest pause.
+/// Longest pause between attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// One virtual host by AMQP.
+/// AMQP side of one virtual host.
 #[derive(Debug)]
 pub(super) struct Amqp {
     egress: Egress,
@@ -44,18 +44,18 @@ pub(super) struct Amqp {
     attempts: Attempts,
     depths: Depths,
     memory: Memory,
-    /// Tells the feeds of the connection.
+    /// Passes the connection to the feeds.
     live: watch::Sender<Option<Live>>,
     ends: Ends,
-    /// What is listened to, with how it stands with it.
+    /// Subscriptions, with the state of each.
     heartbeats: BTreeMap<Subscription, (Task, watch::Receiver<Hearing>)>,
-    /// By postbox, with the time of the last letter.
+    /// Inspectors by postbox, with the time of the last message.
     inspectors: BTreeMap<Postbox, (Inspector, Moment)>,
     connection: u64,
 }
 
 impl Amqp {
-    /// Connects when it is first asked. Signals go to `signals`.
+    /// AMQP side that connects when it is first asked. Signals go to `signals`.
     pub(super) fn new(egress: Egress, address: Address, vhost: String, signals: signals::Sender) -> Self {
         let (live, watching) = watch::channel(None);
         Self {
@@ -91,7 +91,7 @@ impl Amqp {
         }
     }
 
-    /// How it stands with the workers on this topic exchange. Without a connection nobody is heard.
+    /// State of the workers on this topic exchange. Without a connection no worker is heard.
     pub(super) fn hearing(&self, to: &Subscription) -> Hearing {
         let told = self.heartbeats.get(to).map(|(_, hearing)| hearing.borrow().clone());
         let connected = self.link.as_ref().is_some_and(Link::is_alive);
@@ -101,8 +101,8 @@ impl Amqp {
         }
     }
 
-    /// Asks and tells the workers what is due, and asks the broker for the depth of `queues`: one answer each, in their
-    /// order.
+    /// Sends the questions and orders that are due to the workers, and asks the broker for the depth of `queues`: one
+    /// answer each, in their order.
     pub(super) async fn ask(&mut self, queues: &[&str], letters: &[&Query], now: Moment) -> Vec<Answer> {
         if queues.is_empty() && letters.is_empty() && self.heartbeats.is_empty() {
             return Vec::new();
@@ -115,10 +115,10 @@ impl Amqp {
         self.ask_depths(&live, queues, now).await
     }
 
-    /// The connection, made anew if it broke or is worn.
+    /// Connection, made anew if it broke or its channel numbers run out.
     ///
     /// # Errors
-    /// Why there is none; that of the last attempt while it is too early for the next.
+    /// Reason why there is none; that of the last attempt while it is too early for the next.
     async fn connected(&mut self, now: Moment) -> Result<Live, SampleError> {
         let alive = self.link.as_ref().filter(|link| link.is_alive());
         let kept = alive.map(Link::live);
@@ -153,14 +153,14 @@ impl Amqp {
         }
     }
 
-    /// Lets go of the connection.
+    /// Drops the connection.
     fn disconnect(&mut self) {
         self.link = None;
         self.depths.reset();
         self.live.send_replace(None);
     }
 
-    /// Depths: from the broker, or remembered where the last answer was no count and is young.
+    /// Depths: from the broker, or remembered where the last answer was no count and is recent.
     async fn ask_depths(&mut self, live: &Live, queues: &[&str], now: Moment) -> Vec<Answer> {
         if self.ends.came.swap(false, Ordering::Relaxed) {
             self.memory.came(now);
@@ -212,7 +212,7 @@ impl Amqp {
         answers
     }
 
-    /// Passes on what workers are asked and told.
+    /// Passes on questions and orders for workers.
     fn write(&mut self, letters: &[&Query], now: Moment) {
         for letter in letters {
             let Query::Post { postbox, letter } = letter else {
@@ -233,7 +233,7 @@ impl Amqp {
         self.inspectors.retain(|_, (_, last)| lately(last));
     }
 
-    /// What keeps us from these workers.
+    /// Reason why these workers cannot be reached.
     pub(super) fn trouble(&self, letter: &Query) -> Option<Trouble> {
         let Query::Post { postbox, .. } = letter else {
             return None;
@@ -241,13 +241,13 @@ impl Amqp {
         self.inspectors.get(postbox)?.0.trouble()
     }
 
-    /// Rises with each connection that is another one.
+    /// Number of the connection: it rises with each new one.
     pub(super) fn connection(&self) -> u64 {
         self.connection
     }
 }
 
-/// Why the connection must be given up: it broke, or nobody answers on it.
+/// Reason why the connection must be given up: it broke, or the broker no longer answers on it.
 async fn dead(found: &[Found], live: &Live, link: Option<&Link>) -> Option<SampleError> {
     if !link.is_some_and(Link::is_alive) {
         let error = found.iter().find_map(|found| found.answer.as_ref().err());
@@ -260,13 +260,13 @@ async fn dead(found: &[Found], live: &Live, link: Option<&Link>) -> Option<Sampl
     silent.then_some(SampleError::Timeout)
 }
 
-/// The attempts to connect since the last success.
+/// Attempts to connect since the last success.
 #[derive(Debug, Default)]
 struct Attempts {
     failed: u32,
-    /// Why the last one failed, and when the next may start.
+    /// Error of the last one, and the earliest time of the next.
     last: Option<(SampleError, Moment)>,
-    /// There was a connection once.
+    /// Whether there was a connection once.
     connected_once: bool,
 }
 
@@ -282,7 +282,8 @@ impl Attempts {
         }
     }
 
-    /// Waits the longer the more attempts failed, from a half to the whole of the pause, so that endpoints scatter.
+    /// Sets the pause, which grows with the number of failed attempts, from a half to the whole of it, so that
+    /// endpoints do not all connect at once.
     fn failed(&mut self, error: SampleError, now: Moment) -> SampleError {
         let pause = PAUSE.saturating_mul(1 << self.failed.min(16)).min(PAUSE_MAX);
         self.failed = self.failed.saturating_add(1);

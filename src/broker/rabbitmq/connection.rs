@@ -1,4 +1,4 @@
-//! One AMQP connection: made within a deadline, never recovered behind our back, ended with its [`Link`].
+//! One AMQP connection: made within a deadline, never recovered by the library, ended with its [`Link`].
 
 use std::{
     convert::Infallible,
@@ -29,39 +29,40 @@ use crate::{
     model::SampleError,
 };
 
-/// How we appear in the broker's list of connections.
+/// Name of the operator in the broker's list of connections.
 const NAME: &str = "twp-operator";
 
-/// To be connected and logged in.
+/// Time to connect and log in.
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Seconds between the heartbeats of an idle connection; a peer that misses two is dead.
 const HEARTBEAT: u16 = 30;
 
-/// Channel numbers we ask for. The library uses no number again whose channel the broker closed upon an error: a new
-/// channel of that number would fail with the old error. So each expected loss (no such queue, no right) costs one, and
-/// the connection is made anew before they run out ([`Link::is_worn`]).
+/// Largest number of channels, asked of the broker. The library uses no number again whose channel the broker closed
+/// upon an error: a new channel of that number would fail with the old error. So each expected loss (no such queue, no
+/// right) costs one, and the connection is made anew before they run out ([`Link::is_worn`]).
 const CHANNELS_MAX: u16 = 2047;
 
-/// For the goodbye.
+/// Time to close the connection properly.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A connection that others may use as long as its [`Link`] lives.
+/// Connection that others may use as long as its [`Link`] lives.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     /// The connection.
     pub(super) connection: Arc<Connection>,
-    /// To be told what was digested of that which arrived.
+    /// Account that is charged less once arrived bytes were digested.
     pub(super) undigested: Undigested,
-    /// Channels opened so far.
+    /// Number of channels that were opened.
     opened: Arc<AtomicU32>,
 }
 
 impl Live {
-    /// A new channel.
+    /// Opens a new channel.
     ///
     /// # Errors
-    /// The broker's or the connection's; [`ErrorKind::ChannelsLimitReached`] when the next numbers would be old ones.
+    /// Error of the broker or the connection; [`ErrorKind::ChannelsLimitReached`] when the next numbers would be old
+    /// ones.
     pub(super) async fn channel(&self) -> Result<Channel, lapin::Error> {
         if self.opened.fetch_add(1, Ordering::Relaxed) >= self.numbers() {
             return Err(ErrorKind::ChannelsLimitReached.into());
@@ -69,7 +70,7 @@ impl Live {
         self.connection.create_channel().await
     }
 
-    /// Channel numbers that both sides agreed on; 0 sets no limit.
+    /// Number of channels that both sides agreed on; 0 sets no limit.
     fn numbers(&self) -> u32 {
         match self.connection.configuration().channel_max() {
             0 => CHANNELS_MAX.into(),
@@ -78,7 +79,7 @@ impl Live {
     }
 }
 
-/// Owns a connection: dropping it says goodbye and closes, whatever the broker does.
+/// Owner of a connection: dropping it closes the connection properly, whatever the broker does.
 #[derive(Debug)]
 pub(super) struct Link {
     live: Live,
@@ -86,22 +87,22 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// The connection, to give away.
+    /// Connection, to give away.
     pub(super) fn live(&self) -> Live {
         self.live.clone()
     }
 
-    /// Neither side has closed it, as far as we know.
+    /// Whether neither side has closed it, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
         self.live.connection.status().connected()
     }
 
-    /// Half of the channel numbers are used up: time for a new connection.
+    /// Whether half of the channel numbers are used up: time for a new connection.
     pub(super) fn is_worn(&self) -> bool {
         self.live.opened.load(Ordering::Relaxed) >= self.live.numbers() / 2
     }
 
-    /// All of them are: no channel can be opened any more.
+    /// Whether all channel numbers are used up: no channel can be opened any more.
     pub(super) fn is_worn_out(&self) -> bool {
         self.live.opened.load(Ordering::Relaxed) >= self.live.numbers()
     }
@@ -123,7 +124,7 @@ impl Drop for Link {
 /// Connects and logs in, all within three seconds.
 ///
 /// # Errors
-/// What keeps us out, in our own words.
+/// Reason why the broker does not accept the connection, never in its words.
 pub(super) async fn connect(egress: &Egress, address: &Address, vhost: &str) -> Result<Link, SampleError> {
     short(vhost).ok_or(SampleError::NoSuchVhost)?;
     let connecting = async {
@@ -156,7 +157,7 @@ async fn log_in(stream: Stream, address: &Address, vhost: &str) -> Result<Link, 
     })
 }
 
-/// What `lapin` needs to know; where to connect to is decided already.
+/// Settings that `lapin` needs; where to connect to is decided already.
 fn uri(address: &Address, vhost: &str) -> AMQPUri {
     let password = address.password.as_ref().map_or("", |password| password.expose());
     AMQPUri {
@@ -178,7 +179,7 @@ fn uri(address: &Address, vhost: &str) -> AMQPUri {
     }
 }
 
-/// A name in the protocol; `None`: it has more than 255 bytes, so nothing of that name can exist.
+/// Name in the protocol; `None`: it has more than 255 bytes, so nothing of that name can exist.
 pub(super) fn short(name: &str) -> Option<ShortString> {
     ShortString::try_new(name).ok()
 }
@@ -196,8 +197,8 @@ mod code {
     pub(super) const INTERNAL_ERROR: u16 = 541;
 }
 
-/// What it means that the broker does not let us in. The text is looked at because RabbitMQ gives a missing virtual
-/// host, a forbidden and a stopped one the same code; it is never shown.
+/// Meaning of an error at login. The text is checked because RabbitMQ gives a missing virtual host, a forbidden and a
+/// stopped one the same code; it is never shown.
 fn refused(error: &lapin::Error) -> SampleError {
     let ErrorKind::ProtocolError(amqp) = error.kind() else {
         return broken(error);
@@ -215,7 +216,7 @@ fn refused(error: &lapin::Error) -> SampleError {
     }
 }
 
-/// What an error on an open connection or one of its channels means.
+/// Meaning of an error on an open connection or one of its channels.
 pub(super) fn broken(error: &lapin::Error) -> SampleError {
     match error.kind() {
         ErrorKind::IOError(io) => stream::classify(io),
@@ -238,19 +239,19 @@ pub(super) fn broken(error: &lapin::Error) -> SampleError {
     }
 }
 
-/// The channel was closed because there is no such thing. The text has to say so: RabbitMQ uses the same code for a queue
-/// whose node is down, whose process is stopped or crashed, or that does not answer in time.
+/// Whether the channel was closed because the object does not exist. The text has to say so: RabbitMQ uses the same
+/// code for a queue whose node is down, whose process is stopped or crashed, or that does not answer in time.
 pub(super) fn is_missing(error: &lapin::Error) -> bool {
     let says = |thing: &str| words(error).starts_with(&format!("NOT_FOUND - no {thing} '"));
     has_code(error, code::NOT_FOUND) && (says("queue") || says("exchange"))
 }
 
-/// The channel was closed because we have not the right.
+/// Whether the channel was closed because of a missing right.
 pub(super) fn is_forbidden(error: &lapin::Error) -> bool {
     has_code(error, code::ACCESS_REFUSED)
 }
 
-/// The channel was closed because what was to be declared exists and is of another kind.
+/// Whether the channel was closed because the object to declare exists and is of another kind.
 pub(super) fn exists_otherwise(error: &lapin::Error) -> bool {
     has_code(error, code::PRECONDITION_FAILED)
 }
@@ -259,7 +260,7 @@ fn has_code(error: &lapin::Error, code: u16) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(amqp) if amqp.get_id() == code)
 }
 
-/// The broker's words, to look at, never to show.
+/// Text of the broker's error, to check, never to show.
 pub(super) fn words(error: &lapin::Error) -> &str {
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => amqp.get_message().as_str(),

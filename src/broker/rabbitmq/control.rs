@@ -1,8 +1,8 @@
-//! Asks and tells workers: a broadcast into an exchange of theirs, answers from our own queue.
+//! Remote control: a broadcast into an exchange of the workers, answers from a queue of the operator.
 //!
-//! All of it goes over a connection of its own: while the broker is short of memory or disk it blocks every connection that
-//! has published something, and counts go on over the other one. The exchange is the workers' own: as long as it does not
-//! exist, there is nobody to ask. That of the answers is made by whoever asks first.
+//! All of it uses a connection of its own: while the broker is short of memory or disk it blocks every connection that
+//! has published something, and counts go on over the other one. The exchange belongs to the workers: as long as it
+//! does not exist, there is no worker to ask. The exchange of the answers is declared by the first client that asks.
 
 use std::time::Duration;
 
@@ -27,26 +27,26 @@ use crate::{
     model::{Letter, Postbox, SampleError},
 };
 
-/// For the reason why a channel is closed, which is on its way.
+/// Time to wait for the reason why a channel was closed.
 const REASON: Duration = Duration::from_secs(1);
 
-/// Letters that may wait: the questions and orders of a few samples.
+/// Largest number of messages that wait: the questions and orders of a few samples.
 const WAITING: usize = 256;
 
-/// Answers that the broker sends before the first of them is read; the others wait there. So many of the largest that
-/// reach us are still no flood.
+/// Number of answers that the broker sends before the first of them is read; the others wait there. That many of the
+/// largest that are accepted are still no flood.
 const AT_ONCE: u16 = 7;
 
-/// Why workers can be neither asked nor told anything.
+/// Reason why workers can be neither asked nor ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// This right is missing, in the broker's words.
+    /// A right is missing; the text is the broker's.
     Refused(String),
-    /// It passes.
+    /// The error passes by itself.
     Failing(SampleError),
 }
 
-/// Asks the workers behind one postbox.
+/// Remote control of the workers behind one postbox.
 #[derive(Debug)]
 pub(super) struct Inspector {
     letters: mpsc::Sender<Letter>,
@@ -54,21 +54,21 @@ pub(super) struct Inspector {
     _task: Task,
 }
 
-/// The broker, and where signals go.
+/// Broker, and where signals go.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    /// Where connections may go.
+    /// Egress rules for its connections.
     pub(super) egress: Egress,
-    /// The broker.
+    /// Address of the broker.
     pub(super) address: Address,
-    /// The virtual host.
+    /// Name of the virtual host.
     pub(super) vhost: String,
-    /// The endpoint's other connection, and the sampler.
+    /// Connection of the endpoint, and the way to the sampler.
     pub(super) ends: Ends,
 }
 
 impl Inspector {
-    /// Starts one.
+    /// Starts the task.
     pub(super) fn start(postbox: Postbox, line: Line) -> Self {
         let (letters, written) = mpsc::channel(WAITING);
         let (tells, trouble) = watch::channel(None);
@@ -87,33 +87,33 @@ impl Inspector {
         }
     }
 
-    /// Writes, if it can: while there is no way to the workers, letters are dropped.
+    /// Sends a message if possible: while there is no way to the workers, messages are dropped.
     pub(super) fn write(&self, letter: Letter) {
         let _dropped_if_full = self.letters.try_send(letter);
     }
 
-    /// What keeps remote control from the workers.
+    /// Reason why the workers cannot be reached.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.trouble.borrow().clone()
     }
 }
 
-/// Who writes and reads the letters behind one postbox.
+/// Task that writes and reads the messages behind one postbox.
 struct Desk {
     postbox: Postbox,
     line: Line,
-    /// What keeps it from the workers.
+    /// Passes on the reason why the workers cannot be reached.
     tells: watch::Sender<Option<Trouble>>,
-    /// It was told that workers answer in another form than ours.
+    /// Whether the log has said that workers answer in another serialization.
     told_form: bool,
-    /// It was told that an answer was too large.
+    /// Whether the log has said that an answer was too large.
     told_size: bool,
-    /// Something went over the channel that ended last.
+    /// Whether a message passed over the channel that ended last.
     conversed: bool,
 }
 
 impl Desk {
-    /// For as long as the endpoint wants it.
+    /// Runs for as long as the endpoint needs it.
     async fn serve(mut self, mut letters: mpsc::Receiver<Letter>) {
         let mut pauses = Pauses::default();
         let mut link: Option<Link> = None;
@@ -152,7 +152,7 @@ impl Desk {
         }
     }
 
-    /// Tells what keeps it from the workers, and logs what has changed.
+    /// Passes on the reason why the workers cannot be reached, and logs what has changed.
     fn tell(&self, trouble: Option<Trouble>) {
         let changed = self.tells.send_if_modified(|last| {
             let changed = *last != trouble;
@@ -174,7 +174,7 @@ impl Desk {
         }
     }
 
-    /// Publishes questions and takes answers until the channel ends, and says why it did.
+    /// Publishes questions and takes in answers until the channel ends; returns the reason.
     async fn converse(
         &mut self,
         live: &Live,
@@ -224,13 +224,13 @@ impl Desk {
         }
     }
 
-    /// Letters get through.
+    /// Records that messages get through.
     fn works(&mut self) {
         self.conversed = true;
         self.tell(None);
     }
 
-    /// Why the channel ended while letters were written on it.
+    /// Reason why the channel ended while messages were written on it.
     fn why(&self, error: &lapin::Error) -> Failed {
         let failed = Failed::of(error, || format!("`write` on the exchange `{}`", self.postbox.exchange));
         if failed == Failed::Missing {
@@ -240,7 +240,8 @@ impl Desk {
         failed
     }
 
-    /// Our queue on the exchange of the answers, which is declared if nobody has asked before and we have the right.
+    /// Consumer of the operator's queue on the exchange of the answers, which is declared if no client has asked before
+    /// and the right is there.
     async fn subscribed(&self, live: &Live, attempt: &mut Attempt) -> Result<(Channel, Consumer), Failed> {
         let Postbox { exchange, replies, .. } = &self.postbox;
         let binding = Binding {
@@ -266,7 +267,7 @@ impl Desk {
         subscribed
     }
 
-    /// Passes an answer on.
+    /// Passes an answer on as signals.
     fn read(&mut self, delivery: &Delivery) {
         let form = delivery.properties.content_type().as_ref();
         if form.is_some_and(|form| !form.as_str().contains("json")) {
@@ -303,7 +304,7 @@ async fn subscribe(live: &Live, binding: &Binding) -> Result<(Channel, Consumer)
     Ok((channel, answers))
 }
 
-/// There is such an exchange. Where that is not told to us, there may be one.
+/// Whether there is such an exchange. Where the broker does not say, there may be one.
 async fn exists(live: &Live, exchange: &str) -> Result<bool, Failed> {
     let name = short(exchange).ok_or(Failed::Broken(SampleError::Protocol))?;
     let options = ExchangeDeclareOptions {
@@ -319,8 +320,8 @@ async fn exists(live: &Live, exchange: &str) -> Result<bool, Failed> {
     }
 }
 
-/// Why the channel is closed. The broker refuses a publication by closing the channel later: the consumer is told why,
-/// and whoever publishes next learns only that it is closed.
+/// Reason why the channel is closed. The broker refuses a publication by closing the channel later: the consumer gets
+/// the reason, and the next publisher learns only that it is closed.
 async fn reason(answers: &mut Consumer) -> Option<lapin::Error> {
     loop {
         if let Err(error) = answers.next().await? {
@@ -329,7 +330,7 @@ async fn reason(answers: &mut Consumer) -> Option<lapin::Error> {
     }
 }
 
-/// Publishes a letter, with our address in it where it has a place for that.
+/// Publishes a message, with the address for answers in it where it has a place for that.
 async fn publish(channel: &Channel, exchange: &str, letter: &Letter, address: &str) -> Result<(), lapin::Error> {
     let mut headers = FieldTable::default();
     for (name, number) in &letter.headers {
@@ -353,7 +354,7 @@ async fn publish(channel: &Channel, exchange: &str, letter: &Letter, address: &s
     Ok(())
 }
 
-/// A header that is a text.
+/// Header that is a text.
 fn header(delivery: &Delivery, name: &str) -> Option<String> {
     let headers = delivery.properties.headers().as_ref()?;
     match headers.inner().get(name)? {

@@ -1,9 +1,9 @@
-//! Passive declares: how many messages are ready, fresh and pipelined on a few channels.
+//! Passive declares: the number of ready messages of each queue, fresh and pipelined on a few channels.
 //!
-//! A declare that fails (404 no such queue, 403 not yours) closes its channel and takes the declares behind it along.
-//! Answers come in order, so the first one that fails is the culprit; those behind it are asked again on a new channel
-//! in the same sample. Queues known to fail are probed apart, each on a channel of its own, where they take nobody along.
-//! Of queues that nobody knows yet one is asked after the other: a declare that the library sends at the very moment at
+//! A declare that fails (404 no such queue, 403 no right) closes its channel, and the declares behind it are lost.
+//! Answers come in order, so the first one that fails is the cause; those behind it are asked again on a new channel in
+//! the same sample. Queues known to fail are probed apart, each on a channel of its own, where no other declare is lost
+//! with them. Queues that are new are asked one after the other: a declare that the library sends at the very moment at
 //! which it confirms the end of the channel breaks the whole connection.
 //!
 //! A declare may hang for a minute (the node of the queue is gone). Its channel is not closed meanwhile: a channel that
@@ -24,35 +24,35 @@ use super::{
 };
 use crate::model::{Reply, SampleError};
 
-/// For all declares of one sample.
+/// Time for all declares of one sample.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// For the probes that begin with a sample; who answers later is heard in a later one.
+/// Time for the probes that begin with a sample; later answers count in a later sample.
 const PROBING: Duration = Duration::from_millis(250);
 
-/// What a round with a broker far away may take: none begins with less time left.
+/// Time that a round with a distant broker may take: none begins with less time left.
 const ROUND: Duration = Duration::from_millis(500);
 
-/// For a sign that the connection lives.
+/// Time for a sign that the connection lives.
 const SIGN: Duration = Duration::from_secs(1);
 
-/// A declare that takes longer may be answered by nobody: RabbitMQ waits a quarter of a second for the leader of a quorum
+/// Duration from which an answer may be a false one: RabbitMQ waits a quarter of a second for the leader of a quorum
 /// queue, and then says "none ready, no consumers".
 const SLOW: Duration = Duration::from_millis(200);
 
-/// Channels at most, besides those of the probes.
+/// Largest number of channels, besides those of the probes.
 const LANES: usize = 8;
 
-/// Declares on one channel before another one is opened: the broker works on channels side by side.
+/// Number of declares on one channel before another one is opened: the broker works on channels in parallel.
 const LANE: usize = 16;
 
-/// Channels that one lane may lose in one sample; what is left then is asked in the next one.
+/// Number of channels that one lane may lose in one sample; what is left then is asked in the next one.
 const LOSSES: usize = 64;
 
-/// Bytes of a declare's answer besides the queue's name.
+/// Size of a declare's answer in bytes, besides the queue's name.
 const ANSWER: usize = 32;
 
-/// The channels between samples, and the probes under way.
+/// Channels that are kept between samples, and the probes under way.
 #[derive(Debug, Default)]
 pub(super) struct Depths {
     channels: Vec<Channel>,
@@ -66,7 +66,7 @@ impl Depths {
         self.probes.clear();
     }
 
-    /// What a probe of an earlier sample has found meanwhile.
+    /// Answer that a probe of an earlier sample has found meanwhile.
     pub(super) fn probed(&mut self, queue: &str) -> Option<Answer> {
         let answer = self.probes.get_mut(queue)?.try_recv();
         if answer == Err(oneshot::error::TryRecvError::Empty) {
@@ -77,13 +77,13 @@ impl Depths {
         answer.ok()
     }
 
-    /// A probe of this queue is under way.
+    /// Whether a probe of this queue is under way.
     pub(super) fn is_probing(&self, queue: &str) -> bool {
         self.probes.contains_key(queue)
     }
 
-    /// Asks for `queues` within two seconds, of which so many, the first ones, gave counts the last time, and begins to
-    /// probe the `doubtful` ones: one answer each, in that order.
+    /// Asks for `queues` within two seconds (`sure`: number of the first ones that gave counts the last time), and
+    /// begins to probe the `doubtful` ones: one answer each, in that order.
     pub(super) async fn ask(
         &mut self,
         live: &Live,
@@ -137,12 +137,12 @@ impl Depths {
     }
 }
 
-/// The connection lives: it opens a channel, which needs no queue.
+/// Whether the connection lives: it opens a channel, which needs no queue.
 pub(super) async fn lives(live: &Live) -> bool {
     matches!(timeout(SIGN, live.channel()).await, Ok(Ok(_)))
 }
 
-/// A probe's answer, if it comes soon; else the probe as well, for later.
+/// Answer of a probe, if it comes soon; else the probe as well, for later.
 async fn wait(
     queue: &str,
     mut probe: oneshot::Receiver<Answer>,
@@ -163,24 +163,24 @@ async fn probe_one(live: &Live, queue: String) -> Answer {
     answer
 }
 
-/// Deals the places of `queues` out to as many lanes as they are worth.
+/// Distributes the places of `queues` over as many lanes as they are worth.
 fn lanes(queues: usize) -> Vec<Vec<usize>> {
     let wide = queues.div_ceil(LANE).clamp(1, LANES);
     (0..wide).map(|lane| (lane..queues).step_by(wide).collect()).collect()
 }
 
-/// One channel's share of a sample.
+/// Share of one channel in a sample.
 struct Lane<'a> {
     live: &'a Live,
     deadline: Instant,
     channel: Option<Channel>,
     queues: Vec<&'a str>,
-    /// So many of them, the first ones, gave counts the last time.
+    /// Number of the first queues that gave counts the last time.
     sure: usize,
 }
 
 impl Lane<'_> {
-    /// One answer for each queue, and the channel if it can be used again.
+    /// Answers, one for each queue, and the channel if it can be used again.
     async fn ask(mut self) -> (Vec<Found>, Option<Channel>) {
         let mut answers = Vec::with_capacity(self.queues.len());
         let mut losses = 0;
@@ -214,7 +214,7 @@ impl Lane<'_> {
         (fill(answers, self.queues.len(), SampleError::NotYet), None)
     }
 
-    /// A new channel.
+    /// Opens a new channel.
     async fn open(&self) -> Result<Channel, SampleError> {
         match timeout_at(self.deadline, self.live.channel()).await {
             Ok(opened) => opened.map_err(|error| broken(&error)),
@@ -223,13 +223,13 @@ impl Lane<'_> {
     }
 }
 
-/// Those who got no answer get the error.
+/// Answers, with the error for those that are missing.
 fn fill(mut answers: Vec<Found>, to: usize, error: SampleError) -> Vec<Found> {
     answers.resize(to.max(answers.len()), Found::failed(error));
     answers
 }
 
-/// What a declare that failed took along.
+/// Loss that came with a declare that failed.
 enum Lost {
     /// Its channel.
     Channel,
@@ -281,7 +281,7 @@ async fn round(
     None
 }
 
-/// What the failure of a declare says of its queue.
+/// Meaning of a declare's failure for its queue.
 fn failure(error: &lapin::Error) -> Answer {
     match is_missing(error) {
         true => Ok(Reply::Missing),

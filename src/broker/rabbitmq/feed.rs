@@ -1,5 +1,5 @@
-//! What workers say: a queue of our own, bound to an exchange, whose messages become signals. A feed lives as long as
-//! the endpoint wants it and sets itself up again on every connection.
+//! Feeds of signals: a queue of the operator, bound to an exchange, whose messages become signals. A feed lives as long
+//! as the endpoint needs it and sets itself up again on every connection.
 
 use std::{
     collections::hash_map::RandomState,
@@ -25,24 +25,24 @@ use crate::{
     model::SampleError,
 };
 
-/// Milliseconds for which an unread message is kept: older news is no news.
+/// Milliseconds for which an unread message is kept: older ones are of no use.
 const MESSAGE_TTL: i32 = 5000;
 
-/// Milliseconds after which the broker removes our queue if we are gone without a goodbye.
+/// Milliseconds after which the broker removes the queue if the operator is gone without closing the connection.
 const EXPIRES: i32 = 60_000;
 
-/// Messages that our queue holds; the broker drops the oldest beyond.
+/// Number of messages that the queue holds; the broker drops the oldest beyond.
 const MAX_LENGTH: i32 = 10_000;
 
-/// Bytes of a delivery besides its body: method and content header, roughly.
+/// Size of a delivery in bytes besides its body: method and content header, roughly.
 const ENVELOPE: usize = 512;
 
-/// A task that ends with its owner.
+/// Task that ends with its owner.
 #[derive(Debug)]
 pub(in crate::broker) struct Task(JoinHandle<()>);
 
 impl Task {
-    /// Starts it.
+    /// Starts the task.
     pub(in crate::broker) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(task))
     }
@@ -54,14 +54,14 @@ impl Drop for Task {
     }
 }
 
-/// Where feeds get the connection from and bring the signals to.
+/// Ends of a feed: where it gets the connection from and sends the signals to.
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
-    /// The endpoint's connection, whenever there is one.
+    /// Connection of the endpoint, whenever there is one.
     pub(super) live: watch::Receiver<Option<Live>>,
-    /// To the sampler. What does not fit is dropped: workers repeat themselves.
+    /// Queue of the sampler. Signals that do not fit are dropped: workers repeat themselves.
     pub(super) signals: signals::Sender,
-    /// A worker came lately: set by the feeds, taken by the endpoint.
+    /// Whether a worker appeared recently: set by the feeds, taken by the endpoint.
     pub(super) came: Arc<AtomicBool>,
 }
 
@@ -72,12 +72,12 @@ impl Ends {
         self.live.wait_for(works).await.ok()?.clone()
     }
 
-    /// Waits for so long, or until the endpoint has another connection.
+    /// Waits for this time, or until the endpoint has another connection.
     pub(super) async fn pause(&mut self, pause: Duration) {
         let _long_enough = timeout(pause, self.live.changed()).await;
     }
 
-    /// The endpoint has another connection than the one it was last seen with.
+    /// Whether the endpoint has another connection than the one it was last seen with.
     pub(super) fn has_another(&self) -> bool {
         self.live.has_changed().unwrap_or(true)
     }
@@ -95,23 +95,23 @@ impl Ends {
     }
 }
 
-/// What our queue is called and hears.
+/// Name and binding of a queue of the operator.
 pub(super) struct Binding {
     /// Name of the queue.
     pub(super) queue: String,
-    /// The exchange it is bound to.
+    /// Exchange that it is bound to.
     pub(super) exchange: String,
-    /// The binding key.
+    /// Binding key.
     pub(super) key: String,
 }
 
-/// The permissions that our own queues need, as the pattern that covers them all.
+/// Permissions that the operator's queues need, as the pattern that covers them all.
 const OWN_QUEUES: &str = "queues `twp-operator.*`";
 
-/// Declares our queue, binds it and consumes from it. The broker removes it with the connection.
+/// Declares the queue, binds it and consumes from it. The broker removes it with the connection.
 ///
 /// # Errors
-/// Which step failed, and why.
+/// The step that failed, and the reason.
 pub(super) async fn open(channel: &Channel, binding: &Binding, own: BasicConsumeOptions) -> Result<Consumer, Failed> {
     let names = (short(&binding.queue), short(&binding.exchange), short(&binding.key));
     let (Some(queue), Some(exchange), Some(key)) = names else {
@@ -148,10 +148,10 @@ pub(super) async fn open(channel: &Channel, binding: &Binding, own: BasicConsume
     consumed.await.map_err(|error| Failed::of(&error, || own_queue("read")))
 }
 
-/// Declares an exchange as workers do. One that exists in another form is theirs: it will do.
+/// Declares an exchange as workers do. One that exists with other properties is theirs, and will do.
 ///
 /// # Errors
-/// We may not, or the connection broke.
+/// The right is missing, or the connection broke.
 pub(super) async fn declare(live: &Live, exchange: &str, kind: ExchangeKind, durable: bool) -> Result<(), Failed> {
     let name = short(exchange).ok_or(Failed::Broken(SampleError::Protocol))?;
     let options = ExchangeDeclareOptions {
@@ -171,24 +171,24 @@ pub(super) async fn declare(live: &Live, exchange: &str, kind: ExchangeKind, dur
     }
 }
 
-/// A delivery's body is read and will be dropped.
+/// Charges a delivery whose body was read and will be dropped.
 pub(super) fn digested(live: &Live, delivery: &Delivery) {
     live.undigested.digested(ENVELOPE + delivery.data.len());
 }
 
-/// Why a feed cannot be set up or ended.
+/// Reason why a feed cannot be set up, or ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// What it needs does not exist.
+    /// An object that it needs does not exist.
     Missing,
-    /// This right is missing, in the broker's words.
+    /// A right is missing; the text is the broker's.
     Refused { right: String },
     /// The channel or the connection broke.
     Broken(SampleError),
 }
 
 impl Failed {
-    /// What the broker's error means; `right` is the one that a refusal is about.
+    /// Meaning of the broker's error; `right` is the one that a refusal is about.
     pub(super) fn of(error: &lapin::Error, right: impl FnOnce() -> String) -> Self {
         match error {
             error if is_missing(error) => Self::Missing,
@@ -204,24 +204,24 @@ impl From<lapin::Error> for Failed {
     }
 }
 
-/// The shortest and the longest pause while what is needed does not exist or answers. Once it does that has to be found
-/// within seconds.
+/// Shortest and longest pause while what is needed does not exist or does not answer. Once it does, that has to be
+/// found within seconds.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
 
-/// The same while a right is missing: each refusal is a line in the broker's log.
+/// Shortest and longest pause while a right is missing: each refusal is a line in the broker's log.
 const PAUSES_REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// What is kept from one attempt on a connection to the next.
+/// State that is kept from one attempt on a connection to the next.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    /// The name of our queue.
+    /// Name of the queue.
     pub(super) queue: String,
-    /// The right that we lack to declare the exchange that we need, as far as that is known.
+    /// Right that is missing to declare the exchange that is needed, as far as that is known.
     pub(super) lacks: Option<String>,
 }
 
 impl Attempt {
-    /// The first one on a connection.
+    /// First attempt on a connection.
     pub(super) fn first() -> Self {
         Self {
             queue: own_name(),
@@ -230,12 +230,12 @@ impl Attempt {
     }
 }
 
-/// The pauses between attempts.
+/// Pause between attempts.
 #[derive(Debug, Default)]
 pub(super) struct Pauses(Duration);
 
 impl Pauses {
-    /// The pause after this failure: twice the last one.
+    /// Pause after this failure: twice the last one.
     pub(super) fn after(&mut self, failed: &Failed) -> Duration {
         let (least, most) = match failed {
             Failed::Missing | Failed::Broken(_) => PAUSES,
@@ -246,14 +246,14 @@ impl Pauses {
         pause
     }
 
-    /// It worked.
+    /// Resets the pause after a success.
     pub(super) fn end(&mut self) {
         self.0 = Duration::ZERO;
     }
 }
 
-/// A name for a queue of ours that nobody can guess; one permission pattern, `^twp-operator\..*`, covers them all. The
-/// standard library seeds its hashers at random.
+/// Name for a queue of the operator that no one can guess; one permission pattern, `^twp-operator\..*`, covers them
+/// all. The standard library seeds its hashers at random.
 pub(super) fn own_name() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("twp-operator.{:016x}{:016x}", half(), half())

@@ -1,4 +1,4 @@
-//! The frames of AMQP in the bytes that arrive, looked at before the client library parses them. Pure.
+//! AMQP frames in the bytes that arrive, checked before the client library parses them. Pure.
 //!
 //! The library recurses into tables within tables: a few kilobytes of them would end the process with a stack overflow.
 #![deny(clippy::disallowed_methods)]
@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 
 use crate::model::SampleError;
 
-/// The largest frame we accept, in bytes: the smallest limit that RabbitMQ 4.1 and later agree to. Larger messages come
-/// in several frames. The client library keeps two buffers of 32 frames for each connection.
+/// Largest frame that is accepted, in bytes: the smallest limit that RabbitMQ 4.1 and later agree to. Larger messages
+/// come in several frames. The client library keeps two buffers of 32 frames for each connection.
 pub(super) const FRAME_MAX: u32 = 8192;
 
-/// Type, channel and size before a frame's payload, and the end octet after it.
+/// Size in bytes of type, channel and size before a frame's payload, and of the end octet after it.
 const OVERHEAD: u32 = 8;
 
-/// Tables and arrays within each other at most; RabbitMQ and Celery send three.
+/// Largest depth of tables and arrays; RabbitMQ and Celery send three.
 const DEPTH_MAX: usize = 16;
 
-/// The frame types of AMQP 0-9-1 (4.2.3).
+/// Frame types of AMQP 0-9-1 (4.2.3).
 mod kind {
     pub(super) const METHOD: u8 = 1;
     pub(super) const HEADER: u8 = 2;
@@ -25,28 +25,28 @@ mod kind {
     pub(super) const HEARTBEAT: u8 = 8;
 }
 
-/// The largest message that reaches us, in bytes. Of a larger one only the envelope does, as if it were empty.
+/// Largest message that is passed on, in bytes. Of a larger one only the envelope is, as if it were empty.
 pub(super) const MESSAGE_MAX: u64 = 2 << 20;
 
-/// Where a content header says how long the body is (4.2.6.1): after class and weight.
+/// Place of the body's length in a content header (4.2.6.1): after class and weight.
 const BODY_SIZE: std::ops::Range<usize> = 4..12;
 
-/// Follows the frames: type, channel, size, payload, end octet.
+/// State of the frames: type, channel, size, payload, end octet.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// The frame's header, as far as it is there.
+    /// Header of the frame, as far as it is there.
     header: [u8; 7],
     have: usize,
-    /// Bytes of payload and end octet still to come.
+    /// Number of bytes of payload and end octet still to come.
     rest: usize,
-    /// The payload of a frame that is parsed, with its end octet, as far as it is there.
+    /// Payload of a frame that is parsed, with its end octet, as far as it is there.
     payload: Vec<u8>,
-    /// Bytes still to come of the bodies that are too large, by channel.
+    /// Number of bytes still to come of the bodies that are too large, by channel.
     dropped: BTreeMap<[u8; 2], u64>,
 }
 
 impl Frames {
-    /// Lets bytes pass into `out`, less the bodies of messages that are too large.
+    /// Passes bytes into `out`, without the bodies of messages that are too large.
     ///
     /// # Errors
     /// [`SampleError::Protocol`]: not AMQP, or tables too deep; [`SampleError::TooLarge`]: a frame beyond [`FRAME_MAX`].
@@ -68,7 +68,7 @@ impl Frames {
         Ok(())
     }
 
-    /// Looks at the header as far as it is there.
+    /// Checks the header as far as it is there.
     fn header(&mut self, out: &mut Vec<u8>) -> Result<(), SampleError> {
         let [kind, channel @ .., _, _, _, _] = self.header;
         let [_, _, _, size @ ..] = self.header;
@@ -89,12 +89,12 @@ impl Frames {
         Ok(())
     }
 
-    /// The frame is a part of a body that is too large.
+    /// Whether the frame is a part of a body that is too large.
     fn is_dropped(&self, kind: u8, channel: [u8; 2]) -> bool {
         kind == kind::BODY && self.dropped.contains_key(&channel)
     }
 
-    /// Takes a part of a payload in; looks at the whole when it is complete.
+    /// Takes in a part of a payload; checks the whole when it is complete.
     fn payload(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SampleError> {
         let [kind, channel @ .., _, _, _, _] = self.header;
         self.rest -= bytes.len();
@@ -129,7 +129,7 @@ impl Frames {
         Ok(())
     }
 
-    /// Makes the header of a message that is too large that of an empty one, whose body is dropped.
+    /// Replaces the header of a message that is too large by that of an empty one, whose body is dropped.
     fn shorten(&mut self, channel: [u8; 2]) {
         let Some(size) = self.payload.get_mut(BODY_SIZE) else {
             return;
@@ -142,7 +142,7 @@ impl Frames {
     }
 }
 
-/// Whether no tables (`F`) and arrays (`A`) lie too deep within each other. Every such letter with a size behind it that
+/// Whether no tables (`F`) and arrays (`A`) lie too deep within each other. Every such byte with a size behind it that
 /// fits counts, wherever it stands: more than there are, never fewer.
 fn is_shallow(payload: &[u8]) -> bool {
     let mut ends: Vec<usize> = Vec::with_capacity(DEPTH_MAX);
@@ -176,7 +176,7 @@ mod tests {
         error
     }
 
-    /// What passes of these bytes.
+    /// Bytes that are passed on.
     fn passed(bytes: &[u8], at_once: usize) -> Vec<u8> {
         let mut frames = Frames::default();
         let mut out = Vec::new();
@@ -186,7 +186,7 @@ mod tests {
         out
     }
 
-    /// The content header of a message of this size.
+    /// Content header of a message of this size.
     fn content(size: u64) -> Vec<u8> {
         frame(2, &[&[0, 60, 0, 0][..], &size.to_be_bytes(), &[0, 0]].concat())
     }

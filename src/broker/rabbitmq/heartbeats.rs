@@ -18,13 +18,15 @@ use crate::{
     model::{Hearing, Place, SampleError, Subscription},
 };
 
-/// Heartbeats wait so long for others that come with them: a thousand workers' would wake us five hundred times a second.
+/// Time for which heartbeats wait for others that come with them: those of a thousand workers would wake the operator
+/// five hundred times a second.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Events taken in at once, at most; more than the sampler's queue has room for would be in vain.
+/// Largest number of events taken in at once; more than the sampler's queue has room for would be in vain.
 const AT_ONCE: usize = 4_096;
 
-/// Brings the heartbeats of the workers on this topic exchange for as long as the endpoint lives, and tells how it stands.
+/// Passes on the heartbeats of the workers on this topic exchange for as long as the endpoint lives, and reports the
+/// state of the subscription.
 pub(super) async fn heartbeats(to: Subscription, mut ends: Ends, hearing: watch::Sender<Hearing>) {
     let mut pauses = Pauses::default();
     let mut attempt = Attempt::first();
@@ -46,7 +48,7 @@ pub(super) async fn heartbeats(to: Subscription, mut ends: Ends, hearing: watch:
     }
 }
 
-/// What the end of a feed means for those who want to hear.
+/// State of a subscription after the end of its feed.
 fn state(ended: Failed) -> Hearing {
     match ended {
         // Nobody has been there yet, and we may not be the first.
@@ -56,7 +58,7 @@ fn state(ended: Failed) -> Hearing {
     }
 }
 
-/// Tells, and logs what has changed.
+/// Reports the state, and logs what has changed.
 fn tell(hearing: &watch::Sender<Hearing>, now: Hearing) {
     let changed = hearing.send_if_modified(|last| {
         let changed = *last != now;
@@ -72,7 +74,7 @@ fn tell(hearing: &watch::Sender<Hearing>, now: Hearing) {
     }
 }
 
-/// Listens until the channel ends, and says why it did.
+/// Listens until the channel ends; returns the reason.
 async fn listen(
     live: &Live,
     to: &Subscription,
@@ -117,7 +119,7 @@ async fn subscribe(live: &Live, binding: &Binding) -> Result<(Channel, Consumer)
     Ok((channel, events))
 }
 
-/// Takes the events in, as long as they are not too many. Our queue goes with the channel then, so nothing piles up.
+/// Takes the events in, as long as they are not too many. The queue goes with the channel then, so nothing piles up.
 async fn follow(live: &Live, events: Consumer, to: &Subscription, ends: &Ends, allowance: &mut Allowance) -> Failed {
     let mut events = events.ready_chunks(AT_ONCE);
     while let Some(events) = events.next().await {

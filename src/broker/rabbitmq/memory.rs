@@ -1,55 +1,57 @@
-//! What an endpoint remembers of its queues: which ones gave no count lately, what the others held before the connection
+//! Memory of an endpoint for its queues: which ones gave no count recently, what the others held before the connection
 //! broke, and which zeros are not believed yet. Pure.
 //!
 //! A zero is not a zero
 //! * right after a reconnect: a broker that starts shows queues before their messages;
-//! * where nobody answers for the queue: RabbitMQ says "none ready, no consumers", successfully, of a quorum queue whose
-//!   leader does not answer or is gone. It is doubted where the count before says otherwise (messages were ready), or where
-//!   nothing was known and the answer was slow. For [`DISBELIEF`]; where consumers went together with the messages, which
-//!   workers that empty their queue do not do, for [`LONG_DISBELIEF`]. Consumers that leave an empty queue are believed:
-//!   that is what a pool that goes to nothing looks like, and there is nothing to lose sight of.
+//! * where no process answers for the queue: RabbitMQ says "none ready, no consumers", successfully, of a quorum queue
+//!   whose leader does not answer or is gone. It is doubted where the count before differs (messages were ready), or
+//!   where nothing was known and the answer was slow. For [`DISBELIEF`]; where consumers went together with the
+//!   messages, which workers that empty their queue do not do, for [`LONG_DISBELIEF`]. Consumers that leave an empty
+//!   queue are believed: that is what a pool that goes to zero looks like, and there is nothing to lose sight of.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::HashMap, time::Duration};
 
 use crate::model::{Moment, Reply, SampleError};
 
-/// A queue that gave no count is asked again after this time, and after twice the time each time it gives none again, up
-/// to [`ASK_AGAIN_MAX`]. Asking costs a channel and a line in the broker's log.
+/// Time after which a queue that gave no count is asked again; twice the time each time it gives none again, up to
+/// [`ASK_AGAIN_MAX`]. Asking costs a channel and a line in the broker's log.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// The longest pause.
+/// Longest pause.
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
 
-/// The longest one for a queue that does not exist: it appears with an application's first task, which waits for us.
+/// Longest pause for a queue that does not exist: it appears with an application's first task, which waits for the
+/// operator.
 const ASK_MISSING_MAX: Duration = Duration::from_secs(4);
 
-/// For so long after a worker came it is asked every [`ASK_AGAIN`]: workers declare the queues they fetch from.
+/// Time after a worker appeared in which such a queue is asked every [`ASK_AGAIN`]: workers declare the queues they
+/// fetch from.
 const HURRY: Duration = Duration::from_secs(10);
 
-/// For so long a fall to nothing is not believed.
+/// Time for which a fall to zero is not believed.
 const DISBELIEF: Duration = Duration::from_secs(10);
 
 /// The same if all consumers went at the same moment.
 const LONG_DISBELIEF: Duration = Duration::from_secs(60);
 
-/// Queues that nobody asked for this long are forgotten.
+/// Time without a question after which a queue is forgotten.
 const FORGET: Duration = Duration::from_secs(600);
 
-/// A queue's answer.
+/// Answer for a queue.
 pub(super) type Answer = Result<Reply, SampleError>;
 
-/// A queue's answer as it was found.
+/// Answer for a queue as it was found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
-    /// What the broker said.
+    /// Answer of the broker.
     pub(super) answer: Answer,
-    /// It took so long that perhaps nobody answered for the queue.
+    /// Whether it took long enough that perhaps no process answered for the queue.
     pub(super) slow: bool,
 }
 
 impl Found {
-    /// There is no answer.
+    /// Answer that is missing, because of this error.
     pub(super) fn failed(error: SampleError) -> Self {
         Self {
             answer: Err(error),
@@ -64,41 +66,41 @@ impl From<Answer> for Found {
     }
 }
 
-/// What is remembered, by queue name.
+/// Memory of the queues, by name.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     queues: HashMap<String, Known>,
     reconnected: Option<Moment>,
-    /// When a worker last came.
+    /// Time when a worker last appeared.
     came: Option<Moment>,
     tidied: Moment,
 }
 
-/// One queue.
+/// Knowledge of one queue.
 #[derive(Debug, Default)]
 struct Known {
-    /// When it was last answered for.
+    /// Time of the last answer.
     seen: Moment,
-    /// The broker's last answer was a count.
+    /// Whether the broker's last answer was a count.
     counts: bool,
-    /// Its answer, if that was no count.
+    /// Last answer, if it was no count.
     doubtful: Option<Doubtful>,
-    /// The last count that was believed.
+    /// Last count that was believed.
     last: Option<Count>,
-    /// Until when it is not believed that it has nothing and nobody.
+    /// Time until which it is not believed that the queue has neither messages nor consumers.
     unsure: Option<Moment>,
 }
 
-/// A queue without a count.
+/// Queue without a count.
 #[derive(Clone, Debug)]
 struct Doubtful {
     at: Moment,
     answer: Answer,
-    /// How often in a row.
+    /// Number of answers without a count in a row.
     times: u32,
 }
 
-/// A count.
+/// Count of a queue.
 #[derive(Clone, Copy, Debug)]
 struct Count {
     at: Moment,
@@ -106,31 +108,31 @@ struct Count {
     is_fetched: bool,
 }
 
-/// What to do about a queue in this sample.
+/// Treatment of a queue in this sample.
 #[derive(Debug, PartialEq)]
 pub(super) enum Plan {
-    /// Ask: it answers.
+    /// Ask: the queue answers.
     Ask,
-    /// Ask with nothing behind it: nobody knows yet whether it answers.
+    /// Ask with no other declare behind it: it is not known yet whether the queue answers.
     Try,
     /// Ask where a failure harms no other: the last time it gave no count but this answer.
     Probe(Answer),
-    /// Its last answer is young enough.
+    /// Repeat its last answer, which is recent enough.
     Repeat(Answer),
 }
 
 impl Memory {
-    /// The connection was made anew.
+    /// Records that the connection was made anew.
     pub(super) fn reconnected(&mut self, now: Moment) {
         self.reconnected = Some(now);
     }
 
-    /// A worker came: queues may be there that were not.
+    /// Records that a worker appeared: queues may be there that were not.
     pub(super) fn came(&mut self, now: Moment) {
         self.came = Some(now);
     }
 
-    /// What to do about this queue.
+    /// Treatment of this queue.
     pub(super) fn plan(&self, queue: &str, now: Moment) -> Plan {
         let known = self.queues.get(queue);
         let Some(doubtful) = known.and_then(|known| known.doubtful.as_ref()) else {
@@ -153,14 +155,14 @@ impl Memory {
         }
     }
 
-    /// The queue gives counts again: it is asked like all others.
+    /// Records that the queue gives counts again: it is asked like all others.
     pub(super) fn answers(&mut self, queue: &str) {
         if let Some(known) = self.queues.get_mut(queue) {
             (known.doubtful, known.counts) = (None, true);
         }
     }
 
-    /// Takes a broker's answer in.
+    /// Takes in a broker's answer.
     ///
     /// # Errors
     /// The answer's own; [`SampleError::JustReconnected`] or [`SampleError::QueueUnsure`] if it is not believed.
@@ -209,7 +211,7 @@ impl Memory {
         answer
     }
 
-    /// Forgets what nobody asks for, now and then.
+    /// Forgets queues that are not asked for any more, now and then.
     fn tidy(&mut self, now: Moment) {
         if now.saturating_sub(self.tidied) >= FORGET {
             self.tidied = now;
@@ -219,14 +221,14 @@ impl Memory {
 }
 
 impl Count {
-    /// Work that was counted before the connection broke is not believed to be gone so soon after.
+    /// Whether the count is from before the reconnect, so that a fall soon after it is not believed.
     fn precedes(self, reconnected: Option<Moment>, now: Moment) -> bool {
         let lately = |reconnected: Moment| now.saturating_sub(reconnected) < DISBELIEF;
         self.has_work && reconnected.is_some_and(|reconnected| self.at < reconnected && lately(reconnected))
     }
 }
 
-/// For how long it is not believed that a queue has neither messages nor consumers; `None`: it is.
+/// Time for which it is not believed that a queue has neither messages nor consumers; `None`: it is believed.
 fn doubt(last: Option<Count>, slow: bool) -> Option<Duration> {
     match last {
         Some(last) if last.has_work && last.is_fetched => Some(LONG_DISBELIEF),

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | `mod.rs` | the endpoint: which read goes which way |
 //! | `amqp.rs` | the AMQP side: the connection kept, the feeds on it |
-//! | `connection.rs` | connect, log in, say goodbye; errors in our words |
-//! | `transport.rs`, `frames.rs` | what lies under the client library and guards it |
+//! | `connection.rs` | connect, log in, close; errors without the broker's words |
+//! | `transport.rs`, `frames.rs` | the layers below the client library that protect it |
 //! | `depths.rs` | passive declares |
 //! | `memory.rs` | queues that gave no count, and zeros not believed yet (pure) |
-//! | `totals.rs` | the management API, beside all that |
-//! | `feed.rs`, `heartbeats.rs`, `control.rs` | what workers say |
+//! | `totals.rs` | the management API, in a task of its own |
+//! | `feed.rs`, `heartbeats.rs`, `control.rs` | the workers' messages |
 
 mod amqp;
 mod connection;
@@ -32,11 +32,11 @@ use self::{
 use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management, signals};
 use crate::model::{Hearing, Moment, Place, Query, Reply, SampleError, Subscription};
 
-/// Beyond so many queues to declare, one totals call for the virtual host is the cheaper way: 500 declares take 180 ms,
+/// Number of queues to declare beyond which one totals call for the virtual host is cheaper: 500 declares take 180 ms,
 /// the call 20 ms.
 const MANY: usize = 100;
 
-/// A RabbitMQ broker, one virtual host of it.
+/// Endpoint of a RabbitMQ broker, one virtual host of it.
 #[derive(Debug)]
 pub struct RabbitMqEndpoint {
     amqp: Amqp,
@@ -45,7 +45,7 @@ pub struct RabbitMqEndpoint {
 }
 
 impl RabbitMqEndpoint {
-    /// For this broker. Connects at the first sample, if `egress` allows it.
+    /// Endpoint of this broker. Connects at the first sample, if `egress` allows it.
     pub fn new(address: Address, egress: Egress) -> Self {
         let (sender, signals) = signals::channel();
         let vhost = match &address.kind {
@@ -63,7 +63,7 @@ impl RabbitMqEndpoint {
     }
 }
 
-/// How an https management API is verified: by the broker's own CA; by its other settings only on the same host.
+/// TLS settings for an https management API: the broker's own CA; its other settings only on the same host.
 fn tls_of_management(address: &Address) -> Tls {
     let tls = address.tls.clone().unwrap_or_default();
     let same_host = address
@@ -141,21 +141,21 @@ impl Endpoint for RabbitMqEndpoint {
     }
 }
 
-/// The reads of one sample by the way they go.
+/// Reads of one sample, sorted by the way they go.
 #[derive(Default)]
 struct Sorted<'a> {
-    /// One for each read, as far as they are known.
+    /// Answers, one for each read, as far as they are known.
     answers: Vec<Answer>,
     /// Places in the sample and names of the queues whose depth is asked.
     depths: Vec<(usize, &'a str)>,
-    /// The same for the totals.
+    /// Places in the sample and names of the queues whose totals are asked.
     totals: Vec<(usize, &'a str)>,
-    /// What workers are asked or told, with the places in the sample.
+    /// Places in the sample, with the questions and orders for workers.
     letters: Vec<(usize, &'a Query)>,
 }
 
 impl<'a> Sorted<'a> {
-    /// Sorts the reads; what is not for RabbitMQ is an error already, what needs no answer is answered.
+    /// Sorts the reads; a read that RabbitMQ does not have is an error already, one that needs no answer is answered.
     fn new(reads: &'a [Query]) -> Self {
         let mut sorted = Self::default();
         for (place, read) in reads.iter().enumerate() {
@@ -179,12 +179,12 @@ impl<'a> Sorted<'a> {
         sorted
     }
 
-    /// Every queue of the sample, depths first.
+    /// Names of all queues of the sample, depths first.
     fn all_queues(&self) -> Vec<&'a str> {
         names(&self.depths).into_iter().chain(names(&self.totals)).collect()
     }
 
-    /// Takes totals of [`Self::all_queues`] in, in their order; what has no answer yet stays to be asked.
+    /// Takes in totals of [`Self::all_queues`], in their order; what has no answer yet stays to be asked.
     fn depths_from(&mut self, totals: Vec<Answer>) {
         let depths = std::mem::take(&mut self.depths);
         let known = depths.len();
@@ -203,7 +203,7 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// The queues without their places.
+/// Names of the queues without their places.
 fn names<'a>(queues: &[(usize, &'a str)]) -> Vec<&'a str> {
     queues.iter().map(|(_, queue)| *queue).collect()
 }

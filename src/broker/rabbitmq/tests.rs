@@ -14,7 +14,8 @@ mod trouble;
 use self::fake::{Fake, Says};
 use super::*;
 use crate::broker::Secret;
-use crate::framework::celery::{BrokerKind, CeleryConfig};
+use crate::framework::celery::CeleryConfig;
+use crate::model::BrokerKind;
 use crate::model::{Letter, Named, Postbox};
 
 fn address(port: u16) -> Address {
@@ -33,7 +34,7 @@ fn depth(queue: &str) -> Query {
     Query::QueueDepth { queue: queue.into() }
 }
 
-/// Workers that announce themselves on this exchange.
+/// Subscription to workers on this exchange.
 fn listen(exchange: &str) -> Subscription {
     let config = CeleryConfig {
         broker: BrokerKind::RabbitMq { management: false },
@@ -47,7 +48,7 @@ fn totals(queue: &str) -> Query {
     Query::QueueTotals { queue: queue.into() }
 }
 
-/// A broker that answers the client's greeting, and whatever comes after it, with one of `says` each, and then keeps the
+/// Broker that answers the client's greeting, and whatever comes after it, with one of `says` each, and then keeps the
 /// connection open in silence.
 async fn broker(says: Vec<Vec<u8>>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -70,7 +71,7 @@ async fn broker(says: Vec<Vec<u8>>) -> u16 {
     port
 }
 
-/// A method frame on channel 0.
+/// Method frame on channel 0.
 fn frame(payload: &[u8]) -> Vec<u8> {
     let size = u32::try_from(payload.len()).unwrap();
     [&[1, 0, 0][..], &size.to_be_bytes(), payload, &[0xCE]].concat()
@@ -89,7 +90,7 @@ fn close(code: u16, text: &str) -> Vec<u8> {
     frame(&[&[0, 10, 0, 50][..], &code.to_be_bytes(), &text, &[0; 4]].concat())
 }
 
-/// The field `a`, an array in an array in an array … as deep as one frame allows.
+/// Field `a`: an array in an array in an array … as deep as one frame allows.
 fn bomb() -> Vec<u8> {
     let mut value = vec![b'V'];
     while value.len() < 8000 {
@@ -99,7 +100,7 @@ fn bomb() -> Vec<u8> {
     [&b"\x01a"[..], &value].concat()
 }
 
-/// The threads of this process that carry a connection.
+/// Number of threads of this process that carry a connection.
 fn threads() -> usize {
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();

@@ -1,4 +1,4 @@
-//! The management API beside the AMQP side: a task of its own asks, so that nothing it does or does not do costs a sample
+//! Totals of the management API beside the AMQP side: a task of its own asks, so that a slow API delays a sample by no
 //! more than a moment.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,64 +17,64 @@ use crate::{
     model::{Moment, Reply, SampleError},
 };
 
-/// A sample waits so long for an API that answered the last time; a healthy one takes 2 to 20 ms.
+/// Time that a sample waits for an API that answered the last time; a healthy one takes 2 to 20 ms.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-/// An answer is used for so long if no newer one came.
+/// Age up to which an answer is used if no newer one came.
 const OLD: Duration = Duration::from_secs(5);
 
-/// The pause after the first failed call; it doubles up to [`PAUSE_MAX`].
+/// Pause after the first failed call; it doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause. That after a refused login at once: many of them lock an account.
+/// Longest pause. Also the first one after a refused login: many of them lock an account.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// The management API with what is remembered of its answers.
+/// Management API, with the memory of its answers.
 #[derive(Debug)]
 pub(super) struct Totals {
-    /// Not started yet: that needs a runtime.
+    /// Client that is not started yet: that needs a runtime.
     client: Option<Client>,
     task: Option<Task>,
     wanted: watch::Sender<Wanted>,
     found: watch::Receiver<Found>,
     memory: Memory,
-    /// The last answer was waited for in vain.
+    /// Whether the last answer did not come in time.
     late: bool,
-    /// The last call failed.
+    /// Whether the last call failed.
     failed: bool,
-    /// Where the task brings its answers to.
+    /// Passes on the answers of the task.
     brings: watch::Sender<Found>,
 }
 
-/// What is to be asked: the newest wish counts.
+/// Request for the task: the newest one counts.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     number: u64,
     queues: Arc<[String]>,
 }
 
-/// What was found.
+/// Result of the task.
 #[derive(Clone, Debug, Default)]
 struct Found {
-    /// The wish that was last answered, by an answer or an error.
+    /// Number of the last request that was answered, by an answer or an error.
     number: u64,
-    /// The last answers, and when they came.
+    /// Last answers, and the time when they came.
     answers: Option<(Instant, Arc<BTreeMap<String, Answer>>)>,
-    /// Why the last call brought none.
+    /// Error of the last call, if it brought none.
     error: Option<SampleError>,
 }
 
-/// The totals of one sample.
+/// Totals of one sample.
 #[derive(Debug)]
 pub(super) struct Told {
-    /// One for each queue, in their order.
+    /// Answers, one for each queue, in their order.
     pub(super) answers: Vec<Answer>,
-    /// They were asked for with this sample; else they are a little older.
+    /// Whether they were asked for with this sample; else they are a little older.
     pub(super) is_fresh: bool,
 }
 
 impl Totals {
-    /// Asks this API, from the first sample on.
+    /// Totals of this API, asked from the first sample on.
     pub(super) fn new(client: Client) -> Self {
         let (brings, found) = watch::channel(Found::default());
         Self {
@@ -89,7 +89,7 @@ impl Totals {
         }
     }
 
-    /// One answer for each queue, in their order: of now, or of a moment ago. After a failure a fall to nothing is not
+    /// Answers, one for each queue, in their order: of now, or of a moment ago. After a failure a fall to zero is not
     /// believed at once.
     pub(super) async fn ask(&mut self, queues: &[&str], moment: Moment) -> Told {
         if queues.is_empty() {
@@ -139,7 +139,7 @@ impl Totals {
     }
 }
 
-/// Asks what is wanted for as long as somebody wants it.
+/// Asks for what is requested for as long as the requests come.
 async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, brings: watch::Sender<Found>) {
     let mut pause = PAUSE;
     while wanted.changed().await.is_ok() {
@@ -167,8 +167,8 @@ async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, br
     }
 }
 
-/// Totals that are older than the depth beside them: what has left the queue meanwhile is with a worker, as far as anybody
-/// knows.
+/// Totals corrected by the depth beside them, which is newer: what has left the queue meanwhile counts as being with a
+/// worker.
 pub(super) fn since_then(totals: Answer, depth: Option<&Answer>) -> Answer {
     match (totals, depth) {
         (Ok(Reply::Totals { ready, unacked }), Some(Ok(Reply::Depth { ready: now, .. }))) => Ok(Reply::Totals {

@@ -1,7 +1,8 @@
-//! Our [`Stream`] as `lapin` wants it, with the guards that a hostile broker needs: no frame larger than agreed, no body
-//! of a message that is too large, no more bytes than we digest, and an end even if the broker never answers.
+//! Transport for `lapin`: a [`Stream`] with the guards that a hostile broker needs: no frame larger than agreed, no
+//! body of a message that is too large, no more bytes than can be digested, and an end even if the broker never
+//! answers.
 //!
-//! `lapin` buffers whatever arrives, parses a frame before it looks at its size, and keeps the thread of a connection
+//! `lapin` buffers whatever arrives, parses a frame before it checks its size, and keeps the thread of a connection
 //! whose handshake hangs. So all three are cut off here, below it.
 
 use std::{
@@ -28,26 +29,26 @@ use tokio::{
 use super::frames::Frames;
 use crate::{broker::stream::Stream, model::SampleError};
 
-/// Bytes that may have arrived and not have been digested: more is a flood.
+/// Number of bytes that may have arrived without being digested: more is a flood.
 const UNDIGESTED_MAX: u64 = 16 << 20;
 
-/// Bytes read at once.
+/// Number of bytes read at once.
 const READ: usize = 16 << 10;
 
-/// The runtime that `lapin` gets: tokio's, over our streams.
+/// Runtime for `lapin`: tokio's, over guarded streams.
 pub(super) type Kit = RuntimeParts<Tokio, Streams>;
 
-/// The current tokio runtime as `lapin` wants it.
+/// The current tokio runtime in the form that `lapin` needs.
 pub(super) fn runtime() -> Runtime<Kit> {
     Runtime::new(RuntimeParts::new(Tokio::current(), Streams(Tokio::current())))
 }
 
-/// What arrived less what was digested. Clones share one account.
+/// Number of bytes that arrived and were not digested. Clones share one account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Undigested(Arc<AtomicU64>);
 
 impl Undigested {
-    /// Bytes that arrived and are done with.
+    /// Subtracts bytes that arrived and are done with.
     pub(super) fn digested(&self, bytes: usize) {
         let take = |owed: u64| Some(owed.saturating_sub(bytes as u64));
         // The update always yields a value, so it cannot fail.
@@ -63,14 +64,14 @@ impl Undigested {
     }
 }
 
-/// A guarded [`Stream`].
+/// Guarded [`Stream`].
 pub(super) struct Guarded {
     stream: Stream,
     frames: Frames,
-    /// What may be read of that which arrived.
+    /// Arrived bytes that may be read.
     passed: Vec<u8>,
     undigested: Undigested,
-    /// Fails when the owner of the connection lets go of it.
+    /// Fails when the owner of the connection drops its half.
     owner: oneshot::Receiver<Infallible>,
     ended: bool,
 }
@@ -90,7 +91,7 @@ impl Guarded {
         }
     }
 
-    /// An error once the owner has let go.
+    /// Error once the owner has dropped its half.
     fn owned(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.ended = self.ended || Pin::new(&mut self.owner).poll(cx).is_ready();
         match self.ended {
@@ -137,7 +138,7 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// The part of the runtime that makes streams. Ours are made beforehand, so it only keeps time.
+/// Part of the runtime that makes streams. The streams are made beforehand, so it only keeps time.
 #[derive(Clone, Debug)]
 pub(super) struct Streams(Tokio);
 

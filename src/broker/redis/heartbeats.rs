@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     backoff::Backoff,
     link::Link,
-    resp::{Commands, Item, Value},
+    resp::{Commands, Value},
 };
 use crate::{
     broker::{Address, Egress, allowance::Allowance, signals::Sender},
@@ -209,10 +209,10 @@ impl Listener<'_> {
         };
         match parts.as_slice() {
             [
-                Item::Text(Some(kind)),
-                Item::Text(Some(by)),
-                Item::Text(Some(channel)),
-                Item::Text(Some(payload)),
+                Value::Text(Some(kind)),
+                Value::Text(Some(by)),
+                Value::Text(Some(channel)),
+                Value::Text(Some(payload)),
             ] if kind == b"pmessage" => {
                 let meant =
                     |to: &&Subscription| pattern(to).is_some_and(|own| own.as_bytes() == by) && concerns(to, channel);
@@ -225,7 +225,7 @@ impl Listener<'_> {
                     signals.send(signal);
                 }
             }
-            [Item::Text(Some(kind)), ..] if kind == b"psubscribe" => self.is_confirmed(),
+            [Value::Text(Some(kind)), ..] if kind == b"psubscribe" => self.is_confirmed(),
             _ => self.allowance.passed_by(bytes, now)?,
         }
         Ok(())

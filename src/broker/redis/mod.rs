@@ -6,6 +6,7 @@
 //! | `link.rs` | one connection: round trips with a deadline and a byte budget |
 //! | `resp.rs` | the protocol: commands, replies, and what errors mean |
 //! | `question.rs` | one read's way through the round trips of a sample |
+//! | `single.rs` | reads and writes that are one command each |
 //! | `memory.rs` | scans, and zeros that are not believed yet |
 //! | `pop.rs` | what workers push into lists of our own |
 //! | `heartbeats.rs` | the pub/sub connection |
@@ -13,7 +14,7 @@
 //!
 //! A sample's first round trips count everything (`LLEN`, `HLEN`, `SCARD`, about a thousand at a time); an idle endpoint
 //! needs no others. Then come bounded looks at what is not empty. Commands an ACL must allow: these, `LRANGE`,
-//! `ZRANGE`, `HSTRLEN`, `HMGET`, `SMEMBERS`; for heartbeats `PSUBSCRIBE` and `PING`; for remote control `SADD`, `SREM`,
+//! `ZRANGE`, `HSTRLEN`, `HMGET`, `SMEMBERS`; for RQ and taskiq `LINDEX`, `ZCOUNT`, `XINFO`, `XRANGE`; for heartbeats `PSUBSCRIBE` and `PING`; for remote control `SADD`, `SREM`,
 //! `PUBLISH`, `RPOP`, `DEL`. All of them are in Redis 5. `INFO` is asked only where one of them is unknown.
 
 mod backoff;
@@ -23,6 +24,7 @@ mod memory;
 mod pop;
 mod question;
 mod resp;
+mod single;
 
 use std::{collections::VecDeque, time::Duration};
 

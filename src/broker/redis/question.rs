@@ -6,6 +6,7 @@ use std::{mem, sync::Arc};
 use super::{
     memory::Memory,
     resp::{Commands, LINE, Value},
+    single,
 };
 use crate::model::{
     Decoder, Query, Reply, SampleError, Scan,
@@ -42,7 +43,7 @@ pub(super) struct Question<'a> {
 enum Next {
     /// How many are there? `LLEN`, `HLEN`, `SCARD`.
     Size,
-    /// A command that says what it has done by a number: `PUBLISH`, `SADD`, `SREM`, `DEL`.
+    /// One command, and its reply is the answer.
     Command,
     /// What is popped is read apart: `RPOP`.
     Pop,
@@ -76,13 +77,11 @@ impl<'a> Question<'a> {
     pub(super) fn new(read: &'a Query) -> Self {
         let next = match read {
             Query::ScanList { .. } | Query::ScanHash { .. } | Query::SetMembers { .. } => Next::Size,
-            Query::Publish { .. } | Query::AddMember { .. } | Query::RemoveMember { .. } | Query::Delete { .. } => {
-                Next::Command
-            }
             Query::Pop { .. } => Next::Pop,
             Query::QueueDepth { .. } | Query::QueueTotals { .. } | Query::Post { .. } => {
                 Next::Done(Err(SampleError::Protocol))
             }
+            _ => Next::Command,
         };
         Self { read, next }
     }
@@ -121,7 +120,7 @@ impl<'a> Question<'a> {
             Query::ScanList { key, .. } => ("LLEN", key, key),
             Query::ScanHash { hash, index, .. } => ("HLEN", hash, index),
             Query::SetMembers { key } => ("SCARD", key, key),
-            command => return add(command, commands),
+            command => return single::add(command, commands),
         };
         let key = key.as_bytes();
         match &self.next {
@@ -185,7 +184,13 @@ impl<'a> Question<'a> {
     /// The steps that are one command.
     fn follow_one(&self, next: Next, reply: Value, memory: &mut Memory) -> Result<Next, SampleError> {
         match next {
-            Next::Command => Ok(Next::Done(Ok(Reply::Number(reply.count()?)))),
+            Next::Command => {
+                let answer = single::reply(self.read, reply)?;
+                if let Some(size) = single::size(self.read, &answer) {
+                    memory.believe(self.read, size)?;
+                }
+                Ok(Next::Done(Ok(answer)))
+            }
             Next::Size => {
                 let size = reply.count()?;
                 memory.believe(self.read, size)?;
@@ -327,17 +332,6 @@ impl<'a> Question<'a> {
             Query::ScanHash { decoder, .. } | Query::ScanList { decoder, .. } => *decoder,
             _ => Decoder::NOTHING,
         }
-    }
-}
-
-/// Adds what writes.
-fn add(command: &Query, commands: &mut Commands) {
-    match command {
-        Query::Publish { channel, payload } => commands.add(&[b"PUBLISH", channel.as_bytes(), payload]),
-        Query::AddMember { key, member } => commands.add(&[b"SADD", key.as_bytes(), member.as_bytes()]),
-        Query::RemoveMember { key, member } => commands.add(&[b"SREM", key.as_bytes(), member.as_bytes()]),
-        Query::Delete { key } => commands.add(&[b"DEL", key.as_bytes()]),
-        _ => {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! RESP2, as far as a sampler needs it: numbers, one-line replies, texts and flat lists of them.
+//! RESP2, as far as a sampler needs it: numbers, one-line replies, texts and lists of them, nested a little.
 //!
 //! The `redis` crate packs the commands and parses the replies. In front of its parser stands a guard that takes one
 //! reply at a time off the stream and lets through what has this shape and size only: alone the parser keeps about 90
@@ -16,8 +16,11 @@ use crate::{
 /// A one-line reply has at most so many bytes; errors of ACLs repeat the key.
 pub(super) const LINE: u64 = 1 << 10;
 
-/// A list has at most so many items.
+/// Items of all lists of a reply together, at most.
 const MAX_ITEMS: u64 = 16_384;
+
+/// Lists within each other at most: `XRANGE` has three (entries, an entry, its fields).
+const MAX_DEPTH: usize = 3;
 
 /// No count of tasks is larger: 2⁴⁰.
 const MAX_COUNT: i64 = 1 << 40;
@@ -86,17 +89,8 @@ pub(super) enum Value {
     Number(i64),
     /// A text, or none.
     Text(Option<Vec<u8>>),
-    /// A list; no list is an empty one.
-    List(Vec<Item>),
-}
-
-/// An item of a list.
-#[derive(Debug, PartialEq)]
-pub(super) enum Item {
-    /// A number.
-    Number(i64),
-    /// A text, or none.
-    Text(Option<Vec<u8>>),
+    /// A list of numbers, texts and lists; no list is an empty one.
+    List(Vec<Self>),
 }
 
 impl Value {
@@ -113,6 +107,8 @@ impl Value {
         match redis::parse_redis_value(&frame) {
             // No list is an empty one.
             Ok(redis::Value::Nil) if frame.starts_with(b"*") => Ok(Self::List(Vec::new())),
+            Ok(redis::Value::Okay | redis::Value::SimpleString(_)) => Ok(Self::Done),
+            Ok(redis::Value::ServerError(error)) => Ok(Self::Refused(refusal(&error))),
             Ok(value) => Self::of(value),
             // An error without a word.
             Err(_) if frame.starts_with(b"-") => Ok(Self::Refused(SampleError::ServerError(Word::default()))),
@@ -122,13 +118,11 @@ impl Value {
 
     fn of(value: redis::Value) -> Result<Self, SampleError> {
         Ok(match value {
-            redis::Value::Okay | redis::Value::SimpleString(_) => Self::Done,
-            redis::Value::ServerError(error) => Self::Refused(refusal(&error)),
-            redis::Value::Array(items) => Self::List(items.into_iter().map(Item::of).collect::<Result<_, _>>()?),
-            item => match Item::of(item)? {
-                Item::Number(number) => Self::Number(number),
-                Item::Text(text) => Self::Text(text),
-            },
+            redis::Value::Int(number) => Self::Number(number),
+            redis::Value::BulkString(text) => Self::Text(Some(text)),
+            redis::Value::Nil => Self::Text(None),
+            redis::Value::Array(items) => Self::List(items.into_iter().map(Self::of).collect::<Result<_, _>>()?),
+            _ => return Err(SampleError::Protocol),
         })
     }
 
@@ -144,11 +138,16 @@ impl Value {
     /// The reply is a list of texts, some of which may be missing.
     pub(super) fn optional_texts(self) -> Result<Vec<Option<Vec<u8>>>, SampleError> {
         let text = |item| match item {
-            Item::Text(text) => Ok(text),
-            Item::Number(_) => Err(SampleError::Protocol),
+            Self::Text(text) => Ok(text),
+            _ => Err(SampleError::Protocol),
         };
+        self.items()?.into_iter().map(text).collect()
+    }
+
+    /// The reply is a list; none is an empty one.
+    pub(super) fn items(self) -> Result<Vec<Self>, SampleError> {
         match self {
-            Self::List(items) => items.into_iter().map(text).collect(),
+            Self::List(items) => Ok(items),
             Self::Text(None) => Ok(Vec::new()),
             Self::Refused(error) => Err(error),
             _ => Err(SampleError::Protocol),
@@ -159,17 +158,6 @@ impl Value {
     pub(super) fn texts(self) -> Result<Vec<Vec<u8>>, SampleError> {
         let texts: Option<_> = self.optional_texts()?.into_iter().collect();
         texts.ok_or(SampleError::Protocol)
-    }
-}
-
-impl Item {
-    fn of(value: redis::Value) -> Result<Self, SampleError> {
-        match value {
-            redis::Value::Int(number) => Ok(Self::Number(number)),
-            redis::Value::BulkString(text) => Ok(Self::Text(Some(text))),
-            redis::Value::Nil => Ok(Self::Text(None)),
-            _ => Err(SampleError::Protocol),
-        }
     }
 }
 
@@ -191,8 +179,8 @@ impl Frame {
     }
 }
 
-/// The guard: the bytes of one reply, which is a line, a number, a text, or a flat list of numbers and texts. `None`: it
-/// was larger than that, and is gone.
+/// The guard: the bytes of one reply, which is a line, a number, a text, or a list of numbers, texts and such lists. `None`:
+/// it was larger than that, and is gone.
 async fn frame(from: &mut (impl AsyncBufRead + Unpin), limit: u64) -> Result<Option<Vec<u8>>, SampleError> {
     // Anything else may never come to the end of a line.
     let begun = from.fill_buf().await.map_err(|error| classify(&error))?;
@@ -207,19 +195,39 @@ async fn frame(from: &mut (impl AsyncBufRead + Unpin), limit: u64) -> Result<Opt
     let line = line(from, &mut frame).await?;
     match line.split_first() {
         Some((b'+' | b'-', _)) => {}
-        Some((b'*', length)) => {
-            let length = size(length)?.unwrap_or(0);
-            if length > MAX_ITEMS {
-                return Err(SampleError::TooLarge);
-            }
-            for _ in 0..length {
-                let line = self::line(from, &mut frame).await?;
-                item(&line, from, &mut frame).await?;
-            }
-        }
+        Some((b'*', length)) => list(length, from, &mut frame).await?,
         _ => item(&line, from, &mut frame).await?,
     }
     Ok((!frame.dropped).then_some(frame.bytes))
+}
+
+/// What belongs to the length of a list: its items, and those of the lists in it.
+async fn list(length: &[u8], from: &mut (impl AsyncBufRead + Unpin), frame: &mut Frame) -> Result<(), SampleError> {
+    let mut all = 0_u64;
+    let mut items = |length: &[u8]| {
+        let items = size(length)?.unwrap_or(0);
+        all = all.saturating_add(items);
+        match all {
+            0..=MAX_ITEMS => Ok(items),
+            _ => Err(SampleError::TooLarge),
+        }
+    };
+    // Of each list that has begun, the items that are still to come.
+    let mut open = vec![items(length)?];
+    while let Some(left) = open.last_mut() {
+        let Some(rest) = left.checked_sub(1) else {
+            open.pop();
+            continue;
+        };
+        *left = rest;
+        let line = self::line(from, frame).await?;
+        match line.split_first() {
+            Some((b'*', _)) if open.len() == MAX_DEPTH => return Err(SampleError::Protocol),
+            Some((b'*', length)) => open.push(items(length)?),
+            _ => item(&line, from, frame).await?,
+        }
+    }
+    Ok(())
 }
 
 /// What belongs to a line that is a number, or the length of a text.
@@ -332,6 +340,8 @@ fn unnamed(details: &str) -> SampleError {
         SampleError::TooManyConnections
     } else if begins(&["unknown command", "unsupported command", "command is not available"]) {
         SampleError::UnknownCommand
+    } else if begins(&["no such key"]) {
+        SampleError::NoSuchKey
     } else if begins(&["db index is out of range", "invalid db index"]) {
         SampleError::NoSuchVhost
     } else if begins(&["select is not allowed in cluster mode"]) {
@@ -353,8 +363,8 @@ mod tests {
         value
     }
 
-    fn text(text: &str) -> Item {
-        Item::Text(Some(text.into()))
+    fn text(text: &str) -> Value {
+        Value::Text(Some(text.into()))
     }
 
     #[tokio::test]
@@ -373,8 +383,15 @@ mod tests {
             ("*-1\r\n", Value::List(Vec::new())),
             ("*0\r\n", Value::List(Vec::new())),
             (
+                "*2\r\n*2\r\n$1\r\na\r\n*1\r\n:5\r\n*0\r\n",
+                Value::List(vec![
+                    Value::List(vec![text("a"), Value::List(vec![Value::Number(5)])]),
+                    Value::List(Vec::new()),
+                ]),
+            ),
+            (
                 "*4\r\n$1\r\na\r\n$-1\r\n:5\r\n$1\r\nb\r\n",
-                Value::List(vec![text("a"), Item::Text(None), Item::Number(5), text("b")]),
+                Value::List(vec![text("a"), Value::Text(None), Value::Number(5), text("b")]),
             ),
         ] {
             assert_eq!(read(bytes.as_bytes()).await, Ok(expected), "{bytes:?}");
@@ -392,7 +409,11 @@ mod tests {
             ("*2\r\n:1\r\n", Disconnected),
             ("HTTP/1.1", Protocol),
             (">1\r\n:1\r\n", Protocol),
-            ("*1\r\n*1\r\n:1\r\n", Protocol),
+            ("*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", Protocol),
+            ("*2\r\n*1\r\n:1\r\n", Disconnected),
+            ("*1\r\n*1\r\n+OK\r\n", Protocol),
+            ("*2\r\n*16382\r\n", Disconnected),
+            ("*2\r\n*16383\r\n", TooLarge),
             ("*1\r\n+OK\r\n", Protocol),
             ("*1\r\n-ERR\r\n", Protocol),
             ("$-2\r\n", Protocol),

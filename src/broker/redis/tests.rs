@@ -4,6 +4,7 @@ mod hostile;
 mod looks;
 mod separator;
 mod server;
+mod single;
 mod workers;
 
 use std::sync::Arc;

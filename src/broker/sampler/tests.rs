@@ -1,174 +1,13 @@
+mod fake;
+
 use std::sync::Mutex;
 
+use self::fake::{Fake, Seen, here, listen, queues};
 use super::*;
 use crate::{
     framework::celery,
-    model::{Application, Hearing, Named, Place, PodIntents, Roster, keep},
+    model::{PodIntents, Query},
 };
-
-/// What the fake endpoint saw.
-#[derive(Default)]
-struct Seen {
-    /// Every call of `sample`: when, and what was asked.
-    calls: Vec<(Moment, Vec<Query>)>,
-    /// Every call of `listen`.
-    listens: Vec<Vec<Subscription>>,
-}
-
-/// Every queue has 7 messages, except for the one that fails.
-struct Fake {
-    seen: Arc<Mutex<Seen>>,
-    takes: Duration,
-    fails: &'static str,
-    signals: mpsc::Receiver<Signal>,
-}
-
-impl Endpoint for Fake {
-    async fn sample(&mut self, reads: &[Query], moment: Moment) -> Vec<Result<Reply, SampleError>> {
-        self.seen.lock().unwrap().calls.push((moment, reads.to_vec()));
-        tokio::time::sleep(self.takes).await;
-        let reply = |read: &Query| match read {
-            Query::QueueDepth { queue } if queue == self.fails => Err(SampleError::WrongType),
-            _ => Ok(Reply::Depth {
-                ready: 7,
-                consumers: None,
-            }),
-        };
-        reads.iter().map(reply).collect()
-    }
-
-    fn listen(&mut self, to: Vec<Subscription>) {
-        self.seen.lock().unwrap().listens.push(to);
-    }
-
-    fn connection(&self) -> u64 {
-        7
-    }
-
-    fn hearing(&self, _: &Subscription) -> Hearing {
-        Hearing::Works
-    }
-
-    async fn next_signal(&mut self) -> Signal {
-        match self.signals.recv().await {
-            Some(signal) => signal,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// What its workers announce: that they are there.
-#[derive(Debug)]
-struct Here;
-
-fn here() -> Signal {
-    Signal::new("Queues", Here, 0)
-}
-
-/// Counts queues, and knows when a worker was heard.
-#[derive(Debug, Default)]
-struct Queues {
-    pools: BTreeMap<PoolId, (Vec<&'static str>, Option<Arc<Tally>>)>,
-    heard: Option<Moment>,
-}
-
-fn queues(keys: &[&'static str]) -> Application {
-    Application::new("Queues", |_| Box::<Queues>::default(), keys.to_vec())
-}
-
-fn listen(key: &str) -> Subscription {
-    Subscription {
-        place: Place::Pattern {
-            pattern: key.to_owned(),
-            channel: Named::new("any", |_| true),
-        },
-        read: Named::new("nothing", |_| Vec::new()),
-    }
-}
-
-impl Framework for Queues {
-    fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let keys: Vec<&'static str> = application.said()?;
-        let first = keys.first().map(|key| listen(key));
-        self.pools.insert(id, (keys, None));
-        first
-    }
-
-    fn remove(&mut self, id: PoolId) {
-        self.pools.remove(&id);
-    }
-
-    fn subscriptions(&mut self) -> BTreeSet<Subscription> {
-        let first = self.pools.values().filter_map(|(keys, _)| keys.first());
-        first.map(|key| listen(key)).collect()
-    }
-
-    fn hearing(&mut self, _: &Subscription, _: &Hearing) {}
-
-    fn hear(&mut self, signal: Signal, moment: Moment) {
-        assert!(signal.said::<Here>().is_some());
-        self.heard = Some(moment);
-    }
-
-    fn allow(&mut self, _: usize) {}
-
-    fn held(&mut self) -> (usize, bool) {
-        (0, false)
-    }
-
-    fn prune(&mut self, now: Moment) {
-        self.heard = self.heard.filter(|heard| now - *heard < Duration::from_secs(15));
-    }
-
-    /// Where there is a pool that talks, in two steps.
-    fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, _: Now) -> Vec<Query> {
-        assert_eq!(connection, 7);
-        let talks = self.pools.values().any(|(keys, _)| keys.contains(&"talks"));
-        let said = match replies.len() {
-            0 => &["a", "b"][..],
-            2 => &["c"],
-            _ => &[],
-        };
-        let read = |queue: &&str| Query::QueueDepth {
-            queue: (*queue).to_owned(),
-        };
-        said.iter().filter(|_| talks).map(read).collect()
-    }
-
-    fn farewell(&mut self) -> Vec<Query> {
-        vec![Query::QueueDepth { queue: "bye".into() }]
-    }
-
-    fn notes(&mut self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn reads(&mut self, id: PoolId, _: Now) -> Vec<Query> {
-        let read = |key: &&str| Query::QueueDepth { queue: (*key).into() };
-        self.pools[&id].0.iter().map(read).collect()
-    }
-
-    fn tally(
-        &mut self,
-        id: PoolId,
-        _: Vec<Query>,
-        replies: Vec<Result<Reply, SampleError>>,
-        _: Now,
-    ) -> Result<Arc<Tally>, SampleError> {
-        let mut tally = Tally::default();
-        for reply in replies {
-            if let Reply::Depth { ready, .. } = reply? {
-                tally.work.ready += ready;
-            }
-        }
-        tally.workers_heard = self.heard.is_some();
-        Ok(keep(&mut self.pools.get_mut(&id).unwrap().1, tally))
-    }
-
-    fn roster(&mut self, _: PoolId, _: Roster) {}
-
-    fn intend(&mut self, _: PoolId, _: PodIntents, _: Moment) {}
-}
 
 struct Bench {
     handle: SamplerHandle,
@@ -239,6 +78,22 @@ async fn equal_reads_are_asked_once_and_every_pool_gets_its_own_replies() {
     assert_eq!(ready(&bench.next().await), Ok(14));
     assert_eq!(ready(&bench.next().await), Ok(21));
     assert_eq!(bench.calls(), [(0, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sample_may_take_three_steps_and_no_more() {
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["asks"], 500);
+    bench.add(2, &["asks", "endless"], 500);
+    bench.add(3, &["a"], 500);
+    let mut counts = Vec::new();
+    for _ in 0..3 {
+        let sampled = bench.next().await;
+        counts.push((sampled.id, ready(&sampled)));
+    }
+    counts.sort();
+    assert_eq!(counts, [(1, Ok(7)), (2, Err(SampleError::Timeout)), (3, Ok(7))]);
+    assert_eq!(bench.calls(), [(0, 3), (0, 2), (0, 2)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ const CLIENT: &str = include_str!("../testdata/client.pem");
 const CLIENT_KEY: &str = include_str!("../testdata/client.key");
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// A server on loopback that does `serve` with each connection; its port.
+/// Port of a server on loopback that runs `serve` with each connection.
 async fn server<F, S>(serve: S) -> u16
 where
     F: Future<Output = ()> + Send + 'static,
@@ -36,7 +36,7 @@ where
     port
 }
 
-/// A TLS server that greets with `hello`; with `client_ca` it wants a certificate signed by that one.
+/// Port of a TLS server that greets with `hello`; with `client_ca` it wants a certificate signed by that one.
 async fn tls_server(chain: &str, client_ca: Option<&str>) -> u16 {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -178,7 +178,7 @@ async fn failures_to_connect_are_told_apart() {
     );
 }
 
-/// Where no broker may be nobody learns what is there: a server, nothing at all, or silence.
+/// At an address that is not allowed it stays unknown what is there: a server, nothing at all, or silence.
 #[tokio::test]
 async fn an_address_that_is_not_allowed_is_not_tried() {
     let asked = Arc::new(AtomicU64::new(0));
@@ -238,7 +238,7 @@ async fn reading_ends_where_the_budget_ends() {
     assert!(stream.read(&mut [0; 100]).await.is_err(), "and disarmed");
 }
 
-/// An address that is silent: its queue of connections is full. The sockets have to be kept.
+/// Address that is silent: its queue of connections is full. The sockets have to be kept.
 async fn silent_address() -> (SocketAddr, tokio::net::TcpListener, Vec<TcpStream>) {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

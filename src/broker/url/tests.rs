@@ -1,4 +1,5 @@
 use super::*;
+use crate::broker::Kind;
 
 /// `host:port user/password vhost-or-db [tls]`; a missing user or password is `-`.
 fn read(text: &str) -> String {

@@ -1,7 +1,7 @@
-//! What the runs came to, as text for a terminal and as a page.
+//! Results of the runs, as text for a terminal and as a page.
 #![deny(clippy::disallowed_methods)]
 
-use super::plan::{Job, Plan, Result};
+use super::plan::{Result, RunKind, RunPlan};
 use crate::{
     scaling::Target,
     sim::{
@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// All results.
-pub(super) struct Answer<'a> {
-    plan: &'a Plan,
+pub(super) struct SimulationReport<'a> {
+    plan: &'a RunPlan,
     results: Vec<Result>,
 }
 
-impl<'a> Answer<'a> {
-    pub(super) fn new(plan: &'a Plan, results: Vec<Result>) -> Self {
+impl<'a> SimulationReport<'a> {
+    pub(super) fn new(plan: &'a RunPlan, results: Vec<Result>) -> Self {
         Self { plan, results }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// What was simulated.
+    /// Sentences about what was simulated.
     fn sentences(&self, trace: &str) -> Vec<String> {
         let (plan, workload) = (self.plan, &self.plan.workload);
         let last = workload.tasks.last().map_or(0.0, |task| task.arrival);
@@ -84,7 +84,7 @@ impl<'a> Answer<'a> {
             all.push("`worker.concurrency` is not set: each replica is taken to run 1 task at a time".into());
         }
         let busy = mean * workload.tasks.len() as f64 / last / f64::from(workload.slots);
-        // What comes all at once keeps nobody busy all the time.
+        // Work that arrives all at once does not keep replicas busy all the time.
         if last >= 60.0 && busy > f64::from(plan.policy.max) {
             let (busy, max) = (number(busy, 1), plan.policy.max);
             all.push(format!(
@@ -104,11 +104,11 @@ impl<'a> Answer<'a> {
         all
     }
 
-    /// The pool's run, and KEDA's.
+    /// Runs of the pool and of KEDA.
     fn compared(&self) -> Vec<(String, &Run)> {
         let runs = self.results.iter().filter_map(|result| match result {
-            Result::Run(Job::Pool, run) => Some((self.plan.name.clone(), run.as_ref())),
-            Result::Run(Job::Keda(settings), run) => Some((settings.name(), run.as_ref())),
+            Result::Run(RunKind::Pool, run) => Some((self.plan.name.clone(), run.as_ref())),
+            Result::Run(RunKind::Keda(settings), run) => Some((settings.name(), run.as_ref())),
             _ => None,
         });
         runs.collect()
@@ -142,7 +142,7 @@ impl<'a> Answer<'a> {
         let head = ["target", "pod-hours", "late, %", "wait p95, s", "scaling actions"];
         let mut table = Table::new("What a wait target costs: the same pool with each of them", &head);
         let rows = self.results.iter().filter_map(|result| match result {
-            Result::Run(Job::Within(target), run) => Some(vec![
+            Result::Run(RunKind::Within(target), run) => Some(vec![
                 format!("{target} s"),
                 number(run.pod_hours, 2),
                 number(100.0 * run.waits.late, 2),
@@ -168,14 +168,14 @@ impl<'a> Answer<'a> {
         ))
     }
 
-    /// The solver is not built in.
+    /// Sentence about the lower bound; none, because the solver is not built in.
     #[cfg(not(feature = "bound"))]
     fn bound(&self) -> Option<String> {
         None
     }
 }
 
-/// A table for a terminal: names to the left, figures to the right.
+/// Table for a terminal: names to the left, figures to the right.
 fn aligned(table: &Table) -> String {
     let rows = || std::iter::once(&table.head).chain(&table.rows);
     let cell = |row: &[String], column: usize| row.get(column).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! From a manifest's text to a pool, with the line of what is wrong with it.
+//! Reads a pool from a manifest's text; errors name the line.
 #![deny(clippy::disallowed_methods)]
 
 use super::unknown;
@@ -7,16 +7,16 @@ use crate::{
     controller::{pool::Pool, validate},
 };
 
-/// A pool as it is written.
+/// Pool as it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Manifest {
-    /// Its name.
+    /// Name of the pool.
     pub(super) name: String,
-    /// What the spec says.
+    /// Content of the spec.
     pub(super) pool: Pool,
 }
 
-/// What tells one object from another.
+/// Fields that identify an object.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Head {
@@ -26,7 +26,7 @@ struct Head {
     kind: String,
 }
 
-/// Reads the one pool of a text, which may have other objects beside it.
+/// Reads the only pool of a text, which may have other objects beside it.
 pub(super) fn read(text: &str) -> Result<Manifest, String> {
     let mut pools = Vec::new();
     for document in documents(text) {
@@ -60,7 +60,7 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
     })
 }
 
-/// The documents of a stream. Each begins with as many empty lines as come before it, so that lines keep their numbers.
+/// Documents of a stream. Each begins with as many empty lines as come before it, so that lines keep their numbers.
 fn documents(text: &str) -> Vec<String> {
     let mut all = vec![String::new()];
     for (at, line) in text.lines().enumerate() {
@@ -83,7 +83,7 @@ fn in_yaml(error: &serde_saphyr::Error) -> String {
     }
 }
 
-/// With the line of the field that the message speaks of, if it is found.
+/// Message with the line of the field that it names, if it is found.
 fn with_line(document: &str, message: String) -> String {
     match line_of(document, &message) {
         Some(line) => format!("line {line}: {message}"),
@@ -91,7 +91,7 @@ fn with_line(document: &str, message: String) -> String {
     }
 }
 
-/// Where the field stands that a message names first, in backticks.
+/// Line of the field that a message names first, in backticks.
 fn line_of(document: &str, message: &str) -> Option<usize> {
     let field = message.split('`').nth(1)?;
     let name = field.rsplit('.').next()?.split('[').next()?;

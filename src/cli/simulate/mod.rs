@@ -19,13 +19,13 @@ use std::{
 use clap::ValueEnum;
 
 use crate::sim::traces;
-use answer::Answer;
-use plan::{Plan, Result as JobResult, Wishes};
+use answer::SimulationReport;
+use plan::{Result as RunResult, RunOptions, RunPlan};
 
-/// Nobody is told of progress before this.
+/// Time after which progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The trace format, below the flags.
+/// Trace format, below the flags.
 const FORMAT: &str = "\
 The trace is a CSV file. Its header tells which of two forms it has. One line for each task:
 
@@ -53,43 +53,43 @@ Examples:
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_long_help = FORMAT)]
 pub struct Args {
-    /// The TaskWorkerPool manifest, YAML. Other objects in the file do not matter.
+    /// TaskWorkerPool manifest, YAML. Other objects in the file do not matter.
     #[arg(value_name = "POOL.yaml")]
     pub pool: PathBuf,
-    /// When tasks arrived and how long they ran, CSV; `--help` shows its format.
+    /// Arrival and duration of tasks, CSV; `--help` shows its format.
     #[arg(long, value_name = "FILE")]
     pub trace: PathBuf,
-    /// How long a task runs on average, where the trace does not tell.
+    /// Seconds that a task runs on average, where the trace does not say.
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub mean_task_seconds: Option<f64>,
-    /// How long a pod takes from its creation until it is ready: the median.
+    /// Seconds from a pod's creation until it is ready: the median.
     #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = not_negative)]
     pub start_up_seconds: f64,
-    /// The pods' terminationGracePeriodSeconds.
+    /// Seconds of the pods' terminationGracePeriodSeconds.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = not_negative)]
     pub grace_seconds: f64,
-    /// A task is late that waits longer; only for a pool without a wait target, which says it otherwise.
+    /// Seconds of waiting from which a task is late; only for a pool without a wait target, which says it otherwise.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = positive)]
     pub late_after_seconds: f64,
-    /// Also runs another autoscaler, set up as most do.
+    /// Another autoscaler to run as well, set up as most do.
     #[arg(long, value_enum)]
     pub compare: Option<Peer>,
-    /// Writes a report with figures over time: one HTML file that needs nothing else.
+    /// File for a report with figures over time: one HTML file that needs nothing else.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Draws the pods' start-up times: the same number, the same result.
+    /// Seed of the pods' start-up times: the same number, the same result.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
-/// Who can be compared.
+/// Autoscaler to compare with.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// KEDA, with the pool's backlog for each replica (or its slots) as target and all else as it comes.
     Keda,
 }
 
-/// Does it; the answer is text for a terminal.
+/// Runs the command; returns text for a terminal.
 ///
 /// # Errors
 /// Which file and line cannot be used, and what to change.
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<String, String> {
     let trace = text(&args.trace)?;
     let tasks = traces::read(&trace, args.mean_task_seconds).map_err(|error| in_trace(&args.trace, &error))?;
     drop(trace);
-    let wishes = Wishes {
+    let options = RunOptions {
         start_up: args.start_up_seconds,
         grace: args.grace_seconds,
         late_after: args.late_after_seconds,
@@ -106,8 +106,8 @@ pub fn run(args: &Args) -> Result<String, String> {
         series: args.html.is_some(),
         seed: args.seed,
     };
-    let plan = Plan::new(pool, tasks, &wishes);
-    let answer = Answer::new(&plan, play(&plan));
+    let plan = RunPlan::new(pool, tasks, &options);
+    let answer = SimulationReport::new(&plan, play(&plan));
     let trace = args.trace.display().to_string();
     if let Some(path) = &args.html {
         fs::write(path, answer.page(&trace).html()).map_err(|error| {
@@ -133,20 +133,20 @@ fn text(path: &Path) -> Result<String, String> {
     })
 }
 
-/// All runs of the plan, in as many threads as the machine has.
-fn play(plan: &Plan) -> Vec<JobResult> {
+/// Runs the whole plan, in as many threads as the machine has.
+fn play(plan: &RunPlan) -> Vec<RunResult> {
     let jobs = plan.jobs();
     let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut finished: Vec<(usize, JobResult)> = thread::scope(|scope| {
+    let mut finished: Vec<(usize, RunResult)> = thread::scope(|scope| {
         for _ in 0..threads.min(jobs.len()) {
             let (done, jobs, next) = (done.clone(), &jobs, &next);
             scope.spawn(move || {
                 while let at = next.fetch_add(1, Ordering::Relaxed)
                     && let Some(job) = jobs.get(at)
                 {
-                    // The receiver is there until all senders are gone.
+                    // The receiver is there until all senders have gone.
                     let _sent = done.send((at, plan.play(*job)));
                 }
             });
@@ -158,8 +158,8 @@ fn play(plan: &Plan) -> Vec<JobResult> {
     finished.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Takes results until no thread is left; after a second it says how far it is.
-fn collect(results: &mpsc::Receiver<(usize, JobResult)>, all: usize) -> Vec<(usize, JobResult)> {
+/// Collects results until no thread is left; after a second it shows the progress.
+fn collect(results: &mpsc::Receiver<(usize, RunResult)>, all: usize) -> Vec<(usize, RunResult)> {
     let (start, mut finished, mut said) = (Instant::now(), Vec::new(), None);
     loop {
         match results.recv_timeout(PATIENCE) {
@@ -183,7 +183,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 const WRONG: &str = "give a number of seconds, such as 2.5";
-/// A year: nothing that is simulated takes longer.
+/// Longest time that is accepted, in seconds: a year.
 const LONGEST: f64 = 31_536_000.0;
 
 fn number(text: &str) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! Which runs answer the question.
+//! Plan of the runs that a question needs.
 #![deny(clippy::disallowed_methods)]
 
 use super::manifest::Manifest;
@@ -7,95 +7,95 @@ use crate::{
     sim::{
         Ours, Run, Seconds, Task, Workload, World,
         peers::{
-            Configuration, Limits,
-            keda::{Load, Metric, Settings, WINDOW},
+            Configuration, PeerLimits,
+            keda::{KedaSettings, Load, Metric, WINDOW},
         },
         run,
     },
 };
 use std::time::Duration;
 
-/// The wait targets of which the price is told.
+/// Wait targets whose cost is shown.
 const TARGETS: [Seconds; 5] = [15.0, 30.0, 60.0, 120.0, 300.0];
 
-/// What the person asks besides the pool and the trace.
+/// Options of the question, besides the pool and the trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Wishes {
-    /// The median of pods' start-up times.
+pub(super) struct RunOptions {
+    /// Median of the pods' start-up times.
     pub(super) start_up: Seconds,
-    /// Their grace period.
+    /// Grace period of the pods.
     pub(super) grace: Seconds,
-    /// What is late, for a pool that does not say.
+    /// Wait from which a task is late, for a pool without a wait target.
     pub(super) late_after: Seconds,
-    /// KEDA, too.
+    /// Whether KEDA is compared.
     pub(super) keda: bool,
-    /// Runs over time are wanted.
+    /// Whether runs over time are wanted.
     pub(super) series: bool,
-    /// Draws the start-up times.
+    /// Seed of the start-up times.
     pub(super) seed: u64,
 }
 
-/// One question.
+/// One run, or the lower bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Job {
+pub(super) enum RunKind {
     /// The pool as it is.
     Pool,
     /// The same pool with this wait target.
     Within(Seconds),
     /// KEDA.
-    Keda(Settings),
-    /// What nobody can beat.
+    Keda(KedaSettings),
+    /// Lower bound of the cost.
     #[cfg(feature = "bound")]
     Bound,
 }
 
-/// Its answer.
+/// Result of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Result {
     /// A run.
-    Run(Job, Box<Run>),
-    /// Pod-hours; unknown where the solver gave up.
+    Run(RunKind, Box<Run>),
+    /// Number of pod-hours; unknown where the solver gave up.
     #[cfg(feature = "bound")]
     Bound(Option<f64>),
 }
 
-/// All that is needed for the runs.
+/// Everything that the runs need.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    /// The pool's name.
+pub(super) struct RunPlan {
+    /// Name of the pool.
     pub(super) name: String,
-    /// The pool's wishes.
+    /// Policy of the pool.
     pub(super) policy: Policy,
-    /// It is suspended, which is left out here.
+    /// Whether the pool is suspended, which is ignored here.
     pub(super) suspended: bool,
-    /// The trace, with the wait that is late.
+    /// Trace, with the wait from which a task is late.
     pub(super) workload: Workload,
-    /// The pods.
+    /// World of the pods.
     pub(super) world: World,
-    /// The settings of KEDA, if it is compared.
-    pub(super) keda: Option<Settings>,
+    /// Settings of KEDA, if it is compared.
+    pub(super) keda: Option<KedaSettings>,
     series: bool,
     seed: u64,
 }
 
-impl Plan {
-    pub(super) fn new(manifest: Manifest, tasks: Vec<Task>, wishes: &Wishes) -> Self {
+impl RunPlan {
+    pub(super) fn new(manifest: Manifest, tasks: Vec<Task>, options: &RunOptions) -> Self {
         let mut policy = manifest.pool.policy;
         let suspended = std::mem::take(&mut policy.suspended);
         let slots = policy.slots.unwrap_or(1).max(1);
         let (wait_target, each) = match policy.target {
             Target::Wait(wait) => (wait.within.as_secs_f64(), slots),
-            Target::Backlog(each) => (wishes.late_after, each),
+            Target::Backlog(each) => (options.late_after, each),
         };
-        // A scaler takes part in its own limits, and the world must not widen them.
+        // A scaler has limits of its own, and the world must not widen them.
         let world = World {
-            start_up: wishes.start_up,
-            grace: wishes.grace,
+            start_up: options.start_up,
+            grace: options.grace,
             min: policy.min,
             max: policy.max,
             ..World::default()
         };
-        let keda = Settings::stock(Load::Tasks(f64::from(each), Metric::All), WINDOW);
+        let keda = KedaSettings::stock(Load::Tasks(f64::from(each), Metric::All), WINDOW);
         Self {
             name: manifest.name,
             suspended,
@@ -106,40 +106,40 @@ impl Plan {
                 tasks,
             },
             world,
-            keda: wishes.keda.then_some(keda),
-            series: wishes.series,
-            seed: wishes.seed,
+            keda: options.keda.then_some(keda),
+            series: options.series,
+            seed: options.seed,
             policy,
         }
     }
 
-    /// The longest ones first: it is them that are waited for.
-    pub(super) fn jobs(&self) -> Vec<Job> {
-        let mut jobs = vec![Job::Pool];
+    /// Jobs, the longest ones first: the whole plan waits for them.
+    pub(super) fn jobs(&self) -> Vec<RunKind> {
+        let mut jobs = vec![RunKind::Pool];
         #[cfg(feature = "bound")]
-        jobs.push(Job::Bound);
-        jobs.extend(TARGETS.map(Job::Within));
-        jobs.extend(self.keda.map(Job::Keda));
+        jobs.push(RunKind::Bound);
+        jobs.extend(TARGETS.map(RunKind::Within));
+        jobs.extend(self.keda.map(RunKind::Keda));
         jobs
     }
 
-    pub(super) fn play(&self, job: Job) -> Result {
+    pub(super) fn play(&self, job: RunKind) -> Result {
         let run = match job {
-            Job::Pool => self.ours(&self.workload, self.policy.clone(), self.series),
-            Job::Within(within) => {
+            RunKind::Pool => self.ours(&self.workload, self.policy.clone(), self.series),
+            RunKind::Within(within) => {
                 let workload = Workload {
                     wait_target: within,
                     ..self.workload.clone()
                 };
                 self.ours(&workload, self.with_target(within), false)
             }
-            Job::Keda(settings) => {
+            RunKind::Keda(settings) => {
                 let (min, max) = (self.policy.min, self.policy.max);
-                let mut keda = Configuration::Keda(settings).build_within(&self.workload, Limits { min, max });
+                let mut keda = Configuration::Keda(settings).build_within(&self.workload, PeerLimits { min, max });
                 run(&self.workload, &self.world, keda.as_mut(), self.seed, self.series)
             }
             #[cfg(feature = "bound")]
-            Job::Bound => return Result::Bound(crate::sim::bench::bound(&self.workload, &self.world).ok()),
+            RunKind::Bound => return Result::Bound(crate::sim::bench::bound(&self.workload, &self.world).ok()),
         };
         Result::Run(job, Box::new(run))
     }
@@ -149,7 +149,7 @@ impl Plan {
         run(workload, &self.world, &mut ours, self.seed, series)
     }
 
-    /// The pool with another wait target; hint and profile stay, where it has some.
+    /// Policy of the pool with another wait target; hint and profile stay, where it has some.
     fn with_target(&self, within: Seconds) -> Policy {
         let usual = Wait {
             within: Duration::ZERO,

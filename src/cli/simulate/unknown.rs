@@ -1,17 +1,17 @@
-//! Fields that a manifest has and the resource does not: a misspelt one would be a wish that nobody hears.
+//! Fields that a manifest has and the resource does not: a misspelt field would be ignored without a word.
 //!
-//! The types let them pass, because an older operator must read what a newer one's user wrote. The API server refuses
-//! them by the published schema, and so do we.
+//! The types let them pass, because an older operator must read what was written for a newer one. The API server
+//! refuses them by the published schema, and so does this command.
 #![deny(clippy::disallowed_methods)]
 
 use serde_json::Value;
 
 use crate::api;
 
-/// What every object has; the schema leaves it to the API server.
+/// Fields that every object has; the schema leaves them to the API server.
 const COMMON: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// The first field of an object that the schema does not know, by its path.
+/// Path of the first field of an object that the schema does not know.
 pub(super) fn field(object: &Value) -> Option<String> {
     let crd = api::crd().ok()?;
     let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema")?;
@@ -20,7 +20,7 @@ pub(super) fn field(object: &Value) -> Option<String> {
     own.find_map(|(name, value)| member(name, value, schema, name.clone()))
 }
 
-/// The field itself, if it is unknown, or one within it.
+/// Path of the field itself, if it is unknown, or of one within it.
 fn member(name: &str, value: &Value, schema: &Value, path: String) -> Option<String> {
     match schema["properties"].get(name) {
         Some(inner) => within(value, inner, &path),
@@ -30,7 +30,7 @@ fn member(name: &str, value: &Value, schema: &Value, path: String) -> Option<Str
 
 fn within(value: &Value, schema: &Value, path: &str) -> Option<String> {
     match value {
-        // Where the schema names no fields, any will do.
+        // Where the schema names no fields, any field is allowed.
         Value::Object(fields) if schema["properties"].is_object() => fields
             .iter()
             .find_map(|(name, value)| member(name, value, schema, format!("{path}.{name}"))),

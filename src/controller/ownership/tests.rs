@@ -14,7 +14,7 @@ pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
         owners: vec![owner.into()],
         selector: "app=mail".into(),
         template: 0,
-        beat: false,
+        commands: std::sync::Arc::default(),
         failure: None,
         stuck: None,
     }

@@ -20,7 +20,7 @@ fn target(version: u64) -> Target {
         owners: vec![],
         selector: String::new(),
         template: 0,
-        beat: false,
+        commands: std::sync::Arc::default(),
         failure: None,
         stuck: None,
     }

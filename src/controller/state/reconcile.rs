@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Cx, Link, PoolState, glance::Glance, roster, throttle};
 use crate::{
     api::Mode,
+    broker::Kind,
     controller::{
         effect::{Job, PoolEffect},
         pool::{Key, Pool, Problem},
@@ -13,7 +14,7 @@ use crate::{
         status::{self, Facts, Heard, Pods, Source},
         target::Target,
     },
-    framework::celery::BrokerKind,
+    framework::registry::DEFAULT,
     model::{Moment, Now, SampleError},
     scaling::{self, Reading},
 };
@@ -208,7 +209,10 @@ impl PoolState {
             // Where a pod did not end by itself the grace period covers nothing.
             graceful: pool.graceful.filter(|_| self.drain.overstayed.is_none()),
             overstays: self.drain.overstayed.is_some(),
-            returned: matches!(pool.celery.broker, BrokerKind::RabbitMq { .. }),
+            returned: self
+                .link
+                .address()
+                .is_some_and(|address| matches!(address.kind, Kind::RabbitMq { .. })),
             fresh: self.fresh_for(pool).saturating_add(Duration::from_secs(1)),
             tally: tally.unwrap_or_default(),
         })));
@@ -243,10 +247,12 @@ impl PoolState {
             target: target.map(|target| (self.ownership.replicas(target), target.ready)),
             source: pool.map_or(Source::NotYet, |pool| source(self, pool, now)),
             pods: Pods::of(target, late),
-            beat: target.is_some_and(|target| target.beat),
+            scheduler: pool
+                .zip(target)
+                .is_some_and(|(pool, target)| (pool.app.framework.schedules)(&target.commands)),
             min: pool.map_or(0, |pool| pool.policy.min),
             max: pool.map_or(0, |pool| pool.policy.max),
-            celery: pool.map(|pool| &pool.celery),
+            framework: pool.map_or(DEFAULT, |pool| pool.app.framework),
             shared: cx.shared.queue.as_ref(),
             attention: Some(&self.drain.attention).filter(|_| !self.drain.left),
             // While the API server has not shown where it is, nothing is known against what was true.

@@ -1,7 +1,6 @@
 use super::*;
 use crate::{
     controller::{ownership::tests::target, target::MANAGER},
-    framework::celery::CeleryConfig,
     model::{PodReport, Work},
 };
 
@@ -28,7 +27,6 @@ pub fn pool_state(id: PoolId, name: &str, target: &str, created: i64) -> PoolSta
     };
     let pool = Pool {
         target: target.into(),
-        celery: CeleryConfig::default(),
         ..pool()
     };
     PoolState::new(id, identity, Ok(pool), None)

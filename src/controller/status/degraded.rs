@@ -49,29 +49,19 @@ pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
     if let Some(broken) = found {
         return wish(kind, True, broken.reason, broken.message.clone());
     }
-    match beat(facts) {
+    match scheduler(facts) {
         Some((reason, message)) => wish(kind, True, reason, message),
         None => wish(kind, False, "AsExpected", "Nothing is broken."),
     }
 }
 
-/// The workers run Celery's beat, which is to run once, and always.
-fn beat(facts: &Facts) -> Option<(&'static str, &'static str)> {
-    if !facts.beat {
-        return None;
+/// The workers run their framework's own scheduler, which is to run once, and always.
+fn scheduler(facts: &Facts) -> Option<(&'static str, &'static str)> {
+    match facts.scheduler {
+        true if facts.min == 0 => Some((BEAT_STOPS, facts.framework.words.scheduler_stops)),
+        true if facts.max > 1 => Some((BEAT_RUNS_TWICE, facts.framework.words.scheduler_runs_twice)),
+        _ => None,
     }
-    if facts.min == 0 {
-        return Some((
-            BEAT_STOPS,
-            "The workers run beat (`-B`), which stops with the last of them, so nothing is scheduled any more: set \
-             `minReplicas: 1`, or run `celery beat` in a Deployment of its own.",
-        ));
-    }
-    (facts.max > 1).then_some((
-        BEAT_RUNS_TWICE,
-        "The workers run beat (`-B`), and each replica runs one: the schedule comes as many times as there are replicas. Run \
-         `celery beat` in a Deployment of its own, or set `maxReplicas: 1`.",
-    ))
 }
 
 /// Reasons that no other condition has.

@@ -9,7 +9,7 @@ use crate::{
     api::{LastScale, Mode},
     controller::{pool::Problem, target::Target},
     drain::Plan,
-    framework::celery::CeleryConfig,
+    framework::registry::Row,
     model::{PodIntents, SampleError, Tally},
     scaling::Decision,
 };
@@ -29,14 +29,14 @@ pub struct Facts<'a> {
     pub target: Option<(u32, u32)>,
     /// What the Deployment says of the pods it lacks.
     pub pods: Pods<'a>,
-    /// The target's workers run Celery's beat.
-    pub beat: bool,
+    /// The target's workers run their framework's own scheduler.
+    pub scheduler: bool,
     /// `spec.minReplicas`.
     pub min: u32,
     /// `spec.maxReplicas`.
     pub max: u32,
-    /// What the spec says of the application.
-    pub celery: Option<&'a CeleryConfig>,
+    /// The framework of the pool's application.
+    pub framework: &'static Row,
     /// Another pool that counts the same queue.
     pub shared: Option<&'a SharedQueue>,
     /// How pods are looked after; `None`: not known, a process before this one may have told them something.

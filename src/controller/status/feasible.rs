@@ -35,9 +35,9 @@ pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
             in_time.map_or_else(String::new, |share| format!(" {}.", started(share)))
         ),
         Trouble::HeldByWorkers { in_time } => format!(
-            "{}. Most of the others had been fetched by busy workers while some were free: more replicas do not help, \
-             `worker_prefetch_multiplier = 1` does.",
-            started(in_time)
+            "{}. Most of the others had been fetched by busy workers while some were free: more replicas do not help, {}.",
+            started(in_time),
+            facts.framework.words.prefetch
         ),
         Trouble::TasksLate { in_time } => format!(
             "{}. If `maxReplicas` is not what limits them, the profile `Responsive` or a shorter `sampleMilliseconds` \

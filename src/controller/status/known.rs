@@ -8,7 +8,7 @@ use super::{Facts, Heard, Source, Wish, wish};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
-    model::{Control, Hearing, Tally},
+    model::{Control, DrainSupport, Hearing, Tally},
 };
 
 const KIND: &str = "WorkersKnown";
@@ -33,15 +33,16 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
     };
     let told = [
         stop_ignored(facts),
+        covered(facts, tally),
         control_refused(facts, tally),
         busy(facts, tally),
         not_heard(facts, tally),
         unknown(facts, tally),
-        deaf(tally),
+        deaf(facts, tally),
     ];
     let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
     let status = match reason {
-        KNOWN | NONE => True,
+        KNOWN | NONE | COVERED => True,
         STARTING | BUSY => Unknown,
         _ => False,
     };
@@ -52,6 +53,7 @@ const KNOWN: &str = "AllKnown";
 const NONE: &str = "NoWorkers";
 const STARTING: &str = "Starting";
 const BUSY: &str = "WorkersBusy";
+const COVERED: &str = "CoveredByGracePeriod";
 
 /// A worker that runs tasks itself is believed to do so for so long, if it says nothing.
 const LONG_TASK: Duration = Duration::from_secs(3600);
@@ -91,6 +93,15 @@ fn stop_ignored(facts: &Facts) -> Told {
          process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`."
     );
     Some(("StopIgnored", message))
+}
+
+/// Nothing can be known of single pods, and need not be.
+fn covered(facts: &Facts, tally: &Tally) -> Told {
+    let blind = tally.drain == DrainSupport::None && tally.pods.is_empty();
+    (blind && facts.graceful && facts.workers.ready > 0).then(|| {
+        let message = "Nothing shows what the workers run; the pool says that the pods' grace period covers it.";
+        (COVERED, message.to_owned())
+    })
 }
 
 fn control_refused(facts: &Facts, tally: &Tally) -> Told {
@@ -137,8 +148,9 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     }
     (all && !pods.is_empty() && workers.missing_for.is_none_or(|since| since <= LONG_TASK)).then(|| {
         let message = format!(
-            "The workers of {} run tasks themselves (`--pool solo`) and say nothing meanwhile: they are kept until they do.",
-            names(pods.into_iter())
+            "The workers of {} run tasks themselves ({}) and say nothing meanwhile: they are kept until they do.",
+            names(pods.into_iter()),
+            facts.framework.words.solo
         );
         (BUSY, message)
     })
@@ -164,7 +176,7 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         (all, []) => format!("{all} of {ready} ready pods"),
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
     };
-    let silent = format!("The workers of {whom} are not known: they neither beat nor answer remote control");
+    let silent = format!("The workers of {whom} are not known: {}", facts.framework.words.silence);
     Some(match (&tally.hearing, &tally.control) {
         (Hearing::Refused { right }, _) => (
             "HeartbeatsRefused",
@@ -182,25 +194,18 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         _ if !tally.strangers.is_empty() => (
             "NodeNamesUnknown",
             format!(
-                "{silent}. Workers are there whose names fit no pod of the target, or several: {}. A node's name must have its \
-                 pod's name in it (`-n name@%h`). {GRACEFUL}",
-                names(tally.strangers.iter().map(String::as_str))
+                "{silent}. Workers are there whose names fit no pod of the target, or several: {}. {} {GRACEFUL}",
+                names(tally.strangers.iter().map(String::as_str)),
+                facts.framework.words.names
             ),
         ),
         _ if heard == 0 => (
             "NobodyHeard",
-            format!(
-                "{silent}. Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, \
-                 `controlExchange`, `eventExchange`), or they run without heartbeats and remote control, or `--pool solo` has had a \
-                 task since they came. {GRACEFUL}"
-            ),
+            format!("{silent}. {} {GRACEFUL}", facts.framework.words.nobody),
         ),
         _ => (
             "WorkersSilent",
-            format!(
-                "{silent}. A worker with `--pool solo` says nothing while it runs a task; one without heartbeats and remote \
-                 control never does. {GRACEFUL}"
-            ),
+            format!("{silent}. {} {GRACEFUL}", facts.framework.words.silent),
         ),
     })
 }
@@ -220,15 +225,15 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
             "NodeNamesUnknown",
             format!(
                 "Several workers call themselves `{node}` ({pods}), so nobody can say what each holds: give each a name of its \
-                 own (`-n a@%h`, `-n b@%h`). {GRACEFUL}"
+                 own ({}). {GRACEFUL}",
+                facts.framework.words.several
             ),
         ),
         Why::NotHeard | Why::Silent => (
             "WorkersSilent",
             format!(
-                "The workers of {pods} were asked for their removal, and some of them say nothing. A worker with `--pool solo` \
-                 says nothing while it runs a task, one that was told to end while it works that off, one without heartbeats \
-                 and remote control never. {GRACEFUL}"
+                "The workers of {pods} were asked for their removal, and some of them say nothing. {} {GRACEFUL}",
+                facts.framework.words.leaving
             ),
         ),
         Why::NotAnswered => (
@@ -238,22 +243,22 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
         Why::Partly => (
             "RemoteControlSilent",
             format!(
-                "The workers of {pods} answer, but not what they hold: the answer may be larger than is accepted (very many \
-                 prefetched tasks or tasks with an ETA), or tasks were sent as pickle with arguments that JSON does not know. \
-                 {GRACEFUL}"
+                "The workers of {pods} answer, but not what they hold: {}. {GRACEFUL}",
+                facts.framework.words.partly
             ),
         ),
     })
 }
 
 /// Workers that beat and take no questions.
-fn deaf(tally: &Tally) -> Told {
+fn deaf(facts: &Facts, tally: &Tally) -> Told {
     let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.unresponsive).collect();
     let (name, _) = deaf.first()?;
     let message = format!(
-        "{} of the workers beat and do not answer remote control in JSON (`worker_enable_remote_control`, another \
-         `task_serializer`), such as `{name}`: they are removed when their heartbeats say that they run nothing.",
-        deaf.len()
+        "{} of the workers beat and do not answer remote control in JSON ({}), such as `{name}`: they are removed when their \
+         heartbeats say that they run nothing.",
+        deaf.len(),
+        facts.framework.words.unresponsive
     );
     Some(("RemoteControlSilent", message))
 }

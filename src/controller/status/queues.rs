@@ -6,12 +6,9 @@ use std::collections::BTreeSet;
 use super::{Facts, Source, Wish, wish};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
-    framework::celery::{BrokerKind, CeleryConfig, SEPARATOR},
-    model::{BrokerOptions, Intent, Tally},
+    model::{Intent, Tally},
 };
 
-/// Celery's own steps (`priority_steps`).
-const STEPS: [u8; 4] = [0, 3, 6, 9];
 /// So many names are enough for a person.
 const NAMES: usize = 3;
 
@@ -41,7 +38,7 @@ pub(super) fn queues_match(facts: &Facts) -> Wish {
     };
     let wrong = nothing_fetched(facts, tally)
         .or_else(|| other_queues(facts, tally))
-        .or_else(|| other_keys(facts.celery?, tally.application.as_ref()?))
+        .or_else(|| tally.mismatch.clone())
         .or_else(|| missing(tally))
         .or_else(|| shared(facts));
     match wrong {
@@ -74,15 +71,16 @@ fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str
         .map(|(pod, queues)| (pod.as_str(), &**queues))
 }
 
-/// Workers live and fetch from nothing although nobody told them so: known of Celery after a broker's restart.
+/// Workers live and fetch from nothing although nobody told them so.
 fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
     let idle: Vec<_> = told(facts, tally).filter(|(_, queues)| queues.is_empty()).collect();
     let names = list(idle.iter().map(|(pod, _)| *pod));
     (!idle.is_empty()).then(|| {
         let text = format!(
-            "{} of the pods live and fetch from no queue, such as {names}: their workers have lost their consumers (known of \
-             Celery after a broker's restart); delete these pods.",
-            idle.len()
+            "{} of the pods live and fetch from no queue, such as {names}: their workers have lost their consumers ({}); delete \
+             these pods.",
+            idle.len(),
+            facts.framework.words.no_consumers
         );
         ("NothingFetched", text)
     })
@@ -90,52 +88,18 @@ fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
 
 /// The workers fetch what the pool does not count, or the pool counts what no worker fetches.
 fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
-    let counted: BTreeSet<_> = facts.celery?.queues.iter().map(String::as_str).collect();
-    // The queue of one worker alone (`worker_direct`, kombu's `Broadcast`) is no work that another could do.
-    let shared = |queue: &&str| !queue.ends_with(".dq") && !queue.starts_with("bcast.");
+    let counted: BTreeSet<_> = tally.queues.iter().map(|queue| queue.queue.as_str()).collect();
     let fetched: BTreeSet<_> = told(facts, tally)
         .flat_map(|(_, queues)| queues.iter().map(String::as_str))
-        .filter(shared)
         .collect();
     (!fetched.is_empty() && fetched != counted).then(|| {
         let text = format!(
-            "The workers fetch {}, the pool counts {}: give `queues` the names that the workers fetch (`-Q`, \
-             `task_default_queue`, `task_queues`).",
+            "The workers fetch {}, the pool counts {}: give `queues` the names that the workers fetch ({}).",
             list(fetched.iter().copied()),
-            list(counted.iter().copied())
+            list(counted.iter().copied()),
+            facts.framework.words.queues
         );
         ("WorkersUseOtherQueues", text)
-    })
-}
-
-/// The application writes keys that the pool does not look at.
-fn other_keys(pool: &CeleryConfig, application: &BrokerOptions) -> Option<Wrong> {
-    if !matches!(pool.broker, BrokerKind::Redis { .. }) {
-        return None;
-    }
-    let steps = application.priority_steps.as_deref().unwrap_or(&STEPS);
-    let uncounted: Vec<_> = steps
-        .iter()
-        .filter(|step| !pool.priority_steps.contains(step))
-        .map(u8::to_string)
-        .collect();
-    if !uncounted.is_empty() {
-        let text = format!(
-            "The application has the priority steps {}, which the pool does not count: give `celery.prioritySteps` all of \
-             the application's `priority_steps`.",
-            uncounted.join(", ")
-        );
-        return Some(("PriorityStepsDiffer", text));
-    }
-    // Where the pool does not say, it is found.
-    let said = pool.separator.as_deref()?;
-    let own = application.separator.as_deref().unwrap_or(SEPARATOR);
-    (own != said).then(|| {
-        let text = format!(
-            "The application's separator is {own:?}, the pool's {said:?}: give `celery.separator` the application's `sep`, \
-             or leave it out."
-        );
-        ("SeparatorDiffers", text)
     })
 }
 

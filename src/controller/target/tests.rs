@@ -131,11 +131,12 @@ fn the_words_of_the_deployment_are_read_cut_and_tamed() {
 }
 
 #[test]
-fn a_beat_is_seen_in_the_template() {
-    let of = |args: Value| {
-        let spec = json!({"template": {"spec": {"containers": [{"name": "w", "command": ["celery"], "args": args}]}}});
-        read(spec, json!({})).beat
-    };
-    assert!(of(json!(["-A", "app", "worker", "-B"])));
-    assert!(!of(json!(["-A", "app", "worker"])));
+fn the_commands_of_the_template_are_read() {
+    let spec = json!({"template": {"spec": {"containers": [
+        {"name": "w", "command": ["celery"], "args": ["-A", "app", "worker", "-B"]}, {"name": "none"},
+    ]}}});
+    assert_eq!(
+        read(spec, json!({})).commands[0],
+        ["celery", "-A", "app", "worker", "-B"]
+    );
 }

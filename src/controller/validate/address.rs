@@ -23,16 +23,18 @@ pub struct Texts {
     pub management: Option<Secret>,
 }
 
-/// The addresses of a pool's broker, seen from the pool's namespace, in the order in which Celery tries them: at least one.
+/// The addresses of a pool's broker, seen from the pool's namespace, in the order in which the application tries them: at least one.
 ///
 /// # Errors
 /// A [`Problem`] that names the field and the fix, and no part of a URL.
 pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Address>, Problem> {
-    let read = match pool.source.encrypted {
-        true => url::all_encrypted,
-        false => url::all,
-    };
-    let mut addresses = read(texts.url.expose()).map_err(|error| refused(BROKER, &pool.source.url, error))?;
+    let framework = pool.app.framework;
+    let read = url::addresses(texts.url.expose(), framework.dialect, pool.source.encrypted);
+    let wanted = format!(
+        "no broker URL that the operator can use: it must be {}",
+        framework.words.url
+    );
+    let mut addresses = read.map_err(|error| refused("broker", &wanted, &pool.source.url, error))?;
     let management = match (&pool.source.management, &texts.management) {
         (Some(source), Some(text)) => {
             let mut management = management(&addresses, source, text)?;
@@ -70,7 +72,11 @@ fn complete(address: &mut Address, pool: &Pool, texts: &Texts) -> Result<(), Pro
         Kind::Redis { .. } if texts.management.is_some() => Err(Problem::invalid(
             "`broker.management` must not be set with Redis: it is RabbitMQ's management API",
         )),
-        Kind::RabbitMq { .. } if !pool.celery.key_prefix.is_empty() => Err(Problem::invalid(
+        Kind::RabbitMq { .. } if !pool.app.framework.rabbitmq => Err(Problem::invalid(format!(
+            "`broker` must be Redis with `framework: {}`",
+            pool.app.framework.name
+        ))),
+        Kind::RabbitMq { .. } if !pool.app.key_prefix.is_empty() => Err(Problem::invalid(
             "`broker.keyPrefix` must not be set with RabbitMQ: it is a prefix of Redis keys",
         )),
         _ => Ok(()),
@@ -88,12 +94,13 @@ fn service(host: &str, namespace: &str) -> Option<String> {
 /// allowed to read the password: it goes to the broker's host only, and in clear only where the broker gets it so.
 fn management(addresses: &[Address], source: &Text, text: &Secret) -> Result<broker::Management, Problem> {
     let Text::Plain(_) = source else {
-        return url::management(text.expose()).map_err(|error| refused(MANAGEMENT, source, error));
+        return url::management(text.expose()).map_err(|error| refused("broker.management", MANAGEMENT, source, error));
     };
     let at = |address: &Address| {
         let user = address.user.clone().unwrap_or_else(|| "guest".into());
         let password = address.password.clone().unwrap_or_else(|| Secret::new("guest"));
-        url::management_as(text.expose(), user, password).map_err(|error| refused(MANAGEMENT, source, error))
+        url::management_as(text.expose(), user, password)
+            .map_err(|error| refused("broker.management", MANAGEMENT, source, error))
     };
     let mut in_clear = false;
     for address in addresses {
@@ -113,28 +120,18 @@ fn management(addresses: &[Address], source: &Text, text: &Secret) -> Result<bro
     )))
 }
 
-/// Where a text stands, and what it has to be.
-type Wanted = (&'static str, &'static str);
-
-const BROKER: Wanted = (
-    "broker",
-    "no broker URL that the operator can use: it must be redis://, rediss://, amqp://, amqps:// or pyamqp:// as Celery reads \
-     them, with each of / : @ # ? ; % in the user or the password percent-encoded; Sentinel and other transports are not read",
-);
-const MANAGEMENT: Wanted = (
-    "broker.management",
-    "no management URL: it must be http:// or https://, user:password@host:port, and perhaps a path, with each of \
-     / : @ # ? ; % in the user or the password percent-encoded",
-);
+const MANAGEMENT: &str =
+    "no management URL: it must be http:// or https://, user:password@host:port, and perhaps a path";
 
 /// Why a text is of no use. Of one in a Secret it is always the same: whoever writes a pool may not be allowed to read it, and
 /// must not learn what it looks like.
-fn refused((field, wanted): Wanted, text: &Text, error: UrlError) -> Problem {
+fn refused(field: &str, wanted: &str, text: &Text, error: UrlError) -> Problem {
     Problem::invalid(match text {
         Text::Plain(_) => format!("`{field}.url`: {error}"),
         Text::From(from) if from.secret_key_ref.is_some() => {
             format!(
-                "the value that `{field}.urlFrom` names ({}) is {wanted}",
+                "the value that `{field}.urlFrom` names ({}) is {wanted}, with each of / : @ # ? ; % in the user or the \
+                 password percent-encoded",
                 describe(from)
             )
         }

@@ -58,9 +58,18 @@ fn the_smallest_pool_gets_the_defaults() {
     let pool = good(json!({}));
     assert_eq!(pool.target, "mail-worker");
     assert_eq!(pool.source.url, Text::Plain("redis://redis:6379/0".into()));
-    assert_eq!(pool.celery.queues, ["celery"]);
-    assert_eq!(pool.celery.priority_steps, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    assert_eq!(pool.celery.separator, None);
+    assert_eq!(
+        (pool.app.framework.name, &*pool.app.queues),
+        ("Celery", &["celery".to_owned()][..])
+    );
+    assert!(pool.app.options.is_null());
+    for (framework, queue) in [("RQ", "default"), ("Taskiq", "taskiq")] {
+        let pool = good(json!({"framework": framework}));
+        assert_eq!(
+            (pool.app.framework.name, &*pool.app.queues),
+            (framework, &[queue.to_owned()][..])
+        );
+    }
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
     let wait = Wait {
         within: Duration::from_secs(60),
@@ -90,28 +99,15 @@ fn every_field_arrives() {
     assert!(matches!(pool.source.url, Text::From(_)));
     assert!(pool.source.ca.is_some() && pool.source.identity.is_some());
     assert_eq!(pool.source.server_name.as_deref(), Some("r"));
-    let celery = &pool.celery;
+    let app = &pool.app;
     assert_eq!(
-        (
-            &*celery.key_prefix,
-            celery.separator.as_deref().unwrap_or_default(),
-            &*celery.unacked_key
-        ),
-        ("shop:", ":", "u")
+        (app.framework.name, &*app.key_prefix, &*app.target),
+        ("Celery", "shop:", "mail-worker")
     );
-    assert_eq!(
-        (
-            &*celery.unacked_index_key,
-            &*celery.control_exchange,
-            &*celery.event_exchange
-        ),
-        ("i", "c", "e")
-    );
-    assert_eq!(
-        (celery.heartbeat_channel.as_deref(), &*celery.target),
-        (Some("h"), "mail-worker")
-    );
-    assert_eq!((celery.queues.len(), &*celery.priority_steps), (2, &[0, 255][..]));
+    assert_eq!(app.queues, ["mail", "reports"]);
+    let options = json!({"prioritySteps": [0, 255], "separator": ":", "unackedKey": "u", "unackedIndexKey": "i",
+        "controlExchange": "c", "eventExchange": "e", "heartbeatChannel": "h"});
+    assert_eq!(app.options, options);
     let policy = &pool.policy;
     assert_eq!(
         (policy.min, policy.max, policy.target, policy.slots),
@@ -257,6 +253,14 @@ fn what_cannot_work_names_the_field_and_the_fix() {
         (
             json!({"broker": {"url": "rediss://r", "tls": {"clientCertFrom": secret()}}}),
             "`broker.tls.clientCertFrom` and `clientKeyFrom` must be set together",
+        ),
+        (
+            json!({"framework": "RQ", "celery": {"separator": ":"}}),
+            "`celery` must not be set with another `framework`",
+        ),
+        (
+            json!({"framework": "Taskiq", "broker": {"url": "redis://r", "keyPrefix": "x"}}),
+            "`broker.keyPrefix` must not be set with `framework: Taskiq`",
         ),
         (
             json!({"celery": {"prioritySteps": [256]}}),

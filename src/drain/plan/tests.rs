@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     drain::pod::{Drain, Readiness},
-    model::{Consumers, Control, Now, Tally},
+    model::{Consumers, Now},
 };
 
 const NOW: Moment = Duration::from_secs(1000);
@@ -20,7 +20,7 @@ fn now() -> Now {
     }
 }
 
-/// A ready pod without a cost.
+/// Ready pod without a cost.
 fn pod(name: &str) -> Pod {
     Pod {
         name: name.into(),
@@ -31,13 +31,13 @@ fn pod(name: &str) -> Pod {
     }
 }
 
-/// The one worker of a pod fetches from these queues.
+/// Queues that the one worker of a pod fetches from.
 fn consumers(queues: &[&str]) -> Consumers {
     let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
     [("its@worker".to_owned(), queues)].into()
 }
 
-/// A pod that has been told to stop fetching from `celery`.
+/// Pod that has been told to stop fetching from `celery`.
 fn stopped(name: &str) -> Pod {
     Pod {
         drain: Some(Drain {
@@ -49,7 +49,7 @@ fn stopped(name: &str) -> Pod {
     }
 }
 
-/// The same when it holds nothing.
+/// The same pod when it holds nothing.
 fn marked(name: &str) -> Pod {
     let mut pod = stopped(name);
     pod.cost = Some(FIRST);
@@ -57,7 +57,7 @@ fn marked(name: &str) -> Pod {
     pod
 }
 
-/// A pod whose workers beat and run so many tasks.
+/// Report of a pod whose workers beat and run this number of tasks.
 fn beats(running: u32) -> PodReport {
     PodReport {
         running,
@@ -69,7 +69,8 @@ fn beats(running: u32) -> PodReport {
     }
 }
 
-/// The same when it answered just now: it runs and has reserved so many tasks, and fetches from `celery`, or not since.
+/// The same when it answered just now: it runs and has reserved this number of tasks, and fetches from `celery`, or not
+/// since.
 fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodReport {
     let queues: &[&str] = if stopped_since.is_none() { &["celery"] } else { &[] };
     PodReport {
@@ -86,8 +87,8 @@ fn tells(running: u32, reserved: u32, stopped_since: Option<Moment>) -> PodRepor
     }
 }
 
-/// Every pod is looked after as it ought to be, and what was told was told since.
-fn cared() -> &'static PodIntents {
+/// Intents as they ought to be for every pod, given before any answer.
+fn settled_intents() -> &'static PodIntents {
     static ALL: LazyLock<PodIntents> = LazyLock::new(|| {
         let numbered = (0..12).map(|number| format!("pod-{number}"));
         let named = ["a", "b", "c", "d", "sick", "idle"].map(str::to_owned);
@@ -100,24 +101,24 @@ fn cared() -> &'static PodIntents {
     &ALL
 }
 
-/// Long enough ago to believe it.
+/// Time that is long enough ago.
 fn long_since() -> Option<Moment> {
     Some(NOW - Duration::from_secs(5))
 }
 
-type Work = BTreeMap<String, PodReport>;
+type Reports = BTreeMap<String, PodReport>;
 
-fn work<const N: usize>(all: [(&str, PodReport); N]) -> Work {
+fn work<const N: usize>(all: [(&str, PodReport); N]) -> Reports {
     all.map(|(name, work)| (name.to_owned(), work)).into()
 }
 
-fn look<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> PlanInput<'a> {
+fn plan_input<'a>(pods: &'a [Pod], work: &'a Reports, means: DrainSupport, to: u32) -> PlanInput<'a> {
     PlanInput {
         pool: "mail",
         deployment: "mail",
         pods,
         work,
-        attention: cared(),
+        attention: settled_intents(),
         means,
         from: u32::try_from(pods.iter().filter(|pod| !pod.is_terminating()).count()).unwrap(),
         to,
@@ -129,8 +130,8 @@ fn look<'a>(pods: &'a [Pod], work: &'a Work, means: DrainSupport, to: u32) -> Pl
     }
 }
 
-fn planned(pods: &[Pod], work: &Work, to: u32) -> Plan {
-    plan(&look(pods, work, DrainSupport::RemoteControl, to))
+fn planned(pods: &[Pod], work: &Reports, to: u32) -> Plan {
+    plan(&plan_input(pods, work, DrainSupport::StopFetching, to))
 }
 
 fn marks(plan: &Plan) -> Vec<(&str, bool, Option<i32>)> {
@@ -192,7 +193,7 @@ fn an_old_answer_is_no_answer() {
     let mut old = tells(0, 0, long_since());
     old.report
         .iter_mut()
-        .for_each(|told| told.asked = NOW - Duration::from_millis(3001));
+        .for_each(|report| report.asked = NOW - Duration::from_millis(3001));
     let plan = planned(&[marked("a")], &work([("a", old)]), 0);
     assert_eq!(plan.allowed, 1);
     assert_eq!(
@@ -210,13 +211,13 @@ fn what_was_told_under_another_wish_is_not_believed() {
     };
     let attention = [("a".to_owned(), other)].into();
     let mut resumed = tells(0, 0, None);
-    resumed.report.iter_mut().for_each(|told| told.resumed = true);
+    resumed.report.iter_mut().for_each(|report| report.resumed = true);
     for (pod, said, to) in [(marked("a"), tells(0, 0, long_since()), 0), (stopped("a"), resumed, 1)] {
         let (pods, work) = ([pod], work([("a", said)]));
         let known = planned(&pods, &work, to);
         let plan = plan(&PlanInput {
             attention: &attention,
-            ..look(&pods, &work, DrainSupport::RemoteControl, to)
+            ..plan_input(&pods, &work, DrainSupport::StopFetching, to)
         });
         assert_ne!(plan, known);
         assert_eq!((plan.allowed, plan.unfinished), (1, true));
@@ -248,7 +249,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
     assert!(back.unfinished);
 
     let mut resumed = tells(0, 0, None);
-    resumed.report.iter_mut().for_each(|told| told.resumed = true);
+    resumed.report.iter_mut().for_each(|report| report.resumed = true);
     let mut free = own_cost(stopped("a"));
     free.cost = Some(7);
     let done = planned(&[free], &work([("a", resumed)]), 1);
@@ -304,7 +305,7 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
     );
     assert_eq!(swap.stances["b"], Intent::Report);
     assert!(matches!(swap.stances["a"], Intent::Uncordon(_)));
-    // Between two short tasks nobody is idle: the one that was begun with stays chosen.
+    // Between two short tasks no pod is idle: the one that was begun with stays chosen.
     let mut pauses = beats(0);
     pauses.idle_since = Some(NOW - Duration::from_secs(1));
     let short = planned(
@@ -341,7 +342,7 @@ fn what_is_said_of_those_that_are_to_go_is_what_they_said() {
 
 #[test]
 fn silence_is_not_idleness() {
-    // It was heard ten seconds ago.
+    // The pod was heard ten seconds ago.
     let silent = PodReport {
         silent: Some(NOW - Duration::from_secs(10)),
         ..PodReport::default()
@@ -399,7 +400,7 @@ fn nothing_goes_while_pods_of_two_templates_are_there() {
     let plan = planned(&pods, &seen, 1);
     assert_eq!((plan.allowed, plan.waits_for.rollout), (2, true));
     assert!(matches!(plan.stances["b"], Intent::Uncordon(_)));
-    // Down to none it does not matter who goes first: once all hold nothing they may.
+    // Down to none it does not matter which goes first: once all hold nothing they may.
     assert_eq!(planned(&pods, &seen, 0).stances["a"], stop());
     assert_eq!(planned(&pods, &seen, 0).allowed, 2);
     let empty = work([("a", tells(0, 0, long_since())), ("b", tells(0, 0, long_since()))]);

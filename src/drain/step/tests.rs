@@ -6,9 +6,9 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
-    drain::{DrainSupport, PlanInput, Pod, Readiness, intents, plan},
-    framework::celery::{Ask, BrokerKind, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
-    model::{Moment, Now, PodIntents, Query, Reply, Tally},
+    drain::{PlanInput, Pod, Readiness, intents, plan},
+    framework::celery::{Ask, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
+    model::{BrokerKind, Moment, Now, PodIntents, Query, Reply, Tally},
 };
 
 use super::*;
@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(500);
 const SLOTS: u32 = 2;
 const PREFETCH: u32 = 4;
 
-/// Numbers that look random.
+/// Generator of numbers that look random.
 struct Dice(u64);
 
 impl Dice {
@@ -33,28 +33,28 @@ impl Dice {
     }
 }
 
-/// What travels to a worker and when it is there.
+/// Message to a worker, and the time when it arrives.
 #[derive(Clone)]
-enum Letter {
+enum Delivery {
     Order(Order),
     Question(Inspect, Moment),
 }
 
-/// A pod with one worker.
-struct Body {
+/// Pod with one worker.
+struct WorkerPod {
     pod: Pod,
-    kind: Kind,
-    /// Its deletion cost, as the ReplicaSet controller sees it: a moment later.
+    kind: LifeSigns,
+    /// Deletion cost, as the ReplicaSet controller sees it: a moment later.
     seen: Option<i32>,
     fetches: bool,
-    /// When each running task ends.
+    /// Time when each running task ends.
     running: Vec<Moment>,
     reserved: u32,
     processed: u64,
-    post: Vec<(Moment, Letter)>,
+    post: Vec<(Moment, Delivery)>,
 }
 
-impl Body {
+impl WorkerPod {
     fn node(&self) -> String {
         format!("celery@{}", self.pod.name)
     }
@@ -67,15 +67,15 @@ impl Body {
 struct World {
     dice: Dice,
     now: Moment,
-    bodies: Vec<Body>,
+    bodies: Vec<WorkerPod>,
     queue: u64,
     replicas: u32,
     celery: Pool,
     heard: Workers,
-    /// On their way to the operator.
+    /// Signals on their way to the operator.
     signals: Vec<(Moment, Signal)>,
     attention: PodIntents,
-    /// Wished, and not known to the framework yet: a sample was under way.
+    /// Intents that the framework does not know yet: a sample was under way.
     wished: Option<PodIntents>,
     last: Tally,
     born: u32,
@@ -97,14 +97,14 @@ fn clocks(moment: Moment) -> Now {
     }
 }
 
-/// How a worker makes itself known.
+/// Signs of life that a worker gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+enum LifeSigns {
     /// It beats and answers.
     Beats,
     /// It answers, and does not beat.
     Answers,
-    /// Neither.
+    /// It does neither.
     Mute,
 }
 
@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    /// What the ReplicaSet controller does, sooner or later.
+    /// Actions of the ReplicaSet controller, sooner or later.
     fn reconcile(&mut self) {
         if !self.calm && !self.dice.once_in(3) {
             return;
@@ -141,12 +141,12 @@ impl World {
                 template_hash: "6d5f7c9b8".into(),
                 ..Pod::default()
             };
-            self.bodies.push(Body {
+            self.bodies.push(WorkerPod {
                 pod,
                 kind: match self.dice.below(12) {
-                    0 => Kind::Mute,
-                    1..4 => Kind::Answers,
-                    _ => Kind::Beats,
+                    0 => LifeSigns::Mute,
+                    1..4 => LifeSigns::Answers,
+                    _ => LifeSigns::Beats,
                 },
                 seen: None,
                 fetches: true,
@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    /// Workers fetch, run, read their post, and beat.
+    /// Workers fetch, run, read their messages, and beat.
     fn work(&mut self) {
         let now = self.now;
         let beat = now.as_millis().is_multiple_of(2000);
@@ -179,31 +179,31 @@ impl World {
             let due: Vec<_> = body.post.iter().filter(|(at, _)| *at <= now).cloned().collect();
             body.post.retain(|(at, _)| *at > now);
             let node = body.node();
-            for (_, letter) in due.into_iter().filter(|_| body.kind != Kind::Mute) {
+            for (_, letter) in due.into_iter().filter(|_| body.kind != LifeSigns::Mute) {
                 let tasks = match letter {
-                    Letter::Order(Order::CancelConsumer(_)) => {
+                    Delivery::Order(Order::CancelConsumer(_)) => {
                         body.fetches = false;
                         continue;
                     }
-                    Letter::Order(Order::AddConsumer(_)) => {
+                    Delivery::Order(Order::AddConsumer(_)) => {
                         body.fetches = true;
                         continue;
                     }
-                    Letter::Question(Inspect::ActiveQueues, asked) => {
+                    Delivery::Question(Inspect::ActiveQueues, asked) => {
                         let queues = body.fetches.then(|| "celery".to_owned()).into_iter().collect();
                         let node = node.clone();
                         self.signals.push((now + TICK, Signal::Queues { node, queues, asked }));
                         continue;
                     }
-                    Letter::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
-                    Letter::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
-                    Letter::Question(Inspect::Ping, asked) => {
+                    Delivery::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
+                    Delivery::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
+                    Delivery::Question(Inspect::Ping, asked) => {
                         let node = node.clone();
                         self.signals.push((now + TICK, Signal::Pong { node, asked }));
                         continue;
                     }
-                    Letter::Question(Inspect::Stats, _) => continue,
-                    Letter::Question(method, asked) => (method, asked, 0),
+                    Delivery::Question(Inspect::Stats, _) => continue,
+                    Delivery::Question(method, asked) => (method, asked, 0),
                 };
                 let (method, asked, tasks) = tasks;
                 let answer = Inspection {
@@ -230,7 +230,7 @@ impl World {
                 body.processed += 1;
                 body.running.push(now + TICK * (1 + self.dice.below(60) as u32));
             }
-            if beat && body.kind == Kind::Beats {
+            if beat && body.kind == LifeSigns::Beats {
                 let (node, active, processed) = (body.node(), body.running.len() as u32, body.processed);
                 self.signals.push((
                     now,
@@ -245,7 +245,7 @@ impl World {
         }
     }
 
-    /// One sample: what was said is heard, what is to be asked and told is sent; some of it is lost.
+    /// One sample: signals are heard, questions and orders are sent; some of them are lost.
     fn sample(&mut self) -> Tally {
         let now = self.now;
         let (there, later) = std::mem::take(&mut self.signals)
@@ -259,13 +259,13 @@ impl World {
         let (lost, late) = (!self.calm && self.dice.once_in(8), self.dice.below(3) as u32);
         for read in reads.iter().filter(|_| !lost) {
             let (letter, nodes) = match read {
-                Ask::Tell { order, mailbox } => (Letter::Order(order.clone()), &mailbox.nodes),
-                Ask::Inspect { method, mailbox } => (Letter::Question(*method, now), &mailbox.nodes),
+                Ask::Tell { order, mailbox } => (Delivery::Order(order.clone()), &mailbox.nodes),
+                Ask::Inspect { method, mailbox } => (Delivery::Question(*method, now), &mailbox.nodes),
                 _ => continue,
             };
             for body in &mut self.bodies {
                 if nodes.is_empty() || nodes.contains(&body.node()) {
-                    // What is sent later does not arrive earlier.
+                    // A message that is sent later does not arrive earlier.
                     let last = body.post.last().map_or(now, |(at, _)| *at);
                     body.post.push((last.max(now + TICK * late), letter.clone()));
                 }
@@ -286,12 +286,12 @@ impl World {
             .expect("a tally")
     }
 
-    /// The shell's job, perhaps cut short; what it leaves undone is done the next time.
+    /// The job that the operator performs, perhaps cut short; what it leaves undone is done the next time.
     fn act(&mut self, to: u32) {
         // A job may come before the next sample, or during one.
         if self.calm || !self.dice.once_in(4) {
             let late = !self.calm && self.dice.once_in(4);
-            // It comes when the sampler takes it in, not when it was wished.
+            // It comes when the sampler takes it in, not when it was given.
             if let Some(wished) = self.wished.take_if(|_| !late) {
                 self.celery.attend(wished, self.now);
             }
@@ -307,7 +307,7 @@ impl World {
             pods: &pods,
             work: &tally.pods,
             attention: &self.attention,
-            means: DrainSupport::RemoteControl,
+            means: DrainSupport::StopFetching,
             from,
             to,
             graceful: None,
@@ -342,7 +342,7 @@ impl World {
         }
     }
 
-    /// The operator is killed, and another one begins, who has heard nothing yet.
+    /// The operator is killed, and another one begins, which has heard nothing yet.
     fn restart(&mut self) {
         (self.celery, self.heard, self.attention) = (framework(), Workers::default(), PodIntents::new());
         self.signals.clear();
@@ -375,7 +375,7 @@ proptest! {
             }
             if world.dice.once_in(150) {
                 world.restart();
-                // It decides nothing before it has heard who is there.
+                // The operator decides nothing before it has heard which workers are there.
                 quiet = 10;
             }
             quiet = quiet.saturating_sub(1);
@@ -401,7 +401,7 @@ proptest! {
             world.reconcile();
             world.work();
         }
-        // But for those of whom nobody knows anything.
-        prop_assert!(world.bodies.iter().all(|body| body.kind == Kind::Mute));
+        // Except for those of which nothing is known.
+        prop_assert!(world.bodies.iter().all(|body| body.kind == LifeSigns::Mute));
     }
 }

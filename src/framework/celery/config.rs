@@ -1,25 +1,13 @@
 //! What a pool says of its Celery application.
 #![deny(clippy::disallowed_methods)]
 
+use serde::Deserialize;
+
 use crate::framework::celery::ask::{Ask, Inspect, Mailbox};
-use crate::model::{Named, Place, Subscription};
+use crate::framework::registry::App;
+use crate::model::{BrokerKind, Named, Place, Subscription};
 
 use super::{events, wire::Wire};
-
-/// Which broker the pool's Celery application uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokerKind {
-    /// Redis, one database.
-    Redis {
-        /// The database number: part of the pub/sub channels' names.
-        db: u32,
-    },
-    /// RabbitMQ, one virtual host.
-    RabbitMq {
-        /// The pool configures the management API: unacknowledged messages can be counted.
-        management: bool,
-    },
-}
 
 /// What a pool says of its Celery application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,10 +57,101 @@ impl Default for CeleryConfig {
     }
 }
 
+/// Celery's own steps (`priority_steps`).
+const STEPS: [u8; 4] = [0, 3, 6, 9];
+
+/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
+/// Celery's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BrokerOptions {
+    /// `priority_steps`.
+    pub priority_steps: Option<Vec<u8>>,
+    /// `sep`.
+    pub separator: Option<String>,
+}
+
 /// What kombu puts between a queue's name and a step, and in bindings, unless the application says otherwise (`sep`).
 pub const SEPARATOR: &str = "\x06\x16";
 
+/// `spec.celery`, as far as it is given.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Options {
+    priority_steps: Option<Vec<u8>>,
+    separator: Option<String>,
+    unacked_key: Option<String>,
+    unacked_index_key: Option<String>,
+    control_exchange: Option<String>,
+    event_exchange: Option<String>,
+    heartbeat_channel: Option<String>,
+}
+
+fn options(app: &App) -> Result<Options, String> {
+    let options = Option::<Options>::deserialize(&app.options);
+    options
+        .map(Option::unwrap_or_default)
+        .map_err(|_| "`celery.prioritySteps` must be numbers from 0 to 255".to_owned())
+}
+
+/// Whether the options can work.
+///
+/// # Errors
+/// A sentence that names the field.
+pub fn check(app: &App) -> Result<(), String> {
+    options(app).map(drop)
+}
+
 impl CeleryConfig {
+    /// By what a pool's spec says, at this broker; the options have been checked ([`check`]).
+    pub(super) fn of(app: &App, broker: BrokerKind) -> Self {
+        let usual = Self::default();
+        let options = options(app).unwrap_or_default();
+        Self {
+            broker,
+            queues: app.queues.clone(),
+            key_prefix: app.key_prefix.clone(),
+            priority_steps: options.priority_steps.unwrap_or(usual.priority_steps),
+            separator: options.separator,
+            unacked_key: options.unacked_key.unwrap_or(usual.unacked_key),
+            unacked_index_key: options.unacked_index_key.unwrap_or(usual.unacked_index_key),
+            control_exchange: options.control_exchange.unwrap_or(usual.control_exchange),
+            event_exchange: options.event_exchange.unwrap_or(usual.event_exchange),
+            heartbeat_channel: options.heartbeat_channel,
+            target: app.target.clone(),
+        }
+    }
+
+    /// What the application writes that the pool does not count: a reason, and a sentence with the fix.
+    pub(super) fn uncounted(&self, application: &BrokerOptions) -> Option<(&'static str, String)> {
+        if !matches!(self.broker, BrokerKind::Redis { .. }) {
+            return None;
+        }
+        let steps = application.priority_steps.as_deref().unwrap_or(&STEPS);
+        let uncounted: Vec<_> = steps
+            .iter()
+            .filter(|step| !self.priority_steps.contains(step))
+            .map(u8::to_string)
+            .collect();
+        if !uncounted.is_empty() {
+            let text = format!(
+                "The application has the priority steps {}, which the pool does not count: give `celery.prioritySteps` all \
+                 of the application's `priority_steps`.",
+                uncounted.join(", ")
+            );
+            return Some(("PriorityStepsDiffer", text));
+        }
+        // Where the pool does not say, it is found.
+        let said = self.separator.as_deref()?;
+        let own = application.separator.as_deref().unwrap_or(SEPARATOR);
+        (own != said).then(|| {
+            let text = format!(
+                "The application's separator is {own:?}, the pool's {said:?}: give `celery.separator` the application's \
+                 `sep`, or leave it out."
+            );
+            ("SeparatorDiffers", text)
+        })
+    }
+
     /// A question to everybody. Perhaps nobody is there yet, so the separator is what workers show and never the pool's word:
     /// a wrong one would stand in their bindings when the first of them comes.
     pub(super) fn inspect(&self, method: Inspect) -> Ask {
@@ -122,6 +201,84 @@ impl CeleryConfig {
                 },
                 read: Named::new("celery", |payload| events::signals(payload, Wire::Plain)),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framework::registry::DEFAULT;
+
+    fn app(options: serde_json::Value) -> App {
+        App {
+            framework: DEFAULT,
+            queues: vec!["mail".into()],
+            key_prefix: "shop:".into(),
+            target: "mail-worker".into(),
+            options,
+        }
+    }
+
+    #[test]
+    fn every_option_of_the_spec_arrives() {
+        let broker = BrokerKind::Redis { db: 3 };
+        let usual = CeleryConfig {
+            broker,
+            queues: vec!["mail".into()],
+            key_prefix: "shop:".into(),
+            target: "mail-worker".into(),
+            ..CeleryConfig::default()
+        };
+        assert_eq!(CeleryConfig::of(&app(serde_json::Value::Null), broker), usual);
+        assert_eq!(usual.priority_steps, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let all = app(
+            serde_json::json!({"prioritySteps": [0, 255], "separator": ":", "unackedKey": "u",
+            "unackedIndexKey": "i", "controlExchange": "c", "eventExchange": "e", "heartbeatChannel": "h"}),
+        );
+        assert_eq!(check(&all), Ok(()));
+        let expected = CeleryConfig {
+            priority_steps: vec![0, 255],
+            separator: Some(":".into()),
+            unacked_key: "u".into(),
+            unacked_index_key: "i".into(),
+            control_exchange: "c".into(),
+            event_exchange: "e".into(),
+            heartbeat_channel: Some("h".into()),
+            ..usual
+        };
+        assert_eq!(CeleryConfig::of(&all, broker), expected);
+        let wrong = check(&app(serde_json::json!({"prioritySteps": [256]}))).unwrap_err();
+        assert!(wrong.contains("prioritySteps"), "{wrong}");
+    }
+
+    #[test]
+    fn other_steps_and_another_separator_are_told() {
+        let with = |steps: Option<&[u8]>, separator: Option<&str>| BrokerOptions {
+            priority_steps: steps.map(<[u8]>::to_vec),
+            separator: separator.map(str::to_owned),
+        };
+        let usual = CeleryConfig::default();
+        let colon = CeleryConfig {
+            separator: Some(":".into()),
+            priority_steps: vec![0, 5],
+            ..CeleryConfig::default()
+        };
+        let rabbit = CeleryConfig {
+            broker: BrokerKind::RabbitMq { management: false },
+            ..colon.clone()
+        };
+        for (application, pool, reason) in [
+            (with(None, None), &usual, None),
+            (with(Some(&[0, 1, 9]), Some(":")), &usual, None),
+            (with(Some(&[0, 10]), None), &usual, Some("PriorityStepsDiffer")),
+            (with(None, Some(":")), &colon, Some("PriorityStepsDiffer")),
+            (with(Some(&[0]), Some(":")), &colon, None),
+            (with(Some(&[0]), None), &colon, Some("SeparatorDiffers")),
+            (with(Some(&[0, 10]), None), &rabbit, None),
+        ] {
+            let found = pool.uncounted(&application);
+            assert_eq!(found.as_ref().map(|(reason, _)| *reason), reason, "{found:?}");
         }
     }
 }

@@ -50,9 +50,19 @@ impl Own<'_> {
         fetches.retain(|pod, _| !unknown.contains(pod));
         fetches
             .into_iter()
-            .map(|(pod, queues)| (pod.to_owned(), queues))
+            .map(|(pod, queues)| (pod.to_owned(), shared(queues)))
             .collect()
     }
+}
+
+/// Those of the queues that other workers fetch from as well; all, if there are no such ones. The queue of one worker alone
+/// (`worker_direct`, kombu's `Broadcast`) is no work that another could do.
+fn shared(queues: Queues) -> Queues {
+    let own = |queue: &&String| queue.ends_with(".dq") || queue.starts_with("bcast.");
+    if !queues.iter().any(|queue| own(&queue)) || queues.iter().all(|queue| own(&queue)) {
+        return queues;
+    }
+    Queues::new(queues.iter().filter(|queue| !own(queue)).cloned().collect())
 }
 
 /// What several workers of one pod fetch from together. Equal ones are held once.
@@ -78,5 +88,18 @@ impl Sums {
             self.sums.insert(Arc::clone(&both));
             both
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_of_one_worker_alone_is_left_out() {
+        let of = |names: &[&str]| shared(Queues::new(names.iter().map(|name| (*name).to_owned()).collect()));
+        assert_eq!(of(&["mail", "celery@p-1.dq", "bcast.7"]), of(&["mail"]));
+        assert_eq!(of(&["celery@p-1.dq"]).len(), 1);
+        assert!(of(&[]).is_empty());
     }
 }

@@ -12,8 +12,10 @@
 //! | `own.rs`, `fetches.rs` | what the pool's own workers say: running tasks, acknowledged or not; which queues they fetch |
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
+//! | `beat.rs` | whether a container's command starts a worker that runs beat as well |
+//! | `words.rs` | Celery's terms in what users are told |
 //! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
-//! | `pods.rs` | which pod a worker is |
+//! | `pods.rs` | which pod a node is |
 //!
 //! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
 //! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
@@ -22,6 +24,7 @@
 mod ask;
 mod asking;
 mod attend;
+pub mod beat;
 mod config;
 pub mod control;
 pub mod events;
@@ -29,7 +32,7 @@ mod fetches;
 pub mod message;
 mod own;
 mod pidbox;
-pub mod pods;
+mod pods;
 mod pool;
 mod rabbitmq;
 mod redis;
@@ -38,6 +41,7 @@ mod stamp;
 mod stats;
 mod unacked;
 mod wire;
+mod words;
 mod workers;
 
 use std::{
@@ -47,14 +51,16 @@ use std::{
 
 pub use self::{
     ask::{Ask, Inspect, Mailbox, Order},
-    config::{BrokerKind, CeleryConfig, SEPARATOR},
+    config::{BrokerOptions, CeleryConfig, check},
     pidbox::Pidbox,
     pool::Pool,
+    words::WORDS,
     workers::{Inspection, MOST, Signal, Stats, Worker, Workers},
 };
+use crate::framework::registry::App;
 use crate::model::{
-    self, Application, Delayed, Framework, Hearing, Moment, Now, PodIntents, PoolId, Query, Reply, Roster, SampleError,
-    Subscription, Tally, keep,
+    self, Application, BrokerKind, Delayed, Framework, Hearing, Moment, Now, PodIntents, PoolId, Query, Reply, Roster,
+    SampleError, Step, Subscription, Tally, keep,
 };
 
 /// The framework's name.
@@ -78,6 +84,11 @@ struct Member {
     last: Option<Arc<Tally>>,
     /// What it writes to workers with this sample.
     letters: Vec<Ask>,
+}
+
+/// A pool's Celery application, by what its spec says.
+pub fn from_app(app: &App, broker: BrokerKind, held: Option<Delayed>) -> Application {
+    application(CeleryConfig::of(app, broker), held)
 }
 
 /// A pool's Celery application, with what an earlier process remembered of tasks that are not due.
@@ -147,7 +158,7 @@ impl Framework for Celery {
         self.workers.prune(now);
     }
 
-    fn reads(&mut self, id: PoolId, now: Now) -> Vec<Query> {
+    fn start(&mut self, id: PoolId, now: Now) -> Vec<Query> {
         let Some(Member { pool, last, letters }) = self.pools.get_mut(&id) else {
             return Vec::new();
         };
@@ -179,13 +190,13 @@ impl Framework for Celery {
         self.pidbox.as_mut().map_or_else(Vec::new, Pidbox::notes)
     }
 
-    fn tally(
+    fn next(
         &mut self,
         id: PoolId,
         reads: Vec<Query>,
         mut replies: Vec<Result<Reply, SampleError>>,
         now: Now,
-    ) -> Result<Arc<Tally>, SampleError> {
+    ) -> Result<Step, SampleError> {
         let Member { pool, last, letters } = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
         for letter in &*letters {
             let standing = |pidbox: &Pidbox| Some(pidbox.standing(letter.mailbox()?, now.moment));
@@ -194,7 +205,7 @@ impl Framework for Celery {
         }
         let asks: Vec<_> = reads.into_iter().map(Ask::Read).chain(letters.drain(..)).collect();
         let tally = pool.tally(&asks, &replies, &self.workers, last.as_deref(), now)?;
-        Ok(keep(last, tally))
+        Ok(Step::Done(keep(last, tally)))
     }
 
     fn roster(&mut self, id: PoolId, roster: Roster) {

@@ -12,10 +12,14 @@ use std::{
 
 use jiff::Timestamp;
 
+use super::BrokerOptions;
 use super::pods::{self, Placed};
 use super::workers::{Inspection, Worker, Workers};
-use crate::framework::celery::ask::Inspect;
-use crate::model::{BrokerOptions, Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport};
+use crate::framework::{
+    celery::ask::Inspect,
+    pods::{common_prefix, is_any_pod},
+};
+use crate::model::{Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport};
 
 /// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -56,7 +60,7 @@ impl<'a> Own<'a> {
     /// and by the names of the pods that were listed, wherever those stand in a node's name.
     pub(super) fn among(workers: &'a Workers, target: &str, placed: &'a Placed, now: Moment) -> Self {
         let mut known: Vec<_> = workers
-            .on(pods::common_prefix(target))
+            .on(common_prefix(target))
             .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, node, worker)))
             .collect();
         let placed = placed.nodes.iter();
@@ -324,7 +328,7 @@ impl<'a> Own<'a> {
         };
         let looks = |node: &str| {
             let host = pods::host(node);
-            host.contains(pods::common_prefix(target)) && !pods::is_any_pod(host)
+            host.contains(common_prefix(target)) && !is_any_pod(host)
         };
         let strangers = self.others().filter(|(node, worker)| looks(node) || fetches(worker));
         strangers.take(STRANGERS).map(|(node, _)| node.to_owned()).collect()
@@ -363,30 +367,8 @@ impl<'a> Own<'a> {
                 idle_since: worker.idle_since,
                 ..PodReport::default()
             };
-            // Several nodes may share a pod.
             match pods.get_mut(*name) {
-                Some(pod) => {
-                    pod.running = pod.running.saturating_add(of.running);
-                    // One that fell silent is told of by `silent` alone.
-                    pod.fresh = match (pod.live, of.live) {
-                        (true, true) => pod.fresh && of.fresh,
-                        (true, false) => pod.fresh,
-                        _ => of.fresh,
-                    };
-                    pod.tells = match (pod.live, of.live) {
-                        (true, true) => pod.tells && of.tells,
-                        (true, false) => pod.tells,
-                        _ => of.tells,
-                    };
-                    pod.live |= of.live;
-                    pod.solo = match (pod.silent, of.silent) {
-                        (Some(_), Some(_)) => pod.solo && of.solo,
-                        _ => pod.solo || of.solo,
-                    };
-                    pod.silent = pod.silent.max(of.silent);
-                    pod.doubled = pod.doubled.take().or(of.doubled);
-                    pod.idle_since = pod.idle_since.zip(of.idle_since).map(|(a, b)| a.max(b));
-                }
+                Some(pod) => pod.join(of),
                 None => drop(pods.insert((*name).to_owned(), of)),
             }
         }
@@ -399,13 +381,12 @@ impl<'a> Own<'a> {
                 .then(|| self.each().fold(0_u64, |sum, worker| sum.saturating_add(worker.taken))),
             workers_heard: self.any(),
             fetches: self.fetches(),
-            application: self.application(),
             ..Tally::default()
         }
     }
 
     /// How the application uses its broker: as the worker says that was asked last.
-    fn application(&self) -> Option<BrokerOptions> {
+    pub(super) fn application(&self) -> Option<BrokerOptions> {
         let told = self.each().filter_map(|worker| worker.stats.as_ref());
         told.max_by_key(|(at, _)| *at)
             .map(|(_, stats)| stats.application.clone())

@@ -1,42 +1,15 @@
-//! Which pod a worker is.
-//!
-//! Celery names a node `celery@%h` by default, and in a pod `%h` is the pod's name. A Deployment's pods are named
-//! `<deployment>-<template hash>-<random>`; the API server cuts `<deployment>-<template hash>-` to 58 characters before
-//! it appends 5 random ones (`generateName`, at most 63 in all). So a node of such a name is known by it alone.
-//!
-//! Many applications name their nodes otherwise (`edx.lms.core.default.%h`, `mail@%h-1`, host names with a domain). Those
-//! are known once the target's pods have been listed: by the pod's name, wherever it stands in what follows the `@`. A
-//! name in which no pod's stands, or those of several, says nothing.
+//! Which pod a node is: by what follows the first `@` of its name (`celery@%h` by default, and in a pod `%h` is its name).
+#![deny(clippy::disallowed_methods)]
 
-use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::workers::Workers;
+use crate::framework::pods::{is_pod_of, pod_among};
 
-/// Characters of `generateName` that the API server keeps.
-const MAX_BASE: usize = 58;
-/// Random characters that the API server appends.
-const RANDOM: usize = 5;
-/// The template hash has at most so many characters (a 32-bit number in decimal digits, each replaced).
-const MAX_HASH: usize = 10;
-
-/// The pod that runs this node, if it is one of the Deployment's: what follows the first `@`.
-pub fn pod_of<'a>(node: &'a str, deployment: &str) -> Option<&'a str> {
-    let (_, pod) = node.split_once('@')?;
-    (is_whole(pod, deployment) || is_cut(pod, deployment)).then_some(pod)
-}
-
-/// The pod of these whose name stands in this node's host: the longest, for one pod's name may be a part of another's.
-/// `None`: there is none, or there are several in different places.
-pub(super) fn pod_among<'a>(node: &str, pods: &'a BTreeSet<String>) -> Option<&'a str> {
-    let host = host(node);
-    let mut found: Vec<&str> = pods
-        .iter()
-        .map(String::as_str)
-        .filter(|pod| host.contains(pod))
-        .collect();
-    found.sort_by_key(|pod| Reverse(pod.len()));
-    let (longest, others) = found.split_first()?;
-    others.iter().all(|other| longest.contains(other)).then_some(longest)
+/// The pod that runs this node, if it is one of the Deployment's.
+pub(super) fn pod_of<'a>(node: &'a str, deployment: &str) -> Option<&'a str> {
+    let (_, host) = node.split_once('@')?;
+    is_pod_of(host, deployment).then_some(host)
 }
 
 /// The nodes of a pool whose names alone do not say which pod they are, with their pods: found by the names of the pods.
@@ -56,7 +29,7 @@ impl Placed {
             return;
         }
         let odd = workers.all().filter(|(node, _)| pod_of(node, target).is_none());
-        let placed = odd.filter_map(|(node, _)| Some((pod_among(node, pods)?.to_owned(), node.to_owned())));
+        let placed = odd.filter_map(|(node, _)| Some((pod_among(host(node), pods)?.to_owned(), node.to_owned())));
         self.nodes = if pods.is_empty() { Vec::new() } else { placed.collect() };
         self.of = of;
     }
@@ -67,76 +40,9 @@ pub(super) fn host(node: &str) -> &str {
     node.split_once('@').map_or(node, |(_, host)| host)
 }
 
-/// A host's name that is the name of a Deployment's pod, whosever.
-pub(super) fn is_any_pod(host: &str) -> bool {
-    let mut parts = host.rsplitn(3, '-');
-    let (random, hash, deployment) = (parts.next(), parts.next(), parts.next());
-    random.is_some_and(|random| random.len() == RANDOM && is_plain(random))
-        && hash.is_some_and(|hash| (1..=MAX_HASH).contains(&hash.len()) && is_plain(hash))
-        && deployment.is_some_and(|name| !name.is_empty() && !name.contains('.'))
-}
-
-/// What every pod's name of this Deployment begins with.
-pub(super) fn common_prefix(deployment: &str) -> &str {
-    deployment.get(..MAX_BASE).unwrap_or(deployment)
-}
-
-fn is_whole(pod: &str, deployment: &str) -> bool {
-    let parts = pod
-        .strip_prefix(deployment)
-        .and_then(|rest| rest.strip_prefix('-'))
-        .and_then(|rest| rest.split_once('-'));
-    parts.is_some_and(|(hash, random)| {
-        (1..=MAX_HASH).contains(&hash.len()) && is_plain(hash) && random.len() == RANDOM && is_plain(random)
-    })
-}
-
-/// The base filled all 58 characters: the hash, the dash or even the Deployment's own name lost their ends.
-fn is_cut(pod: &str, deployment: &str) -> bool {
-    let Some((base, random)) = pod.split_at_checked(MAX_BASE) else {
-        return false;
-    };
-    let whole = format!("{deployment}-");
-    let hash = match base.strip_prefix(&whole) {
-        Some(hash) => hash,
-        None if whole.starts_with(base) => "",
-        None => return false,
-    };
-    random.len() == RANDOM && is_plain(random) && hash.len() <= MAX_HASH && is_plain(hash)
-}
-
-fn is_plain(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn is_pod(pod: &str, deployment: &str) -> bool {
-        pod_of(&format!("celery@{pod}"), deployment) == Some(pod)
-    }
-
-    #[test]
-    fn the_pods_of_a_deployment_and_no_others() {
-        assert!(is_pod("worker-6d5f7c9b8-abcde", "worker"));
-        assert!(is_pod("mail-x-6d5f7c9b8-abcde", "mail-x"));
-        for (pod, deployment) in [
-            ("mail-x-6d5f7c9b8-abcde", "mail"),
-            ("mail-6d5f7c9b8-abcde", "mail-6d5f7c9b8"),
-            ("mail-6d5f7c9b8-abcde", "mai"),
-            ("mail-6d5f7c9b8-abcd", "mail"),
-            ("mail--abcde", "mail"),
-            ("mail-0", "mail"),
-            ("mail", "mail"),
-            ("", "mail"),
-            ("mail-6d5f7c9b8-abcde", ""),
-            ("mail-6D5F7C9B8-abcde", "mail"),
-        ] {
-            assert!(!is_pod(pod, deployment), "{pod} {deployment}");
-        }
-    }
 
     #[test]
     fn the_first_at_sign_counts() {
@@ -146,47 +52,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_known_by_its_name_anywhere_in_the_host() {
-        let pods = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        let two = pods(&["mail-6d5f7c9b8-abcde", "mail-6d5f7c9b8-fghij", "x-mail-6d5f7c9b8-abcde"]);
-        for (node, pod) in [
-            ("celery@mail-6d5f7c9b8-abcde", Some("mail-6d5f7c9b8-abcde")),
-            (
-                "celery@edx.lms.core.default.mail-6d5f7c9b8-abcde",
-                Some("mail-6d5f7c9b8-abcde"),
-            ),
-            ("celery@edxmail-6d5f7c9b8-fghij", Some("mail-6d5f7c9b8-fghij")),
-            ("mail@mail-6d5f7c9b8-abcde-1", Some("mail-6d5f7c9b8-abcde")),
-            (
-                "celery@mail-6d5f7c9b8-abcde.workers.shop.svc.cluster.local",
-                Some("mail-6d5f7c9b8-abcde"),
-            ),
-            ("mail-6d5f7c9b8-abcde", Some("mail-6d5f7c9b8-abcde")),
-            // The longer name has the shorter one in it.
-            ("celery@x-mail-6d5f7c9b8-abcde", Some("x-mail-6d5f7c9b8-abcde")),
-            // Only the host counts.
-            ("mail-6d5f7c9b8-abcde@node-7", None),
-            ("fixed@worker", None),
-            ("celery@mail-6d5f7c9b8-abcde.mail-6d5f7c9b8-fghij", None),
-            ("celery@mail-6d5f7c9b8-abcd", None),
-        ] {
-            assert_eq!(pod_among(node, &two), pod, "{node}");
-        }
-        assert_eq!(pod_among("celery@mail-6d5f7c9b8-abcde", &pods(&[])), None);
-    }
-
-    #[test]
-    fn long_names_are_cut_by_the_api_server() {
-        for length in 40..=70 {
-            let deployment = "d".repeat(length);
-            let base = format!("{deployment}-6d5f7c9b8-");
-            let base = base.get(..MAX_BASE).unwrap_or(&base);
-            let pod = format!("{base}x7k2p");
-            assert!(is_pod(&pod, &deployment), "{length}");
-            assert!(pod.starts_with(common_prefix(&deployment)));
-        }
-        let deployment = "d".repeat(50);
-        assert!(!is_pod(&format!("{deployment}-other-wx7k2p"), &deployment));
-        assert!(!is_pod(&"é".repeat(40), &deployment));
+    fn only_the_host_counts() {
+        assert_eq!(host("mail-6d5f7c9b8-abcde@node-7"), "node-7");
+        assert_eq!(host("mail-6d5f7c9b8-abcde"), "mail-6d5f7c9b8-abcde");
     }
 }

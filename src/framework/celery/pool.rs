@@ -1,15 +1,16 @@
 //! How Celery's work is counted for one pool.
 #![deny(clippy::disallowed_methods)]
 
-use std::{collections::BTreeMap, time::Duration};
-
-use super::{
-    BrokerKind, CeleryConfig, asking::Asking, attend, own::Own, pods::Placed, rabbitmq, routes, workers::Workers,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
 };
+
+use super::{CeleryConfig, asking::Asking, attend, own::Own, pods::Placed, rabbitmq, routes, workers::Workers};
 use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{
-    Control, Delayed, DelayedTasks, Moment, Now, PodIntent, PodIntents, Query, Reply, Roster, SampleError,
-    Subscription, Tally,
+    BrokerKind, Control, Delayed, DelayedTasks, DrainSupport, Moment, Now, PodIntent, PodIntents, Query, Reply, Roster,
+    SampleError, Subscription, Tally,
 };
 
 /// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
@@ -53,6 +54,8 @@ struct Found {
     separator: Option<String>,
     /// When it was looked for.
     sought: Option<Moment>,
+    /// Named exchanges of the messages that workers hold.
+    exchanges: BTreeSet<String>,
 }
 
 impl Pool {
@@ -193,7 +196,9 @@ impl Pool {
         let own = Own::among(workers, &config.target, &placed, now.moment);
         let mut reads: Vec<_> = self.seek_separator(now).into_iter().collect();
         reads.extend(match config.broker {
-            BrokerKind::Redis { .. } => super::redis::reads(&config, &own, last, &mut self.asking, now),
+            BrokerKind::Redis { .. } => {
+                super::redis::reads(&config, &own, &self.found.exchanges, last, &mut self.asking, now)
+            }
             BrokerKind::RabbitMq { management } => {
                 rabbitmq::reads(&config, management, &own, last, &mut self.asking, now)
             }
@@ -244,7 +249,15 @@ impl Pool {
             BrokerKind::Redis { .. } => super::redis::tally(&config, reads, replies, &own, now),
             BrokerKind::RabbitMq { .. } => rabbitmq::tally(&config, reads, replies, &own, before, now),
         }?;
+        if let Some(exchanges) = super::redis::exchanges(reads, replies) {
+            self.found.exchanges = exchanges;
+        }
+        tally.drain = match &control {
+            Control::Refused { .. } => DrainSupport::ReportsOnly,
+            _ => DrainSupport::StopFetching,
+        };
         tally.control = control;
+        tally.mismatch = own.application().and_then(|application| config.uncounted(&application));
         tally.hearing = workers.hearing(&self.config.listen());
         if self.roster.ready as usize > own.pods_heard() {
             tally.strangers = own.strangers(&config.target, &config.queues);

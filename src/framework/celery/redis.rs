@@ -49,7 +49,14 @@ const MAX_EXCHANGES: usize = 16;
 const LONGEST_AGO: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The lists' scans queue by queue, the scan of `unacked`, bindings and remote control as needed.
-pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>, asking: &mut Asking, now: Now) -> Vec<Ask> {
+pub(super) fn reads(
+    config: &CeleryConfig,
+    own: &Own,
+    exchanges: &BTreeSet<String>,
+    last: Option<&Tally>,
+    asking: &mut Asking,
+    now: Now,
+) -> Vec<Ask> {
     let prefix = &config.key_prefix;
     let lists = config.queues.iter().flat_map(|queue| {
         steps(config).into_iter().map(move |step| {
@@ -64,8 +71,7 @@ pub(super) fn reads(config: &CeleryConfig, own: &Own, last: Option<&Tally>, aski
         index: format!("{prefix}{}", config.unacked_index_key),
         decoder: message::UNACKED,
     });
-    let exchanges = last.into_iter().flat_map(|tally| &tally.exchanges);
-    let bindings = exchanges.map(|exchange| {
+    let bindings = exchanges.iter().map(|exchange| {
         Ask::Read(Query::SetMembers {
             key: binding_key(config, exchange),
         })
@@ -153,7 +159,6 @@ pub(super) fn tally(
     };
     Ok(Tally {
         queues,
-        exchanges: exchanges(held),
         degraded,
         ..own.tally(work)
     })
@@ -245,8 +250,16 @@ pub(super) fn binding_key(config: &CeleryConfig, exchange: &str) -> String {
     format!("{}_kombu.binding.{exchange}", config.key_prefix)
 }
 
-/// The named exchanges among these entries.
-fn exchanges(held: &Scan) -> BTreeSet<String> {
+/// Named exchanges among the entries of `unacked`, whose bindings the next sample asks for; few. `None`: they were not read.
+pub(super) fn exchanges(reads: &[Ask], replies: &[Result<Reply, SampleError>]) -> Option<BTreeSet<String>> {
+    let held = reads.iter().zip(replies).find_map(|asked| match asked {
+        (Ask::Read(Query::ScanHash { .. }), Ok(Reply::Scan(held))) => Some(held),
+        _ => None,
+    });
+    held.map(|held| named(held))
+}
+
+fn named(held: &Scan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut previous = "";
     // Kinds are ordered by exchange: one look at each name is enough.

@@ -15,8 +15,11 @@ use serde::{
 };
 
 use super::wire;
-use super::workers::{Signal, Stats};
-use crate::model::{BrokerOptions, Moment};
+use super::{
+    BrokerOptions,
+    workers::{Signal, Stats},
+};
+use crate::model::Moment;
 
 /// More than `worker.concurrency` may be is nobody's word.
 const MOST: usize = 10_000;

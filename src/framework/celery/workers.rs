@@ -24,8 +24,9 @@ pub use self::{
     signal::Signal,
     worker::{Inspection, Stats, Worker},
 };
+use super::BrokerOptions;
 use crate::framework::celery::ask::Inspect;
-use crate::model::{BrokerOptions, Hearing, Moment, Queues, Subscription};
+use crate::model::{Hearing, Moment, Queues, Subscription};
 
 /// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
 /// it runs a task.

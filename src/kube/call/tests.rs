@@ -10,11 +10,11 @@ const LIMITS: Limits = Limits {
     per_second: 1000,
 };
 
-type Seen = Arc<Mutex<Vec<(Class, Outcome)>>>;
+type Outcomes = Arc<Mutex<Vec<(Class, CallOutcome)>>>;
 
-/// A gate before nothing, and what it tells.
-fn cluster(limits: Limits) -> (Cluster, Seen) {
-    let seen = Seen::default();
+/// Gate in front of a server that is not there, and the outcomes that it reports.
+fn cluster(limits: Limits) -> (Cluster, Outcomes) {
+    let seen = Outcomes::default();
     let told = seen.clone();
     let cluster = Cluster::new(fixture::silent(), limits, move |class, outcome| {
         told.lock().unwrap().push((class, outcome));
@@ -54,7 +54,7 @@ async fn calls_that_hang_hold_up_no_write_of_replicas() {
     let began = Instant::now();
     assert_eq!(cluster.call(Class::Scale, fine()).await, Ok(7));
     assert_eq!(began.elapsed(), Duration::ZERO);
-    assert_eq!(seen.lock().unwrap()[..], [(Class::Scale, Outcome::Answered)]);
+    assert_eq!(seen.lock().unwrap()[..], [(Class::Scale, CallOutcome::Answered)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,6 +113,6 @@ async fn what_has_no_answer_is_said_so_and_what_was_not_made_is_not_called_that(
     advance(DEADLINE).await;
     sleep(Duration::from_millis(1)).await;
     let seen = seen.lock().unwrap();
-    assert!(seen.contains(&(Class::Scale, Outcome::Unanswered)), "{seen:?}");
-    assert!(seen.contains(&(Class::Event, Outcome::Dropped)), "{seen:?}");
+    assert!(seen.contains(&(Class::Scale, CallOutcome::Unanswered)), "{seen:?}");
+    assert!(seen.contains(&(Class::Event, CallOutcome::Dropped)), "{seen:?}");
 }

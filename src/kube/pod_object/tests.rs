@@ -51,7 +51,7 @@ fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
         ("Running", "n", old, vec![runs(old)], Readiness::NotReady),
     ];
     for (phase, node, assigned, containers, expected) in all {
-        // It may have waited for a node for long.
+        // The pod may have waited for a node for long.
         let made = if node.is_empty() { new } else { old };
         let pod = json!({
             "metadata": {"name": "a", "creationTimestamp": made}, "spec": {"nodeName": node},
@@ -59,9 +59,9 @@ fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
                 {"type": "PodScheduled", "status": "True", "lastTransitionTime": assigned},
             ]},
         });
-        let slim: Slim = serde_json::from_value(pod.clone()).unwrap();
+        let object: PodObject = serde_json::from_value(pod.clone()).unwrap();
         assert_eq!(
-            slim.readiness("2026-01-01T00:00:00Z".parse().unwrap()),
+            object.readiness("2026-01-01T00:00:00Z".parse().unwrap()),
             expected,
             "{pod}"
         );
@@ -79,8 +79,8 @@ fn a_container_that_crashed_again_does_not_run_while_its_node_backs_off() {
             "containerStatuses": [{"name": "w", "lastState": last.unwrap_or_else(|| json!({})),
                 "state": {"terminated": {"startedAt": at(began), "finishedAt": at(ended)}}}],
         }});
-        let slim: Slim = serde_json::from_value(pod).unwrap();
-        slim.readiness(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(now))
+        let object: PodObject = serde_json::from_value(pod).unwrap();
+        object.readiness(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(now))
     };
     assert_eq!(
         seen(None, 1000, 1001, 1001),
@@ -120,8 +120,8 @@ fn a_worker_may_be_a_sidecar() {
             "status": {"phase": "Running", "containerStatuses": [down],
                 "initContainerStatuses": [{"name": "w", "state": {"running": {"startedAt": "2025-12-31T23:00:00Z"}}}]},
         });
-        let slim: Slim = serde_json::from_value(pod).unwrap();
-        slim.readiness("2026-01-01T00:00:00Z".parse().unwrap())
+        let object: PodObject = serde_json::from_value(pod).unwrap();
+        object.readiness("2026-01-01T00:00:00Z".parse().unwrap())
     };
     assert_eq!((seen("Always"), seen("")), (Readiness::NotReady, Readiness::Down));
 }
@@ -141,8 +141,8 @@ fn of_several_containers_the_workers_tell_and_of_those_the_one_that_began_last()
             ]},
             "status": {"phase": phase, "containerStatuses": statuses},
         });
-        let slim: Slim = serde_json::from_value(pod).unwrap();
-        let pod = slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        let object: PodObject = serde_json::from_value(pod).unwrap();
+        let pod = object.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
         (pod.readiness, pod.pending, pod.began.map(|at| at.to_string()))
     };
     let began = |at: &str| Some(at.to_owned());
@@ -167,8 +167,8 @@ fn of_several_containers_the_workers_tell_and_of_those_the_one_that_began_last()
 fn a_shell_that_goes_on_beside_its_worker_hands_no_signal_on() {
     let shell = |command: &[&str]| {
         let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "w", "command": command}]}});
-        let slim: Slim = serde_json::from_value(pod).unwrap();
-        slim.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap().shell
+        let object: PodObject = serde_json::from_value(pod).unwrap();
+        object.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap().shell
     };
     for deaf in [
         ["sh", "-c", "python manage.py migrate; celery -A shop worker"],
@@ -202,11 +202,11 @@ fn of_a_pods_metadata_only_what_is_read_is_kept() {
         "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {"f:conditions": {}}}}],
         "finalizers": ["somebody/else"], "deletionTimestamp": "2026-01-01T00:00:00Z",
     }});
-    for slim in [
-        serde_json::from_value::<Slim>(pod.clone()).unwrap(),
+    for object in [
+        serde_json::from_value::<PodObject>(pod.clone()).unwrap(),
         serde_json::from_str(&pod.to_string()).unwrap(),
     ] {
-        let metadata = slim.metadata;
+        let metadata = object.metadata;
         let keys = |texts: &Option<BTreeMap<String, String>>| {
             texts.iter().flatten().map(|(key, _)| key.clone()).collect::<Vec<_>>()
         };

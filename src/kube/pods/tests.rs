@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// An API server that answers with what `answer` says about method and path.
+/// API server that answers by method and path.
 fn server(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> (Cluster, Log) {
     let (client, log) = fixture::server(move |asked| std::future::ready(answer(&asked.method, &asked.uri)));
     (Cluster::open(client), log)
@@ -218,7 +218,7 @@ async fn busy_pods_are_protected_and_others_only_if_it_was_the_operator() {
     assert_eq!(written, [("busy", &protected), ("was-busy", &back)].into());
 }
 
-/// The operator's account may write these names on pods, and no others.
+/// The admission policy of the chart allows these names on pods, and no others.
 #[test]
 fn the_charts_admission_policy_knows_what_is_written() {
     let policy = include_str!("../../../charts/twp-operator/templates/admissionpolicy.yaml");

@@ -1,24 +1,24 @@
-//! How much to read at a time: few messages first, then as many as their sizes allow.
+//! Number of messages to read at a time: few at first, then as many as their sizes allow.
 
-/// One turn reads about so many bytes at most.
+/// Number of bytes that one turn reads, roughly, at most.
 pub const BYTES_A_TURN: usize = 1 << 20;
-/// One turn reads so many messages at most.
+/// Largest number of messages that one turn reads.
 pub const MAX_ELEMENTS: usize = 500;
-/// So many messages of a list are looked at in all, and of any key in one sample.
+/// Largest number of messages of a list that are read in all, and of any key in one sample.
 pub const MAX_LOOK: usize = 2_000;
 
-/// One sample takes no further turn after so many bytes.
+/// Number of bytes after which a sample takes no further turn.
 const BYTES_A_SAMPLE: usize = 4 * BYTES_A_TURN;
-/// Messages of the very first turn, when nothing is known of their size.
+/// Number of messages in the very first turn, when nothing is known of their size.
 const FIRST: usize = 4;
-/// A turn reads at most so many times the messages of the one before: sizes learned from few messages may mislead.
+/// Largest growth of a turn over the one before, as a factor: sizes learned from few messages may mislead.
 const GROWTH: usize = 8;
 
-/// The number of messages for the next turn, and what this sample has spent.
+/// Budget: the number of messages for the next turn, and what this sample has spent.
 #[derive(Clone, Debug)]
 pub(super) struct ReadBudget {
     next: usize,
-    /// Typical bytes of a message: rises at once, falls slowly.
+    /// Typical size of a message in bytes: rises at once, falls slowly.
     size: usize,
     messages: usize,
     bytes: usize,
@@ -38,12 +38,12 @@ impl Default for ReadBudget {
 }
 
 impl ReadBudget {
-    /// So many messages may be read in the next turn, at least one.
+    /// Number of messages for the next turn, at least one.
     pub(super) fn next(&self) -> usize {
         self.next
     }
 
-    /// A turn read so much.
+    /// Takes in the size of a turn.
     pub(super) fn took(&mut self, messages: usize, bytes: usize) {
         self.messages += messages;
         self.bytes += bytes;
@@ -55,14 +55,14 @@ impl ReadBudget {
         }
     }
 
-    /// A turn was too large. `false`: it was a single message, so fewer do not help.
+    /// Takes in that a turn was too large. `false`: it was a single message, so that fewer do not help.
     pub(super) fn refused(&mut self) -> bool {
         let several = self.next > 1;
         self.next = (self.next / GROWTH).max(1);
         several
     }
 
-    /// Ends a turn; another one in this sample would be of use or not.
+    /// Ends a turn; `more`: another one in this sample would be of use.
     pub(super) fn end_turn(&mut self, more: bool) {
         self.open = more && self.messages < MAX_LOOK && self.bytes < BYTES_A_SAMPLE;
         if !self.open {
@@ -70,7 +70,7 @@ impl ReadBudget {
         }
     }
 
-    /// The sample goes on with another turn.
+    /// Whether the sample may take another turn.
     pub(super) fn open(&self) -> bool {
         self.open
     }

@@ -7,33 +7,33 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Decoder, Names, Scan, Seen, budget::ReadBudget, list::fingerprint};
 
-/// The broker asks the index for so many tags at most (`ZRANGE index 0 MAX_TAGS-1`).
+/// Largest number of tags that are read from the index (`ZRANGE index 0 MAX_TAGS-1`).
 pub const MAX_TAGS: usize = 10_000;
-/// At most so many values are fetched in one turn.
+/// Largest number of values that are fetched in one turn.
 pub const MAX_FETCH: usize = super::budget::MAX_ELEMENTS;
 
-/// Longer tags are not kombu's (UUIDs): they are not fetched.
+/// Longest tag that is fetched, in bytes: kombu's are UUIDs.
 const MAX_TAG_BYTES: usize = 255;
 
-/// The scan of one (hash, index) pair, kept by the broker from sample to sample.
+/// Scan of one (hash, index) pair, kept by the broker from sample to sample.
 #[derive(Clone, Debug, Default)]
 pub struct HashScan {
-    /// By the tag's fingerprint. `None`: in the index, but not in the hash when it was asked for.
+    /// Values by the tag's fingerprint. `None`: in the index, but not in the hash when it was fetched.
     read: HashMap<u64, Option<Seen>>,
     names: Names,
     budget: ReadBudget,
 }
 
 impl HashScan {
-    /// The tags among `tags` whose values are to be fetched in this turn: at most [`MAX_FETCH`], and no more than the
-    /// sizes seen so far allow. Empty: nothing to fetch. Tags that were gone when asked for come last.
+    /// Tags among `tags` whose values are to be fetched in this turn: at most [`MAX_FETCH`], and no more than the sizes
+    /// seen so far allow. Empty: nothing to fetch. Tags whose values were missing before come last.
     pub fn missing(&self, tags: &[String]) -> Vec<String> {
         let never = proper(tags).filter(|tag| !self.read.contains_key(&of(tag)));
         let gone = proper(tags).filter(|tag| matches!(self.read.get(&of(tag)), Some(None)));
         never.chain(gone).take(self.budget.next()).map(str::to_owned).collect()
     }
 
-    /// Takes a turn in: `tags` are in the index now, `total` is `HLEN`, `fetched` the values of [`HashScan::missing`]
+    /// Takes in a turn: `tags` are in the index now, `total` is `HLEN`, `fetched` the values of [`HashScan::missing`]
     /// (`None`: gone meanwhile). May be repeated within one sample with the same `tags` and `total`, while
     /// [`HashScan::wants_more`].
     pub fn absorb(
@@ -61,13 +61,13 @@ impl HashScan {
         Scan::of(total, self.read.values().flatten())
     }
 
-    /// Another turn in the same sample is worth its price.
+    /// Whether another turn in the same sample is worth its cost.
     pub fn wants_more(&self) -> bool {
         self.budget.open()
     }
 
-    /// The values of `asked` were more bytes than the broker reads: asks for fewer, or no more for this one, which then
-    /// counts as a message of unknown kind.
+    /// Takes in that the values of `asked` were larger than the broker reads: fewer are fetched next time; a single one
+    /// is skipped and counts as a message of unknown kind.
     pub fn refused(&mut self, asked: &[String]) {
         if !self.budget.refused() {
             let unknown = self.names.keep(super::MessageInfo::default());
@@ -83,7 +83,7 @@ fn of(tag: &str) -> u64 {
     fingerprint(tag.as_bytes())
 }
 
-/// The tags that a scan deals with.
+/// Tags that a scan fetches.
 fn proper(tags: &[String]) -> impl Iterator<Item = &str> {
     tags.iter()
         .take(MAX_TAGS)

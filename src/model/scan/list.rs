@@ -23,27 +23,27 @@ use super::{
     budget::{MAX_ELEMENTS, MAX_LOOK, ReadBudget},
 };
 
-/// Enough of a list that moves.
+/// Number of elements that are enough in a list that moves.
 const FEW: usize = 50;
 
-/// The scan of one list, kept by the broker from sample to sample.
+/// Scan of one list, kept by the broker from sample to sample.
 #[derive(Clone, Debug, Default)]
 pub struct ListScan {
-    /// The oldest elements, oldest first: hash, and due time of those that are not due at once.
+    /// Oldest elements, oldest first: hash, and due time of those that are not due at once.
     known: VecDeque<(u64, Option<Timestamp>)>,
-    /// The oldest element by its hash.
+    /// Oldest element, by its hash.
     oldest: Option<(u64, Oldest)>,
     budget: ReadBudget,
-    /// The oldest element was another one in the sample before.
+    /// Whether the oldest element has changed since the sample before.
     moves: bool,
-    /// At this length a single element was more than the broker reads.
+    /// Length of the list at which a single element was larger than the broker reads.
     too_large: Option<u64>,
 }
 
 impl ListScan {
-    /// The `LRANGE` (start, stop) of the next turn for a list of this length (`LLEN`). `None`: nothing to read; the list
-    /// is empty (its scan is the default one), or its scan at this length stays as it was. `room`: more elements may be
-    /// remembered; else nothing is read but the oldest one, to find out what is gone of those that are.
+    /// `LRANGE` (start, stop) of the next turn for a list of this length (`LLEN`). `None`: nothing to read; the list is
+    /// empty (its scan is the default one), or its scan at this length stays as it was. `room`: whether more elements
+    /// may be remembered; if not, only the oldest one is read, to find out which of the remembered ones are gone.
     pub fn plan(&self, length: u64, room: bool) -> Option<(i64, i64)> {
         let known = self.known.len();
         if length == 0 || self.too_large == Some(length) || known == 0 && !room {
@@ -61,7 +61,7 @@ impl ListScan {
         })
     }
 
-    /// Takes a turn in: what `LRANGE` gave for the planned range. May be repeated within one sample with the same
+    /// Takes in a turn: what `LRANGE` gave for the planned range. May be repeated within one sample with the same
     /// `length`, plan by plan, while [`ListScan::wants_more`].
     pub fn absorb(
         &mut self,
@@ -91,17 +91,17 @@ impl ListScan {
         }
     }
 
-    /// So many elements are remembered.
+    /// Number of elements that are remembered.
     pub fn known(&self) -> usize {
         self.known.len()
     }
 
-    /// Another turn in the same sample is worth its price.
+    /// Whether another turn in the same sample is worth its cost.
     pub fn wants_more(&self) -> bool {
         self.budget.open()
     }
 
-    /// The reply to the plan for this length was more bytes than the broker reads: plans for fewer, or for none until
+    /// Takes in that the reply to the plan for this length was larger than the broker reads: plans fewer, or none until
     /// the length changes.
     pub fn refused(&mut self, length: u64) {
         if !self.budget.refused() {
@@ -111,7 +111,7 @@ impl ListScan {
         self.budget.end_turn(false);
     }
 
-    /// How many elements of a list of this length are to be known.
+    /// Number of elements of a list of this length that are to be known.
     fn depth(&self, length: u64) -> usize {
         let depth = if self.known.iter().any(|(_, eta)| eta.is_some()) {
             MAX_LOOK
@@ -123,14 +123,15 @@ impl ListScan {
         depth.min(as_usize(length))
     }
 
-    /// The list is empty, or so short that nothing known can be found again. No progress.
+    /// Forgets all elements: the list is empty, or so short that nothing known can be found again. Returns `false`, for
+    /// no progress.
     fn forget(&mut self) -> bool {
         self.known = VecDeque::new();
         self.oldest = None;
         false
     }
 
-    /// Reads the oldest element if it was another one so far.
+    /// Reads the oldest element, if it has changed.
     fn look_at_oldest(&mut self, element: Option<&Vec<u8>>, decoder: Decoder, now: Moment) {
         let Some(element) = element else { return };
         let hash = fingerprint(element);
@@ -145,8 +146,8 @@ impl ListScan {
         }
     }
 
-    /// `elements` end with the oldest one. It is known: those before it are gone. It is not: all are. Did we learn of
-    /// any element?
+    /// Takes in `elements`, which end with the oldest one. If that one is known, those before it are gone; if not, all
+    /// are. Returns whether any new element was read.
     fn look_at_tail(&mut self, elements: &[Vec<u8>], decoder: Decoder) -> bool {
         let oldest = elements.last().map(|element| fingerprint(element));
         let found = self.known.iter().position(|(hash, _)| Some(*hash) == oldest);
@@ -155,8 +156,8 @@ impl ListScan {
         self.remember(elements.iter().rev().skip(self.known.len()), decoder)
     }
 
-    /// `elements` end with the deepest known one, unless the list has moved since: then the next sample finds out. Did
-    /// we learn of any element?
+    /// Takes in `elements`, which end with the deepest known one, unless the list has moved since: the next sample
+    /// finds that out. Returns whether any new element was read.
     fn look_deeper(&mut self, elements: &[Vec<u8>], decoder: Decoder) -> bool {
         let mut from_oldest = elements.iter().rev();
         let anchor = from_oldest.next().map(|element| fingerprint(element));
@@ -182,8 +183,8 @@ fn as_usize(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// Tells elements and tags apart (each Celery message carries a UUID); no protection against a forger, who could push
-/// anything.
+/// Hash that distinguishes elements and tags (each Celery message carries a UUID); no protection against a forger, who
+/// could push anything.
 pub(super) fn fingerprint(element: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     element.hash(&mut hasher);

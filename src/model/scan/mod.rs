@@ -30,12 +30,12 @@ pub use list::ListScan;
 
 use super::{Moment, Named};
 
-/// How one message is read: which queue it belongs to and when it is due. Bytes that are no such message give the default
-/// entry (routing key `""`: unknown).
+/// Function that reads one message: which queue it belongs to and when it is due. Bytes that are no such message give
+/// the default entry (routing key `""`: unknown).
 pub type Decoder = Named<fn(&[u8]) -> MessageInfo>;
 
 impl Decoder {
-    /// Understands nothing.
+    /// Decoder that understands no message.
     pub const NOTHING: Self = Self::new("nothing", |_| MessageInfo {
         exchange: String::new(),
         routing_key: String::new(),
@@ -49,71 +49,71 @@ impl Decoder {
     }
 }
 
-/// What matters of one message.
+/// Information that is read from one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageInfo {
-    /// The exchange it was sent to; empty for the default one, whose routing key is the queue's name.
+    /// Exchange it was sent to; empty for the default one, whose routing key is the name of the queue.
     pub exchange: String,
-    /// The routing key.
+    /// Routing key.
     pub routing_key: String,
-    /// When it may start, if it may not start at once.
+    /// Time at which it may start, if not at once.
     pub eta: Option<Timestamp>,
-    /// When it was published, as it says itself.
+    /// Time at which it was published, as it says itself.
     pub published: Option<Timestamp>,
 }
 
-/// The result: how many messages there are of each kind.
+/// Result: the number of messages of each kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
-    /// All messages there (`LLEN`, `HLEN`), looked at or not.
+    /// Number of all messages in the list or hash (`LLEN`, `HLEN`), read or not.
     pub total: u64,
-    /// Messages looked at, by (exchange, routing key), with the due times of those that are not due at once. Those of a list
-    /// are of one kind without a name: whose they are is known.
+    /// Messages that were read, by (exchange, routing key), with the due times of those that are not due at once. Those
+    /// of a list are of one kind without a name: their queue is known.
     pub kinds: BTreeMap<(String, String), Kind>,
-    /// The oldest message of a list, if it could be looked at.
+    /// Oldest message of a list, if it could be read.
     pub oldest: Option<Oldest>,
 }
 
-/// The oldest message of a list: the next one that a worker takes.
+/// Oldest message of a list: the next one that a worker takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Oldest {
-    /// Since when it has been the oldest, at the latest: it was in the list before.
+    /// Latest moment from which it has been the oldest: it was in the list before.
     pub seen: Moment,
-    /// When it was published, as it says itself.
+    /// Time at which it was published, as it says itself.
     pub published: Option<Timestamp>,
-    /// When it may start, if it may not start at once.
+    /// Time at which it may start, if not at once.
     pub eta: Option<Timestamp>,
 }
 
-/// The messages of one kind.
+/// Messages of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
-    /// How many were looked at.
+    /// Number of messages that were read.
     pub count: u64,
-    /// The due times among them, ascending.
+    /// Due times among them, ascending.
     pub etas: Vec<Timestamp>,
 }
 
-/// Messages of so many kinds are told apart: to find out whose each is takes time.
+/// Largest number of kinds of messages that are distinguished: to find the owner of each takes time.
 pub const MAX_KINDS: usize = 1_000;
 
-/// Exchange and routing key: what tells kinds apart.
+/// Exchange and routing key, which distinguish kinds.
 type Name = (String, String);
 
-/// What is remembered of one message: a few bytes, the names shared by all of its kind.
+/// Remembered part of one message: a few bytes; the names are shared by all messages of its kind.
 #[derive(Clone, Debug)]
 struct Seen {
     name: Arc<Name>,
     eta: Option<Timestamp>,
 }
 
-/// The names in use, each held once. There are so many of them at most, whatever the messages say; what has another one is
+/// Names in use, each held once. Their number is bounded, whatever the messages say; a message with a name beyond it is
 /// of an unknown kind.
 #[derive(Clone, Debug, Default)]
 struct Names(HashSet<Arc<Name>>);
 
 impl Names {
-    /// Makes an entry small.
+    /// Reduces an entry to what is remembered.
     fn keep(&mut self, entry: MessageInfo) -> Seen {
         let mut name = Arc::new((entry.exchange, entry.routing_key));
         if self.0.len() >= MAX_KINDS && !self.0.contains(&name) {
@@ -129,7 +129,7 @@ impl Names {
         Seen { name, eta: entry.eta }
     }
 
-    /// Forgets names that no message has any more, once they are many: a steady set of queues costs no search.
+    /// Drops names that no message has any more, once there are many: a steady set of queues costs no search.
     fn tidy(&mut self) {
         if self.0.len() > MAX_KINDS / 2 {
             self.0.retain(|name| Arc::strong_count(name) > 1);
@@ -153,7 +153,7 @@ impl Scan {
         }
     }
 
-    /// Counts what was seen. A message seen is there, so the total is never less than that.
+    /// Counts the messages that were read. Each of them exists, so the total is never smaller than their number.
     fn of<'a>(total: u64, seen: impl Iterator<Item = &'a Seen>) -> Self {
         // By address: one comparison of numbers for each message, of names only for each kind.
         let mut kinds: HashMap<*const Name, (&Name, Kind)> = HashMap::new();

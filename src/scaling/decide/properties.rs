@@ -50,7 +50,7 @@ fn targets() -> impl Strategy<Value = Target> {
     prop_oneof![number().prop_map(Target::Backlog), wait]
 }
 
-/// Now and then a few schedules, some of them with frequent changes.
+/// A few schedules now and then, some of them with frequent changes.
 fn schedules() -> impl Strategy<Value = Vec<Schedule>> {
     let expressions = prop_oneof![
         Just(("0 8 * * MON-FRI", "0 18 * * MON-FRI")),
@@ -84,6 +84,7 @@ fn policies() -> impl Strategy<Value = Policy> {
     let numbers = (number(), number(), targets(), option::of(number()), schedules());
     (numbers, time(), time(), behavior, fallback, prop::bool::weighted(0.05)).prop_map(
         |((min, max, target, slots, schedules), idle, period, behavior, fallback, suspended)| Policy {
+            stranded: ("", ""),
             min,
             max,
             schedules,
@@ -170,7 +171,7 @@ fn observations() -> impl Strategy<Value = Observation> {
     )
 }
 
-/// Numbers as there may be some day.
+/// Whether the numbers are ones that a real cluster may have.
 fn is_plausible(seen: &Observation) -> bool {
     let work = match &seen.reading {
         Reading::Fresh(work) | Reading::Stale { work, .. } => work.clone(),
@@ -184,7 +185,7 @@ fn is_plausible(seen: &Observation) -> bool {
     tasks < 1 << 30 && seen.replicas.max(seen.ready) < 1 << 20 && seen.now < Duration::from_secs(1 << 30)
 }
 
-/// The memory after a series, whatever it was.
+/// Memory after a series of observations.
 fn memory_of(policy: &Policy, series: &[Observation]) -> Memory {
     series
         .iter()
@@ -207,7 +208,8 @@ proptest! {
         prop_assert!(policy.suspended || replicas >= least.min(policy.max));
         if let Reading::Fresh(work) = &seen.reading && replicas < current {
             prop_assert!(!seen.rollout);
-            // Without a word on slots the workers' own words protect them, or each pod is taken to run one task.
+            // Where no worker reports slots, the workers' own reports protect the pods, or each pod is taken to run one
+            // task.
             let protected = if seen.workers_heard { policy.slots.map_or(0, |_| work.running) } else { work.in_flight };
             let slots = u64::from(policy.slots.unwrap_or(1).max(1));
             prop_assert!(u64::from(replicas) >= protected.div_ceil(slots).min(u64::from(current)));
@@ -231,7 +233,7 @@ proptest! {
         ready in tasks(),
         running in tasks(),
     ) {
-        // Where the wait rule reckons with numbers that no cluster has, their last digits are lost.
+        // Where the wait rule computes with numbers that no cluster has, their last digits are lost.
         let all = series.iter().chain([&seen]);
         let plausible = ready.max(running) < 1 << 30 && all.clone().all(is_plausible);
         if !plausible && matches!(policy.target, Target::Wait(_)) {
@@ -239,7 +241,7 @@ proptest! {
         }
         let memory = memory_of(&policy, &series);
         let mut more = seen.clone();
-        // Tasks that run tell how slow tasks are, and how many a pod runs: with more of them fewer pods may do.
+        // Running tasks show how slow tasks are, and how many a pod runs: with more of them fewer pods may be enough.
         let known = matches!(policy.target, Target::Backlog(_));
         if let Reading::Fresh(work) = &mut more.reading {
             work.ready = work.ready.saturating_add(ready);

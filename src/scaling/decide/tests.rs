@@ -9,7 +9,7 @@ fn row(what: &str, policy: Policy, series: &[Observation], replicas: u32, rule: 
     assert_eq!(told, (replicas, rule), "{what}: {}", decision.sentence);
 }
 
-/// Expects that time alone changes the decision after so many seconds.
+/// Expects that time alone changes the decision after this number of seconds.
 #[track_caller]
 fn looks_again(what: &str, policy: Policy, series: &[Observation], seconds: f64) {
     assert_eq!(last_of(&policy, series).look_again_in, s(seconds), "{what}");
@@ -37,7 +37,7 @@ fn backlog() {
     row("up during a rollout", p(), &[at(0., 1).waiting(50).rollout()], 5, Backlog);
 }
 
-/// One of prefetch 150 and concurrency 2: what it has fetched nobody else can start.
+/// A worker with prefetch 150 and concurrency 2: no other worker can start what it has fetched.
 #[test]
 fn what_a_worker_has_fetched_orders_nobody() {
     let hoards = |t, replicas| Observation { slots: Some(2), ..at(t, replicas).running(2, 1).reserved(148).processed(2) };
@@ -304,7 +304,7 @@ fn blocked_queue() {
     row("the minimum all the same", pool(3, 20, 10), &[stuck(0., 20), stuck(15., 50)], 3, BlockedQueue);
 }
 
-/// It is told whatever the wish, and takes nothing away.
+/// The blocked queue is reported whatever the recommendation, and takes nothing away.
 #[test]
 fn a_blocked_queue_is_told_whatever_the_wish() {
     let stuck = |t, replicas, waiting| at(t, replicas).waiting(waiting).processed(7);
@@ -401,7 +401,7 @@ fn behavior_down() {
     row("a lowered maximum at once", Policy { max: 8, ..p(Disabled, None, &[]) }, &fall(20), 8, Behavior);
 }
 
-/// From 12:01 to 12:05 of the fixture's day, which begins at 12:00, 2 replicas.
+/// Schedule with 2 replicas from 12:01 to 12:05 of the fixture's day, which begins at 12:00.
 #[test]
 fn schedules() {
     let p = || pool(0, 20, 10).schedule("office", "1 12 * * *", "5 12 * * *", 2);
@@ -435,7 +435,7 @@ fn schedules() {
     assert_eq!(last_of(&p(), &[at(60., 2).waiting(15)]).limited, None);
 }
 
-/// Whatever the target, and however seldom anybody looks.
+/// Pods that do not come are reported whatever the target, and however seldom there is an observation.
 #[test]
 fn pods_that_do_not_come_are_told_of() {
     let pending = |t| at(t, 3).ready_pods(1).waiting(25);
@@ -453,7 +453,7 @@ fn pods_that_do_not_come_are_told_of() {
     assert_eq!(soon, s(6.));
 }
 
-/// Of the wait rule: what it orders, what it knows, what holds it back.
+/// Wait rule: what it orders, what it knows, what holds it back.
 #[test]
 fn the_wait_target() {
     let policy = waits(0, 100, 60.0);
@@ -465,7 +465,7 @@ fn the_wait_target() {
     let started = [at(0., 0), at(1., 0).waiting(400), at(2., 19).ready_pods(0).waiting(400)];
     assert_eq!(last_of(&policy, &started).replicas, 19);
 
-    // A few that are never ready keep nobody back; many do, and it is said.
+    // A few that are never ready hold nothing back; many do, and the sentence says so.
     let late = |ready: u32| {
         let mut series = vec![at(0., 10), at(1., 10)];
         series.extend((2..300).map(|t| at(f64::from(t), 10).ready_pods(ready)));
@@ -480,7 +480,7 @@ fn the_wait_target() {
     }
     assert_eq!((most.replicas, most.trouble), (12, Some(Trouble::PodsNotReady { pods: 6 })));
 
-    // Never ready: only few more are ordered, and the reason is told.
+    // Never ready: only few more are ordered, and the reason is given.
     let mut stuck = vec![at(0., 0), at(1., 0).waiting(400)];
     stuck.extend((2..200).map(|t| at(f64::from(t), 19).ready_pods(0).waiting(4000)));
     let decision = last_of(&policy, &stuck);

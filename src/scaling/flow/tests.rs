@@ -13,7 +13,7 @@ fn steady(counter: impl Fn(u64) -> Option<u64>, times: impl Iterator<Item = u64>
             running: 20,
             ..Work::default()
         };
-        let count = Count {
+        let count = TaskCount {
             work: &work,
             heard: true,
             running: 20,
@@ -30,7 +30,7 @@ fn steady(counter: impl Fn(u64) -> Option<u64>, times: impl Iterator<Item = u64>
 #[test]
 fn a_counter_that_fell_teaches_nothing_and_hides_nothing() {
     let sound = steady(|now| Some(10 * now), 0..=600);
-    // It starts again while nobody looks for a minute.
+    // The counter starts again, and there is no count for a minute.
     let seen = (0..=600).filter(|now| !(300..360).contains(now));
     let restarted = steady(|now| Some(10 * (now - if now < 330 { 0 } else { 330 })), seen);
     let (found, expected) = (restarted.service(None), sound.service(None));
@@ -58,7 +58,7 @@ fn the_first_tasks_do_not_seem_long_because_none_has_finished_yet() {
             ..Work::default()
         };
         let begun = 40 * second.div_ceil(4);
-        let count = Count {
+        let count = TaskCount {
             work: &work,
             heard: true,
             running,

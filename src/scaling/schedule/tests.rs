@@ -1,4 +1,4 @@
-//! Tables: an hour on the wall, and what is in force then.
+//! Tables: a time on the wall, and what is in force then.
 use super::*;
 
 fn schedule(start: &str, end: &str, zone: &str) -> Schedule {
@@ -288,7 +288,7 @@ fn nothing_changes_before_it_is_said_to() {
             "2026-11-01T04:00Z",
         ] {
             let ahead = Duration::from_secs(30);
-            let (mut wall, mut held, mut known) = (at(night), None, Remembered::default());
+            let (mut wall, mut held, mut known) = (at(night), None, FloorCache::default());
             let mut until = wall;
             for _ in 0..60 {
                 let found = floor(std::slice::from_ref(&one), wall, ahead);
@@ -316,8 +316,8 @@ fn nothing_changes_before_it_is_said_to() {
 #[test]
 fn that_nothing_changes_for_years_is_remembered_for_a_day() {
     let rare = [schedule("0 0 29 2 */7", "0 1 29 2 */7", "UTC")];
-    let mut known = Remembered::default();
-    let looked = |wall: &str, known: &mut Remembered| {
+    let mut known = FloorCache::default();
+    let looked = |wall: &str, known: &mut FloorCache| {
         assert_eq!(known.floor(&rare, at(wall), Duration::ZERO), Floor::default());
         known.0.as_ref().map(|known| known.from.to_string())
     };
@@ -342,7 +342,7 @@ fn what_is_remembered_is_forgotten_with_its_reasons() {
     let one = [schedule("0 8 * * *", "0 18 * * *", "UTC")];
     let other = [Schedule::new("office", "0 8 * * *", "0 18 * * *", "UTC", 7).unwrap()];
     let (noon, ahead) = (at("2026-01-05T12:00Z"), Duration::from_secs(30));
-    let mut known = Remembered::default();
+    let mut known = FloorCache::default();
     assert_eq!(known.floor(&one, noon, ahead).replicas, 2);
     assert_eq!(known.floor(&other, noon, ahead).replicas, 7);
     assert_eq!(
@@ -358,7 +358,7 @@ fn what_is_remembered_is_forgotten_with_its_reasons() {
         "slower pods"
     );
     assert_eq!(known.floor(&[], noon, ahead), Floor::default());
-    assert_eq!(known, Remembered::default());
+    assert_eq!(known, FloorCache::default());
 }
 
 #[test]

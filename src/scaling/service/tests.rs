@@ -2,8 +2,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Slots that are busy all the time with tasks of so many seconds, for so many seconds; the slots begin one after the
-/// other.
+/// Slots that are busy all the time with tasks of a known length; the slots begin one after the other.
 struct Busy {
     service: Service,
     slots: u32,
@@ -23,7 +22,7 @@ impl Busy {
         }
     }
 
-    /// Goes on for so many seconds with tasks of this length.
+    /// Runs for this number of seconds with tasks of this length.
     fn run(&mut self, seconds: u32, task: f64, hint: Option<f64>) -> f64 {
         let slots = f64::from(self.slots);
         for _ in 0..seconds {
@@ -117,7 +116,7 @@ fn short_and_long_ones_mixed_are_no_change() {
     assert!(lowest > 1.0 && highest < 4.0, "{lowest} to {highest} s");
 }
 
-/// What is learned of tasks that arrive at these times, each second counted at these moments.
+/// Service time learned from tasks that arrive at these times, each second counted at these moments.
 fn learned(task: f64, every: f64, together: u32, phase: f64, hint: Option<f64>) -> f64 {
     let mut service = Service::default();
     let arrivals = |until: f64| ((until - phase) / every).floor().max(-1.0) + 1.0;
@@ -164,8 +163,9 @@ fn tasks_on_the_grid_of_the_counts_are_not_taken_for_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// However they fall: never shorter than what nobody could have seen, never longer than the time between two counts,
-    /// and never more load than a third of a slot above the truth where they come out of step.
+    /// Bounds for short tasks, whenever they fall: never shorter than what no count could have seen, never longer than
+    /// the time between two counts, and never more load than a third of a slot above the truth where they come out of
+    /// step.
     #[test]
     fn short_tasks_are_bounded(
         task in 0.005_f64..0.95,

@@ -4,7 +4,7 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The orders, as time and pods.
+/// Time and number of pods of each order.
 fn orders(startup: &Startup) -> Vec<(u64, u32)> {
     startup
         .orders
@@ -14,7 +14,7 @@ fn orders(startup: &Startup) -> Vec<(u64, u32)> {
 }
 
 fn took(startup: &Startup) -> Vec<u64> {
-    let each = |took: &Took| std::iter::repeat_n(took.time.as_secs(), took.pods as usize);
+    let each = |took: &StartupTime| std::iter::repeat_n(took.time.as_secs(), took.pods as usize);
     startup.took.iter().flat_map(each).collect()
 }
 

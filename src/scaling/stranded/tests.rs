@@ -1,13 +1,13 @@
 use super::{super::fixture::*, *};
 
-/// What comes out of a series: (seconds, observation) each.
+/// Number of tasks after a series of observations.
 fn after(series: &[Observation]) -> u64 {
     let mut stranded = Stranded::default();
-    series.iter().for_each(|seen| stranded.look(seen));
+    series.iter().for_each(|seen| stranded.observe(seen));
     stranded.tasks()
 }
 
-/// So many in flight, none runs, and of so many the workers say nothing.
+/// Observation with tasks in flight, none of which runs, and with the number of those that no worker reports to hold.
 fn seen(t: f64, in_flight: u64, unheld: Option<u64>) -> Observation {
     at(t, 2).reserved(in_flight).unheld(unheld)
 }
@@ -101,10 +101,10 @@ fn where_nobody_can_hold_it_all_is_stranded_until_the_first_worker_has_told() {
 fn it_tells_when_time_alone_changes_it() {
     let mut stranded = Stranded::default();
     assert_eq!(stranded.next_change(s(0.)), None);
-    stranded.look(&seen(0., 9, Some(4)));
+    stranded.observe(&seen(0., 9, Some(4)));
     assert_eq!(stranded.next_change(s(3.)), Some(s(5.)));
-    stranded.look(&seen(8., 9, Some(4)));
+    stranded.observe(&seen(8., 9, Some(4)));
     assert_eq!(stranded.next_change(s(8.)), None);
-    stranded.look(&seen(10., 9, None));
+    stranded.observe(&seen(10., 9, None));
     assert_eq!(stranded.next_change(s(20.)), Some(s(20.)));
 }

@@ -3,7 +3,7 @@ use super::super::{
     *,
 };
 
-/// Task slots: the user's word, else the workers', else the most that were seen in use.
+/// Number of task slots: from the user, else from the workers, else the largest number that was seen in use.
 #[test]
 fn the_slots_of_a_replica() {
     let slots = |said: Option<u32>, learned: Option<u32>, series: &[Observation]| {
@@ -71,7 +71,7 @@ fn the_slots_of_a_replica() {
     );
 }
 
-/// What waited already when the pool was first counted is as old as its oldest task says.
+/// Age of what waited already when the pool was first counted: as its oldest task says.
 #[test]
 fn an_operator_that_starts_knows_late_tasks_as_late() {
     let policy = waits(0, 100, 60.0);
@@ -111,7 +111,7 @@ fn an_operator_that_starts_knows_late_tasks_as_late() {
     let decision = last_of(&policy, &series);
     assert!(decision.oldest_wait > Some(s(60.)), "{decision:?}");
 
-    // A task that is passed over, by priority or in another queue, is told of where the curve would not know it.
+    // A task that is passed over, by priority or in another queue, is reported where the curve would not know it.
     let passed = [
         at(86_400., 4).waiting(4).processed(0),
         at(86_500., 4).waiting(4).processed(900).oldest(100.),
@@ -134,7 +134,7 @@ fn an_operator_that_starts_knows_late_tasks_as_late() {
     );
 }
 
-/// Where nobody counts, the ages of the tasks at the head tell how many have started.
+/// Without the workers' counters, the ages of the tasks at the head show how many have started.
 #[test]
 fn without_a_counter_tasks_that_say_when_they_were_published_correct_the_hint() {
     // A task each second; 10 s each on 10 slots, which is just enough; 20 have waited from the start, 20 s each.

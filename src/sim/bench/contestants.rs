@@ -1,4 +1,4 @@
-//! Who is compared.
+//! Contestants: the policies that are compared.
 #![deny(clippy::disallowed_methods)]
 use crate::{
     scaling::{Behavior, Policy, Profile, Rules, Select, Target, Wait},
@@ -6,54 +6,54 @@ use crate::{
         Ours, Seconds, Victims, Workload, World,
         peers::{
             self, Configuration,
-            keda::{Load, Metric, Settings, WINDOW},
+            keda::{KedaSettings, Load, Metric, WINDOW},
         },
     },
 };
 use std::time::Duration;
 
-/// Our profiles' names in tables and figures.
+/// Name of the default profile in tables and figures.
 pub const BALANCED: &str = "Balanced";
-/// The leaner profile.
+/// Name of the leaner profile.
 pub const ECONOMY: &str = "Economy";
 
-/// Ours, or a peer.
+/// Contestant: our policy or a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Contestant {
-    /// Ours.
+    /// Our policy.
     Ours(Variant),
-    /// A peer.
+    /// Another autoscaler.
     Peer(Configuration),
 }
 
-/// Our policy with one set of wishes, for any workload.
+/// Our policy with one set of options, for any workload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
-    /// In tables.
+    /// Name in tables.
     pub name: String,
-    /// What decides.
+    /// Rule by which the number of workers follows from the work.
     pub goal: Goal,
-    /// The hint as a multiple of the true mean task time, which the peers are told; `None`: no hint.
+    /// Hint as a multiple of the true mean task duration, which the peers get; `None`: no hint.
     pub hint: Option<f64>,
-    /// Who goes first.
+    /// Order in which pods go.
     pub victims: Victims,
-    /// The sampling period.
+    /// Sampling period.
     pub period: Seconds,
     /// `behavior.scaleDown.stabilizationWindowSeconds`, where the user sets it.
     pub window: Option<Seconds>,
 }
 
-/// What the number of workers follows.
+/// Rule by which the number of workers follows from the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// The workload's wait target.
+    /// Wait target of the workload, with a profile.
     Profile(Profile),
-    /// A backlog for each replica of as many tasks as it has slots.
+    /// Backlog for each replica of as many tasks as it has slots.
     BacklogOfSlots,
 }
 
 impl Variant {
-    /// A profile as it comes: the right hint, idle pods first and alone, a sample each second.
+    /// Profile with its defaults: the right hint, idle pods first and alone, a sample each second.
     pub fn of(name: impl Into<String>, profile: Profile) -> Self {
         Self {
             name: name.into(),
@@ -65,12 +65,13 @@ impl Variant {
         }
     }
 
-    /// The default profile, as it comes.
+    /// Default profile with its defaults.
     pub fn balanced() -> Self {
         Self::of(BALANCED, Profile::Balanced)
     }
 
-    /// The scaler for a workload. The seed sets when it looks first: a recording must not meet each at the same moments.
+    /// Scaler for a workload. The seed sets the time of its first tick: a recording must not be met at the same moments
+    /// each time.
     pub fn build(&self, workload: &Workload, world: &World, seed: u64) -> Ours {
         // Multiples of the golden section spread evenly, however many there are.
         let share = (seed as f64 * 0.618_033_988_749_895).fract();
@@ -106,13 +107,14 @@ impl Variant {
             },
             fallback: None,
             suspended: false,
+            stranded: ("in the broker", "after a while"),
             period: duration(self.period),
         }
     }
 }
 
 impl Contestant {
-    /// With its parameters.
+    /// Name with its parameters.
     pub fn name(&self) -> String {
         match self {
             Self::Ours(variant) => variant.name.clone(),
@@ -120,13 +122,13 @@ impl Contestant {
         }
     }
 
-    /// One of ours.
+    /// Whether it is one of our variants.
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Ours(_))
     }
 }
 
-/// Ours first, then every peer's settings.
+/// All contestants: our variants first, then every peer's settings.
 pub fn contestants() -> Vec<Contestant> {
     let mut all: Vec<_> = ours().into_iter().map(Contestant::Ours).collect();
     all.extend(peers::all().into_iter().map(Contestant::Peer));
@@ -158,10 +160,10 @@ fn ours() -> Vec<Variant> {
     ]
 }
 
-/// KEDA as most set it up: as many tasks for each replica as it has slots, all else as it comes.
+/// KEDA as most users set it up: as many tasks for each replica as it has slots, all else by default.
 pub fn stock_keda() -> Contestant {
     let load = Load::PerSlot(1.0, Metric::All);
-    Contestant::Peer(Configuration::Keda(Settings::stock(load, WINDOW)))
+    Contestant::Peer(Configuration::Keda(KedaSettings::stock(load, WINDOW)))
 }
 
 fn duration(seconds: Seconds) -> Duration {

@@ -1,4 +1,4 @@
-//! What the runs came to: tables, figures, one page, and one JSON value.
+//! Findings of all runs: tables, figures, one page, and one JSON value.
 #![deny(clippy::disallowed_methods)]
 use super::{
     contestants::{BALANCED, ECONOMY},
@@ -8,7 +8,7 @@ use crate::sim::{
     Run, Seconds,
     peers::{Configuration, groups::keda_expert},
     report::{
-        compare::{Cell, Comparison, Outcome},
+        compare::{Cell, Comparison, RunOutcome},
         page::{Block, Page},
         stats::{mean, number},
         svg::{Chart, Marks, Measure, Scale, Series},
@@ -21,29 +21,29 @@ use serde_json::{Value, json};
 /// All results.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    /// Everybody on everything.
+    /// All contestants on all workloads.
     pub comparison: Comparison,
-    /// Each workload's wait target.
+    /// Wait target of each workload.
     pub targets: Vec<(String, Seconds)>,
-    /// Ours where something is different: see [`sensitivity`].
-    pub variations: Vec<Outcome>,
+    /// Our policy where something is different: see [`sensitivity`].
+    pub variations: Vec<RunOutcome>,
     /// One seed of each workload over time.
-    pub watched: Vec<Watched>,
-    /// How long one decision takes: the median, in microseconds.
+    pub watched: Vec<RunsOverTime>,
+    /// Duration of one decision: the median, in microseconds.
     pub decide_us: f64,
 }
 
 /// Some policies on one draw of a workload, over time.
 #[derive(Clone, Debug)]
-pub struct Watched {
-    /// The workload and its seed.
+pub struct RunsOverTime {
+    /// Workload and seed.
     pub title: String,
-    /// Each policy with its run.
+    /// Name and run of each policy.
     pub runs: Vec<(String, Run)>,
 }
 
 impl Findings {
-    /// Nothing but tables, in the order in which they matter.
+    /// All tables, in the order of their importance.
     pub fn tables(&self) -> Vec<Table> {
         let mut tables = vec![
             self.comparison.one_configuration(),
@@ -54,8 +54,9 @@ impl Findings {
         tables
     }
 
-    /// On each workload: the peers' setting that is best there, picked after the results are known, beside ours, which
-    /// are the same on all. It is the cheapest that meets the target; where none does, the one with the fewest late tasks.
+    /// For each workload the peers' setting that is best there, picked after the results are known, beside our
+    /// variants, which are the same on all. It is the cheapest that meets the target; where none does, the one with the
+    /// fewest late tasks.
     pub fn against_the_expert(&self) -> Table {
         let head = [
             "workload",
@@ -140,7 +141,7 @@ impl Findings {
         mean(&shares.collect::<Vec<_>>())
     }
 
-    /// The report.
+    /// Report as a page.
     pub fn page(&self) -> Page {
         let text = |text: &str| Block::Text(text.into());
         let heading = |text: &str| Block::Heading(text.into());
@@ -158,7 +159,7 @@ impl Findings {
             blocks.push(table);
             blocks.push(Block::Figure(self.comparison.cost_against_wait(workload)));
             let watched = self.watched.iter().filter(|watched| watched.is_of(workload));
-            blocks.extend(watched.flat_map(Watched::charts).map(Block::Figure));
+            blocks.extend(watched.flat_map(RunsOverTime::charts).map(Block::Figure));
         }
         blocks.push(heading("The price of a decision"));
         let price = number(self.decide_us, 1);
@@ -171,7 +172,7 @@ impl Findings {
         }
     }
 
-    /// For `decisions.json`.
+    /// Figures for `decisions.json`.
     pub fn figures(&self) -> Value {
         let mut figures = self.comparison.figures();
         let variations = Comparison::of(&self.variations).figures();
@@ -202,7 +203,7 @@ impl Findings {
     }
 }
 
-impl Watched {
+impl RunsOverTime {
     fn is_of(&self, workload: &str) -> bool {
         self.title.split(',').next() == Some(workload)
     }
@@ -219,9 +220,9 @@ fn cost_and_lateness(cell: &Cell) -> [String; 2] {
 }
 
 const ABOUT: &str = "Every policy runs the same tasks on the same simulated pods, which take 25 s to start (median; \
-    lognormal, σ 0.25) and are killed 30 s after they are told to stop; 1 to 200 replicas. A workload is met if at most \
+    lognormal, σ 0.25) and are killed 30 s after they are diagnoses to stop; 1 to 200 replicas. A workload is met if at most \
     1 % of its tasks wait longer than its target. Cost is pod-hours, divided by those of a bound that nobody can beat \
-    who starts each task in time: it knows every task beforehand. Peers are told the true mean task time, and so is ours \
+    who starts each task in time: it knows every task beforehand. Peers are diagnoses the true mean task time, and so is ours \
     as its hint. The two recordings derive from the Azure LLM inference traces 2023 (Azure/AzurePublicDataset, CC BY 4.0).";
 
 const VARIED: &str = "The profile Balanced, with one thing different in each line. The hint is the mean task time as the \

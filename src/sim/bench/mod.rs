@@ -1,13 +1,13 @@
-//! The decision benchmark: which policies meet which work in which worlds, and what is made of the results.
+//! Decision benchmark: the policies, workloads and worlds that are combined, and the report of the results.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `mod.rs` | the work ([`Source`], [`Draw`]), and one run on it ([`play`]) |
-//! | `contestants.rs` | who is compared: ours in its variants, and the peers |
-//! | `sensitivity.rs` | ours where something is not as expected |
+//! | `mod.rs` | the work ([`TaskSource`], [`Draw`]), and one run on it ([`play`]) |
+//! | `contestants.rs` | the policies that are compared: our variants, and the peers |
+//! | `sensitivity.rs` | our policy where something is not as expected |
 //! | `findings.rs` | the tables and figures, the page, and the figures for machines |
 //!
-//! It says what to run; whoever calls runs it, in as many threads as there are.
+//! It lists the runs; its caller runs them, in as many threads as there are.
 #![deny(clippy::disallowed_methods)]
 
 pub mod contestants;
@@ -22,30 +22,30 @@ use super::{
     Scaler, Task, Workload, World,
     bound::{BoundError, lower_bound},
     engine::{first_pods, run},
-    peers::Limits,
-    report::compare::Outcome,
+    peers::PeerLimits,
+    report::compare::RunOutcome,
     workloads,
 };
 
-/// Where the tasks of a workload come from.
+/// Source of a workload's tasks.
 #[derive(Clone, Debug)]
-pub enum Source {
-    /// Drawn anew for each seed.
+pub enum TaskSource {
+    /// Tasks drawn anew for each seed.
     Drawn(fn(u64) -> Workload),
     /// The same tasks each time: a seed varies the pods only.
     Recorded(Workload),
 }
 
-/// A recording's file, and what it is called and wished of it.
+/// File of a recording, with its name and wait target.
 #[derive(Clone, Copy, Debug)]
 pub struct Recording {
-    /// The name in tables.
+    /// Name in tables.
     pub name: &'static str,
-    /// The file's name.
+    /// Name of the file.
     pub file: &'static str,
 }
 
-/// The public traces, both with a wait target of 60 s and 4 slots.
+/// Public traces, both with a wait target of 60 s and 4 slots.
 pub const RECORDINGS: [Recording; 2] = [
     Recording {
         name: "AZ-conv",
@@ -58,9 +58,9 @@ pub const RECORDINGS: [Recording; 2] = [
 ];
 
 impl Recording {
-    /// The recorded tasks as a workload.
-    pub fn source(&self, tasks: Vec<Task>) -> Source {
-        Source::Recorded(Workload {
+    /// Recorded tasks as a workload.
+    pub fn source(&self, tasks: Vec<Task>) -> TaskSource {
+        TaskSource::Recorded(Workload {
             name: self.name.to_owned(),
             wait_target: 60.0,
             slots: 4,
@@ -69,7 +69,7 @@ impl Recording {
     }
 }
 
-impl Source {
+impl TaskSource {
     /// S1 to S5.
     pub fn synthetic() -> Vec<Self> {
         let all: [fn(u64) -> Workload; 5] = [
@@ -82,7 +82,7 @@ impl Source {
         all.into_iter().map(Self::Drawn).collect()
     }
 
-    /// The workload of a seed, with its bound in this world.
+    /// Workload of a seed, with its bound in this world.
     ///
     /// # Errors
     /// The bound could not be computed.
@@ -96,18 +96,18 @@ impl Source {
     }
 }
 
-/// One workload to run on.
+/// Workload to run on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
-    /// The tasks.
+    /// Tasks of the workload.
     pub workload: Workload,
-    /// What they and the pods' start-up times were drawn with.
+    /// Seed of the tasks and of the pods' start-up times.
     pub seed: u64,
-    /// The fewest pod-hours in the usual world.
+    /// Smallest number of pod-hours in the usual world.
     pub bound: f64,
 }
 
-/// The fewest pod-hours in this world.
+/// Smallest number of pod-hours in this world.
 ///
 /// # Errors
 /// As [`lower_bound`].
@@ -115,29 +115,29 @@ pub fn bound(workload: &Workload, world: &World) -> Result<f64, BoundError> {
     lower_bound(workload, world.mean_start_up(), first_pods(workload, world), world.min)
 }
 
-/// One run; with `series`, also over time.
-pub fn play(contestant: &Contestant, draw: &Draw, world: &World, series: bool) -> Outcome {
+/// Result of one run; with `series`, also over time.
+pub fn play(contestant: &Contestant, draw: &Draw, world: &World, series: bool) -> RunOutcome {
     let Draw { workload, seed, bound } = draw;
     let play = |scaler: &mut dyn Scaler| run(workload, world, scaler, *seed, series);
-    let (run, told) = match contestant {
+    let (run, diagnoses) = match contestant {
         Contestant::Ours(variant) => {
             let mut ours = variant.build(workload, world, *seed);
-            (play(&mut ours), ours.told)
+            (play(&mut ours), ours.diagnoses)
         }
         Contestant::Peer(peer) => {
             let (min, max) = (world.min, world.max);
             (
-                play(peer.build_within(workload, Limits { min, max }).as_mut()),
+                play(peer.build_within(workload, PeerLimits { min, max }).as_mut()),
                 Vec::new(),
             )
         }
     };
-    Outcome {
+    RunOutcome {
         policy: contestant.name(),
         workload: workload.name.clone(),
         seed: *seed,
         bound: *bound,
         run,
-        told,
+        diagnoses,
     }
 }

@@ -1,4 +1,5 @@
-//! Ours where something is not as expected: the sampling, the pods, the hint, the counter, the workers, the metrics.
+//! Sensitivity of our policy to what is not as expected: the sampling, the pods, the hint, the counter, the workers,
+//! the metrics.
 #![deny(clippy::disallowed_methods)]
 use super::{Contestant, Draw, Variant, bound, play};
 use std::collections::BTreeSet;
@@ -7,18 +8,18 @@ use crate::sim::{
     World,
     bound::BoundError,
     report::{
-        compare::{Comparison, Outcome},
+        compare::{Comparison, RunOutcome},
         stats::number,
         table::Table,
     },
 };
 
-/// One thing that is different.
+/// Variation in one respect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variation {
-    /// With the difference as its name.
+    /// Variant with the difference as its name.
     pub variant: Variant,
-    /// The world it is in.
+    /// World of the variation.
     pub world: World,
 }
 
@@ -30,11 +31,11 @@ impl Variation {
         Self { variant, world }
     }
 
-    /// One run. Its bound is that of its own world: where pods take longer to start, nobody is as cheap.
+    /// Result of one run. Its bound is that of its own world: where pods take longer to start, no policy is as cheap.
     ///
     /// # Errors
     /// The bound could not be computed.
-    pub fn play(&self, draw: &Draw) -> Result<Outcome, BoundError> {
+    pub fn play(&self, draw: &Draw) -> Result<RunOutcome, BoundError> {
         let usual = World::default();
         let mut outcome = play(&Contestant::Ours(self.variant.clone()), draw, &self.world, false);
         if self.world.start_up != usual.start_up {
@@ -44,7 +45,7 @@ impl Variation {
     }
 }
 
-/// All of the default profile; the first one is it as it comes.
+/// All variations of the default profile; the first one is the profile itself.
 pub fn variations() -> Vec<Variation> {
     let hint = |factor| move |variant: &mut Variant, _: &mut World| variant.hint = Some(factor);
     let uncounted = |factor| {
@@ -84,8 +85,8 @@ pub fn variations() -> Vec<Variation> {
     ]
 }
 
-/// Late share and cost of each, per workload.
-pub fn table(outcomes: &[Outcome]) -> Table {
+/// Late share and cost of each, for each workload.
+pub fn table(outcomes: &[RunOutcome]) -> Table {
     let comparison = Comparison::of(outcomes);
     let mut head = vec!["what is different"];
     head.extend(comparison.workloads().iter().map(String::as_str));
@@ -103,7 +104,7 @@ pub fn table(outcomes: &[Outcome]) -> Table {
         });
         let missed = cells().filter(|(_, cell)| !cell.is_met());
         let missed: Vec<_> = missed
-            .map(|(workload, _)| format!("{workload}: {}", told(outcomes, policy, workload)))
+            .map(|(workload, _)| format!("{workload}: {}", diagnoses(outcomes, policy, workload)))
             .collect();
         let mut row = vec![policy.to_owned()];
         row.extend(figures);
@@ -114,12 +115,12 @@ pub fn table(outcomes: &[Outcome]) -> Table {
     table
 }
 
-/// The reasons of the condition `TargetFeasible` in all runs of a variation on a workload.
-fn told(outcomes: &[Outcome], policy: &str, workload: &str) -> String {
+/// Reasons of the condition `TargetFeasible` in all runs of a variation on a workload.
+fn diagnoses(outcomes: &[RunOutcome], policy: &str, workload: &str) -> String {
     let own = outcomes
         .iter()
         .filter(|one| one.policy == policy && one.workload == workload);
-    let all: BTreeSet<_> = own.flat_map(|one| one.told.iter().copied()).collect();
+    let all: BTreeSet<_> = own.flat_map(|one| one.diagnoses.iter().copied()).collect();
     match all.is_empty() {
         true => "nothing".to_owned(),
         false => all.into_iter().collect::<Vec<_>>().join(" "),

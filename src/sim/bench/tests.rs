@@ -1,6 +1,6 @@
 use super::{
     contestants::{BALANCED, ECONOMY, stock_keda},
-    findings::{Findings, Watched},
+    findings::{Findings, RunsOverTime},
     sensitivity::{table, variations},
     *,
 };
@@ -8,7 +8,7 @@ use crate::sim::{Scaler, Task, report::compare::Comparison};
 use std::collections::BTreeSet;
 
 /// Ten minutes with a batch in it.
-fn small() -> Source {
+fn small() -> TaskSource {
     let tasks = (0..300).map(|number| Task {
         arrival: if number < 100 { f64::from(number) * 6.0 } else { 300.0 },
         duration: 4.0,
@@ -85,7 +85,7 @@ fn the_findings_have_every_table_figure_and_number() {
         comparison: Comparison::of(&outcomes),
         targets: vec![("AZ-conv".into(), 60.0)],
         variations: varied,
-        watched: vec![Watched {
+        watched: vec![RunsOverTime {
             title: "AZ-conv, seed 1".into(),
             runs: vec![(watched.policy, watched.run)],
         }],

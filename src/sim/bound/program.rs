@@ -1,4 +1,4 @@
-//! A linear program with columns that are not negative, built row by row.
+//! Linear program with columns that are not negative, built row by row.
 #![deny(clippy::disallowed_methods)]
 
 use clarabel::{
@@ -6,21 +6,21 @@ use clarabel::{
     solver::{DefaultSettings, DefaultSolver, IPSolver, SolverStatus, SupportedConeT},
 };
 
-/// Why there is no bound.
+/// Reason why there is no bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BoundError {
     /// A time, or the exempt share, is negative, endless or no number.
     #[error("a time or share is negative, endless or no number")]
     Number,
-    /// A worker that never does anything.
+    /// The workers have no slots.
     #[error("a worker without slots does no work")]
     Slots,
-    /// What the solver said.
+    /// The solver gave up; the text is its own.
     #[error("the linear program was not solved: {0}")]
     Unsolved(String),
 }
 
-/// Minimises its columns' cost; every row says that something is not negative.
+/// Linear program that minimises its columns' cost; every row requires that a sum is not negative.
 #[derive(Default)]
 pub(super) struct Program {
     costs: Vec<f64>,
@@ -31,7 +31,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// A new column at that cost.
+    /// Adds a column with this cost.
     pub(super) fn column(&mut self, cost: f64) -> usize {
         let column = self.costs.len();
         self.costs.push(cost);
@@ -39,7 +39,7 @@ impl Program {
         column
     }
 
-    /// constant + Σ factor·column ≥ 0. A term without a column is 0: fixed there, or before the start.
+    /// Adds a row: constant + Σ factor·column ≥ 0. A term without a column is 0: fixed there, or before the start.
     pub(super) fn not_negative(&mut self, constant: f64, terms: &[(Option<usize>, f64)]) {
         for (column, factor) in terms {
             if let Some(column) = column {
@@ -52,7 +52,7 @@ impl Program {
         self.constants.push(constant);
     }
 
-    /// A cumulative column: no less than the one before, and at most `step` more.
+    /// Adds rows for a cumulative column: no less than the one before, and at most `step` more.
     pub(super) fn cap(&mut self, column: usize, step: f64, before: Option<usize>) {
         if before.is_some() {
             self.not_negative(0.0, &[(Some(column), 1.0), (before, -1.0)]);
@@ -60,7 +60,7 @@ impl Program {
         self.not_negative(step, &[(Some(column), -1.0), (before, 1.0)]);
     }
 
-    /// The least cost, from below: the dual's value bounds it also where the solver stops a little early.
+    /// Smallest cost, from below: the dual's value bounds it also where the solver stops a little early.
     pub(super) fn solve(self) -> Result<f64, BoundError> {
         let (rows, columns) = (self.constants.len(), self.costs.len());
         let matrix = CscMatrix::new_from_triplets(rows, columns, self.rows, self.columns, self.values);

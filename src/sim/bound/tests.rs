@@ -2,10 +2,10 @@ use super::*;
 
 const START_UP: Seconds = 25.79;
 
-/// Numbers from 0 to 1 that are the same on every machine.
-struct Dice(u64);
+/// Generator of numbers from 0 to 1 that are the same on every machine.
+struct Uniform(u64);
 
-impl Dice {
+impl Uniform {
     fn roll(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -47,7 +47,7 @@ fn workload(wait_target: Seconds, slots: u32, tasks: &[(Seconds, Seconds)]) -> W
 
 /// A day with a peak at noon, 240,000 tasks (S2).
 fn diurnal() -> Workload {
-    let mut dice = Dice(2);
+    let mut dice = Uniform(2);
     let rate = |t: Seconds| 0.3 + 5.7 * (0.5 - 0.5 * (std::f64::consts::TAU * t / 86_400.0).cos()).powf(1.5);
     let arrivals = dice.arrivals(86_400.0, 6.0, rate);
     let tasks: Vec<_> = arrivals.into_iter().map(|at| (at, dice.lognormal(4.0, 1.0))).collect();
@@ -56,7 +56,7 @@ fn diurnal() -> Workload {
 
 /// Half a day of ten-minute tasks (S4).
 fn long() -> Workload {
-    let mut dice = Dice(4);
+    let mut dice = Uniform(4);
     let rate = |t: Seconds| (1.0 + 0.8 * (std::f64::consts::TAU * t / 21_600.0).sin()) / 45.0;
     let arrivals = dice.arrivals(43_200.0, 0.04, rate);
     let tasks: Vec<_> = arrivals
@@ -68,7 +68,7 @@ fn long() -> Workload {
 
 /// A batch every hour of a day, silence between (S5).
 fn sparse() -> Workload {
-    let mut dice = Dice(5);
+    let mut dice = Uniform(5);
     let mut tasks = Vec::new();
     for hour in 0..24 {
         let start = f64::from(hour) * 3600.0 + 600.0 * dice.roll();
@@ -130,7 +130,7 @@ fn the_minimum_is_paid_for_until_the_end_and_its_missing_pods_are_started() {
 
 #[test]
 fn without_waiting_and_on_the_grid_the_fluid_is_the_integer_optimum() {
-    let mut dice = Dice(7);
+    let mut dice = Uniform(7);
     let mut grid = |span: f64| (dice.roll() * span).floor() * CELL;
     let tasks: Vec<_> = (0..400).map(|_| (grid(720.0), CELL + grid(30.0))).collect();
     let on_grid = workload(0.0, 1, &tasks);

@@ -1,6 +1,6 @@
-//! How pods come and go.
+//! Life of the pods: how they come and go.
 #![deny(clippy::disallowed_methods)]
-use super::{Engine, Event, Phase};
+use super::{Engine, Phase, RunEvent};
 use std::cmp::Reverse;
 
 impl Engine<'_> {
@@ -8,18 +8,18 @@ impl Engine<'_> {
         let delay = self.world.node_delay(self.pods.present().count());
         let pod = self.pods.create(self.now);
         let start_up = self.world.start_up_of(self.seed, pod);
-        self.agenda.enter(self.now + delay + start_up, Event::Ready { pod });
+        self.agenda.enter(self.now + delay + start_up, RunEvent::Ready { pod });
         self.count.run.starts += 1;
     }
 
-    /// A start-up has come to its end, well or not.
+    /// Ends a start-up, well or not.
     pub(super) fn starts_up(&mut self, pod: usize) {
         if self.pods.get(pod).phase != Phase::Starting {
             return;
         }
         if let Some(end) = self.world.crashes_until(self.now) {
             let again = end + self.world.start_up_of(self.seed, pod);
-            self.agenda.enter(again, Event::Ready { pod });
+            self.agenda.enter(again, RunEvent::Ready { pod });
             return;
         }
         self.started.push(self.now - self.pods.get(pod).created);
@@ -32,7 +32,7 @@ impl Engine<'_> {
         // The first word comes before the worker takes tasks, and how long before is chance.
         if self.world.heartbeat > 0.0 {
             let at = self.now + self.world.heartbeat / 2.0;
-            self.agenda.enter(at, Event::Beat { pod });
+            self.agenda.enter(at, RunEvent::Beat { pod });
         }
         for _ in 0..self.workload.slots {
             self.line_up(pod);
@@ -40,27 +40,28 @@ impl Engine<'_> {
         self.deliver();
     }
 
-    /// The pod's worker tells what it runs.
+    /// Lets the pod's worker report what it runs.
     pub(super) fn beat(&mut self, pod: usize) {
         let teller = self.pods.get_mut(pod);
         if teller.phase != Phase::Gone {
-            teller.told = (teller.running.len(), teller.taken);
-            self.agenda.enter(self.now + self.world.heartbeat, Event::Beat { pod });
+            teller.reported = (teller.running.len(), teller.taken);
+            self.agenda
+                .enter(self.now + self.world.heartbeat, RunEvent::Beat { pod });
         }
     }
 
-    /// The pod is told to stop.
+    /// Tells the pod to stop.
     pub(super) fn stop(&mut self, pod: usize) {
         let leaving = self.pods.get_mut(pod);
         leaving.phase = Phase::Leaving;
         if leaving.running.is_empty() {
             self.leave(pod);
         } else {
-            self.agenda.enter(self.now + self.world.grace, Event::Kill { pod });
+            self.agenda.enter(self.now + self.world.grace, RunEvent::Kill { pod });
         }
     }
 
-    /// The pod has finished what it ran; what it had fetched ahead waits again.
+    /// Removes a pod that has finished what it ran; what it had fetched ahead waits again.
     pub(super) fn leave(&mut self, pod: usize) {
         self.remove(pod);
         let mut reserved: Vec<_> = self.pods.get_mut(pod).reserved.drain(..).collect();
@@ -92,7 +93,7 @@ impl Engine<'_> {
         for task in held {
             let visible = self.queue.delivered(task) + self.world.visibility_timeout;
             let task = Reverse(task);
-            self.agenda.enter(visible.max(self.now), Event::Return { task });
+            self.agenda.enter(visible.max(self.now), RunEvent::Return { task });
         }
     }
 

@@ -2,11 +2,11 @@
 mod world;
 
 use super::*;
-use crate::sim::{Nodes, Point, Span, Task, random::Random, workloads};
+use crate::sim::{NodeLimit, Point, Span, Task, random::Random, workloads};
 
-/// Does as told, and writes down what it sees.
+/// Scaler that follows a script, and records what it sees.
 struct Script {
-    /// At these times, so many replicas.
+    /// Times, and the number of replicas from then on.
     wants: Vec<(Seconds, u32)>,
     victims: Victims,
     period: Seconds,
@@ -27,7 +27,7 @@ impl Script {
         Self { victims, ..self }
     }
 
-    /// What it saw at a time.
+    /// Record of one time.
     fn at(&self, now: Seconds) -> &Seen {
         self.seen.iter().find(|seen| seen.now == now).unwrap()
     }
@@ -52,7 +52,7 @@ impl Scaler for Script {
     }
 }
 
-/// One pod for so many outstanding tasks, at once and in both directions.
+/// Scaler with one pod for this number of outstanding tasks, at once and in both directions.
 struct Proportional(f64);
 
 impl Scaler for Proportional {
@@ -67,7 +67,7 @@ impl Scaler for Proportional {
     }
 }
 
-/// A workload with one slot a pod: (arrival, duration).
+/// Workload with one slot a pod: (arrival, duration).
 fn tasks(tasks: &[(Seconds, Seconds)]) -> Workload {
     let task = |(arrival, duration): &(Seconds, Seconds)| Task {
         arrival: *arrival,
@@ -298,7 +298,7 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(with(1), with(2));
 }
 
-/// No scaler sees the future: what two workloads have in common looks the same.
+/// No scaler sees the future: the common part of two workloads looks the same.
 #[test]
 fn nothing_is_seen_of_what_is_to_come() {
     const APART: Seconds = 2000.0;
@@ -316,7 +316,7 @@ fn nothing_is_seen_of_what_is_to_come() {
     assert!(one[apart].now < APART + 5.0, "{:?}", one[apart]);
 }
 
-/// Wants anything at any time.
+/// Scaler that wants anything at any time.
 struct Chaos {
     random: Random,
     victims: Victims,

@@ -1,11 +1,11 @@
-//! What can be seen of a run while it goes on.
+//! View of a run: what a scaler can see while it goes on.
 #![deny(clippy::disallowed_methods)]
 use super::{Engine, Phase, Seen};
-use crate::sim::{Point, pods::Pod};
+use crate::sim::{Point, pods::SimulatedPod};
 
 impl Engine<'_> {
-    /// What is to be seen of the tasks now.
-    pub(super) fn look(&self) -> Seen {
+    /// Numbers of the tasks now.
+    pub(super) fn tasks_now(&self) -> Seen {
         let completed = match self.world.no_counter {
             true => 0,
             false => self.queue.finished - self.counted_from,
@@ -14,26 +14,26 @@ impl Engine<'_> {
         let live = || present().filter(|pod| pod.is_live());
         let held: u64 = present().map(|pod| pod.held() as u64).sum();
         let running: u64 = present().map(|pod| pod.running.len() as u64).sum();
-        let untold: u64 = present().map(|pod| pod.taken - self.told(pod).1).sum();
+        let unreported: u64 = present().map(|pod| pod.taken - self.reported(pod).1).sum();
         Seen {
             waiting: self.queue.waiting(),
             in_flight: self.queue.in_flight + present().map(|pod| self.known(pod)).sum::<u64>() - held,
             in_flight_live: live().map(|pod| self.known(pod)).sum(),
-            running: live().map(|pod| self.told(pod).0 as u64).sum(),
+            running: live().map(|pod| self.reported(pod).0 as u64).sum(),
             arrived: self.queue.arrived,
             completed,
             taken: match self.world.no_counter {
                 true => 0,
-                false => (completed + running).saturating_sub(untold),
+                false => (completed + running).saturating_sub(unreported),
             },
             oldest_wait: self.queue.oldest_wait(self.now),
             ..Seen::default()
         }
     }
 
-    /// What the scaler sees now: the tasks as they were one lag ago, the pods as they are.
+    /// View of the scaler now: the tasks as they were one lag ago, the pods as they are.
     pub(super) fn seen(&mut self) -> Seen {
-        let looked = self.looked.pop_front().unwrap_or_default();
+        let records = self.records.pop_front().unwrap_or_default();
         let broker_down = self.world.blind(self.now);
         let starting = self.pods.present().filter(|pod| pod.phase == Phase::Starting);
         Seen {
@@ -47,22 +47,22 @@ impl Engine<'_> {
             uncounted: self.world.no_counter,
             stamped: self.world.stamped,
             broker_down,
-            ..if broker_down { Seen::default() } else { looked }
+            ..if broker_down { Seen::default() } else { records }
         }
     }
 
-    /// Tasks that the pod's worker runs, and those it has started, as far as it has told.
-    fn told(&self, pod: &Pod) -> (usize, u64) {
+    /// Number of tasks that the pod's worker runs, and of those it has started, by its last report.
+    fn reported(&self, pod: &SimulatedPod) -> (usize, u64) {
         match self.world.heartbeat > 0.0 {
-            true => pod.told,
+            true => pod.reported,
             false => (pod.running.len(), pod.taken),
         }
     }
 
-    /// Tasks of which it is known that the pod holds them. What is acknowledged is in no queue any more: only the worker
-    /// knows of it.
-    fn known(&self, pod: &Pod) -> u64 {
-        let (running, _) = self.told(pod);
+    /// Number of tasks that the pod is known to hold. A task that is acknowledged is in no queue any more: only the
+    /// worker knows of it.
+    fn known(&self, pod: &SimulatedPod) -> u64 {
+        let (running, _) = self.reported(pod);
         let known = match self.world.early_ack {
             true => pod.reserved.len() + running,
             false => pod.held().max(running),
@@ -70,8 +70,8 @@ impl Engine<'_> {
         known as u64
     }
 
-    fn is_idle(&self, pod: &Pod) -> bool {
-        pod.phase == Phase::Ready && self.told(pod).0 == 0
+    fn is_idle(&self, pod: &SimulatedPod) -> bool {
+        pod.phase == Phase::Ready && self.reported(pod).0 == 0
     }
 
     pub(super) fn point(&self) -> Point {

@@ -7,47 +7,47 @@
 use super::input::{Given, ceil};
 use crate::sim::{Scaler, Seconds, Seen};
 
-/// Looks above the target before it scales out.
+/// Number of ticks above the target before it scales out.
 const LOOKS_HIGH: u32 = 3;
-/// Looks below before it scales in.
+/// Number of ticks below the target before it scales in.
 const LOOKS_LOW: u32 = 15;
-/// Below is below this share of the target.
+/// Share of the target below which the load counts as low.
 const LOW: f64 = 0.9;
-/// A step in keeps at least this share of the instances.
+/// Share of the instances that a step in keeps, at least.
 const KEEP: f64 = 0.5;
-/// The smallest target, in tasks for each instance.
+/// Smallest target, in tasks for each instance.
 const LEAST_TARGET: f64 = 0.2;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// The acceptable latency, as a share of the wait target.
+pub struct AwsSettings {
+    /// Acceptable latency, as a share of the wait target.
     pub latency: f64,
 }
 
-impl Settings {
-    /// The name in tables.
+impl AwsSettings {
+    /// Name in tables.
     pub fn name(&self) -> String {
         format!("AWS latency {}T", self.latency)
     }
 }
 
-/// The target tracking policy.
+/// Target tracking policy.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    settings: Settings,
+    settings: AwsSettings,
     given: Given,
-    /// The acceptable backlog, in tasks for each instance.
+    /// Acceptable backlog, in tasks for each instance.
     target: f64,
-    /// Looks above the target in a row.
+    /// Number of ticks above the target in a row.
     high: u32,
-    /// Looks below in a row.
+    /// Number of ticks below it in a row.
     low: u32,
 }
 
 impl Aws {
-    /// Starts it.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    /// Peer with these settings.
+    pub fn new(settings: AwsSettings, given: Given) -> Self {
         // The documentation's instance works on one task at a time, ours on as many as it has slots.
         let acceptable = settings.latency * given.wait_target / given.mean_task * given.slots;
         Self {
@@ -101,24 +101,28 @@ impl Scaler for Aws {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
     fn aws_within(min: u32, latency: f64) -> Aws {
-        let limits = Limits { min, max: 200 };
-        Aws::new(Settings { latency }, Given::of(&workload(), limits))
+        let limits = PeerLimits { min, max: 200 };
+        Aws::new(AwsSettings { latency }, Given::of(&workload(), limits))
     }
 
-    /// 0.2 of 60 s, over 4 s, by 4 slots: 12 tasks for each instance.
+    /// Peer with 0.2 of 60 s, over 4 s, by 4 slots: 12 tasks for each instance.
     fn aws() -> Aws {
         aws_within(1, 0.2)
     }
 
-    /// Looks that must not do anything.
-    fn wait(aws: &mut Aws, looks: u32, waiting: u64, replicas: u32) {
-        for look in 0..looks {
-            assert_eq!(aws.tick(&seen(f64::from(look), waiting, replicas)), None, "look {look}");
+    /// Ticks that must not change anything.
+    fn wait(aws: &mut Aws, ticks: u32, waiting: u64, replicas: u32) {
+        for tick_number in 0..ticks {
+            assert_eq!(
+                aws.tick(&seen(f64::from(tick_number), waiting, replicas)),
+                None,
+                "tick {tick_number}"
+            );
         }
     }
 
@@ -128,8 +132,8 @@ mod tests {
         assert_eq!(aws_within(1, 0.001).target, 0.2);
         let mut nothing = workload();
         nothing.tasks.clear();
-        let given = Given::of(&nothing, Limits::default());
-        assert_eq!(Aws::new(Settings { latency: 0.2 }, given).target, f64::INFINITY);
+        let given = Given::of(&nothing, PeerLimits::default());
+        assert_eq!(Aws::new(AwsSettings { latency: 0.2 }, given).target, f64::INFINITY);
     }
 
     #[test]
@@ -152,13 +156,13 @@ mod tests {
     #[test]
     fn counts_what_is_ready_but_multiplies_what_there_is() {
         let mut aws = aws();
-        let look = Seen {
+        let tick_number = Seen {
             ready: 2,
             ..seen(0.0, 48, 8)
         };
-        assert_eq!(aws.tick(&look), None);
-        assert_eq!(aws.tick(&look), None);
-        assert_eq!(aws.tick(&look), Some(16)); // 24 for each of 2, twice the target: twice 8
+        assert_eq!(aws.tick(&tick_number), None);
+        assert_eq!(aws.tick(&tick_number), None);
+        assert_eq!(aws.tick(&tick_number), Some(16)); // 24 for each of 2, twice the target: twice 8
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which configurations are compared: each peer at many settings, so that none loses for want of tuning.
+//! Configurations that are compared: each peer with many settings, so that none loses for lack of tuning.
 #![deny(clippy::disallowed_methods)]
 use super::{
     Configuration, aws,
@@ -9,13 +9,13 @@ use super::{
 /// Configurations that share a column of the tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// The column's name.
+    /// Name of the column.
     pub name: &'static str,
-    /// What it is the best of.
+    /// Configurations, of which the best counts.
     pub configurations: Vec<Configuration>,
 }
 
-/// Every group; the expert's contains those of stock KEDA.
+/// All groups; the expert's contains those of stock KEDA.
 pub fn groups() -> Vec<Group> {
     let group = |name, configurations| Group { name, configurations };
     vec![
@@ -30,7 +30,7 @@ pub fn groups() -> Vec<Group> {
     ]
 }
 
-/// Every configuration once.
+/// All configurations, each once.
 pub fn all() -> Vec<Configuration> {
     let mut all: Vec<Configuration> = Vec::new();
     for configuration in groups().into_iter().flat_map(|group| group.configurations) {
@@ -53,15 +53,15 @@ pub fn keda_stock() -> Vec<Configuration> {
     let targets = [0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0];
     cross(&targets, &[300.0, 60.0], |target, window| {
         let load = Load::PerSlot(target, Metric::All);
-        Configuration::Keda(keda::Settings::stock(load, window))
+        Configuration::Keda(keda::KedaSettings::stock(load, window))
     })
 }
 
 /// KEDA in the hands of an expert: a formula, a behavior that does not limit the way up, any window (56).
 pub fn keda_expert() -> Vec<Configuration> {
     let target = |target| Load::PerSlot(target, Metric::All);
-    let stock = |load, window| Configuration::Keda(keda::Settings::stock(load, window));
-    let unlimited = |load, window| Configuration::Keda(keda::Settings::unlimited(load, window));
+    let stock = |load, window| Configuration::Keda(keda::KedaSettings::stock(load, window));
+    let unlimited = |load, window| Configuration::Keda(keda::KedaSettings::unlimited(load, window));
     let mut all = keda_stock();
     all.extend(cross(&[0.2, 0.4, 0.6, 0.8], &[300.0, 60.0], |share, window| {
         stock(Load::Formula(share), window)
@@ -81,39 +81,39 @@ pub fn keda_expert() -> Vec<Configuration> {
 /// WPA: targets and delays (8).
 pub fn wpas() -> Vec<Configuration> {
     cross(&[0.5, 1.0, 2.0, 4.0], &[wpa::DELAY, 120.0], |target, delay| {
-        Configuration::Wpa(wpa::Settings::new(target, delay))
+        Configuration::Wpa(wpa::WpaSettings::new(target, delay))
     })
 }
 
 /// KPA: utilisations (4).
 pub fn kpas() -> Vec<Configuration> {
     [0.5, 0.7, 1.0, 1.5]
-        .map(|utilisation| Configuration::Kpa(kpa::Settings { utilisation }))
+        .map(|utilisation| Configuration::Kpa(kpa::KpaSettings { utilisation }))
         .to_vec()
 }
 
 /// AWS: acceptable latencies (3).
 pub fn awses() -> Vec<Configuration> {
     [0.05, 0.2, 1.0]
-        .map(|latency| Configuration::Aws(aws::Settings { latency }))
+        .map(|latency| Configuration::Aws(aws::AwsSettings { latency }))
         .to_vec()
 }
 
 /// Latency steps: thresholds and steps (9).
 pub fn latency_steps() -> Vec<Configuration> {
     cross(&[0.1, 0.25, 0.5], &[1, 3, 8], |up, step| {
-        Configuration::Latency(latency::Settings { up, step })
+        Configuration::Latency(latency::LatencySettings { up, step })
     })
 }
 
 /// SLA-hybrid: thresholds and steps down (4).
 pub fn sla_hybrids() -> Vec<Configuration> {
     cross(&[0.5, 0.2], &[1, 100], |threshold, down| {
-        Configuration::Sla(sla::Settings { threshold, down })
+        Configuration::Sla(sla::SlaSettings { threshold, down })
     })
 }
 
-/// Each of the first with each of the second.
+/// All pairs of the first and the second.
 fn cross<A: Copy, B: Copy>(first: &[A], second: &[B], make: impl Fn(A, B) -> Configuration) -> Vec<Configuration> {
     let pairs = first.iter().flat_map(|&a| second.iter().map(move |&b| (a, b)));
     pairs.map(|(a, b)| make(a, b)).collect()
@@ -164,9 +164,9 @@ mod tests {
             .flat_map(|workload| all().into_iter().map(move |it| (workload, it)))
         {
             let mut scaler = configuration.build(workload);
-            for look in 0..100_u32 {
-                let mut seen = seen(f64::from(look) * 10.0, 0, look % 7 * 50);
-                if look % 3 == 0 {
+            for tick_number in 0..100_u32 {
+                let mut seen = seen(f64::from(tick_number) * 10.0, 0, tick_number % 7 * 50);
+                if tick_number % 3 == 0 {
                     seen.waiting = u64::MAX;
                     seen.in_flight = u64::MAX;
                     seen.oldest_wait = 1e9;

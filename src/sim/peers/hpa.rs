@@ -2,17 +2,17 @@
 //!
 //! Upstream: kubernetes/kubernetes, `pkg/controller/podautoscaler/replica_calculator.go` and `horizontal.go`.
 #![deny(clippy::disallowed_methods)]
-use super::input::{Limits, ceil};
+use super::input::{PeerLimits, ceil};
 use crate::sim::Seconds;
 use std::collections::VecDeque;
 
-/// So far from 1 the ratio of usage to target may be without a change, in both directions
-/// (kubernetes `pkg/controller/podautoscaler/config/v1alpha1/defaults.go`).
+/// Distance of the ratio of usage to target from 1 up to which nothing changes, in both directions (kubernetes
+/// `pkg/controller/podautoscaler/config/v1alpha1/defaults.go`).
 pub const TOLERANCE: f64 = 0.1;
-/// Seconds between two looks (same file).
+/// Seconds between two ticks (same file).
 pub const SYNC_PERIOD: Seconds = 15.0;
 
-/// The replicas that `usage` asks for, at `target` of it for each replica (kubernetes `replica_calculator.go`,
+/// Number of replicas that `usage` asks for, at `target` of it for each replica (kubernetes `replica_calculator.go`,
 /// `GetExternalPerPodMetricReplicas`). Usage and target have the same unit, here tasks or slots.
 pub fn recommend(usage: f64, target: f64, replicas: u32) -> u32 {
     let ratio = usage / (target * f64::from(replicas));
@@ -23,17 +23,18 @@ pub fn recommend(usage: f64, target: f64, replicas: u32) -> u32 {
     }
 }
 
-/// How far up one look may go.
+/// Limit of one step up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ceiling {
-    /// Without `spec.behavior`: to twice the replicas, or to 4 (kubernetes `horizontal.go`, `calculateScaleUpLimit`).
+    /// Limit without `spec.behavior`: to twice the replicas, or to 4 (kubernetes `horizontal.go`,
+    /// `calculateScaleUpLimit`).
     Stock,
-    /// A user's `behavior.scaleUp` with a policy that never binds.
+    /// No limit: a user's `behavior.scaleUp` with a policy that never binds.
     Unlimited,
 }
 
 impl Ceiling {
-    /// The most replicas that a step from `replicas` may reach.
+    /// Largest number of replicas that a step from `replicas` may reach.
     pub fn limit(self, replicas: u32) -> u32 {
         match self {
             Self::Stock => replicas.saturating_mul(2).max(4),
@@ -42,20 +43,20 @@ impl Ceiling {
     }
 }
 
-/// The downscale stabilisation: the largest recommendation of a window counts (kubernetes `horizontal.go`,
+/// Downscale stabilisation: the largest recommendation of a window counts (kubernetes `horizontal.go`,
 /// `stabilizeRecommendationWithBehaviors`).
 #[derive(Clone, Debug)]
 pub struct Stabilisation {
-    /// Its length in seconds.
+    /// Length of the window in seconds.
     window: Seconds,
-    /// When, and how many replicas were recommended; oldest first.
+    /// Times and recommended replicas, oldest first.
     past: VecDeque<(Seconds, u32)>,
-    /// Something has been recommended already.
+    /// Whether something has been recommended already.
     begun: bool,
 }
 
 impl Stabilisation {
-    /// Nothing recommended yet; `window` in seconds.
+    /// Stabilisation without recommendations; `window` in seconds.
     pub fn new(window: Seconds) -> Self {
         Self {
             window,
@@ -64,7 +65,8 @@ impl Stabilisation {
         }
     }
 
-    /// Takes in what was recommended at `now` (seconds) with so many `replicas`; returns the largest of the window.
+    /// Takes in what was recommended at `now` (seconds), with the present `replicas`; returns the largest of the
+    /// window.
     pub fn stabilise(&mut self, now: Seconds, replicas: u32, recommended: u32) -> u32 {
         if !self.begun {
             // The replicas it finds count as its first recommendation (`recordInitialRecommendation`).
@@ -78,32 +80,32 @@ impl Stabilisation {
     }
 }
 
-/// One HPA.
+/// HPA with one metric.
 #[derive(Clone, Debug)]
 pub struct Hpa {
     /// Usage of each replica, in the unit of the usage.
     target: f64,
-    /// Replicas; the HPA's own minimum is never 0.
-    limits: Limits,
-    /// Upwards.
+    /// Limits of the replicas; the HPA's own minimum is never 0.
+    limits: PeerLimits,
+    /// Limit of a step up.
     ceiling: Ceiling,
-    /// Downwards.
+    /// Stabilisation of steps down.
     stabilisation: Stabilisation,
 }
 
 impl Hpa {
-    /// An HPA that looks for the first time; `target` in the unit of the usage, `window` in seconds.
-    pub fn new(target: f64, limits: Limits, ceiling: Ceiling, window: Seconds) -> Self {
+    /// HPA before its first tick; `target` in the unit of the usage, `window` in seconds.
+    pub fn new(target: f64, limits: PeerLimits, ceiling: Ceiling, window: Seconds) -> Self {
         let min = limits.min.max(1);
         Self {
             target,
-            limits: Limits { min, ..limits },
+            limits: PeerLimits { min, ..limits },
             ceiling,
             stabilisation: Stabilisation::new(window),
         }
     }
 
-    /// One look: the replicas for this `usage`; `None` with 0 replicas, for then the HPA is off (kubernetes
+    /// One tick: the replicas for this `usage`; `None` with 0 replicas, because the HPA is off then (kubernetes
     /// `horizontal.go`, `reconcileAutoscaler` and `convertDesiredReplicasWithRules`).
     pub fn sync(&mut self, now: Seconds, usage: f64, replicas: u32) -> Option<u32> {
         if replicas == 0 {
@@ -116,7 +118,7 @@ impl Hpa {
         let recommended = recommend(usage, self.target, replicas);
         let stabilised = self.stabilisation.stabilise(now, replicas, recommended);
         let max = self.ceiling.limit(replicas).min(self.limits.max);
-        Some(Limits { max, ..self.limits }.clamp(stabilised))
+        Some(PeerLimits { max, ..self.limits }.clamp(stabilised))
     }
 }
 
@@ -185,7 +187,7 @@ mod tests {
     }
 
     fn hpa(ceiling: Ceiling, window: Seconds) -> Hpa {
-        Hpa::new(4.0, Limits { min: 0, max: 200 }, ceiling, window)
+        Hpa::new(4.0, PeerLimits { min: 0, max: 200 }, ceiling, window)
     }
 
     #[test]
@@ -193,8 +195,8 @@ mod tests {
         let mut hpa = hpa(Ceiling::Stock, 300.0);
         let mut replicas = 2;
         let mut path = Vec::new();
-        for look in 0..6 {
-            replicas = hpa.sync(f64::from(look) * SYNC_PERIOD, 400.0, replicas).unwrap();
+        for tick_number in 0..6 {
+            replicas = hpa.sync(f64::from(tick_number) * SYNC_PERIOD, 400.0, replicas).unwrap();
             path.push(replicas);
         }
         assert_eq!(path, [4, 8, 16, 32, 64, 100]);
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(hpa(Ceiling::Stock, 300.0).sync(0.0, 0.0, 0), None);
         assert_eq!(hpa(Ceiling::Stock, 0.0).sync(0.0, 0.0, 1), Some(1)); // its own minimum is 1
         assert_eq!(hpa(Ceiling::Stock, 300.0).sync(0.0, 0.0, 500), Some(200));
-        let limits = Limits { min: 10, max: 20 };
+        let limits = PeerLimits { min: 10, max: 20 };
         let mut low = Hpa::new(4.0, limits, Ceiling::Stock, 0.0);
         assert_eq!(low.sync(0.0, 400.0, 1), Some(10)); // not 4
         assert_eq!(low.sync(15.0, 0.0, 10), Some(10));

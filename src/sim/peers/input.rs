@@ -1,46 +1,46 @@
-//! What the peers have in common: their limits, what they are told of a workload, and the rates they measure.
+//! Common parts of the peers: their limits, what they know of a workload, and the rates they measure.
 #![deny(clippy::disallowed_methods)]
 use crate::sim::{Seconds, Seen, Workload};
 use std::collections::VecDeque;
 
-/// How many replicas there may be.
+/// Limits of the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// At least so many replicas.
+pub struct PeerLimits {
+    /// Minimum number of replicas.
     pub min: u32,
-    /// At most so many replicas; wins over `min`.
+    /// Maximum number of replicas; wins over `min`.
     pub max: u32,
 }
 
-impl Default for Limits {
+impl Default for PeerLimits {
     fn default() -> Self {
         Self { min: 1, max: 200 }
     }
 }
 
-impl Limits {
-    /// The nearest number of replicas that is allowed.
+impl PeerLimits {
+    /// Nearest number of replicas that is allowed.
     pub fn clamp(self, replicas: u32) -> u32 {
         replicas.max(self.min).min(self.max)
     }
 }
 
-/// What a peer is told before it starts, as a diligent user would configure it.
+/// Knowledge of a peer before it starts, as a careful user would configure it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Given {
-    /// Task slots of each worker (c).
+    /// Number of task slots of each worker (c).
     pub slots: f64,
-    /// The wait target (T) in seconds.
+    /// Wait target (T) in seconds.
     pub wait_target: Seconds,
-    /// The true mean task time in seconds: better than what any user knows.
+    /// True mean task duration in seconds: better than what any user knows.
     pub mean_task: Seconds,
-    /// How many replicas there may be.
-    pub limits: Limits,
+    /// Limits of the number of replicas.
+    pub limits: PeerLimits,
 }
 
 impl Given {
-    /// Reads it off the workload.
-    pub fn of(workload: &Workload, limits: Limits) -> Self {
+    /// Knowledge taken from the workload.
+    pub fn of(workload: &Workload, limits: PeerLimits) -> Self {
         Self {
             slots: f64::from(workload.slots.max(1)),
             wait_target: workload.wait_target,
@@ -50,7 +50,7 @@ impl Given {
     }
 }
 
-/// The mean task time of a workload in seconds; 0 if it has no tasks.
+/// Mean task duration of a workload in seconds; 0 if it has no tasks.
 pub fn mean_task(workload: &Workload) -> Seconds {
     // Not `sum()`: of nothing that is -0, and what is divided by it negative.
     let sum = workload.tasks.iter().fold(0.0, |sum, task| sum + task.duration);
@@ -60,21 +60,21 @@ pub fn mean_task(workload: &Workload) -> Seconds {
 /// Arrivals over time, for rates.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrivals {
-    /// The longest window that is asked for.
+    /// Longest window that is asked for, in seconds.
     keep: Seconds,
-    /// When, and how many tasks had been published by then; oldest first.
+    /// Times, and the number of tasks that had been published by then; oldest first.
     past: VecDeque<(Seconds, u64)>,
 }
 
 impl Arrivals {
-    /// Keeps what rates over windows of up to `keep` seconds need.
+    /// Arrivals for rates over windows of up to `keep` seconds.
     pub(crate) fn new(keep: Seconds) -> Self {
-        // A workload starts with nothing published: so there is a rate from the first look on.
+        // A workload starts with nothing published: so there is a rate from the first tick on.
         let past = VecDeque::from([(0.0, 0)]);
         Self { keep, past }
     }
 
-    /// Takes the counter in.
+    /// Takes in the counter.
     pub(crate) fn record(&mut self, seen: &Seen) {
         self.past.push_back((seen.now, seen.arrived));
         while self.past.front().is_some_and(|(at, _)| seen.now - at > self.keep) {
@@ -82,7 +82,8 @@ impl Arrivals {
         }
     }
 
-    /// Tasks per second between the last look and the oldest one within `window` seconds before it; 0 if there is none.
+    /// Number of tasks per second between the last tick and the oldest one within `window` seconds before it; 0 if
+    /// there is none.
     pub(crate) fn rate(&self, window: Seconds) -> f64 {
         let Some(&(now, arrived)) = self.past.back() else {
             return 0.0;
@@ -106,7 +107,7 @@ pub(crate) mod fixture {
     use super::*;
     use crate::sim::Task;
 
-    /// 4 slots, T = 60 s, mean task 4 s.
+    /// Workload with 4 slots, T = 60 s, mean task 4 s.
     pub(crate) fn workload() -> Workload {
         let task = |arrival, duration| Task { arrival, duration };
         Workload {
@@ -117,7 +118,7 @@ pub(crate) mod fixture {
         }
     }
 
-    /// A look at `now` with `waiting` tasks and `replicas` ready pods.
+    /// View at `now` with `waiting` tasks and `replicas` ready pods.
     pub(crate) fn seen(now: Seconds, waiting: u64, replicas: u32) -> Seen {
         Seen {
             now,
@@ -143,9 +144,9 @@ mod tests {
 
     #[test]
     fn the_maximum_wins() {
-        assert_eq!(Limits::default().clamp(0), 1);
-        assert_eq!(Limits::default().clamp(999), 200);
-        assert_eq!(Limits { min: 9, max: 5 }.clamp(7), 5);
+        assert_eq!(PeerLimits::default().clamp(0), 1);
+        assert_eq!(PeerLimits::default().clamp(999), 200);
+        assert_eq!(PeerLimits { min: 9, max: 5 }.clamp(7), 5);
     }
 
     #[test]
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn a_rate_spans_at_most_its_window() {
         let mut arrivals = Arrivals::new(60.0);
-        let mut look = |now, arrived| {
+        let mut view = |now, arrived| {
             let seen = Seen {
                 arrived,
                 ..seen(now, 0, 1)
@@ -174,12 +175,12 @@ mod tests {
             arrivals.record(&seen);
             (arrivals.rate(60.0), arrivals.rate(20.0))
         };
-        assert_eq!(look(0.0, 0), (0.0, 0.0));
-        assert_eq!(look(20.0, 10), (0.5, 0.5)); // since the start
-        assert_eq!(look(40.0, 10), (0.25, 0.0));
-        assert_eq!(look(60.0, 70), (70.0 / 60.0, 3.0));
-        assert_eq!(look(80.0, 70), (1.0, 0.0)); // 60 within 60 s: the look at 20 s still counts
-        assert_eq!(look(900.0, 999), (0.0, 0.0)); // nothing to compare with
-        assert_eq!(look(920.0, 998), (0.0, 0.0)); // a counter that falls
+        assert_eq!(view(0.0, 0), (0.0, 0.0));
+        assert_eq!(view(20.0, 10), (0.5, 0.5)); // since the start
+        assert_eq!(view(40.0, 10), (0.25, 0.0));
+        assert_eq!(view(60.0, 70), (70.0 / 60.0, 3.0));
+        assert_eq!(view(80.0, 70), (1.0, 0.0)); // 60 within 60 s: the view at 20 s still counts
+        assert_eq!(view(900.0, 999), (0.0, 0.0)); // nothing to compare with
+        assert_eq!(view(920.0, 998), (0.0, 0.0)); // a counter that falls
     }
 }

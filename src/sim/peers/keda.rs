@@ -1,4 +1,4 @@
-//! KEDA: an HPA from 1 on, and its own look every 30 s between 0 and 1.
+//! KEDA: an HPA from 1 on, and a poll of its own every 30 s between 0 and 1.
 //!
 //! Upstream: kedacore/keda, `pkg/scaling/executor/scale_scaledobjects.go` (0 and 1), `controllers/keda/hpa.go` (the HPA
 //! it makes), `pkg/scalers/redis_scaler.go` and `pkg/scalers/rabbitmq_scaler.go` (the metrics). The [`Load::Formula`] is
@@ -10,54 +10,54 @@ use super::{
 };
 use crate::sim::{Scaler, Seconds, Seen};
 
-/// `cooldownPeriod` in seconds (keda `pkg/scaling/executor/scale_executor.go`).
+/// Seconds of `cooldownPeriod` (keda `pkg/scaling/executor/scale_executor.go`).
 pub const COOLDOWN: Seconds = 300.0;
-/// The HPA's downscale stabilisation in seconds (kubernetes `podautoscaler/config/v1alpha1/defaults.go`).
+/// Seconds of the HPA's downscale stabilisation (kubernetes `podautoscaler/config/v1alpha1/defaults.go`).
 pub const WINDOW: Seconds = 300.0;
 /// Seconds over which the formula takes its rate.
 const RATE_WINDOW: Seconds = 60.0;
 
-/// Which tasks count (keda `rabbitmq_scaler.go`, `excludeUnacknowledged`).
+/// Tasks that count (keda `rabbitmq_scaler.go`, `excludeUnacknowledged`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Waiting and in flight (Q + F).
+    /// Waiting tasks and those in flight (Q + F).
     All,
-    /// Waiting (Q).
+    /// Waiting tasks (Q).
     Ready,
 }
 
-/// What each replica should have.
+/// Load that each replica should have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Load {
-    /// So many tasks for each slot.
+    /// Number of tasks for each slot.
     PerSlot(f64, Metric),
-    /// So many tasks for each replica, whatever the workload.
+    /// Number of tasks for each replica, whatever the workload.
     Tasks(f64, Metric),
-    /// As many as it has slots of the slots that are needed: to drain what waits within this share of the wait target,
-    /// or for what arrives.
+    /// Number of slots that are needed, divided by the slots of a replica: to drain what waits within this share of the
+    /// wait target, or for what arrives.
     Formula(f64),
 }
 
-/// One way to set KEDA up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// What each replica should have.
+pub struct KedaSettings {
+    /// Load that each replica should have.
     pub load: Load,
-    /// How far up one look may go.
+    /// Limit of one step up.
     pub ceiling: Ceiling,
-    /// Downscale stabilisation in seconds.
+    /// Seconds of the downscale stabilisation.
     pub window: Seconds,
     /// Seconds without a task before it goes to zero, if the minimum is 0.
     pub cooldown: Seconds,
 }
 
-/// The Redis scaler as it comes (keda `pkg/scalers/redis_scaler.go`, `listLength`).
-pub const REDIS_DEFAULT: Settings = Settings::stock(Load::Tasks(5.0, Metric::Ready), WINDOW);
-/// The RabbitMQ scaler as it comes, over HTTP (keda `pkg/scalers/rabbitmq_scaler.go`, mode `QueueLength`).
-pub const RABBITMQ_DEFAULT: Settings = Settings::stock(Load::Tasks(20.0, Metric::All), WINDOW);
+/// Redis scaler with its defaults (keda `pkg/scalers/redis_scaler.go`, `listLength`).
+pub const REDIS_DEFAULT: KedaSettings = KedaSettings::stock(Load::Tasks(5.0, Metric::Ready), WINDOW);
+/// RabbitMQ scaler with its defaults, over HTTP (keda `pkg/scalers/rabbitmq_scaler.go`, mode `QueueLength`).
+pub const RABBITMQ_DEFAULT: KedaSettings = KedaSettings::stock(Load::Tasks(20.0, Metric::All), WINDOW);
 
-impl Settings {
-    /// With the HPA's own limit upwards; `window` in seconds.
+impl KedaSettings {
+    /// Settings with the HPA's own limit upwards; `window` in seconds.
     pub const fn stock(load: Load, window: Seconds) -> Self {
         Self {
             load,
@@ -67,7 +67,7 @@ impl Settings {
         }
     }
 
-    /// Without a limit upwards; `window` in seconds.
+    /// Settings without a limit upwards; `window` in seconds.
     pub const fn unlimited(load: Load, window: Seconds) -> Self {
         Self {
             ceiling: Ceiling::Unlimited,
@@ -75,7 +75,7 @@ impl Settings {
         }
     }
 
-    /// The name in tables.
+    /// Name in tables.
     pub fn name(&self) -> String {
         if *self == REDIS_DEFAULT {
             return "KEDA default Redis (5, Q)".to_owned();
@@ -105,19 +105,19 @@ impl Settings {
 /// KEDA and its HPA.
 #[derive(Clone, Debug)]
 pub struct Keda {
-    settings: Settings,
+    settings: KedaSettings,
     given: Given,
     hpa: Hpa,
     arrivals: Arrivals,
-    /// Looks so far.
-    looks: u64,
-    /// When a look of its own last found something to do (`status.lastActiveTime`).
+    /// Number of ticks.
+    ticks: u64,
+    /// Time when a poll last found something to do (`status.lastActiveTime`).
     last_active: Option<Seconds>,
 }
 
 impl Keda {
-    /// Starts it.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    /// Peer with these settings.
+    pub fn new(settings: KedaSettings, given: Given) -> Self {
         let target = match settings.load {
             Load::PerSlot(tasks, _) => tasks * given.slots,
             Load::Tasks(tasks, _) => tasks,
@@ -128,12 +128,12 @@ impl Keda {
             given,
             hpa: Hpa::new(target, given.limits, settings.ceiling, settings.window),
             arrivals: Arrivals::new(RATE_WINDOW),
-            looks: 0,
+            ticks: 0,
             last_active: None,
         }
     }
 
-    /// The metric, in tasks or slots.
+    /// Metric, in tasks or slots.
     fn usage(&self, seen: &Seen) -> f64 {
         let waiting = seen.waiting as f64;
         match self.settings.load {
@@ -146,7 +146,7 @@ impl Keda {
         }
     }
 
-    /// Its own look, between 0 and 1 (keda `scale_scaledobjects.go`, `RequestScale`).
+    /// Poll between 0 and 1 (keda `scale_scaledobjects.go`, `RequestScale`).
     fn poll(&mut self, seen: &Seen, usage: f64) -> Option<u32> {
         let limits = self.given.limits;
         let active = usage > 0.0;
@@ -177,9 +177,9 @@ impl Scaler for Keda {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        // 30 s is two looks of the HPA; it polls as soon as it starts.
-        let polls = self.looks.is_multiple_of(2);
-        self.looks += 1;
+        // 30 s is two ticks of the HPA; it polls as soon as it starts.
+        let polls = self.ticks.is_multiple_of(2);
+        self.ticks += 1;
         if seen.broker_down {
             // An error is no metric for the HPA, and neither active nor inactive for KEDA.
             return None;
@@ -195,12 +195,12 @@ impl Scaler for Keda {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
-    fn keda(settings: Settings, min: u32) -> Keda {
-        Keda::new(settings, Given::of(&workload(), Limits { min, max: 200 }))
+    fn keda(settings: KedaSettings, min: u32) -> Keda {
+        Keda::new(settings, Given::of(&workload(), PeerLimits { min, max: 200 }))
     }
 
     fn busy(now: Seconds, waiting: u64, in_flight: u64, replicas: u32) -> Seen {
@@ -212,9 +212,9 @@ mod tests {
 
     #[test]
     fn counts_what_its_metric_says() {
-        let all = Settings::unlimited(Load::PerSlot(1.5, Metric::All), 0.0);
+        let all = KedaSettings::unlimited(Load::PerSlot(1.5, Metric::All), 0.0);
         assert_eq!(keda(all, 1).tick(&busy(7.0, 30, 31, 2)), Some(11)); // ceil(61 / 6)
-        let ready = Settings::unlimited(Load::PerSlot(1.5, Metric::Ready), 0.0);
+        let ready = KedaSettings::unlimited(Load::PerSlot(1.5, Metric::Ready), 0.0);
         assert_eq!(keda(ready, 1).tick(&busy(7.0, 30, 31, 2)), Some(5)); // 30 / 6
         assert_eq!(keda(REDIS_DEFAULT, 1).tick(&busy(7.0, 13, 31, 2)), Some(3)); // ceil(13 / 5)
         assert_eq!(keda(RABBITMQ_DEFAULT, 1).tick(&busy(7.0, 13, 31, 2)), Some(2)); // 44 / 40: within 10 %
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_formula_drains_or_keeps_up() {
-        let formula = Settings::unlimited(Load::Formula(0.5), 0.0);
+        let formula = KedaSettings::unlimited(Load::Formula(0.5), 0.0);
         // 300 tasks of 4 s in 30 s: 40 slots, 10 replicas.
         assert_eq!(keda(formula, 1).tick(&busy(7.0, 300, 99, 2)), Some(10));
         // 12 a second since the start: 48 slots, 12 replicas.
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_stock_hpa_doubles_and_holds() {
-        let mut keda = keda(Settings::stock(Load::PerSlot(1.0, Metric::All), 60.0), 1);
+        let mut keda = keda(KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 60.0), 1);
         assert_eq!(keda.tick(&busy(7.0, 392, 8, 2)), Some(4));
         assert_eq!(keda.tick(&busy(22.0, 384, 16, 4)), Some(8));
         assert_eq!(keda.tick(&busy(37.0, 0, 4, 8)), Some(16)); // on to the 100 of 15 s ago
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn wakes_at_a_poll() {
-        let settings = Settings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
+        let settings = KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
         let mut zero = keda(settings, 0);
         assert_eq!(zero.tick(&seen(7.0, 0, 0)), None);
         assert_eq!(zero.tick(&seen(22.0, 99, 0)), None); // no poll
@@ -256,11 +256,11 @@ mod tests {
 
     #[test]
     fn sleeps_after_the_cooldown() {
-        let mut keda = keda(Settings::stock(Load::PerSlot(1.0, Metric::All), 300.0), 0);
+        let mut keda = keda(KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 300.0), 0);
         assert_eq!(keda.tick(&busy(7.0, 0, 4, 1)), Some(1)); // active
         assert_eq!(keda.tick(&busy(22.0, 0, 4, 1)), Some(1)); // no poll: does not count as active
-        for look in 2..=20 {
-            let now = 7.0 + 15.0 * f64::from(look);
+        for tick in 2..=20 {
+            let now = 7.0 + 15.0 * f64::from(tick);
             assert_eq!(keda.tick(&seen(now, 0, 1)), Some(1), "{now}"); // at 307 s it is 300 s, not more
         }
         assert_eq!(keda.tick(&seen(322.0, 0, 1)), Some(1)); // no poll
@@ -269,14 +269,14 @@ mod tests {
 
     #[test]
     fn sleeps_at_once_if_it_was_never_active() {
-        let settings = Settings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
+        let settings = KedaSettings::stock(Load::PerSlot(1.0, Metric::All), 300.0);
         assert_eq!(keda(settings, 0).tick(&seen(7.0, 0, 2)), Some(0));
         assert_eq!(keda(settings, 1).tick(&seen(7.0, 0, 2)), Some(2)); // the window
     }
 
     #[test]
     fn says_nothing_without_a_broker() {
-        let mut keda = keda(Settings::unlimited(Load::PerSlot(1.0, Metric::All), 0.0), 0);
+        let mut keda = keda(KedaSettings::unlimited(Load::PerSlot(1.0, Metric::All), 0.0), 0);
         let down = |now| Seen {
             broker_down: true,
             ..seen(now, 0, 5)

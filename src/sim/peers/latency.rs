@@ -8,22 +8,22 @@ use crate::sim::{Scaler, Seconds, Seen};
 
 /// Seconds between steps up.
 const UP_PAUSE: Seconds = 60.0;
-/// Seconds between a step and one down.
+/// Seconds between any step and a step down.
 const DOWN_PAUSE: Seconds = 120.0;
-/// The lower threshold, as a share of the upper one.
+/// Lower threshold, as a share of the upper one.
 const DOWN: f64 = 0.2;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// The upper threshold, as a share of the wait target; the lower one is a fifth of it.
+pub struct LatencySettings {
+    /// Upper threshold, as a share of the wait target; the lower one is a fifth of it.
     pub up: f64,
-    /// Replicas that a step up adds; one down takes 1.
+    /// Number of replicas that a step up adds; one down takes 1.
     pub step: u32,
 }
 
-impl Settings {
-    /// The name in tables.
+impl LatencySettings {
+    /// Name in tables.
     pub fn name(&self) -> String {
         format!("latency step +{} above {}T", self.step, self.up)
     }
@@ -32,15 +32,15 @@ impl Settings {
 /// The scaler.
 #[derive(Clone, Debug)]
 pub struct Latency {
-    settings: Settings,
+    settings: LatencySettings,
     given: Given,
     last_up: Option<Seconds>,
     last_down: Option<Seconds>,
 }
 
 impl Latency {
-    /// Starts it.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    /// Peer with these settings.
+    pub fn new(settings: LatencySettings, given: Given) -> Self {
         Self {
             settings,
             given,
@@ -93,13 +93,13 @@ impl Scaler for Latency {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
-    /// Up by 3 above 15 s, down below 3 s.
-    fn latency(limits: Limits) -> Latency {
-        Latency::new(Settings { up: 0.25, step: 3 }, Given::of(&workload(), limits))
+    /// Peer that goes up by 3 above 15 s, down below 3 s.
+    fn latency(limits: PeerLimits) -> Latency {
+        Latency::new(LatencySettings { up: 0.25, step: 3 }, Given::of(&workload(), limits))
     }
 
     fn old(now: Seconds, oldest_wait: Seconds, replicas: u32) -> Seen {
@@ -118,13 +118,13 @@ mod tests {
             (2.9, Some(4)),
             (0.0, Some(4)),
         ] {
-            assert_eq!(latency(Limits::default()).tick(&old(5.0, age, 5)), wanted, "{age}");
+            assert_eq!(latency(PeerLimits::default()).tick(&old(5.0, age, 5)), wanted, "{age}");
         }
     }
 
     #[test]
     fn up_once_a_minute() {
-        let mut latency = latency(Limits::default());
+        let mut latency = latency(PeerLimits::default());
         assert_eq!(latency.tick(&old(5.0, 99.0, 5)), Some(8));
         assert_eq!(latency.tick(&old(55.0, 99.0, 8)), None);
         assert_eq!(latency.tick(&old(65.0, 99.0, 8)), Some(11));
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn down_two_minutes_after_a_step() {
-        let mut latency = latency(Limits::default());
+        let mut latency = latency(PeerLimits::default());
         assert_eq!(latency.tick(&old(5.0, 99.0, 5)), Some(8));
         assert_eq!(latency.tick(&old(115.0, 0.0, 8)), None);
         assert_eq!(latency.tick(&old(125.0, 0.0, 8)), Some(7));
@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn stays_within_its_limits() {
-        assert_eq!(latency(Limits::default()).tick(&old(5.0, 0.0, 1)), None);
-        assert_eq!(latency(Limits::default()).tick(&old(5.0, 99.0, 199)), Some(200));
-        assert_eq!(latency(Limits::default()).tick(&old(5.0, 99.0, 200)), None);
-        let zero = || latency(Limits { min: 0, max: 200 });
+        assert_eq!(latency(PeerLimits::default()).tick(&old(5.0, 0.0, 1)), None);
+        assert_eq!(latency(PeerLimits::default()).tick(&old(5.0, 99.0, 199)), Some(200));
+        assert_eq!(latency(PeerLimits::default()).tick(&old(5.0, 99.0, 200)), None);
+        let zero = || latency(PeerLimits { min: 0, max: 200 });
         assert_eq!(zero().tick(&old(5.0, 0.0, 1)), Some(0));
         assert_eq!(zero().tick(&old(5.0, 0.0, 0)), None);
         assert_eq!(zero().tick(&old(5.0, 99.0, 0)), Some(3));
@@ -158,6 +158,6 @@ mod tests {
             broker_down: true,
             ..old(5.0, 0.0, 5)
         };
-        assert_eq!(latency(Limits::default()).tick(&down), None);
+        assert_eq!(latency(PeerLimits::default()).tick(&down), None);
     }
 }

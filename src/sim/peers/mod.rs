@@ -2,7 +2,7 @@
 //!
 //! | file | what it is | signal |
 //! |---|---|---|
-//! | `input` | limits, what a peer is told of the workload, arrival rates | |
+//! | `input` | limits, what a peer knows of the workload, arrival rates | |
 //! | `hpa` | the Kubernetes HPA's parts that KEDA uses | usage for each replica |
 //! | `keda` | KEDA on that HPA, plain or with an expert's formula | tasks for each replica, or slots needed |
 //! | `wpa` | practo's worker pod autoscaler | tasks for each replica, floor by the rate |
@@ -28,7 +28,7 @@ pub mod sla;
 pub mod wpa;
 
 pub use groups::{Group, all, groups};
-pub use input::{Given, Limits};
+pub use input::{Given, PeerLimits};
 
 use super::{Scaler, Workload};
 
@@ -36,21 +36,21 @@ use super::{Scaler, Workload};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Configuration {
     /// KEDA.
-    Keda(keda::Settings),
+    Keda(keda::KedaSettings),
     /// practo's worker pod autoscaler.
-    Wpa(wpa::Settings),
+    Wpa(wpa::WpaSettings),
     /// The Knative pod autoscaler.
-    Kpa(kpa::Settings),
+    Kpa(kpa::KpaSettings),
     /// AWS target tracking.
-    Aws(aws::Settings),
+    Aws(aws::AwsSettings),
     /// Latency steps.
-    Latency(latency::Settings),
+    Latency(latency::LatencySettings),
     /// The SLA hybrid.
-    Sla(sla::Settings),
+    Sla(sla::SlaSettings),
 }
 
 impl Configuration {
-    /// Its name in tables, the same for every workload.
+    /// Name in tables, the same for every workload.
     pub fn name(&self) -> String {
         match self {
             Self::Keda(settings) => settings.name(),
@@ -62,13 +62,13 @@ impl Configuration {
         }
     }
 
-    /// The policy for this workload, with 1 to 200 replicas.
+    /// Policy for this workload, with 1 to 200 replicas.
     pub fn build(&self, workload: &Workload) -> Box<dyn Scaler> {
-        self.build_within(workload, Limits::default())
+        self.build_within(workload, PeerLimits::default())
     }
 
-    /// The policy for this workload and other limits.
-    pub fn build_within(&self, workload: &Workload, limits: Limits) -> Box<dyn Scaler> {
+    /// Policy for this workload and other limits.
+    pub fn build_within(&self, workload: &Workload, limits: PeerLimits) -> Box<dyn Scaler> {
         let given = Given::of(workload, limits);
         match *self {
             Self::Keda(settings) => Box::new(keda::Keda::new(settings, given)),

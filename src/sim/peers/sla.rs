@@ -1,4 +1,4 @@
-//! The hybrid of Laravel Queue Autoscale: the largest of rate, forecast and drain.
+//! Hybrid of Laravel Queue Autoscale: the largest of rate, forecast and drain.
 //!
 //! Upstream: gophpeek/laravel-queue-autoscale, `src/Scaling/Calculators/BacklogDrainCalculator.php` (the drain),
 //! defaults in `config/queue-autoscale.php`. Its workers work on one task at a time; ours on as many as they have slots.
@@ -6,35 +6,35 @@
 use super::input::{Arrivals, Given, ceil};
 use crate::sim::{Scaler, Seconds, Seen};
 
-/// The rate of now: over so many seconds.
+/// Seconds over which the present rate is measured.
 const SHORT: Seconds = 60.0;
-/// The rate that the trend starts from: over so many seconds.
+/// Seconds over which the rate is measured that the trend starts from.
 const LONG: Seconds = 300.0;
-/// Seconds between the two: how far the middles of the windows are apart, about.
+/// Seconds between the two: the distance of the middles of the windows, about.
 const APART: Seconds = 150.0;
-/// It forecasts so many seconds ahead.
+/// Seconds that it forecasts ahead.
 const AHEAD: Seconds = 60.0;
-/// Down only so many seconds after an up.
+/// Seconds after a step up within which it does not step down.
 const DOWN_PAUSE: Seconds = 60.0;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// `breach_threshold`: from this share of the wait target on it drains.
+pub struct SlaSettings {
+    /// `breach_threshold`: share of the wait target from which it drains.
     pub threshold: f64,
-    /// The most replicas that one look takes away.
+    /// Largest number of replicas that one tick removes.
     pub down: u32,
 }
 
-impl Settings {
-    /// The name in tables.
+impl SlaSettings {
+    /// Name in tables.
     pub fn name(&self) -> String {
         format!("SLA-hybrid {}, down {}", self.threshold, self.down)
     }
 }
 
-/// The tasks at a time that drain the backlog in time (laravel-queue-autoscale `BacklogDrainCalculator.php`,
-/// `calculateRequiredWorkers`): `age` and `wait_target` and `mean_task` in seconds.
+/// Number of parallel tasks that drain the backlog in time (laravel-queue-autoscale `BacklogDrainCalculator.php`,
+/// `calculateRequiredWorkers`); `age`, `wait_target` and `mean_task` in seconds.
 pub fn drain(backlog: u64, age: Seconds, wait_target: Seconds, mean_task: Seconds, threshold: f64) -> f64 {
     // Upstream caps it at 1.5, which changes nothing.
     let progress = age / wait_target;
@@ -60,15 +60,15 @@ pub fn drain(backlog: u64, age: Seconds, wait_target: Seconds, mean_task: Second
 /// The scaler.
 #[derive(Clone, Debug)]
 pub struct Sla {
-    settings: Settings,
+    settings: SlaSettings,
     given: Given,
     arrivals: Arrivals,
     last_up: Option<Seconds>,
 }
 
 impl Sla {
-    /// Starts it.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    /// Peer with these settings.
+    pub fn new(settings: SlaSettings, given: Given) -> Self {
         Self {
             settings,
             given,
@@ -77,7 +77,7 @@ impl Sla {
         }
     }
 
-    /// What it would have.
+    /// Number of replicas that it would have.
     fn wanted(&self, seen: &Seen) -> u32 {
         let Given {
             slots,
@@ -133,13 +133,13 @@ impl Scaler for Sla {
 mod tests {
     use super::*;
     use crate::sim::peers::input::{
-        Limits,
+        PeerLimits,
         fixture::{seen, workload},
     };
 
     fn sla(down: u32) -> Sla {
-        let settings = Settings { threshold: 0.5, down };
-        Sla::new(settings, Given::of(&workload(), Limits::default()))
+        let settings = SlaSettings { threshold: 0.5, down };
+        Sla::new(settings, Given::of(&workload(), PeerLimits::default()))
     }
 
     #[test]
@@ -165,20 +165,20 @@ mod tests {
 
     #[test]
     fn follows_the_rate_and_its_trend() {
-        let look = |now, arrived| Seen {
+        let view = |now, arrived| Seen {
             arrived,
             ..seen(now, 0, 1)
         };
         let mut steady = sla(1);
-        assert_eq!(steady.tick(&look(10.0, 100)), Some(10)); // 10 a second of 4 s, 4 slots
+        assert_eq!(steady.tick(&view(10.0, 100)), Some(10)); // 10 a second of 4 s, 4 slots
         let mut rising = sla(1);
-        assert_eq!(rising.tick(&look(240.0, 0)), None);
+        assert_eq!(rising.tick(&view(240.0, 0)), None);
         // 10 a second now, 2 before: 10 + 8 / 150 * 60 = 13.2 to come.
-        assert_eq!(rising.tick(&look(300.0, 600)), Some(14));
+        assert_eq!(rising.tick(&view(300.0, 600)), Some(14));
         let mut falling = sla(1);
-        falling.tick(&look(240.0, 2400));
+        falling.tick(&view(240.0, 2400));
         // 2 a second now, 8.4 before: the forecast is negative.
-        assert_eq!(falling.tick(&look(300.0, 2520)), Some(2));
+        assert_eq!(falling.tick(&view(300.0, 2520)), Some(2));
     }
 
     #[test]

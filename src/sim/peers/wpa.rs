@@ -1,21 +1,21 @@
-//! The worker pod autoscaler of practo: a backlog target, a floor from the arrival rate, and a long pause after any step.
+//! Worker pod autoscaler of practo: a backlog target, a floor from the arrival rate, and a long pause after any step.
 //!
 //! Upstream: practo/k8s-worker-pod-autoscaler, `pkg/controller/controller.go` (`GetDesiredWorkers`,
 //! `convertDesiredReplicasWithRules`) and `pkg/controller/scale_operation.go` (the pause).
 #![deny(clippy::disallowed_methods)]
-use super::input::{Arrivals, Given, Limits, ceil};
+use super::input::{Arrivals, Given, PeerLimits, ceil};
 use crate::sim::{Scaler, Seconds, Seen};
 
-/// `scaleDownDelay` as it comes, in seconds.
+/// Seconds of the default `scaleDownDelay`.
 pub const DELAY: Seconds = 600.0;
-/// So large a share of the replicas a step must be, to be made.
+/// Smallest share of the replicas for which a step is made.
 const TOLERANCE: f64 = 0.1;
-/// Seconds over which it takes its rate.
+/// Seconds over which it measures its rate.
 const RATE_WINDOW: Seconds = 60.0;
 
-/// One way to set it up.
+/// Settings of the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct WpaSettings {
     /// `targetMessagesPerWorker`, for each slot.
     pub target: f64,
     /// `scaleDownDelay` in seconds.
@@ -24,8 +24,8 @@ pub struct Settings {
     pub max_disruption: f64,
 }
 
-impl Settings {
-    /// With a disruption of 100 %, as it comes; `target` in tasks for each slot, `delay` in seconds.
+impl WpaSettings {
+    /// Settings with a disruption of 100 %, the default; `target` in tasks for each slot, `delay` in seconds.
     pub const fn new(target: f64, delay: Seconds) -> Self {
         Self {
             target,
@@ -34,7 +34,7 @@ impl Settings {
         }
     }
 
-    /// The name in tables.
+    /// Name in tables.
     pub fn name(&self) -> String {
         let mut name = format!("WPA target {}c, {} s", self.target, self.delay);
         if self.max_disruption != 1.0 {
@@ -47,16 +47,16 @@ impl Settings {
 /// The autoscaler.
 #[derive(Clone, Debug)]
 pub struct Wpa {
-    settings: Settings,
+    settings: WpaSettings,
     given: Given,
     arrivals: Arrivals,
-    /// When it last took a step in any direction.
+    /// Time of the last step in any direction.
     last_step: Option<Seconds>,
 }
 
 impl Wpa {
-    /// Starts it.
-    pub fn new(settings: Settings, given: Given) -> Self {
+    /// Peer with these settings.
+    pub fn new(settings: WpaSettings, given: Given) -> Self {
         Self {
             settings,
             given,
@@ -65,9 +65,9 @@ impl Wpa {
         }
     }
 
-    /// What it would have (wpa `GetDesiredWorkers`).
+    /// Number of replicas that it would have (wpa `GetDesiredWorkers`).
     fn desired(&self, seen: &Seen) -> u32 {
-        let Settings {
+        let WpaSettings {
             target, max_disruption, ..
         } = self.settings;
         let rate = self.arrivals.rate(RATE_WINDOW);
@@ -79,7 +79,7 @@ impl Wpa {
         let replicas = seen.replicas;
         let step = ceil(f64::from(replicas) * max_disruption);
         // Also right if `min` is more than `max`: then it is `max`.
-        let rules = |wished: u32, step: u32| Limits { min, max }.clamp(wished.max(replicas.saturating_sub(step)));
+        let rules = |wished: u32, step: u32| PeerLimits { min, max }.clamp(wished.max(replicas.saturating_sub(step)));
 
         let messages = seen.waiting.saturating_add(seen.in_flight);
         let wished = ceil(messages as f64 / (target * self.given.slots));
@@ -131,15 +131,15 @@ mod tests {
     use super::*;
     use crate::sim::peers::input::fixture::{seen, workload};
 
-    fn wpa_within(limits: Limits, settings: Settings) -> Wpa {
+    fn wpa_within(limits: PeerLimits, settings: WpaSettings) -> Wpa {
         Wpa::new(settings, Given::of(&workload(), limits))
     }
 
     fn wpa() -> Wpa {
-        wpa_within(Limits::default(), Settings::new(2.0, 120.0))
+        wpa_within(PeerLimits::default(), WpaSettings::new(2.0, 120.0))
     }
 
-    /// `arrived` tasks since the start, so that there is a rate.
+    /// View with `arrived` tasks since the start, so that there is a rate.
     fn arriving(arrived: u64, seen: Seen) -> Seen {
         Seen { arrived, ..seen }
     }
@@ -161,11 +161,11 @@ mod tests {
             (0, 0, 0, Some(1)), // its minimum
         ];
         for (waiting, in_flight, replicas, wanted) in table {
-            let look = Seen {
+            let view = Seen {
                 in_flight,
                 ..seen(3.0, waiting, replicas)
             };
-            assert_eq!(wpa().tick(&look), wanted, "{waiting} + {in_flight} with {replicas}");
+            assert_eq!(wpa().tick(&view), wanted, "{waiting} + {in_flight} with {replicas}");
         }
     }
 
@@ -183,11 +183,11 @@ mod tests {
 
     #[test]
     fn disruption_limits_the_step_down() {
-        let settings = Settings {
+        let settings = WpaSettings {
             max_disruption: 0.25,
-            ..Settings::new(2.0, 120.0)
+            ..WpaSettings::new(2.0, 120.0)
         };
-        let wpa = || wpa_within(Limits { min: 0, max: 200 }, settings);
+        let wpa = || wpa_within(PeerLimits { min: 0, max: 200 }, settings);
         assert_eq!(wpa().tick(&seen(3.0, 8, 10)), Some(7)); // by ceil(2.5)
         assert_eq!(wpa().tick(&arriving(2, seen(20.0, 0, 10))), Some(7)); // it is active
         assert_eq!(wpa().tick(&seen(3.0, 0, 10)), Some(0)); // all idle

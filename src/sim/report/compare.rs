@@ -1,4 +1,4 @@
-//! Policies beside each other: per workload, and with one configuration for all of them, which is what a user gets.
+//! Comparison of policies: per workload, and with one configuration for all of them, which is what a user gets.
 #![deny(clippy::disallowed_methods)]
 
 use serde_json::{Value, json};
@@ -10,64 +10,64 @@ use super::{
 };
 use crate::sim::Run;
 
-/// The share of tasks that may be late on the mean over seeds, 0 to 1.
+/// Share of tasks that may be late on the mean over seeds, 0 to 1.
 const LATE: f64 = 0.01;
 
-/// One run of one policy.
+/// Result of one run of one policy.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// With its parameters: what differs is another policy.
+pub struct RunOutcome {
+    /// Policy with its parameters: other parameters are another policy.
     pub policy: String,
-    /// The workload's name.
+    /// Name of the workload.
     pub workload: String,
-    /// What the workload's tasks were drawn with.
+    /// Seed of the workload's tasks.
     pub seed: u64,
-    /// The fewest pod-hours for these tasks.
+    /// Smallest number of pod-hours for these tasks.
     pub bound: f64,
-    /// What it came to.
+    /// Results of the run.
     pub run: Run,
-    /// Ours: why its status would have said that the target cannot be met.
-    pub told: Vec<&'static str>,
+    /// Reasons of the condition `TargetFeasible`, for our policy.
+    pub diagnoses: Vec<&'static str>,
 }
 
-/// All policies on all workloads, in the order in which they first came.
+/// All policies on all workloads, in the order of their first result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     workloads: Vec<String>,
-    policies: Vec<Policy>,
+    policies: Vec<PolicyResults>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Policy {
+struct PolicyResults {
     name: String,
     cells: Vec<Cell>,
 }
 
-/// A policy on a workload, over its seeds.
+/// Results of a policy on a workload, over its seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     workload: String,
-    /// How many seeds.
+    /// Number of seeds.
     pub seeds: usize,
-    /// What it cost.
+    /// Cost in pod-hours.
     pub pod_hours: Estimate,
     /// Pod-hours ÷ the bound.
     pub cost_ratio: Estimate,
-    /// The 95th percentile of waits, in seconds.
+    /// 95th percentile of the waits, in seconds.
     pub p95: Estimate,
-    /// The share of tasks that waited too long, 0 to 1.
+    /// Share of tasks that waited too long, 0 to 1.
     pub late: Estimate,
-    /// Changes of the number.
+    /// Number of changes of the replicas.
     pub actions: Estimate,
-    /// Ups soon after a down.
+    /// Number of steps up soon after a step down.
     pub oscillations: Estimate,
-    /// Tasks interrupted by scaling down.
+    /// Number of tasks interrupted by scaling down.
     pub killed: Estimate,
 }
 
 impl Comparison {
-    /// From runs in any order.
-    pub fn of(outcomes: &[Outcome]) -> Self {
+    /// Comparison of runs in any order.
+    pub fn of(outcomes: &[RunOutcome]) -> Self {
         let workloads = distinct(outcomes.iter().map(|outcome| &outcome.workload));
         let names = distinct(outcomes.iter().map(|outcome| &outcome.policy));
         let policies = names.into_iter().map(|name| {
@@ -77,7 +77,7 @@ impl Comparison {
                     .filter(|one| one.policy == name && one.workload == *workload);
                 Cell::of(workload, &own.collect::<Vec<_>>())
             });
-            Policy {
+            PolicyResults {
                 cells: cells.collect(),
                 name,
             }
@@ -88,17 +88,17 @@ impl Comparison {
         }
     }
 
-    /// What a policy came to on a workload; `None` if it was not run on it.
+    /// Results of a policy on a workload; `None` if it was not run on it.
     pub fn cell(&self, policy: &str, workload: &str) -> Option<&Cell> {
         self.policies.iter().find(|one| one.name == policy)?.cell(workload)
     }
 
-    /// The workloads, in the order in which they first came.
+    /// Workloads, in the order of their first result.
     pub fn workloads(&self) -> &[String] {
         &self.workloads
     }
 
-    /// The policies, likewise.
+    /// Policies, in the same order.
     pub fn policies(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(|policy| policy.name.as_str())
     }
@@ -109,13 +109,13 @@ impl Comparison {
         self.workloads.iter().all(met)
     }
 
-    /// The geometric mean of a policy's cost over the workloads; NaN unless it was run on all of them.
+    /// Geometric mean of a policy's cost over the workloads; NaN unless it was run on all of them.
     pub fn mean_cost_ratio(&self, policy: &str) -> f64 {
         let policy = self.policies.iter().find(|one| one.name == policy);
         policy.map_or(f64::NAN, |policy| self.cost_ratio(policy))
     }
 
-    /// A table for each workload: every policy's mean ± 95 % confidence interval over the seeds.
+    /// Tables, one for each workload: every policy's mean ± 95 % confidence interval over the seeds.
     pub fn workload_tables(&self) -> Vec<Table> {
         let head = [
             "policy",
@@ -142,7 +142,8 @@ impl Comparison {
         tables.collect()
     }
 
-    /// Each policy with its one configuration on all workloads, the best first: most workloads met, then cheapest.
+    /// Table of each policy with its one configuration on all workloads, the best first: most workloads met, then
+    /// cheapest.
     pub fn one_configuration(&self) -> Table {
         let count = self.workloads.len();
         let head = [
@@ -212,8 +213,8 @@ impl Comparison {
         }
     }
 
-    /// For `decisions.json`: `policies`, each with its figures over all workloads and for each of them. Waits are in
-    /// seconds, lateness is a share, `_ci` half the width of the 95 % interval; what is unknown is null.
+    /// Figures for `decisions.json`: `policies`, each with its figures over all workloads and for each of them. Waits
+    /// are in seconds, lateness is a share, `_ci` half the width of the 95 % interval; what is unknown is null.
     pub fn figures(&self) -> Value {
         let policies = self.policies.iter().map(|policy| {
             json!({
@@ -230,18 +231,18 @@ impl Comparison {
         json!({ "policies": policies.collect::<Vec<_>>() })
     }
 
-    /// The workloads on which too many tasks were late, or which it was not run on.
-    fn missed(&self, policy: &Policy) -> Vec<&str> {
+    /// Workloads on which too many tasks were late, or which it was not run on.
+    fn missed(&self, policy: &PolicyResults) -> Vec<&str> {
         let missed = |workload: &&String| !policy.cell(workload).is_some_and(Cell::is_met);
         self.workloads.iter().filter(missed).map(String::as_str).collect()
     }
 
-    fn met(&self, policy: &Policy) -> usize {
+    fn met(&self, policy: &PolicyResults) -> usize {
         self.workloads.len() - self.missed(policy).len()
     }
 
-    /// The geometric mean over the workloads; NaN unless it was run on all of them: other means do not compare.
-    fn cost_ratio(&self, policy: &Policy) -> f64 {
+    /// Geometric mean over the workloads; NaN unless it was run on all of them: other means do not compare.
+    fn cost_ratio(&self, policy: &PolicyResults) -> f64 {
         if policy.cells.len() < self.workloads.len() {
             return f64::NAN;
         }
@@ -250,17 +251,17 @@ impl Comparison {
     }
 }
 
-impl Policy {
+impl PolicyResults {
     fn cell(&self, workload: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.workload == workload)
     }
 
-    /// Of the means over seeds.
+    /// Sum of a figure's means over seeds.
     fn sum(&self, figure: impl Fn(&Cell) -> Estimate) -> f64 {
         self.cells.iter().map(|cell| figure(cell).mean).sum()
     }
 
-    /// The highest mean share of late tasks; NaN, which is above all numbers, if one is unknown.
+    /// Highest mean share of late tasks; NaN, which is above all numbers, if one is unknown.
     fn worst_late(&self) -> f64 {
         let late = self.cells.iter().map(|cell| cell.late.mean);
         late.max_by(f64::total_cmp).unwrap_or(0.0)
@@ -268,12 +269,12 @@ impl Policy {
 }
 
 impl Cell {
-    /// `None` without a run.
-    fn of(workload: &str, outcomes: &[&Outcome]) -> Option<Self> {
+    /// Results of these runs; `None` without a run.
+    fn of(workload: &str, outcomes: &[&RunOutcome]) -> Option<Self> {
         if outcomes.is_empty() {
             return None;
         }
-        let over = |figure: &dyn Fn(&Outcome) -> f64| {
+        let over = |figure: &dyn Fn(&RunOutcome) -> f64| {
             let values: Vec<_> = outcomes.iter().map(|outcome| figure(outcome)).collect();
             Estimate::of(&values)
         };
@@ -290,7 +291,7 @@ impl Cell {
         })
     }
 
-    /// Few enough tasks were late.
+    /// Whether few enough tasks were late.
     pub fn is_met(&self) -> bool {
         // The mean of equal shares may come out a hair above them.
         self.late.mean <= LATE + 1e-9
@@ -327,7 +328,7 @@ impl Cell {
     }
 }
 
-/// Each once, in the order in which they first came.
+/// Names in the order of their first result, each once.
 fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut distinct: Vec<String> = Vec::new();
     for name in names {

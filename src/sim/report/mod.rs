@@ -1,4 +1,4 @@
-//! What the simulator found, as text: tables, figures, one page, one JSON value. Whoever calls writes the files.
+//! Reports of the simulator, as text: tables, figures, one page, one JSON value. The caller writes the files.
 #![deny(clippy::disallowed_methods)]
 
 pub mod compare;

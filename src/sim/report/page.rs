@@ -1,4 +1,4 @@
-//! A report: one HTML file that needs nothing else, and the same as Markdown without the figures.
+//! Page of a report: one HTML file that needs nothing else, and the same as Markdown without the figures.
 #![deny(clippy::disallowed_methods)]
 
 use super::{
@@ -7,19 +7,19 @@ use super::{
     table::Table,
 };
 
-/// What the report says, in order.
+/// Report, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
-    /// Its heading.
+    /// Heading of the page.
     pub title: String,
-    /// What follows.
+    /// Parts that follow.
     pub blocks: Vec<Block>,
 }
 
-/// One piece of a report. Texts are plain: nothing in them is markup.
+/// Part of a report. Texts are plain: nothing in them is markup.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
-    /// Of a section.
+    /// Heading of a section.
     Heading(String),
     /// A paragraph.
     Text(String),
@@ -29,7 +29,7 @@ pub enum Block {
     Figure(Chart),
 }
 
-/// The looks; colours come before it, as variables.
+/// Style sheet; colours come before it, as variables.
 const STYLE: &str = "
 body{margin:2rem auto;max-width:64rem;padding:0 1rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
 h1,h2{line-height:1.2}h2{margin-top:2.5rem}
@@ -42,7 +42,7 @@ figure{margin:1.5rem 0}svg{max-width:100%;height:auto}
 ";
 
 impl Page {
-    /// The whole file: no script, no font, no picture from elsewhere.
+    /// Whole file: no script, no font, no picture from elsewhere.
     pub fn html(&self) -> String {
         let title = escape(&self.title);
         let body: String = self.blocks.iter().map(Block::html).collect();
@@ -54,7 +54,7 @@ impl Page {
         )
     }
 
-    /// The same with a note where each figure is; `html_file` names the file that has them.
+    /// The same as Markdown, with a note where each figure is; `html_file` names the file that has them.
     pub fn markdown(&self, html_file: &str) -> String {
         let mut text = format!("# {}\n", escape_markdown(&self.title));
         for block in &self.blocks {
@@ -88,7 +88,7 @@ impl Block {
     }
 }
 
-/// The colours of figures and text for a light page, and for a dark one where the reader wishes that.
+/// Colours of figures and text for a light page, and for a dark one where the reader's system asks for it.
 fn variables() -> String {
     let series = |colours: [&str; COLOURS.len()]| {
         let variables = colours.iter().enumerate();

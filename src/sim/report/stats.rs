@@ -1,23 +1,23 @@
-//! Means over seeds, and how far to trust them.
+//! Means over seeds, with confidence intervals.
 #![deny(clippy::disallowed_methods)]
 
-/// The two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom.
+/// Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom.
 const STUDENT: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
 
-/// A mean with its 95 % confidence interval, in the unit of the values.
+/// Mean with its 95 % confidence interval, in the unit of the values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The mean; NaN if there are no values or one of them is no number.
+    /// Mean; NaN if there are no values or one of them is no number.
     pub mean: f64,
-    /// Half the interval's width: the mean ± this. NaN for fewer than two values, which say nothing of their spread.
+    /// Half the interval's width: the mean ± this. NaN for fewer than two values, which say nothing about their spread.
     pub half: f64,
 }
 
 impl Estimate {
-    /// Of independent values, such as one of each seed.
+    /// Estimate from independent values, such as one of each seed.
     pub fn of(values: &[f64]) -> Self {
         let mean = mean(values);
         let freedom = values.len().saturating_sub(1);
@@ -29,7 +29,7 @@ impl Estimate {
         }
     }
 
-    /// Such as `82.6 ± 0.3`; a dash for what is unknown.
+    /// Text such as `82.6 ± 0.3`; a dash for what is unknown.
     pub fn text(&self, decimals: usize) -> String {
         if self.half.is_finite() {
             format!("{} ± {}", number(self.mean, decimals), number(self.half, decimals))
@@ -39,7 +39,7 @@ impl Estimate {
     }
 }
 
-/// A number with so many decimals; a dash if it is none.
+/// Number with this many decimals; a dash if it is none.
 pub fn number(value: f64, decimals: usize) -> String {
     if value.is_finite() {
         format!("{value:.decimals$}")
@@ -48,20 +48,20 @@ pub fn number(value: f64, decimals: usize) -> String {
     }
 }
 
-/// NaN for no values.
+/// Arithmetic mean; NaN for no values.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The mean of ratios: twice as dear here and half as dear there is the same. NaN for no values, or one that is not
-/// above 0.
+/// Geometric mean of ratios: twice as expensive here and half as expensive there is the same. NaN for no values, or one
+/// that is not above 0.
 pub fn geometric_mean(values: &[f64]) -> f64 {
     let logs: Vec<_> = values.iter().map(|value| value.ln()).collect();
     let mean = mean(&logs).exp();
     if mean > 0.0 { mean } else { f64::NAN }
 }
 
-/// NaN for no degree of freedom.
+/// Quantile of Student's t; NaN for no degree of freedom.
 fn student(freedom: usize) -> f64 {
     match freedom {
         0 => f64::NAN,

@@ -1,5 +1,5 @@
-//! Figures as SVG: lines, steps and labelled dots over two axes. No script; colours are CSS variables with a fallback, so
-//! that a page makes them fit its light or dark side, and a figure alone is legible on both.
+//! Figures as SVG: lines, steps and labelled dots over two axes. No script; colours are CSS variables with a fallback,
+//! so that a page can set them for its light or dark side, and a figure alone is legible on both.
 #![deny(clippy::disallowed_methods)]
 
 mod axis;
@@ -10,54 +10,54 @@ pub use axis::Scale;
 
 use super::escape;
 use axis::Axis;
-use labels::Labels;
+use labels::DotLabels;
 
-/// The colours of series, in order: the variables `--s0`, `--s1`, … with what stands in for them.
+/// Colours of series, in order: fallbacks of the variables `--s0`, `--s1`, ….
 pub(super) const COLOURS: [&str; 8] = [
     "#2f7ed8", "#d9632a", "#2a9d6f", "#b04fb5", "#c29a12", "#1aa0b8", "#cf4b6c", "#7d8794",
 ];
-/// Their likes for a dark page.
+/// Colours of series on a dark page.
 pub(super) const DARK: [&str; 8] = [
     "#6cabf5", "#f28f5c", "#5fcf9f", "#d88adc", "#e6c34a", "#5ccfe0", "#f2849e", "#a9b3bf",
 ];
 
 const WIDTH: f64 = 720.0;
-/// Of the plot itself, without title, legend and axis.
+/// Height of the plot itself, without title, legend and axis.
 const HEIGHT: f64 = 270.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 22.0;
 const BOTTOM: f64 = 46.0;
-/// The mean width of a letter, about.
+/// Mean width of a letter, approximately.
 const LETTER: f64 = 6.3;
 
 /// A figure.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
-    /// What it shows: also its name for those who do not see it.
+    /// Title, also the figure's name for those who do not see it.
     pub title: String,
-    /// Across.
+    /// Horizontal axis.
     pub x: Measure,
-    /// Upwards.
+    /// Vertical axis.
     pub y: Measure,
-    /// Drawn in this order.
+    /// Series, drawn in this order.
     pub series: Vec<Series>,
 }
 
-/// What an axis measures.
+/// Quantity of an axis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measure {
-    /// Its label, unit included.
+    /// Label, unit included.
     pub label: String,
-    /// How it goes.
+    /// Scale of the axis.
     pub scale: Scale,
 }
 
-/// What goes together under one name and colour.
+/// Marks with one name and colour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// In the legend.
+    /// Name in the legend.
     pub name: String,
-    /// What is drawn, in the units of the axes.
+    /// Marks to draw, in the units of the axes.
     pub marks: Marks,
 }
 
@@ -73,7 +73,7 @@ pub enum Marks {
 }
 
 impl Chart {
-    /// The `<svg>` element.
+    /// Element `<svg>` of the figure.
     pub fn svg(&self) -> String {
         let legend = self.legend();
         let top = 34.0 + 18.0 * legend.1 as f64;
@@ -93,7 +93,7 @@ impl Chart {
         )
     }
 
-    /// Over all points of which both values can be shown.
+    /// Axes over all points of which both values can be shown.
     fn axes(&self) -> Option<(Axis, Axis)> {
         let points = || {
             let all = self.series.iter().flat_map(|series| series.marks.points());
@@ -104,7 +104,7 @@ impl Chart {
         Some((x, y))
     }
 
-    /// The legend, and how many lines it takes.
+    /// Legend, and the number of its lines.
     fn legend(&self) -> (String, usize) {
         let (mut drawn, mut x, mut lines) = (String::new(), LEFT, 1);
         for (index, series) in self.series.iter().enumerate() {
@@ -134,7 +134,7 @@ impl Marks {
     }
 }
 
-/// Where things lie on the paper.
+/// Positions on the paper.
 struct Plot {
     x: Axis,
     y: Axis,
@@ -144,7 +144,7 @@ struct Plot {
 impl Plot {
     fn draw(&self, chart: &Chart) -> String {
         let mut drawn = self.frame(chart);
-        let mut labels = Labels::within(LEFT, self.top, WIDTH - RIGHT, self.top + HEIGHT);
+        let mut labels = DotLabels::within(LEFT, self.top, WIDTH - RIGHT, self.top + HEIGHT);
         for (index, series) in chart.series.iter().enumerate() {
             match &series.marks {
                 Marks::Line(points) => drawn += &self.line(chart, points, index, false),
@@ -153,7 +153,7 @@ impl Plot {
                     for (point, label) in dots {
                         if let Some((x, y)) = self.paper(chart, *point) {
                             drawn += &dot(x, y, index, label);
-                            labels.wish(x, y, label);
+                            labels.add(x, y, label);
                         }
                     }
                 }
@@ -222,7 +222,7 @@ fn colour(index: usize) -> String {
     format!("var(--s{index},{})", COLOURS[index])
 }
 
-/// A line. When the colours come round again, dashes tell them apart.
+/// Element of a line. When the colours repeat, dashes tell the lines apart.
 fn path(along: &str, index: usize) -> String {
     let dashes = match index / COLOURS.len() {
         0 => "",

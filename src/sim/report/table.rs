@@ -3,19 +3,19 @@
 
 use super::{escape, escape_markdown};
 
-/// Rows of text under a caption. Columns of numbers stand to the right.
+/// Rows of text under a caption. Columns of numbers are aligned to the right.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// What it shows.
+    /// Caption of the table.
     pub caption: String,
-    /// The columns' headings, units included.
+    /// Headings of the columns, units included.
     pub head: Vec<String>,
-    /// Each as long as the head; a cell that is missing is empty, one too many is left out.
+    /// Rows, each as long as the head; a cell that is missing is empty, one too many is left out.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// An empty table.
+    /// Empty table.
     pub fn new(caption: impl Into<String>, head: &[&str]) -> Self {
         Self {
             caption: caption.into(),
@@ -24,7 +24,7 @@ impl Table {
         }
     }
 
-    /// As Markdown, caption first, with a line feed at the end.
+    /// Markdown of the table, caption first, with a line feed at the end.
     pub fn markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let head = line(self.head.iter().map(|cell| escape_markdown(cell)).collect());
@@ -38,7 +38,7 @@ impl Table {
         format!("**{}**\n\n{head}{rules}{rows}", escape_markdown(&self.caption))
     }
 
-    /// As an HTML `<table>`.
+    /// HTML `<table>`.
     pub fn html(&self) -> String {
         let class = |column| if self.is_numbers(column) { " class=\"n\"" } else { "" };
         let head = self.head.iter().enumerate();
@@ -62,7 +62,7 @@ impl Table {
         )
     }
 
-    /// Whether every cell that says something begins like a number; a dash says nothing.
+    /// Whether every cell with a content begins like a number; a dash has none.
     fn is_numbers(&self, column: usize) -> bool {
         let mut cells = self.rows.iter().map(|row| cell(row, column));
         let is_number = |cell: &str| {

@@ -1,10 +1,10 @@
-//! A run over time: what waits, the replicas, and how long the oldest task has waited.
+//! Timeline of a run: what waits, the replicas, and how long the oldest task has waited.
 #![deny(clippy::disallowed_methods)]
 
 use super::svg::{Chart, Marks, Measure, Scale, Series};
 use crate::sim::{Point, Run};
 
-/// Three figures, with a line for each run that was watched over time.
+/// Three figures, with a line for each run that was recorded over time.
 pub fn timeline(title: &str, runs: &[(&str, &Run)]) -> Vec<Chart> {
     let chart = |what: &str, label: &str, steps: bool, value: fn(&Point) -> f64| {
         let series = runs.iter().map(|(name, run)| {

@@ -1,4 +1,4 @@
-//! Ours in the simulator: what it is told, and what it does when things go wrong.
+//! Our policy in the simulator: what it sees, and what it does when things go wrong.
 //!
 //! | file | what goes wrong |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `counter.rs` | the workers' counter starts again from 0 |
 //! | `pods.rs` | pods crash, or wait for nodes |
 //! | `purges.rs` | a full queue is emptied |
-//! | `watch.rs` | the eye that they all look through |
+//! | `watch.rs` | the recorder that all of them use |
 
 mod counter;
 mod outages;
@@ -20,6 +20,7 @@ use crate::sim::{engine::run, workloads, world::World};
 
 fn policy() -> Policy {
     Policy {
+        stranded: ("", ""),
         min: 1,
         max: 200,
         schedules: Vec::new(),

@@ -1,4 +1,4 @@
-//! How many Events an object may have. Pure.
+//! Limits on the number of Events about an object. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// At most so many events within a window.
+/// Largest number of events within a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     events: usize,
@@ -14,22 +14,22 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// For what happens in the course of work: 10 a minute.
+    /// Limit for changes that come with normal work: 10 a minute.
     pub(super) const WORK: Self = Self {
         events: 10,
         window: Duration::from_secs(60),
     };
-    /// For what stays so: one in five minutes.
+    /// Limit for states that last: one in five minutes.
     pub(super) const NEWS: Self = Self {
         events: 1,
         window: Duration::from_secs(300),
     };
 }
 
-/// The longest window: what is older counts no more.
+/// Longest window: older events do not count.
 const LONGEST: Duration = Limit::NEWS.window;
 
-/// The events admitted lately, by object and reason.
+/// Events admitted recently, by object and reason.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     admitted: HashMap<(String, String), VecDeque<Duration>>,
@@ -37,7 +37,7 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    /// Whether one more event of this reason about this object is within the limit at `now`; if so, it counts.
+    /// Whether one more event of this reason about this object is within the limit at `now`; if so, it is counted.
     pub(super) fn admit(&mut self, object: &str, reason: &str, limit: Limit, now: Duration) -> bool {
         if now.saturating_sub(self.tidied) > LONGEST {
             self.tidied = now;

@@ -6,7 +6,7 @@ use crate::kube::{
     fixture::{self, Log},
 };
 
-/// An API server that answers every request alike.
+/// API server that answers every request in the same way.
 fn server(status: u16) -> (Cluster, Log) {
     let (client, log) = fixture::server(move |asked| async move {
         let events = "/apis/events.k8s.io/v1/namespaces/shop/events";

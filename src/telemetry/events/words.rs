@@ -1,65 +1,65 @@
-//! What an Event says. Pure.
+//! Text of Events. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use super::limit::Limit;
 
-/// The API server refuses longer notes.
+/// Longest note that the API server accepts, in bytes.
 const NOTE_BYTES: usize = 1024;
-/// The API server refuses longer reasons and actions.
+/// Longest reason and action that the API server accepts, in bytes.
 const WORD_BYTES: usize = 128;
 
-/// Something a user must know about a pool.
+/// Event about a pool that a user should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolEvent {
     /// The target got another number of replicas.
     Scaled {
-        /// Before.
+        /// Number of replicas before.
         from: u32,
-        /// After.
+        /// Number of replicas after.
         to: u32,
-        /// Why, in one sentence.
+        /// Reason, in one sentence.
         sentence: String,
     },
-    /// Someone else changed the target's replicas, and they were put back.
+    /// Another writer changed the target's replicas, and they were put back.
     ReplicasOverwritten {
-        /// The field manager that did it.
+        /// Name of the field manager that changed them.
         manager: String,
-        /// Replicas found.
+        /// Number of replicas found.
         found: u32,
-        /// Replicas put back.
+        /// Number of replicas put back.
         restored: u32,
     },
-    /// The broker could not be read for so long that `spec.fallback` sets the replicas.
+    /// The broker has not been readable for `spec.fallback.afterSeconds`, and `spec.fallback` sets the replicas.
     FallbackStarted {
-        /// Replicas kept at least.
+        /// Minimum number of replicas that is kept.
         replicas: u32,
-        /// Why the broker cannot be read, in our own words.
+        /// Reason why the broker cannot be read, never in the broker's words.
         why: String,
     },
     /// The broker can be read again.
     FallbackEnded,
     /// A condition changed.
     ConditionChanged {
-        /// The condition's reason.
+        /// Reason of the condition.
         reason: String,
-        /// The condition's type.
+        /// Type of the condition.
         kind: String,
-        /// The condition's status now.
+        /// Status of the condition now.
         status: String,
-        /// The condition's message.
+        /// Message of the condition.
         message: String,
-        /// The change is for the worse.
+        /// Whether the change is for the worse.
         warns: bool,
     },
     /// Waiting tasks are gone, and no worker took them.
     TasksVanished {
-        /// So many.
+        /// Number of tasks.
         tasks: u64,
     },
 }
 
 impl PoolEvent {
-    /// The reason: a word in PascalCase.
+    /// Reason of the Event: a word in PascalCase.
     pub fn reason(&self) -> String {
         match self {
             Self::Scaled { .. } => "Scaled".to_owned(),
@@ -71,7 +71,7 @@ impl PoolEvent {
         }
     }
 
-    /// What a person reads: at most 1 kB, without control characters.
+    /// Note for people: at most 1 kB, without control characters.
     pub fn note(&self) -> String {
         let note = match self {
             Self::Scaled { from, to, sentence } => format!("Scaled from {from} to {to} replicas: {sentence}"),
@@ -99,8 +99,8 @@ impl PoolEvent {
         tame(&note, NOTE_BYTES)
     }
 
-    /// What was done. kube's recorder takes events of equal action, reason and object within 6 minutes for one event and
-    /// repeats the *first* note, so the action differs where the numbers in the note differ.
+    /// Action of the Event. kube's recorder takes events of equal action, reason and object within 6 minutes for one
+    /// event and repeats the *first* note, so the action differs where the numbers in the note differ.
     pub(super) fn action(&self) -> String {
         let action = match self {
             Self::Scaled { from, to, .. } => format!("Scale{from}To{to}"),
@@ -113,7 +113,7 @@ impl PoolEvent {
         tame(&action, WORD_BYTES)
     }
 
-    /// Something is not as it should be.
+    /// Whether the Event is a warning.
     pub(super) fn warns(&self) -> bool {
         match self {
             Self::Scaled { .. } | Self::FallbackEnded => false,
@@ -122,7 +122,7 @@ impl PoolEvent {
         }
     }
 
-    /// How often it may be said.
+    /// Limit that applies to the Event.
     pub(super) fn limit(&self) -> Limit {
         match self {
             Self::Scaled { .. } | Self::ReplicasOverwritten { .. } => Limit::WORK,
@@ -131,7 +131,7 @@ impl PoolEvent {
     }
 }
 
-/// The text without characters that a terminal obeys (controls, changes of writing direction), cut to so many bytes.
+/// Text without characters that a terminal obeys (controls, changes of writing direction), cut to this number of bytes.
 pub fn tame(text: &str, bytes: usize) -> String {
     let mut tame = String::with_capacity(text.len().min(bytes));
     for letter in text.chars() {
@@ -144,7 +144,8 @@ pub fn tame(text: &str, bytes: usize) -> String {
     tame
 }
 
-/// Control characters (Unicode Cc), line and paragraph separators, and the bidirectional controls of UAX #9.
+/// Whether it is a control character (Unicode Cc), a line or paragraph separator, or one of the bidirectional controls
+/// of UAX #9.
 fn obeyed(letter: char) -> bool {
     let separator = matches!(letter, '\u{2028}' | '\u{2029}');
     let direction =

@@ -1,4 +1,4 @@
-//! The numbers of each pool. A pool is one entry of a map, written out when Prometheus asks: when it is forgotten, no
+//! Numbers of each pool. A pool is one entry of a map, written out when Prometheus asks: when it is forgotten, no
 //! series of it is left.
 
 use std::{
@@ -13,44 +13,44 @@ use prometheus_client::{
     metrics::gauge::ConstGauge,
 };
 
-/// So many queues of one pool have a series of their own; what the others hold is added up as `other`.
+/// Number of queues of one pool that have a series of their own; the others are added up as `other`.
 const QUEUES: usize = 64;
 
-/// What is known of one pool now. `None` and absent queues are unknown: they have no series, which is not 0.
+/// Current numbers of one pool. `None` and absent queues are unknown: they have no series, which is not 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolNumbers {
-    /// Replicas the operator decided on.
+    /// Number of replicas that the operator decided on.
     pub desired: u32,
-    /// The target's `spec.replicas`.
+    /// Number of replicas in the target's `spec.replicas`.
     pub current: u32,
-    /// `spec.minReplicas`, with schedules.
+    /// Minimum number of replicas: `spec.minReplicas`, with schedules.
     pub min: u32,
-    /// `spec.maxReplicas`.
+    /// Maximum number of replicas: `spec.maxReplicas`.
     pub max: u32,
-    /// Ready tasks by queue.
+    /// Number of ready tasks by queue.
     pub queues: Vec<(String, u64)>,
-    /// Tasks delivered and not finished.
+    /// Number of tasks that are delivered and not finished.
     pub in_flight: Option<u64>,
-    /// Tasks that are not due yet.
+    /// Number of tasks that are not due yet.
     pub scheduled: Option<u64>,
-    /// The broker answered the last sample.
+    /// Whether the broker answered the last sample.
     pub source_up: bool,
-    /// The number of replicas comes from `spec.fallback`.
+    /// Whether the number of replicas comes from `spec.fallback`.
     pub fallback: bool,
     /// Conditions: type and status (`True`, `False`, `Unknown`).
     pub conditions: Vec<(&'static str, &'static str)>,
 }
 
 /// Namespace and name.
-type Key = (String, String);
+type PoolKey = (String, String);
 /// Label names and values of one series.
-type Labels<'a> = Vec<(&'static str, &'a str)>;
+type SeriesLabels<'a> = Vec<(&'static str, &'a str)>;
 
-/// All pools' numbers.
+/// Numbers of all pools.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pools(Arc<Mutex<BTreeMap<Key, PoolNumbers>>>);
+pub(super) struct PoolMetrics(Arc<Mutex<BTreeMap<PoolKey, PoolNumbers>>>);
 
-impl Pools {
+impl PoolMetrics {
     /// Replaces a pool's numbers.
     pub(super) fn set(&self, namespace: &str, name: &str, numbers: PoolNumbers) {
         self.with(|pools| pools.insert((namespace.to_owned(), name.to_owned()), numbers));
@@ -61,13 +61,14 @@ impl Pools {
         self.with(|pools| pools.remove(&(namespace.to_owned(), name.to_owned())));
     }
 
-    /// A panic elsewhere leaves a complete map behind (each change is one insert or remove), so poison is no harm.
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<Key, PoolNumbers>) -> T) -> T {
+    /// Access to the map. A panic elsewhere leaves a complete map behind (each change is one insert or remove), so
+    /// poison is no harm.
+    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<PoolKey, PoolNumbers>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Collector for Pools {
+impl Collector for PoolMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         // A copy, so that a slow scrape never holds up the controller.
         let pools = self.with(|pools| pools.clone());
@@ -115,23 +116,23 @@ impl Collector for Pools {
     }
 }
 
-/// Writes gauges, one series a pool or more.
+/// Writer of gauges, with one series for each pool or more.
 struct Gauges<'a, 'e> {
-    pools: &'a BTreeMap<Key, PoolNumbers>,
+    pools: &'a BTreeMap<PoolKey, PoolNumbers>,
     encoder: &'a mut DescriptorEncoder<'e>,
 }
 
 impl Gauges<'_, '_> {
-    /// Exactly one series a pool.
+    /// Writes exactly one series for each pool.
     fn number(&mut self, name: &str, help: &str, value: fn(&PoolNumbers) -> u32) -> fmt::Result {
         self.write(name, help, |pool| vec![(vec![], value(pool))])
     }
 
-    /// Any number of series a pool; each with the labels that come after `namespace` and `name`.
+    /// Writes any number of series for each pool; each with the labels that come after `namespace` and `name`.
     fn write<N, F>(&mut self, name: &str, help: &str, series: F) -> fmt::Result
     where
         N: EncodeGaugeValue + Copy,
-        F: for<'p> Fn(&'p PoolNumbers) -> Vec<(Labels<'p>, N)>,
+        F: for<'p> Fn(&'p PoolNumbers) -> Vec<(SeriesLabels<'p>, N)>,
         ConstGauge<N>: EncodeMetric,
     {
         // The registry ends its help texts in a full stop; a collector's are written as they are.
@@ -140,7 +141,7 @@ impl Gauges<'_, '_> {
         let mut metric = self.encoder.encode_descriptor(name, &help, None, kind)?;
         for ((namespace, pool), numbers) in self.pools {
             for (more, value) in series(numbers) {
-                let mut labels: Labels<'_> = vec![("namespace", namespace), ("name", pool)];
+                let mut labels: SeriesLabels<'_> = vec![("namespace", namespace), ("name", pool)];
                 labels.extend(more);
                 ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
             }
@@ -149,8 +150,8 @@ impl Gauges<'_, '_> {
     }
 }
 
-/// Ready tasks by queue: the first [`QUEUES`] of the pool, the rest together. No name occurs twice (Prometheus would refuse
-/// the whole scrape).
+/// Number of ready tasks by queue: the first [`QUEUES`] of the pool, the rest together. No name occurs twice
+/// (Prometheus would refuse the whole scrape).
 fn backlog(queues: &[(String, u64)]) -> BTreeMap<&str, u64> {
     let mut backlog = BTreeMap::<&str, u64>::new();
     for (queue, tasks) in queues {

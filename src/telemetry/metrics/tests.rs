@@ -16,7 +16,7 @@ fn numbers() -> PoolNumbers {
     }
 }
 
-/// Everything counted once.
+/// Metrics in which everything was counted once.
 fn busy() -> Metrics {
     let metrics = Metrics::new("0.1.0");
     metrics.pool("shop", "mail", numbers());
@@ -81,7 +81,7 @@ fn what_is_unknown_has_no_series() {
     assert!(text.contains("twp_source_up{namespace=\"shop\",name=\"mail\"} 0"));
 }
 
-/// What `promtool check metrics` looks at: HELP and TYPE before a metric's series, each once, counters end in `_total`.
+/// Rules of `promtool check metrics`: HELP and TYPE before a metric's series, each once, counters end in `_total`.
 #[test]
 fn every_metric_is_described_once() {
     let text = busy().text().unwrap();

@@ -7,7 +7,7 @@ use tokio::{
 use super::*;
 use crate::telemetry::{PoolNumbers, server::serve};
 
-/// So long a test waits for what must come.
+/// Longest time that a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Metrics whose text is much more than the sockets between take in.
@@ -72,7 +72,7 @@ async fn slow_readers_share_one_text_and_one_more_is_refused_at_once() {
     assert_eq!(page.0.readers.available_permits(), 0);
     assert_eq!(ask(address).await.1, "HTTP/1.1 503");
 
-    // Who reads it all, or hangs up, makes room.
+    // A reader that reads it all, or hangs up, makes room.
     let mut all = Vec::new();
     let read = timeout(PATIENCE, slow.remove(0).read_to_end(&mut all)).await;
     read.expect("the whole text").unwrap();

@@ -8,13 +8,13 @@ use tokio::{
 use super::*;
 use crate::telemetry::{Health, Metrics, Page};
 
-/// So long a test waits for what must come.
+/// Longest time that a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// So long the kubelet waits for an answer.
+/// Longest time that the kubelet waits for an answer.
 const KUBELET: Duration = Duration::from_secs(2);
 
-/// Paused time passes only as the test says while this runs: no answer comes because something else ran out of time, and
-/// none is late because the machine is busy. It gives up in the end, so that what never comes is missed.
+/// Lets paused time pass only as the test says while this runs: no answer comes because something else ran out of time,
+/// and none is late because the machine is busy. It gives up in the end, so that a missing answer is noticed.
 async fn stands_still() {
     let start = std::time::Instant::now();
     while start.elapsed() < PATIENCE {
@@ -22,8 +22,8 @@ async fn stands_still() {
     }
 }
 
-/// A server of these answers.
-async fn served(answers: impl Answers) -> SocketAddr {
+/// Address of a server with these answers.
+async fn served(answers: impl Handler) -> SocketAddr {
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, answers));
@@ -86,11 +86,11 @@ async fn a_client_that_never_ends_its_request_is_cut_off() {
     }
 }
 
-/// Never has an answer; says that it was asked.
+/// Never has an answer; reports that it was asked.
 #[derive(Clone, Default)]
 struct Never(Arc<Notify>);
 
-impl Answers for Never {
+impl Handler for Never {
     async fn answer(&self, _: &str) -> Response<Full<Bytes>> {
         self.0.notify_one();
         pending().await

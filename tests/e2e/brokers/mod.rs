@@ -1,4 +1,4 @@
-//! The counts against the truth: real servers, real Celery workers in pods, the library's own endpoints.
+//! The counts against the truth: real servers, real workers in pods, the library's own endpoints.
 //!
 //! | file | proves |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | `rights.rs` | users with no more rights than the README lists |
 //! | `connections.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
 //! | `rows.rs` | the rows of that table, for any framework |
+//! | `rq.rs`, `taskiq.rs` | other frameworks: every place of a task, and what is known of workers |
 //! | `unusual_counts.rs` | a broker restarted empty, blocked heads, RabbitMQ 3 |
 //! | `wait_times.rs` | how long tasks have waited that were there before the first count |
 
@@ -20,6 +21,8 @@ mod redis_keys;
 mod remote_control;
 mod rights;
 mod rows;
+mod rq;
+mod taskiq;
 mod unusual_counts;
 mod wait_times;
 mod worker_kinds;

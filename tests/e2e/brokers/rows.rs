@@ -1,10 +1,12 @@
 //! Rows of the table: what is counted of an application, whatever its framework, beside what its tasks recorded.
 
+use serde_json::json;
 use taskworkerpool::model::Tally;
 
 use crate::support::{
     app::{App, Load},
     bed::clock,
+    figures,
     watch::Watch,
 };
 
@@ -76,4 +78,30 @@ pub fn print(rows: &[Row]) {
         let (number, setup, naive, truth) = (row.number, &row.setup, &row.naive, row.truth);
         println!("| {number} | {setup} | {naive} | {ours} | {truth} | {verdict} |");
     }
+}
+
+/// A place in which tasks can be, or a state in which they are, and whether they were counted right there.
+pub struct Place {
+    what: &'static str,
+    right: bool,
+}
+
+/// Waits until what is counted holds, and stays so.
+pub async fn place(what: &'static str, watch: &Watch, holds: impl Fn(&Tally) -> bool) -> Place {
+    let (right, seen) = watch.settled(holds).await;
+    if !right {
+        println!("WRONG {what}: {seen:#?}");
+    }
+    Place { what, right }
+}
+
+/// All must have been counted right; how many were is a figure of the house.
+pub fn judge(figure: &str, places: impl IntoIterator<Item = Vec<Place>>) {
+    let places: Vec<_> = places.into_iter().flatten().collect();
+    for place in &places {
+        println!("{} {}", if place.right { "right" } else { "WRONG" }, place.what);
+    }
+    let right = places.iter().filter(|place| place.right).count();
+    figures::record_in("house", figure, json!([right, places.len()]));
+    assert_eq!(right, places.len());
 }

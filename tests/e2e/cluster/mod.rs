@@ -6,6 +6,7 @@
 //! | `broker_down.rs` | a broker that is away for a while |
 //! | `drain.rs` | workers are emptied before they go, and given back when they are to stay |
 //! | `foreign_writers.rs` | others at the same Deployment: people, pipelines, rollouts, another pool |
+//! | `frameworks.rs` | RQ and taskiq: from zero to several workers and back |
 //! | `hostile.rs` | neighbours that mean harm |
 //! | `killed_workers.rs` | pods that others stop, and workers that die |
 //! | `many_pools.rs` | three hundred pools on one broker |
@@ -27,6 +28,7 @@ mod api_server;
 mod broker_down;
 mod drain;
 mod foreign_writers;
+mod frameworks;
 mod hostile;
 mod killed_workers;
 mod many_pools;

@@ -34,7 +34,7 @@ fn stop(nodes: &[&str]) -> Ask {
     }
 }
 
-/// What was published, once there is so much of it.
+/// Published messages, once there are this many.
 async fn published(fake: &Fake, number: usize) -> Vec<Json> {
     let mut all = Vec::new();
     for _ in 0..400 {

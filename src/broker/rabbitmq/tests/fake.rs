@@ -14,14 +14,14 @@ use tokio::{
     time::sleep,
 };
 
-/// What a queue answers.
+/// Behaviour of a queue.
 #[derive(Clone, Copy)]
 pub(super) enum Says {
-    /// So many messages, and no consumers.
+    /// Answers with this number of messages, and no consumers.
     Ready(u32),
-    /// Messages and consumers.
+    /// Answers with this number of messages and of consumers.
     Holds(u32, u32),
-    /// The same, so many milliseconds later.
+    /// The same, after this number of milliseconds.
     Late(u64, u32, u32),
     /// Closes the channel with this code and the text `NOT_FOUND - no queue '…'`.
     Code(u16),
@@ -31,35 +31,35 @@ pub(super) enum Says {
     Nothing,
 }
 
-/// An exchange that somebody declared: its name, its type, and the bits `passive`, `durable`, `auto-delete`, `internal`.
+/// Exchange that a client declared: its name, its type, and the bits `passive`, `durable`, `auto-delete`, `internal`.
 pub(super) type Declared = (String, String, u8);
 
 #[derive(Default)]
 struct State {
-    /// What was published, bodies only.
+    /// Published messages, bodies only.
     published: Vec<Vec<u8>>,
-    /// Whoever sends one of these methods is refused (403). Who publishes learns it as RabbitMQ says it: later, by the
-    /// end of the channel.
+    /// Methods that are refused (403). The publisher learns it as with RabbitMQ: later, by the end of the channel.
     forbidden: BTreeSet<(u8, u8)>,
     /// Exchanges that do not exist; all others do.
     missing: BTreeSet<String>,
     declared: Vec<Declared>,
-    /// Channels that were closed upon an error.
+    /// Number of channels that were closed upon an error.
     losses: usize,
-    /// Methods that came on a channel while it was being closed: one that came a moment later would break the connection.
+    /// Number of methods that came on a channel while it was being closed: one that came a moment later would break the
+    /// connection.
     in_vain: usize,
     connected: usize,
-    /// Nobody is let in any more.
+    /// Whether every login is refused.
     closed: bool,
-    /// Channels that hang are closed so, with the next frame that arrives.
+    /// Code and text with which channels that hang are closed, upon the next frame that arrives.
     late: Option<(u16, &'static str)>,
     /// The content type of answers.
     form: Option<&'static str>,
-    /// Short of memory: connections that publish are blocked.
+    /// Whether the broker is short of memory: connections that publish are blocked.
     blocks: watch::Sender<bool>,
-    /// Channel numbers that connections get.
+    /// Number of channels that connections get.
     numbers: Option<u16>,
-    /// The body and the ticket of the answer to each publication.
+    /// Body and ticket of the answer to each publication.
     answer: Option<(Vec<u8>, String)>,
     queues: BTreeMap<String, Says>,
     channels_opened: usize,
@@ -92,88 +92,88 @@ impl Fake {
         fake
     }
 
-    /// From now on.
+    /// Sets the behaviour of a queue.
     pub(super) fn queue(&self, name: &str, says: Says) {
         self.state.lock().unwrap().queues.insert(name.to_owned(), says);
     }
 
-    /// What was published since the last call.
+    /// Messages that were published since the last call.
     pub(super) fn published(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.state.lock().unwrap().published)
     }
 
-    /// From now on the method of this class is refused.
+    /// Refuses the method of this class from now on.
     pub(super) fn forbid(&self, class: u8, method: u8) {
         self.state.lock().unwrap().forbidden.insert((class, method));
     }
 
-    /// From now on nothing is refused.
+    /// Refuses nothing from now on.
     pub(super) fn permit_all(&self) {
         self.state.lock().unwrap().forbidden.clear();
     }
 
-    /// From now on there is no such exchange, until somebody declares it.
+    /// Lacks this exchange from now on, until a client declares it.
     pub(super) fn lacks(&self, exchange: &str) {
         self.state.lock().unwrap().missing.insert(exchange.to_owned());
     }
 
-    /// Somebody else declares the exchange.
+    /// Has the exchange, as if another client had declared it.
     pub(super) fn gets(&self, exchange: &str) {
         self.state.lock().unwrap().missing.remove(exchange);
     }
 
-    /// What was declared since the last call.
+    /// Exchanges that were declared since the last call.
     pub(super) fn declared(&self) -> Vec<Declared> {
         std::mem::take(&mut self.state.lock().unwrap().declared)
     }
 
-    /// Channels that ended upon an error so far.
+    /// Number of channels that ended upon an error.
     pub(super) fn losses(&self) -> usize {
         self.state.lock().unwrap().losses
     }
 
-    /// Methods so far that came on a channel while it was being closed.
+    /// Number of methods that came on a channel while it was being closed.
     pub(super) fn in_vain(&self) -> usize {
         self.state.lock().unwrap().in_vain
     }
 
-    /// The channels that hang are closed at last, as soon as something else arrives.
+    /// Closes the channels that hang, as soon as something else arrives.
     pub(super) fn gives_up(&self, code: u16, text: &'static str) {
         self.state.lock().unwrap().late = Some((code, text));
     }
 
-    /// From now on nobody is let in.
+    /// Refuses every login from now on.
     pub(super) fn close(&self) {
         self.state.lock().unwrap().closed = true;
     }
 
-    /// From now on a connection gets so many channel numbers.
+    /// Gives each connection this number of channels from now on.
     pub(super) fn numbers(&self, numbers: u16) {
         self.state.lock().unwrap().numbers = Some(numbers);
     }
 
-    /// Connections made so far.
+    /// Number of connections made.
     pub(super) fn connections(&self) -> usize {
         self.state.lock().unwrap().connected
     }
 
-    /// From now on answers have this content type.
+    /// Gives answers this content type from now on.
     pub(super) fn form(&self, form: &'static str) {
         self.state.lock().unwrap().form = Some(form);
     }
 
-    /// From now on connections that publish are blocked, or no connection is any more.
+    /// Whether connections that publish are blocked from now on.
     pub(super) fn blocks(&self, blocks: bool) {
         self.state.lock().unwrap().blocks.send_replace(blocks);
     }
 
-    /// From now on each publication brings this answer.
+    /// Answers each publication like this from now on.
     pub(super) fn answer(&self, body: &str, ticket: &str) {
         let answer = (body.as_bytes().to_vec(), ticket.to_owned());
         self.state.lock().unwrap().answer = Some(answer);
     }
 
-    /// Channels opened since the last call.
+    /// Number of channels opened since the last call.
     pub(super) fn channels(&self) -> usize {
         std::mem::take(&mut self.state.lock().unwrap().channels_opened)
     }
@@ -183,7 +183,7 @@ impl Fake {
         self.state.lock().unwrap().connections.abort_all();
     }
 
-    /// Why this method is answered by the end of the channel.
+    /// Reason why this method is answered by the end of the channel.
     fn objects(&self, (class, method): (u8, u8), payload: &[u8]) -> Option<(u16, String)> {
         let state = self.state.lock().unwrap();
         // The names that follow: `exchange` of a publication or declaration, `queue` and `exchange` of a binding.

@@ -8,7 +8,7 @@ fn celeryev() -> Subscription {
     listen("celeryev")
 }
 
-/// Listens and samples until it stands so.
+/// Listens and samples until the subscription has this state.
 async fn hears(fake: &Fake, endpoint: &mut RabbitMqEndpoint, wanted: Hearing) {
     fake.queue("q", Says::Ready(1));
     let ends = Instant::now() + Duration::from_secs(20);

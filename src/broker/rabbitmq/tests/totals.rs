@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::broker::Management;
 
-/// A management API that says this to each request, or nothing at all; and the number of requests.
+/// Management API that answers each request with this, or never; and the number of requests.
 async fn managing(says: Option<String>) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -140,7 +140,7 @@ async fn of_many_queues_those_that_the_api_does_not_show_are_declared() {
     assert!(requests.load(Ordering::Relaxed) > 0);
 }
 
-/// Neither the broker nor its management API is asked where it may not be, and both say so in the same words.
+/// Neither the broker nor its management API is asked at an address that is not allowed, and both give the same error.
 #[tokio::test]
 async fn nobody_is_asked_where_no_broker_may_be() {
     let (port, requests) = managing(Some(ok("{}"))).await;

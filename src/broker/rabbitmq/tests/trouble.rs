@@ -1,4 +1,4 @@
-//! Queues whose node, process or leader is gone: unknown, not empty, and nobody else's trouble.
+//! Queues whose node, process or leader is gone: unknown, not empty, and without harm for other queues.
 
 use super::*;
 

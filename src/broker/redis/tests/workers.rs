@@ -4,7 +4,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
 use super::{server::eventually, *};
-use crate::framework::celery::{self, BrokerKind, CeleryConfig};
+use crate::framework::celery::{self, CeleryConfig};
+use crate::model::BrokerKind;
 
 /// kombu's envelope around this body.
 pub fn envelope(body: &Json, ticket: &str) -> Vec<u8> {

@@ -13,7 +13,7 @@ use crate::{
         ownership::Change,
     },
     drain::Plan,
-    model::{Intent, PodIntent, PodReport, Tally, Work},
+    model::{DrainSupport, Intent, PodIntent, PodReport, Tally, Work},
 };
 
 /// A fleet with pools, each with a broker and three workers of its own name.
@@ -81,6 +81,7 @@ impl Bench {
             workers_heard: true,
             slots: Some(1),
             processed: Some(7),
+            drain: DrainSupport::StopFetching,
             ..Tally::default()
         };
         let sampled = Sampled {

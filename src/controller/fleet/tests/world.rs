@@ -21,7 +21,7 @@ use crate::{
         validate,
     },
     drain::Plan,
-    model::{PodReport, SampleError, Tally, Work},
+    model::{DrainSupport, PodReport, SampleError, Tally, Work},
     telemetry::PoolEvent,
 };
 
@@ -82,7 +82,7 @@ impl World {
             owners: vec![MANAGER.into()],
             selector: "app=mail".into(),
             template: 0,
-            beat: false,
+            commands: Arc::default(),
             failure: None,
             stuck: None,
         };
@@ -278,6 +278,7 @@ impl World {
             workers_heard: self.target.ready > 0,
             slots: Some(1),
             processed: Some(self.processed),
+            drain: DrainSupport::StopFetching,
             ..Tally::default()
         }
     }

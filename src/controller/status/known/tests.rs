@@ -44,6 +44,22 @@ fn where_all_are_heard_it_is_true() {
 }
 
 #[test]
+fn where_no_pod_can_be_known_the_grace_period_is_enough() {
+    let blind = Tally {
+        drain: DrainSupport::None,
+        pods: Default::default(),
+        ..tally()
+    };
+    let of = |graceful| {
+        said(&blind, |facts| {
+            (facts.workers, facts.graceful) = (heard(0, 300), graceful);
+        })
+    };
+    assert_eq!(of(false).0, "False/NobodyHeard");
+    assert_eq!(of(true).0, "True/CoveredByGracePeriod");
+}
+
+#[test]
 fn who_runs_tasks_itself_is_busy_and_not_lost_for_an_hour() {
     let silent = |solo: [bool; 2]| {
         let pods = ["mail-a", "mail-b"].into_iter().zip(solo).map(|(pod, solo)| {

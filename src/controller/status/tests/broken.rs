@@ -30,7 +30,7 @@ fn a_blocked_queue_is_told_whatever_is_wished() {
 #[test]
 fn a_beat_that_stops_or_runs_twice_is_told() {
     let (tally, backlog) = (tally(), decision(Rule::Backlog));
-    for (beat, min, max, reason) in [
+    for (scheduler, min, max, reason) in [
         (true, 0, 1, "True/BeatStopsAtZero"),
         (true, 0, 5, "True/BeatStopsAtZero"),
         (true, 1, 5, "True/BeatRunsTwice"),
@@ -38,12 +38,12 @@ fn a_beat_that_stops_or_runs_twice_is_told() {
         (false, 0, 5, "False/AsExpected"),
     ] {
         let facts = Facts {
-            beat,
+            scheduler,
             min,
             max,
             ..working(&tally, &backlog)
         };
-        assert_eq!(degraded(&facts).0, reason, "{beat} {min} {max}");
+        assert_eq!(degraded(&facts).0, reason, "{scheduler} {min} {max}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! Whether the pool counts what its workers fetch.
 use super::*;
-use crate::framework::celery::{BrokerKind, CeleryConfig};
-use crate::model::{BrokerOptions, Intent, PodIntent, PodReport};
+use crate::model::{Intent, PodIntent, PodReport};
 use std::collections::BTreeMap;
 
 /// What pods fetch.
@@ -26,18 +25,18 @@ fn fetching(pods: &[(&str, &[&str])]) -> Tally {
     }
 }
 
-fn counting(queues: &[&str]) -> CeleryConfig {
-    CeleryConfig {
-        queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
-        ..CeleryConfig::default()
+/// The same where the pool counts these queues.
+fn counting(queues: &[&str], tally: Tally) -> Tally {
+    Tally {
+        queues: queues.iter().map(|queue| QueueTally::none(*queue)).collect(),
+        ..tally
     }
 }
 
 /// The reason and the text of `QueuesMatch`, which `Degraded` repeats where it is False.
-fn said(tally: &Tally, celery: &CeleryConfig, change: impl FnOnce(&mut Facts)) -> (String, String) {
+fn said(tally: &Tally, change: impl FnOnce(&mut Facts)) -> (String, String) {
     let (backlog, nobody) = (decision(Rule::Backlog), BTreeMap::new());
     let mut facts = Facts {
-        celery: Some(celery),
         attention: Some(&nobody),
         ..working(tally, &backlog)
     };
@@ -57,11 +56,10 @@ fn workers_that_fetch_what_the_pool_counts_are_as_configured() {
     for (pods, queues) in [
         (&[("p-1", &["mail"][..])][..], &["mail"][..]),
         (&[("p-1", &["mail"]), ("p-2", &["reports"])], &["mail", "reports"]),
-        (&[("p-1", &["mail", "celery@p-1.dq"])], &["mail"]),
         (&[], &["mail"]),
     ] {
         assert_eq!(
-            said(&fetching(pods), &counting(queues), |_| ()).0,
+            said(&counting(queues, fetching(pods)), |_| ()).0,
             "AsConfigured",
             "{pods:?}"
         );
@@ -75,7 +73,7 @@ fn workers_that_use_other_queues_are_told_with_both_lists() {
         (&["celery", "default"], &["celery"]),
         (&["celery"], &["celery", "default"]),
     ] {
-        let (reason, text) = said(&fetching(&[("p-1", fetched)]), &counting(counted), |_| ());
+        let (reason, text) = said(&counting(counted, fetching(&[("p-1", fetched)])), |_| ());
         assert_eq!(reason, "WorkersUseOtherQueues", "{text}");
         assert!(
             fetched
@@ -87,15 +85,14 @@ fn workers_that_use_other_queues_are_told_with_both_lists() {
     }
     let many: Vec<_> = (0..50).map(|at| format!("queue-{at:02}")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    let (_, text) = said(&fetching(&[("p-1", &many)]), &counting(&["celery"]), |_| ());
+    let (_, text) = said(&counting(&["celery"], fetching(&[("p-1", &many)])), |_| ());
     assert!(text.contains("`queue-02` and 47 more"), "{text}");
 }
 
 #[test]
 fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
-    let tally = fetching(&[("p-1", &[]), ("p-2", &["mail"])]);
-    let celery = counting(&["mail"]);
-    let (reason, text) = said(&tally, &celery, |_| ());
+    let tally = counting(&["mail"], fetching(&[("p-1", &[]), ("p-2", &["mail"])]));
+    let (reason, text) = said(&tally, |_| ());
     assert_eq!(reason, "NothingFetched");
     assert!(text.contains("1 of the pods") && text.contains("`p-1`"), "{text}");
     let care = PodIntent {
@@ -103,57 +100,29 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
         since: Duration::ZERO,
     };
     let told = BTreeMap::from([("p-1".to_owned(), care)]);
-    let (backlog, facts) = (
-        decision(Rule::Backlog),
-        Facts {
-            celery: Some(&celery),
-            attention: Some(&told),
-            ..Facts::default()
-        },
-    );
+    let backlog = decision(Rule::Backlog);
     let facts = Facts {
-        celery: facts.celery,
-        attention: facts.attention,
+        attention: Some(&told),
         ..working(&tally, &backlog)
     };
     assert!(line(&status(&facts, None)).contains("QueuesMatch=True/AsConfigured"));
-    let (reason, _) = said(&tally, &celery, |facts| facts.attention = None);
+    let (reason, _) = said(&tally, |facts| facts.attention = None);
     assert_eq!(reason, "AsConfigured", "a process before this one may have told them");
-    let (reason, _) = said(&tally, &celery, |facts| facts.target = Some((1, 1)));
+    let (reason, _) = said(&tally, |facts| facts.target = Some((1, 1)));
     assert_eq!(reason, "AsConfigured", "one of the two is ending");
 }
 
 #[test]
-fn other_steps_and_another_separator_are_told() {
-    let with = |steps: Option<&[u8]>, separator: Option<&str>| Tally {
-        application: Some(BrokerOptions {
-            priority_steps: steps.map(<[u8]>::to_vec),
-            separator: separator.map(str::to_owned),
-        }),
+fn what_the_application_writes_and_the_pool_does_not_count_is_told() {
+    let other = Tally {
+        mismatch: Some(("SeparatorDiffers", "The application's separator is another one.".into())),
         ..tally()
     };
-    let usual = CeleryConfig::default();
-    let colon = CeleryConfig {
-        separator: Some(":".into()),
-        priority_steps: vec![0, 5],
-        ..CeleryConfig::default()
-    };
-    let rabbit = CeleryConfig {
-        broker: BrokerKind::RabbitMq { management: false },
-        ..colon.clone()
-    };
-    for (tally, celery, reason) in [
-        (with(None, None), &usual, "AsConfigured"),
-        (with(Some(&[0, 1, 9]), Some(":")), &usual, "AsConfigured"),
-        (with(Some(&[0, 10]), None), &usual, "PriorityStepsDiffer"),
-        (with(None, Some(":")), &colon, "PriorityStepsDiffer"),
-        (with(Some(&[0]), Some(":")), &colon, "AsConfigured"),
-        (with(Some(&[0]), None), &colon, "SeparatorDiffers"),
-        (with(Some(&[0, 10]), None), &rabbit, "AsConfigured"),
-    ] {
-        let (found, text) = said(&tally, celery, |_| ());
-        assert_eq!(found, reason, "{text}");
-    }
+    let (reason, text) = said(&other, |_| ());
+    assert_eq!(
+        (&*reason, &*text),
+        ("SeparatorDiffers", "The application's separator is another one.")
+    );
 }
 
 #[test]
@@ -162,10 +131,9 @@ fn a_queue_that_another_pool_counts_is_named_with_that_pool() {
         queue: "mail".into(),
         pool: "shop/other".into(),
     };
-    let (celery, quiet) = (CeleryConfig::default(), tally());
+    let quiet = tally();
     let (backlog, nobody) = (decision(Rule::Backlog), BTreeMap::new());
     let facts = Facts {
-        celery: Some(&celery),
         attention: Some(&nobody),
         shared: Some(&shared),
         ..working(&quiet, &backlog)

@@ -1,5 +1,6 @@
 //! From a URL to an address, and what is refused on the way.
 use super::*;
+use crate::broker::Kind;
 
 /// The first of the addresses.
 fn address(pool: &Pool, namespace: &str, texts: Texts) -> Result<Address, Problem> {

@@ -1,25 +1,16 @@
-//! Where less can be known or done than usual, or more is allowed.
+//! Plans where less can be known or done than usual, or more is allowed.
 
 use super::*;
 
 #[test]
 fn what_can_be_done_follows_from_what_is_refused() {
-    let tally = |control| Tally {
-        control,
-        ..Tally::default()
-    };
-    let right = String::new();
-    for (control, refused, means) in [
-        (Control::Refused { right }, false, DrainSupport::Heartbeats),
-        (Control::Works, true, DrainSupport::Heartbeats),
-        (Control::Works, false, DrainSupport::RemoteControl),
-        (
-            Control::Failing(crate::model::SampleError::Timeout),
-            false,
-            DrainSupport::RemoteControl,
-        ),
+    for (support, refused, means) in [
+        (DrainSupport::ReportsOnly, false, DrainSupport::ReportsOnly),
+        (DrainSupport::StopFetching, true, DrainSupport::ReportsOnly),
+        (DrainSupport::StopFetching, false, DrainSupport::StopFetching),
+        (DrainSupport::None, true, DrainSupport::None),
     ] {
-        assert_eq!(DrainSupport::of(&tally(control), refused), means);
+        assert_eq!(support.unless(refused), means);
     }
 }
 
@@ -29,11 +20,11 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let mut old = beats(0);
     (old.fresh, old.idle_since) = (false, None);
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
-    let first = plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0));
+    let first = plan(&plan_input(&pods, &seen, DrainSupport::ReportsOnly, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
     assert!(first.stances.values().all(|stance| *stance == Intent::Report));
     let pods = [pod("a"), marked("b"), pod("c")];
-    assert_eq!(plan(&look(&pods, &seen, DrainSupport::Heartbeats, 0)).allowed, 2);
+    assert_eq!(plan(&plan_input(&pods, &seen, DrainSupport::ReportsOnly, 0)).allowed, 2);
 }
 
 #[test]
@@ -47,7 +38,7 @@ fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
         [("a", true, Some(FIRST))]
     );
     assert_eq!(marks(&planned(&[pod("a")], &work([("a", deaf(1))]), 0)), []);
-    // As long as it is looked after it is known that it does not answer.
+    // As long as its intent is in force it is known that it does not answer.
     let marked = planned(&[marked("a")], &work([("a", deaf(0))]), 0);
     assert_eq!((marked.allowed, marked.stances["a"].clone()), (0, Intent::Report));
 }
@@ -62,7 +53,7 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
     );
     let both = ["a", "b"].map(|pod| (pod.to_owned(), Intent::Report));
     assert_eq!(nobody.stances, both.into());
-    // They have been asked for long.
+    // The pods have been asked for long.
     let why = Why::NotHeard;
     let unknown = ["a", "b"].map(|pod| Unknown {
         pod: pod.into(),
@@ -72,10 +63,13 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
     let just_now = PodIntents::new();
     let first = plan(&PlanInput {
         attention: &just_now,
-        ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
+        ..plan_input(&pods, &work([]), DrainSupport::StopFetching, 0)
     });
     assert_eq!(first.unknown, [], "an answer may still come");
-    assert_eq!(plan(&look(&pods, &work([]), DrainSupport::Heartbeats, 0)).allowed, 2);
+    assert_eq!(
+        plan(&plan_input(&pods, &work([]), DrainSupport::ReportsOnly, 0)).allowed,
+        2
+    );
 }
 
 #[test]
@@ -129,10 +123,10 @@ fn one_silent_worker_of_a_pod_keeps_it_until_its_containers_begin_anew() {
 fn a_task_that_comes_due_while_its_worker_ends_is_held() {
     let schedules = |due: Option<u64>, asked| {
         let mut pod = tells(0, 0, long_since());
-        pod.report.iter_mut().for_each(|told| {
-            told.scheduled = 1;
-            told.due = due.map(|due| now().wall + Duration::from_secs(due));
-            told.scheduled_asked = NOW - Duration::from_secs(asked);
+        pod.report.iter_mut().for_each(|report| {
+            report.scheduled = 1;
+            report.due = due.map(|due| now().wall + Duration::from_secs(due));
+            report.scheduled_asked = NOW - Duration::from_secs(asked);
         });
         let pods = [Pod {
             grace: Duration::from_secs(30),
@@ -146,13 +140,13 @@ fn a_task_that_comes_due_while_its_worker_ends_is_held() {
     assert!(!schedules(Some(46), 6), "asked before it stopped");
 }
 
-/// On Redis it is locked for the visibility timeout if its worker is killed.
+/// Its later task is locked on Redis for the visibility timeout if its worker is killed.
 #[test]
 fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
     let mut later = tells(0, 0, long_since());
-    later.report.iter_mut().for_each(|told| {
-        told.scheduled = 3;
-        told.due = Some(now().wall + Duration::from_secs(3600));
+    later.report.iter_mut().for_each(|report| {
+        report.scheduled = 3;
+        report.due = Some(now().wall + Duration::from_secs(3600));
     });
     let seen = work([("a", later)]);
     let kept = |shell, overstays, returned| {
@@ -160,7 +154,7 @@ fn a_later_task_is_held_by_a_worker_that_does_not_end_by_itself() {
         let plan = plan(&PlanInput {
             overstays,
             returned,
-            ..look(&pods, &seen, DrainSupport::RemoteControl, 0)
+            ..plan_input(&pods, &seen, DrainSupport::StopFetching, 0)
         });
         (plan.allowed, plan.waits_for.tasks)
     };
@@ -176,7 +170,7 @@ fn pods_of_others_are_named_and_left_alone() {
         owner: replica_set.into(),
         ..pod(name)
     };
-    // A Job's, one that nobody owns, and one of another Deployment with the same labels.
+    // A Job's pod, one without an owner, and one of another Deployment with the same labels.
     let job = of("migrate", "");
     let web = of("web", "web-6d5f7c9b8");
     let mut own = marked("a");
@@ -185,13 +179,13 @@ fn pods_of_others_are_named_and_left_alone() {
     let seen = work([("a", tells(0, 0, long_since())), ("b", beats(1))]);
     let plan = plan(&PlanInput {
         from: 2,
-        ..look(&pods, &seen, DrainSupport::RemoteControl, 1)
+        ..plan_input(&pods, &seen, DrainSupport::StopFetching, 1)
     });
     assert_eq!((plan.allowed, plan.waits_for.rollout), (1, false));
     assert_eq!(plan.foreign, ["migrate", "web"]);
     assert_eq!(plan.own, ["a", "b"].map(|pod| (pod.to_owned(), true)).into());
     assert!(plan.marks.is_empty());
-    // A ReplicaSet of another name may have been adopted: whose it is, nobody can say.
+    // A ReplicaSet of another name may have been adopted: its owner is unknown.
     let adopted = of("c", "old");
     assert!(!adopted.is_foreign("mail"));
 }
@@ -208,7 +202,7 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
         plan(&PlanInput {
             graceful: Some(Duration::from_secs(30)),
             from,
-            ..look(&pods, &work([]), DrainSupport::RemoteControl, 0)
+            ..plan_input(&pods, &work([]), DrainSupport::StopFetching, 0)
         })
     };
     let made_anew = |owner: &str| Pod {
@@ -230,7 +224,7 @@ fn a_pod_that_does_not_end_by_itself_is_told_of() {
     let removed = |pod: Pod| {
         plan(&PlanInput {
             from: 0,
-            ..look(&[pod], &work([]), DrainSupport::RemoteControl, 0)
+            ..plan_input(&[pod], &work([]), DrainSupport::StopFetching, 0)
         })
     };
     let by_hand = removed(ending(1));
@@ -256,7 +250,7 @@ fn a_busy_pod_may_go_if_its_grace_period_covers_the_longest_task() {
     let seen = work([("a", beats(1)), ("b", beats(1))]);
     let plan = plan(&PlanInput {
         graceful: Some(Duration::from_secs(30)),
-        ..look(&pods, &seen, DrainSupport::Heartbeats, 0)
+        ..plan_input(&pods, &seen, DrainSupport::ReportsOnly, 0)
     });
     assert_eq!(marks(&plan), [("a", true, Some(FIRST))]);
 }

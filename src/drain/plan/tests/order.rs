@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A pod with all that the ReplicaSet controller looks at.
+/// Pod with all fields that the ReplicaSet controller compares.
 #[derive(Clone, Debug)]
 struct Ranked {
     pod: Pod,
     work: Option<PodReport>,
-    /// Pods of the same owner on its node; restarts; seconds since it was created.
+    /// Number of pods of the same owner on its node; restarts; seconds since it was created.
     rest: (u8, u8, u32),
 }
 
@@ -21,7 +21,7 @@ impl Ranked {
         (self.pod.class(), self.pod.cost.unwrap_or(0), Reverse(self.rest))
     }
 
-    /// What the worker said, believed to the letter.
+    /// Whether the pod holds nothing by its worker's report, taken literally.
     fn holds_nothing(&self) -> bool {
         match &self.work {
             work if self.pod.readiness.holds_nothing() && work.as_ref().is_none_or(|work| !work.live) => true,
@@ -29,8 +29,11 @@ impl Ranked {
             Some(work) if work.silent.is_some() || !work.live => false,
             Some(work) if work.unresponsive => work.fresh && work.running == 0,
             Some(work) => {
-                let empty = |told: &WorkerReport| {
-                    told.stopped_since.is_some() && told.running == 0 && told.reserved == 0 && told.scheduled == 0
+                let empty = |report: &WorkerReport| {
+                    report.stopped_since.is_some()
+                        && report.running == 0
+                        && report.reserved == 0
+                        && report.scheduled == 0
                 };
                 work.fresh && work.running == 0 && work.report.as_ref().is_some_and(empty)
             }
@@ -40,13 +43,13 @@ impl Ranked {
 
 prop_compose! {
     fn any_work()(
-        running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), told in any::<bool>(), fresh in any::<bool>(),
+        running in 0_u32..3, reserved in 0_u32..3, stopped in any::<bool>(), answered in any::<bool>(), fresh in any::<bool>(),
         deaf in prop::bool::weighted(0.1), live in prop::bool::weighted(0.9), silent in prop::bool::weighted(0.1),
         scheduled in 0_u32..2,
     ) -> PodReport {
         let said = tells(running, reserved, stopped.then(long_since).flatten());
-        let told = said.report.clone().filter(|_| told).map(|told| WorkerReport { scheduled, ..told });
-        PodReport { fresh, unresponsive: deaf, live, silent: silent.then_some(NOW), report: told, ..said }
+        let report = said.report.clone().filter(|_| answered).map(|report| WorkerReport { scheduled, ..report });
+        PodReport { fresh, unresponsive: deaf, live, silent: silent.then_some(NOW), report, ..said }
     }
 }
 
@@ -67,7 +70,7 @@ prop_compose! {
 
 #[test]
 fn a_pending_pod_with_a_busy_worker_goes_before_one_that_crashed() {
-    // A sidecar's image is still pulled: the ReplicaSet removes it before all that are not pending.
+    // The image of a sidecar is still pulled: the ReplicaSet removes the pod before all that are not pending.
     let pulling = Pod {
         readiness: Readiness::NotReady,
         pending: true,
@@ -92,13 +95,14 @@ fn a_pending_pod_with_a_busy_worker_goes_before_one_that_crashed() {
 }
 
 proptest! {
-    /// Whatever the pods and what is known of them: what a ReplicaSet removes, once the marks are written, holds nothing.
+    /// Whatever the pods and what is known of them: a pod that a ReplicaSet removes, once the marks are written, holds
+    /// nothing.
     #[test]
     fn no_pod_goes_that_may_hold_something(mut set in prop::collection::vec(any_pod(), 0..12), to in 0_u32..12) {
         for (number, ranked) in set.iter_mut().enumerate() {
             ranked.pod.name = format!("pod-{number}");
         }
-        let known: Work = set.iter().filter_map(|one| Some((one.pod.name.clone(), one.work.clone()?))).collect();
+        let known: Reports = set.iter().filter_map(|one| Some((one.pod.name.clone(), one.work.clone()?))).collect();
         let mut last = None;
         for _ in 0..3 {
             let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
@@ -131,12 +135,12 @@ proptest! {
 #[test]
 fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it() {
     let pods = ["a", "b"].map(pod).into_iter().chain([marked("c")]).collect::<Vec<_>>();
-    let lowered = |known: &Work, to| {
-        let look = PlanInput {
+    let lowered = |known: &Reports, to| {
+        let plan_input = PlanInput {
             from: 2,
-            ..look(&pods, known, DrainSupport::RemoteControl, to)
+            ..plan_input(&pods, known, DrainSupport::StopFetching, to)
         };
-        plan(&look)
+        plan(&plan_input)
     };
     // A new operator has heard nothing of it.
     let known = work([("a", beats(1)), ("b", beats(2))]);

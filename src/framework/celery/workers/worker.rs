@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use super::REMEMBERED;
 use crate::framework::celery::ask::Inspect;
-use crate::model::{BrokerOptions, Moment, Queues};
+use crate::{
+    framework::celery::BrokerOptions,
+    model::{Moment, Queues},
+};
 
 /// A worker that beats as usual and has not been heard for this long is not counted any more (Celery beats every 2 s).
 const SILENT: Duration = Duration::from_secs(12);

@@ -1,9 +1,9 @@
 //! What holds over time, when decisions are carried out.
 use super::*;
 
-/// A stretch of time in which the world stands still, and whether the broker answers.
+/// Period in which nothing changes in the world, and whether the broker answers.
 #[derive(Clone, Debug)]
-struct Stretch {
+struct WorldPeriod {
     ticks: u32,
     answers: bool,
     seen: Observation,
@@ -12,7 +12,7 @@ struct Stretch {
 
 const TICK: Duration = Duration::from_millis(500);
 
-fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
+fn stretches() -> impl Strategy<Value = Vec<WorldPeriod>> {
     let tasks = (0_u64..40, 0_u64..8, 0_u64..3, 0_u64..2);
     let work = (tasks, any::<bool>(), option::of(0_u64..4)).prop_map(
         |((ready, in_flight, scheduled, due_soon), stays, unheld)| Work {
@@ -38,7 +38,7 @@ fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
     );
     vec(
         stretch.prop_map(
-            |(ticks, answers, work, (busy_pods, workers_heard, processed), rollout, due_ticks)| Stretch {
+            |(ticks, answers, work, (busy_pods, workers_heard, processed), rollout, due_ticks)| WorldPeriod {
                 ticks,
                 answers,
                 seen: Observation {
@@ -56,9 +56,9 @@ fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
     )
 }
 
-/// A closed loop: the world tick by tick, the decisions carried out at the next tick. Calls `decide` always, or only
-/// when the observation says something new or the last decision asked for it. Returns the replicas at each tick.
-fn replicas_over_time(policy: &Policy, world: &[Stretch], skip: bool) -> Vec<u32> {
+/// Closed loop: the world tick by tick, the decisions carried out at the next tick. Calls `decide` always, or only when
+/// the observation contains something new or the last decision asked for it. Returns the replicas at each tick.
+fn replicas_over_time(policy: &Policy, world: &[WorldPeriod], skip: bool) -> Vec<u32> {
     let (mut memory, mut last, mut trajectory) = (Memory::default(), None::<(Observation, Decision)>, vec![]);
     let (mut now, mut replicas, mut counted, mut count) = (s(0.), 3, None, None);
     for stretch in world {
@@ -166,8 +166,8 @@ proptest! {
     }
 }
 
-/// Work for 200 s, then less: when do the replicas reach what that needs? Samples come after the given gaps; between
-/// them the last decision is asked for again when it says so.
+/// Seconds until the replicas reach what the work needs, after 200 s of work and then less. Samples come after the
+/// given gaps; between them `decide` is called again when the last decision asked for it.
 fn time_to_settle(policy: &Policy, before: u64, after: u64, mut gap: impl FnMut() -> f64) -> Duration {
     let wanted = u32::try_from(after.div_ceil(10)).unwrap();
     let (mut memory, mut seen) = (Memory::default(), at(0., 0).waiting(before));

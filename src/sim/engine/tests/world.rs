@@ -1,4 +1,4 @@
-//! Each switch of the world that changes what is seen, or when pods are there.
+//! Each switch of the world that changes what is seen, or the times of pods.
 use super::*;
 
 #[test]
@@ -26,7 +26,7 @@ fn the_metrics_lag_and_the_pods_do_not() {
 #[test]
 fn pods_that_need_a_node_come_later() {
     let few = World {
-        nodes: Some(Nodes { room: 3, delay: 60.0 }),
+        nodes: Some(NodeLimit { room: 3, delay: 60.0 }),
         ..world(9)
     };
     let mut scaler = script(&[(1.0, 4)]);

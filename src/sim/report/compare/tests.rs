@@ -1,13 +1,13 @@
 use super::*;
 use crate::sim::Waits;
 
-fn outcome(policy: &str, workload: &str, seed: u64, pod_hours: f64, late: f64) -> Outcome {
-    Outcome {
+fn outcome(policy: &str, workload: &str, seed: u64, pod_hours: f64, late: f64) -> RunOutcome {
+    RunOutcome {
         policy: policy.into(),
         workload: workload.into(),
         seed,
         bound: 10.0,
-        told: Vec::new(),
+        diagnoses: Vec::new(),
         run: Run {
             pod_hours,
             waits: Waits {

@@ -1,13 +1,13 @@
-//! Where values lie on an axis, and which of them it names.
+//! Axis: places of values, and which of them are named.
 #![deny(clippy::disallowed_methods)]
 
-/// How an axis goes.
+/// Scale of an axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
-    /// Evenly, and from 0: lengths read as amounts.
+    /// Linear, and from 0: lengths read as amounts.
     #[default]
     Linear,
-    /// Each factor takes the same length. Values of 0 and below are left out.
+    /// Logarithmic. Values of 0 and below are left out.
     Log,
     /// Seconds, named in seconds, minutes or hours.
     Time,
@@ -22,26 +22,26 @@ impl Scale {
     }
 }
 
-/// An axis over some values.
+/// Axis over some values.
 #[derive(Debug, PartialEq)]
 pub(super) struct Axis {
     scale: Scale,
     from: f64,
     to: f64,
-    /// The values it names, with their names.
+    /// Values that the axis names, with their names.
     pub(super) ticks: Vec<(f64, String)>,
 }
 
-/// The most values that are named.
+/// Largest number of values that are named.
 const TICKS: f64 = 8.0;
-/// The spans between named moments, in seconds, up to a day.
+/// Distances between named moments, in seconds, up to a day.
 const SPANS: [f64; 16] = [
     1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0, 43_200.0,
     86_400.0,
 ];
 
 impl Axis {
-    /// `None` without a value that can be shown.
+    /// Axis over these values; `None` without a value that can be shown.
     pub(super) fn over(scale: Scale, values: impl Iterator<Item = f64>) -> Option<Self> {
         let values = values.filter(|value| scale.shows(*value));
         let (from, to) = values.fold(None, |range, value| {
@@ -113,14 +113,14 @@ impl Axis {
         }
     }
 
-    /// How far along the axis a value lies, 0 to 1.
+    /// Place of a value along the axis, 0 to 1.
     pub(super) fn place(&self, value: f64) -> f64 {
         let along = |value: f64| if self.scale == Scale::Log { value.ln() } else { value };
         (along(value) - along(self.from)) / (along(self.to) - along(self.from))
     }
 }
 
-/// The least of 1, 2, 5, 10, 20, … and their tenths that is no less.
+/// Smallest of 1, 2, 5, 10, 20, … and their tenths that is no less.
 fn round_up(value: f64) -> f64 {
     let decade = 10f64.powf(value.log10().floor());
     let factors = [1.0, 2.0, 5.0].into_iter();
@@ -134,7 +134,7 @@ fn steps(first: f64, last: f64, step: f64, name: impl Fn(f64) -> String) -> Vec<
     values.map(|value| (value, name(value))).collect()
 }
 
-/// A number with as many decimals as the step to the next one needs, thousands apart.
+/// Number with as many decimals as the step to the next one needs, thousands apart.
 fn plain(value: f64, step: f64) -> String {
     let size = step.log10();
     if !(-6.0..9.0).contains(&size) {

@@ -3,7 +3,7 @@
 
 use super::LETTER;
 
-/// The space a dot or a label takes.
+/// Space that a dot or a label takes.
 #[derive(Clone, Copy)]
 struct Space {
     left: f64,
@@ -22,14 +22,14 @@ impl Space {
     }
 }
 
-/// Dots, and the labels they would like to have.
-pub(super) struct Labels<'a> {
+/// Dots, and the labels that they should have.
+pub(super) struct DotLabels<'a> {
     paper: Space,
     wishes: Vec<(f64, f64, &'a str)>,
 }
 
-impl<'a> Labels<'a> {
-    /// No label leaves this space.
+impl<'a> DotLabels<'a> {
+    /// Labels that do not leave this space.
     pub(super) fn within(left: f64, top: f64, right: f64, bottom: f64) -> Self {
         let paper = Space {
             left,
@@ -43,13 +43,13 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// A dot, and its label.
-    pub(super) fn wish(&mut self, x: f64, y: f64, label: &'a str) {
+    /// Adds a dot, and its label.
+    pub(super) fn add(&mut self, x: f64, y: f64, label: &'a str) {
         self.wishes.push((x, y, label));
     }
 
-    /// Each label with the start of its base line. First come, first served: one without a free place is left out, and
-    /// the dot's own title still says it.
+    /// Each label with the start of its base line, placed in the order of the dots: one without a free place is left
+    /// out, and the dot's own title still shows it.
     pub(super) fn placed(&self) -> Vec<(f64, f64, &'a str)> {
         let dots = self.wishes.iter().map(|(x, y, _)| Space {
             left: x - 4.0,
@@ -97,11 +97,11 @@ mod tests {
 
     #[test]
     fn labels_keep_clear_of_dots_of_each_other_and_of_the_edge() {
-        let mut labels = Labels::within(0.0, 0.0, 300.0, 300.0);
-        labels.wish(100.0, 100.0, "free");
-        labels.wish(290.0, 200.0, "at the edge");
-        labels.wish(200.0, 50.0, "beside a dot");
-        labels.wish(215.0, 50.0, "");
+        let mut labels = DotLabels::within(0.0, 0.0, 300.0, 300.0);
+        labels.add(100.0, 100.0, "free");
+        labels.add(290.0, 200.0, "at the edge");
+        labels.add(200.0, 50.0, "beside a dot");
+        labels.add(215.0, 50.0, "");
         let placed = labels.placed();
         assert_eq!(placed[0], (107.0, 104.0, "free"));
         assert!(placed[1].0 < 290.0 && placed[1].2 == "at the edge");
@@ -111,14 +111,14 @@ mod tests {
 
     #[test]
     fn a_crowd_is_thinned_rather_than_smeared() {
-        let mut labels = Labels::within(0.0, 0.0, 300.0, 300.0);
+        let mut labels = DotLabels::within(0.0, 0.0, 300.0, 300.0);
         for _ in 0..50 {
-            labels.wish(150.0, 150.0, "the same place");
+            labels.add(150.0, 150.0, "the same place");
         }
         assert!((1..=6).contains(&labels.placed().len()), "{}", labels.placed().len());
         let long = "much too long ".repeat(10);
-        let mut labels = Labels::within(0.0, 0.0, 300.0, 300.0);
-        labels.wish(150.0, 150.0, &long);
+        let mut labels = DotLabels::within(0.0, 0.0, 300.0, 300.0);
+        labels.add(150.0, 150.0, &long);
         assert_eq!(labels.placed(), []);
     }
 }

@@ -21,7 +21,7 @@ fn chart(x: Scale, y: Scale, series: Vec<Marks>) -> Chart {
     }
 }
 
-/// The path of the first series' line, legend left out.
+/// Path of the first series' line, legend left out.
 fn line(svg: &str) -> &str {
     let paths = svg
         .split("<path d=\"")

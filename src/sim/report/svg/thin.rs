@@ -1,7 +1,7 @@
 //! Fewer points for the same picture.
 #![deny(clippy::disallowed_methods)]
 
-/// The most points of a line.
+/// Largest number of points of a line.
 pub(super) const POINTS: usize = 600;
 
 /// Points in order, at most [`POINTS`] of them: of each bucket the lowest and the highest, so that no spike gets lost.

@@ -9,15 +9,15 @@ fn resets(at: &[f64]) -> World {
     }
 }
 
-/// The largest error of what a task is believed to take, as a share.
-fn error(watched: &Watched, clear: &Watched) -> f64 {
-    let pairs = watched.looks.iter().zip(&clear.looks);
+/// Largest error of the estimated task duration, as a share.
+fn error(watched: &RecordedRun, clear: &RecordedRun) -> f64 {
+    let pairs = watched.records.iter().zip(&clear.records);
     let errors = pairs.filter_map(|(a, b)| Some((a.service? / b.service? - 1.0).abs()));
     errors.fold(0.0, f64::max)
 }
 
 /// The cost is that of the run without it, within a share.
-fn costs_the_same(watched: &Watched, clear: &Watched, share: f64, name: &str) {
+fn costs_the_same(watched: &RecordedRun, clear: &RecordedRun, share: f64, name: &str) {
     let (found, expected) = (watched.run.pod_hours, clear.run.pod_hours);
     assert!(
         (found / expected - 1.0).abs() < share,
@@ -40,9 +40,9 @@ fn a_counter_that_starts_again_moves_nothing() {
                 costs_the_same(&watched, &clear, 0.03, &name);
                 let error = error(&watched, &clear);
                 assert!(error < 0.05, "{name}: a task's time is wrong by {error}");
-                let pairs = watched.looks.iter().zip(&clear.looks);
+                let pairs = watched.records.iter().zip(&clear.records);
                 let jump = pairs
-                    .filter(|(look, _)| (*at..at + 60.0).contains(&look.at))
+                    .filter(|(record, _)| (*at..at + 60.0).contains(&record.at))
                     .map(|(a, b)| a.wanted.abs_diff(b.wanted))
                     .max();
                 assert!(jump <= Some(3), "{name}: off by {jump:?} replicas");
@@ -67,7 +67,7 @@ fn a_counter_that_never_gets_far_costs_a_few_percent() {
     }
 }
 
-/// Whoever looks again after a while sees a counter that fell while much was done.
+/// After a gap the counter has fallen while much was done.
 #[test]
 fn a_counter_may_start_again_unseen() {
     let workload = steps(3600.0);

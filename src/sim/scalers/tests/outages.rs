@@ -6,17 +6,17 @@ use crate::{
 };
 use std::sync::LazyLock;
 
-/// A run with one outage.
-struct Case {
+/// Run with one outage.
+struct Outage {
     name: String,
     profile: Profile,
     target: f64,
     dark: Span,
-    watched: Watched,
+    watched: RecordedRun,
 }
 
 /// S1's batch comes at 900 s, and its pods are ready at 930 s; S3's rate rises at 1200 s and falls at 2400 s.
-static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+static CASES: LazyLock<Vec<Outage>> = LazyLock::new(|| {
     let (burst, steps) = (burst(3600.0), steps(3600.0));
     let dark: [(&Workload, &str, f64, f64); 7] = [
         (&burst, "from the start", 0.0, 120.0),
@@ -34,7 +34,7 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
                 outages: vec![dark],
                 ..World::default()
             };
-            Case {
+            Outage {
                 name: format!("{}, {profile:?}, dark {when}", workload.name),
                 profile,
                 target: workload.wait_target,
@@ -50,12 +50,12 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
 fn blind_it_changes_nothing() {
     for case in CASES.iter() {
         let Span { from, to } = case.dark;
-        let (mut looks, name) = (0, &case.name);
-        for look in case.watched.between(from, to) {
-            assert!(look.blind && look.wanted == look.replicas, "{name}: {look:?}");
-            looks += 1;
+        let (mut records, name) = (0, &case.name);
+        for record in case.watched.between(from, to) {
+            assert!(record.blind && record.wanted == record.replicas, "{name}: {record:?}");
+            records += 1;
         }
-        assert!(looks > 100, "{name}: only {looks} looks");
+        assert!(records > 100, "{name}: only {records} records");
     }
 }
 
@@ -64,10 +64,10 @@ fn nothing_goes_down_before_the_windows_are_full_again() {
     let mut soon = 0;
     for case in CASES.iter() {
         let (end, trim) = (case.dark.to, case.profile.tuning().trim.as_secs_f64());
-        let early = case.watched.between(end, end + trim).find(|look| look.lowers());
+        let early = case.watched.between(end, end + trim).find(|record| record.lowers());
         assert!(early.is_none(), "{}: {early:?}", case.name);
         let mut after = case.watched.between(end + trim, end + trim + 5.0);
-        soon += u32::from(after.any(|look| look.lowers()));
+        soon += u32::from(after.any(|record| record.lowers()));
     }
     assert!(soon > 3, "only {soon} of them had something to take down");
 }
@@ -98,7 +98,7 @@ fn a_broker_that_comes_and_goes_takes_nothing_down() {
     };
     for profile in PROFILES {
         let watched = watch(&workload, &world, profile);
-        let down = watched.between(600.0, 2400.0).find(|look| look.lowers());
+        let down = watched.between(600.0, 2400.0).find(|record| record.lowers());
         assert!(down.is_none(), "{profile:?}: {down:?}");
         let longest = watched.run.waits.max;
         assert!(

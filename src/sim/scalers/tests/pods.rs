@@ -1,12 +1,12 @@
 //! Pods crash, or wait for nodes: more of them would not help, and one bad hour teaches nothing for the next.
 use super::watch::*;
-use crate::sim::{Nodes, Span, Workload, World};
+use crate::sim::{NodeLimit, Span, Workload, World};
 
-/// Ten minutes in which no pod becomes ready.
+/// Length of a time in which no pod becomes ready, in seconds: ten minutes.
 const LONG: f64 = 600.0;
-/// After this from the rise of the load no pod that was ordered for it should still be missing.
+/// Seconds after the rise of the load from which no pod that was ordered for it should still be missing.
 const LATE: f64 = 120.0;
-/// More replicas than the work of the first two minutes asks for; the world would allow 200.
+/// Number of replicas that is more than the work of the first two minutes needs; the world would allow 200.
 const MANY: u32 = 70;
 
 /// S1 and S3, and when their load first rises and when it does so again.
@@ -28,9 +28,9 @@ fn while_pods_crash_no_more_are_ordered() {
             let name = format!("{}, {profile:?}", workload.name);
             let watched = watch(&workload, &crashing(rise - 10.0), profile);
             let end = rise - 10.0 + LONG;
-            let more = watched.between(rise + LATE, end).find(|look| look.raises());
+            let more = watched.between(rise + LATE, end).find(|record| record.raises());
             assert!(more.is_none(), "{name}: {more:?}");
-            let down = watched.between(rise, end).find(|look| look.lowers());
+            let down = watched.between(rise, end).find(|record| record.lowers());
             assert!(down.is_none(), "{name}: work waits, and yet {down:?}");
             let most = watched.most(0.0, end);
             assert!(most < MANY, "{name}: {most} replicas");
@@ -64,11 +64,11 @@ fn pods_that_wait_for_nodes_are_not_ordered_again() {
         for profile in PROFILES {
             let name = format!("{}, {profile:?}", workload.name);
             let few = World {
-                nodes: Some(Nodes { room: 4, delay: LONG }),
+                nodes: Some(NodeLimit { room: 4, delay: LONG }),
                 ..World::default()
             };
             let watched = watch(&workload, &few, profile);
-            let more = watched.between(rise + LATE, rise + LONG).find(|look| look.raises());
+            let more = watched.between(rise + LATE, rise + LONG).find(|record| record.raises());
             assert!(more.is_none(), "{name}: {more:?}");
             let most = watched.most(0.0, rise + LONG + 300.0);
             assert!(most < MANY, "{name}: {most} replicas");

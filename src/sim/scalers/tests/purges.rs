@@ -2,7 +2,7 @@
 use super::watch::*;
 use crate::sim::{Task, World};
 
-/// S1's batches come at 900 s and at 3486 s.
+/// Time of the next batch: S1's batches come at 900 s and at 3486 s.
 const NEXT: f64 = 3486.0;
 
 #[test]

@@ -1,4 +1,4 @@
-//! A run of ours of which each look is written down.
+//! Runs of our policy in which each decision is recorded.
 use super::super::*;
 use crate::{
     scaling::{Behavior, Profile, Target, Wait},
@@ -7,24 +7,24 @@ use crate::{
 
 pub(super) const PROFILES: [Profile; 3] = [Profile::Economy, Profile::Balanced, Profile::Responsive];
 
-/// The pods' start-up times are drawn with this.
+/// Seed of the pods' start-up times.
 const SEED: u64 = 1;
 
-/// One look, and what came of it.
+/// Record of one decision.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct DecisionRecord {
     pub(super) at: Seconds,
     pub(super) blind: bool,
-    /// Before the decision.
+    /// Number of replicas before the decision.
     pub(super) replicas: u32,
     pub(super) oldest_wait: Seconds,
-    /// What was decided.
+    /// Number of replicas decided on.
     pub(super) wanted: u32,
-    /// What a task was believed to take.
+    /// Estimated duration of a task.
     pub(super) service: Option<f64>,
 }
 
-impl Look {
+impl DecisionRecord {
     pub(super) fn lowers(&self) -> bool {
         self.wanted < self.replicas
     }
@@ -34,44 +34,52 @@ impl Look {
     }
 }
 
-/// A run and all its looks.
-pub(super) struct Watched {
+/// Run with all its decisions.
+pub(super) struct RecordedRun {
     pub(super) run: Run,
-    pub(super) looks: Vec<Look>,
+    pub(super) records: Vec<DecisionRecord>,
 }
 
-impl Watched {
-    /// The looks of a time, its end excluded.
-    pub(super) fn between(&self, from: Seconds, to: Seconds) -> impl Iterator<Item = &Look> {
-        self.looks.iter().filter(move |look| (from..to).contains(&look.at))
+impl RecordedRun {
+    /// Decisions of a period, its end excluded.
+    pub(super) fn between(&self, from: Seconds, to: Seconds) -> impl Iterator<Item = &DecisionRecord> {
+        self.records
+            .iter()
+            .filter(move |observe| (from..to).contains(&observe.at))
     }
 
-    /// The most replicas that were wanted in that time.
+    /// Largest number of replicas that was wanted in a period.
     pub(super) fn most(&self, from: Seconds, to: Seconds) -> u32 {
-        self.between(from, to).map(|look| look.wanted).max().unwrap_or(0)
+        self.between(from, to).map(|observe| observe.wanted).max().unwrap_or(0)
     }
 
-    /// The longest that the head of the queue was seen to have waited in that time.
+    /// Longest time that the head of the queue was seen to have waited in a period.
     pub(super) fn longest_wait(&self, from: Seconds, to: Seconds) -> Seconds {
-        self.between(from, to).map(|look| look.oldest_wait).fold(0.0, f64::max)
+        self.between(from, to)
+            .map(|observe| observe.oldest_wait)
+            .fold(0.0, f64::max)
     }
 }
 
-/// Plays a workload to ours. Any pod may go, busy ones last: that none is killed is the rule's own merit.
-pub(super) fn watch(workload: &Workload, world: &World, profile: Profile) -> Watched {
+/// Runs a workload with our policy. Any pod may go, busy ones last: if none is killed, that is the rule's own merit.
+pub(super) fn watch(workload: &Workload, world: &World, profile: Profile) -> RecordedRun {
     let mut eye = Eye {
         ours: Ours {
             victims: Victims::LeastBusy,
             ..Ours::new("ours", policy(workload, world, profile))
         },
-        looks: Vec::new(),
+        records: Vec::new(),
     };
     let run = run(workload, world, &mut eye, SEED, false);
-    Watched { run, looks: eye.looks }
+    RecordedRun {
+        run,
+        records: eye.records,
+    }
 }
 
 fn policy(workload: &Workload, world: &World, profile: Profile) -> Policy {
     Policy {
+        stranded: ("", ""),
         min: world.min,
         max: world.max,
         schedules: Vec::new(),
@@ -89,12 +97,12 @@ fn policy(workload: &Workload, world: &World, profile: Profile) -> Policy {
     }
 }
 
-/// S1 for so long: a trickle, and 15 min after the start a batch; its wait target is 60 s.
+/// S1 up to this time: a trickle, and 15 min after the start a batch; its wait target is 60 s.
 pub(super) fn burst(until: Seconds) -> Workload {
     first(workloads::burst(1), until)
 }
 
-/// S3 for so long: 1 task/s, after 20 min 10 tasks/s, and so on in turn; its wait target is 30 s.
+/// S3 up to this time: 1 task/s, after 20 min 10 tasks/s, and so on in turn; its wait target is 30 s.
 pub(super) fn steps(until: Seconds) -> Workload {
     first(workloads::steps(1), until)
 }
@@ -106,7 +114,7 @@ fn first(mut workload: Workload, until: Seconds) -> Workload {
 
 struct Eye {
     ours: Ours,
-    looks: Vec<Look>,
+    records: Vec<DecisionRecord>,
 }
 
 impl Scaler for Eye {
@@ -123,8 +131,8 @@ impl Scaler for Eye {
     }
 
     fn tick(&mut self, seen: &Seen) -> Option<u32> {
-        let decision = self.ours.look(seen);
-        self.looks.push(Look {
+        let decision = self.ours.observe(seen);
+        self.records.push(DecisionRecord {
             at: seen.now,
             blind: seen.broker_down,
             replicas: seen.replicas,

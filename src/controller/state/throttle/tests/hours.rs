@@ -94,6 +94,7 @@ fn a_rule_that_takes_turns_costs_no_writes() {
             let world = World::default();
             let mut told = Told {
                 policy: Policy {
+                    stranded: ("", ""),
                     min: world.min,
                     max: world.max,
                     schedules: Vec::new(),

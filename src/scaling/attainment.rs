@@ -1,37 +1,39 @@
-//! How many of the tasks started lately were in time, and why the others were not.
+//! Attainment of the wait target: the share of the tasks started recently that were in time, and why the others were
+//! not.
 #![deny(clippy::disallowed_methods)]
 
-/// Starts are forgotten to 37 % after so many seconds.
+/// Seconds after which the weight of a start has fallen to 37 %.
 const LATELY: f64 = 3600.0;
-/// Fewer starts than this say nothing.
+/// Smallest number of starts that means something.
 const ENOUGH: f64 = 20.0;
-/// This share of the tasks is to start in time.
+/// Share of the tasks that must start in time.
 const GOAL: f64 = 0.99;
 
-/// Tasks started lately; all three are forgotten alike.
+/// Number of tasks started recently; all three numbers are forgotten alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Punctual {
+pub(crate) struct Attainment {
     started: f64,
-    /// They had waited longer than the target.
+    /// Number of tasks that had waited longer than the target.
     late: f64,
-    /// They had waited longer than the target at a busy worker, while another one was free and the queue empty.
+    /// Number of tasks that had waited longer than the target at a busy worker, while another one was free and the
+    /// queue empty.
     held: f64,
 }
 
-/// What is known of tasks that start.
+/// Tasks that start in one period between two counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Start {
-    /// So many.
+pub(crate) struct StartedTasks {
+    /// Number of tasks.
     pub(crate) tasks: f64,
-    /// They waited longer than the target.
+    /// Whether they waited longer than the target.
     pub(crate) late: bool,
-    /// Tasks waited at busy workers while others were free and the queue empty.
+    /// Whether tasks waited at busy workers while others were free and the queue empty.
     pub(crate) held: bool,
 }
 
-impl Punctual {
-    /// Takes starts of the last seconds in.
-    pub(crate) fn take(&mut self, start: Start, seconds: f64) {
+impl Attainment {
+    /// Takes in the starts of the last seconds.
+    pub(crate) fn take(&mut self, start: StartedTasks, seconds: f64) {
         let kept = (-seconds / LATELY).exp();
         let add = |to: f64, applies: bool| to * kept + if applies { start.tasks } else { 0.0 };
         self.started = add(self.started, true);
@@ -39,17 +41,17 @@ impl Punctual {
         self.late = add(self.late, start.late);
     }
 
-    /// This share of the tasks started in time; `None`: none started.
+    /// Share of the tasks that started in time; `None`: none started.
     pub(crate) fn in_time(&self) -> Option<f64> {
         (self.started >= 1.0).then(|| 1.0 - self.late / self.started)
     }
 
-    /// The share that started in time, if it is too small and enough is known.
+    /// Share of the tasks that started in time, if it is too small and enough is known.
     pub(crate) fn missed(&self) -> Option<f64> {
         self.in_time().filter(|share| *share < GOAL && self.started >= ENOUGH)
     }
 
-    /// Most of the late ones were held by busy workers.
+    /// Whether most of the late tasks were held by busy workers.
     pub(crate) fn is_held(&self) -> bool {
         self.held > self.late / 2.0
     }
@@ -59,13 +61,13 @@ impl Punctual {
 mod tests {
     use super::*;
 
-    fn start(tasks: f64, late: bool, held: bool) -> Start {
-        Start { tasks, late, held }
+    fn start(tasks: f64, late: bool, held: bool) -> StartedTasks {
+        StartedTasks { tasks, late, held }
     }
 
     #[test]
     fn one_in_a_hundred_may_be_late() {
-        let mut starts = Punctual::default();
+        let mut starts = Attainment::default();
         starts.take(start(0.0, false, false), 1.0);
         assert_eq!(starts.in_time(), None);
         starts.take(start(10.0, true, false), 0.0);
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn who_held_them_is_known() {
-        let mut starts = Punctual::default();
+        let mut starts = Attainment::default();
         starts.take(start(40.0, true, true), 0.0);
         starts.take(start(30.0, true, false), 0.0);
         starts.take(start(30.0, false, true), 0.0);

@@ -1,39 +1,40 @@
-//! How long before a scheduled task comes due its worker is ordered.
+//! Lead time: how long before a scheduled task comes due its worker is ordered.
 //!
-//! Known is how long pods take to become ready, and how long it took from an order at zero until the first worker was
-//! heard: without a readiness probe a pod is ready seconds before its worker takes tasks. The longer of both counts, and
-//! something on top; who is too early loses seconds of a pod, who is too late breaks a promise.
+//! The time is learned from two measurements: how long pods take to become ready, and how long it took from an order at
+//! zero replicas to the first worker's first heartbeat (without a readiness probe a pod is ready seconds before its
+//! worker takes tasks). The longer of both counts, plus a reserve: a worker that is too early costs seconds of a pod,
+//! one that is too late breaks a promise.
 #![deny(clippy::disallowed_methods)]
 use super::{Moment, Observation, startup::Startup};
 use crate::model::WAKE_AHEAD;
 use std::{collections::VecDeque, time::Duration};
 
-/// So many of ten pods become ready sooner.
+/// Share of the pods that become ready within the time that is used.
 const QUANTILE: f64 = 0.9;
-/// From a ready pod to a worker that takes tasks, where only the pod was seen.
+/// Time from a ready pod to a worker that takes tasks, where only the pod was seen.
 const UNTIL_IT_TAKES: Duration = Duration::from_secs(10);
-/// From a worker's first beat until it takes tasks.
+/// Time from a worker's first heartbeat until it takes tasks.
 const UNTIL_IT_FETCHES: Duration = Duration::from_secs(5);
-/// However fast or slow pods start: on a busy node the same pod takes three times as long.
+/// Bounds of the lead time: on a busy node the same pod may take three times as long.
 const RANGE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(600));
-/// Times are rounded up to this, so that sentences stay the same.
+/// Unit to which times are rounded up, so that sentences stay the same.
 const STEP: u64 = 5;
-/// The last first words count.
+/// Number of first heartbeats that are kept.
 const KEPT: usize = 5;
 
-/// What is known of the way from an order at zero to the first worker's first word.
+/// Times from an order at zero replicas to the first worker's first heartbeat.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Ahead {
-    /// When it was ordered, if it has not been heard yet.
+pub(crate) struct LeadTime {
+    /// Time of the order, until the first heartbeat.
     ordered: Option<Moment>,
-    /// There were no replicas at the last look.
+    /// Whether the last observation had no replicas.
     at_zero: bool,
     took: VecDeque<Duration>,
 }
 
-impl Ahead {
-    /// Takes an observation in.
-    pub(crate) fn look(&mut self, seen: &Observation) {
+impl LeadTime {
+    /// Takes in an observation.
+    pub(crate) fn observe(&mut self, seen: &Observation) {
         if seen.replicas == 0 || seen.rollout {
             self.ordered = None;
         } else if self.at_zero && !seen.workers_heard {
@@ -49,7 +50,7 @@ impl Ahead {
         }
     }
 
-    /// So long.
+    /// Lead time.
     pub(crate) fn time(&self, startup: &Startup, now: Moment) -> Duration {
         let ready = startup.is_known().then(|| startup.seconds(QUANTILE, now));
         let ready = ready.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(RANGE.1));
@@ -70,10 +71,10 @@ mod tests {
         *,
     };
 
-    fn starts(ahead: &mut Ahead, startup: &mut Startup, begin: f64, ready: f64, heard: f64) {
+    fn starts(ahead: &mut LeadTime, startup: &mut Startup, begin: f64, ready: f64, heard: f64) {
         let mut look = |seen: Observation| {
             startup.take(seen.replicas, seen.ready, seen.rollout, seen.now);
-            ahead.look(&seen);
+            ahead.observe(&seen);
         };
         look(at(begin, 0).unheard());
         look(at(begin + 1., 1).ready_pods(0).unheard());
@@ -89,7 +90,7 @@ mod tests {
             (20., 21., 30.), // 20 + 10
             (3000., 3000., 600.),
         ] {
-            let (mut ahead, mut startup) = (Ahead::default(), Startup::default());
+            let (mut ahead, mut startup) = (LeadTime::default(), Startup::default());
             assert_eq!(ahead.time(&startup, s(0.)), WAKE_AHEAD, "nothing is known");
             starts(&mut ahead, &mut startup, 0., ready, heard);
             assert_eq!(ahead.time(&startup, s(9999.)), s(time), "{ready} {heard}");
@@ -98,18 +99,18 @@ mod tests {
 
     #[test]
     fn the_slowest_of_the_last_five_counts() {
-        let (mut ahead, startup) = (Ahead::default(), Startup::default());
+        let (mut ahead, startup) = (LeadTime::default(), Startup::default());
         for (n, heard) in [31., 3., 3., 3., 3., 3.].into_iter().enumerate() {
             starts(&mut ahead, &mut Startup::default(), n as f64 * 100., 1., heard);
             let time = if n < 5 { 40. } else { 20. };
             assert_eq!(ahead.time(&startup, s(0.)), s(time), "{n}");
         }
-        // One that was heard all the time, and one that never was.
-        ahead.look(&at(700., 0));
-        ahead.look(&at(701., 1));
-        ahead.look(&at(800., 0).unheard());
-        ahead.look(&at(801., 1).unheard());
-        ahead.look(&at(900., 0).unheard());
+        // One worker that was heard all the time, and one that never was.
+        ahead.observe(&at(700., 0));
+        ahead.observe(&at(701., 1));
+        ahead.observe(&at(800., 0).unheard());
+        ahead.observe(&at(801., 1).unheard());
+        ahead.observe(&at(900., 0).unheard());
         assert_eq!(ahead.time(&startup, s(0.)), s(20.));
     }
 }

@@ -1,0 +1,180 @@
+//! Reads that are one command each.
+use super::*;
+use crate::model::{ListEnd, StreamGroup};
+
+fn key() -> String {
+    "k".to_owned()
+}
+
+fn texts(texts: &[Option<&str>]) -> Result<Reply, SampleError> {
+    let texts = texts.iter().map(|text| text.map(str::to_owned));
+    Ok(Reply::Texts(texts.collect()))
+}
+
+/// What each read sends, what the server says, and what that means.
+#[tokio::test]
+async fn a_read_is_one_command_and_its_reply() {
+    let group = |name: &str, rest: &[(&str, Vec<u8>)]| {
+        let rest = rest.iter().flat_map(|(field, value)| [bulk(field), value.clone()]);
+        array([bulk("name"), bulk(name)].into_iter().chain(rest))
+    };
+    let entry = |id: &str| array([bulk(id), array([bulk("data"), bulk("{}")])]);
+    for (query, sent, said, meant) in [
+        (
+            Query::ListLength { key: key() },
+            "LLEN k",
+            b":7\r\n".to_vec(),
+            Ok(Reply::Number(7)),
+        ),
+        (
+            Query::Exists { key: key() },
+            "EXISTS k",
+            b":1\r\n".to_vec(),
+            Ok(Reply::Number(1)),
+        ),
+        (
+            Query::ListEnd {
+                key: key(),
+                end: ListEnd::Left,
+            },
+            "LINDEX k 0",
+            bulk("id"),
+            texts(&[Some("id")]),
+        ),
+        (
+            Query::ListEnd {
+                key: key(),
+                end: ListEnd::Right,
+            },
+            "LINDEX k -1",
+            b"$-1\r\n".to_vec(),
+            texts(&[None]),
+        ),
+        (
+            Query::ScoreCount {
+                key: key(),
+                up_to: None,
+            },
+            "ZCOUNT k -inf +inf",
+            b":2\r\n".to_vec(),
+            Ok(Reply::Number(2)),
+        ),
+        (
+            Query::ScoreCount {
+                key: key(),
+                up_to: Some(12),
+            },
+            "ZCOUNT k -inf 12",
+            b"-WRONGTYPE Operation against a key\r\n".to_vec(),
+            Err(SampleError::WrongType),
+        ),
+        (
+            Query::LowestScore { key: key() },
+            "ZRANGE k 0 0 WITHSCORES",
+            array([bulk("id"), bulk("1.5")]),
+            texts(&[Some("id"), Some("1.5")]),
+        ),
+        (
+            Query::HashFields {
+                key: key(),
+                fields: &["state", "hostname"],
+            },
+            "HMGET k state hostname",
+            array([bulk("idle"), b"$-1\r\n".to_vec()]),
+            texts(&[Some("idle"), None]),
+        ),
+        (
+            Query::StreamGroups { key: key() },
+            "XINFO GROUPS k",
+            array([
+                group(
+                    "new",
+                    &[
+                        ("consumers", b":1\r\n".to_vec()),
+                        ("pending", b":4\r\n".to_vec()),
+                        ("last-delivered-id", bulk("5-1")),
+                        ("entries-read", b"$-1\r\n".to_vec()),
+                        ("lag", b":9\r\n".to_vec()),
+                    ],
+                ),
+                group("old", &[("pending", b":1\r\n".to_vec()), ("lag", b"$-1\r\n".to_vec())]),
+            ]),
+            Ok(Reply::Groups(vec![
+                StreamGroup {
+                    name: "new".into(),
+                    consumers: 1,
+                    pending: 4,
+                    lag: Some(9),
+                    last_delivered: "5-1".into(),
+                },
+                StreamGroup {
+                    name: "old".into(),
+                    pending: 1,
+                    ..StreamGroup::default()
+                },
+            ])),
+        ),
+        (
+            Query::StreamGroups { key: key() },
+            "XINFO GROUPS k",
+            b"-ERR no such key\r\n".to_vec(),
+            Ok(Reply::Missing),
+        ),
+        (
+            Query::StreamAfter {
+                key: key(),
+                after: "5-1".into(),
+                most: 100,
+            },
+            "XRANGE k 5-2 + COUNT 100",
+            array([entry("6-0"), entry("7-0")]),
+            texts(&[Some("6-0"), Some("7-0")]),
+        ),
+        (
+            Query::StreamAfter {
+                key: key(),
+                after: "5".into(),
+                most: 1,
+            },
+            "XRANGE k 5-1 + COUNT 1",
+            array([]),
+            texts(&[]),
+        ),
+        (
+            Query::StreamGroups { key: key() },
+            "XINFO GROUPS k",
+            b":1\r\n".to_vec(),
+            Err(SampleError::Protocol),
+        ),
+    ] {
+        let server = Server::start(move |_, _| Act::Say(said.clone())).await;
+        let mut endpoint = endpoint(&server);
+        assert_eq!(
+            endpoint.sample(std::slice::from_ref(&query), seconds(1)).await,
+            [meant],
+            "{query:?}"
+        );
+        assert_eq!(server.log(), [sent]);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_list_is_doubted_right_after_a_reconnect() {
+    let server = Server::start(|connection, _| match connection {
+        1 => Act::Last(b":3\r\n".to_vec()),
+        _ => say(":0\r\n"),
+    })
+    .await;
+    let mut endpoint = endpoint(&server);
+    let reads = [Query::ListLength { key: key() }];
+    assert_eq!(endpoint.sample(&reads, seconds(1)).await, [Ok(Reply::Number(3))]);
+    assert!(
+        endpoint.sample(&reads, seconds(2)).await[0].is_err(),
+        "the connection has ended"
+    );
+    assert_eq!(
+        endpoint.sample(&reads, seconds(9)).await,
+        [Err(SampleError::JustReconnected)]
+    );
+    assert_eq!(endpoint.sample(&reads, seconds(30)).await, [Ok(Reply::Number(0))]);
+}

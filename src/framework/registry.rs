@@ -1,0 +1,125 @@
+//! One row per framework: all that the rest of the house knows of it. A new framework is a file beside this one, and a row.
+#![deny(clippy::disallowed_methods)]
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{celery, rq, taskiq};
+use crate::model::{Application, BrokerKind, Delayed, UrlDialect, Words};
+
+/// The framework of a pool that names none.
+pub static DEFAULT: &Row = {
+    let [first, ..] = &ROWS;
+    first
+};
+
+impl Default for &'static Row {
+    fn default() -> Self {
+        DEFAULT
+    }
+}
+
+/// All frameworks.
+static ROWS: [Row; 3] = [
+    Row {
+        name: celery::NAME,
+        queue: "celery",
+        rabbitmq: true,
+        key_prefix: true,
+        dialect: UrlDialect::Kombu,
+        check: celery::check,
+        application: celery::from_app,
+        schedules: celery::beat::runs_beat,
+        words: &celery::WORDS,
+    },
+    Row {
+        name: rq::NAME,
+        queue: "default",
+        rabbitmq: false,
+        key_prefix: true,
+        dialect: UrlDialect::RedisPy,
+        check: rq::check,
+        application: rq::from_app,
+        schedules: |_| false,
+        words: &rq::WORDS,
+    },
+    Row {
+        name: taskiq::NAME,
+        queue: "taskiq",
+        rabbitmq: false,
+        key_prefix: false,
+        dialect: UrlDialect::RedisPy,
+        check: taskiq::check,
+        application: taskiq::from_app,
+        schedules: |_| false,
+        words: &taskiq::WORDS,
+    },
+];
+
+/// What the rest of the house knows of a framework.
+pub struct Row {
+    /// Name as in `spec.framework`.
+    pub name: &'static str,
+    /// Name of the queue that an application uses which names none.
+    pub queue: &'static str,
+    /// Its work can be counted on RabbitMQ as well; on Redis it always can.
+    pub rabbitmq: bool,
+    /// Its applications can give all their Redis keys a prefix (`spec.broker.keyPrefix`).
+    pub key_prefix: bool,
+    /// How its applications read a broker URL.
+    pub dialect: UrlDialect,
+    /// Why an application's options cannot work: a sentence that names the field and the fix.
+    pub check: fn(&App) -> Result<(), String>,
+    /// What is counted for an application whose options can work.
+    pub application: fn(&App, BrokerKind, Option<Delayed>) -> Application,
+    /// Whether containers with these commands run the framework's own scheduler, of which there must be exactly one.
+    pub schedules: fn(&[Vec<String>]) -> bool,
+    /// Its words in what users are told.
+    pub words: &'static Words,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(self.name)
+    }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// The row of this name; the default, if there is none, for the schema accepts no other names.
+pub fn row(name: &str) -> &'static Row {
+    ROWS.iter().find(|row| row.name == name).unwrap_or(DEFAULT)
+}
+
+/// What a pool's spec says of its application.
+#[derive(Clone, Debug, PartialEq)]
+pub struct App {
+    /// Its framework.
+    pub framework: &'static Row,
+    /// Names of its queues, at least one.
+    pub queues: Vec<String>,
+    /// Prefix of all its Redis keys; usually empty.
+    pub key_prefix: String,
+    /// Name of the Deployment that runs its workers.
+    pub target: String,
+    /// The field of the spec that is for its framework alone, as JSON; null where there is none.
+    pub options: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_of_the_schema_has_a_row() {
+        for row in &ROWS {
+            assert_eq!(super::row(row.name), row);
+        }
+        assert_eq!(row("Celery").queue, "celery");
+    }
+}

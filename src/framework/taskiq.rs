@@ -1,0 +1,294 @@
+//! taskiq on Redis (measured with taskiq 0.13.0 and taskiq-redis 1.2.4): a list (`ListQueueBroker`) or a stream
+//! (`RedisStreamBroker`) of the queue's name. Which of both it is shows by itself.
+//!
+//! | count | list | stream |
+//! |---|---|---|
+//! | *ready* | `LLEN` | `lag` of the group, by `XINFO GROUPS`; where Redis cannot tell, the entries after the last delivered one, up to 100 |
+//! | *in flight* | not visible | `pending` of the group: a worker takes up to 100 entries at once, and acknowledges each when it is done |
+//! | *oldest* | not visible | the time in the id of the first entry that was not delivered |
+//!
+//! The group is the one named `taskiq`, or the only one. Workers announce nothing, and a consumer's name is a random one: no
+//! single pod is known to be busy or idle. With a stream all of them are idle while nothing is pending or to be delivered
+//! (a task that is acknowledged when it is received, `ack_type`, is not seen while it runs); only then pods go. With a list
+//! nothing shows what they run: they go by the grace period alone (`scaleDown.removal: Graceful`), or not at all.
+#![deny(clippy::disallowed_methods)]
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::registry::App;
+use crate::model::{
+    Application, BrokerKind, Delayed, DrainSupport, Framework, Hearing, Moment, Now, PodReport, PoolId, Query,
+    QueueTally, Reply, Roster, SampleError, Since, Step, StreamGroup, Subscription, Tally, Words, keep,
+};
+
+/// The framework's name.
+pub const NAME: &str = "Taskiq";
+
+/// taskiq's own terms in what users are told.
+pub const WORDS: Words = Words {
+    url: "redis:// or rediss:// as redis-py reads them; Sentinel and sockets are not read",
+    stranded: ("in the stream", "when a worker claims them"),
+    prefetch: "a smaller `xread_count` does",
+    queues: "`queue_name`",
+    no_consumers: "no consumer is in their group",
+    silence: "taskiq's workers do not make themselves known, and a list does not show what they run",
+    names: "taskiq's workers have no names.",
+    nobody: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
+    silent: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
+    leaving: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
+    several: "taskiq's workers have no names",
+    partly: "taskiq's workers answer no questions",
+    unresponsive: "taskiq's workers answer no questions",
+    solo: "taskiq's workers have no pools",
+    scheduler_stops: "",
+    scheduler_runs_twice: "",
+};
+
+/// Name of the consumer group, unless the application gives another one.
+const GROUP: &str = "taskiq";
+
+/// Number of entries that are counted one by one where Redis does not tell their number.
+const ONE_BY_ONE: u16 = 100;
+
+/// The options can always work: there are none.
+pub fn check(_: &App) -> Result<(), String> {
+    Ok(())
+}
+
+/// A pool's taskiq application.
+pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
+    Application::new(NAME, |_| Box::<Taskiq>::default(), Pool::new(app))
+}
+
+/// taskiq on one endpoint.
+#[derive(Debug, Default)]
+struct Taskiq {
+    pools: BTreeMap<PoolId, Pool>,
+}
+
+/// One pool's application.
+#[derive(Debug)]
+struct Pool {
+    /// By name, in the order of `spec.queues`.
+    queues: Vec<Queue>,
+    roster: Roster,
+    /// Since when nothing has been pending or to be delivered.
+    idle_since: Option<Moment>,
+    last: Option<Arc<Tally>>,
+}
+
+/// One queue.
+#[derive(Clone, Debug)]
+struct Queue {
+    key: String,
+    /// It is a stream, as far as was seen; one that is not there yet is looked for as a list, which costs no error.
+    stream: bool,
+    count: Count,
+}
+
+/// A queue's count.
+#[derive(Clone, Debug, Default)]
+struct Count {
+    ready: u64,
+    pending: u64,
+    oldest: Option<Timestamp>,
+    /// The group that was counted is one of several, or there is none.
+    odd: Option<(&'static str, String)>,
+}
+
+impl Pool {
+    fn new(app: &App) -> Self {
+        let queue = |name: &String| Queue {
+            key: name.clone(),
+            stream: false,
+            count: Count::default(),
+        };
+        Self {
+            queues: app.queues.iter().map(queue).collect(),
+            roster: Roster::default(),
+            idle_since: None,
+            last: None,
+        }
+    }
+
+    fn start(&mut self) -> Vec<Query> {
+        let first = |queue: &mut Queue| {
+            queue.count = Count::default();
+            queue.size()
+        };
+        self.queues.iter_mut().map(first).collect()
+    }
+
+    /// Takes replies in; what is to be asked next.
+    fn take(
+        &mut self,
+        queries: Vec<Query>,
+        replies: Vec<Result<Reply, SampleError>>,
+    ) -> Result<Vec<Query>, SampleError> {
+        let mut next = Vec::new();
+        for (query, reply) in queries.into_iter().zip(replies) {
+            let key = match &query {
+                Query::ListLength { key } | Query::StreamGroups { key } | Query::StreamAfter { key, .. } => key,
+                _ => return Err(SampleError::Protocol),
+            };
+            if let Some(queue) = self.queues.iter_mut().find(|queue| queue.key == *key) {
+                next.extend(queue.take(&query, reply)?);
+            }
+        }
+        Ok(next)
+    }
+
+    /// Adds up.
+    fn tally(&mut self, now: Now) -> Tally {
+        let mut tally = Tally {
+            hearing: Hearing::Works,
+            ..Tally::default()
+        };
+        let work = &mut tally.work;
+        for Queue { key, count, .. } in &mut self.queues {
+            work.ready = work.ready.saturating_add(count.ready);
+            work.in_flight = work.in_flight.saturating_add(count.pending);
+            let since = count.oldest.map(Since::Told);
+            work.oldest = work.oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
+            tally.mismatch = tally.mismatch.take().or_else(|| count.odd.clone());
+            tally.queues.push(QueueTally {
+                ready: count.ready,
+                ..QueueTally::none(key.clone())
+            });
+        }
+        let idle = work.ready == 0 && work.in_flight == 0;
+        let since = *self.idle_since.get_or_insert(now.moment);
+        self.idle_since = idle.then_some(since);
+        if self.queues.iter().all(|queue| queue.stream) {
+            tally.drain = DrainSupport::None;
+            let report = PodReport {
+                live: true,
+                fresh: idle,
+                tells: idle,
+                idle_since: self.idle_since,
+                ..PodReport::default()
+            };
+            let pods = self.roster.pods.iter();
+            tally.pods = pods.map(|pod| (pod.clone(), report.clone())).collect();
+        }
+        tally
+    }
+}
+
+impl Queue {
+    /// The first question.
+    fn size(&self) -> Query {
+        let key = self.key.clone();
+        match self.stream {
+            true => Query::StreamGroups { key },
+            false => Query::ListLength { key },
+        }
+    }
+
+    fn take(&mut self, query: &Query, reply: Result<Reply, SampleError>) -> Result<Option<Query>, SampleError> {
+        match (query, reply) {
+            (Query::ListLength { .. } | Query::StreamGroups { .. }, Err(SampleError::WrongType)) => {
+                self.stream = !self.stream;
+                return Ok(Some(self.size()));
+            }
+            (Query::ListLength { .. }, Ok(Reply::Number(length))) => self.count.ready = length,
+            (Query::StreamGroups { .. }, Ok(Reply::Missing)) => self.stream = false,
+            (Query::StreamGroups { .. }, Ok(Reply::Groups(groups))) => return Ok(self.group(groups)),
+            (Query::StreamAfter { most, .. }, Ok(Reply::Texts(ids))) => {
+                let ids: Vec<_> = ids.into_iter().flatten().collect();
+                if *most == ONE_BY_ONE {
+                    self.count.ready = ids.len() as u64;
+                }
+                self.count.oldest = ids.first().and_then(|id| published(id));
+            }
+            // Too much to be read, so at least as many; whose age is not known.
+            (Query::StreamAfter { most, .. }, Err(SampleError::TooLarge)) => {
+                self.count.ready = self.count.ready.max(u64::from(*most));
+            }
+            (_, Err(error)) => return Err(error),
+            (_, Ok(_)) => return Err(SampleError::Protocol),
+        }
+        Ok(None)
+    }
+
+    /// Counts the group that matters.
+    fn group(&mut self, groups: Vec<StreamGroup>) -> Option<Query> {
+        let several = groups.len() > 1;
+        let default = groups.iter().position(|group| group.name == GROUP);
+        let Some(group) = groups.into_iter().nth(default.unwrap_or(0)) else {
+            // Whoever starts first makes one, so that what is published from then on is delivered.
+            self.count.ready = 1;
+            let text = format!(
+                "The stream `{}` has no consumer group yet: what is published before a worker has started (or \
+                 `broker.startup()` was awaited) is never delivered.",
+                self.key
+            );
+            self.count.odd = Some(("NoConsumerGroup", text));
+            return None;
+        };
+        if several && default.is_none() {
+            let text = format!(
+                "The stream `{}` has several consumer groups and none named `{GROUP}`: `{}` is counted.",
+                self.key, group.name
+            );
+            self.count.odd = Some(("SeveralConsumerGroups", text));
+        }
+        self.count.pending = group.pending;
+        self.count.ready = group.lag.unwrap_or(0);
+        // Where Redis tells that all was delivered there is nothing to look at.
+        (group.lag != Some(0)).then(|| Query::StreamAfter {
+            key: self.key.clone(),
+            after: group.last_delivered,
+            most: if group.lag.is_some() { 1 } else { ONE_BY_ONE },
+        })
+    }
+}
+
+/// When an entry was added, by its id: milliseconds since 1970, a dash, a number.
+fn published(id: &str) -> Option<Timestamp> {
+    let (time, _) = id.split_once('-')?;
+    Timestamp::from_millisecond(time.parse().ok()?).ok()
+}
+
+impl Framework for Taskiq {
+    fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
+        let pool: Pool = application.said()?;
+        self.pools.insert(id, pool);
+        None
+    }
+
+    fn remove(&mut self, id: PoolId) {
+        self.pools.remove(&id);
+    }
+
+    fn roster(&mut self, id: PoolId, roster: Roster) {
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.roster = roster;
+        }
+    }
+
+    fn start(&mut self, id: PoolId, _: Now) -> Vec<Query> {
+        self.pools.get_mut(&id).map_or_else(Vec::new, Pool::start)
+    }
+
+    fn next(
+        &mut self,
+        id: PoolId,
+        queries: Vec<Query>,
+        replies: Vec<Result<Reply, SampleError>>,
+        now: Now,
+    ) -> Result<Step, SampleError> {
+        let pool = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
+        let more = pool.take(queries, replies)?;
+        if !more.is_empty() {
+            return Ok(Step::Ask(more));
+        }
+        let tally = pool.tally(now);
+        Ok(Step::Done(keep(&mut pool.last, tally)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! Framework's own terms in messages to users: its settings, its options, its places in the broker.
+#![deny(clippy::disallowed_methods)]
+
+/// Texts with terms that only this framework's users know. Sentences end with a full stop; the others are parts of one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Form of usable URLs; follows "it must be".
+    pub url: &'static str,
+    /// Where the messages of a dead worker are, and when a living worker returns them: `in …` and `after …`.
+    pub stranded: (&'static str, &'static str),
+    /// Reason why busy workers fetch what others could run; follows "more replicas do not help,".
+    pub prefetch: &'static str,
+    /// Where an application says which queues its workers fetch: settings and options.
+    pub queues: &'static str,
+    /// When workers are known to lose their consumers.
+    pub no_consumers: &'static str,
+    /// Why unknown workers cannot be heard; follows "The workers of … are not known:".
+    pub silence: &'static str,
+    /// How a worker's name has to be built, so that its pod is known.
+    pub names: &'static str,
+    /// Reason why no worker at all may be known.
+    pub nobody: &'static str,
+    /// Reason why some workers may be unknown while others are known.
+    pub silent: &'static str,
+    /// Reason why workers may not answer when they are asked for their removal.
+    pub leaving: &'static str,
+    /// How to give several workers of one pod different names.
+    pub several: &'static str,
+    /// Reason why workers may answer only some questions; follows "but not what they hold:".
+    pub partly: &'static str,
+    /// Reason why live workers may not take questions: settings.
+    pub unresponsive: &'static str,
+    /// Workers that run tasks in the very process that would answer: an option.
+    pub solo: &'static str,
+    /// Consequence and fix where the framework's own scheduler stops with the last worker.
+    pub scheduler_stops: &'static str,
+    /// Consequence and fix where each worker runs a scheduler of its own.
+    pub scheduler_runs_twice: &'static str,
+}
