@@ -36,7 +36,7 @@ impl Database {
     }
 }
 
-/// So many due messages and some with due times, all looked at, all for one routing key of the default exchange.
+/// Scan of due messages and of some with due times, all read, all for one routing key of the default exchange.
 fn held(queue: &str, due: u64, later: &[i64]) -> Scan {
     kinds(&[("", queue, due, later)])
 }
