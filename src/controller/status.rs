@@ -1,8 +1,8 @@
-//! The status a pool ought to have: a pure function of what is known of it. Conditions are computed afresh each time, so
-//! none is left behind; only `lastTransitionTime` is taken from the status before.
+//! Status of a pool, as a pure function of what is known of it. Conditions are computed afresh each time, so none is
+//! left behind; only `lastTransitionTime` is taken from the status before.
 //!
-//! `Ready` speaks of the spec alone (it works, the target is there, the credentials can be read) and never of transient
-//! state: whoever waits for `Ready` in a pipeline must not wait for a broker's restart to end.
+//! `Ready` is about the spec alone (it is valid, the target exists, the credentials can be read) and never about
+//! transient state: a pipeline that waits for `Ready` must not wait for a broker's restart to end.
 #![deny(clippy::disallowed_methods)]
 
 mod degraded;
@@ -33,10 +33,10 @@ use crate::{
     scaling::{Decision, Rule},
 };
 
-/// The API server accepts longer texts; nobody reads them.
+/// Longest message, in bytes: the API server accepts longer texts, but nobody reads them.
 const MESSAGE: usize = 1000;
 
-/// The status that the facts give; `before` is the object's present one.
+/// Status from the facts; `before` is the object's present one.
 pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
     if let Some(before) = before.filter(|before| is_still_true(facts, before)) {
         return before.clone();
@@ -54,7 +54,7 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         message: Some(summary(facts, decision, &conditions)),
         replicas: facts.target.map(|(replicas, _)| count(replicas)),
         ready_replicas: facts.target.map(|(_, ready)| count(ready)),
-        // Without a decision it is what is there: nothing is changed.
+        // Without a decision it is the present number: nothing is changed.
         desired_replicas: match (decision, facts.target) {
             (Some(decision), _) => Some(count(decision.replicas)),
             (None, target) => target.map(|(replicas, _)| count(replicas)),
@@ -68,7 +68,7 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         }),
         held: match counted.filter(|_| usable) {
             Some((tally, _)) => tally.later.held.map(held),
-            // Until the broker has been read again.
+            // Kept until the broker has been read again.
             None => before.and_then(|before| before.held.clone()),
         },
         estimates: decision.and_then(|decision| decision.estimates).and_then(estimates),
@@ -89,8 +89,8 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
     }
 }
 
-/// A process that just began, or a pool that moves to another broker, knows nothing better than what stands there, for the
-/// moment in which the broker's first word is awaited.
+/// Whether the status before still counts: a process that just began, or a pool that moves to another
+/// broker, knows nothing better for the moment in which the broker's first sample is awaited.
 fn is_still_true(facts: &Facts, before: &Status) -> bool {
     let expected = facts.about_to_speak && matches!(facts.source, Source::NotYet);
     let quiet = facts.problem.is_none() && !facts.suspended;
@@ -103,7 +103,7 @@ fn is_still_true(facts: &Facts, before: &Status) -> bool {
     expected && quiet && same && worked
 }
 
-/// The problem, else the decision's sentence, else what stands in `Ready`.
+/// The problem, else the decision's sentence, else the message of `Ready`.
 fn summary(facts: &Facts, decision: Option<&Decision>, conditions: &[Condition]) -> String {
     let ready = conditions.iter().find(|condition| condition.kind == "Ready");
     match (facts.problem, decision) {
@@ -113,7 +113,7 @@ fn summary(facts: &Facts, decision: Option<&Decision>, conditions: &[Condition])
     }
 }
 
-/// The decision's sentence, with what the deed had to leave undone.
+/// The decision's sentence, with the part of it that could not be carried out.
 pub fn sentence(facts: &Facts, decision: &Decision) -> String {
     let mut text = decision.sentence.clone();
     if let Some(kept) = facts.kept {
@@ -131,7 +131,7 @@ pub fn sentence(facts: &Facts, decision: &Decision) -> String {
     cut(text)
 }
 
-/// One condition before it gets its times.
+/// Condition before it gets its times.
 struct Wish {
     kind: &'static str,
     status: ConditionStatus,
@@ -161,12 +161,12 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         .into_iter()
         .flatten(),
     );
-    // After the four that it is read with.
+    // Placed after the four conditions that it is read with.
     wishes.insert(4, degraded::degraded(facts, &wishes));
     wishes.into_iter().map(|wish| dated(wish, facts, before)).collect()
 }
 
-/// `lastTransitionTime` moves only when the status does.
+/// Adds the times: `lastTransitionTime` moves only when the status does.
 fn dated(wish: Wish, facts: &Facts, before: Option<&Status>) -> Condition {
     let same = before
         .and_then(|before| before.conditions.iter().find(|condition| condition.kind == wish.kind))
@@ -232,7 +232,7 @@ fn source(facts: &Facts) -> Wish {
     }
 }
 
-/// Why, with the name of the management API where it is meant.
+/// Error text, with the address of the management API where that is meant.
 fn named(why: SampleError, facts: &Facts) -> String {
     let text = why.to_string();
     match &facts.broker.management {
@@ -349,7 +349,7 @@ fn conflict(facts: &Facts) -> Option<Wish> {
     ))
 }
 
-/// What ends a fight with this field manager.
+/// Fix for a conflict with this field manager.
 fn cure(manager: &str) -> &'static str {
     let name = manager.to_ascii_lowercase();
     if name.contains("argo") {
@@ -383,7 +383,7 @@ fn stalled(facts: &Facts) -> Option<Wish> {
     Some(wish("Stalled", True, problem.reason, problem.message.clone()))
 }
 
-/// At most so long, at a character's boundary.
+/// Cuts a text to the longest message.
 fn cut(mut text: String) -> String {
     if text.len() > MESSAGE {
         let end = (0..=MESSAGE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);

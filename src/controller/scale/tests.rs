@@ -7,7 +7,7 @@ use crate::{
     model::PodIntents,
 };
 
-/// An API server with a Deployment `mail` of so many replicas, without pods.
+/// API server with a Deployment `mail` of this number of replicas, without pods.
 fn cluster(replicas: &Arc<AtomicU32>, conflict: bool) -> (Tools, Log) {
     let replicas = replicas.clone();
     let (client, log) = fixture::server(move |asked| {

@@ -1,4 +1,5 @@
-//! The little of what is counted by which it shows, without a look at the pods, that a look would find something else. Pure.
+//! Glance: the few facts in a count that show, without an examination of the pods, whether one would find changes.
+//! Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +9,36 @@ use crate::{
     model::{Intent, Moment, PodIntents, PodReport, Tally},
 };
 
-/// What was to be seen without a look at the pods.
+/// What can be seen without an examination of the pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
-    /// Replicas decided on.
+    /// Number of replicas decided on.
     to: u32,
-    /// The target's version: it changes with each pod that comes, becomes ready or goes.
+    /// Version of the target: it changes with each pod that comes, becomes ready or goes.
     version: u64,
-    /// Remote control was refused lately.
+    /// Whether remote control was refused lately.
     refused: bool,
-    /// Pods that were told something: whether they are heard, whether they do it, and what they hold.
+    /// Pods that were told something: whether they are heard, whether they comply, and how many tasks they hold.
     told: BTreeMap<String, (bool, bool, u32)>,
-    /// So many of those that are only asked have answered.
+    /// Number of pods that are only asked and have answered.
     answered: usize,
-    /// So many that were told nothing are idle, and for long enough to be chosen.
+    /// Number of pods that were told nothing and have been idle long enough to be chosen.
     idle: usize,
 }
 
-/// How much a look would find.
+/// Likelihood that an examination would find changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The same, as far as can be told from here.
+    /// Nothing has changed, as far as can be seen from here.
     None,
-    /// Perhaps pods that hold less than those that were chosen: in a busy pool that is always so.
+    /// Perhaps: pods may hold less than those that were chosen. In a busy pool that is always so.
     Perhaps,
-    /// Something else.
+    /// Something has changed.
     Certain,
 }
 
 impl Glance {
-    /// From the decision, the target and the last count.
+    /// From the decision, the target and the latest count.
     pub fn new(
         to: u32,
         target: &Target,
@@ -77,7 +78,7 @@ impl Glance {
         glance
     }
 
-    /// What there is since that one.
+    /// What has changed since an earlier one.
     pub fn since(&self, before: &Self) -> News {
         let certain = |glance: &Self| (glance.to, glance.version, glance.refused);
         match () {

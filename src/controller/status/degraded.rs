@@ -1,4 +1,4 @@
-//! The condition `Degraded`: True whenever the promise is not kept, with the words of the condition that says why.
+//! Condition `Degraded`: True whenever the promise is not kept, with the message of the condition that says why.
 #![deny(clippy::disallowed_methods)]
 
 use super::{Facts, Source, Wish, wish};
@@ -7,7 +7,7 @@ use crate::{
     controller::pool::DEGRADED_AFTER,
 };
 
-/// What breaks the promise, the worst first.
+/// Conditions that break the promise, the worst first.
 const BROKEN: [(&str, ConditionStatus); 7] = [
     ("TargetConflict", True),
     ("WriteFailed", False),
@@ -40,7 +40,8 @@ pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
             } else {
                 other.kind
             };
-            // A new application's queue is made by its first task: nothing is wrong before its workers are there.
+            // The queue of a new application is created by its first task: nothing is wrong before its workers are
+            // there.
             let awaited = other.reason == "QueueMissing" && facts.workers.ready == 0;
             named == *what && other.status == *status && !awaited
         };
@@ -55,7 +56,7 @@ pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
     }
 }
 
-/// The workers run their framework's own scheduler, which is to run once, and always.
+/// Problem with the framework's own scheduler, of which exactly one must run, always.
 fn scheduler(facts: &Facts) -> Option<(&'static str, &'static str)> {
     match facts.scheduler {
         true if facts.min == 0 => Some((BEAT_STOPS, facts.framework.words.scheduler_stops)),
@@ -64,7 +65,7 @@ fn scheduler(facts: &Facts) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Reasons that no other condition has.
+/// Reason of a scheduler that stops at zero replicas; no other condition has it.
 pub const BEAT_STOPS: &str = "BeatStopsAtZero";
-/// As above.
+/// Reason of several schedulers.
 pub const BEAT_RUNS_TWICE: &str = "BeatRunsTwice";

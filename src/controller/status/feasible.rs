@@ -1,10 +1,10 @@
-//! The condition `TargetFeasible`: there while something keeps the target from being met.
+//! Condition `TargetFeasible`: present while something keeps the target from being met.
 #![deny(clippy::disallowed_methods)]
 
 use super::{Facts, Pods, Wish, wish};
 use crate::{api::ConditionStatus::False, scaling::Trouble};
 
-/// What keeps the target from being met, if anything does.
+/// Condition, if something keeps the target from being met.
 pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
     if facts.problem.is_some() || facts.suspended {
         return None;
@@ -48,10 +48,10 @@ pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
     Some(wish("TargetFeasible", False, trouble.reason(), message))
 }
 
-/// The reason, whatever the target's rule.
+/// Reason, whatever the target's rule.
 const NOT_READY: &str = Trouble::PodsNotReady { pods: 0 }.reason();
 
-/// Which pods, what to look at, and what the Deployment says of it.
+/// Message about the pods: what to examine, and the Deployment's own message.
 fn not_ready(pods: &Pods) -> String {
     let late = match pods.late {
         0 => "Ordered replicas cannot be made.".to_owned(),

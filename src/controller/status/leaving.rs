@@ -1,10 +1,10 @@
-//! What is said of the pods that are to go.
+//! Messages about draining pods.
 #![deny(clippy::disallowed_methods)]
 
 use super::{Facts, Wish, wish};
 use crate::{api::ConditionStatus::True, drain::WaitsFor};
 
-/// Why so many more replicas than decided on are there, as a sentence.
+/// Sentence with the reason for the number of replicas above the decision.
 pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
     let WaitsFor {
         emptying,
@@ -46,7 +46,7 @@ fn count(number: u32, one: &str) -> String {
     }
 }
 
-/// There while someone else writes the pods' deletion cost.
+/// Condition while another writer changes the pods' deletion cost.
 pub(super) fn cost_conflict(facts: &Facts) -> Option<Wish> {
     let pod = facts.cost_conflict.filter(|_| facts.problem.is_none())?;
     Some(wish(

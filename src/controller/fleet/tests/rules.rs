@@ -55,12 +55,12 @@ impl Bench {
         self.fleet.pools.id(&fixture::key(name)).unwrap()
     }
 
-    /// So many tasks wait, and three workers are idle.
+    /// Sample with this number of waiting tasks, and three idle workers.
     pub(super) fn sample(&mut self, name: &str, waiting: u64) -> Vec<Effect> {
         self.sample_of(name, waiting, [0; 3])
     }
 
-    /// So many tasks wait, and three workers run so many each.
+    /// Sample with this number of waiting tasks, and three workers with these running tasks.
     pub(super) fn sample_of(&mut self, name: &str, waiting: u64, running: [u32; 3]) -> Vec<Effect> {
         let work = |number: usize| {
             let work = PodReport {
@@ -93,7 +93,8 @@ impl Bench {
         self.on(Input::Sampled(sampled))
     }
 
-    /// Nothing waits, and three workers run so many each; the references are read where that is asked for.
+    /// Sample without waiting tasks, and three workers with these running tasks; the references are read where that is
+    /// asked for.
     pub(super) fn idle_of(&mut self, name: &str, running: [u32; 3]) -> Vec<Effect> {
         let effects = self.sample_of(name, 0, running);
         self.resolved(name, effects)

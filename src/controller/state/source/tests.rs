@@ -22,7 +22,7 @@ fn from_secret() -> Value {
         "profile": "Economy", "scaleDown": {"idleSeconds": 5}})
 }
 
-/// A controller that does nothing by itself, with one pool of so many replicas; and what must be kept as long as it.
+/// Controller that does nothing by itself, with one pool of these replicas; and what must be kept alive as long.
 fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Controller, PoolId, impl Sized) {
     let (mut controller, own, samples) = controller(api);
     controller.take(target("mail", replicas, 1));

@@ -6,7 +6,7 @@ use crate::{
     scaling::Rule,
 };
 
-/// Three ready pods, of which so many are heard, for so long.
+/// Three ready pods, of which `heard` are heard and the others have not been for `seconds`.
 fn heard(heard: u32, seconds: u64) -> Heard<'static> {
     Heard {
         ready: 3,
