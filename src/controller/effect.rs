@@ -24,7 +24,7 @@ use crate::{
 /// Something to do.
 #[derive(Debug)]
 pub enum Effect {
-    /// For one pool.
+    /// Effect for one pool.
     Pool(PoolId, PoolEffect),
     /// The first lists of pools are complete, as far as they ever will be.
     Ready,

@@ -21,7 +21,7 @@ use crate::{
 /// Scope of a watch: a namespace, or all of them.
 pub type Scope = Option<String>;
 
-/// One thing that happened.
+/// Input of the event loop.
 #[derive(Debug)]
 pub enum Input {
     /// This process leads: it acts on what it has seen so far.

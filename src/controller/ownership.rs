@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 use super::target::Target;
 use crate::model::Moment;
 
-/// What the operator has written to its target.
+/// Record of what the operator has written to its target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaOwnership {
     /// UID of the target.

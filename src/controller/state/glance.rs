@@ -9,7 +9,7 @@ use crate::{
     model::{Intent, Moment, PodIntents, PodReport, Tally},
 };
 
-/// What can be seen without an examination of the pods.
+/// Facts that can be seen without an examination of the pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
     /// Number of replicas decided on.
@@ -78,7 +78,7 @@ impl Glance {
         glance
     }
 
-    /// What has changed since an earlier one.
+    /// News since an earlier glance.
     pub fn since(&self, before: &Self) -> News {
         let certain = |glance: &Self| (glance.to, glance.version, glance.refused);
         match () {

@@ -58,7 +58,7 @@ pub(super) enum NoSeparator {
     Refused(String),
 }
 
-/// What the sets of one application showed.
+/// Content of the sets of one application.
 #[derive(Debug, Default)]
 pub(super) struct Bindings {
     looked: Option<Moment>,
