@@ -129,7 +129,7 @@ pub struct Job {
     /// Whether remote control was refused lately.
     pub refused: bool,
     /// Present intents for the pods.
-    pub attention: PodIntents,
+    pub intents: PodIntents,
     /// Grace period that a busy pod needs to be removed as well.
     pub graceful: Option<Duration>,
     /// Whether a pod of the present template did not end by itself.

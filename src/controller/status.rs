@@ -132,7 +132,7 @@ pub fn sentence(facts: &Facts, decision: &Decision) -> String {
 }
 
 /// Condition before it gets its times.
-struct Wish {
+struct ConditionSpec {
     kind: &'static str,
     status: ConditionStatus,
     reason: &'static str,
@@ -140,7 +140,7 @@ struct Wish {
 }
 
 fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
-    let mut wishes = vec![
+    let mut specs = vec![
         ready(facts),
         source(facts),
         active(facts),
@@ -148,7 +148,7 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         queues::queues_match(facts),
         known::workers_known(facts),
     ];
-    wishes.extend(
+    specs.extend(
         [
             blocked(facts),
             feasible::feasible(facts),
@@ -162,30 +162,35 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         .flatten(),
     );
     // Placed after the four conditions that it is read with.
-    wishes.insert(4, degraded::degraded(facts, &wishes));
-    wishes.into_iter().map(|wish| dated(wish, facts, before)).collect()
+    specs.insert(4, degraded::degraded(facts, &specs));
+    specs.into_iter().map(|spec| dated(spec, facts, before)).collect()
 }
 
 /// Adds the times: `lastTransitionTime` moves only when the status does.
-fn dated(wish: Wish, facts: &Facts, before: Option<&Status>) -> Condition {
+fn dated(spec: ConditionSpec, facts: &Facts, before: Option<&Status>) -> Condition {
     let same = before
-        .and_then(|before| before.conditions.iter().find(|condition| condition.kind == wish.kind))
-        .filter(|condition| condition.status == wish.status);
+        .and_then(|before| before.conditions.iter().find(|condition| condition.kind == spec.kind))
+        .filter(|condition| condition.status == spec.status);
     Condition {
-        kind: wish.kind.to_owned(),
-        status: wish.status,
+        kind: spec.kind.to_owned(),
+        status: spec.status,
         observed_generation: Some(facts.generation),
         last_transition_time: same.map_or_else(
             || Time(whole_second(facts.now)),
             |condition| condition.last_transition_time.clone(),
         ),
-        reason: wish.reason.to_owned(),
-        message: cut(wish.message),
+        reason: spec.reason.to_owned(),
+        message: cut(spec.message),
     }
 }
 
-fn wish(kind: &'static str, status: ConditionStatus, reason: &'static str, message: impl Into<String>) -> Wish {
-    Wish {
+fn condition(
+    kind: &'static str,
+    status: ConditionStatus,
+    reason: &'static str,
+    message: impl Into<String>,
+) -> ConditionSpec {
+    ConditionSpec {
         kind,
         status,
         reason,
@@ -193,29 +198,31 @@ fn wish(kind: &'static str, status: ConditionStatus, reason: &'static str, messa
     }
 }
 
-fn ready(facts: &Facts) -> Wish {
+fn ready(facts: &Facts) -> ConditionSpec {
     match facts.problem {
-        Some(problem) => wish("Ready", False, problem.reason, problem.message.clone()),
-        None if facts.suspended => wish("Ready", True, "Suspended", "`suspend` is true: hands off."),
+        Some(problem) => condition("Ready", False, problem.reason, problem.message.clone()),
+        None if facts.suspended => condition("Ready", True, "Suspended", "`suspend` is true: hands off."),
         None if matches!(facts.source, Source::NotYet) => {
-            wish("Ready", Unknown, "Starting", "The broker has not been asked yet.")
+            condition("Ready", Unknown, "Starting", "The broker has not been asked yet.")
         }
-        None => wish("Ready", True, "Working", "The spec works."),
+        None => condition("Ready", True, "Working", "The spec works."),
     }
 }
 
-fn source(facts: &Facts) -> Wish {
+fn source(facts: &Facts) -> ConditionSpec {
     let kind = "SourceAvailable";
     let which = match &facts.broker {
         Broker { number, of, .. } if *of > 1 => format!(" (address {number} of the {of} in the broker URL)"),
         _ => String::new(),
     };
     match &facts.source {
-        _ if facts.problem.is_some() || facts.suspended => wish(kind, Unknown, "NotAsked", "The broker is not asked."),
-        Source::NotYet => wish(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        _ if facts.problem.is_some() || facts.suspended => {
+            condition(kind, Unknown, "NotAsked", "The broker is not asked.")
+        }
+        Source::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
         Source::Read { tally, .. } => match tally.degraded {
-            None => wish(kind, True, "Sampled", format!("The broker answers{which}.")),
-            Some(why) => wish(
+            None => condition(kind, True, "Sampled", format!("The broker answers{which}.")),
+            Some(why) => condition(
                 kind,
                 True,
                 why.label(),
@@ -227,7 +234,7 @@ fn source(facts: &Facts) -> Wish {
         },
         Source::Lost { why, .. } => {
             let message = format!("The broker cannot be read{which}: {}.", named(*why, facts));
-            wish(kind, False, why.label(), message)
+            condition(kind, False, why.label(), message)
         }
     }
 }
@@ -241,19 +248,19 @@ fn named(why: SampleError, facts: &Facts) -> String {
     }
 }
 
-fn active(facts: &Facts) -> Wish {
+fn active(facts: &Facts) -> ConditionSpec {
     let kind = "ScalingActive";
     if facts.problem.is_some() {
-        return wish(kind, False, "NotReady", "The pool is not ready.");
+        return condition(kind, False, "NotReady", "The pool is not ready.");
     }
     if facts.suspended {
-        return wish(kind, False, "Suspended", "`suspend` is true: hands off.");
+        return condition(kind, False, "Suspended", "`suspend` is true: hands off.");
     }
     if facts.mode == Mode::Observe {
-        return wish(kind, False, "Observing", "`mode` is Observe: nothing is written.");
+        return condition(kind, False, "Observing", "`mode` is Observe: nothing is written.");
     }
     if let Some(why) = facts.write_failed {
-        return wish(
+        return condition(
             kind,
             False,
             "WriteFailed",
@@ -261,15 +268,15 @@ fn active(facts: &Facts) -> Wish {
         );
     }
     match &facts.source {
-        Source::NotYet => wish(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
-        Source::Read { .. } => wish(kind, True, "Scaling", "The replicas follow the work."),
-        Source::Lost { age, .. } if *age < DEGRADED_AFTER => wish(
+        Source::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        Source::Read { .. } => condition(kind, True, "Scaling", "The replicas follow the work."),
+        Source::Lost { age, .. } if *age < DEGRADED_AFTER => condition(
             kind,
             Unknown,
             "SourceLost",
             "The broker cannot be read; the replicas are held.",
         ),
-        Source::Lost { .. } => wish(
+        Source::Lost { .. } => condition(
             kind,
             False,
             "SourceLost",
@@ -278,14 +285,14 @@ fn active(facts: &Facts) -> Wish {
     }
 }
 
-fn limited(facts: &Facts) -> Wish {
+fn limited(facts: &Facts) -> ConditionSpec {
     let kind = "ScalingLimited";
     match facts
         .decision
         .filter(|_| facts.problem.is_none())
         .and_then(|decision| Some((decision, decision.limited?)))
     {
-        Some((decision, Rule::Maximum)) => wish(
+        Some((decision, Rule::Maximum)) => condition(
             kind,
             True,
             "Maximum",
@@ -294,24 +301,24 @@ fn limited(facts: &Facts) -> Wish {
                 decision.wanted
             ),
         ),
-        Some((_, Rule::Minimum)) => wish(
+        Some((_, Rule::Minimum)) => condition(
             kind,
             True,
             "Minimum",
             "The work asks for fewer replicas than `minReplicas`.",
         ),
-        Some((_, Rule::Schedule)) => wish(
+        Some((_, Rule::Schedule)) => condition(
             kind,
             True,
             "Schedule",
             "The work asks for fewer replicas than a schedule keeps.",
         ),
-        Some((_, rule)) => wish(kind, True, rule.reason(), "`behavior` limits the step."),
-        None => wish(kind, False, "WithinLimits", "No limit holds the replicas back."),
+        Some((_, rule)) => condition(kind, True, rule.reason(), "`behavior` limits the step."),
+        None => condition(kind, False, "WithinLimits", "No limit holds the replicas back."),
     }
 }
 
-fn blocked(facts: &Facts) -> Option<Wish> {
+fn blocked(facts: &Facts) -> Option<ConditionSpec> {
     facts.decision.filter(|decision| decision.blocked)?;
     let Source::Read { tally, .. } = &facts.source else {
         return None;
@@ -319,7 +326,7 @@ fn blocked(facts: &Facts) -> Option<Wish> {
     let waiting = tally.queues.iter().filter(|queue| queue.ready > 0);
     let names: Vec<_> = waiting.map(|queue| queue.queue.as_str()).collect();
     (facts.problem.is_none() && !facts.suspended).then(|| {
-        wish(
+        condition(
             "QueueBlocked",
             True,
             "NothingStarts",
@@ -332,16 +339,16 @@ fn blocked(facts: &Facts) -> Option<Wish> {
     })
 }
 
-fn fallback(facts: &Facts) -> Option<Wish> {
+fn fallback(facts: &Facts) -> Option<ConditionSpec> {
     let decision = facts
         .decision
         .filter(|decision| decision.rule == Rule::Fallback && facts.problem.is_none())?;
-    Some(wish("Fallback", True, "SourceLost", decision.sentence.clone()))
+    Some(condition("Fallback", True, "SourceLost", decision.sentence.clone()))
 }
 
-fn conflict(facts: &Facts) -> Option<Wish> {
+fn conflict(facts: &Facts) -> Option<ConditionSpec> {
     let manager = facts.fought_by?;
-    Some(wish(
+    Some(condition(
         "TargetConflict",
         True,
         "ReplicasOverwritten",
@@ -365,10 +372,10 @@ fn cure(manager: &str) -> &'static str {
     }
 }
 
-fn reconciling(facts: &Facts) -> Option<Wish> {
+fn reconciling(facts: &Facts) -> Option<ConditionSpec> {
     match facts.problem {
-        Some(problem) if problem.wait => Some(wish("Reconciling", True, problem.reason, problem.message.clone())),
-        None if !facts.suspended && matches!(facts.source, Source::NotYet) => Some(wish(
+        Some(problem) if problem.wait => Some(condition("Reconciling", True, problem.reason, problem.message.clone())),
+        None if !facts.suspended && matches!(facts.source, Source::NotYet) => Some(condition(
             "Reconciling",
             True,
             "Starting",
@@ -378,9 +385,9 @@ fn reconciling(facts: &Facts) -> Option<Wish> {
     }
 }
 
-fn stalled(facts: &Facts) -> Option<Wish> {
+fn stalled(facts: &Facts) -> Option<ConditionSpec> {
     let problem = facts.problem.filter(|problem| !problem.wait)?;
-    Some(wish("Stalled", True, problem.reason, problem.message.clone()))
+    Some(condition("Stalled", True, problem.reason, problem.message.clone()))
 }
 
 /// Cuts a text to the longest message.

@@ -103,7 +103,7 @@ async fn give_back(
                 }
             },
         };
-        let (stances, unfinished) = match plan {
+        let (intents, unfinished) = match plan {
             Some(plan) => {
                 let _again = pods::mark(cluster, &namespace, &plan.marks).await;
                 // Workers with other names are recognised by the names of the pods.
@@ -115,7 +115,7 @@ async fn give_back(
                     known.clone_from(&roster);
                     sampler.send(SamplerInput::Roster { id: ID, roster });
                 }
-                (plan.stances, plan.unfinished)
+                (plan.intents, plan.unfinished)
             }
             None => {
                 uncordon.stopped.retain(|pod, _| !fetches(pod, &tally, &told));
@@ -130,11 +130,11 @@ async fn give_back(
             }
             return;
         }
-        let wished = drain::intents(&told, &stances, clock.now().moment);
+        let wished = drain::dated_intents(&told, &intents, clock.now().moment);
         if wished != told {
             told.clone_from(&wished);
-            let attention = wished;
-            sampler.send(SamplerInput::Intend { id: ID, attention });
+            let intents = wished;
+            sampler.send(SamplerInput::Intend { id: ID, intents });
         }
         match samples.recv().await {
             Some(sampled) => tally = sampled.result.unwrap_or(tally),
@@ -181,8 +181,8 @@ async fn look(
         pool: &uncordon.key.name,
         pods: &pods,
         work: &tally.pods,
-        attention: told,
-        means: tally.drain,
+        intents: told,
+        support: tally.drain,
         from: replicas,
         to: replicas,
         graceful: None,
@@ -198,7 +198,7 @@ async fn look(
 fn fetches(pod: &str, tally: &Tally, told: &PodIntents) -> bool {
     let said = tally.pods.get(pod).and_then(|work| work.report.as_ref());
     let said = said.zip(told.get(pod));
-    said.is_some_and(|(said, care)| said.resumed && said.since == care.since)
+    said.is_some_and(|(said, pod_intent)| said.resumed && said.since == pod_intent.since)
 }
 
 /// Number of the Deployment's replicas: pods beyond it are about to be removed, and must not run anything until then.

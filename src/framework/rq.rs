@@ -280,9 +280,9 @@ impl Pool {
         for _ in 0..found.heads {
             // A job that has expired has no time.
             let at = replies.texts().ok().and_then(first).and_then(|at| at.parse().ok());
-            let told = |since: &Since| matches!((since, at), (Since::Told(before), Some(at)) if *before <= at);
+            let told = |since: &Since| matches!((since, at), (Since::Published(before), Some(at)) if *before <= at);
             if !found.work.oldest.as_ref().is_some_and(told) {
-                found.work.oldest = at.map(Since::Told).or(found.work.oldest);
+                found.work.oldest = at.map(Since::Published).or(found.work.oldest);
             }
         }
         let mut tally = Tally {

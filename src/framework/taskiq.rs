@@ -150,7 +150,7 @@ impl Pool {
         for Queue { key, count, .. } in &mut self.queues {
             work.ready = work.ready.saturating_add(count.ready);
             work.in_flight = work.in_flight.saturating_add(count.pending);
-            let since = count.oldest.map(Since::Told);
+            let since = count.oldest.map(Since::Published);
             work.oldest = work.oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
             tally.mismatch = tally.mismatch.take().or_else(|| count.odd.clone());
             tally.queues.push(QueueTally {

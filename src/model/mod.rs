@@ -103,7 +103,7 @@ pub enum Intent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodIntent {
     /// Intent.
-    pub stance: Intent,
+    pub intent: Intent,
     /// Moment from which it holds.
     pub since: Moment,
 }
@@ -167,7 +167,7 @@ pub struct Work {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
     /// Wall-clock time that was written down in a message.
-    Told(Timestamp),
+    Published(Timestamp),
     /// Moment at which it was first observed; it may have begun earlier.
     Seen(Moment),
 }
@@ -176,7 +176,7 @@ impl Since {
     /// Time since then.
     pub fn age(self, now: Now) -> Duration {
         match self {
-            Self::Told(at) => Duration::try_from(now.wall.duration_since(at)).unwrap_or_default(),
+            Self::Published(at) => Duration::try_from(now.wall.duration_since(at)).unwrap_or_default(),
             Self::Seen(at) => now.moment.saturating_sub(at),
         }
     }

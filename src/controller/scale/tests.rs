@@ -63,7 +63,7 @@ fn job(from: u32, to: u32) -> Job {
         write: true,
         unfinished: false,
         refused: false,
-        attention: PodIntents::new(),
+        intents: PodIntents::new(),
         graceful: None,
         overstays: false,
         returned: false,

@@ -13,7 +13,7 @@ use crate::{
         effect::{PoolEffect, Uncordon},
         pool::{Key, Pool},
     },
-    drain::{Plan, intents},
+    drain::{Plan, dated_intents},
     kube::CallError,
     model::{Intent, Moment, Now, PodIntents},
 };
@@ -35,7 +35,7 @@ pub struct DrainState {
     /// Number of replicas decided on at the latest examination.
     pub to: u32,
     /// Intents for the pods.
-    pub attention: PodIntents,
+    pub intents: PodIntents,
     /// Pod whose deletion cost another writer changed, and when that was last seen.
     pub conflict: Option<(Moment, String)>,
     /// Right that remote control lacks, and when it was last refused.
@@ -149,8 +149,8 @@ const BEFORE_THE_END: Duration = Duration::from_secs(1);
 
 /// Pods whose workers are told something, not only asked.
 fn told(plan: &Plan) -> BTreeMap<&String, &Intent> {
-    let told = plan.stances.iter();
-    told.filter(|(_, stance)| !matches!(stance, Intent::Report)).collect()
+    let told = plan.intents.iter();
+    told.filter(|(_, intent)| !matches!(intent, Intent::Report)).collect()
 }
 
 /// Time for which another writer of deletion costs is reported after it was last seen.
@@ -160,8 +160,8 @@ const CONFLICT: Duration = Duration::from_secs(600);
 const REFUSED: Duration = Duration::from_secs(90);
 
 /// Cordoned pods, with the intent that they resume.
-fn stopped(attention: &PodIntents) -> BTreeMap<String, Intent> {
-    let stopped = attention.iter().filter_map(|(pod, care)| match &care.stance {
+fn stopped(intents: &PodIntents) -> BTreeMap<String, Intent> {
+    let stopped = intents.iter().filter_map(|(pod, pod_intent)| match &pod_intent.intent {
         Intent::Cordon(queues) | Intent::Uncordon(queues) => Some((pod.clone(), Intent::Uncordon(queues.clone()))),
         Intent::Report => None,
     });
@@ -171,20 +171,20 @@ fn stopped(attention: &PodIntents) -> BTreeMap<String, Intent> {
 impl PoolState {
     /// Sends the sampler the intents of the latest plan.
     pub(super) fn attend(&mut self, cx: &mut Cx) {
-        let wished = intents(&self.drain.attention, &self.drain.plan.stances, cx.now.moment);
+        let wished = dated_intents(&self.drain.intents, &self.drain.plan.intents, cx.now.moment);
         self.look_after(wished, cx);
     }
 
     /// Sends the sampler these intents, in place of all others.
     fn look_after(&mut self, wished: PodIntents, cx: &mut Cx) {
         let Link::Linked(address) = &self.link else { return };
-        if wished != self.drain.attention {
-            self.drain.attention.clone_from(&wished);
+        if wished != self.drain.intents {
+            self.drain.intents.clone_from(&wished);
             cx.ask(PoolEffect::Tell {
                 address: address.clone(),
                 subscription: SamplerInput::Intend {
                     id: self.id,
-                    attention: wished,
+                    intents: wished,
                 },
             });
         }
@@ -205,7 +205,7 @@ impl PoolState {
             return;
         };
         let selector = target.selector.clone();
-        let (stopped, roster) = (stopped(&self.drain.attention), self.roster.told());
+        let (stopped, roster) = (stopped(&self.drain.intents), self.roster.told());
         self.look_after(PodIntents::new(), cx);
         if !self.drain.unfinished() || selector.is_empty() {
             return;
@@ -224,7 +224,7 @@ impl PoolState {
 
     /// Takes in that the pool leaves its broker: its cordoned workers there are told to fetch again.
     pub(super) fn uncordon_there(&mut self, pool: &Pool, cx: &mut Cx) {
-        let stopped = stopped(&self.drain.attention);
+        let stopped = stopped(&self.drain.intents);
         let Some(address) = self.link.address().filter(|_| !stopped.is_empty()) else {
             return;
         };

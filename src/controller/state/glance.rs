@@ -44,7 +44,7 @@ impl Glance {
         target: &Target,
         refused: bool,
         tally: Option<&Tally>,
-        attention: &PodIntents,
+        intents: &PodIntents,
         now: Moment,
     ) -> Self {
         let mut glance = Self {
@@ -55,9 +55,9 @@ impl Glance {
         };
         for (name, work) in tally.iter().flat_map(|tally| &tally.pods) {
             let told = work.report.as_ref();
-            let care = attention.get(name);
-            let answer = told.filter(|told| care.is_some_and(|care| care.since == told.since));
-            match care.map(|care| &care.stance) {
+            let pod_intent = intents.get(name);
+            let answer = told.filter(|told| pod_intent.is_some_and(|pod_intent| pod_intent.since == told.since));
+            match pod_intent.map(|pod_intent| &pod_intent.intent) {
                 Some(Intent::Cordon(_)) => {
                     let done = answer.is_some_and(|told| told.fetches_nothing());
                     let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
@@ -128,17 +128,17 @@ mod tests {
             ..Tally::default()
         };
         change(&mut tally);
-        let care = |stance| PodIntent { stance, since: at(1) };
-        let attention = [
-            ("a".to_owned(), care(Intent::Cordon(Consumers::new()))),
-            ("b".to_owned(), care(Intent::Report)),
+        let pod_intent = |intent| PodIntent { intent, since: at(1) };
+        let intents = [
+            ("a".to_owned(), pod_intent(Intent::Cordon(Consumers::new()))),
+            ("b".to_owned(), pod_intent(Intent::Report)),
         ];
         Glance::new(
             2,
             &target(1, 3, MANAGER),
             false,
             Some(&tally),
-            &attention.into(),
+            &intents.into(),
             at(second),
         )
     }

@@ -106,7 +106,7 @@ impl PoolState {
         let (memory, decision) = scaling::decide(&pool.policy, memory, &seen);
         self.memory = memory;
         let before = self.decision.take().map(|(_, decision)| decision);
-        let look_again = decision.look_again_in;
+        let look_again = decision.decide_again_in;
         // A fresh reading becomes stale by time alone.
         let stale = if fresh {
             let age = self
@@ -171,7 +171,7 @@ impl PoolState {
             target,
             drain.is_refused(now),
             tally.as_deref(),
-            &drain.attention,
+            &drain.intents,
             now,
         );
         // Marks that were just written protect no pod yet: before their time only an examination that lowers nothing is
@@ -206,7 +206,7 @@ impl PoolState {
             write,
             unfinished: self.drain.unfinished(),
             refused: self.drain.is_refused(now),
-            attention: self.drain.attention.clone(),
+            intents: self.drain.intents.clone(),
             // If a pod did not end by itself, the grace period covers nothing.
             graceful: pool.graceful.filter(|_| self.drain.overstayed.is_none()),
             overstays: self.drain.overstayed.is_some(),
@@ -255,7 +255,7 @@ impl PoolState {
             max: pool.map_or(0, |pool| pool.policy.max),
             framework: pool.map_or(DEFAULT, |pool| pool.app.framework),
             shared: cx.shared.queue.as_ref(),
-            attention: Some(&self.drain.attention).filter(|_| !self.drain.left),
+            intents: Some(&self.drain.intents).filter(|_| !self.drain.left),
             // Until the API server has shown the broker's address, what was true before still counts.
             about_to_speak: self.link == Link::None || self.is_awaited(now.moment),
             broker: self.broker(),

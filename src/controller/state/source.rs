@@ -166,7 +166,7 @@ impl PoolState {
         if let Link::Linked(address) = &self.link {
             cx.ask(PoolEffect::Leave(address.clone()));
         }
-        self.drain.attention.clear();
+        self.drain.intents.clear();
         // The next sampler has to get the roster anew.
         self.roster = RosterState::default();
         self.link = Link::None;

@@ -1,7 +1,7 @@
 //! Condition `Degraded`: True whenever the promise is not kept, with the message of the condition that says why.
 #![deny(clippy::disallowed_methods)]
 
-use super::{Facts, Source, Wish, wish};
+use super::{ConditionSpec, Facts, Source, condition};
 use crate::{
     api::ConditionStatus::{self, False, True},
     controller::pool::DEGRADED_AFTER,
@@ -19,22 +19,22 @@ const BROKEN: [(&str, ConditionStatus); 7] = [
 ];
 
 /// `others`: all other conditions.
-pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
+pub(super) fn degraded(facts: &Facts, others: &[ConditionSpec]) -> ConditionSpec {
     let kind = "Degraded";
     if let Some(problem) = facts.problem {
-        return wish(kind, True, problem.reason, problem.message.clone());
+        return condition(kind, True, problem.reason, problem.message.clone());
     }
     if facts.suspended {
-        return wish(kind, False, "AsExpected", "Nothing is broken.");
+        return condition(kind, False, "AsExpected", "Nothing is broken.");
     }
     if let Source::Lost { age, .. } = &facts.source
         && *age >= DEGRADED_AFTER
         && let Some(source) = others.iter().find(|other| other.kind == "SourceAvailable")
     {
-        return wish(kind, True, "SourceLost", source.message.clone());
+        return condition(kind, True, "SourceLost", source.message.clone());
     }
     let found = BROKEN.iter().find_map(|(what, status)| {
-        let is_it = |other: &&Wish| {
+        let is_it = |other: &&ConditionSpec| {
             let named = if *what == "WriteFailed" {
                 other.reason
             } else {
@@ -48,11 +48,11 @@ pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
         others.iter().find(is_it)
     });
     if let Some(broken) = found {
-        return wish(kind, True, broken.reason, broken.message.clone());
+        return condition(kind, True, broken.reason, broken.message.clone());
     }
     match scheduler(facts) {
-        Some((reason, message)) => wish(kind, True, reason, message),
-        None => wish(kind, False, "AsExpected", "Nothing is broken."),
+        Some((reason, message)) => condition(kind, True, reason, message),
+        None => condition(kind, False, "AsExpected", "Nothing is broken."),
     }
 }
 

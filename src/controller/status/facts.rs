@@ -40,7 +40,7 @@ pub struct Facts<'a> {
     /// Another pool that counts the same queue.
     pub shared: Option<&'a SharedQueue>,
     /// Intents for the pods; `None`: not known, an earlier process may have told them something.
-    pub attention: Option<&'a PodIntents>,
+    pub intents: Option<&'a PodIntents>,
     /// State of the broker.
     pub source: Source<'a>,
     /// Whether its first sample is awaited any moment.

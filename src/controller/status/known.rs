@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Facts, Heard, Source, Wish, wish};
+use super::{ConditionSpec, Facts, Heard, Source, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
@@ -25,12 +25,12 @@ const GRACEFUL: &str = "`scaleDown.removal: Graceful` says that a pod's grace pe
                         pods are kept.";
 
 /// Condition, which is always present.
-pub(super) fn workers_known(facts: &Facts) -> Wish {
+pub(super) fn workers_known(facts: &Facts) -> ConditionSpec {
     if facts.suspended {
-        return wish(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
+        return condition(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
     }
     let (Source::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
-        return wish(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
+        return condition(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
     };
     let told = [
         stop_ignored(facts),
@@ -47,7 +47,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
         STARTING | BUSY => Unknown,
         _ => False,
     };
-    wish(KIND, status, reason, message)
+    condition(KIND, status, reason, message)
 }
 
 const KNOWN: &str = "AllKnown";

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Source, Wish, wish};
+use super::{ConditionSpec, Facts, Source, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     model::{Intent, Tally},
@@ -23,18 +23,18 @@ pub struct SharedQueue {
 }
 
 /// Condition, which is always present.
-pub(super) fn queues_match(facts: &Facts) -> Wish {
+pub(super) fn queues_match(facts: &Facts) -> ConditionSpec {
     let kind = "QueuesMatch";
     let tally = match &facts.source {
         _ if facts.problem.is_some() || facts.suspended => {
-            return wish(kind, Unknown, "NotAsked", "The broker is not asked.");
+            return condition(kind, Unknown, "NotAsked", "The broker is not asked.");
         }
         Source::Read { tally, .. }
         | Source::Lost {
             last: Some((tally, _)), ..
         } => *tally,
         Source::NotYet | Source::Lost { last: None, .. } => {
-            return wish(kind, Unknown, "NotSampledYet", "The queues have not been counted yet.");
+            return condition(kind, Unknown, "NotSampledYet", "The queues have not been counted yet.");
         }
     };
     let wrong = nothing_fetched(facts, tally)
@@ -43,8 +43,8 @@ pub(super) fn queues_match(facts: &Facts) -> Wish {
         .or_else(|| missing(tally))
         .or_else(|| shared(facts));
     match wrong {
-        Some((reason, message)) => wish(kind, False, reason, message),
-        None => wish(
+        Some((reason, message)) => condition(kind, False, reason, message),
+        None => condition(
             kind,
             True,
             "AsConfigured",
@@ -62,10 +62,10 @@ fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str
     let is_live = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.live);
     let live = tally.pods.values().filter(|work| work.live).count();
     let ready = facts.target.map_or(0, |(_, ready)| ready);
-    let certain = facts.attention.is_some() && live <= usize::try_from(ready).unwrap_or(usize::MAX);
+    let certain = facts.intents.is_some() && live <= usize::try_from(ready).unwrap_or(usize::MAX);
     let left_alone = |pod: &str| {
-        let care = facts.attention.and_then(|attention| attention.get(pod));
-        care.is_none_or(|care| care.stance == Intent::Report)
+        let pod_intent = facts.intents.and_then(|intents| intents.get(pod));
+        pod_intent.is_none_or(|pod_intent| pod_intent.intent == Intent::Report)
     };
     let all = tally.fetches.iter().filter(move |_| certain);
     all.filter(move |(pod, _)| is_live(pod) && left_alone(pod))

@@ -34,7 +34,7 @@ const SEEK_PACE: Duration = Duration::from_secs(4);
 pub(super) fn reads(
     config: &CeleryConfig,
     own: &Own,
-    attention: &PodIntents,
+    intents: &PodIntents,
     came: &BTreeMap<String, Moment>,
     asking: &mut Asking,
     now: Now,
@@ -43,7 +43,7 @@ pub(super) fn reads(
     let mut nodes = Vec::new();
     let mut many = Vec::new();
     let mut seek = false;
-    for (pod, care) in attention {
+    for (pod, pod_intent) in intents {
         let since = came
             .get(pod)
             .map_or(Duration::ZERO, |came| now.moment.saturating_sub(*came));
@@ -51,7 +51,7 @@ pub(super) fn reads(
         for (node, worker) in own.on(pod) {
             known |= worker.is_live(now.moment);
             if asking.is_due(Inspect::ActiveQueues, node, worker, PACE, now.moment) {
-                for order in due(&care.stance, node, worker) {
+                for order in due(&pod_intent.intent, node, worker) {
                     orders.entry(order).or_default().push(node.to_owned());
                 }
             }
@@ -68,7 +68,7 @@ pub(super) fn reads(
         }
         seek |= !known || since <= SEEK;
     }
-    if attention.is_empty() {
+    if intents.is_empty() {
         return Vec::new();
     }
     let mut reads: Vec<_> = orders
@@ -93,8 +93,8 @@ pub(super) fn reads(
 }
 
 /// Commands that a worker still needs. Only for its own queues: another worker of its pod may fetch from others.
-fn due(stance: &Intent, node: &str, worker: &Worker) -> Vec<Order> {
-    let (consumers, order, wanted): (_, fn(String) -> Order, _) = match stance {
+fn due(intent: &Intent, node: &str, worker: &Worker) -> Vec<Order> {
+    let (consumers, order, wanted): (_, fn(String) -> Order, _) = match intent {
         Intent::Report => return Vec::new(),
         Intent::Cordon(consumers) => (consumers, Order::CancelConsumer, false),
         Intent::Uncordon(consumers) => (consumers, Order::AddConsumer, true),

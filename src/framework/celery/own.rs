@@ -83,9 +83,9 @@ impl<'a> Own<'a> {
 
     /// Combined report of the live workers of a pod, once each has answered everything. `came`: time from which the pod
     /// has had this intent.
-    pub(super) fn told(&self, pod: &str, care: &PodIntent, came: Moment) -> Option<WorkerReport> {
+    pub(super) fn told(&self, pod: &str, pod_intent: &PodIntent, came: Moment) -> Option<WorkerReport> {
         // A worker that fell silent may be back, and has not got the command yet.
-        let awaited = match &care.stance {
+        let awaited = match &pod_intent.intent {
             Intent::Uncordon(consumers) => self.on(pod).any(|(node, worker)| {
                 let fetched = consumers.get(node).is_some_and(|queues| !queues.is_empty());
                 fetched && worker.left.is_none() && !worker.is_live(self.now)
@@ -96,7 +96,7 @@ impl<'a> Own<'a> {
         let answers = there.map(|(node, worker)| {
             let (queues_asked, consumes) = worker.queues.as_ref()?;
             let fetches = |own: &Consumers| own.get(node).is_none_or(|queues| queues.is_subset(consumes));
-            let resumed = matches!(&care.stance, Intent::Uncordon(own) if !awaited && fetches(own));
+            let resumed = matches!(&pod_intent.intent, Intent::Uncordon(own) if !awaited && fetches(own));
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
             Some(WorkerReport {
@@ -105,7 +105,7 @@ impl<'a> Own<'a> {
                 // between.
                 stopped_since: worker.stopped_since.map(|stopped| stopped.max(came)),
                 resumed: resumed && *queues_asked >= came,
-                since: care.since,
+                since: pod_intent.since,
                 asked: active.0.min(reserved.0).min(*queues_asked),
                 running: active.1.tasks,
                 reserved: reserved.1.tasks,

@@ -36,7 +36,7 @@ pub struct Pool {
     config: CeleryConfig,
     roster: Roster,
     placed: Placed,
-    attention: PodIntents,
+    intents: PodIntents,
     /// Time from which each intent has held, by pod.
     came: BTreeMap<String, Moment>,
     asking: Asking,
@@ -66,7 +66,7 @@ impl Pool {
             config,
             roster: Roster::default(),
             placed: Placed::default(),
-            attention: PodIntents::new(),
+            intents: PodIntents::new(),
             came: BTreeMap::new(),
             asking: Asking::default(),
             found: Found::default(),
@@ -207,7 +207,7 @@ impl Pool {
         reads.extend(attend::reads(
             &config,
             &own,
-            &self.attention,
+            &self.intents,
             &self.came,
             &mut self.asking,
             now,
@@ -263,10 +263,10 @@ impl Pool {
         if self.roster.ready as usize > own.pods_heard() {
             tally.strangers = own.strangers(&config.target, &config.queues);
         }
-        for (name, care) in &self.attention {
+        for (name, pod_intent) in &self.intents {
             let came = self.came.get(name).copied().unwrap_or(now.moment);
             if let Some(pod) = tally.pods.get_mut(name) {
-                pod.report = own.told(name, care, came);
+                pod.report = own.told(name, pod_intent, came);
                 let since = own.steady_since(name).map_or(came, |steady| steady.max(came));
                 let waited = |since: Moment| now.moment.saturating_sub(since) > DEAF;
                 let told = pod.report.as_ref().map_or(since, |told| told.asked.max(since));
@@ -288,13 +288,16 @@ impl Pool {
     }
 
     /// Sets the pods that need attention, and no others.
-    pub fn attend(&mut self, attention: PodIntents, now: Moment) {
-        let came = |(pod, care): (&String, &PodIntent)| {
-            let same = self.attention.get(pod).is_some_and(|before| before.since == care.since);
+    pub fn attend(&mut self, intents: PodIntents, now: Moment) {
+        let came = |(pod, pod_intent): (&String, &PodIntent)| {
+            let same = self
+                .intents
+                .get(pod)
+                .is_some_and(|before| before.since == pod_intent.since);
             let came = self.came.get(pod).filter(|_| same);
             (pod.clone(), came.copied().unwrap_or(now))
         };
-        self.came = attention.iter().map(came).collect();
-        self.attention = attention;
+        self.came = intents.iter().map(came).collect();
+        self.intents = intents;
     }
 }

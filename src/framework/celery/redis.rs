@@ -197,7 +197,7 @@ fn waits_since(oldest: Oldest, wall: Timestamp) -> Option<Since> {
     }
     let plausible = |at: &Timestamp| *at <= wall && wall.duration_since(*at) <= LONGEST_AGO;
     let told = oldest.published.filter(plausible).max(oldest.eta);
-    Some(told.map_or(Since::Seen(oldest.seen), Since::Told))
+    Some(told.map_or(Since::Seen(oldest.seen), Since::Published))
 }
 
 /// Tasks that are not due yet.

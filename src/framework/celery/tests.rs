@@ -171,11 +171,11 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
 }
 
 fn watched() -> PodIntents {
-    let care = PodIntent {
-        stance: Intent::Report,
+    let pod_intent = PodIntent {
+        intent: Intent::Report,
         since: Moment::ZERO,
     };
-    PodIntents::from([(format!("{MAIL}aaaa0"), care)])
+    PodIntents::from([(format!("{MAIL}aaaa0"), pod_intent)])
 }
 
 /// Attends the pod of the first worker: its tally.

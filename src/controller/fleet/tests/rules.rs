@@ -219,7 +219,7 @@ fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
 pub(super) fn stopping(name: &str) -> Plan {
     let stop = Intent::Cordon([(format!("celery@{name}-0"), ["celery".to_owned()].into())].into());
     Plan {
-        stances: [(format!("{name}-0"), stop)].into(),
+        intents: [(format!("{name}-0"), stop)].into(),
         unfinished: true,
         ..Plan::default()
     }
@@ -400,13 +400,13 @@ fn a_pool_that_is_the_younger_one_now_tells_workers_nothing_more() {
     let effects = bench.ended("mail", ScaleOutcome::Held { kept: 3 }, Some(stopping("mail")));
     let attends = |some: bool| {
         move |effect: &PoolEffect| {
-            matches!(effect, PoolEffect::Tell { subscription: SamplerInput::Intend { attention, .. }, .. }
-                if attention.is_empty() != some)
+            matches!(effect, PoolEffect::Tell { subscription: SamplerInput::Intend { intents, .. }, .. }
+                if intents.is_empty() != some)
         }
     };
     assert!(has(&effects, attends(true)), "{effects:?}");
-    let told: PodIntent = bench.fleet.pools.get(bench.id("mail")).unwrap().drain.attention["mail-0"].clone();
-    assert!(matches!(told.stance, Intent::Cordon(_)));
+    let told: PodIntent = bench.fleet.pools.get(bench.id("mail")).unwrap().drain.intents["mail-0"].clone();
+    assert!(matches!(told.intent, Intent::Cordon(_)));
     let Input::Pool(mut seen) = fixture::pool("old", &spec("mail")) else {
         panic!("a pool");
     };

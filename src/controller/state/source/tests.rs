@@ -177,10 +177,10 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
     };
     resolved(&mut controller, id, address(&old));
     let stopped = PodIntent {
-        stance: Intent::Cordon([(node.to_owned(), ["celery".to_owned()].into())].into()),
+        intent: Intent::Cordon([(node.to_owned(), ["celery".to_owned()].into())].into()),
         since: Moment::ZERO,
     };
-    controller.fleet.pools.get_mut(id).unwrap().drain.attention = [(pod.to_owned(), stopped)].into();
+    controller.fleet.pools.get_mut(id).unwrap().drain.intents = [(pod.to_owned(), stopped)].into();
     resolved(&mut controller, id, address(&old));
     assert_eq!(controller.effects.uncordons(), 0, "it is the same broker");
     resolved(&mut controller, id, address(&new));

@@ -78,7 +78,7 @@ fn since_when_the_oldest_task_waits() {
     };
     let (seen, told) = (
         |at| Some(Since::Seen(std::time::Duration::from_secs(at))),
-        |at| Some(Since::Told(wall(at))),
+        |at| Some(Since::Published(wall(at))),
     );
     let one = |published, eta| since(&[("celery", headed(3, 70, published, eta))]);
     assert_eq!(since(&[]), None);
