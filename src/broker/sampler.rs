@@ -298,14 +298,14 @@ impl<E: Endpoint> Sampler<E> {
                 let listens = framework.add(id, application);
                 before.is_some() || listens.is_some_and(|listens| !self.listening.contains(&listens))
             }
-            SamplerInput::Intend { id, attention } => {
+            SamplerInput::Intend { id, intents } => {
                 let now = self.clock.now().moment;
                 if let Some(pool) = self.pools.get_mut(&id) {
-                    pool.attends = !attention.is_empty();
+                    pool.attends = !intents.is_empty();
                     // At once: somebody waits for it.
                     pool.due = None;
                     if let Some(framework) = self.frameworks.get_mut(pool.framework) {
-                        framework.intend(id, attention, now);
+                        framework.intend(id, intents, now);
                     }
                 }
                 false

@@ -20,13 +20,13 @@ use crate::{
     scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
 };
 
-/// Outstanding tasks for each replica where neither the target nor the concurrency is given.
+/// Default wait target in seconds, where the pool sets no target.
 const WAIT_SECONDS: i32 = 60;
 
-/// RabbitMQ's short strings are at most so many bytes.
+/// Longest name, in bytes, in RabbitMQ's short strings.
 const NAME_BYTES: usize = 255;
 
-/// Who this object is. `None` for an object without a name or UID, which no API server serves.
+/// Identity of an object. `None` for an object without a name or UID, which no API server returns.
 pub fn identity(meta: &kube::api::ObjectMeta) -> Option<Identity> {
     Some(Identity {
         key: Key {
@@ -63,7 +63,7 @@ pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
     })
 }
 
-/// The longest task, if busy replicas may go whose grace period covers it.
+/// Longest task, if busy replicas may be removed whose grace period covers it.
 fn graceful(spec: &TaskWorkerPoolSpec) -> Result<Option<Duration>, Problem> {
     if spec.scale_down.removal != Removal::Graceful {
         return Ok(None);
@@ -268,7 +268,7 @@ fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(u64::from(number(field, value)?)))
 }
 
-/// Whose work is counted for this pool at this address. `held`: what is remembered of tasks that are not due.
+/// Application of this pool at this address. `held`: what is remembered of tasks that are not due.
 pub fn application(pool: &Pool, address: &Address, held: Option<Delayed>) -> Application {
     (pool.app.framework.application)(&pool.app, address.broker(), held)
 }

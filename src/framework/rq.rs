@@ -34,10 +34,10 @@ use crate::model::{
     QueueTally, Replies, Reply, Roster, SampleError, Since, Step, Subscription, Tally, WAKE_AHEAD, Words, Work, keep,
 };
 
-/// The framework's name.
+/// Name of the framework.
 pub const NAME: &str = "RQ";
 
-/// RQ's own terms in what users are told.
+/// RQ's own terms in messages to users.
 pub const WORDS: Words = Words {
     url: "redis:// or rediss:// as redis-py reads them; Sentinel and sockets are not read",
     stranded: ("in RQ's registry of started jobs", "when it cleans that up"),
@@ -68,7 +68,7 @@ const UNMOVED: Duration = Duration::from_secs(60);
 /// Number of strangers that are named.
 const STRANGERS: usize = 3;
 
-/// What is read of a worker.
+/// Fields that are read of a worker.
 const WORKER: &[&str] = &[
     "state",
     "hostname",
@@ -78,15 +78,15 @@ const WORKER: &[&str] = &[
     "failed_job_count",
 ];
 
-/// What is read of a job.
+/// Fields that are read of a job.
 const JOB: &[&str] = &["enqueued_at"];
 
-/// The options can always work: there are none.
+/// Accepts all options: there are none.
 pub fn check(_: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// A pool's RQ application.
+/// RQ application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
     Application::new(NAME, |_| Box::<Rq>::default(), Pool::new(app))
 }
@@ -97,7 +97,7 @@ struct Rq {
     pools: BTreeMap<PoolId, Pool>,
 }
 
-/// One pool's application.
+/// RQ application of one pool.
 #[derive(Debug)]
 struct Pool {
     prefix: String,
@@ -105,17 +105,17 @@ struct Pool {
     target: String,
     roster: Roster,
     last: Option<Arc<Tally>>,
-    /// What the first step of a sample found.
+    /// Results of the first step of a sample.
     found: Found,
-    /// By its key, what each worker did when it was read last.
+    /// Latest state of each worker, by its key.
     workers: BTreeMap<String, Seen>,
-    /// By queue: the job at the left of the intermediate list, and since when it has been there.
+    /// Job at the left of the intermediate list, and the time since which it has been there, by queue.
     sticks: BTreeMap<String, (String, Moment)>,
-    /// Since when due jobs have not been moved although workers are there.
+    /// Time since which due jobs have not been moved although workers are alive.
     unmoved: Option<Moment>,
 }
 
-/// What the first step of a sample found.
+/// Results of the first step of a sample.
 #[derive(Debug, Default)]
 struct Found {
     work: Work,
@@ -124,18 +124,18 @@ struct Found {
     workers: Vec<String>,
     /// Number of jobs whose heads are asked for.
     heads: usize,
-    /// Jobs that are due, or will be soon, and that nobody is there to move.
+    /// Number of jobs that are due, or will be soon, and that no worker is alive to move.
     overdue: u64,
     suspended: bool,
     degraded: Option<SampleError>,
 }
 
-/// What a worker did when it was read last.
+/// Latest state of a worker.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    /// Jobs that it had done.
+    /// Number of jobs that it had done.
     done: u64,
-    /// Since when it has run nothing.
+    /// Time since which it has run nothing.
     idle_since: Option<Moment>,
 }
 
@@ -159,7 +159,7 @@ impl Pool {
         format!("{}:{kind}:{name}", self.prefix)
     }
 
-    /// Everything that is counted, and who is there.
+    /// Queries for all counts and the names of the workers.
     fn start(&self, now: Now) -> Vec<Query> {
         let wall = now.wall.as_second();
         let soon = wall.saturating_add(i64::try_from(WAKE_AHEAD.as_secs()).unwrap_or(0));
@@ -204,7 +204,7 @@ impl Pool {
         self.queues.iter().flat_map(of_queue).chain([suspended]).collect()
     }
 
-    /// Takes the counts in; asks for the workers' hashes and the oldest jobs.
+    /// Takes in the counts; asks for the workers' hashes and the oldest jobs.
     fn ask_more(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Result<Vec<Query>, SampleError> {
         let mut replies = Replies::new(replies);
         let mut found = Found::default();
@@ -257,7 +257,7 @@ impl Pool {
         Ok(queries)
     }
 
-    /// The job at the left of this queue's intermediate list has been there for long.
+    /// Whether the job at the left of this queue's intermediate list has been there for long.
     fn sticks(&mut self, queue: &str, head: Option<String>, now: Moment) -> bool {
         let Some(head) = head else {
             self.sticks.remove(queue);
@@ -273,16 +273,16 @@ impl Pool {
         now.saturating_sub(entry.1) >= STICKS
     }
 
-    /// Adds up.
+    /// Adds up the replies.
     fn tally(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Tally {
         let mut replies = Replies::new(replies);
         let mut found = std::mem::take(&mut self.found);
         for _ in 0..found.heads {
-            // A job that has expired tells nothing.
+            // A job that has expired has no time.
             let at = replies.texts().ok().and_then(first).and_then(|at| at.parse().ok());
-            let told = |since: &Since| matches!((since, at), (Since::Told(before), Some(at)) if *before <= at);
+            let told = |since: &Since| matches!((since, at), (Since::Published(before), Some(at)) if *before <= at);
             if !found.work.oldest.as_ref().is_some_and(told) {
-                found.work.oldest = at.map(Since::Told).or(found.work.oldest);
+                found.work.oldest = at.map(Since::Published).or(found.work.oldest);
             }
         }
         let mut tally = Tally {
@@ -342,8 +342,8 @@ impl Pool {
         tally
     }
 
-    /// What keeps the workers from taking what is counted. Jobs that are due and that none of the workers moves keep one of
-    /// them, and order no more.
+    /// Reason why the workers do not take what is counted. Jobs that are due and that none of the workers moves keep
+    /// one of them, and order no more.
     fn mismatch(&mut self, found: &mut Found, heard: bool, now: Moment) -> Option<(&'static str, String)> {
         let unmoved = found.overdue > 0 && heard;
         let since = *self.unmoved.get_or_insert(now);
@@ -364,7 +364,7 @@ impl Pool {
         })
     }
 
-    /// The pod that runs on this host.
+    /// Pod that runs on this host.
     fn pod_of(&self, host: &str) -> Option<String> {
         if is_pod_of(host, &self.target) {
             return Some(host.to_owned());
@@ -373,12 +373,12 @@ impl Pool {
     }
 }
 
-/// A host's name that may be one of the target's pods', and is no pod's.
+/// Whether a host's name looks like one of the target's pods', and is no pod's.
 fn looks_like_one_of(host: &str, target: &str) -> bool {
     host.contains(common_prefix(target)) || !is_any_pod(host)
 }
 
-/// A worker's hash.
+/// Hash of a worker.
 struct Worker {
     host: String,
     busy: bool,
@@ -387,7 +387,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// `None`: it has ended. The hash of one that was killed expires.
+    /// Reads a hash. `None`: the worker has ended; the hash of a killed one expires.
     fn read(fields: Vec<Option<String>>) -> Option<Self> {
         let [state, host, death, queues, good, bad] = <[Option<String>; 6]>::try_from(fields).ok()?;
         if death.is_some() {
@@ -396,7 +396,7 @@ impl Worker {
         let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
         Some(Self {
             host: host?,
-            // One that says nothing yet has begun no job. A state that nobody knows is no evidence.
+            // A worker without a state has begun no job. An unknown state is no evidence.
             busy: !matches!(state.as_deref(), None | Some("started" | "idle" | "suspended")),
             queues: queues.unwrap_or_default().split(',').map(str::to_owned).collect(),
             done: number(good).saturating_add(number(bad)),
@@ -408,7 +408,7 @@ fn first(texts: Vec<Option<String>>) -> Option<String> {
     texts.into_iter().next().flatten()
 }
 
-/// A score in Unix seconds, perhaps with a fraction.
+/// Time of a score in Unix seconds, perhaps with a fraction.
 fn due_at(score: &str) -> Option<Timestamp> {
     let seconds: f64 = score.parse().ok()?;
     Timestamp::from_second(seconds as i64).ok()
@@ -443,7 +443,7 @@ impl Framework for Rq {
         now: Now,
     ) -> Result<Step, SampleError> {
         let pool = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
-        // The first step is known by its first question.
+        // The first step is recognised by its first query.
         if matches!(queries.first(), Some(Query::ListLength { .. })) {
             let more = pool.ask_more(replies, now)?;
             if !more.is_empty() {

@@ -23,10 +23,10 @@ use crate::model::{
     QueueTally, Reply, Roster, SampleError, Since, Step, StreamGroup, Subscription, Tally, Words, keep,
 };
 
-/// The framework's name.
+/// Name of the framework.
 pub const NAME: &str = "Taskiq";
 
-/// taskiq's own terms in what users are told.
+/// taskiq's own terms in messages to users.
 pub const WORDS: Words = Words {
     url: "redis:// or rediss:// as redis-py reads them; Sentinel and sockets are not read",
     stranded: ("in the stream", "when a worker claims them"),
@@ -52,12 +52,12 @@ const GROUP: &str = "taskiq";
 /// Number of entries that are counted one by one where Redis does not tell their number.
 const ONE_BY_ONE: u16 = 100;
 
-/// The options can always work: there are none.
+/// Accepts all options: there are none.
 pub fn check(_: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// A pool's taskiq application.
+/// taskiq application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
     Application::new(NAME, |_| Box::<Taskiq>::default(), Pool::new(app))
 }
@@ -68,33 +68,33 @@ struct Taskiq {
     pools: BTreeMap<PoolId, Pool>,
 }
 
-/// One pool's application.
+/// taskiq application of one pool.
 #[derive(Debug)]
 struct Pool {
-    /// By name, in the order of `spec.queues`.
+    /// Queues, in the order of `spec.queues`.
     queues: Vec<Queue>,
     roster: Roster,
-    /// Since when nothing has been pending or to be delivered.
+    /// Time since which nothing has been pending or undelivered.
     idle_since: Option<Moment>,
     last: Option<Arc<Tally>>,
 }
 
-/// One queue.
+/// Queue of an application.
 #[derive(Clone, Debug)]
 struct Queue {
     key: String,
-    /// It is a stream, as far as was seen; one that is not there yet is looked for as a list, which costs no error.
+    /// Whether it is a stream, as far as was seen; a missing key is read as a list, which costs no error.
     stream: bool,
     count: Count,
 }
 
-/// A queue's count.
+/// Count of a queue.
 #[derive(Clone, Debug, Default)]
 struct Count {
     ready: u64,
     pending: u64,
     oldest: Option<Timestamp>,
-    /// The group that was counted is one of several, or there is none.
+    /// Mismatch: the group that was counted is one of several, or there is none.
     odd: Option<(&'static str, String)>,
 }
 
@@ -121,7 +121,7 @@ impl Pool {
         self.queues.iter_mut().map(first).collect()
     }
 
-    /// Takes replies in; what is to be asked next.
+    /// Takes in replies; returns the next queries.
     fn take(
         &mut self,
         queries: Vec<Query>,
@@ -140,7 +140,7 @@ impl Pool {
         Ok(next)
     }
 
-    /// Adds up.
+    /// Adds up the counts.
     fn tally(&mut self, now: Now) -> Tally {
         let mut tally = Tally {
             hearing: Hearing::Works,
@@ -150,7 +150,7 @@ impl Pool {
         for Queue { key, count, .. } in &mut self.queues {
             work.ready = work.ready.saturating_add(count.ready);
             work.in_flight = work.in_flight.saturating_add(count.pending);
-            let since = count.oldest.map(Since::Told);
+            let since = count.oldest.map(Since::Published);
             work.oldest = work.oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
             tally.mismatch = tally.mismatch.take().or_else(|| count.odd.clone());
             tally.queues.push(QueueTally {
@@ -178,7 +178,7 @@ impl Pool {
 }
 
 impl Queue {
-    /// The first question.
+    /// First query.
     fn size(&self) -> Query {
         let key = self.key.clone();
         match self.stream {
@@ -203,7 +203,7 @@ impl Queue {
                 }
                 self.count.oldest = ids.first().and_then(|id| published(id));
             }
-            // Too much to be read, so at least as many; whose age is not known.
+            // The reply is too large, so there are at least as many entries; their age is not known.
             (Query::StreamAfter { most, .. }, Err(SampleError::TooLarge)) => {
                 self.count.ready = self.count.ready.max(u64::from(*most));
             }
@@ -218,7 +218,7 @@ impl Queue {
         let several = groups.len() > 1;
         let default = groups.iter().position(|group| group.name == GROUP);
         let Some(group) = groups.into_iter().nth(default.unwrap_or(0)) else {
-            // Whoever starts first makes one, so that what is published from then on is delivered.
+            // The first worker creates a group, so that what is published from then on is delivered.
             self.count.ready = 1;
             let text = format!(
                 "The stream `{}` has no consumer group yet: what is published before a worker has started (or \
@@ -237,7 +237,7 @@ impl Queue {
         }
         self.count.pending = group.pending;
         self.count.ready = group.lag.unwrap_or(0);
-        // Where Redis tells that all was delivered there is nothing to look at.
+        // If Redis says that all was delivered, there is nothing to read.
         (group.lag != Some(0)).then(|| Query::StreamAfter {
             key: self.key.clone(),
             after: group.last_delivered,
@@ -246,7 +246,7 @@ impl Queue {
     }
 }
 
-/// When an entry was added, by its id: milliseconds since 1970, a dash, a number.
+/// Time at which an entry was added, from its id: milliseconds since 1970, a dash, a number.
 fn published(id: &str) -> Option<Timestamp> {
     let (time, _) = id.split_once('-')?;
     Timestamp::from_millisecond(time.parse().ok()?).ok()

@@ -153,7 +153,7 @@ impl Observation {
     /// Age of the oldest waiting task, in seconds.
     pub(crate) fn oldest(self, seconds: f64) -> Self {
         let at = self.wall.checked_sub(s(seconds)).unwrap();
-        self.work(|work| work.oldest = Some(Since::Told(at)))
+        self.work(|work| work.oldest = Some(Since::Published(at)))
     }
 
     /// Number of running tasks, and of the pods that run them.
@@ -243,9 +243,9 @@ pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
     let mut last: Option<(Decision, Observation)> = None;
     for seen in series {
         while let Some((decision, before)) = &last
-            && before.now + decision.look_again_in < seen.now
+            && before.now + decision.decide_again_in < seen.now
         {
-            let again = later(before, before.now + decision.look_again_in);
+            let again = later(before, before.now + decision.decide_again_in);
             let (next, decision) = decide(policy, memory, &again);
             (memory, last) = (next, Some((decision, again)));
         }

@@ -393,5 +393,5 @@ pub struct Decision {
     /// wanted. Only from a fresh reading.
     pub blocked: bool,
     /// Time after which to decide again, even if nothing changes.
-    pub look_again_in: Duration,
+    pub decide_again_in: Duration,
 }

@@ -144,7 +144,7 @@ pub(crate) struct WaitResult {
 
 impl WaitResult {
     /// Time until the result changes by itself: deadlines come nearer, and a rate is forgotten.
-    pub(crate) fn look_again_in(&self, policy: &Policy) -> Option<Duration> {
+    pub(crate) fn decide_again_in(&self, policy: &Policy) -> Option<Duration> {
         if self.waits {
             Some(policy.period.max(SHORTEST_CHECK))
         } else if self.rate > 0.0 {
@@ -192,7 +192,7 @@ impl Waiting {
         self.slots = seen.slots.unwrap_or(self.slots);
         let running = self.running(policy, work, seen);
         // The time since which a task was seen says nothing about the time before.
-        let published = matches!(work.oldest, Some(Since::Told(_)));
+        let published = matches!(work.oldest, Some(Since::Published(_)));
         let waited = seen.oldest_wait(work).filter(|_| published);
         let count = TaskCount {
             work,

@@ -97,7 +97,7 @@ impl Pool {
             ready: 40 + noise,
             in_flight: 44,
             running: 40 + noise % 5,
-            oldest: Some(Since::Told(seen.wall - SECOND * 4)),
+            oldest: Some(Since::Published(seen.wall - SECOND * 4)),
             ..Work::default()
         });
         let (memory, decision) = decide(&self.policy, mem::take(&mut self.memory), &self.seen);

@@ -1,4 +1,4 @@
-//! The rule of the election. Pure.
+//! Rule of the election. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -11,23 +11,23 @@ use k8s_openapi::{
 use super::Config;
 use crate::model::{Moment, Now};
 
-/// What to do next.
+/// Next step.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    /// There is no lease: create this one.
+    /// Create this lease: there is none.
     Create(Lease),
-    /// It is free or expired: replace it by this one.
+    /// Replace the lease by this one: it is free or expired.
     Claim(Lease),
-    /// It is ours: replace it by this one.
+    /// Replace the lease by this one: this process holds it.
     Renew(Lease),
-    /// It is someone else's, and expires in this time unless renewed.
+    /// Wait for this time: another process holds the lease, which expires then unless renewed.
     Wait(Duration),
 }
 
-/// What distinguishes one state of a lease from the next: holder, time of renewal, `resourceVersion`.
+/// State of a lease that changes with each write: holder, time of renewal, `resourceVersion`.
 type Mark = (Option<String>, Option<MicroTime>, Option<String>);
 
-/// The lease's last change, and when this process saw it.
+/// Latest change of the lease, and when this process saw it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Seen {
     mark: Option<Mark>,
@@ -35,7 +35,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes a look at the lease in.
+    /// Takes in the lease as it was read.
     pub(super) fn look(&mut self, lease: Option<&Lease>, at: Moment) {
         let mark = lease.map(mark);
         if self.mark != mark {
@@ -44,14 +44,14 @@ impl Seen {
     }
 }
 
-/// The mark of a lease.
+/// State of a lease.
 fn mark(lease: &Lease) -> Mark {
     let spec = lease.spec.clone().unwrap_or_default();
     let version = lease.metadata.resource_version.clone();
     (spec.holder_identity, spec.renew_time, version)
 }
 
-/// The next step of this candidate, who looked at `lease` just now and took it into `seen`.
+/// Next step of this candidate, which just read `lease` and recorded it in `seen`.
 pub(super) fn step(lease: Option<&Lease>, seen: &Seen, config: &Config, now: Now) -> Step {
     let Some(lease) = lease else {
         let metadata = ObjectMeta {
@@ -75,7 +75,7 @@ pub(super) fn step(lease: Option<&Lease>, seen: &Seen, config: &Config, now: Now
     }
 }
 
-/// The lease without a holder, so that others need not wait (client-go writes it the same way).
+/// Lease without a holder, so that others need not wait (client-go writes it the same way).
 pub(super) fn release(lease: &Lease, now: Now) -> Lease {
     let spec = lease.spec.clone().unwrap_or_default();
     with_spec(
@@ -89,13 +89,13 @@ pub(super) fn release(lease: &Lease, now: Now) -> Lease {
     )
 }
 
-/// Who holds it.
+/// Holder of the lease.
 fn holder(lease: &Lease) -> Option<&str> {
     let holder = lease.spec.as_ref()?.holder_identity.as_deref()?;
     Some(holder).filter(|holder| !holder.is_empty())
 }
 
-/// How long it lasts without a change: as its holder wrote it, else as we would.
+/// Time after which it expires without a change: as its holder wrote it, else as we would.
 fn duration(lease: &Lease, config: &Config) -> Duration {
     let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
     match seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
@@ -104,7 +104,7 @@ fn duration(lease: &Lease, config: &Config) -> Duration {
     }
 }
 
-/// The lease, ours from now on.
+/// Lease with this process as its new holder.
 fn taken(lease: &Lease, config: &Config, now: Now) -> Lease {
     let before = lease.spec.clone().unwrap_or_default();
     let transitions = match lease.spec {
@@ -120,7 +120,7 @@ fn taken(lease: &Lease, config: &Config, now: Now) -> Lease {
     renewed(&with_spec(lease, spec), config, now)
 }
 
-/// The lease, renewed now.
+/// Lease with its renewal time set to now.
 fn renewed(lease: &Lease, config: &Config, now: Now) -> Lease {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = i32::try_from(config.lease.as_secs().max(1)).unwrap_or(i32::MAX);
@@ -134,7 +134,7 @@ fn renewed(lease: &Lease, config: &Config, now: Now) -> Lease {
     )
 }
 
-/// The lease with another spec; its metadata, `resourceVersion` included, stay.
+/// Lease with another spec; its metadata, `resourceVersion` included, stay.
 fn with_spec(lease: &Lease, spec: LeaseSpec) -> Lease {
     Lease {
         metadata: lease.metadata.clone(),

@@ -1,4 +1,4 @@
-//! What is made of a pool's state whenever something about it changed: look → decide → act → tell.
+//! Reconciliation of a pool whenever something about it has changed: observe → decide → act → report.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use crate::{
     scaling::{self, Reading},
 };
 
-/// A quiet pool is looked at again at least this often, and one that waits for an answer: that brings it on.
+/// Longest time between two reconciliations of a quiet pool, or of one that waits for an answer: the answer wakes it.
 const AT_LEAST: Duration = Duration::from_secs(60);
-/// While it waits for a moment.
+/// The same, for a pool that waits for a moment.
 const SOON: Duration = Duration::from_millis(100);
-/// No pool is reconciled more often by time alone.
+/// Shortest time between two reconciliations by time alone.
 const AT_MOST: Duration = Duration::from_millis(20);
 
 impl PoolState {
@@ -60,7 +60,7 @@ impl PoolState {
         self.wake = cx.now.moment + next.max(AT_MOST);
     }
 
-    /// What keeps the pool from working; the outer `None`: not known yet.
+    /// Problem that keeps the pool from working; the outer `None`: not known yet.
     fn problem(&self, has_target: bool, cx: &Cx) -> Option<Option<Problem>> {
         let pool = match &self.pool {
             Ok(pool) => pool,
@@ -97,7 +97,7 @@ impl PoolState {
             .ownership
             .look(target, pool.acts(), self.tasks.writing.is_some(), now.moment);
         if let Some(change) = found {
-            // Told with the sentence that it was written for: before the next decision.
+            // Reported with the sentence that it was written for: before the next decision.
             self.written(change, target.version, cx);
         }
         let seen = self.observe(pool, target, now);
@@ -106,8 +106,8 @@ impl PoolState {
         let (memory, decision) = scaling::decide(&pool.policy, memory, &seen);
         self.memory = memory;
         let before = self.decision.take().map(|(_, decision)| decision);
-        let look_again = decision.look_again_in;
-        // A fresh reading goes stale by time alone.
+        let look_again = decision.decide_again_in;
+        // A fresh reading becomes stale by time alone.
         let stale = if fresh {
             let age = self
                 .samples
@@ -127,8 +127,8 @@ impl PoolState {
         look_again.min(stale)
     }
 
-    /// Starts what the decision asks for, a write of the replicas or a look at the pods on their way out, unless one is
-    /// under way or it is too early to try again. Says when to look again.
+    /// Starts what the decision asks for, a write of the replicas or an examination of the draining pods, unless one is
+    /// under way or it is too early to try again. Returns the time until the next check.
     fn act(&mut self, pool: &Pool, target: &Target, key: &Key, cx: &mut Cx) -> Duration {
         let now = cx.now.moment;
         if !pool.acts() {
@@ -139,7 +139,7 @@ impl PoolState {
         let Some((seen, decision)) = &self.decision else {
             return AT_LEAST;
         };
-        // The first word of a broker that has not spoken yet is awaited: one write from zero to N, not two.
+        // The first count of a broker is awaited: one write from zero to N, not two.
         let silent = matches!(
             seen.reading,
             Reading::Unknown {
@@ -160,7 +160,7 @@ impl PoolState {
             return AT_LEAST;
         }
         let rises = write && replicas > target.replicas;
-        // A look at the pods takes its time, above all where the API server is slow: workers that are needed do not wait.
+        // An examination takes time, above all where the API server is slow: workers that are needed do not wait.
         if self.tasks.writing.is_some() && rises && !self.tasks.raising {
             self.abort_scale(cx);
         }
@@ -171,10 +171,11 @@ impl PoolState {
             target,
             drain.is_refused(now),
             tally.as_deref(),
-            &drain.attention,
+            &drain.intents,
             now,
         );
-        // Marks that were written a moment ago protect nobody yet: only what lowers nothing comes before its time.
+        // Marks that were just written protect no pod yet: before their time only an examination that lowers nothing is
+        // made.
         let look = match rises || replicas > drain.to && replicas >= from {
             true => Moment::ZERO,
             false => drain.look_at(&glance),
@@ -205,8 +206,8 @@ impl PoolState {
             write,
             unfinished: self.drain.unfinished(),
             refused: self.drain.is_refused(now),
-            attention: self.drain.attention.clone(),
-            // Where a pod did not end by itself the grace period covers nothing.
+            intents: self.drain.intents.clone(),
+            // If a pod did not end by itself, the grace period covers nothing.
             graceful: pool.graceful.filter(|_| self.drain.overstayed.is_none()),
             overstays: self.drain.overstayed.is_some(),
             returned: self
@@ -219,14 +220,14 @@ impl PoolState {
         AT_LEAST
     }
 
-    /// What is under way at the target is not to go on. Whatever was done already is found there.
+    /// Aborts what is under way at the target. Whatever was done already is found there.
     pub(super) fn abort_scale(&mut self, cx: &mut Cx) {
         self.tasks.writing = None;
         self.drain.left = true;
         cx.ask(PoolEffect::AbortScale);
     }
 
-    /// Writes the status if it says something new and it is time; says when to look again.
+    /// Writes the status if it is new and the time has come; returns the time until the next check.
     fn tell(
         &mut self,
         problem: Option<&Problem>,
@@ -254,8 +255,8 @@ impl PoolState {
             max: pool.map_or(0, |pool| pool.policy.max),
             framework: pool.map_or(DEFAULT, |pool| pool.app.framework),
             shared: cx.shared.queue.as_ref(),
-            attention: Some(&self.drain.attention).filter(|_| !self.drain.left),
-            // While the API server has not shown where it is, nothing is known against what was true.
+            intents: Some(&self.drain.intents).filter(|_| !self.drain.left),
+            // Until the API server has shown the broker's address, what was true before still counts.
             about_to_speak: self.link == Link::None || self.is_awaited(now.moment),
             broker: self.broker(),
             decision: self.decision.as_ref().map(|(_, decision)| decision),
@@ -303,12 +304,12 @@ impl PoolState {
     }
 }
 
-/// Another pool scales the same target.
+/// Reason while another pool scales the same target.
 const CONFLICT: &str = "TargetTaken";
-/// There is nothing to scale.
+/// Reason while the target does not exist.
 const NO_TARGET: &str = "TargetMissing";
 
-/// Who of the ready pods is heard, and who is not.
+/// Ready pods that are heard, and those that are not.
 fn workers<'a>(state: &'a PoolState, target: Option<&Target>, now: Moment) -> Heard<'a> {
     let ready = target.map_or(0, |target| target.ready);
     let Some((tally, _)) = &state.samples.last else {

@@ -1,10 +1,10 @@
-//! The condition `WorkersKnown`: whether it is known of each ready pod what its workers hold. Of whom it is not known
-//! stays, so where it is False a person is told whom, why, and what helps.
+//! Condition `WorkersKnown`: whether it is known of each ready pod what its workers hold. Pods of which it is not known
+//! stay, so where it is False the message says which, why, and what helps.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
 
-use super::{Facts, Heard, Source, Wish, wish};
+use super::{ConditionSpec, Facts, Heard, Source, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
@@ -13,23 +13,24 @@ use crate::{
 
 const KIND: &str = "WorkersKnown";
 
-/// A pod that has become ready is not missed for so long: many applications take their time until the worker connects.
+/// Time after a pod becomes ready in which it is not reported as missing: many applications need it until the worker
+/// connects.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The same where it is seen why it cannot be heard.
+/// The same, where the reason why it cannot be heard is known.
 const SHORT_PATIENCE: Duration = Duration::from_secs(15);
 
-/// What helps where nothing else does.
+/// Fix where nothing else helps.
 const GRACEFUL: &str = "`scaleDown.removal: Graceful` says that a pod's grace period covers its tasks; until then these \
                         pods are kept.";
 
-/// Always there.
-pub(super) fn workers_known(facts: &Facts) -> Wish {
+/// Condition, which is always present.
+pub(super) fn workers_known(facts: &Facts) -> ConditionSpec {
     if facts.suspended {
-        return wish(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
+        return condition(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
     }
     let (Source::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
-        return wish(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
+        return condition(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
     };
     let told = [
         stop_ignored(facts),
@@ -46,7 +47,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
         STARTING | BUSY => Unknown,
         _ => False,
     };
-    wish(KIND, status, reason, message)
+    condition(KIND, status, reason, message)
 }
 
 const KNOWN: &str = "AllKnown";
@@ -55,7 +56,7 @@ const STARTING: &str = "Starting";
 const BUSY: &str = "WorkersBusy";
 const COVERED: &str = "CoveredByGracePeriod";
 
-/// A worker that runs tasks itself is believed to do so for so long, if it says nothing.
+/// Time for which a silent worker that runs tasks in its main process is believed to run one.
 const LONG_TASK: Duration = Duration::from_secs(3600);
 
 type Told = Option<(&'static str, String)>;
@@ -70,7 +71,7 @@ fn known(facts: &Facts) -> (&'static str, String) {
             names(pods.iter().map(String::as_str))
         ),
     };
-    // Where nobody relies on the grace period it matters for these tasks alone.
+    // If the pool does not rely on the grace period, it matters for these tasks alone.
     let late = facts.overstayed.map(|pod| {
         format!(
             " The pod `{pod}` held nothing and did not end within its grace period, as with a shell for its first process \
@@ -84,7 +85,7 @@ fn known(facts: &Facts) -> (&'static str, String) {
     }
 }
 
-/// The user's word did not hold.
+/// The grace period did not cover a task, although the user said so.
 fn stop_ignored(facts: &Facts) -> Told {
     let pod = facts.overstayed.filter(|_| facts.graceful)?;
     let message = format!(
@@ -123,7 +124,7 @@ fn control_refused(facts: &Facts, tally: &Tally) -> Told {
     Some(("RemoteControlRefused", message))
 }
 
-/// Those of whom nothing is heard run tasks themselves: nothing is wrong.
+/// The silent workers run tasks in their main process: nothing is wrong.
 fn busy(facts: &Facts, tally: &Tally) -> Told {
     let workers = &facts.workers;
     let hindered = matches!(tally.control, Control::Failing(_))
@@ -133,7 +134,7 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     }
     let leaving = facts.leaving.map_or(&[][..], |plan| &plan.unknown);
     let solo = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.solo);
-    // Whoever is silent is known without a list of the pods.
+    // Silent workers are known without a list of the pods.
     let silent = tally.pods.iter().filter(|(_, work)| work.solo && !work.live);
     let silent: Vec<_> = silent.map(|(pod, _)| pod.as_str()).collect();
     let missing = workers.missing() as usize;
@@ -142,7 +143,7 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
         0 => leaving.iter().map(|unknown| unknown.pod.as_str()).collect(),
         _ => silent,
     };
-    // Those that are there still, where the pods were listed.
+    // Pods that still exist, where they were listed.
     if pods.iter().any(|pod| workers.not_heard.contains(pod)) {
         pods.retain(|pod| workers.not_heard.contains(pod));
     }
@@ -156,7 +157,7 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-/// Ready pods whose workers neither beat nor answer.
+/// Ready pods whose workers send neither heartbeats nor answers.
 fn not_heard(facts: &Facts, tally: &Tally) -> Told {
     let Heard {
         ready,
@@ -210,7 +211,7 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-/// Pods that are to go and whose workers do not say what they hold.
+/// Draining pods whose workers do not say what they hold.
 fn unknown(facts: &Facts, tally: &Tally) -> Told {
     let unknown = &facts.leaving?.unknown;
     let first = unknown.first()?;
@@ -250,7 +251,7 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-/// Workers that beat and take no questions.
+/// Workers that send heartbeats and take no questions.
 fn deaf(facts: &Facts, tally: &Tally) -> Told {
     let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.unresponsive).collect();
     let (name, _) = deaf.first()?;

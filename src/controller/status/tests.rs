@@ -45,7 +45,7 @@ pub(super) fn decision(rule: Rule) -> Decision {
         oldest_wait: Some(Duration::from_secs(4)),
         trouble: None,
         blocked: rule == Rule::BlockedQueue,
-        look_again_in: Duration::from_secs(1),
+        decide_again_in: Duration::from_secs(1),
     }
 }
 

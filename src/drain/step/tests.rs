@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
-    drain::{PlanInput, Pod, Readiness, intents, plan},
+    drain::{PlanInput, Pod, Readiness, dated_intents, plan},
     framework::celery::{Ask, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
     model::{BrokerKind, Moment, Now, PodIntents, Query, Reply, Tally},
 };
@@ -74,7 +74,7 @@ struct World {
     heard: Workers,
     /// Signals on their way to the operator.
     signals: Vec<(Moment, Signal)>,
-    attention: PodIntents,
+    intents: PodIntents,
     /// Intents that the framework does not know yet: a sample was under way.
     wished: Option<PodIntents>,
     last: Tally,
@@ -119,7 +119,7 @@ impl World {
             celery: framework(),
             heard: Workers::default(),
             signals: Vec::new(),
-            attention: PodIntents::new(),
+            intents: PodIntents::new(),
             wished: None,
             last: Tally::default(),
             born: 0,
@@ -306,8 +306,8 @@ impl World {
             deployment: "mail",
             pods: &pods,
             work: &tally.pods,
-            attention: &self.attention,
-            means: DrainSupport::StopFetching,
+            intents: &self.intents,
+            support: DrainSupport::StopFetching,
             from,
             to,
             graceful: None,
@@ -325,26 +325,26 @@ impl World {
             }
         }
         let stopped = plan
-            .stances
+            .intents
             .values()
-            .filter(|stance| matches!(stance, Intent::Cordon(_)))
+            .filter(|intent| matches!(intent, Intent::Cordon(_)))
             .count();
         assert!(
             stopped <= pods.len().saturating_sub(to as usize),
             "more slots are taken away than allowed"
         );
         self.replicas = self.replicas.min(plan.allowed);
-        let stances = plan.stances;
-        let wished = intents(&self.attention, &stances, self.now);
-        if wished != self.attention {
-            self.attention.clone_from(&wished);
+        let intents = plan.intents;
+        let wished = dated_intents(&self.intents, &intents, self.now);
+        if wished != self.intents {
+            self.intents.clone_from(&wished);
             self.wished = Some(wished);
         }
     }
 
     /// The operator is killed, and another one begins, which has heard nothing yet.
     fn restart(&mut self) {
-        (self.celery, self.heard, self.attention) = (framework(), Workers::default(), PodIntents::new());
+        (self.celery, self.heard, self.intents) = (framework(), Workers::default(), PodIntents::new());
         self.signals.clear();
         (self.wished, self.last) = (None, Tally::default());
     }

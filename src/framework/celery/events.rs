@@ -11,13 +11,13 @@ pub use super::wire::Wire;
 use super::{Signal, wire};
 use crate::model;
 
-/// No worker runs more tasks at a time: a larger number is a forgery or a mistake.
+/// Largest number of tasks that a worker may report to run at a time: more is a forgery or a mistake.
 const MAX_ACTIVE: u64 = 10_000;
 
-/// A larger body is none of a worker's own events.
+/// Largest body of a worker's own event, in bytes.
 const MAX_EVENT: usize = 16 << 10;
 
-/// Nobody beats less often: a larger number is a forgery or a mistake.
+/// Longest interval between heartbeats, in seconds: more is a forgery or a mistake.
 const MAX_INTERVAL: u64 = 86_400;
 
 #[derive(Deserialize)]
@@ -35,21 +35,22 @@ struct Event<'a> {
     freq: Amount,
 }
 
-/// The binding key of all events of workers; those of tasks are `task.#`.
+/// Binding key of all worker events; those of tasks are `task.#`.
 pub(super) const KEY: &str = "worker.#";
 
-/// The channel of an event of tasks on Redis, `/0.celeryev/task.multi`: the last part is the event's routing key.
+/// Whether this is the channel of a task event on Redis, `/0.celeryev/task.multi`: the last part is the event's routing
+/// key.
 pub(super) fn is_of_tasks(channel: &[u8]) -> bool {
     let key = channel.rsplit(|byte| *byte == b'/').next();
     key.is_some_and(|key| key.starts_with(b"task."))
 }
 
-/// [`read`], for those who do not look inside.
+/// Same as [`read`], with opaque signals.
 pub(super) fn signals(payload: &[u8], wire: Wire) -> Vec<model::Signal> {
     read(payload, wire).into_iter().map(Into::into).collect()
 }
 
-/// What a worker event says; nothing, if the payload is anything else.
+/// Content of a worker event; nothing, if the payload is anything else.
 pub fn read(payload: &[u8], wire: Wire) -> Vec<Signal> {
     event(payload, wire).unwrap_or_default()
 }
@@ -75,7 +76,7 @@ fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
     }
 }
 
-/// A JSON number as a count: negative ones are 0, fractions are cut off, what is too large is the largest.
+/// JSON number as a count: negative ones become 0, fractions are cut off, and too large ones become the largest count.
 #[derive(Clone, Copy, Default)]
 struct Amount(u64);
 
@@ -103,7 +104,7 @@ impl de::Visitor<'_> for AmountVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, n: f64) -> Result<Amount, E> {
-        // A float converts saturating, NaN to 0.
+        // The conversion of a float saturates; NaN becomes 0.
         Ok(Amount(n as u64))
     }
 

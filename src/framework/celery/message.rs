@@ -1,7 +1,7 @@
-//! What a task message says of itself: to which queue it goes, when it is due, and when it was published, if the
-//! application sets the header `enqueued_at`. Everything else, above all the body,
-//! is skipped without being built. Layout: kombu's virtual transports with Celery's message protocol 2 (the default
-//! since Celery 4; protocol 1 hides the `eta` in the body, where it is not looked for: such tasks count as due).
+//! Fields of a task message: its queue, its due time, and the time of publishing, if the application sets the header
+//! `enqueued_at`. Everything else, above all the body, is skipped without being built. Layout: kombu's virtual
+//! transports with Celery's message protocol 2 (the default since Celery 4; protocol 1 has the `eta` in the body, where
+//! it is not looked for: such tasks count as due).
 
 use std::{borrow::Cow, fmt};
 
@@ -13,7 +13,7 @@ use serde::{
 use super::stamp::{Stamp, iso_8601};
 use crate::model::{Decoder, MessageInfo};
 
-/// Longer names are nobody's queue (AMQP's limit): they are not kept.
+/// Longest name that is kept, in bytes: AMQP allows no longer ones.
 const MAX_NAME: usize = 255;
 
 #[derive(Default, Deserialize)]
@@ -49,10 +49,10 @@ struct DeliveryInfo<'a> {
     routing_key: Text<'a>,
 }
 
-/// A message as it lies in a queue's list.
+/// Decoder of a message in a queue's list.
 pub const QUEUED: Decoder = Decoder::new("a Celery message", queued);
 
-/// A value of the `unacked` hash: `[message, exchange, routing_key]`.
+/// Decoder of a value of the `unacked` hash: `[message, exchange, routing_key]`.
 pub const UNACKED: Decoder = Decoder::new("an entry of kombu's `unacked`", unacked);
 
 fn queued(bytes: &[u8]) -> MessageInfo {
@@ -78,7 +78,7 @@ fn entry(exchange: &Text, routing_key: &Text, message: &Message) -> MessageInfo 
     }
 }
 
-/// A JSON string; any other value counts as an empty one, so that one odd field does not spoil its neighbours.
+/// JSON string; any other value counts as an empty one, so that one odd field does not spoil the others.
 #[derive(Default)]
 pub(super) struct Text<'a>(Cow<'a, str>);
 

@@ -1,4 +1,4 @@
-//! Celery: what it keeps in Redis and RabbitMQ, and how that adds up.
+//! Celery: what it keeps in Redis and RabbitMQ, and how the work is counted from that.
 //!
 //! | file | concept |
 //! |---|---|
@@ -17,8 +17,8 @@
 //! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
 //! | `pods.rs` | which pod a node is |
 //!
-//! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
-//! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
+//! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: nobody can see
+//! its early acknowledged tasks then, and its prefetched ones stay unacknowledged until it exits.
 #![deny(clippy::disallowed_methods)]
 
 mod ask;
@@ -63,7 +63,7 @@ use crate::model::{
     SampleError, Step, Subscription, Tally, keep,
 };
 
-/// The framework's name.
+/// Name of the framework.
 pub const NAME: &str = "Celery";
 
 /// Celery on one endpoint: the workers that are heard there, and the pools.
@@ -71,27 +71,27 @@ pub const NAME: &str = "Celery";
 pub struct Celery {
     workers: Workers,
     pools: BTreeMap<PoolId, Member>,
-    /// What the pools write to workers; `None`: there has been no pool.
+    /// Remote control for the pools; `None`: there has been no pool.
     pidbox: Option<Pidbox>,
     seed: [u64; 2],
 }
 
-/// One of the pools.
+/// Pool on this endpoint.
 #[derive(Debug)]
 struct Member {
     pool: Pool,
-    /// Its last good tally.
+    /// Latest successful tally.
     last: Option<Arc<Tally>>,
-    /// What it writes to workers with this sample.
+    /// Letters to workers for this sample.
     letters: Vec<Ask>,
 }
 
-/// A pool's Celery application, by what its spec says.
+/// Celery application of a pool, from its spec.
 pub fn from_app(app: &App, broker: BrokerKind, held: Option<Delayed>) -> Application {
     application(CeleryConfig::of(app, broker), held)
 }
 
-/// A pool's Celery application, with what an earlier process remembered of tasks that are not due.
+/// Celery application of a pool, with what an earlier process remembered of tasks that are not due.
 pub fn application(config: CeleryConfig, held: Option<Delayed>) -> Application {
     Application::new(
         NAME,
@@ -101,7 +101,7 @@ pub fn application(config: CeleryConfig, held: Option<Delayed>) -> Application {
 }
 
 impl Celery {
-    /// Nobody is counted yet.
+    /// Object without pools.
     fn new(seed: [u64; 2]) -> Self {
         Self {
             workers: Workers::default(),

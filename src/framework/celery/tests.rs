@@ -27,7 +27,7 @@ pub(super) fn now() -> Now {
     }
 }
 
-/// So many seconds from now.
+/// Wall-clock time this number of seconds from now.
 pub(super) fn wall(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_343_146 + seconds).unwrap()
 }
@@ -46,7 +46,7 @@ pub(super) fn node(n: usize) -> String {
     format!("celery@{MAIL}aaaa{n}")
 }
 
-/// Workers of the pool `mail` that run so many tasks each.
+/// Workers of the pool `mail` that run these numbers of tasks.
 pub(super) fn workers(active: &[u32]) -> Workers {
     let mut workers = Workers::default();
     for (n, active) in active.iter().enumerate() {
@@ -65,7 +65,8 @@ pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u
     inspected(workers, n, method, answer);
 }
 
-/// The nth worker says that it holds so many tasks that are not due, the first for so many seconds.
+/// Lets the nth worker answer that it holds this number of tasks that are not due, the first of them due in these
+/// seconds.
 pub(super) fn schedules(workers: &mut Workers, n: usize, tasks: u32, due: Option<i64>) {
     let answer = Inspection {
         tasks,
@@ -89,7 +90,7 @@ fn inspected(workers: &mut Workers, n: usize, method: Inspect, answer: Inspectio
     workers.take(&signal, now().moment);
 }
 
-/// The first worker goes on beating for so many seconds.
+/// Lets the first worker send heartbeats for this number of seconds.
 fn beats_on(workers: &mut Workers, active: u32, seconds: u64) {
     for later in (1..=seconds).step_by(2) {
         workers.heard(&node(0), active, 102, EVERY, now().moment + Duration::from_secs(later));
@@ -170,11 +171,11 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
 }
 
 fn watched() -> PodIntents {
-    let care = PodIntent {
-        stance: Intent::Report,
+    let pod_intent = PodIntent {
+        intent: Intent::Report,
         since: Moment::ZERO,
     };
-    PodIntents::from([(format!("{MAIL}aaaa0"), care)])
+    PodIntents::from([(format!("{MAIL}aaaa0"), pod_intent)])
 }
 
 /// Attends the pod of the first worker: its tally.

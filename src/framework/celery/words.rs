@@ -1,9 +1,9 @@
-//! Celery's own terms in what users are told.
+//! Celery's own terms in messages to users.
 #![deny(clippy::disallowed_methods)]
 
 use crate::model::Words;
 
-/// Celery's.
+/// Celery's terms.
 pub const WORDS: Words = Words {
     url: "redis://, rediss://, amqp://, amqps:// or pyamqp:// as Celery reads them; Sentinel and other transports are not read",
     stranded: ("in `unacked`", "after the visibility timeout"),

@@ -101,7 +101,7 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 fn works() -> impl Strategy<Value = Work> {
     // On the heap: series of these would be too large for a test's stack.
-    let since = prop_oneof![walls().prop_map(Since::Told), time().prop_map(Since::Seen)].boxed();
+    let since = prop_oneof![walls().prop_map(Since::Published), time().prop_map(Since::Seen)].boxed();
     let tasks = (tasks(), tasks(), tasks(), tasks(), tasks());
     (
         tasks,
@@ -218,7 +218,7 @@ proptest! {
         } else {
             prop_assert!(replicas >= current);
         }
-        prop_assert!(decision.look_again_in >= s(0.05) && decision.look_again_in <= s(60.));
+        prop_assert!(decision.decide_again_in >= s(0.05) && decision.decide_again_in <= s(60.));
         prop_assert!(decision.sentence.ends_with('.') && !decision.sentence.contains('\n'));
 
         let (again, repeated) = decide(&policy, memory.clone(), &seen);

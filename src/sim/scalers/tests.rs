@@ -67,7 +67,7 @@ fn it_tells_the_core_what_is_seen() {
     let Reading::Fresh(work) = observation(&stamped).reading else {
         panic!("{stamped:?}");
     };
-    assert_eq!(work.oldest, Some(Since::Told(wall(10.5))));
+    assert_eq!(work.oldest, Some(Since::Published(wall(10.5))));
     let blind = Seen {
         broker_down: true,
         ..seen.clone()

@@ -22,7 +22,7 @@ fn from_secret() -> Value {
         "profile": "Economy", "scaleDown": {"idleSeconds": 5}})
 }
 
-/// A controller that does nothing by itself, with one pool of so many replicas; and what must be kept as long as it.
+/// Controller that does nothing by itself, with one pool of these replicas; and what must be kept alive as long.
 fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Controller, PoolId, impl Sized) {
     let (mut controller, own, samples) = controller(api);
     controller.take(target("mail", replicas, 1));
@@ -177,10 +177,10 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
     };
     resolved(&mut controller, id, address(&old));
     let stopped = PodIntent {
-        stance: Intent::Cordon([(node.to_owned(), ["celery".to_owned()].into())].into()),
+        intent: Intent::Cordon([(node.to_owned(), ["celery".to_owned()].into())].into()),
         since: Moment::ZERO,
     };
-    controller.fleet.pools.get_mut(id).unwrap().drain.attention = [(pod.to_owned(), stopped)].into();
+    controller.fleet.pools.get_mut(id).unwrap().drain.intents = [(pod.to_owned(), stopped)].into();
     resolved(&mut controller, id, address(&old));
     assert_eq!(controller.effects.uncordons(), 0, "it is the same broker");
     resolved(&mut controller, id, address(&new));

@@ -36,7 +36,7 @@ impl Database {
     }
 }
 
-/// So many due messages and some with due times, all looked at, all for one routing key of the default exchange.
+/// Scan of due messages and of some with due times, all read, all for one routing key of the default exchange.
 fn held(queue: &str, due: u64, later: &[i64]) -> Scan {
     kinds(&[("", queue, due, later)])
 }
@@ -78,7 +78,7 @@ fn since_when_the_oldest_task_waits() {
     };
     let (seen, told) = (
         |at| Some(Since::Seen(std::time::Duration::from_secs(at))),
-        |at| Some(Since::Told(wall(at))),
+        |at| Some(Since::Published(wall(at))),
     );
     let one = |published, eta| since(&[("celery", headed(3, 70, published, eta))]);
     assert_eq!(since(&[]), None);

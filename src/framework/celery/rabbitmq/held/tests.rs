@@ -42,7 +42,8 @@ impl Story {
         }
     }
 
-    /// Workers are heard and fetch; `told`: they say that they hold so many, the first due then.
+    /// Sample while workers are heard and fetch; `told`: the number of tasks that they say they hold, and when the
+    /// first is due.
     fn working(&mut self, seconds: u64, ready: u64, told: Option<(u64, Option<i64>)>) -> Found {
         let told = told.map(|(tasks, due)| (tasks, due.map(wall)));
         self.next(seconds, ready, (true, true), told)
