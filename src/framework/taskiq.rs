@@ -33,6 +33,9 @@ pub const WORDS: Words = Words {
     prefetch: "a smaller `xread_count` does",
     queues: "`queue_name`",
     no_consumers: "no consumer is in their group",
+    hearing: "heartbeats",
+    rights: "docs/frameworks.md, \"taskiq\"",
+    overstays: "An idle worker of a list does not end before its next message; a shell as the first process hands no signal on.",
     silence: "taskiq's workers do not make themselves known, and a list does not show what they run",
     names: "taskiq's workers have no names.",
     nobody: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
@@ -86,6 +89,8 @@ struct Queue {
     /// Whether it is a stream, as far as was seen; a missing key is read as a list, which costs no error.
     stream: bool,
     count: Count,
+    /// Number of waiting entries that was counted last.
+    known: u64,
 }
 
 /// Count of a queue.
@@ -104,6 +109,7 @@ impl Pool {
             key: name.clone(),
             stream: false,
             count: Count::default(),
+            known: 0,
         };
         Self {
             queues: app.queues.iter().map(queue).collect(),
@@ -115,7 +121,7 @@ impl Pool {
 
     fn start(&mut self) -> Vec<Query> {
         let first = |queue: &mut Queue| {
-            queue.count = Count::default();
+            queue.known = std::mem::take(&mut queue.count).ready;
             queue.size()
         };
         self.queues.iter_mut().map(first).collect()
@@ -199,13 +205,15 @@ impl Queue {
             (Query::StreamAfter { most, .. }, Ok(Reply::Texts(ids))) => {
                 let ids: Vec<_> = ids.into_iter().flatten().collect();
                 if *most == ONE_BY_ONE {
-                    self.count.ready = ids.len() as u64;
+                    // There may be more than were looked at: as many as were known before.
+                    let full = ids.len() >= usize::from(ONE_BY_ONE);
+                    self.count.ready = (ids.len() as u64).max(if full { self.known } else { 0 });
                 }
                 self.count.oldest = ids.first().and_then(|id| published(id));
             }
             // The reply is too large, so there are at least as many entries; their age is not known.
             (Query::StreamAfter { most, .. }, Err(SampleError::TooLarge)) => {
-                self.count.ready = self.count.ready.max(u64::from(*most));
+                self.count.ready = self.count.ready.max(u64::from(*most)).max(self.known);
             }
             (_, Err(error)) => return Err(error),
             (_, Ok(_)) => return Err(SampleError::Protocol),

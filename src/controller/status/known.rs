@@ -90,8 +90,8 @@ fn stop_ignored(facts: &Facts) -> Told {
     let pod = facts.overstayed.filter(|_| facts.graceful)?;
     let message = format!(
         "The pod `{pod}` was told to end and did not within its grace period: its tasks may have been cut off. \
-         `removal: Graceful` is not followed until the target gets a new template: pods go when they are idle. A shell as the first \
-         process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`."
+         `removal: Graceful` is not followed until the target gets a new template: pods go when they are idle. {}",
+        facts.framework.words.overstays
     );
     Some(("StopIgnored", message))
 }
@@ -178,18 +178,18 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
     };
     let silent = format!("The workers of {whom} are not known: {}", facts.framework.words.silence);
+    let (hearing, rights) = (facts.framework.words.hearing, facts.framework.words.rights);
     Some(match (&tally.hearing, &tally.control) {
         (Hearing::Refused { right }, _) => (
             "HeartbeatsRefused",
             format!(
-                "{silent}; the broker's permissions refuse heartbeats{}. Grant the rights for heartbeats (README, \"Rights on \
-                 the broker\"). {GRACEFUL}",
+                "{silent}; the broker's permissions refuse {hearing}{}. Grant the rights for {hearing} ({rights}). {GRACEFUL}",
                 missing(right)
             ),
         ),
         (Hearing::Failing(why), _) => (
             "HeartbeatsFail",
-            format!("{silent}; heartbeats cannot be listened to: {why}. {GRACEFUL}"),
+            format!("{silent}; {hearing} cannot be read: {why}. {GRACEFUL}"),
         ),
         (_, Control::Failing(why)) => ("RemoteControlFails", format!("{silent}: {why}. {GRACEFUL}")),
         _ if !tally.strangers.is_empty() => (

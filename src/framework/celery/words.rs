@@ -10,6 +10,9 @@ pub const WORDS: Words = Words {
     prefetch: "`worker_prefetch_multiplier = 1` does",
     queues: "`-Q`, `task_default_queue`, `task_queues`",
     no_consumers: "known of Celery after a broker's restart",
+    hearing: "heartbeats",
+    rights: "README, \"Rights on the broker\"",
+    overstays: "A shell as the first process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`.",
     silence: "they neither beat nor answer remote control",
     names: "A node's name must have its pod's name in it (`-n name@%h`).",
     nobody: "Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, `controlExchange`, \

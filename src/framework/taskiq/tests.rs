@@ -82,6 +82,14 @@ fn where_redis_does_not_tell_the_lag_entries_are_counted_up_to_a_hundred() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     stream(&mut bench, vec![group("taskiq", 3, None, "0-0")], &many);
     assert_eq!(numbers(&bench.count()), (100, 3));
+    stream(&mut bench, vec![group("taskiq", 3, Some(300), "0-0")], &many);
+    assert_eq!(numbers(&bench.count()), (300, 3));
+    stream(&mut bench, vec![group("taskiq", 3, None, "0-0")], &many);
+    assert_eq!(
+        numbers(&bench.count()),
+        (300, 3),
+        "nothing vanished because nobody tells any more"
+    );
     stream(&mut bench, vec![group("taskiq", 0, None, "1799999990999-0")], &many);
     assert_eq!(numbers(&bench.count()), (0, 0));
 }
