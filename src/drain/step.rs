@@ -185,7 +185,11 @@ impl NextStep {
         let cost = if safe { Some(FIRST) } else { own };
         let mark = Mark {
             pod: pod.name.clone(),
-            drain: drain.or_else(|| pod.drain.clone()),
+            // Where nothing new stands on it, it is not safe, and has its own cost again.
+            drain: drain.or_else(|| {
+                let before = pod.drain.clone()?;
+                Some(Drain { empty: false, ..before })
+            }),
             cost,
         };
         Self {

@@ -7,7 +7,7 @@
 //! | *in flight* | not visible | `pending` of the group: a worker takes up to 100 entries at once, and acknowledges each when it is done |
 //! | *oldest* | not visible | the time in the id of the first entry that was not delivered |
 //!
-//! The group is the one named `taskiq`, or the only one. Workers announce nothing, and a consumer's name is a random one: no
+//! The group is the one named `taskiq`, or the only one; groups that never had a consumer count only where no other is. Workers announce nothing, and a consumer's name is a random one: no
 //! single pod is known to be busy or idle. With a stream all of them are idle while nothing is pending or to be delivered
 //! (a task that is acknowledged when it is received, `ack_type`, is not seen while it runs); only then pods go. With a list
 //! nothing shows what they run: they go by the grace period alone (`scaleDown.removal: Graceful`), or not at all.
@@ -99,6 +99,10 @@ struct Count {
     ready: u64,
     pending: u64,
     oldest: Option<Timestamp>,
+    /// Number of entries that consumers of any group hold.
+    held: u64,
+    /// Whether the key was of another type than before.
+    other: bool,
     /// Mismatch: the group that was counted is one of several, or there is none.
     odd: Option<(&'static str, String)>,
 }
@@ -153,7 +157,9 @@ impl Pool {
             ..Tally::default()
         };
         let work = &mut tally.work;
+        let mut held = 0_u64;
         for Queue { key, count, .. } in &mut self.queues {
+            held = held.saturating_add(count.held);
             work.ready = work.ready.saturating_add(count.ready);
             work.in_flight = work.in_flight.saturating_add(count.pending);
             let since = count.oldest.map(Since::Published);
@@ -164,10 +170,13 @@ impl Pool {
                 ..QueueTally::none(key.clone())
             });
         }
-        let idle = work.ready == 0 && work.in_flight == 0;
+        let idle = work.ready == 0 && held == 0;
         let since = *self.idle_since.get_or_insert(now.moment);
         self.idle_since = idle.then_some(since);
-        if self.queues.iter().all(|queue| queue.stream) {
+        // An application uses one kind of broker; a key that is not there yet is of no kind.
+        let streams = self.queues.iter().any(|queue| queue.stream);
+        let lists = self.queues.iter().any(|queue| !queue.stream && queue.count.ready > 0);
+        if streams && !lists {
             tally.drain = DrainSupport::None;
             let report = PodReport {
                 live: true,
@@ -197,7 +206,11 @@ impl Queue {
         match (query, reply) {
             (Query::ListLength { .. } | Query::StreamGroups { .. }, Err(SampleError::WrongType)) => {
                 self.stream = !self.stream;
-                return Ok(Some(self.size()));
+                // Neither a list nor a stream.
+                return match std::mem::replace(&mut self.count.other, true) {
+                    true => Err(SampleError::WrongType),
+                    false => Ok(Some(self.size())),
+                };
             }
             (Query::ListLength { .. }, Ok(Reply::Number(length))) => self.count.ready = length,
             (Query::StreamGroups { .. }, Ok(Reply::Missing)) => self.stream = false,
@@ -223,9 +236,13 @@ impl Queue {
 
     /// Counts the group that matters.
     fn group(&mut self, groups: Vec<StreamGroup>) -> Option<Query> {
-        let several = groups.len() > 1;
-        let default = groups.iter().position(|group| group.name == GROUP);
-        let Some(group) = groups.into_iter().nth(default.unwrap_or(0)) else {
+        self.count.held = groups.iter().fold(0, |sum, group| group.pending.saturating_add(sum));
+        // A group that never had a consumer is read by nobody, unless that is true of all.
+        let (read, unread): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.consumers > 0);
+        let candidates = if read.is_empty() { unread } else { read };
+        let several = candidates.len() > 1;
+        let default = candidates.iter().position(|group| group.name == GROUP);
+        let Some(group) = candidates.into_iter().nth(default.unwrap_or(0)) else {
             // The first worker creates a group, so that what is published from then on is delivered.
             self.count.ready = 1;
             let text = format!(
