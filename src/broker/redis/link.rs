@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::resp::{Commands, Value};
+use super::resp::{Commands, Key, Value};
 use crate::{
     broker::{
         Address, Egress, Tls,
@@ -106,7 +106,7 @@ impl Link {
             return false;
         }
         let mut info = Commands::default();
-        info.add_for(INFO, &[b"INFO", b"server"]);
+        info.add_for(INFO, Key::None, &[b"INFO", b"server"]);
         let says = |text: &[u8]| String::from_utf8_lossy(text).contains("redis_mode:sentinel");
         match self.ask(&info).await.as_deref() {
             Ok([Value::Text(Some(text))]) => says(text),

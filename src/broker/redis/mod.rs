@@ -6,7 +6,7 @@
 //! | `link.rs` | one connection: round trips with a deadline and a byte budget |
 //! | `resp.rs` | the protocol: commands, replies, and what errors mean |
 //! | `question.rs` | one read's way through the round trips of a sample |
-//! | `single.rs` | reads and writes that are one command each |
+//! | `plain.rs` | reads and writes that are one command each |
 //! | `memory.rs` | scans, and zeros that are not believed yet |
 //! | `pop.rs` | what workers push into lists of our own |
 //! | `heartbeats.rs` | the pub/sub connection |
@@ -21,10 +21,10 @@ mod backoff;
 mod heartbeats;
 mod link;
 mod memory;
+mod plain;
 mod pop;
 mod question;
 mod resp;
-mod single;
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -2,7 +2,7 @@
 
 use super::{
     link::Link,
-    resp::{Commands, Value},
+    resp::{Commands, Key, Value},
 };
 use crate::{
     broker::signals::Sender,
@@ -26,7 +26,7 @@ pub(super) async fn pop(
     signals: &Sender,
 ) -> Result<Result<Reply, SampleError>, SampleError> {
     let mut commands = Commands::default();
-    (0..most).for_each(|_| commands.add_for(ELEMENT_BYTES, &[b"RPOP", list.as_bytes()]));
+    (0..most).for_each(|_| commands.add_for(ELEMENT_BYTES, Key::FIRST, &[b"RPOP", list.as_bytes()]));
     let (mut elements, mut largest, mut failed) = (0, 0, None);
     let take = |reply| match reply {
         Value::Text(Some(payload)) => {

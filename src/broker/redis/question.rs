@@ -5,8 +5,8 @@ use std::{mem, sync::Arc};
 
 use super::{
     memory::Memory,
-    resp::{Commands, LINE, Value},
-    single,
+    plain,
+    resp::{Commands, Key, LINE, Value},
 };
 use crate::model::{
     Decoder, Query, Reply, SampleError, Scan,
@@ -120,31 +120,33 @@ impl<'a> Question<'a> {
             Query::ScanList { key, .. } => ("LLEN", key, key),
             Query::ScanHash { hash, index, .. } => ("HLEN", hash, index),
             Query::SetMembers { key } => ("SCARD", key, key),
-            command => return single::add(command, commands),
+            command => return plain::add(command, commands),
         };
         let key = key.as_bytes();
         match &self.next {
-            Next::Size => commands.add(&[size.as_bytes(), key]),
-            Next::Members => commands.add_for(MEMBERS_BYTES, &[b"SMEMBERS", key]),
+            Next::Size => commands.add(Key::FIRST, &[size.as_bytes(), key]),
+            Next::Members => commands.add_for(MEMBERS_BYTES, Key::FIRST, &[b"SMEMBERS", key]),
             Next::Elements {
                 range: (start, stop), ..
             } => {
                 let (start, stop) = (start.to_string(), stop.to_string());
-                commands.add_for(LIST_BYTES, &[b"LRANGE", key, start.as_bytes(), stop.as_bytes()]);
+                let words: [&[u8]; 4] = [b"LRANGE", key, start.as_bytes(), stop.as_bytes()];
+                commands.add_for(LIST_BYTES, Key::FIRST, &words);
             }
             Next::Tags { .. } => {
                 let last = (MAX_TAGS - 1).to_string();
-                commands.add_for(TAGS_BYTES, &[b"ZRANGE", index.as_bytes(), b"0", last.as_bytes()]);
+                let words: [&[u8]; 4] = [b"ZRANGE", index.as_bytes(), b"0", last.as_bytes()];
+                commands.add_for(TAGS_BYTES, Key::FIRST, &words);
             }
             Next::Sizes { missing, .. } => {
                 for tag in missing {
-                    commands.add(&[b"HSTRLEN", key, tag.as_bytes()]);
+                    commands.add(Key::FIRST, &[b"HSTRLEN", key, tag.as_bytes()]);
                 }
             }
             Next::Values { asked, .. } => {
                 let tags = asked.iter().map(String::as_bytes);
                 let words: Vec<_> = [b"HMGET", key].into_iter().chain(tags).collect();
-                commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, &words);
+                commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, Key::FIRST, &words);
             }
             Next::Command | Next::Pop | Next::Done(_) => {}
         }
@@ -185,8 +187,8 @@ impl<'a> Question<'a> {
     fn follow_one(&self, next: Next, reply: Value, memory: &mut Memory) -> Result<Next, SampleError> {
         match next {
             Next::Command => {
-                let answer = single::reply(self.read, reply)?;
-                if let Some(size) = single::size(self.read, &answer) {
+                let answer = plain::reply(self.read, reply)?;
+                if let Some(size) = plain::size(self.read, &answer) {
                     memory.believe(self.read, size)?;
                 }
                 Ok(Next::Done(Ok(answer)))

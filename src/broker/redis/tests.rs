@@ -2,9 +2,9 @@ mod answers;
 mod control;
 mod hostile;
 mod looks;
+mod plain;
 mod separator;
 mod server;
-mod single;
 mod workers;
 
 use std::sync::Arc;
