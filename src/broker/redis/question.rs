@@ -7,6 +7,7 @@ use super::{
     memory::Memory,
     plain,
     resp::{Commands, Key, LINE, Value},
+    route::NoReply,
 };
 use crate::model::{
     Decoder, Query, Reply, SampleError, Scan,
@@ -101,11 +102,6 @@ impl<'a> Question<'a> {
         self.next = Next::Done(answer);
     }
 
-    /// The server did not know the command.
-    pub(super) fn was_unknown(&self) -> bool {
-        self.next == Next::Done(Err(SampleError::UnknownCommand))
-    }
-
     /// Asks for the contents, not only for their number: may be left out.
     pub(super) fn is_look(&self) -> bool {
         !matches!(
@@ -155,7 +151,7 @@ impl<'a> Question<'a> {
     /// Takes the replies to [`Question::ask`] in, in their order.
     pub(super) fn take(&mut self, replies: Vec<Value>, memory: &mut Memory) {
         if self.is_look() && replies.contains(&Value::Refused(SampleError::TooLarge)) {
-            self.refused(SampleError::TooLarge, memory);
+            self.look_at_less(memory);
             return self.leave_unseen(memory);
         }
         let next = mem::replace(&mut self.next, Next::Done(Err(SampleError::Protocol)));
@@ -289,24 +285,28 @@ impl<'a> Question<'a> {
     }
 
     /// The replies were too large or came too slowly, perhaps not because of this question: it looks at less next time.
-    pub(super) fn refused(&mut self, error: SampleError, memory: &mut Memory) {
+    fn look_at_less(&self, memory: &mut Memory) {
         match &self.next {
             Next::Elements { length, .. } => memory.refused(self.read, *length),
             Next::Values { asked, .. } => memory.hash(self.read).scan.refused(asked),
             _ => {}
         }
-        if error == SampleError::Timeout && self.is_look() {
-            memory.too_slow(self.read);
-        }
     }
 
-    /// There will be no more round trips. Where a look was too large or too slow, the number is an answer still.
-    pub(super) fn fail(&mut self, error: SampleError, memory: &mut Memory) {
-        if matches!(error, SampleError::TooLarge | SampleError::Timeout) {
+    /// There are no replies to [`Question::ask`]. Where something was too large or too slow, the number is an answer
+    /// still.
+    pub(super) fn fail(&mut self, why: NoReply, memory: &mut Memory) {
+        if matches!(why.error, SampleError::TooLarge | SampleError::Timeout) {
+            if why.suspect {
+                self.look_at_less(memory);
+                if why.error == SampleError::Timeout && self.is_look() {
+                    memory.too_slow(self.read);
+                }
+            }
             self.leave_unseen(memory);
         }
-        if !self.is_done() || error == SampleError::RedisSentinel && self.was_unknown() {
-            self.next = Next::Done(Err(error));
+        if !self.is_done() {
+            self.next = Next::Done(Err(why.error));
         }
     }
 
