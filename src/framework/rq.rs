@@ -88,27 +88,27 @@ pub fn check(_: &App) -> Result<(), String> {
 
 /// RQ application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Rq>::default(), Pool::new(app))
+    Application::new(NAME, |_| Box::<Rq>::default(), RqPool::new(app))
 }
 
 /// RQ on one endpoint.
 #[derive(Debug, Default)]
 struct Rq {
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, RqPool>,
 }
 
 /// RQ application of one pool.
 #[derive(Debug)]
-struct Pool {
+struct RqPool {
     prefix: String,
     queues: Vec<String>,
     target: String,
     roster: Roster,
     last: Option<Arc<Tally>>,
     /// Results of the first step of a sample.
-    found: Found,
+    found: FirstCounts,
     /// Latest state of each worker, by its key.
-    workers: BTreeMap<String, Seen>,
+    workers: BTreeMap<String, LastSeen>,
     /// Job at the left of the intermediate list, and the time since which it has been there, by queue.
     sticks: BTreeMap<String, (String, Moment)>,
     /// Time since which due jobs have not been moved although workers are alive.
@@ -117,7 +117,7 @@ struct Pool {
 
 /// Results of the first step of a sample.
 #[derive(Debug, Default)]
-struct Found {
+struct FirstCounts {
     work: Work,
     queues: Vec<QueueTally>,
     /// Keys of the workers.
@@ -132,14 +132,14 @@ struct Found {
 
 /// Latest state of a worker.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct LastSeen {
     /// Number of jobs that it had done.
     done: u64,
     /// Time since which it has run nothing.
     idle_since: Option<Moment>,
 }
 
-impl Pool {
+impl RqPool {
     fn new(app: &App) -> Self {
         let prefix = Some(&app.key_prefix).filter(|prefix| !prefix.is_empty());
         Self {
@@ -148,7 +148,7 @@ impl Pool {
             target: app.target.clone(),
             roster: Roster::default(),
             last: None,
-            found: Found::default(),
+            found: FirstCounts::default(),
             workers: BTreeMap::new(),
             sticks: BTreeMap::new(),
             unmoved: None,
@@ -207,7 +207,7 @@ impl Pool {
     /// Takes in the counts; asks for the workers' hashes and the oldest jobs.
     fn ask_more(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Result<Vec<Query>, SampleError> {
         let mut replies = Replies::new(replies);
-        let mut found = Found::default();
+        let mut found = FirstCounts::default();
         let (mut workers, mut heads, mut unheld) = (BTreeSet::new(), Vec::new(), 0_u64);
         for queue in self.queues.clone() {
             let (ready, head) = (replies.number()?, first(replies.texts()?));
@@ -294,7 +294,7 @@ impl Pool {
         let (mut seen, mut slots, mut done_by_all) = (BTreeMap::new(), BTreeMap::<String, u32>::new(), 0_u64);
         for key in std::mem::take(&mut found.workers) {
             let worker = match replies.texts() {
-                Ok(fields) => Worker::read(fields),
+                Ok(fields) => WorkerHash::read(fields),
                 Err(error) => {
                     tally.degraded = tally.degraded.or(Some(error));
                     None
@@ -310,7 +310,7 @@ impl Pool {
             let before = self.workers.get(&key).filter(|before| before.done == worker.done);
             let idle_since = (!worker.busy).then(|| before.and_then(|before| before.idle_since).unwrap_or(now.moment));
             let done = worker.done;
-            seen.insert(key, Seen { done, idle_since });
+            seen.insert(key, LastSeen { done, idle_since });
             done_by_all = done_by_all.saturating_add(done);
             found.work.running += u64::from(worker.busy);
             *slots.entry(pod.clone()).or_default() += 1;
@@ -344,7 +344,7 @@ impl Pool {
 
     /// Reason why the workers do not take what is counted. Jobs that are due and that none of the workers moves keep
     /// one of them, and order no more.
-    fn mismatch(&mut self, found: &mut Found, heard: bool, now: Moment) -> Option<(&'static str, String)> {
+    fn mismatch(&mut self, found: &mut FirstCounts, heard: bool, now: Moment) -> Option<(&'static str, String)> {
         let unmoved = found.overdue > 0 && heard;
         let since = *self.unmoved.get_or_insert(now);
         self.unmoved = unmoved.then_some(since);
@@ -379,14 +379,14 @@ fn looks_like_one_of(host: &str, target: &str) -> bool {
 }
 
 /// Hash of a worker.
-struct Worker {
+struct WorkerHash {
     host: String,
     busy: bool,
     queues: Vec<String>,
     done: u64,
 }
 
-impl Worker {
+impl WorkerHash {
     /// Reads a hash. `None`: the worker has ended; the hash of a killed one expires.
     fn read(fields: Vec<Option<String>>) -> Option<Self> {
         let [state, host, death, queues, good, bad] = <[Option<String>; 6]>::try_from(fields).ok()?;
@@ -416,7 +416,7 @@ fn due_at(score: &str) -> Option<Timestamp> {
 
 impl Framework for Rq {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: RqPool = application.said()?;
         self.pools.insert(id, pool);
         None
     }

@@ -59,20 +59,20 @@ pub fn check(_: &App) -> Result<(), String> {
 
 /// taskiq application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Taskiq>::default(), Pool::new(app))
+    Application::new(NAME, |_| Box::<Taskiq>::default(), TaskiqPool::new(app))
 }
 
 /// taskiq on one endpoint.
 #[derive(Debug, Default)]
 struct Taskiq {
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, TaskiqPool>,
 }
 
 /// taskiq application of one pool.
 #[derive(Debug)]
-struct Pool {
+struct TaskiqPool {
     /// Queues, in the order of `spec.queues`.
-    queues: Vec<Queue>,
+    queues: Vec<TaskiqQueue>,
     roster: Roster,
     /// Time since which nothing has been pending or undelivered.
     idle_since: Option<Moment>,
@@ -81,16 +81,16 @@ struct Pool {
 
 /// Queue of an application.
 #[derive(Clone, Debug)]
-struct Queue {
+struct TaskiqQueue {
     key: String,
     /// Whether it is a stream, as far as was seen; a missing key is read as a list, which costs no error.
     stream: bool,
-    count: Count,
+    count: QueueCount,
 }
 
 /// Count of a queue.
 #[derive(Clone, Debug, Default)]
-struct Count {
+struct QueueCount {
     ready: u64,
     pending: u64,
     oldest: Option<Timestamp>,
@@ -98,12 +98,12 @@ struct Count {
     odd: Option<(&'static str, String)>,
 }
 
-impl Pool {
+impl TaskiqPool {
     fn new(app: &App) -> Self {
-        let queue = |name: &String| Queue {
+        let queue = |name: &String| TaskiqQueue {
             key: name.clone(),
             stream: false,
-            count: Count::default(),
+            count: QueueCount::default(),
         };
         Self {
             queues: app.queues.iter().map(queue).collect(),
@@ -114,8 +114,8 @@ impl Pool {
     }
 
     fn start(&mut self) -> Vec<Query> {
-        let first = |queue: &mut Queue| {
-            queue.count = Count::default();
+        let first = |queue: &mut TaskiqQueue| {
+            queue.count = QueueCount::default();
             queue.size()
         };
         self.queues.iter_mut().map(first).collect()
@@ -147,7 +147,7 @@ impl Pool {
             ..Tally::default()
         };
         let work = &mut tally.work;
-        for Queue { key, count, .. } in &mut self.queues {
+        for TaskiqQueue { key, count, .. } in &mut self.queues {
             work.ready = work.ready.saturating_add(count.ready);
             work.in_flight = work.in_flight.saturating_add(count.pending);
             let since = count.oldest.map(Since::Published);
@@ -177,7 +177,7 @@ impl Pool {
     }
 }
 
-impl Queue {
+impl TaskiqQueue {
     /// First query.
     fn size(&self) -> Query {
         let key = self.key.clone();
@@ -254,7 +254,7 @@ fn published(id: &str) -> Option<Timestamp> {
 
 impl Framework for Taskiq {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: TaskiqPool = application.said()?;
         self.pools.insert(id, pool);
         None
     }
@@ -270,7 +270,7 @@ impl Framework for Taskiq {
     }
 
     fn start(&mut self, id: PoolId, _: Now) -> Vec<Query> {
-        self.pools.get_mut(&id).map_or_else(Vec::new, Pool::start)
+        self.pools.get_mut(&id).map_or_else(Vec::new, TaskiqPool::start)
     }
 
     fn next(
