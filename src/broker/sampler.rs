@@ -120,7 +120,7 @@ struct Sampler<E> {
     room: room::Share,
     /// Whether the log has said already that they take more.
     told_full: bool,
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, SampledPool>,
     /// Subscriptions that the endpoint was last given.
     listening: BTreeSet<Subscription>,
     pace: Pace,
@@ -128,7 +128,7 @@ struct Sampler<E> {
 }
 
 /// Pool on this endpoint.
-struct Pool {
+struct SampledPool {
     framework: &'static str,
     period: Duration,
     /// Time of the next sample; `None`: at once, for the first time.
@@ -167,7 +167,7 @@ impl Pace {
     }
 }
 
-impl Pool {
+impl SampledPool {
     /// Whether the pool is due now, or soon enough to join the batch: within a quarter of its period.
     fn joins(&self, now: Moment) -> bool {
         self.due.is_none_or(|due| due <= now.saturating_add(self.period / 4))
@@ -281,7 +281,7 @@ impl<E: Endpoint> Sampler<E> {
                 period,
             } => {
                 let name = application.framework();
-                let pool = Pool {
+                let pool = SampledPool {
                     framework: name,
                     period,
                     due: None,

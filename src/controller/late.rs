@@ -11,10 +11,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Time since which pods have been missing and none has become ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Late(Option<Since>);
+pub struct Late(Option<MissingSince>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Since {
+struct MissingSince {
     at: Moment,
     ready: u32,
 }
@@ -32,7 +32,7 @@ impl Late {
             Some(since) if target.ready <= since.ready => since.at,
             _ => now,
         };
-        self.0 = Some(Since {
+        self.0 = Some(MissingSince {
             at: since,
             ready: target.ready,
         });

@@ -22,7 +22,7 @@ use crate::{
     kube::{CallError, DEADLINE, within},
     model::Now,
 };
-use step::{Seen, Step, release, step};
+use step::{LastChange, LeaseStep, release, step};
 
 /// Longest time to release the lease at the end.
 const RELEASE: Duration = Duration::from_secs(1);
@@ -112,7 +112,7 @@ struct Held {
 struct Election {
     api: Api<Lease>,
     config: Config,
-    seen: Seen,
+    seen: LastChange,
     started: Instant,
     trouble: Option<CallError>,
 }
@@ -122,7 +122,7 @@ impl Election {
         Self {
             api: Api::namespaced(client, &config.namespace),
             config,
-            seen: Seen::default(),
+            seen: LastChange::default(),
             started: Instant::now(),
             trouble: None,
         }
@@ -141,8 +141,8 @@ impl Election {
         loop {
             let deadline = Instant::now() + self.config.renew_deadline;
             let wait = match self.attempt(deadline).await {
-                Ok(Attempt::Held(held)) => return *held,
-                Ok(Attempt::Wait(until_expiry)) => until_expiry.min(self.config.retry),
+                Ok(LeaseAttempt::Held(held)) => return *held,
+                Ok(LeaseAttempt::Wait(until_expiry)) => until_expiry.min(self.config.retry),
                 Err(_) => self.config.retry,
             };
             sleep(wait).await;
@@ -173,8 +173,8 @@ impl Election {
             };
             known = attempt.is_ok();
             match attempt {
-                Ok(Attempt::Held(renewed)) => held = *renewed,
-                Ok(Attempt::Wait(_)) => break "someone else holds it",
+                Ok(LeaseAttempt::Held(renewed)) => held = *renewed,
+                Ok(LeaseAttempt::Wait(_)) => break "someone else holds it",
                 Err(_) => {}
             }
         };
@@ -182,7 +182,7 @@ impl Election {
     }
 
     /// Reads the lease and, if it may be taken, writes it.
-    async fn attempt(&mut self, deadline: Instant) -> Result<Attempt, CallError> {
+    async fn attempt(&mut self, deadline: Instant) -> Result<LeaseAttempt, CallError> {
         let found = within(time(deadline), self.api.get_opt(&self.config.name)).await;
         let lease = self.told(found)?;
         self.seen.look(lease.as_ref(), self.started.elapsed());
@@ -190,18 +190,18 @@ impl Election {
     }
 
     /// Takes the next step after this lease.
-    async fn write(&mut self, lease: Option<&Lease>, deadline: Instant) -> Result<Attempt, CallError> {
+    async fn write(&mut self, lease: Option<&Lease>, deadline: Instant) -> Result<LeaseAttempt, CallError> {
         let since = Instant::now();
         let (name, post) = (&self.config.name, PostParams::default());
         let written = match step(lease, &self.seen, &self.config, self.now()) {
-            Step::Create(lease) => within(time(deadline), self.api.create(&post, &lease)).await,
-            Step::Claim(lease) | Step::Renew(lease) => {
+            LeaseStep::Create(lease) => within(time(deadline), self.api.create(&post, &lease)).await,
+            LeaseStep::Claim(lease) | LeaseStep::Renew(lease) => {
                 within(time(deadline), self.api.replace(name, &post, &lease)).await
             }
-            Step::Wait(until_expiry) => return Ok(Attempt::Wait(until_expiry)),
+            LeaseStep::Wait(until_expiry) => return Ok(LeaseAttempt::Wait(until_expiry)),
         };
         let lease = self.told(written)?;
-        Ok(Attempt::Held(Box::new(Held { lease, since })))
+        Ok(LeaseAttempt::Held(Box::new(Held { lease, since })))
     }
 
     /// Passes a result on and logs an error that differs from the last one. Losing a race (409) is no error.
@@ -231,7 +231,7 @@ impl Election {
 }
 
 /// Result of an attempt that did not fail.
-enum Attempt {
+enum LeaseAttempt {
     /// This process holds the lease.
     Held(Box<Held>),
     /// Another process holds it; it expires in this time unless renewed.

@@ -60,7 +60,7 @@ impl References {
         let asked = Instant::now();
         let slot = self.lock().entry(at.clone()).or_default().clone();
         // Dropped in any case: the waiting task may be aborted.
-        let share = Share {
+        let share = PendingRead {
             references: self,
             at,
             slot,
@@ -100,13 +100,13 @@ impl References {
 }
 
 /// Participant in a read: the last one removes the entry.
-struct Share<'a> {
+struct PendingRead<'a> {
     references: &'a References,
     at: &'a At,
     slot: Arc<Slot<Read>>,
 }
 
-impl Drop for Share<'_> {
+impl Drop for PendingRead<'_> {
     fn drop(&mut self) {
         let mut reads = self.references.lock();
         // References of this one and the map only: nobody else can get one meanwhile.

@@ -28,7 +28,7 @@ pub async fn address(references: &References, namespace: &str, pool: &Pool) -> R
 /// # Errors
 /// A [`Problem`] that names the object, the key or the field; never a value.
 pub async fn addresses(references: &References, namespace: &str, pool: &Pool) -> Result<Vec<Arc<Address>>, Problem> {
-    let mut reader = Reader {
+    let mut reader = ReferenceReader {
         references,
         namespace,
         read: HashMap::new(),
@@ -57,13 +57,13 @@ pub async fn addresses(references: &References, namespace: &str, pool: &Pool) ->
 }
 
 /// Reads each object once, however many of its keys are named.
-struct Reader<'a> {
+struct ReferenceReader<'a> {
     references: &'a References,
     namespace: &'a str,
     read: HashMap<At, Data>,
 }
 
-impl Reader<'_> {
+impl ReferenceReader<'_> {
     async fn text(&mut self, field: &str, text: &Text) -> Result<Secret, Problem> {
         match text {
             Text::Plain(text) => Ok(Secret::new(text.clone())),

@@ -128,7 +128,7 @@ async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
         to,
         kept: to.saturating_sub(job.to),
     };
-    let api: Api<api::Target> = Api::namespaced(tools.cluster.client.clone(), &job.target.namespace);
+    let api: Api<api::SlimDeployment> = Api::namespaced(tools.cluster.client.clone(), &job.target.namespace);
     let mut metadata = json!({"name": job.target.name, "namespace": job.target.namespace, "uid": job.uid});
     let lowers = to < job.from;
     if lowers {

@@ -8,7 +8,7 @@ use crate::broker::{Address, Kind, PoolId};
 
 /// Queue at its broker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Queue {
+struct CountedQueue {
     kind: Kind,
     host: String,
     port: u16,
@@ -19,8 +19,8 @@ struct Queue {
 /// All queues that are counted, and the pools that count them.
 #[derive(Debug, Default)]
 pub struct SharedQueues {
-    users: HashMap<Queue, BTreeSet<PoolId>>,
-    queues: HashMap<PoolId, Vec<Queue>>,
+    users: HashMap<CountedQueue, BTreeSet<PoolId>>,
+    queues: HashMap<PoolId, Vec<CountedQueue>>,
 }
 
 impl SharedQueues {
@@ -28,7 +28,7 @@ impl SharedQueues {
     /// one of them.
     pub fn count(&mut self, id: PoolId, pool: &Pool, address: &Address) -> BTreeSet<PoolId> {
         self.forget(id);
-        let queue = |name: &String| Queue {
+        let queue = |name: &String| CountedQueue {
             kind: address.kind.clone(),
             host: address.host.clone(),
             port: address.port,

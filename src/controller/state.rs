@@ -109,7 +109,7 @@ pub struct PoolState {
     /// Status of the object as last seen or written.
     pub stored: Option<Status>,
     /// State of the connection to its broker.
-    pub link: Link,
+    pub link: BrokerLink,
     /// All addresses in its URL, in the order in which Celery tries them.
     pub addresses: Vec<Arc<Address>>,
     /// Latest samples.
@@ -142,7 +142,7 @@ pub struct PoolState {
 
 /// State of the connection between a pool and its broker.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Link {
+pub enum BrokerLink {
     /// The references have not been read yet.
     None,
     /// Sampled at this address.
@@ -151,7 +151,7 @@ pub enum Link {
     Failed(Problem),
 }
 
-impl Link {
+impl BrokerLink {
     /// Address at which it is sampled.
     pub fn address(&self) -> Option<&Arc<Address>> {
         match self {
@@ -235,7 +235,7 @@ impl PoolState {
             identity,
             pool,
             stored,
-            link: Link::None,
+            link: BrokerLink::None,
             addresses: Vec::new(),
             samples: Samples::default(),
             memory,

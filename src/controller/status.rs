@@ -16,7 +16,7 @@ mod queues;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use degraded::{BEAT_RUNS_TWICE, BEAT_STOPS};
-pub use facts::{Broker, Facts, Heard, Pods, Source};
+pub use facts::{BrokerAddress, Facts, Heard, Pods, SourceState};
 pub use queues::SharedQueue;
 
 use numbers::{count, estimates, held, whole_second, wide, work};
@@ -42,9 +42,9 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         return before.clone();
     }
     let counted = match &facts.source {
-        Source::NotYet => None,
-        Source::Read { tally, at } => Some((*tally, *at)),
-        Source::Lost { last, .. } => *last,
+        SourceState::NotYet => None,
+        SourceState::Read { tally, at } => Some((*tally, *at)),
+        SourceState::Lost { last, .. } => *last,
     };
     let usable = facts.problem.is_none();
     let decision = facts.decision.filter(|_| usable);
@@ -92,7 +92,7 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
 /// Whether the status before still counts: a process that just began, or a pool that moves to another
 /// broker, knows nothing better for the moment in which the broker's first sample is awaited.
 fn is_still_true(facts: &Facts, before: &Status) -> bool {
-    let expected = facts.about_to_speak && matches!(facts.source, Source::NotYet);
+    let expected = facts.about_to_speak && matches!(facts.source, SourceState::NotYet);
     let quiet = facts.problem.is_none() && !facts.suspended;
     let replicas = facts.target.map(|(replicas, _)| count(replicas));
     let same = before.observed_generation == Some(facts.generation) && before.replicas == replicas;
@@ -202,7 +202,7 @@ fn ready(facts: &Facts) -> ConditionSpec {
     match facts.problem {
         Some(problem) => condition("Ready", False, problem.reason, problem.message.clone()),
         None if facts.suspended => condition("Ready", True, "Suspended", "`suspend` is true: hands off."),
-        None if matches!(facts.source, Source::NotYet) => {
+        None if matches!(facts.source, SourceState::NotYet) => {
             condition("Ready", Unknown, "Starting", "The broker has not been asked yet.")
         }
         None => condition("Ready", True, "Working", "The spec works."),
@@ -212,15 +212,15 @@ fn ready(facts: &Facts) -> ConditionSpec {
 fn source(facts: &Facts) -> ConditionSpec {
     let kind = "SourceAvailable";
     let which = match &facts.broker {
-        Broker { number, of, .. } if *of > 1 => format!(" (address {number} of the {of} in the broker URL)"),
+        BrokerAddress { number, of, .. } if *of > 1 => format!(" (address {number} of the {of} in the broker URL)"),
         _ => String::new(),
     };
     match &facts.source {
         _ if facts.problem.is_some() || facts.suspended => {
             condition(kind, Unknown, "NotAsked", "The broker is not asked.")
         }
-        Source::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
-        Source::Read { tally, .. } => match tally.degraded {
+        SourceState::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        SourceState::Read { tally, .. } => match tally.degraded {
             None => condition(kind, True, "Sampled", format!("The broker answers{which}.")),
             Some(why) => condition(
                 kind,
@@ -232,7 +232,7 @@ fn source(facts: &Facts) -> ConditionSpec {
                 ),
             ),
         },
-        Source::Lost { why, .. } => {
+        SourceState::Lost { why, .. } => {
             let message = format!("The broker cannot be read{which}: {}.", named(*why, facts));
             condition(kind, False, why.label(), message)
         }
@@ -268,15 +268,15 @@ fn active(facts: &Facts) -> ConditionSpec {
         );
     }
     match &facts.source {
-        Source::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
-        Source::Read { .. } => condition(kind, True, "Scaling", "The replicas follow the work."),
-        Source::Lost { age, .. } if *age < DEGRADED_AFTER => condition(
+        SourceState::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        SourceState::Read { .. } => condition(kind, True, "Scaling", "The replicas follow the work."),
+        SourceState::Lost { age, .. } if *age < DEGRADED_AFTER => condition(
             kind,
             Unknown,
             "SourceLost",
             "The broker cannot be read; the replicas are held.",
         ),
-        Source::Lost { .. } => condition(
+        SourceState::Lost { .. } => condition(
             kind,
             False,
             "SourceLost",
@@ -320,7 +320,7 @@ fn limited(facts: &Facts) -> ConditionSpec {
 
 fn blocked(facts: &Facts) -> Option<ConditionSpec> {
     facts.decision.filter(|decision| decision.blocked)?;
-    let Source::Read { tally, .. } = &facts.source else {
+    let SourceState::Read { tally, .. } = &facts.source else {
         return None;
     };
     let waiting = tally.queues.iter().filter(|queue| queue.ready > 0);
@@ -375,7 +375,7 @@ fn cure(manager: &str) -> &'static str {
 fn reconciling(facts: &Facts) -> Option<ConditionSpec> {
     match facts.problem {
         Some(problem) if problem.wait => Some(condition("Reconciling", True, problem.reason, problem.message.clone())),
-        None if !facts.suspended && matches!(facts.source, Source::NotYet) => Some(condition(
+        None if !facts.suspended && matches!(facts.source, SourceState::NotYet) => Some(condition(
             "Reconciling",
             True,
             "Starting",

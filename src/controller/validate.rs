@@ -17,7 +17,7 @@ use crate::{
     broker::{Address, url},
     framework::registry::{self, App},
     model::{Application, Delayed, Words},
-    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
+    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, TargetRule, Wait},
 };
 
 /// Default wait target in seconds, where the pool sets no target.
@@ -167,10 +167,10 @@ fn app(spec: &TaskWorkerPoolSpec) -> Result<App, Problem> {
     Ok(app)
 }
 
-fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
+fn target(spec: &TaskWorkerPoolSpec) -> Result<TargetRule, Problem> {
     let rule = spec.target.clone().unwrap_or_default();
     let wait = match (rule.wait_seconds, rule.backlog_per_replica) {
-        (None, Some(backlog)) => return Ok(Target::Backlog(number("target.backlogPerReplica", backlog)?.max(1))),
+        (None, Some(backlog)) => return Ok(TargetRule::Backlog(number("target.backlogPerReplica", backlog)?.max(1))),
         (wait, None) => wait.unwrap_or(WAIT_SECONDS),
         (Some(_), Some(_)) => {
             let both = "`target` must set exactly one of `waitSeconds` and `backlogPerReplica`";
@@ -186,7 +186,7 @@ fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
         ProfileName::Balanced => Profile::Balanced,
         ProfileName::Responsive => Profile::Responsive,
     };
-    Ok(Target::Wait(Wait {
+    Ok(TargetRule::Wait(Wait {
         within: seconds("target.waitSeconds", wait)?.max(Duration::from_secs(1)),
         hint: hint
             .map(|hint| number("worker.expectedTaskMilliseconds", hint))

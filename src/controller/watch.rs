@@ -72,7 +72,7 @@ pub async fn draining(cluster: Cluster, scope: Scope, out: mpsc::Sender<Input>) 
 
 /// Watches the Deployments of one scope until the receiver is dropped.
 pub async fn targets(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
-    watch::<api::Target>(client, Watched::Targets, scope, out, |object| {
+    watch::<api::SlimDeployment>(client, Watched::Targets, scope, out, |object| {
         let (key, target) = Target::read(&object)?;
         Some((key.clone(), Input::Target(key, Box::new(target))))
     })

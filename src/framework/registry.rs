@@ -10,20 +10,20 @@ use super::{celery, rq, taskiq};
 use crate::model::{Application, BrokerKind, Delayed, UrlDialect, Words};
 
 /// Framework of a pool that names none.
-pub static DEFAULT: &Row = {
+pub static DEFAULT: &FrameworkRow = {
     let [first, ..] = &ROWS;
     first
 };
 
-impl Default for &'static Row {
+impl Default for &'static FrameworkRow {
     fn default() -> Self {
         DEFAULT
     }
 }
 
 /// Rows of all frameworks.
-static ROWS: [Row; 3] = [
-    Row {
+static ROWS: [FrameworkRow; 3] = [
+    FrameworkRow {
         name: celery::NAME,
         queue: "celery",
         rabbitmq: true,
@@ -34,7 +34,7 @@ static ROWS: [Row; 3] = [
         schedules: celery::beat::runs_beat,
         words: &celery::WORDS,
     },
-    Row {
+    FrameworkRow {
         name: rq::NAME,
         queue: "default",
         rabbitmq: false,
@@ -45,7 +45,7 @@ static ROWS: [Row; 3] = [
         schedules: |_| false,
         words: &rq::WORDS,
     },
-    Row {
+    FrameworkRow {
         name: taskiq::NAME,
         queue: "taskiq",
         rabbitmq: false,
@@ -59,7 +59,7 @@ static ROWS: [Row; 3] = [
 ];
 
 /// Row of a framework: all that other modules know of it.
-pub struct Row {
+pub struct FrameworkRow {
     /// Name as in `spec.framework`.
     pub name: &'static str,
     /// Name of the queue that an application uses if it names none.
@@ -80,20 +80,20 @@ pub struct Row {
     pub words: &'static Words,
 }
 
-impl fmt::Debug for Row {
+impl fmt::Debug for FrameworkRow {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(self.name)
     }
 }
 
-impl PartialEq for Row {
+impl PartialEq for FrameworkRow {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
 /// Row of this name; the default, if there is none, because the schema accepts no other names.
-pub fn row(name: &str) -> &'static Row {
+pub fn row(name: &str) -> &'static FrameworkRow {
     ROWS.iter().find(|row| row.name == name).unwrap_or(DEFAULT)
 }
 
@@ -101,7 +101,7 @@ pub fn row(name: &str) -> &'static Row {
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// Framework of the application.
-    pub framework: &'static Row,
+    pub framework: &'static FrameworkRow,
     /// Names of its queues, at least one.
     pub queues: Vec<String>,
     /// Prefix of all its Redis keys; usually empty.

@@ -75,25 +75,25 @@ pub fn check(_: &App) -> Result<(), String> {
 
 /// RQ application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Rq>::default(), Pool::new(app))
+    Application::new(NAME, |_| Box::<Rq>::default(), RqPool::new(app))
 }
 
 /// RQ on one endpoint.
 #[derive(Debug, Default)]
 struct Rq {
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, RqPool>,
 }
 
 /// RQ application of one pool.
 #[derive(Debug)]
-struct Pool {
+struct RqPool {
     prefix: String,
     queues: Vec<String>,
     target: String,
     roster: Roster,
     last: Option<Arc<Tally>>,
     /// Results of the first step of a sample.
-    found: Found,
+    found: FirstCounts,
     workers: Workers,
     /// Job at the left of the intermediate list, and the time since which it has been there, by queue.
     sticks: BTreeMap<String, (String, Moment)>,
@@ -103,7 +103,7 @@ struct Pool {
 
 /// Results of the first step of a sample.
 #[derive(Debug, Default)]
-struct Found {
+struct FirstCounts {
     work: Work,
     queues: Vec<QueueTally>,
     /// Number of jobs whose heads are asked for.
@@ -115,7 +115,7 @@ struct Found {
     trouble: Option<SampleError>,
 }
 
-impl Pool {
+impl RqPool {
     fn new(app: &App) -> Self {
         let prefix = Some(&app.key_prefix).filter(|prefix| !prefix.is_empty());
         Self {
@@ -124,7 +124,7 @@ impl Pool {
             target: app.target.clone(),
             roster: Roster::default(),
             last: None,
-            found: Found::default(),
+            found: FirstCounts::default(),
             workers: Workers::default(),
             sticks: BTreeMap::new(),
             unmoved: None,
@@ -186,7 +186,7 @@ impl Pool {
     /// Takes in the counts; asks for the workers' hashes and the oldest jobs.
     fn ask_more(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Result<Vec<Query>, SampleError> {
         let mut replies = Replies::new(replies);
-        let mut found = Found::default();
+        let mut found = FirstCounts::default();
         let (mut heads, mut unheld) = (Vec::new(), 0_u64);
         for queue in self.queues.clone() {
             let (ready, head) = (replies.number()?, first(replies.texts()?));
@@ -280,7 +280,7 @@ impl Pool {
 
     /// Reason why the workers do not take what is counted. Jobs that are due and that none of the workers moves keep
     /// one of them, and order no more.
-    fn mismatch(&mut self, found: &mut Found, heard: bool, now: Moment) -> Option<(&'static str, String)> {
+    fn mismatch(&mut self, found: &mut FirstCounts, heard: bool, now: Moment) -> Option<(&'static str, String)> {
         let unmoved = found.overdue > 0 && heard;
         let since = *self.unmoved.get_or_insert(now);
         self.unmoved = unmoved.then_some(since);
@@ -318,7 +318,7 @@ fn due_at(score: &str) -> Option<Timestamp> {
 
 impl Framework for Rq {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: RqPool = application.said()?;
         self.pools.insert(id, pool);
         None
     }

@@ -62,20 +62,20 @@ pub fn check(_: &App) -> Result<(), String> {
 
 /// taskiq application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Taskiq>::default(), Pool::new(app))
+    Application::new(NAME, |_| Box::<Taskiq>::default(), TaskiqPool::new(app))
 }
 
 /// taskiq on one endpoint.
 #[derive(Debug, Default)]
 struct Taskiq {
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, TaskiqPool>,
 }
 
 /// taskiq application of one pool.
 #[derive(Debug)]
-struct Pool {
+struct TaskiqPool {
     /// Queues, in the order of `spec.queues`.
-    queues: Vec<Queue>,
+    queues: Vec<TaskiqQueue>,
     roster: Roster,
     /// Time since which nothing has been pending or undelivered.
     idle_since: Option<Moment>,
@@ -84,18 +84,18 @@ struct Pool {
 
 /// Queue of an application.
 #[derive(Clone, Debug)]
-struct Queue {
+struct TaskiqQueue {
     key: String,
     /// Whether it is a stream, as far as was seen; a missing key is read as a list, which costs no error.
     stream: bool,
-    count: Count,
+    count: QueueCount,
     /// Number of waiting entries that was counted last.
     known: u64,
 }
 
 /// Count of a queue.
 #[derive(Clone, Debug, Default)]
-struct Count {
+struct QueueCount {
     ready: u64,
     pending: u64,
     oldest: Option<Timestamp>,
@@ -107,12 +107,12 @@ struct Count {
     odd: Option<(&'static str, String)>,
 }
 
-impl Pool {
+impl TaskiqPool {
     fn new(app: &App) -> Self {
-        let queue = |name: &String| Queue {
+        let queue = |name: &String| TaskiqQueue {
             key: name.clone(),
             stream: false,
-            count: Count::default(),
+            count: QueueCount::default(),
             known: 0,
         };
         Self {
@@ -124,7 +124,7 @@ impl Pool {
     }
 
     fn start(&mut self) -> Vec<Query> {
-        let first = |queue: &mut Queue| {
+        let first = |queue: &mut TaskiqQueue| {
             queue.known = std::mem::take(&mut queue.count).ready;
             queue.size()
         };
@@ -158,7 +158,7 @@ impl Pool {
         };
         let work = &mut tally.work;
         let mut held = 0_u64;
-        for Queue { key, count, .. } in &mut self.queues {
+        for TaskiqQueue { key, count, .. } in &mut self.queues {
             held = held.saturating_add(count.held);
             work.ready = work.ready.saturating_add(count.ready);
             work.in_flight = work.in_flight.saturating_add(count.pending);
@@ -192,7 +192,7 @@ impl Pool {
     }
 }
 
-impl Queue {
+impl TaskiqQueue {
     /// First query.
     fn size(&self) -> Query {
         let key = self.key.clone();
@@ -279,7 +279,7 @@ fn published(id: &str) -> Option<Timestamp> {
 
 impl Framework for Taskiq {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: TaskiqPool = application.said()?;
         self.pools.insert(id, pool);
         None
     }
@@ -295,7 +295,7 @@ impl Framework for Taskiq {
     }
 
     fn start(&mut self, id: PoolId, _: Now) -> Vec<Query> {
-        self.pools.get_mut(&id).map_or_else(Vec::new, Pool::start)
+        self.pools.get_mut(&id).map_or_else(Vec::new, TaskiqPool::start)
     }
 
     fn next(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Observation, Policy, Rule, Target, Wait, Work,
+    Observation, Policy, Rule, TargetRule, Wait, Work,
     wait::{WaitResult, Waiting},
 };
 
@@ -54,7 +54,7 @@ impl Demand {
         seen: &Observation,
         waiting: &mut Waiting,
     ) -> Self {
-        if let Target::Wait(wait) = &policy.target {
+        if let TargetRule::Wait(wait) = &policy.target {
             return Self::within(wait, work, keep_one, policy, seen, waiting);
         }
         let each = u64::from(policy.backlog_per_replica());

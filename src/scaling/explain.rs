@@ -3,7 +3,7 @@
 //! It changes only when its facts change: no ages and no countdowns, which would make every look a new status.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    KeepAlive, Observation, Policy, Reading, Rule, Select, Target, Work,
+    KeepAlive, Observation, Policy, Reading, Rule, Select, TargetRule, Work,
     demand::{Demand, KeepOne, due_soon, held_that_counts},
     flow::waiting,
     schedule::Floor,
@@ -128,8 +128,8 @@ fn need(case: &Case, work: &Work) -> String {
             let due = verb(work.due_soon, "scheduled task", "comes", "come");
             let verb = needs(work.due_soon);
             let at = match case.policy.target {
-                Target::Backlog(_) => format!(" at {each} each"),
-                Target::Wait(_) => String::new(),
+                TargetRule::Backlog(_) => format!(" at {each} each"),
+                TargetRule::Wait(_) => String::new(),
             };
             format!(
                 "{due} due within {} and {verb} {replicas}{at}",
@@ -190,7 +190,7 @@ fn only(case: &Case) -> String {
 
 /// What the wait rule found.
 fn by_wait(case: &Case, work: &Work, replicas: &str) -> String {
-    let (Some(answer), Target::Wait(wait)) = (&case.demand.answer, &case.policy.target) else {
+    let (Some(answer), TargetRule::Wait(wait)) = (&case.demand.answer, &case.policy.target) else {
         return "No work".to_owned();
     };
     let target = seconds(wait.within);

@@ -4,7 +4,7 @@
 //! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Estimates, Moment, Observation, Policy, Rule, Since, Target, Trouble, Work,
+    Estimates, Moment, Observation, Policy, Rule, Since, TargetRule, Trouble, Work,
     deadline::{self, Deadlines, Need},
     flow::{BIN, Flow, TaskCount},
     history::History,
@@ -156,7 +156,7 @@ impl WaitResult {
 
     /// Cause that keeps the target from being met.
     pub(crate) fn trouble(&self, policy: &Policy) -> Option<Trouble> {
-        let Target::Wait(wait) = &policy.target else {
+        let TargetRule::Wait(wait) = &policy.target else {
             return None;
         };
         let startup = Duration::try_from_secs_f64(self.startup).unwrap_or_default();

@@ -323,7 +323,7 @@ async fn all_endpoints_together_remember_no_more_workers_than_the_process_has_ro
         (signals, sampler)
     };
     let beat = |number: usize| {
-        Signal::from(celery::Signal::Heartbeat {
+        Signal::from(celery::WorkerSignal::Heartbeat {
             node: format!("celery@{number}"),
             active: 0,
             processed: 0,

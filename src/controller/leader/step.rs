@@ -13,7 +13,7 @@ use crate::model::{Moment, Now};
 
 /// Next step.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum LeaseStep {
     /// Create this lease: there is none.
     Create(Lease),
     /// Replace the lease by this one: it is free or expired.
@@ -25,16 +25,16 @@ pub(super) enum Step {
 }
 
 /// State of a lease that changes with each write: holder, time of renewal, `resourceVersion`.
-type Mark = (Option<String>, Option<MicroTime>, Option<String>);
+type LeaseVersion = (Option<String>, Option<MicroTime>, Option<String>);
 
 /// Latest change of the lease, and when this process saw it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Seen {
-    mark: Option<Mark>,
+pub(super) struct LastChange {
+    mark: Option<LeaseVersion>,
     at: Moment,
 }
 
-impl Seen {
+impl LastChange {
     /// Takes in the lease as it was read.
     pub(super) fn look(&mut self, lease: Option<&Lease>, at: Moment) {
         let mark = lease.map(mark);
@@ -45,14 +45,14 @@ impl Seen {
 }
 
 /// State of a lease.
-fn mark(lease: &Lease) -> Mark {
+fn mark(lease: &Lease) -> LeaseVersion {
     let spec = lease.spec.clone().unwrap_or_default();
     let version = lease.metadata.resource_version.clone();
     (spec.holder_identity, spec.renew_time, version)
 }
 
 /// Next step of this candidate, which just read `lease` and recorded it in `seen`.
-pub(super) fn step(lease: Option<&Lease>, seen: &Seen, config: &Config, now: Now) -> Step {
+pub(super) fn step(lease: Option<&Lease>, seen: &LastChange, config: &Config, now: Now) -> LeaseStep {
     let Some(lease) = lease else {
         let metadata = ObjectMeta {
             name: Some(config.name.clone()),
@@ -60,16 +60,16 @@ pub(super) fn step(lease: Option<&Lease>, seen: &Seen, config: &Config, now: Now
             ..ObjectMeta::default()
         };
         let absent = Lease { metadata, spec: None };
-        return Step::Create(taken(&absent, config, now));
+        return LeaseStep::Create(taken(&absent, config, now));
     };
     match holder(lease) {
-        Some(holder) if holder == config.identity => Step::Renew(renewed(lease, config, now)),
-        None => Step::Claim(taken(lease, config, now)),
+        Some(holder) if holder == config.identity => LeaseStep::Renew(renewed(lease, config, now)),
+        None => LeaseStep::Claim(taken(lease, config, now)),
         Some(_) => {
             let unchanged = now.moment.saturating_sub(seen.at);
             match duration(lease, config).saturating_sub(unchanged) {
-                Duration::ZERO => Step::Claim(taken(lease, config, now)),
-                left => Step::Wait(left),
+                Duration::ZERO => LeaseStep::Claim(taken(lease, config, now)),
+                left => LeaseStep::Wait(left),
             }
         }
     }
@@ -177,12 +177,12 @@ mod tests {
     }
 
     /// What the step is, with the transitions and the version it writes.
-    fn summary(step: &Step) -> String {
+    fn summary(step: &LeaseStep) -> String {
         let (word, lease) = match step {
-            Step::Create(lease) => ("create", lease),
-            Step::Claim(lease) => ("claim", lease),
-            Step::Renew(lease) => ("renew", lease),
-            Step::Wait(left) => return format!("wait {}", left.as_secs()),
+            LeaseStep::Create(lease) => ("create", lease),
+            LeaseStep::Claim(lease) => ("claim", lease),
+            LeaseStep::Renew(lease) => ("renew", lease),
+            LeaseStep::Wait(left) => return format!("wait {}", left.as_secs()),
         };
         let spec = lease.spec.clone().unwrap();
         assert_eq!(spec.holder_identity.as_deref(), Some("me"));
@@ -210,7 +210,7 @@ mod tests {
             (other(None), 0, 15, "claim 5 7"),
             (other(Some(15)), 20, 30, "wait 5"),
         ] {
-            let mut seen = Seen::default();
+            let mut seen = LastChange::default();
             seen.look(found.as_ref(), now(seen_at).moment);
             seen.look(found.as_ref(), now(at).moment);
             assert_eq!(
@@ -231,7 +231,7 @@ mod tests {
             lease(Some("third"), "7", Some(15)),
             renewed,
         ] {
-            let mut seen = Seen::default();
+            let mut seen = LastChange::default();
             seen.look(Some(&first), now(0).moment);
             seen.look(Some(&second), now(14).moment);
             assert_eq!(seen.at, now(14).moment, "{second:?}");

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Cx, FIRST, Link, MOST, PoolState, backoff,
+    BrokerLink, Cx, FIRST, MOST, PoolState, backoff,
     glance::{Glance, News},
 };
 use crate::{
@@ -177,7 +177,9 @@ impl PoolState {
 
     /// Sends the sampler these intents, in place of all others.
     fn look_after(&mut self, wished: PodIntents, cx: &mut Cx) {
-        let Link::Linked(address) = &self.link else { return };
+        let BrokerLink::Linked(address) = &self.link else {
+            return;
+        };
         if wished != self.drain.intents {
             self.drain.intents.clone_from(&wished);
             cx.ask(PoolEffect::Tell {

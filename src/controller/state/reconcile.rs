@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cx, Link, PoolState, glance::Glance, roster, throttle};
+use super::{BrokerLink, Cx, PoolState, glance::Glance, roster, throttle};
 use crate::{
     api::Mode,
     broker::Kind,
@@ -11,7 +11,7 @@ use crate::{
         pool::{Key, Pool, Problem},
         registry::Listing,
         report,
-        status::{self, Facts, Heard, Pods, Source},
+        status::{self, Facts, Heard, Pods, SourceState},
         target::Target,
     },
     framework::registry::DEFAULT,
@@ -86,7 +86,7 @@ impl PoolState {
             return Some(Some(Problem::waiting(NO_TARGET, missing)));
         }
         match &self.link {
-            Link::Failed(problem) if !pool.policy.suspended => Some(Some(problem.clone())),
+            BrokerLink::Failed(problem) if !pool.policy.suspended => Some(Some(problem.clone())),
             _ => Some(None),
         }
     }
@@ -246,7 +246,7 @@ impl PoolState {
             suspended: pool.is_some_and(|pool| pool.policy.suspended),
             mode: pool.map_or(Mode::Act, |pool| pool.mode),
             target: target.map(|target| (self.ownership.replicas(target), target.ready)),
-            source: pool.map_or(Source::NotYet, |pool| source(self, pool, now)),
+            source: pool.map_or(SourceState::NotYet, |pool| source(self, pool, now)),
             pods: Pods::of(target, late),
             scheduler: pool
                 .zip(target)
@@ -257,7 +257,7 @@ impl PoolState {
             shared: cx.shared.queue.as_ref(),
             intents: Some(&self.drain.intents).filter(|_| !self.drain.left),
             // Until the API server has shown the broker's address, what was true before still counts.
-            about_to_speak: self.link == Link::None || self.is_awaited(now.moment),
+            about_to_speak: self.link == BrokerLink::None || self.is_awaited(now.moment),
             broker: self.broker(),
             decision: self.decision.as_ref().map(|(_, decision)| decision),
             kept: self.ownership.kept,
@@ -326,11 +326,11 @@ fn workers<'a>(state: &'a PoolState, target: Option<&Target>, now: Moment) -> He
     }
 }
 
-fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> Source<'a> {
+fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> SourceState<'a> {
     let failing = state.samples.failing;
     match (state.reading(pool, now.moment), state.counted()) {
-        (Reading::Fresh(_), Some((tally, at))) => Source::Read { tally, at },
-        (Reading::Stale { age, why, .. }, last) => Source::Lost {
+        (Reading::Fresh(_), Some((tally, at))) => SourceState::Read { tally, at },
+        (Reading::Stale { age, why, .. }, last) => SourceState::Lost {
             why: why.unwrap_or(SampleError::Timeout),
             age,
             last,
@@ -340,12 +340,12 @@ fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> Source<'a> {
                 why: SampleError::NotYet,
             },
             _,
-        ) => Source::NotYet,
-        (Reading::Unknown { why }, last) => Source::Lost {
+        ) => SourceState::NotYet,
+        (Reading::Unknown { why }, last) => SourceState::Lost {
             why,
             age: failing.map_or(Duration::ZERO, |(_, since)| now.moment.saturating_sub(since)),
             last,
         },
-        (Reading::Fresh(_), None) => Source::NotYet,
+        (Reading::Fresh(_), None) => SourceState::NotYet,
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Cx, Link, PoolState};
+use super::{BrokerLink, Cx, PoolState};
 use crate::{
     broker::SamplerInput,
     controller::{
@@ -163,7 +163,9 @@ impl PoolState {
             pods: self.roster.pods.clone(),
             ready,
         };
-        let Link::Linked(address) = &self.link else { return };
+        let BrokerLink::Linked(address) = &self.link else {
+            return;
+        };
         if self.roster.told != roster {
             self.roster.told = roster.clone();
             cx.ask(PoolEffect::Tell {

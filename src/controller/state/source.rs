@@ -3,13 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Cx, FIRST, Link, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
+use super::{BrokerLink, Cx, FIRST, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
 use crate::{
     broker::{Address, PoolId, Sampled, SamplerInput},
     controller::{
         effect::{Note, PoolEffect},
         pool::{Pool, Problem},
-        status::Broker,
+        status::BrokerAddress,
         validate,
         vanished::Vanished,
     },
@@ -38,7 +38,7 @@ impl PoolState {
             return;
         }
         let pool = Box::new(pool.clone());
-        if self.link == Link::None && self.samples.since == Moment::ZERO {
+        if self.link == BrokerLink::None && self.samples.since == Moment::ZERO {
             self.samples.since = now;
         }
         let asked = self.next_question();
@@ -54,7 +54,7 @@ impl PoolState {
     /// Starts the pool's samples, or stops them while it is suspended. Returns the time until the next check.
     pub(super) fn connect(&mut self, pool: &Pool, cx: &mut Cx) -> Duration {
         match (&self.link, pool.policy.suspended) {
-            (Link::None | Link::Failed(_), false) => {
+            (BrokerLink::None | BrokerLink::Failed(_), false) => {
                 let wait = self.tasks.resolve_not_before.saturating_sub(cx.now.moment);
                 self.resolve(cx);
                 match self.tasks.resolving.is_some() {
@@ -64,11 +64,11 @@ impl PoolState {
                     false => wait,
                 }
             }
-            (Link::Linked(_), true) => {
+            (BrokerLink::Linked(_), true) => {
                 self.unlink(cx);
                 READ_AGAIN
             }
-            (Link::Linked(_), false) => self.read_again(pool, cx),
+            (BrokerLink::Linked(_), false) => self.read_again(pool, cx),
             _ => READ_AGAIN,
         }
         .max(Duration::from_millis(100))
@@ -117,9 +117,9 @@ impl PoolState {
         tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
         match (result, self.pool.clone()) {
             // An address that is in use is not given up because its Secret has gone or cannot be read just now.
-            (Err(problem), _) if !matches!(self.link, Link::Linked(_)) => self.link = Link::Failed(problem),
+            (Err(problem), _) if !matches!(self.link, BrokerLink::Linked(_)) => self.link = BrokerLink::Failed(problem),
             (Ok(addresses), Ok(pool)) => {
-                let known = matches!(&self.link, Link::Linked(address) if addresses.contains(address));
+                let known = matches!(&self.link, BrokerLink::Linked(address) if addresses.contains(address));
                 if let Some(first) = addresses.first().filter(|_| !known) {
                     self.relink(&pool, first.clone(), cx);
                 }
@@ -158,18 +158,18 @@ impl PoolState {
                 period: pool.policy.period,
             },
         });
-        self.link = Link::Linked(address);
+        self.link = BrokerLink::Linked(address);
     }
 
     /// Stops asking the broker for this pool.
     pub(super) fn leave(&mut self, cx: &mut Cx) {
-        if let Link::Linked(address) = &self.link {
+        if let BrokerLink::Linked(address) = &self.link {
             cx.ask(PoolEffect::Leave(address.clone()));
         }
         self.drain.intents.clear();
         // The next sampler has to get the roster anew.
         self.roster = RosterState::default();
-        self.link = Link::None;
+        self.link = BrokerLink::None;
     }
 
     /// Takes in a sample. Returns whether the pool is to be reconciled.
@@ -313,17 +313,17 @@ impl PoolState {
     /// not known, the pool goes on without.
     pub fn is_awaited(&self, now: Moment) -> bool {
         match self.link {
-            Link::None | Link::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
-            Link::Failed(_) => false,
+            BrokerLink::None | BrokerLink::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
+            BrokerLink::Failed(_) => false,
         }
     }
 
     /// Address in use, by its number among all, and the management API's host and port.
-    pub fn broker(&self) -> Broker {
-        let Link::Linked(address) = &self.link else {
-            return Broker::default();
+    pub fn broker(&self) -> BrokerAddress {
+        let BrokerLink::Linked(address) = &self.link else {
+            return BrokerAddress::default();
         };
-        Broker {
+        BrokerAddress {
             number: self.addresses.iter().position(|one| one == address).unwrap_or(0) + 1,
             of: self.addresses.len(),
             management: address

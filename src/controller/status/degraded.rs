@@ -1,7 +1,7 @@
 //! Condition `Degraded`: True whenever the promise is not kept, with the message of the condition that says why.
 #![deny(clippy::disallowed_methods)]
 
-use super::{ConditionSpec, Facts, Source, condition};
+use super::{ConditionSpec, Facts, SourceState, condition};
 use crate::{
     api::ConditionStatus::{self, False, True},
     controller::pool::DEGRADED_AFTER,
@@ -27,7 +27,7 @@ pub(super) fn degraded(facts: &Facts, others: &[ConditionSpec]) -> ConditionSpec
     if facts.suspended {
         return condition(kind, False, "AsExpected", "Nothing is broken.");
     }
-    if let Source::Lost { age, .. } = &facts.source
+    if let SourceState::Lost { age, .. } = &facts.source
         && *age >= DEGRADED_AFTER
         && let Some(source) = others.iter().find(|other| other.kind == "SourceAvailable")
     {

@@ -9,7 +9,7 @@ use crate::{
     api::{LastScale, Mode},
     controller::{pool::Problem, target::Target},
     drain::Plan,
-    framework::registry::Row,
+    framework::registry::FrameworkRow,
     model::{PodIntents, SampleError, Tally},
     scaling::Decision,
 };
@@ -36,17 +36,17 @@ pub struct Facts<'a> {
     /// `spec.maxReplicas`.
     pub max: u32,
     /// Framework of the pool's application.
-    pub framework: &'static Row,
+    pub framework: &'static FrameworkRow,
     /// Another pool that counts the same queue.
     pub shared: Option<&'a SharedQueue>,
     /// Intents for the pods; `None`: not known, an earlier process may have told them something.
     pub intents: Option<&'a PodIntents>,
     /// State of the broker.
-    pub source: Source<'a>,
+    pub source: SourceState<'a>,
     /// Whether its first sample is awaited any moment.
     pub about_to_speak: bool,
     /// Address of the broker.
-    pub broker: Broker,
+    pub broker: BrokerAddress,
     /// Latest decision.
     pub decision: Option<&'a Decision>,
     /// Number of replicas above the decision that are kept because their pods run tasks or are not known to be idle.
@@ -117,7 +117,7 @@ impl<'a> Pods<'a> {
 
 /// Address of the broker, as far as it may be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Broker {
+pub struct BrokerAddress {
     /// Number of the address in use within the URL, from 1.
     pub number: usize,
     /// Number of addresses in the URL.
@@ -128,7 +128,7 @@ pub struct Broker {
 
 /// State of the broker.
 #[derive(Clone, Debug, Default)]
-pub enum Source<'a> {
+pub enum SourceState<'a> {
     /// Not asked yet.
     #[default]
     NotYet,

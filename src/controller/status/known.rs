@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{ConditionSpec, Facts, Heard, Source, condition};
+use super::{ConditionSpec, Facts, Heard, SourceState, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
@@ -29,7 +29,7 @@ pub(super) fn workers_known(facts: &Facts) -> ConditionSpec {
     if facts.suspended {
         return condition(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
     }
-    let (Source::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
+    let (SourceState::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
         return condition(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
     };
     let told = [
@@ -59,7 +59,7 @@ const COVERED: &str = "CoveredByGracePeriod";
 /// Time for which a silent worker that runs tasks in its main process is believed to run one.
 const LONG_TASK: Duration = Duration::from_secs(3600);
 
-type Told = Option<(&'static str, String)>;
+type Finding = Option<(&'static str, String)>;
 
 fn known(facts: &Facts) -> (&'static str, String) {
     let Heard { ready, .. } = facts.workers;
@@ -86,7 +86,7 @@ fn known(facts: &Facts) -> (&'static str, String) {
 }
 
 /// The grace period did not cover a task, although the user said so.
-fn stop_ignored(facts: &Facts) -> Told {
+fn stop_ignored(facts: &Facts) -> Finding {
     let pod = facts.overstayed.filter(|_| facts.graceful)?;
     let message = format!(
         "The pod `{pod}` was told to end and did not within its grace period: its tasks may have been cut off. \
@@ -97,7 +97,7 @@ fn stop_ignored(facts: &Facts) -> Told {
 }
 
 /// Nothing can be known of single pods, and need not be.
-fn covered(facts: &Facts, tally: &Tally) -> Told {
+fn covered(facts: &Facts, tally: &Tally) -> Finding {
     let blind = tally.drain == DrainSupport::None && tally.pods.is_empty();
     (blind && facts.graceful && facts.workers.ready > 0).then(|| {
         let message = "Nothing shows what the workers run; the pool says that the pods' grace period covers it.";
@@ -105,7 +105,7 @@ fn covered(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-fn control_refused(facts: &Facts, tally: &Tally) -> Told {
+fn control_refused(facts: &Facts, tally: &Tally) -> Finding {
     let right = facts.refused?;
     if let Hearing::Refused { right: beats } = &tally.hearing {
         let message = format!(
@@ -125,7 +125,7 @@ fn control_refused(facts: &Facts, tally: &Tally) -> Told {
 }
 
 /// The silent workers run tasks in their main process: nothing is wrong.
-fn busy(facts: &Facts, tally: &Tally) -> Told {
+fn busy(facts: &Facts, tally: &Tally) -> Finding {
     let workers = &facts.workers;
     let hindered = matches!(tally.control, Control::Failing(_))
         || workers.heard == 0 && matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_));
@@ -158,7 +158,7 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
 }
 
 /// Ready pods whose workers send neither heartbeats nor answers.
-fn not_heard(facts: &Facts, tally: &Tally) -> Told {
+fn not_heard(facts: &Facts, tally: &Tally) -> Finding {
     let Heard {
         ready,
         heard,
@@ -212,7 +212,7 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
 }
 
 /// Draining pods whose workers do not say what they hold.
-fn unknown(facts: &Facts, tally: &Tally) -> Told {
+fn unknown(facts: &Facts, tally: &Tally) -> Finding {
     let unknown = &facts.leaving?.unknown;
     let first = unknown.first()?;
     let pods = names(unknown.iter().map(|unknown| unknown.pod.as_str()));
@@ -252,7 +252,7 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
 }
 
 /// Workers that send heartbeats and take no questions.
-fn deaf(facts: &Facts, tally: &Tally) -> Told {
+fn deaf(facts: &Facts, tally: &Tally) -> Finding {
     let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.unresponsive).collect();
     let (name, _) = deaf.first()?;
     let message = format!(

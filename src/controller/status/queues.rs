@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ConditionSpec, Facts, Source, condition};
+use super::{ConditionSpec, Facts, SourceState, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     model::{Intent, Tally},
@@ -29,11 +29,11 @@ pub(super) fn queues_match(facts: &Facts) -> ConditionSpec {
         _ if facts.problem.is_some() || facts.suspended => {
             return condition(kind, Unknown, "NotAsked", "The broker is not asked.");
         }
-        Source::Read { tally, .. }
-        | Source::Lost {
+        SourceState::Read { tally, .. }
+        | SourceState::Lost {
             last: Some((tally, _)), ..
         } => *tally,
-        Source::NotYet | Source::Lost { last: None, .. } => {
+        SourceState::NotYet | SourceState::Lost { last: None, .. } => {
             return condition(kind, Unknown, "NotSampledYet", "The queues have not been counted yet.");
         }
     };

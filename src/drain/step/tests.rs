@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::{
     drain::{PlanInput, Pod, Readiness, dated_intents, plan},
-    framework::celery::{Ask, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
+    framework::celery::{Ask, CeleryConfig, CeleryPool, Inspect, Inspection, Order, WorkerSignal, Workers},
     model::{BrokerKind, Moment, Now, PodIntents, Query, Reply, Tally},
 };
 
@@ -70,10 +70,10 @@ struct World {
     bodies: Vec<WorkerPod>,
     queue: u64,
     replicas: u32,
-    celery: Pool,
+    celery: CeleryPool,
     heard: Workers,
     /// Signals on their way to the operator.
-    signals: Vec<(Moment, Signal)>,
+    signals: Vec<(Moment, WorkerSignal)>,
     intents: PodIntents,
     /// Intents that the framework does not know yet: a sample was under way.
     wished: Option<PodIntents>,
@@ -82,8 +82,8 @@ struct World {
     calm: bool,
 }
 
-fn framework() -> Pool {
-    Pool::new(CeleryConfig {
+fn framework() -> CeleryPool {
+    CeleryPool::new(CeleryConfig {
         broker: BrokerKind::RabbitMq { management: false },
         target: "mail".into(),
         ..CeleryConfig::default()
@@ -192,14 +192,15 @@ impl World {
                     Delivery::Question(Inspect::ActiveQueues, asked) => {
                         let queues = body.fetches.then(|| "celery".to_owned()).into_iter().collect();
                         let node = node.clone();
-                        self.signals.push((now + TICK, Signal::Queues { node, queues, asked }));
+                        self.signals
+                            .push((now + TICK, WorkerSignal::Queues { node, queues, asked }));
                         continue;
                     }
                     Delivery::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
                     Delivery::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
                     Delivery::Question(Inspect::Ping, asked) => {
                         let node = node.clone();
-                        self.signals.push((now + TICK, Signal::Pong { node, asked }));
+                        self.signals.push((now + TICK, WorkerSignal::Pong { node, asked }));
                         continue;
                     }
                     Delivery::Question(Inspect::Stats, _) => continue,
@@ -211,7 +212,7 @@ impl World {
                     ..Inspection::default()
                 };
                 let node = node.clone();
-                let signal = Signal::Inspected {
+                let signal = WorkerSignal::Inspected {
                     node,
                     method,
                     answer,
@@ -234,7 +235,7 @@ impl World {
                 let (node, active, processed) = (body.node(), body.running.len() as u32, body.processed);
                 self.signals.push((
                     now,
-                    Signal::Heartbeat {
+                    WorkerSignal::Heartbeat {
                         node,
                         active,
                         processed,

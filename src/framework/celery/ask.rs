@@ -10,7 +10,7 @@ use crate::model::Query;
 pub enum Ask {
     /// Query to the broker.
     Read(Query),
-    /// Question to workers; the answers arrive as [`super::Signal`]s.
+    /// Question to workers; the answers arrive as [`super::WorkerSignal`]s.
     Inspect {
         /// Question.
         method: Inspect,

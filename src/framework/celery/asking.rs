@@ -34,7 +34,7 @@ const MANY: usize = 100;
 /// Latest questions, by method and node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asking {
-    asked: BTreeMap<Question, Asked>,
+    asked: BTreeMap<NodeQuestion, QuestionState>,
     /// Time at which all workers were last asked for their presence.
     pinged: Option<Moment>,
     tidied: Moment,
@@ -42,16 +42,16 @@ pub(super) struct Asking {
 
 /// Question to a node, whose name is replaced by a hash: there may be very many names, and long ones. Two nodes with
 /// equal hashes share their pauses.
-type Question = (Inspect, u64);
+type NodeQuestion = (Inspect, u64);
 
-fn question(method: Inspect, node: &str) -> Question {
+fn question(method: Inspect, node: &str) -> NodeQuestion {
     let mut hasher = DefaultHasher::new();
     node.hash(&mut hasher);
     (method, hasher.finish())
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct QuestionState {
     at: Moment,
     /// Time of the first question since the last answer.
     first: Moment,
@@ -61,7 +61,7 @@ struct Asked {
     overtaken: u32,
 }
 
-impl Asked {
+impl QuestionState {
     /// Whether the worker has answered another question since this one.
     fn is_overtaken(&self, worker: &Worker) -> bool {
         worker.answered.is_some_and(|at| at >= self.first)
@@ -129,7 +129,7 @@ impl Asking {
         // Rounded as in a ticket: an answer must not seem older than its question.
         let now = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         let entry = self.asked.entry(question(method, node));
-        let asked = entry.or_insert(Asked {
+        let asked = entry.or_insert(QuestionState {
             at: now,
             first: now,
             unanswered: 0,
@@ -175,7 +175,7 @@ fn answered(worker: &Worker, method: Inspect) -> Option<Moment> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framework::celery::{Signal, Workers};
+    use crate::framework::celery::{WorkerSignal, Workers};
 
     const NODE: &str = "celery@mail-6d5f7c9b8-aaaa0";
 
@@ -204,7 +204,7 @@ mod tests {
             moments.extend(due[0].1.then_some(half / 2));
             let due = due.into_iter().filter(|_| !lapse.contains(&half));
             for (method, _) in due.filter(|(method, due)| *due && answers.contains(method)) {
-                let signal = Signal::Inspected {
+                let signal = WorkerSignal::Inspected {
                     node: NODE.into(),
                     method,
                     answer: Default::default(),

@@ -26,7 +26,7 @@ use serde::{
 };
 use serde_json::json;
 
-use super::workers::{Inspection, Signal};
+use super::workers::{Inspection, WorkerSignal};
 use super::{
     stamp::Stamp,
     stats,
@@ -180,7 +180,7 @@ pub fn reply_list(prefix: &str, exchange: &str, oid: &str) -> String {
 
 /// Content of an answer, as numbers; nothing, if the payload is anything else. `ticket`: the AMQP message's header of
 /// that name (`None` on Redis, where the envelope carries it).
-pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Signal> {
+pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<WorkerSignal> {
     let method = |of: Option<&str>| Some(of.or(ticket)?.split_once('.')?.0.to_owned());
     let fits = |of: Option<&str>, bytes: usize| bytes <= most(method(of).as_deref());
     let unwrapped = wire::unwrap(payload, wire, fits)?;
@@ -197,18 +197,18 @@ pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Signal
     match methods.into_iter().find(|method| method.name() == ticket)? {
         Inspect::Stats => stats::signal(body, asked),
         Inspect::ActiveQueues => {
-            let (node, Queues(queues)) = wire::answer_of_one(body)?;
+            let (node, QueueNames(queues)) = wire::answer_of_one(body)?;
             let queues = queues?;
-            Some(Signal::Queues { node, queues, asked })
+            Some(WorkerSignal::Queues { node, queues, asked })
         }
         Inspect::Ping => {
             let (node, IgnoredAny) = wire::answer_of_one(body)?;
-            Some(Signal::Pong { node, asked })
+            Some(WorkerSignal::Pong { node, asked })
         }
         method => {
-            let (node, Answer(answer)) = wire::answer_of_one(body)?;
+            let (node, TaskList(answer)) = wire::answer_of_one(body)?;
             let answer = answer?;
-            Some(Signal::Inspected {
+            Some(WorkerSignal::Inspected {
                 node,
                 method,
                 answer,
@@ -229,57 +229,57 @@ fn most(method: Option<&str>) -> usize {
 }
 
 /// Names of the queues that a worker fetches from; nothing, if the value is no such list.
-struct Queues(Option<BTreeSet<String>>);
+struct QueueNames(Option<BTreeSet<String>>);
 
 #[derive(Deserialize)]
-struct Queue<'a> {
+struct QueueEntry<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
 }
 
-impl<'de> Deserialize<'de> for Queues {
+impl<'de> Deserialize<'de> for QueueNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(QueuesVisitor)
+        deserializer.deserialize_any(QueueNamesVisitor)
     }
 }
 
-struct QueuesVisitor;
+struct QueueNamesVisitor;
 
-impl<'de> de::Visitor<'de> for QueuesVisitor {
-    type Value = Queues;
+impl<'de> de::Visitor<'de> for QueueNamesVisitor {
+    type Value = QueueNames;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of queues, or an object")
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<Queues, A::Error> {
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<QueueNames, A::Error> {
         let mut names = BTreeSet::new();
         let mut letters = 0;
-        while let Some(Queue { name }) = queues.next_element()? {
+        while let Some(QueueEntry { name }) = queues.next_element()? {
             letters += name.len();
             if names.len() >= MAX_QUEUES || name.len() > MAX_QUEUE_NAME || letters > MAX_QUEUE_NAMES {
                 return Err(de::Error::custom("too many queues"));
             }
             names.insert(name.into_owned());
         }
-        Ok(Queues(Some(names)))
+        Ok(QueueNames(Some(names)))
     }
 
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Queues, A::Error> {
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<QueueNames, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Queues(None))
+        Ok(QueueNames(None))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Queues, E> {
-        Ok(Queues(None))
+    fn visit_unit<E: de::Error>(self) -> Result<QueueNames, E> {
+        Ok(QueueNames(None))
     }
 }
 
 /// List of tasks as counts; nothing, if the value is something else (an error is an object).
-struct Answer(Option<Inspection>);
+struct TaskList(Option<Inspection>);
 
 #[derive(Deserialize)]
-struct Task {
+struct TaskEntry {
     #[serde(default)]
     acknowledged: bool,
     /// Due time, in answers to [`Inspect::Scheduled`].
@@ -287,41 +287,41 @@ struct Task {
     eta: Stamp,
 }
 
-impl<'de> Deserialize<'de> for Answer {
+impl<'de> Deserialize<'de> for TaskList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnswerVisitor)
+        deserializer.deserialize_any(TaskListVisitor)
     }
 }
 
-struct AnswerVisitor;
+struct TaskListVisitor;
 
-impl<'de> de::Visitor<'de> for AnswerVisitor {
-    type Value = Answer;
+impl<'de> de::Visitor<'de> for TaskListVisitor {
+    type Value = TaskList;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of tasks, or an object")
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<Answer, A::Error> {
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<TaskList, A::Error> {
         let mut counts = Inspection::default();
         // First due time; `None`: one of the tasks has none.
         let mut due = Some(Timestamp::MAX);
-        while let Some(task) = tasks.next_element::<Task>()? {
+        while let Some(task) = tasks.next_element::<TaskEntry>()? {
             counts.tasks = counts.tasks.saturating_add(1);
             counts.acknowledged = counts.acknowledged.saturating_add(task.acknowledged.into());
             due = due.zip(task.eta.0).map(|(a, b)| a.min(b));
         }
         counts.due = due.filter(|_| counts.tasks > 0);
-        Ok(Answer(Some(counts)))
+        Ok(TaskList(Some(counts)))
     }
 
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<TaskList, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Answer(None))
+        Ok(TaskList(None))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Answer, E> {
-        Ok(Answer(None))
+    fn visit_unit<E: de::Error>(self) -> Result<TaskList, E> {
+        Ok(TaskList(None))
     }
 }
 

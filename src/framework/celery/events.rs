@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use serde::{Deserialize, Deserializer, de};
 
 pub use super::wire::Wire;
-use super::{Signal, wire};
+use super::{WorkerSignal, wire};
 use crate::model;
 
 /// Largest number of tasks that a worker may report to run at a time: more is a forgery or a mistake.
@@ -51,18 +51,18 @@ pub(super) fn signals(payload: &[u8], wire: Wire) -> Vec<model::Signal> {
 }
 
 /// Content of a worker event; nothing, if the payload is anything else.
-pub fn read(payload: &[u8], wire: Wire) -> Vec<Signal> {
+pub fn read(payload: &[u8], wire: Wire) -> Vec<WorkerSignal> {
     event(payload, wire).unwrap_or_default()
 }
 
-fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
+fn event(payload: &[u8], wire: Wire) -> Option<Vec<WorkerSignal>> {
     let body = wire::unwrap(payload, wire, |_, bytes| bytes <= MAX_EVENT)?.body;
     let event: Event = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
     if !wire::is_node_name(&event.hostname) {
         return None;
     }
     let node = event.hostname.into_owned();
-    let heartbeat = |node| Signal::Heartbeat {
+    let heartbeat = |node| WorkerSignal::Heartbeat {
         node,
         active: u32::try_from(event.active.0.min(MAX_ACTIVE)).unwrap_or(u32::MAX),
         processed: event.processed.0,
@@ -70,8 +70,8 @@ fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
     };
     match &*event.kind {
         "worker-heartbeat" => Some(vec![heartbeat(node)]),
-        "worker-online" => Some(vec![heartbeat(node.clone()), Signal::Online { node }]),
-        "worker-offline" => Some(vec![Signal::Offline { node }]),
+        "worker-online" => Some(vec![heartbeat(node.clone()), WorkerSignal::Online { node }]),
+        "worker-offline" => Some(vec![WorkerSignal::Offline { node }]),
         _ => None,
     }
 }

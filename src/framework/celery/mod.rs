@@ -3,7 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `mod.rs` | [`Celery`], the framework on one endpoint |
-//! | `config.rs`, `pool.rs` | [`CeleryConfig`], what a pool says of its application; [`Pool`], how its work is counted |
+//! | `config.rs`, `pool.rs` | [`CeleryConfig`], what a pool says of its application; [`CeleryPool`], how its work is counted |
 //! | `workers.rs`, `workers/` | who is there, and what they said of themselves last |
 //! | `redis.rs`, `unacked.rs`, `routes.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
 //! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
@@ -49,13 +49,16 @@ use std::{
     sync::Arc,
 };
 
+/// Former name, which the tests of the Redis broker still use.
+#[cfg(test)]
+pub use self::workers::WorkerSignal as Signal;
 pub use self::{
     ask::{Ask, Inspect, Mailbox, Order},
     config::{BrokerOptions, CeleryConfig, check},
     pidbox::Pidbox,
-    pool::Pool,
+    pool::CeleryPool,
     words::WORDS,
-    workers::{Inspection, MOST, Signal, Stats, Worker, Workers},
+    workers::{Inspection, MOST, Stats, Worker, WorkerSignal, Workers},
 };
 use crate::framework::registry::App;
 use crate::model::{
@@ -79,7 +82,7 @@ pub struct Celery {
 /// Pool on this endpoint.
 #[derive(Debug)]
 struct Member {
-    pool: Pool,
+    pool: CeleryPool,
     /// Latest successful tally.
     last: Option<Arc<Tally>>,
     /// Letters to workers for this sample.
@@ -96,7 +99,7 @@ pub fn application(config: CeleryConfig, held: Option<Delayed>) -> Application {
     Application::new(
         NAME,
         |seed| Box::new(Celery::new(seed)),
-        Pool::new(config).remembering(held),
+        CeleryPool::new(config).remembering(held),
     )
 }
 
@@ -114,7 +117,7 @@ impl Celery {
 
 impl Framework for Celery {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: CeleryPool = application.said()?;
         let listen = pool.listen();
         self.pidbox.get_or_insert_with(|| Pidbox::new(pool.broker(), self.seed));
         let member = Member {

@@ -32,7 +32,7 @@ const TRAITS_PACE: Duration = Duration::from_secs(10);
 
 /// Count of Celery's work for one pool.
 #[derive(Clone, Debug)]
-pub struct Pool {
+pub struct CeleryPool {
     config: CeleryConfig,
     roster: Roster,
     placed: Placed,
@@ -41,7 +41,7 @@ pub struct Pool {
     came: BTreeMap<String, Moment>,
     asking: Asking,
     /// Facts about the application that were found in the broker.
-    found: Found,
+    found: ShownOptions,
     /// Tasks that an earlier process remembered.
     held: Option<Delayed>,
     /// Time at which remote control last failed.
@@ -50,7 +50,7 @@ pub struct Pool {
 
 /// Facts that an application's own keys show (Redis).
 #[derive(Clone, Debug, Default)]
-struct Found {
+struct ShownOptions {
     /// Separator (`sep`), where the pool does not set it.
     separator: Option<String>,
     /// Time of the last search for it.
@@ -59,7 +59,7 @@ struct Found {
     exchanges: BTreeSet<String>,
 }
 
-impl Pool {
+impl CeleryPool {
     /// Count for this pool.
     pub fn new(config: CeleryConfig) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Pool {
             intents: PodIntents::new(),
             came: BTreeMap::new(),
             asking: Asking::default(),
-            found: Found::default(),
+            found: ShownOptions::default(),
             held: None,
             failed_at: None,
         }
@@ -187,7 +187,7 @@ fn control(reads: &[Ask], replies: &[Result<Reply, SampleError>], last: Option<&
     trouble.unwrap_or_default()
 }
 
-impl Pool {
+impl CeleryPool {
     /// Requests of this pool for its next sample. `last` is its previous tally.
     pub fn asks(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Ask> {
         self.asking.tidy(now.moment);

@@ -15,7 +15,7 @@ mod held;
 
 use std::time::Duration;
 
-use held::Seen;
+use held::HeldSample;
 
 use super::{CeleryConfig, asking::Asking, own::Own};
 use crate::framework::celery::ask::{Ask, Inspect};
@@ -97,7 +97,7 @@ pub(super) fn tally(
         _ => None,
     });
 
-    let seen = Seen {
+    let seen = HeldSample {
         ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
         before: last.ready,
         heard: own.any(),

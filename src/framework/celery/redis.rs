@@ -1,8 +1,8 @@
 //! Celery on Redis.
 //!
 //! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet).
-//! Of the part below the scanned depth, the same share is not due as of the scanned part, but at least one task may be
-//! due.
+//!   Of the part below the scanned depth, the same share is not due as of the scanned part, but at least one task may be
+//!   due.
 //! * *in flight* = the pool's entries of `unacked` that are due + its running tasks that are acknowledged already.
 //! * *scheduled* = the tasks in both places that are not due yet.
 //! * *unheld* = those entries of `unacked` that are due and that no worker says it holds, so perhaps a dead one's: only a
@@ -26,7 +26,7 @@ use super::{
     asking::Asking,
     message,
     own::Own,
-    routes::{Bindings, Owners},
+    routes::{ExchangeBindings, Owners},
     unacked,
 };
 use crate::framework::celery::ask::{Ask, Inspect};
@@ -131,7 +131,10 @@ pub(super) fn tally(
             (Ask::Read(Query::ScanHash { .. }), Ok(Reply::Scan(scan))) => held = Some(scan),
             (Ask::Read(Query::SetMembers { key }), Ok(Reply::Members(members))) => {
                 if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
-                    bindings.insert(exchange, Bindings::of(members, config.separator(), &config.queues));
+                    bindings.insert(
+                        exchange,
+                        ExchangeBindings::of(members, config.separator(), &config.queues),
+                    );
                 }
             }
             (Ask::Read(Query::SetMembers { .. }) | Ask::Inspect { .. } | Ask::Tell { .. }, Err(error)) => {

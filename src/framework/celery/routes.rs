@@ -21,15 +21,15 @@ const MOST: u64 = 1 << 20;
 
 /// Bindings of one exchange, as far as they lead to the pool's queues.
 #[derive(Debug, Default)]
-pub(super) struct Bindings<'a> {
-    own: Vec<Binding<'a>>,
+pub(super) struct ExchangeBindings<'a> {
+    own: Vec<QueueBinding<'a>>,
     /// Whether there are any bindings, wherever they lead.
     known: bool,
 }
 
 /// Binding of a queue.
 #[derive(Clone, Copy, Debug)]
-struct Binding<'a> {
+struct QueueBinding<'a> {
     routing_key: &'a str,
     /// Whether the routing key is a topic pattern.
     topic: bool,
@@ -45,7 +45,7 @@ pub(super) fn separator_of(member: &str, queue: &str) -> Option<String> {
     (!first.is_empty() && first == second).then(|| first.to_owned())
 }
 
-impl<'a> Bindings<'a> {
+impl<'a> ExchangeBindings<'a> {
     /// Members of `_kombu.binding.<exchange>` that lead to one of the queues: routing key, regular expression (topic
     /// exchanges only), queue.
     pub(super) fn of(members: &'a [String], separator: &str, queues: &[String]) -> Self {
@@ -56,7 +56,7 @@ impl<'a> Bindings<'a> {
                 bindings.known = true;
                 if queues.iter().any(|own| own == queue) {
                     let topic = !pattern.is_empty();
-                    bindings.own.push(Binding { routing_key, topic });
+                    bindings.own.push(QueueBinding { routing_key, topic });
                 }
             }
         }
@@ -68,14 +68,14 @@ impl<'a> Bindings<'a> {
 pub(super) struct Owners<'a> {
     queues: &'a [String],
     /// Bindings by exchange; of an exchange that is not here they are unknown.
-    bindings: BTreeMap<&'a str, Bindings<'a>>,
+    bindings: BTreeMap<&'a str, ExchangeBindings<'a>>,
     /// Effort that is left.
     left: u64,
 }
 
 impl<'a> Owners<'a> {
     /// Owners for these queues.
-    pub(super) fn new(queues: &'a [String], bindings: BTreeMap<&'a str, Bindings<'a>>) -> Self {
+    pub(super) fn new(queues: &'a [String], bindings: BTreeMap<&'a str, ExchangeBindings<'a>>) -> Self {
         Self {
             queues,
             bindings,
@@ -112,7 +112,7 @@ impl<'a> Owners<'a> {
     }
 }
 
-impl Binding<'_> {
+impl QueueBinding<'_> {
     /// Part of the pattern before its first wildcard word.
     fn beginning(&self) -> &str {
         let mut end = 0;

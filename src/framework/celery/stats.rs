@@ -17,7 +17,7 @@ use serde::{
 use super::wire;
 use super::{
     BrokerOptions,
-    workers::{Signal, Stats},
+    workers::{Stats, WorkerSignal},
 };
 use crate::model::Moment;
 
@@ -29,16 +29,16 @@ const MOST_STEPS: usize = 256;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer {
-    pool: Pool,
+struct StatsAnswer {
+    pool: PoolStats,
     autoscaler: Autoscaler,
     total: Total,
-    broker: Broker,
+    broker: BrokerStats,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Pool {
+struct PoolStats {
     implementation: Lenient<String>,
     #[serde(rename = "max-concurrency")]
     max_concurrency: usize,
@@ -85,14 +85,14 @@ impl<'de> de::Visitor<'de> for TotalVisitor {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Broker {
-    transport_options: Options,
+struct BrokerStats {
+    transport_options: TransportOptions,
 }
 
 /// Fields of `broker_transport_options`. A field of another form than kombu accepts counts as missing.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Options {
+struct TransportOptions {
     priority_steps: Lenient<Vec<u8>>,
     sep: Lenient<String>,
 }
@@ -108,7 +108,7 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
     }
 }
 
-impl Answer {
+impl StatsAnswer {
     fn stats(self) -> Option<Stats> {
         // An answer without any of it is an error.
         let slots = self.slots()?;
@@ -133,10 +133,10 @@ impl Answer {
 }
 
 /// Content of an answer's body; `None`: it is no such answer.
-pub(super) fn signal(body: &[u8], asked: Moment) -> Option<Signal> {
-    let (node, answer) = wire::answer_of_one::<Answer>(body)?;
+pub(super) fn signal(body: &[u8], asked: Moment) -> Option<WorkerSignal> {
+    let (node, answer) = wire::answer_of_one::<StatsAnswer>(body)?;
     let stats = answer.stats()?;
-    Some(Signal::Stats { node, stats, asked })
+    Some(WorkerSignal::Stats { node, stats, asked })
 }
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
 
     fn told(body: &str) -> Option<Stats> {
         match signal(body.as_bytes(), Moment::ZERO)? {
-            Signal::Stats { node, stats, .. } if node == "celery@w1" => Some(stats),
+            WorkerSignal::Stats { node, stats, .. } if node == "celery@w1" => Some(stats),
             _ => None,
         }
     }

@@ -81,7 +81,7 @@ fn inspected(workers: &mut Workers, n: usize, method: Inspect, answer: Inspectio
     static QUESTIONS: AtomicU64 = AtomicU64::new(0);
     let node = node(n);
     let asked = now().moment - Duration::from_secs(1) + Duration::from_nanos(QUESTIONS.fetch_add(1, Ordering::Relaxed));
-    let signal = Signal::Inspected {
+    let signal = WorkerSignal::Inspected {
         node,
         method,
         answer,
@@ -114,7 +114,7 @@ pub(super) fn counts(work: &Work) -> (u64, u64, u64, u64) {
 
 #[test]
 fn where_workers_are_heard() {
-    let listen = |config| match Pool::new(config).listen().place {
+    let listen = |config| match CeleryPool::new(config).listen().place {
         Place::Pattern { pattern, .. } => pattern,
         Place::TopicExchange { exchange, key } => format!("{exchange} {key}"),
     };
@@ -180,7 +180,7 @@ fn watched() -> PodIntents {
 
 /// Attends the pod of the first worker: its tally.
 fn attended(workers: &Workers) -> Tally {
-    let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     celery.attend(watched(), Moment::ZERO);
     let depth = Ok(Reply::Depth {
         ready: 0,
@@ -281,7 +281,7 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
 
 #[test]
 fn refused_remote_control_is_told() {
-    let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     celery.attend(watched(), Moment::ZERO);
     let workers = workers(&[0]);
     let reads = celery.asks(&workers, None, now());
@@ -321,7 +321,7 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
     let mut tells = |node: &str, slots: u32| {
         let node = node.to_owned();
         let (stats, asked) = (has(slots), now().moment);
-        all.take(&Signal::Stats { node, stats, asked }, now().moment);
+        all.take(&WorkerSignal::Stats { node, stats, asked }, now().moment);
         all.clone()
     };
     assert_eq!(slots(&tells(&node(0), 2)), None, "one of two nodes in its pod");
@@ -340,7 +340,7 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
 fn each_worker_is_asked_what_it_is_once_and_again_after_minutes() {
     let asks = |all: &Workers, broker, later: u64| {
         let moment = now().moment + Duration::from_secs(later);
-        let reads = Pool::new(config(broker, &["celery"])).asks(all, None, Now { moment, ..now() });
+        let reads = CeleryPool::new(config(broker, &["celery"])).asks(all, None, Now { moment, ..now() });
         let asked = reads.into_iter().filter_map(|read| match read {
             Ask::Inspect {
                 method: Inspect::Stats,

@@ -17,7 +17,7 @@ use crate::model::Scan;
 
 /// Share of the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct PoolShare {
     /// Number of entries that are due: reserved or running.
     pub(super) due: u64,
     /// Entries that are not due yet.
@@ -25,8 +25,8 @@ pub(super) struct Share {
 }
 
 /// Computes the share of the pool from the owner of each kind of entry.
-pub(super) fn share(held: &Scan, wall: Timestamp, mut owner: impl FnMut(&str, &str) -> Owner) -> Share {
-    let (mut pool, mut other, mut unknown) = (Share::default(), Share::default(), Share::default());
+pub(super) fn share(held: &Scan, wall: Timestamp, mut owner: impl FnMut(&str, &str) -> Owner) -> PoolShare {
+    let (mut pool, mut other, mut unknown) = (PoolShare::default(), PoolShare::default(), PoolShare::default());
     let mut looked = 0_u64;
     for ((exchange, routing_key), kind) in &held.kinds {
         let share = match owner(exchange, routing_key) {
@@ -62,7 +62,7 @@ pub(super) fn share(held: &Scan, wall: Timestamp, mut owner: impl FnMut(&str, &s
     share
 }
 
-impl Share {
+impl PoolShare {
     fn size(&self) -> u64 {
         self.due.saturating_add(self.later.count)
     }

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::json;
 
-use super::message::Text;
+use super::message::JsonText;
 
 /// Form of a body on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ struct Envelope<'a> {
 #[serde(default)]
 struct Headers<'a> {
     #[serde(borrow)]
-    ticket: Text<'a>,
+    ticket: JsonText<'a>,
 }
 
 /// Takes a body out of its envelope. `None`: it is no such payload. `fits`: whether the body of a message with this
@@ -99,7 +99,7 @@ pub(super) fn is_object(body: &[u8]) -> bool {
 /// Answer of one node, with its name: an object with one entry. An object with several is an error, as no node answers
 /// for others, and so is never built.
 struct One<'a, T> {
-    node: Text<'a>,
+    node: JsonText<'a>,
     says: T,
 }
 

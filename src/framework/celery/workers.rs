@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `workers.rs` | [`Workers`]: who is there, and how much is remembered of all |
 //! | `worker.rs` | one worker: what it said last, and how old that is |
-//! | `signal.rs` | [`Signal`]: one thing that a worker says |
+//! | `signal.rs` | [`WorkerSignal`]: one thing that a worker says |
 //!
 //! Whoever may publish on a broker can invent names and answers without end, so what is remembered is counted in bytes:
 //! what does not fit is not heard, hence unknown.
@@ -21,7 +21,7 @@ use std::{
 
 use self::worker::{BEATS, LONGEST_INTERVAL};
 pub use self::{
-    signal::Signal,
+    signal::WorkerSignal,
     worker::{Inspection, Stats, Worker},
 };
 use super::BrokerOptions;
@@ -373,26 +373,26 @@ impl Workers {
 
 impl Workers {
     /// Takes in a signal.
-    pub fn take(&mut self, signal: &Signal, at: Moment) {
+    pub fn take(&mut self, signal: &WorkerSignal, at: Moment) {
         // Nobody can have been asked later than now.
         match signal {
-            Signal::Heartbeat {
+            WorkerSignal::Heartbeat {
                 node,
                 active,
                 processed,
                 interval,
             } => self.heard(node, *active, *processed, *interval, at),
-            Signal::Online { node } => self.came(node, at),
-            Signal::Offline { node } => self.left(node, at),
-            Signal::Inspected {
+            WorkerSignal::Online { node } => self.came(node, at),
+            WorkerSignal::Offline { node } => self.left(node, at),
+            WorkerSignal::Inspected {
                 node,
                 method,
                 answer,
                 asked,
             } => self.inspected(node, *method, *answer, at.min(*asked), at),
-            Signal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked), at),
-            Signal::Pong { node, asked } => drop(self.answering(node, at.min(*asked), at)),
-            Signal::Stats { node, stats, asked } => self.told_stats(node, stats, at.min(*asked), at),
+            WorkerSignal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked), at),
+            WorkerSignal::Pong { node, asked } => drop(self.answering(node, at.min(*asked), at)),
+            WorkerSignal::Stats { node, stats, asked } => self.told_stats(node, stats, at.min(*asked), at),
         }
     }
 }

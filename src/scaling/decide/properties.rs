@@ -34,20 +34,20 @@ fn rules() -> impl Strategy<Value = Option<Rules>> {
     )
 }
 
-fn targets() -> impl Strategy<Value = Target> {
+fn targets() -> impl Strategy<Value = TargetRule> {
     let profile = prop_oneof![
         Just(Profile::Economy),
         Just(Profile::Balanced),
         Just(Profile::Responsive)
     ];
     let wait = (time(), option::of(time()), profile).prop_map(|(within, hint, profile)| {
-        Target::Wait(Wait {
+        TargetRule::Wait(Wait {
             within,
             hint,
             tuning: profile.tuning(),
         })
     });
-    prop_oneof![number().prop_map(Target::Backlog), wait]
+    prop_oneof![number().prop_map(TargetRule::Backlog), wait]
 }
 
 /// A few schedules now and then, some of them with frequent changes.
@@ -236,13 +236,13 @@ proptest! {
         // Where the wait rule computes with numbers that no cluster has, their last digits are lost.
         let all = series.iter().chain([&seen]);
         let plausible = ready.max(running) < 1 << 30 && all.clone().all(is_plausible);
-        if !plausible && matches!(policy.target, Target::Wait(_)) {
+        if !plausible && matches!(policy.target, TargetRule::Wait(_)) {
             return Ok(());
         }
         let memory = memory_of(&policy, &series);
         let mut more = seen.clone();
         // Running tasks show how slow tasks are, and how many a pod runs: with more of them fewer pods may be enough.
-        let known = matches!(policy.target, Target::Backlog(_));
+        let known = matches!(policy.target, TargetRule::Backlog(_));
         if let Reading::Fresh(work) = &mut more.reading {
             work.ready = work.ready.saturating_add(ready);
             if known && work.in_flight.checked_add(running).is_some() {
@@ -297,7 +297,7 @@ fn a_million_inputs_and_no_panic() {
             policy.slots = (number(4) > 0).then(|| number(9) as u32);
             if number(8) > 1 {
                 let profile = [Profile::Economy, Profile::Balanced, Profile::Responsive][n / 50 % 3];
-                policy.target = Target::Wait(Wait {
+                policy.target = TargetRule::Wait(Wait {
                     within: Duration::from_millis(number(90_000)),
                     hint: (number(2) > 0).then(|| Duration::from_millis(number(60_000))),
                     tuning: profile.tuning(),

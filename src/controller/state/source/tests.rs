@@ -213,7 +213,7 @@ fn an_answer_to_an_older_question_leads_nowhere() {
     alone.on(PoolInput::Done(Done::Resolved(first, Ok(addresses("redis://old")))), 2);
     assert_eq!(
         alone.state.link,
-        Link::None,
+        BrokerLink::None,
         "it was asked for what the pool referred to before"
     );
     alone.resolved(addresses("redis://new"), 3);
@@ -335,5 +335,5 @@ fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
     let most = seconds.range(1..).map(|(_, reads)| *reads).max().unwrap();
     assert!(most <= POOLS / 8, "{most} in one second: {seconds:?}");
     let id = fleet.pools.id(&key("pool-7")).unwrap();
-    assert!(matches!(fleet.pools.get(id).unwrap().link, Link::Linked(_)));
+    assert!(matches!(fleet.pools.get(id).unwrap().link, BrokerLink::Linked(_)));
 }

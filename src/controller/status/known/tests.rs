@@ -232,6 +232,6 @@ fn refusals_deaf_workers_and_pods_that_do_not_end_are_told() {
 #[test]
 fn it_is_unknown_while_nothing_is_known() {
     assert_eq!(said(&tally(), |facts| facts.suspended = true).0, "Unknown/Suspended");
-    let unread = said(&tally(), |facts| facts.source = Source::NotYet);
+    let unread = said(&tally(), |facts| facts.source = SourceState::NotYet);
     assert_eq!(unread.0, "Unknown/NotAsked");
 }

@@ -60,7 +60,7 @@ pub(super) enum NoSeparator {
 
 /// Content of the sets of one application.
 #[derive(Debug, Default)]
-pub(super) struct Bindings {
+pub(super) struct ShownBindings {
     looked: Option<Moment>,
     shown: Shown,
     /// Separator that was shown last.
@@ -89,7 +89,7 @@ enum Shown {
     Several(BTreeSet<String>),
 }
 
-impl Bindings {
+impl ShownBindings {
     /// Reads the sets of the workers and of the replies, unless that was done lately.
     pub(super) fn look(&self, (exchange, prefix): (&str, &str), now: Moment) -> Vec<Query> {
         let believed = match self.shown {

@@ -13,7 +13,7 @@ use super::{
         control::{self, ReplyTo},
     },
     REMEMBERED,
-    bindings::{self, Bindings, NoSeparator, remove},
+    bindings::{self, NoSeparator, ShownBindings, remove},
     pops::{Pops, answered},
     posts::{Post, heard, post, publish_on},
 };
@@ -37,7 +37,7 @@ pub(super) struct Channel {
     exchange: String,
     prefix: String,
     db: u32,
-    bindings: Bindings,
+    bindings: ShownBindings,
     /// Time of the latest question to all workers, by method.
     asked: BTreeMap<Inspect, Moment>,
     /// Entry by which workers push their answers to our list.
@@ -109,7 +109,7 @@ impl Channel {
             exchange: exchange.to_owned(),
             prefix: prefix.to_owned(),
             db,
-            bindings: Bindings::default(),
+            bindings: ShownBindings::default(),
             asked: BTreeMap::new(),
             bound: None,
             until: Moment::ZERO,

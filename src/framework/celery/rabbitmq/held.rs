@@ -17,7 +17,7 @@ const RETURN: Duration = Duration::from_secs(60);
 
 /// Input: what a sample shows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(super) struct HeldSample {
     /// Number of ready messages.
     pub(super) ready: u64,
     /// Number of ready messages in the sample before.
@@ -32,7 +32,7 @@ pub(super) struct Seen {
 
 /// Result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct HeldCounts {
     /// Number of ready messages that are due.
     pub(super) ready: u64,
     /// Number of tasks that are not due: in the queues, in workers' memories, or on their way from one to the other.
@@ -45,7 +45,7 @@ pub(super) struct Found {
 }
 
 /// Time at which messages were fetched last: only answers to later questions include them.
-pub(super) fn fetched(seen: &Seen, last: DelayedTasks, now: Now) -> Option<Moment> {
+pub(super) fn fetched(seen: &HeldSample, last: DelayedTasks, now: Now) -> Option<Moment> {
     match seen.ready < seen.before {
         true => Some(now.moment),
         false => last.fetched,
@@ -54,12 +54,12 @@ pub(super) fn fetched(seen: &Seen, last: DelayedTasks, now: Now) -> Option<Momen
 
 /// `told`: combined report of all workers, asked since the last fetch; `answered`: report of those that have answered.
 pub(super) fn find(
-    seen: &Seen,
+    seen: &HeldSample,
     told: Option<(u64, Option<jiff::Timestamp>)>,
     answered: u64,
     last: DelayedTasks,
     now: Now,
-) -> Found {
+) -> HeldCounts {
     let held = last.held.filter(|held| held.due > now.wall && held.tasks > 0);
     let fetched = fetched(seen, last, now);
     if !(seen.heard && seen.fetches) {
@@ -85,7 +85,7 @@ pub(super) fn find(
         None if seen.refused => (held, Some(KeepAlive::Refused)),
         None => (held, Some(KeepAlive::Unreported)),
     };
-    Found {
+    HeldCounts {
         ready: seen.ready.saturating_sub(waiting),
         scheduled: in_memory.saturating_add(waiting),
         in_memory,
@@ -100,7 +100,7 @@ pub(super) fn find(
 }
 
 /// Result while no consumer fetches.
-fn away(seen: &Seen, held: Option<Delayed>, last: DelayedTasks, now: Now) -> Found {
+fn away(seen: &HeldSample, held: Option<Delayed>, last: DelayedTasks, now: Now) -> HeldCounts {
     // A worker that was told to stop fetching keeps what it has, as long as it runs.
     let gone = (!seen.heard).then(|| last.gone.unwrap_or(now.moment));
     let back = held.is_none_or(|held| seen.ready >= held.tasks);
@@ -113,7 +113,7 @@ fn away(seen: &Seen, held: Option<Delayed>, last: DelayedTasks, now: Now) -> Fou
         false => held,
     };
     let scheduled = held.map_or(0, |held| held.tasks);
-    Found {
+    HeldCounts {
         ready: seen.ready.saturating_sub(there),
         scheduled,
         in_memory: scheduled.saturating_sub(there),

@@ -12,7 +12,7 @@ use crate::{
 
 /// Message of a worker.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Signal {
+pub enum WorkerSignal {
     /// A heartbeat.
     Heartbeat {
         /// Node name, `celery@<pod>`.
@@ -72,7 +72,7 @@ pub enum Signal {
     },
 }
 
-impl Signal {
+impl WorkerSignal {
     /// Number of bytes it takes in memory while it waits to be taken in.
     pub fn bytes(&self) -> usize {
         let (node, more) = match self {
@@ -88,9 +88,9 @@ impl Signal {
     }
 }
 
-impl From<Signal> for model::Signal {
-    fn from(signal: Signal) -> Self {
-        let (bytes, came) = (signal.bytes(), matches!(signal, Signal::Online { .. }));
+impl From<WorkerSignal> for model::Signal {
+    fn from(signal: WorkerSignal) -> Self {
+        let (bytes, came) = (signal.bytes(), matches!(signal, WorkerSignal::Online { .. }));
         let opaque = Self::new(NAME, signal, bytes);
         match came {
             true => opaque.of_a_newcomer(),
