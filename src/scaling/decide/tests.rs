@@ -186,7 +186,7 @@ fn unread() {
     row("at least the minimum", pool(2, 20, 10), &[at(0., 0).unknown()], 2, Minimum);
     row("above the maximum", p(), &[at(0., 25).unknown()], 25, Unknown);
     row("stale work does not raise", p(), &[at(9., 1).waiting(90).stale(5.)], 1, Stale);
-    row("stale keep_one does not lower", p(), &[at(0., 9), at(99., 9), at(199., 9).stale(5.)], 9, Stale);
+    row("stale quiet does not lower", p(), &[at(0., 9), at(99., 9), at(199., 9).stale(5.)], 9, Stale);
     row("not yet", f(), &[at(0., 0).unknown(), at(29., 0).unknown()], 0, Unknown);
     row("fallback, from zero too", f(), &[at(0., 0).unknown(), at(30., 0).unknown()], 3, Fallback);
     row("since the last fresh one", f(), &[at(0., 1), at(2., 1).unknown(), at(29., 1).unknown()], 1, Unknown);
