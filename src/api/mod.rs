@@ -8,7 +8,7 @@
 //! | `schedule.rs` | periods of the calendar with a minimum number of replicas: [`Schedule`] |
 //! | `status.rs` | what the operator reports: [`Status`] |
 //! | `crd.rs` | the CustomResourceDefinition as it is published: [`crd()`] |
-//! | `target.rs` | the part of a Deployment that the operator reads: [`Target`] |
+//! | `target.rs` | the part of a Deployment that the operator reads: [`SlimDeployment`] |
 //!
 //! The CRD in `crds/` is generated from these types (`twp-operator crd`); `tests/crd.rs` compares the bytes and checks
 //! that every field is described and bounded.
@@ -32,7 +32,7 @@ pub use spec::{
 pub use status::{
     Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, Status, WorkStatus,
 };
-pub use target::{Target, TargetCondition, TargetSpec, TargetStatus, TargetTemplate};
+pub use target::{SlimDeployment, TargetCondition, TargetSpec, TargetStatus, TargetTemplate};
 
 /// The API group.
 pub const GROUP: &str = "taskworkerpool.dev";

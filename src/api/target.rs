@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Deployment, with only the fields that the operator reads.
 #[derive(Resource, Clone, Debug, Default, Deserialize, Serialize)]
 #[resource(inherit = Deployment)]
-pub struct Target {
+pub struct SlimDeployment {
     /// Name, UID, generation, managed fields.
     #[serde(default)]
     pub metadata: ObjectMeta,

@@ -81,10 +81,10 @@ impl Network {
 
 /// Egress rules. Clones are cheap.
 #[derive(Clone, Debug)]
-pub struct Egress(Arc<Rules>);
+pub struct Egress(Arc<EgressRules>);
 
 #[derive(Debug)]
-struct Rules {
+struct EgressRules {
     allowed: Vec<Network>,
     api_server: Vec<String>,
     cluster_domain: String,
@@ -94,7 +94,7 @@ impl Egress {
     /// Rules that allow only the networks in `allowed`, if there are any, else every address except those in the
     /// refused networks. `api_server`: its hosts, names or addresses. Names of Services end with `cluster_domain`.
     pub fn new(allowed: Vec<Network>, api_server: Vec<String>, cluster_domain: &str) -> Self {
-        Self(Arc::new(Rules {
+        Self(Arc::new(EgressRules {
             allowed,
             api_server,
             cluster_domain: cluster_domain.trim_matches('.').to_owned(),
@@ -123,7 +123,7 @@ impl Egress {
         // `::ffff:127.0.0.1` is 127.0.0.1.
         let address = address.to_canonical();
         let inner = embedded(address);
-        let Rules { allowed, .. } = &*self.0;
+        let EgressRules { allowed, .. } = &*self.0;
         let one = |of: &IpAddr| match of.to_canonical() {
             address @ IpAddr::V4(_) => Network { address, prefix: 32 },
             address @ IpAddr::V6(_) => Network { address, prefix: 128 },

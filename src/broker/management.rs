@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use self::{
     http::Http,
-    page::{Body, Item, Page, Paths},
+    page::{Body, Item, Paths, QueuePage},
 };
 use super::{Egress, Management, Tls};
 use crate::model::{Reply, SampleError};
@@ -117,7 +117,7 @@ impl Client {
             let Body::Found(body) = self.http.get(&self.paths.page(queues, number)).await? else {
                 return Err(SampleError::Management);
             };
-            let Page { items, page_count } = page::list(&body)?;
+            let QueuePage { items, page_count } = page::list(&body)?;
             let wanted = items.into_iter().filter(|item| queues.contains(&item.name.as_str()));
             found.extend(wanted.map(|item| (item.name.clone(), item)));
             if number >= page_count || queues.iter().all(|queue| found.contains_key(*queue)) {

@@ -166,7 +166,7 @@ pub enum SamplerInput {
         /// Id of the pool.
         id: PoolId,
         /// Intents, by pod.
-        attention: PodIntents,
+        intents: PodIntents,
     },
     /// Use this roster of the pool's target from now on.
     Roster {

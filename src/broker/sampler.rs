@@ -120,7 +120,7 @@ struct Sampler<E> {
     room: room::Share,
     /// Whether the log has said already that they take more.
     told_full: bool,
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, SampledPool>,
     /// Subscriptions that the endpoint was last given.
     listening: BTreeSet<Subscription>,
     pace: Pace,
@@ -128,7 +128,7 @@ struct Sampler<E> {
 }
 
 /// Pool on this endpoint.
-struct Pool {
+struct SampledPool {
     framework: &'static str,
     period: Duration,
     /// Time of the next sample; `None`: at once, for the first time.
@@ -167,7 +167,7 @@ impl Pace {
     }
 }
 
-impl Pool {
+impl SampledPool {
     /// Whether the pool is due now, or soon enough to join the batch: within a quarter of its period.
     fn joins(&self, now: Moment) -> bool {
         self.due.is_none_or(|due| due <= now.saturating_add(self.period / 4))
@@ -281,7 +281,7 @@ impl<E: Endpoint> Sampler<E> {
                 period,
             } => {
                 let name = application.framework();
-                let pool = Pool {
+                let pool = SampledPool {
                     framework: name,
                     period,
                     due: None,
@@ -298,14 +298,14 @@ impl<E: Endpoint> Sampler<E> {
                 let listens = framework.add(id, application);
                 before.is_some() || listens.is_some_and(|listens| !self.listening.contains(&listens))
             }
-            SamplerInput::Intend { id, attention } => {
+            SamplerInput::Intend { id, intents } => {
                 let now = self.clock.now().moment;
                 if let Some(pool) = self.pools.get_mut(&id) {
-                    pool.attends = !attention.is_empty();
+                    pool.attends = !intents.is_empty();
                     // At once: somebody waits for it.
                     pool.due = None;
                     if let Some(framework) = self.frameworks.get_mut(pool.framework) {
-                        framework.intend(id, attention, now);
+                        framework.intend(id, intents, now);
                     }
                 }
                 false

@@ -13,7 +13,7 @@ use crate::{
 /// # Errors
 /// [`CallError`].
 pub async fn one(cluster: &Cluster, target: &Key) -> Result<Option<Target>, CallError> {
-    let api: Api<api::Target> = Api::namespaced(cluster.client.clone(), &target.namespace);
+    let api: Api<api::SlimDeployment> = Api::namespaced(cluster.client.clone(), &target.namespace);
     let named = ListParams::default().fields(&format!("metadata.name={}", target.name));
     let found = cluster.call(Class::Read, api.list(&named)).await?.items;
     Ok(found.first().and_then(Target::read).map(|(_, target)| target))

@@ -1,4 +1,4 @@
-//! What the state asks of the world, and what it tells. Data only: `effects.rs` performs it.
+//! What the state asks for, and what it reports. Data only: `effects.rs` performs it.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -24,186 +24,186 @@ use crate::{
 /// Something to do.
 #[derive(Debug)]
 pub enum Effect {
-    /// For one pool.
+    /// Effect for one pool.
     Pool(PoolId, PoolEffect),
     /// The first lists of pools are complete, as far as they ever will be.
     Ready,
-    /// A watch failed, and is tried again.
+    /// A watch failed, and is retried.
     WatchFailed(Watched, Scope, CallError),
 }
 
-/// Something to do for one pool. Those that end with an answer say with which.
+/// Effect for one pool. Those with an answer name its input.
 #[derive(Debug)]
 pub enum PoolEffect {
-    /// Read what the pool refers to: `Done::Resolved`.
+    /// Read the Secrets and ConfigMaps that the pool refers to: `Done::Resolved`.
     Resolve {
-        /// The number of the question.
+        /// Number of the request.
         asked: u64,
-        /// Where its Secrets and ConfigMaps are.
+        /// Namespace of the Secrets and ConfigMaps.
         namespace: String,
-        /// What it refers to.
+        /// Pool with the references.
         pool: Box<Pool>,
     },
     /// Sample at this address, too.
     Sample {
         /// The broker.
         address: Arc<Address>,
-        /// The pool, as its sampler is to know it.
+        /// Pool, as its sampler is to know it.
         subscription: SamplerInput,
     },
-    /// Tell the sampler at this address something of the pool.
+    /// Send the sampler at this address an input for the pool.
     Tell {
         /// The broker.
         address: Arc<Address>,
-        /// What.
+        /// Input.
         subscription: SamplerInput,
     },
-    /// Sample there no more.
+    /// Stop sampling at this address.
     Leave(Arc<Address>),
-    /// Write the replicas, look at the pods, or both: `Done::Scaled`.
+    /// Write the replicas, examine the pods, or both: `Done::Scaled`.
     Scale(Box<Job>),
-    /// The write under way is to see this count before it lowers anything.
+    /// The write under way must see this count before it lowers anything.
     Counted(Arc<Tally>),
-    /// Whatever the write under way has not done yet is not to be done. No answer comes.
+    /// Abort the write under way; whatever it has not done yet is not done. No answer comes.
     AbortScale,
     /// List the target's own pods: `Done::Listed`.
     ListPods {
         /// The target.
         target: Key,
-        /// Its pods' label selector.
+        /// Label selector of its pods.
         selector: String,
     },
     /// Protect these pods and no others: `Done::Protected`.
     Protect {
-        /// Where.
+        /// Namespace of the pods.
         namespace: String,
-        /// The pods' label selector.
+        /// Label selector of the pods.
         selector: String,
-        /// Which.
+        /// Names of the pods to protect.
         pods: BTreeSet<String>,
     },
-    /// Protect none any more: nobody waits for an answer.
+    /// End the protection of all pods; no answer is awaited.
     Unprotect {
-        /// Where.
+        /// Namespace of the pods.
         namespace: String,
-        /// The pods' label selector.
+        /// Label selector of the pods.
         selector: String,
     },
-    /// Have workers that were told to stop fetch again, for as long as it takes.
+    /// Tell cordoned workers to fetch again, for as long as it takes.
     Uncordon(Box<Uncordon>),
-    /// A pool sees to the workers of this target again.
+    /// Stop that: a pool looks after the workers of this target again.
     AbortUncordon(Key),
     /// Write the status: `Done::Published`.
     WriteStatus(Identity, Box<Status>),
     /// Publish an Event about the pool.
     Publish(Identity, PoolEvent),
-    /// Say it in the log and in the metrics.
+    /// Write a note to the log and the metrics.
     Note(Key, Note),
-    /// The pool's numbers, for the metrics.
+    /// Set the pool's metrics.
     Numbers(Key, Box<PoolNumbers>),
-    /// The pool is gone, and its numbers with it.
+    /// Remove the metrics of a deleted pool.
     Forget(Key),
 }
 
-/// A write of the replicas, a look at the pods on their way out, or both.
+/// Write of the replicas, examination of the draining pods, or both.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The number of the question: its answer has it.
+    /// Number of the request, which its answer repeats.
     pub asked: u64,
-    /// The pool's name.
+    /// Name of the pool.
     pub pool: String,
     /// The Deployment.
     pub target: Key,
-    /// Its UID: a new one of the same name is not ours to write.
+    /// Its UID: a new Deployment of the same name must not be written.
     pub uid: String,
-    /// Its pods' label selector.
+    /// Label selector of its pods.
     pub selector: String,
-    /// Its replicas now.
+    /// Number of replicas now.
     pub from: u32,
-    /// The replicas decided on.
+    /// Number of replicas decided on.
     pub to: u32,
-    /// They are to be written, even if the number is the same.
+    /// Whether the replicas are to be written, even if the number is the same.
     pub write: bool,
-    /// Pods are on their way out, or may be: they are looked after.
+    /// Whether pods are draining, or may be: they are examined.
     pub unfinished: bool,
-    /// Remote control was refused lately.
+    /// Whether remote control was refused lately.
     pub refused: bool,
-    /// How pods have been looked after until now.
-    pub attention: PodIntents,
-    /// A busy pod may go as well if its grace period is at least this.
+    /// Present intents for the pods.
+    pub intents: PodIntents,
+    /// Grace period that a busy pod needs to be removed as well.
     pub graceful: Option<Duration>,
-    /// A pod of the present template did not end by itself.
+    /// Whether a pod of the present template did not end by itself.
     pub overstays: bool,
-    /// What a killed worker held is back in its queue at once.
+    /// Whether tasks of a killed worker return to their queue at once.
     pub returned: bool,
-    /// Answers to older questions are old.
+    /// Age at which answers are too old.
     pub fresh: Duration,
-    /// The newest count: what the workers hold.
+    /// Newest count, with what the workers hold.
     pub tally: Arc<Tally>,
 }
 
-/// What a job did.
+/// Result of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// To the replicas.
+    /// Result for the replicas.
     pub replicas: ScaleOutcome,
-    /// What the last look at the pods showed; `None`: there was none.
+    /// Plan from the last examination of the pods; `None`: there was none.
     pub plan: Option<Plan>,
 }
 
-/// What was done to the replicas.
+/// Result of a write of the replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScaleOutcome {
-    /// They were written.
+    /// The replicas were written.
     Written {
-        /// What was written.
+        /// The change.
         change: Change,
-        /// The resource version that it led to.
+        /// Resource version that it led to.
         version: u64,
     },
-    /// The write had no answer: it may have been carried out, or still be.
+    /// The write had no answer: it may have been carried out, or may still be.
     Unconfirmed {
-        /// What was to be written.
+        /// The change.
         change: Change,
-        /// Why there was no answer.
+        /// Reason why there was no answer.
         why: CallError,
     },
     /// Nothing was written: every pod above the decision may hold tasks.
     Held {
-        /// So many more than decided on.
+        /// Number of replicas above the decision.
         kept: u32,
     },
     /// There was nothing to write.
     None,
-    /// The target is another one than this was decided on: nothing was written.
+    /// The target has changed since the decision: nothing was written.
     Outdated,
     /// The write was refused.
     Failed(CallError),
-    /// The pods could not be looked at, or not be written to.
+    /// The pods could not be listed, or not be written to.
     Unseen(CallError),
 }
 
-/// Whose workers are to fetch again, and where.
+/// Workers that are to fetch again, and where they are.
 #[derive(Clone, Debug)]
 pub struct Uncordon {
-    /// The pool's own name.
+    /// Namespace and name of the pool.
     pub key: Key,
     /// The pool as it was.
     pub pool: Pool,
-    /// Its target's label selector.
+    /// Label selector of its target.
     pub selector: String,
-    /// Its broker, if it was known.
+    /// Address of its broker, if it was known.
     pub address: Option<Arc<Address>>,
-    /// The pods that were told to stop, as far as this process knows, and what is to be done about it.
+    /// Cordoned pods, as far as this process knows, with the intent for each.
     pub stopped: BTreeMap<String, Intent>,
-    /// The target's pods, as they were listed last.
+    /// Pods of the target in the latest list.
     pub roster: Roster,
-    /// They are told, and no more: somebody else sees to what stands on the pods.
+    /// Whether only the workers are told: the marks on the pods belong to another pool.
     pub only_told: bool,
 }
 
 impl Uncordon {
-    /// The target whose pods it is about.
+    /// Target of these pods.
     pub fn target(&self) -> Key {
         Key {
             namespace: self.key.namespace.clone(),
@@ -212,38 +212,38 @@ impl Uncordon {
     }
 }
 
-/// Something that a person or a dashboard may want to know.
+/// Fact that a person or a dashboard may want to know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
-    /// Another decision.
+    /// The decision changed.
     Decided {
-        /// The replicas.
+        /// Number of replicas.
         replicas: u32,
-        /// Why, as one word.
+        /// Rule, as one word.
         rule: &'static str,
-        /// Why, as a sentence.
+        /// Reason, as a sentence.
         sentence: String,
-        /// It only keeps what there is.
+        /// Whether it only keeps the present replicas.
         held: bool,
     },
     /// The replicas were written.
     Scaled {
-        /// Before.
+        /// Number before.
         from: u32,
-        /// After; the same number when they only became ours.
+        /// Number after; the same number if the operator only took ownership.
         to: u32,
-        /// The decision's rule.
+        /// Rule of the decision.
         rule: &'static str,
-        /// The decision's sentence.
+        /// Sentence of the decision.
         sentence: String,
     },
-    /// Another writer's replicas were put back.
+    /// Replicas that another writer had changed were restored.
     Overwritten {
-        /// Their field manager.
+        /// Field manager of the other writer.
         manager: String,
-        /// What they wrote.
+        /// Number that it wrote.
         found: u32,
-        /// What stands there again.
+        /// Number that was restored.
         restored: u32,
     },
     /// A call for the target or its pods failed.
@@ -258,19 +258,19 @@ pub enum Note {
     StatusFailed(CallError),
     /// A sample failed.
     SourceFailed(SampleError),
-    /// The broker is another one now.
+    /// The broker has changed.
     SourceChanged,
     /// The next address of the broker URL is tried.
     NextAddress {
-        /// Why.
+        /// Error of the present one.
         why: SampleError,
-        /// Which.
+        /// Number of the next address, from 1.
         next: usize,
-        /// Of how many.
+        /// Number of addresses.
         of: usize,
     },
-    /// Waiting tasks went without being started.
+    /// Number of waiting tasks that disappeared without being started.
     TasksVanished(u64),
-    /// A process before this one left pods on their way out.
+    /// An earlier process left pods draining.
     PodsLeft,
 }

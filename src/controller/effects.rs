@@ -1,5 +1,5 @@
-//! Performs what the state asks for. Whatever waits for the API server or a broker runs in a task of its own, and its answer
-//! comes back as an [`Input`].
+//! Performs the effects that the state asks for. Calls to the API server or a broker run in tasks of their own; their
+//! answers come back as [`Input`]s.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -39,17 +39,17 @@ use crate::{
     telemetry::{Events, Health, Metrics, PoolEvent},
 };
 
-/// What the readiness probe names while it is missing.
+/// Text that the readiness probe shows while the CRD is missing.
 pub const CRD: &str = "the list of TaskWorkerPools: is the CRD taskworkerpools.taskworkerpool.dev installed?";
 
-/// A write of the protection that may be under way ends within this time.
+/// Time within which a write of the protection that may be under way ends.
 const PROTECTING: Duration = Duration::from_secs(5);
 
-/// The hands of the controller.
+/// Performs effects.
 pub struct Effects {
     cluster: Cluster,
     references: References,
-    /// Of a namespace and a selector: pods that nobody wishes to be protected any more.
+    /// Tasks that end the protection of pods, by namespace and selector.
     unprotecting: HashMap<(String, String), AbortHandle>,
     clock: Clock,
     metrics: Metrics,
@@ -57,16 +57,16 @@ pub struct Effects {
     health: Health,
     endpoints: Endpoints,
     inbox: mpsc::UnboundedSender<Input>,
-    /// The last job on each pool's target; it may have ended.
+    /// Latest job for each pool's target; it may have ended.
     jobs: HashMap<PoolId, (AbortHandle, watch::Sender<Arc<Tally>>)>,
-    /// Tasks that have workers fetch again.
+    /// Tasks that tell workers to fetch again.
     uncordons: JoinSet<()>,
-    /// The last one of each target.
+    /// Latest of these tasks, by target.
     uncordoning: HashMap<Key, AbortHandle>,
 }
 
 impl Effects {
-    /// Answers go to `inbox`.
+    /// Answers are sent to `inbox`.
     pub fn new(
         cluster: Cluster,
         clock: Clock,
@@ -93,7 +93,7 @@ impl Effects {
         }
     }
 
-    /// Performs these, in their order.
+    /// Performs these effects, in order.
     pub fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -143,7 +143,7 @@ impl Effects {
                 selector,
                 pods,
             } => {
-                // Whoever sees to them now says what is protected.
+                // The pool that looks after these pods now decides what is protected.
                 if let Some(other) = self.unprotecting.remove(&(namespace.clone(), selector.clone())) {
                     other.abort();
                 }
@@ -178,17 +178,17 @@ impl Effects {
         }
     }
 
-    /// Runs in a task of its own; what it ends with is an input of this pool.
+    /// Runs work in a task of its own; its result is an input of this pool.
     fn answered(&self, id: PoolId, work: impl Future<Output = Done> + Send + 'static) {
         let _runs = self.spawn(id, work);
     }
 
-    /// The same, and how to abort it.
+    /// The same, with a handle to abort it.
     fn spawn(&self, id: PoolId, work: impl Future<Output = Done> + Send + 'static) -> AbortHandle {
         let inbox = self.inbox.clone();
         let task = tokio::spawn(async move {
             let done = work.await;
-            // Fails only if the event loop is gone.
+            // This fails only if the event loop has ended.
             let _gone = inbox.send(Input::Done(id, done));
         });
         task.abort_handle()
@@ -230,19 +230,19 @@ impl Effects {
         tokio::spawn(async move { events.publish(&about, event).await });
     }
 
-    /// So many tasks have workers fetch again.
+    /// Number of tasks that tell workers to fetch again.
     #[cfg(test)]
     pub fn uncordons(&self) -> usize {
         self.uncordons.len()
     }
 
-    /// Ends when all workers fetch again that were told to stop.
+    /// Ends when all cordoned workers fetch again.
     pub async fn end(mut self) {
         while self.uncordons.join_next().await.is_some() {}
     }
 }
 
-/// The target's own pods that are not ending, and whether each is ready.
+/// The target's own pods that are not terminating, and whether each is ready.
 async fn own_pods(
     cluster: &Cluster,
     clock: Clock,
@@ -263,7 +263,7 @@ async fn unprotect(cluster: Cluster, clock: Clock, namespace: String, selector: 
     }
 }
 
-/// Writes the status: one server-side apply, so that what is not there any more vanishes.
+/// Writes the status by one server-side apply, so that fields that are left out disappear.
 ///
 /// # Errors
 /// [`CallError`]; not found or a conflict means that the object has gone or is another one.
@@ -282,7 +282,7 @@ async fn write_status(cluster: &Cluster, identity: &Identity, status: &Status) -
         .map(drop)
 }
 
-/// What an Event about this pool points to.
+/// Reference from an Event to this pool.
 fn reference(identity: &Identity) -> ObjectReference {
     ObjectReference {
         api_version: Some(TaskWorkerPool::api_version(&()).into_owned()),

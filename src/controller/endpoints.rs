@@ -1,4 +1,4 @@
-//! The samplers: one for each distinct address, shared by its pools.
+//! Samplers: one for each distinct address, shared by its pools.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,7 +11,7 @@ use crate::broker::{
     self, Address, Clock, Egress, Kind, PoolId, RabbitMqEndpoint, RedisEndpoint, Sampled, SamplerHandle, SamplerInput,
 };
 
-/// One sampler for each distinct address.
+/// Samplers by address.
 pub struct Endpoints {
     clock: Clock,
     egress: Egress,
@@ -20,7 +20,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Connections go where `egress` allows, samples to `out`.
+    /// Connections go only where `egress` allows; samples are sent to `out`.
     pub fn new(clock: Clock, egress: Egress, out: mpsc::Sender<Sampled>) -> Self {
         Self {
             clock,
@@ -30,7 +30,7 @@ impl Endpoints {
         }
     }
 
-    /// Samples for this pool at this address, from now on; an endpoint shared with others is used again.
+    /// Samples for this pool at this address from now on; uses an endpoint that exists already.
     pub fn join(&mut self, address: &Arc<Address>, id: PoolId, subscription: SamplerInput) {
         let new = || {
             (
@@ -43,19 +43,19 @@ impl Endpoints {
         sampler.send(subscription);
     }
 
-    /// Tells the sampler at this address something of a pool.
+    /// Sends the sampler at this address an input for a pool.
     pub fn tell(&self, address: &Arc<Address>, subscription: SamplerInput) {
         if let Some((sampler, _)) = self.samplers.get(address) {
             sampler.send(subscription);
         }
     }
 
-    /// Where connections may go.
+    /// Rules for connections.
     pub fn egress(&self) -> Egress {
         self.egress.clone()
     }
 
-    /// No more samples for this pool; the last one out closes the connection.
+    /// Ends the samples for this pool; the last pool to leave closes the connection.
     pub fn leave(&mut self, address: &Arc<Address>, id: PoolId) {
         if let Some((sampler, users)) = self.samplers.get_mut(address) {
             users.remove(&id);

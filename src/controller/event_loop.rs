@@ -1,4 +1,4 @@
-//! The one task that owns all state: it takes what happened, has the state say what is to be done, and has that performed.
+//! The one task that owns all state: it receives inputs, lets the state answer with effects, and has those performed.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
     telemetry::Health,
 };
 
-/// The probes are told that it runs at least so often.
+/// Longest time between two signs of life for the probes.
 const BEAT: Duration = Duration::from_secs(30);
 
-/// State, hands and clock.
+/// State, effects and clock.
 pub struct Controller {
     pub(super) fleet: Fleet,
     pub(super) effects: Effects,
@@ -25,7 +25,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Of these.
+    /// Creates the loop from its parts.
     pub fn new(fleet: Fleet, effects: Effects, clock: Clock, health: Health) -> Self {
         Self {
             fleet,
@@ -35,7 +35,7 @@ impl Controller {
         }
     }
 
-    /// Works until told to stop; then gives back the workers that are on their way out.
+    /// Works until told to stop; then tells the workers of draining pods to fetch again.
     pub async fn run(
         mut self,
         mut watched: mpsc::Receiver<Input>,
@@ -52,7 +52,7 @@ impl Controller {
                 Some(sampled) = samples.recv() => self.take(Input::Sampled(sampled)),
                 input = watched.recv() => match input {
                     Some(input) => self.take(input),
-                    // The watches end with the process only.
+                    // The watches end only with the process.
                     None => return,
                 },
                 () = tokio::time::sleep(wake.min(BEAT)) => self.wake(),
@@ -64,13 +64,13 @@ impl Controller {
         self.effects.end().await;
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub(super) fn take(&mut self, input: Input) {
         let effects = self.fleet.on(input, self.clock.now());
         self.effects.perform(effects);
     }
 
-    /// Takes in that time has passed.
+    /// Processes what has become due.
     pub(super) fn wake(&mut self) {
         let effects = self.fleet.wake_due(self.clock.now());
         self.effects.perform(effects);

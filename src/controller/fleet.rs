@@ -1,5 +1,5 @@
-//! All pools and what they share: takes what happened, hands it to the pools that it is about, and gives what they want
-//! done. Pure.
+//! All pools and what they share: takes in what happened, passes it to the pools that it concerns, and returns their
+//! effects. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -22,30 +22,30 @@ use crate::{
     model::{Moment, Now},
 };
 
-/// The longest wait between two looks at a pool.
+/// Longest time between two reconciliations of a pool.
 const MOST: Duration = Duration::from_secs(30);
-/// So many pools are woken at a time: however many are due, what happens meanwhile is heard.
+/// Number of pools that are woken at a time: however many are due, inputs are still processed in between.
 const AT_ONCE: usize = 64;
 
 /// All pools and what they share.
 pub struct Fleet {
-    /// Until then it only knows what there is.
+    /// Whether this process leads; until then it only observes.
     leads: bool,
     pub(super) pools: Pools,
     pub(super) targets: Targets,
     queues: SharedQueues,
     turns: Turns,
-    /// Targets whose workers were left to be told to fetch again, and that no pool has taken back; that may be over.
+    /// Targets whose workers are being told to fetch again, and that no pool has taken back; that may be over.
     uncordons: BTreeSet<Key>,
-    /// Pools whose pods were on their way out when the process began, and who have not been seen yet.
+    /// Pools with draining pods at the start of the process that have not been seen yet.
     left: BTreeSet<Key>,
-    /// Of each scope, how far the list of its pools is; nothing once the process has said that it is ready.
+    /// State of the list of pools, by scope; empty once the process has reported that it is ready.
     lists: BTreeMap<Scope, Listing>,
     effects: Vec<Effect>,
 }
 
 impl Fleet {
-    /// No pool yet; these scopes will be listed. Nothing is done before [`Input::Leads`].
+    /// No pools; these scopes will be listed. Nothing is done before [`Input::Leads`].
     pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
         Self {
             leads: false,
@@ -69,7 +69,7 @@ impl Fleet {
         }
     }
 
-    /// Takes in what happened, and what is due by now; gives what is to be done, in this order.
+    /// Takes in what happened, and what is due by now; returns the effects, in order.
     pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
         match input {
             Input::Leads => {
@@ -113,14 +113,14 @@ impl Fleet {
         self.wake_due(now)
     }
 
-    /// Wakes the pools that are due by now, or the first of them: the next wake says so.
+    /// Wakes the pools that are due by now, or the first of them: the next wake-up follows.
     pub fn wake_due(&mut self, now: Now) -> Vec<Effect> {
         for _ in 0..AT_ONCE {
             let Some(id) = self.pools.due(now.moment).filter(|_| self.leads) else {
                 break;
             };
             if let Some(state) = self.pools.get_mut(id) {
-                // It says when next; this is for the case that it cannot.
+                // The pool sets its next time itself; this is for the case that it cannot.
                 state.wake = now.moment + MOST;
             }
             self.pool_on(id, PoolInput::Wake, now);
@@ -128,12 +128,12 @@ impl Fleet {
         std::mem::take(&mut self.effects)
     }
 
-    /// When a pool is due next, if nothing happens before.
+    /// Time at which a pool is due next, if nothing happens before.
     pub fn next_wake(&self) -> Option<Moment> {
         self.pools.next_wake().filter(|_| self.leads)
     }
 
-    /// The process ends: workers that were told to stop are told to fetch again.
+    /// Takes in that the process ends: cordoned workers are told to fetch again.
     pub fn end(&mut self, now: Now) -> Vec<Effect> {
         for id in self.pools.ids() {
             self.pool_on(id, PoolInput::End, now);
@@ -141,7 +141,7 @@ impl Fleet {
         std::mem::take(&mut self.effects)
     }
 
-    /// One pool's turn.
+    /// Passes an input to one pool.
     fn pool_on(&mut self, id: PoolId, input: PoolInput, now: Now) {
         if !self.leads {
             return;
@@ -163,7 +163,7 @@ impl Fleet {
         self.take(id, effects, now);
     }
 
-    /// Keeps the books of counted queues and of workers that are given back, and hands the effects on.
+    /// Records counted queues and targets whose workers are told to fetch again, and passes the effects on.
     fn take(&mut self, id: PoolId, effects: Vec<PoolEffect>, now: Now) {
         for effect in effects {
             match &effect {
@@ -177,7 +177,8 @@ impl Fleet {
         }
     }
 
-    /// The pool counts its queues at this address from now on. Others that count one of them have something to say of it.
+    /// Records that the pool counts its queues at this address from now on. Other pools that count one of them have to
+    /// report it.
     fn counts(&mut self, id: PoolId, address: &Address, now: Now) {
         let Some(Ok(pool)) = self.pools.get(id).map(|state| &state.pool) else {
             return;
@@ -209,7 +210,7 @@ impl Fleet {
         })
     }
 
-    /// A pool that another process looks after: how it stands now is all that counts.
+    /// Records a pool that another process looks after: only its present state counts.
     fn know(&mut self, seen: PoolSeen) {
         if let Some(id) = self.pools.id(&seen.identity.key) {
             self.pools.remove(id);
@@ -230,7 +231,7 @@ impl Fleet {
                     state.identity.generation == seen.identity.generation && state.pool == seen.pool
                 });
                 if unchanged {
-                    // Our own status, or a label: nothing to decide anew.
+                    // Our own status, or a label: no new decision is needed.
                     return;
                 }
                 self.pool_on(id, PoolInput::Spec(seen), now);
@@ -250,7 +251,7 @@ impl Fleet {
         };
         self.pool_on(id, PoolInput::Wake, now);
         let after = self.pools.get(id).and_then(PoolState::target);
-        // Others may have got or lost an older one on their target.
+        // Other pools may have gained or lost an older one on their target.
         for target in [before, after].into_iter().flatten() {
             for other in self.pools.on_target(&target).into_iter().filter(|other| *other != id) {
                 self.pool_on(other, PoolInput::Wake, now);
@@ -281,7 +282,7 @@ impl Fleet {
         }
     }
 
-    /// Something changed about this target.
+    /// Wakes the pools of a target that changed.
     fn wake_on(&mut self, target: &Key, rolled: bool, now: Now) {
         for id in self.pools.on_target(target) {
             let input = match rolled {
@@ -298,8 +299,8 @@ impl Fleet {
         }
     }
 
-    /// How far the list of a scope's pools is. A namespace that has gone, or that we have no rights in, keeps no other one
-    /// waiting; where all of them refuse, the CRD is not installed.
+    /// Records the state of the list of a scope's pools. A namespace that has gone, or that the operator has no rights
+    /// in, delays no other one; if all of them refuse, the CRD is not installed.
     fn listing(&mut self, scope: Scope, listing: Listing) {
         if let Some(known) = self.lists.get_mut(&scope).filter(|known| **known != Listing::Done) {
             *known = listing;

@@ -1,4 +1,5 @@
-//! Everything that can change a decision: what the watches, the brokers and the controller's own effects say. Data only.
+//! Everything that can change a decision: input from the watches, the brokers and the controller's own effects. Data
+//! only.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -17,21 +18,21 @@ use crate::{
     kube::CallError,
 };
 
-/// A namespace, or all of them: the scope of a watch.
+/// Scope of a watch: a namespace, or all of them.
 pub type Scope = Option<String>;
 
-/// One thing that happened.
+/// Input of the event loop.
 #[derive(Debug)]
 pub enum Input {
-    /// This process leads: what it has seen until now it acts on.
+    /// This process leads: it acts on what it has seen so far.
     Leads,
-    /// A pool as it is now.
+    /// Present state of a pool.
     Pool(Box<PoolSeen>),
     /// A pool was deleted.
     PoolGone(Key),
-    /// All pools of a scope have been listed: those not among them are gone.
+    /// All pools of a scope have been listed: others of the scope are gone.
     PoolsListed(Scope, Vec<Key>),
-    /// A Deployment as it is now.
+    /// Present state of a Deployment.
     Target(Key, Box<Target>),
     /// A Deployment was deleted.
     TargetGone(Key),
@@ -41,28 +42,28 @@ pub enum Input {
     WatchFailed(Watched, Scope, CallError),
     /// A pool's sample.
     Sampled(Sampled),
-    /// Pools of a scope whose pods were on their way out when the process began.
+    /// Pools of a scope whose pods were draining when the process began.
     Draining(BTreeSet<Key>),
     /// An effect of this pool has ended.
     Done(PoolId, Done),
 }
 
-/// What became of an effect. Of those that may be outlived by what they were for, with the number of the question.
+/// Result of an effect. Effects that may outlive their purpose repeat the number of the request.
 #[derive(Clone, Debug)]
 pub enum Done {
     /// The pool's references have been read: its addresses, at least one.
     Resolved(u64, Result<Vec<Arc<Address>>, Problem>),
-    /// A write to the target, or a look at its pods.
+    /// The target was written, or its pods were examined.
     Scaled(u64, Box<Outcome>),
-    /// A write of pods' protection: the pods that are protected now.
+    /// The protection of pods was written: the pods that are protected now.
     Protected(Result<BTreeSet<String>, CallError>),
     /// The target's own pods, and whether each is ready.
     Listed(Result<BTreeMap<String, bool>, CallError>),
-    /// A write of the status.
+    /// The status was written.
     Published(Result<Box<Status>, CallError>),
 }
 
-/// What is watched.
+/// Kind of watched object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Watched {
     /// TaskWorkerPools.
@@ -71,13 +72,13 @@ pub enum Watched {
     Targets,
 }
 
-/// A pool as the watch shows it.
+/// Pool as the watch shows it.
 #[derive(Clone, Debug)]
 pub struct PoolSeen {
-    /// Which object.
+    /// Identity of the object.
     pub identity: Identity,
-    /// The validated spec.
+    /// Validated spec.
     pub pool: Result<Pool, Problem>,
-    /// The stored status.
+    /// Stored status.
     pub status: Option<Status>,
 }

@@ -1,4 +1,4 @@
-//! Pods that are ordered and do not become ready, whatever the target's rule. Pure.
+//! Late pods: they are ordered and do not become ready, whatever the target's rule. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -6,21 +6,22 @@ use std::time::Duration;
 use super::target::Target;
 use crate::model::Moment;
 
-/// So much longer than pods usually take they may take.
+/// Time beyond the usual start-up after which a pod is late.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Since when pods have been missing and none has become ready.
+/// Time since which pods have been missing and none has become ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Late(Option<Since>);
+pub struct Late(Option<MissingSince>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Since {
+struct MissingSince {
     at: Moment,
     ready: u32,
 }
 
 impl Late {
-    /// Looks at the target, whose pods usually take so long. Gives how many are late, and how long until they will be.
+    /// Examines the target, whose pods usually start within `startup`. Returns the number of late pods, and the time
+    /// until others are late.
     pub fn look(&mut self, target: &Target, startup: Duration, now: Moment) -> (u32, Option<Duration>) {
         let missing = target.replicas.saturating_sub(target.ready);
         if missing == 0 {
@@ -31,7 +32,7 @@ impl Late {
             Some(since) if target.ready <= since.ready => since.at,
             _ => now,
         };
-        self.0 = Some(Since {
+        self.0 = Some(MissingSince {
             at: since,
             ready: target.ready,
         });

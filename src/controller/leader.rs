@@ -22,30 +22,30 @@ use crate::{
     kube::{CallError, DEADLINE, within},
     model::Now,
 };
-use step::{Seen, Step, release, step};
+use step::{LastChange, LeaseStep, release, step};
 
-/// To give the lease back at the end may take so long.
+/// Longest time to release the lease at the end.
 const RELEASE: Duration = Duration::from_secs(1);
 
-/// Which lease, for whom, and the times (client-go's defaults by [`Config::new`]).
+/// Configuration of the election (client-go's defaults by [`Config::new`]).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The lease's namespace: the operator's own.
+    /// Namespace of the lease: the operator's own.
     pub namespace: String,
-    /// The lease's name.
+    /// Name of the lease.
     pub name: String,
-    /// This process: the pod's name. Two processes of one identity would both lead.
+    /// Identity of this process: the pod's name. Two processes of one identity would both lead.
     pub identity: String,
-    /// Others take the lease when they saw it unchanged for so long; whole seconds, at least 1.
+    /// Lease duration: others take the lease when they have seen it unchanged for that time; whole seconds, at least 1.
     pub lease: Duration,
-    /// The lease is lost if it could not be renewed for so long; shorter than `lease`.
+    /// Time without a renewal after which the lease is lost; shorter than `lease`.
     pub renew_deadline: Duration,
-    /// How often to renew, or to look whether the lease is free.
+    /// Period of renewals, and of checks whether the lease is free.
     pub retry: Duration,
 }
 
 impl Config {
-    /// Lease 15 s, renew deadline 10 s, retry 2 s.
+    /// Default times: lease 15 s, renew deadline 10 s, retry 2 s.
     pub fn new(namespace: &str, name: &str, identity: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -58,7 +58,7 @@ impl Config {
     }
 }
 
-/// This process leads. Renewed by a task of its own, so a busy main loop does not lose it.
+/// Leadership of this process. Renewed by a task of its own, so a busy main loop does not lose it.
 #[derive(Debug)]
 pub struct Leadership {
     lost: watch::Receiver<()>,
@@ -69,12 +69,12 @@ impl Leadership {
     /// Resolves when leadership is lost, or the task that renews it died: stop acting and end the process. May be
     /// cancelled and called again.
     pub async fn lost(&mut self) {
-        // Nothing is ever sent: the task's end closes the channel.
+        // Nothing is ever sent: the end of the task closes the channel.
         let _ = self.lost.changed().await;
     }
 
-    /// Gives the lease back, so that another replica takes it at its next look. Call it when nothing acts any more; takes
-    /// at most 1 s, and is no failure if it does not succeed (then the lease expires).
+    /// Releases the lease, so that another replica takes it at its next check. Call it when nothing acts any more;
+    /// takes at most 1 s, and failing is harmless (the lease expires then).
     pub async fn release(self) {
         let Self { mut lost, stop } = self;
         if stop.send(()).is_ok() {
@@ -102,17 +102,17 @@ pub async fn lead(client: Client, config: Config) -> Leadership {
     Leadership { lost, stop }
 }
 
-/// The lease as last written by us, and when that write was begun.
+/// Lease as this process wrote it last, and the start of that write.
 struct Held {
     lease: Lease,
     since: Instant,
 }
 
-/// One candidate.
+/// Candidate in the election.
 struct Election {
     api: Api<Lease>,
     config: Config,
-    seen: Seen,
+    seen: LastChange,
     started: Instant,
     trouble: Option<CallError>,
 }
@@ -122,13 +122,13 @@ impl Election {
         Self {
             api: Api::namespaced(client, &config.namespace),
             config,
-            seen: Seen::default(),
+            seen: LastChange::default(),
             started: Instant::now(),
             trouble: None,
         }
     }
 
-    /// Both clocks.
+    /// Time on both clocks.
     fn now(&self) -> Now {
         Now {
             wall: Timestamp::now(),
@@ -136,20 +136,20 @@ impl Election {
         }
     }
 
-    /// Looks until the lease is ours.
+    /// Tries until this process holds the lease.
     async fn gain(&mut self) -> Held {
         loop {
             let deadline = Instant::now() + self.config.renew_deadline;
             let wait = match self.attempt(deadline).await {
-                Ok(Attempt::Held(held)) => return *held,
-                Ok(Attempt::Wait(until_expiry)) => until_expiry.min(self.config.retry),
+                Ok(LeaseAttempt::Held(held)) => return *held,
+                Ok(LeaseAttempt::Wait(until_expiry)) => until_expiry.min(self.config.retry),
                 Err(_) => self.config.retry,
             };
             sleep(wait).await;
         }
     }
 
-    /// Renews until that fails for too long, someone else holds the lease, or we are told to stop.
+    /// Renews until that fails for too long, another process holds the lease, or this one is told to stop.
     async fn keep(&mut self, mut held: Held, mut stopped: oneshot::Receiver<()>) {
         let mut known = true;
         let why = loop {
@@ -166,45 +166,45 @@ impl Election {
             if left(deadline).is_zero() {
                 break "it could not be renewed in time";
             }
-            // The lease as we wrote it saves a read. After a failure nobody knows: look again.
+            // The lease as we wrote it saves a read. After a failure its state is unknown: read it again.
             let attempt = match known {
                 true => self.write(Some(&held.lease), deadline).await,
                 false => self.attempt(deadline).await,
             };
             known = attempt.is_ok();
             match attempt {
-                Ok(Attempt::Held(renewed)) => held = *renewed,
-                Ok(Attempt::Wait(_)) => break "someone else holds it",
+                Ok(LeaseAttempt::Held(renewed)) => held = *renewed,
+                Ok(LeaseAttempt::Wait(_)) => break "someone else holds it",
                 Err(_) => {}
             }
         };
         tracing::error!(lease = self.config.name, why, "the lease is lost");
     }
 
-    /// Looks at the lease and, if it may be ours, writes it.
-    async fn attempt(&mut self, deadline: Instant) -> Result<Attempt, CallError> {
+    /// Reads the lease and, if it may be taken, writes it.
+    async fn attempt(&mut self, deadline: Instant) -> Result<LeaseAttempt, CallError> {
         let found = within(time(deadline), self.api.get_opt(&self.config.name)).await;
         let lease = self.told(found)?;
         self.seen.look(lease.as_ref(), self.started.elapsed());
         self.write(lease.as_ref(), deadline).await
     }
 
-    /// Does the next step after this lease.
-    async fn write(&mut self, lease: Option<&Lease>, deadline: Instant) -> Result<Attempt, CallError> {
+    /// Takes the next step after this lease.
+    async fn write(&mut self, lease: Option<&Lease>, deadline: Instant) -> Result<LeaseAttempt, CallError> {
         let since = Instant::now();
         let (name, post) = (&self.config.name, PostParams::default());
         let written = match step(lease, &self.seen, &self.config, self.now()) {
-            Step::Create(lease) => within(time(deadline), self.api.create(&post, &lease)).await,
-            Step::Claim(lease) | Step::Renew(lease) => {
+            LeaseStep::Create(lease) => within(time(deadline), self.api.create(&post, &lease)).await,
+            LeaseStep::Claim(lease) | LeaseStep::Renew(lease) => {
                 within(time(deadline), self.api.replace(name, &post, &lease)).await
             }
-            Step::Wait(until_expiry) => return Ok(Attempt::Wait(until_expiry)),
+            LeaseStep::Wait(until_expiry) => return Ok(LeaseAttempt::Wait(until_expiry)),
         };
         let lease = self.told(written)?;
-        Ok(Attempt::Held(Box::new(Held { lease, since })))
+        Ok(LeaseAttempt::Held(Box::new(Held { lease, since })))
     }
 
-    /// Passes a result on and logs an error that is news. Losing a race (409) is none.
+    /// Passes a result on and logs an error that differs from the last one. Losing a race (409) is no error.
     fn told<T>(&mut self, result: Result<T, CallError>) -> Result<T, CallError> {
         let trouble = result.as_ref().err().copied().filter(|error| !error.is_conflict());
         if let Some(error) = trouble
@@ -216,7 +216,7 @@ impl Election {
         result
     }
 
-    /// Frees the lease, if it is still as we wrote it.
+    /// Releases the lease, if it is still as we wrote it.
     async fn give_back(&self, lease: &Lease) {
         let free = release(lease, self.now());
         let written = within(
@@ -230,20 +230,20 @@ impl Election {
     }
 }
 
-/// How an attempt ended, if it did not fail.
-enum Attempt {
-    /// The lease is ours.
+/// Result of an attempt that did not fail.
+enum LeaseAttempt {
+    /// This process holds the lease.
     Held(Box<Held>),
-    /// Someone else's; it expires in this time unless renewed.
+    /// Another process holds it; it expires in this time unless renewed.
     Wait(Duration),
 }
 
-/// The time until then.
+/// Time left until a deadline.
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// The time for one call.
+/// Time for one call.
 fn time(deadline: Instant) -> Duration {
     DEADLINE.min(left(deadline))
 }

@@ -75,13 +75,13 @@ use crate::{
     telemetry::{Events, Health, LogFormat, Metrics, Page, server},
 };
 
-/// No answer of the API server may take longer to begin.
+/// Longest time until an answer of the API server begins.
 const HEADERS: Duration = Duration::from_secs(10);
-/// Inputs of the watches that wait for the event loop.
+/// Largest number of watch inputs that wait for the event loop.
 const WATCHED: usize = 256;
-/// For so long workers are given back after SIGTERM: less than the 30 s that a pod is given to end.
+/// Time after SIGTERM for telling workers to fetch again: less than the 30 s that a pod has to end.
 const ENDING: Duration = Duration::from_secs(20);
-/// Samples that wait for the event loop; a sampler waits when they do.
+/// Largest number of samples that wait for the event loop; a sampler waits when it is full.
 const SAMPLES: usize = 4096;
 
 /// The operator's flags; each has an environment variable.
@@ -127,30 +127,30 @@ pub struct Settings {
     pub pod_namespace: String,
 }
 
-/// Why the process ends other than by a signal.
+/// Reason why the process ends, other than a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No way to the API server.
+    /// No API server is configured.
     #[error("no API server is configured: run in a cluster, or set KUBECONFIG ({0})")]
     Config(#[from] kube::config::InferConfigError),
-    /// The client cannot be made of the configuration.
+    /// No client can be created from the configuration.
     #[error("the API server's configuration cannot be used")]
     Client,
     /// The address is taken.
     #[error("cannot listen on {0}: is it in use? ({1})")]
     Listen(SocketAddr, std::io::Error),
-    /// No signals.
+    /// Signals cannot be handled.
     #[error("signals cannot be caught: {0}")]
     Signal(std::io::Error),
     /// Another replica has the Lease, or it could not be renewed.
     #[error("the Lease was lost: another replica may act now")]
     LostLease,
-    /// A task that must live ended.
+    /// A task that must not end has ended.
     #[error("a task that must live ended")]
     Ended,
 }
 
-/// Runs until SIGTERM or SIGINT, then returns within a second or two; within some 20 s if workers are to be given back.
+/// Runs until SIGTERM or SIGINT, then returns within a second or two; within some 20 s if workers are to fetch again.
 ///
 /// # Errors
 /// [`RunError`]: the process must end, and be started again.
@@ -172,7 +172,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     result
 }
 
-/// A listener, and its address: the system chooses the port where 0 is given.
+/// Creates a listener, and returns its address: the system chooses the port where 0 is given.
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
     let failed = |error| RunError::Listen(address, error);
     let listener = server::bind(address).map_err(failed)?;
@@ -180,7 +180,7 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
     Ok((listener, bound))
 }
 
-/// SIGTERM and SIGINT.
+/// Handlers of SIGTERM and SIGINT.
 struct Signals {
     term: Signal,
     int: Signal,
@@ -204,10 +204,11 @@ impl Signals {
     }
 }
 
-/// Watches from the beginning, acts once it leads, until a signal comes; then gives workers back that are on their way out,
-/// and the leadership, so that a standby need not wait for the Lease to expire. A second signal ends it at once.
+/// Watches from the beginning and acts once this process leads, until a signal comes; then tells workers of draining
+/// pods to fetch again, and releases the Lease, so that a standby need not wait until it expires. A second signal ends
+/// it at once.
 async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
-    // The Lease has a connection of its own: nothing else may hold it up.
+    // The Lease has a connection of its own: nothing else may delay it.
     let config = config().await?;
     let (lease, client) = (client(config.clone())?, client(config.clone())?);
     let egress = egress(settings, &config);
@@ -242,7 +243,7 @@ async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signal
     let _ended = stop.send(());
     tokio::select! {
         () = work => {}
-        // The next leader sees to them.
+        // The next leader looks after them.
         () = lost(&mut leadership) => {}
         () = signals.received() => tracing::warn!("asked to end a second time: {LEFT}"),
         () = tokio::time::sleep(ENDING) => tracing::warn!("no more time: {LEFT}"),
@@ -253,10 +254,10 @@ async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signal
     Ok(())
 }
 
-/// What a hasty end means.
+/// Log line for an end before all workers fetch again.
 const LEFT: &str = "workers that were told to stop may not fetch again until an operator runs";
 
-/// Ends when the leadership is lost: never where there is none.
+/// Ends when the leadership is lost; never, without leader election.
 async fn lost(leadership: &mut Option<leader::Leadership>) {
     match leadership {
         Some(leadership) => leadership.lost().await,
@@ -276,7 +277,7 @@ fn client(config: kube::Config) -> Result<Client, RunError> {
     Ok(builder.with_layer(&TimeoutLayer::new(HEADERS)).build())
 }
 
-/// Where brokers may be: not where the API server is.
+/// Rules for connections to brokers: the API server is excluded.
 fn egress(settings: &Settings, config: &kube::Config) -> Egress {
     let hosts = [
         config.cluster_url.host().map(str::to_owned),
@@ -337,7 +338,7 @@ async fn work(
     }
 }
 
-/// Once this process leads it acts, and looks for pods that the one before left on their way out.
+/// Starts to act once this process leads, and looks for pods that the leader before it left draining.
 async fn take_over(
     leads: oneshot::Receiver<()>,
     inbox: mpsc::UnboundedSender<Input>,
@@ -346,7 +347,7 @@ async fn take_over(
     watched: mpsc::Sender<Input>,
 ) {
     if leads.await.is_ok() {
-        // Fails only if the event loop is gone.
+        // This fails only if the event loop has ended.
         let _gone = inbox.send(Input::Leads);
         for scope in scopes {
             tokio::spawn(watch::draining(cluster.clone(), scope, watched.clone()));

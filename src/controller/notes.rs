@@ -1,9 +1,9 @@
-//! What the state tells, as log lines and metrics.
+//! Log lines and metrics for the notes of the state.
 
 use super::{effect::Note, pool::Key};
 use crate::telemetry::{Direction, Metrics};
 
-/// Says it.
+/// Writes a note to the log and the metrics.
 pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
     let Key { namespace, name } = key;
     match note {

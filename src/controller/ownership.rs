@@ -1,5 +1,5 @@
-//! What the operator has done to its target, and what the target as seen says of it: ours, taken by someone else, or
-//! written although the answer never came. Pure.
+//! Ownership of the target's replicas: what the operator has written, and whether the target as seen still has it, was
+//! changed by another writer, or was written although the answer never came. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::VecDeque, time::Duration};
@@ -7,69 +7,72 @@ use std::{collections::VecDeque, time::Duration};
 use super::target::Target;
 use crate::model::Moment;
 
-/// What the operator has done to its target.
+/// Record of what the operator has written to its target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaOwnership {
-    /// The UID of the target that this speaks of.
+    /// UID of the target.
     pub uid: String,
-    /// The number written last.
+    /// Number that was written last.
     pub intended: Option<u32>,
-    /// The resource version that the last write led to; what is seen of an older one is not news.
+    /// Resource version that the last write led to; an older one that is seen later is not news.
     pub version: u64,
-    /// When that was, until the watch shows it; and how long it took to show the one before.
+    /// Time of that write, until the watch shows it; and the time that the watch took to show the one before.
     shown: (Option<Moment>, Duration),
-    /// Someone else took the replicas: their field manager and the number found.
+    /// Another writer's change of the replicas: its field manager and the number found.
     pub overwritten: Option<(String, u32)>,
-    /// The write under way puts back what they took. Its own, for the watch may show the result before the write returns.
+    /// The same change, while a write restores the replicas. Kept apart because the watch may show the result before
+    /// the write returns.
     pub restoring: Option<(String, u32)>,
-    /// When others took the replicas, lately.
+    /// Recent changes by other writers.
     pub conflicts: VecDeque<(Moment, String)>,
-    /// So long the last taking waits to be put back: nothing, or ever longer where they are taken again and again.
+    /// Time to wait before the last change is reverted: none at first, and longer the more often the replicas are
+    /// changed.
     pub pause: Duration,
-    /// So many replicas were kept above the decision, because their pods may run tasks.
+    /// Number of replicas kept above the decision because their pods may run tasks.
     pub kept: Option<u32>,
-    /// The last write had no answer: it may have been carried out, or still be.
+    /// Last write without an answer: it may have been carried out, or may still be.
     pub unconfirmed: Option<Change>,
-    /// Why the last write failed.
+    /// Error of the last write.
     pub failed: Option<String>,
-    /// No write before this moment (failed ones back off).
+    /// Time before which nothing is written (failed writes back off).
     pub not_before: Moment,
-    /// Failures in a row.
+    /// Number of failures in a row.
     pub failures: u32,
 }
 
-/// One write of the replicas.
+/// Write of the replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Before.
+    /// Number before.
     pub from: u32,
-    /// After.
+    /// Number after.
     pub to: u32,
-    /// So many more than decided on, because their pods may hold tasks.
+    /// Number of replicas above the decision, because their pods may hold tasks.
     pub kept: u32,
 }
 
-/// Three changes by others within this time are a conflict.
+/// Time within which three changes by others are a conflict.
 const CONFLICT_WINDOW: Duration = Duration::from_secs(600);
 const CONFLICTS: usize = 3;
-/// The third one within this time is not put back at once: each time, pods are made and thrown away, with what they run.
+/// Time within which the third change is not reverted at once: each time, pods are created and thrown away, with what
+/// they run.
 const STORM: Duration = Duration::from_secs(60);
-/// The first pause; it doubles.
+/// First pause; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest one.
+/// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl ReplicaOwnership {
-    /// The number of replicas that counts as the present one: what we wrote, even if someone else wrote over it or the
-    /// watch has not shown it yet; otherwise what is there.
+    /// Number of replicas that counts as the present one: the number that we wrote, even if another writer changed it
+    /// or the watch has not shown it yet; otherwise the number in the target.
     pub fn replicas(&self, target: &Target) -> u32 {
         self.intended
             .filter(|_| self.uid == target.uid)
             .unwrap_or(target.replicas)
     }
 
-    /// Looks at the target after a change of it, or of the pool's will to act. Gives the unconfirmed write that it shows to
-    /// have been carried out; `writing`: there may still be an answer.
+    /// Takes in the target after a change of it, or of whether the pool acts. Returns the unconfirmed write that the
+    /// target shows to have been carried out; `writing`: an answer may still come.
     pub fn look(&mut self, target: &Target, acts: bool, writing: bool, now: Moment) -> Option<Change> {
         if !acts || self.uid != target.uid {
             *self = Self {
@@ -99,9 +102,9 @@ impl ReplicaOwnership {
         None
     }
 
-    /// How long this taking waits to be put back.
+    /// Pause before this change is reverted.
     fn pause_now(&self, now: Moment) -> Duration {
-        // The pauses are part of the time between two of them.
+        // The pauses are part of the time between two changes.
         let window = STORM + self.pause * 2;
         let lately = self
             .conflicts
@@ -113,7 +116,7 @@ impl ReplicaOwnership {
         }
     }
 
-    /// When what others took may be put back, by fewer replicas than there are or by more. New pods are not thrown away
+    /// Time from which a change by others may be reverted, by fewer replicas or by more. New pods are not thrown away
     /// again and again while they start.
     pub fn restore_at(&self, target: &Target, decided: u32) -> Moment {
         let Some((at, _)) = self.conflicts.back().filter(|_| self.overwritten.is_some()) else {
@@ -126,18 +129,18 @@ impl ReplicaOwnership {
         }
     }
 
-    /// The replicas must be written: they are not ours yet, not ours any more, or not the number decided on.
+    /// Whether the replicas must be written: another writer owns them, or they differ from the decision.
     pub fn must_write(&self, decided: u32) -> bool {
         self.overwritten.is_some() || self.intended != Some(decided)
     }
 
-    /// How far behind the API server watches are, as far as the last write shows it: those of others are so, too.
+    /// Delay of the API server's watches, as far as the last write shows it: the watches of others have it, too.
     pub fn lag(&self, now: Moment) -> Duration {
         let (awaited, took) = self.shown;
         awaited.map_or(took, |at| took.max(now.saturating_sub(at)))
     }
 
-    /// This number was written, which led to this resource version.
+    /// Takes in that this number was written, which led to this resource version.
     pub fn written(&mut self, to: u32, version: u64, now: Moment) {
         if version > self.version {
             self.shown.0 = Some(now);
@@ -151,12 +154,12 @@ impl ReplicaOwnership {
         self.clear_failures();
     }
 
-    /// Nothing is wrong any more: the last write went well, or there is none to make.
+    /// Clears errors: the last write succeeded, or there is none to make.
     pub fn clear_failures(&mut self) {
         (self.failed, self.failures) = (None, 0);
     }
 
-    /// Who keeps changing the replicas.
+    /// Field manager that keeps changing the replicas.
     pub fn conflicting_manager(&mut self, now: Moment) -> Option<String> {
         let conflicts = &mut self.conflicts;
         while conflicts

@@ -1,4 +1,4 @@
-//! One validated pool: what the rest of the house sees of a TaskWorkerPool. Data only.
+//! One validated pool: what other modules see of a TaskWorkerPool. Data only.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -20,64 +20,64 @@ pub struct Key {
     pub name: String,
 }
 
-/// Which object this is: a name can be used again, a UID cannot.
+/// Identity of an object: a name can be used again, a UID cannot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Namespace and name.
     pub key: Key,
     /// The UID.
     pub uid: String,
-    /// The `metadata.generation` of the spec.
+    /// `metadata.generation` of the spec.
     pub generation: i64,
-    /// When it was created; the older of two pools on one target wins.
+    /// Time of its creation; the older of two pools on one target wins.
     pub created: Timestamp,
 }
 
-/// A pool whose spec can work.
+/// Pool with a valid spec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
-    /// The target's name, in the pool's namespace.
+    /// Name of the target, in the pool's namespace.
     pub target: String,
-    /// Where the broker is said to be.
+    /// Source of the broker's address.
     pub source: Source,
-    /// What the spec says of its application; the broker's kind follows from the URL.
+    /// Application, as the spec describes it; the kind of broker follows from the URL.
     pub app: App,
-    /// The wishes.
+    /// Policy for the replicas.
     pub policy: Policy,
     /// Whether replicas are written.
     pub mode: Mode,
-    /// A busy pod may go as well if its grace period is at least this, the longest task (`removal: Graceful`).
+    /// Grace period that a busy pod needs to be removed as well: the longest task (`removal: Graceful`).
     pub graceful: Option<Duration>,
-    /// Node autoscalers are asked to leave busy pods alone.
+    /// Whether node autoscalers are asked not to evict busy pods.
     pub protect: bool,
 }
 
 impl Pool {
-    /// It wishes that replicas are written.
+    /// Whether the pool wants replicas to be written.
     pub fn acts(&self) -> bool {
         self.mode == Mode::Act && !self.policy.suspended
     }
 }
 
-/// Where the broker is said to be: texts, or references to them.
+/// Source of the broker's address: texts, or references to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The broker URL.
+    /// URL of the broker.
     pub url: Text,
-    /// It is encrypted, whatever the URL says.
+    /// Whether the connection is encrypted, whatever the URL says.
     pub encrypted: bool,
-    /// Certificates to trust.
+    /// CA certificates.
     pub ca: Option<ValueFrom>,
-    /// Our certificate chain and key.
+    /// Client certificate chain and key.
     pub identity: Option<(ValueFrom, ValueFrom)>,
-    /// The name in the broker's certificate.
+    /// Name in the broker's certificate.
     pub server_name: Option<String>,
-    /// The management URL.
+    /// URL of the management API.
     pub management: Option<Text>,
 }
 
 impl Source {
-    /// Part of it stands in Secrets or ConfigMaps, so it may change without the pool.
+    /// Whether any of it is in Secrets or ConfigMaps, so that it may change without the pool.
     pub fn refers(&self) -> bool {
         let texts = [Some(&self.url), self.management.as_ref()];
         let from = |text: &&Text| matches!(text, Text::From(_));
@@ -85,28 +85,28 @@ impl Source {
     }
 }
 
-/// A text in the spec, or a reference to one.
+/// Text in the spec, or a reference to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
-    /// In the spec: without a password.
+    /// Text in the spec: without a password.
     Plain(String),
-    /// In a Secret or a ConfigMap.
+    /// Reference to a Secret or a ConfigMap.
     From(ValueFrom),
 }
 
-/// What keeps a pool from working. Its text names the field and the fix.
+/// Problem that keeps a pool from working. Its text names the field and the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// One CamelCase word.
+    /// Reason, as one CamelCase word.
     pub reason: &'static str,
-    /// For a person.
+    /// Message for a person.
     pub message: String,
     /// Whether waiting may help (something is missing) or only a change of the spec.
     pub wait: bool,
 }
 
 impl Problem {
-    /// The spec cannot work as it is.
+    /// Problem of an invalid spec.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self {
             reason: "InvalidSpec",
@@ -115,7 +115,7 @@ impl Problem {
         }
     }
 
-    /// Something is missing or refused that may come right without a change of the spec.
+    /// Problem that may pass without a change of the spec: something is missing or refused.
     pub fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             reason,
@@ -125,5 +125,5 @@ impl Problem {
     }
 }
 
-/// How long the broker may be lost before the pool is `Degraded`.
+/// Time without the broker after which the pool is `Degraded`.
 pub const DEGRADED_AFTER: Duration = Duration::from_secs(30);

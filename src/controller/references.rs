@@ -1,5 +1,5 @@
-//! Secrets and ConfigMaps, by name. Pools that refer to the same one at the same moment read it once: after a restart a
-//! thousand pools may name one Secret.
+//! Reads of Secrets and ConfigMaps, by name. Pools that refer to the same one at the same moment share one read: after
+//! a restart a thousand pools may name one Secret.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,10 +13,10 @@ use tokio::{sync::Mutex as Slot, time::Instant};
 
 use crate::kube::{CallError, Class, Cluster};
 
-/// What the object holds; a Secret's and a ConfigMap's values alike.
+/// Content of the object, whether a Secret or a ConfigMap.
 pub type Data = Arc<BTreeMap<String, Vec<u8>>>;
 
-/// Which object.
+/// Object that is referred to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum At {
     /// `namespace` and `name` of a Secret.
@@ -25,14 +25,14 @@ pub enum At {
     ConfigMap(String, String),
 }
 
-/// A read that has ended, and when it was begun.
+/// Result of a read, and the time it was begun.
 type Read = Option<(Instant, Result<Data, CallError>)>;
 
-/// Reads them; clones share what they read.
+/// Reader; clones share their reads.
 #[derive(Clone)]
 pub struct References {
     cluster: Cluster,
-    /// The objects that are being read; nothing stays here longer than somebody waits for it.
+    /// Reads under way; an entry lives only while somebody waits for it.
     reads: Arc<Mutex<HashMap<At, Arc<Slot<Read>>>>>,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Debug for References {
 }
 
 impl References {
-    /// Of this cluster.
+    /// Reader in this cluster.
     pub fn new(cluster: Cluster) -> Self {
         Self {
             cluster,
@@ -51,16 +51,16 @@ impl References {
         }
     }
 
-    /// What the object holds at this moment or later: a read that was begun before is not taken for it, the next one serves
-    /// all who have asked by then.
+    /// Content of the object at this moment or later: a read that was begun before does not count, and the next one
+    /// serves all callers that have asked by then.
     ///
     /// # Errors
     /// [`CallError`]; 404: there is no such object.
     pub async fn read(&self, at: &At) -> Result<Data, CallError> {
         let asked = Instant::now();
         let slot = self.lock().entry(at.clone()).or_default().clone();
-        // Dropped whatever happens: whoever waits may be aborted.
-        let share = Share {
+        // Dropped in any case: the waiting task may be aborted.
+        let share = PendingRead {
             references: self,
             at,
             slot,
@@ -99,17 +99,17 @@ impl References {
     }
 }
 
-/// One who waits for a read: the last one leaves nothing behind.
-struct Share<'a> {
+/// Participant in a read: the last one removes the entry.
+struct PendingRead<'a> {
     references: &'a References,
     at: &'a At,
     slot: Arc<Slot<Read>>,
 }
 
-impl Drop for Share<'_> {
+impl Drop for PendingRead<'_> {
     fn drop(&mut self) {
         let mut reads = self.references.lock();
-        // This one's and the map's: nobody else can get one meanwhile.
+        // References of this one and the map only: nobody else can get one meanwhile.
         if Arc::strong_count(&self.slot) == 2 {
             reads.remove(self.at);
         }

@@ -1,4 +1,4 @@
-//! The controller's books: pools, targets, who scales which target, who is to be woken when. Pure.
+//! Indexes of the controller: pools, targets, which pool scales which target, which pool to wake when. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,46 +11,46 @@ use super::{
 };
 use crate::{broker::PoolId, model::Moment};
 
-/// All pools, by our own number and by name.
+/// All pools, by number and by name.
 #[derive(Default)]
 pub struct Pools {
     states: BTreeMap<PoolId, PoolState>,
     by_key: BTreeMap<Key, PoolId>,
     by_target: BTreeMap<Key, BTreeSet<PoolId>>,
     wakes: BTreeSet<(Moment, PoolId)>,
-    /// What stands in the two above of each pool.
+    /// Target and wake time of each pool, as they are in the two indexes above.
     filed: BTreeMap<PoolId, (Option<Key>, Moment)>,
     next_id: PoolId,
 }
 
 impl Pools {
-    /// A number never given before.
+    /// New number, never used before.
     pub fn next_id(&mut self) -> PoolId {
         self.next_id += 1;
         self.next_id
     }
 
-    /// All numbers.
+    /// Numbers of all pools.
     pub fn ids(&self) -> Vec<PoolId> {
         self.states.keys().copied().collect()
     }
 
-    /// The number of the pool of this name.
+    /// Number of the pool of this name.
     pub fn id(&self, key: &Key) -> Option<PoolId> {
         self.by_key.get(key).copied()
     }
 
-    /// The pool of this number.
+    /// Pool of this number.
     pub fn get(&self, id: PoolId) -> Option<&PoolState> {
         self.states.get(&id)
     }
 
-    /// The same, to change; what it is found by is filed anew afterwards: [`Pools::file`].
+    /// The same, mutable; call [`Pools::file`] after a change.
     pub fn get_mut(&mut self, id: PoolId) -> Option<&mut PoolState> {
         self.states.get_mut(&id)
     }
 
-    /// Keeps a pool under its number and name.
+    /// Adds a pool.
     pub fn insert(&mut self, state: PoolState) {
         let id = state.id;
         self.by_key.insert(state.identity.key.clone(), id);
@@ -58,7 +58,7 @@ impl Pools {
         self.file(id);
     }
 
-    /// Takes a pool out.
+    /// Removes a pool.
     pub fn remove(&mut self, id: PoolId) -> Option<PoolState> {
         self.unfile(id);
         let state = self.states.remove(&id)?;
@@ -66,7 +66,7 @@ impl Pools {
         Some(state)
     }
 
-    /// Files a pool by what it says now: its target, and when it is to be woken.
+    /// Updates the indexes of a pool: its target and its wake time.
     pub fn file(&mut self, id: PoolId) {
         let Some(state) = self.states.get(&id) else { return };
         let filed = self.filed.get(&id);
@@ -97,13 +97,13 @@ impl Pools {
         }
     }
 
-    /// The pools that name this target.
+    /// Pools with this target.
     pub fn on_target(&self, target: &Key) -> Vec<PoolId> {
         self.by_target.get(target).into_iter().flatten().copied().collect()
     }
 
-    /// The oldest pool on the same target, if that is another one: by creation time (whole seconds), then name. It wins.
-    /// Those that only watch, or are suspended, keep nobody from scaling, and nobody keeps them from watching.
+    /// Oldest other pool on the same target: by creation time (whole seconds), then name. It wins. Pools that only
+    /// observe, or are suspended, keep no other pool from scaling, and none keeps them from observing.
     pub fn older(&self, state: &PoolState) -> Option<&PoolState> {
         let acts = |state: &PoolState| state.pool.as_ref().is_ok_and(Pool::acts);
         let (target, _) = self.filed.get(&state.id).filter(|_| acts(state))?;
@@ -115,17 +115,17 @@ impl Pools {
             .filter(|oldest| oldest.id != state.id)
     }
 
-    /// When the next pool is to be woken.
+    /// Time at which the next pool is to be woken.
     pub fn next_wake(&self) -> Option<Moment> {
         self.wakes.first().map(|(at, _)| *at)
     }
 
-    /// A pool that is due now.
+    /// Pool that is due now.
     pub fn due(&self, now: Moment) -> Option<PoolId> {
         self.wakes.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }
 
-    /// Pools in this scope that are not among these.
+    /// Pools of this scope that are not among these.
     pub fn others(&self, scope: &Scope, keys: &[Key]) -> Vec<Key> {
         others(self.by_key.keys(), scope, keys)
     }
@@ -139,31 +139,31 @@ fn others<'a>(all: impl Iterator<Item = &'a Key>, scope: &Scope, keys: &[Key]) -
         .collect()
 }
 
-/// All Deployments of the watched scopes, slim.
+/// All Deployments of the watched scopes, reduced to what is needed.
 #[derive(Default)]
 pub struct Targets {
     seen: HashMap<Key, Target>,
     scopes: BTreeMap<Scope, Listing>,
 }
 
-/// How far the list of a scope's Deployments is.
+/// State of the list of a scope's Deployments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
     /// Complete.
     Done,
     /// Not complete yet.
     Pending,
-    /// Refused with this status, never completed.
+    /// Refused with this status and never completed.
     Refused(u16),
 }
 
 impl Targets {
-    /// A Deployment.
+    /// Deployment of this name.
     pub fn get(&self, key: &Key) -> Option<&Target> {
         self.seen.get(key)
     }
 
-    /// Keeps a Deployment; says whether that is news.
+    /// Adds a Deployment; returns whether it is new or changed.
     pub fn insert(&mut self, key: Key, target: Target) -> bool {
         self.seen.get(&key) != Some(&target) && {
             self.seen.insert(key, target);
@@ -171,21 +171,21 @@ impl Targets {
         }
     }
 
-    /// Forgets a Deployment.
+    /// Removes a Deployment.
     pub fn remove(&mut self, key: &Key) {
         self.seen.remove(key);
     }
 
-    /// Notes how far a scope's list is.
+    /// Records the state of a scope's list.
     pub fn listing(&mut self, scope: Scope, listing: Listing) {
         let known = self.scopes.entry(scope).or_insert(Listing::Pending);
-        // Once complete, a list stays good: a watch that fails later leaves it as it was.
+        // A complete list stays valid: a watch that fails later leaves it as it was.
         if *known != Listing::Done {
             *known = listing;
         }
     }
 
-    /// How far the list of this namespace is.
+    /// State of the list of this namespace.
     pub fn listed(&self, namespace: &str) -> Listing {
         let own = self.scopes.get(&Some(namespace.to_owned()));
         own.or_else(|| self.scopes.get(&None))
@@ -193,7 +193,7 @@ impl Targets {
             .unwrap_or(Listing::Pending)
     }
 
-    /// Deployments in this scope that are not among these.
+    /// Deployments of this scope that are not among these.
     pub fn others(&self, scope: &Scope, keys: &[Key]) -> Vec<Key> {
         others(self.seen.keys(), scope, keys)
     }

@@ -1,4 +1,4 @@
-//! What is told of a pool: a note for each changed decision, the Events that go with a change, the metrics. Pure.
+//! Reports about a pool: a note for each changed decision, the Events that go with a change, the metrics. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     telemetry::{PoolEvent, PoolNumbers},
 };
 
-/// What a changed decision is worth: a note, and perhaps an Event.
+/// Reports for a changed decision: a note, and perhaps an Event.
 pub fn decision(before: Option<&Decision>, after: &Decision) -> Option<(Note, Option<PoolEvent>)> {
     if before.is_some_and(|before| same(before, after)) {
         return None;
@@ -41,12 +41,12 @@ pub fn decision(before: Option<&Decision>, after: &Decision) -> Option<(Note, Op
     Some((note, event))
 }
 
-/// A decision that leaves everything as it is, for the same reason, is not worth a line.
+/// Whether a decision keeps everything as it is for the same reason: it is not worth a log line.
 fn same(before: &Decision, after: &Decision) -> bool {
     before.replicas == after.replicas && before.rule.is_like(after.rule)
 }
 
-/// The Events that changed conditions are worth: those that a person must know of.
+/// Events for changed conditions that a person must know of.
 pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
     let Some(before) = before else { return Vec::new() };
     after
@@ -57,9 +57,9 @@ pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
             let good = condition.status == wished(&condition.kind);
             match before.conditions.iter().find(|old| old.kind == condition.kind) {
                 None => !(good && ALWAYS.contains(&condition.kind.as_str())),
-                // From one trouble to another is news as well.
+                // A change from one problem to another is news as well.
                 Some(old) if old.status == condition.status => !good && old.reason != condition.reason,
-                // What only began to be known, and is well, is none.
+                // A condition that only became known, and is good, is none.
                 Some(old) => !(good && old.status == ConditionStatus::Unknown && condition.kind != "Ready"),
             }
         })
@@ -73,7 +73,7 @@ pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
         .collect()
 }
 
-/// Those whose changes a person must know of; what `Degraded` says is said by another, but for its own reasons.
+/// Whether a person must know of changes of this condition; `Degraded` repeats another one, except for its own reasons.
 fn is_told(condition: &Condition) -> bool {
     let told = [
         "Ready",
@@ -88,10 +88,10 @@ fn is_told(condition: &Condition) -> bool {
     told.contains(&condition.kind.as_str()) || (condition.kind == "Degraded" && own)
 }
 
-/// Conditions that are there when all is well, too.
+/// Conditions that also exist while all is well.
 const ALWAYS: [&str; 2] = ["QueuesMatch", "WorkersKnown"];
 
-/// The status of this condition while all is well.
+/// Status of this condition while all is well.
 fn wished(kind: &str) -> ConditionStatus {
     match kind {
         "Ready" | "SourceAvailable" | "QueuesMatch" | "WorkersKnown" | "TargetFeasible" | "ScalingActive" => {
@@ -101,7 +101,7 @@ fn wished(kind: &str) -> ConditionStatus {
     }
 }
 
-/// The pool's metrics.
+/// Metrics of the pool.
 pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, status: &Status) -> PoolNumbers {
     let tally = state.samples.last.as_ref().map(|(tally, _)| tally);
     let decision = state.decision.as_ref().map(|(_, decision)| decision);
@@ -128,7 +128,7 @@ pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, 
     }
 }
 
-/// The condition types that are metrics labels.
+/// Condition types that are metrics labels.
 pub fn fixed(kind: &str) -> Option<&'static str> {
     [
         "Ready",

@@ -1,4 +1,4 @@
-//! Reads what a pool refers to, by name and nothing more, and makes the broker's address of it.
+//! Reads the objects that a pool refers to, by name and nothing more, and builds the broker's address from them.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     kube::CallError,
 };
 
-/// The address of the pool's broker that Celery tries first.
+/// Address of the pool's broker that Celery tries first.
 ///
 /// # Errors
 /// As [`addresses`].
@@ -23,12 +23,12 @@ pub async fn address(references: &References, namespace: &str, pool: &Pool) -> R
     first.ok_or_else(|| Problem::invalid("the broker URL is empty"))
 }
 
-/// The addresses of the pool's broker, in the order in which Celery tries them: at least one.
+/// Addresses of the pool's broker, in the order in which Celery tries them: at least one.
 ///
 /// # Errors
 /// A [`Problem`] that names the object, the key or the field; never a value.
 pub async fn addresses(references: &References, namespace: &str, pool: &Pool) -> Result<Vec<Arc<Address>>, Problem> {
-    let mut reader = Reader {
+    let mut reader = ReferenceReader {
         references,
         namespace,
         read: HashMap::new(),
@@ -57,13 +57,13 @@ pub async fn addresses(references: &References, namespace: &str, pool: &Pool) ->
 }
 
 /// Reads each object once, however many of its keys are named.
-struct Reader<'a> {
+struct ReferenceReader<'a> {
     references: &'a References,
     namespace: &'a str,
     read: HashMap<At, Data>,
 }
 
-impl Reader<'_> {
+impl ReferenceReader<'_> {
     async fn text(&mut self, field: &str, text: &Text) -> Result<Secret, Problem> {
         match text {
             Text::Plain(text) => Ok(Secret::new(text.clone())),
@@ -100,7 +100,7 @@ impl Reader<'_> {
     }
 }
 
-/// Why a key could not be read.
+/// Reason why a key could not be read.
 enum Failure {
     Call(CallError),
     NoKey,

@@ -1,4 +1,4 @@
-//! Carries a decision out: sees to it that only pods that hold nothing go, then writes `/scale`.
+//! Carries out a decision: makes sure that only pods that hold nothing are removed, then writes `/scale`.
 
 use std::sync::Arc;
 
@@ -24,17 +24,17 @@ use crate::{
     model::Tally,
 };
 
-/// What a job needs of the process.
+/// Resources of the process that a job needs.
 pub struct Tools {
     /// The API server.
     pub cluster: Cluster,
     /// The process's clocks.
     pub clock: Clock,
-    /// The newest count: what the workers hold.
+    /// Newest count, with what the workers hold.
     pub newest: watch::Receiver<Arc<Tally>>,
 }
 
-/// The whole job may take four calls' deadlines.
+/// Carries out a job, within four calls' deadlines.
 pub async fn carry_out(tools: &Tools, job: &Job) -> Outcome {
     let mut plan = None;
     let replicas = attempt(tools, job, &mut plan).await;
@@ -43,7 +43,7 @@ pub async fn carry_out(tools: &Tools, job: &Job) -> Outcome {
 
 async fn attempt(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> ScaleOutcome {
     if job.to >= job.from {
-        // More workers first, whatever there is to see to besides.
+        // More workers come first, whatever else there is to do.
         let outcome = match job.write {
             true => write(tools, job, job.to).await,
             false => ScaleOutcome::None,
@@ -54,7 +54,7 @@ async fn attempt(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> ScaleOutc
         {
             return ScaleOutcome::Unseen(why);
         }
-        // What is written is written; the look is made again.
+        // The write is done; the examination is repeated.
         return outcome;
     }
     let allowed = match look(tools, job, seen).await {
@@ -71,26 +71,26 @@ async fn attempt(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> ScaleOutc
     write(tools, job, allowed).await
 }
 
-/// [`look_and_mark`], within three calls' deadlines.
+/// Runs [`look_and_mark`], within three calls' deadlines.
 async fn look(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
     timeout(DEADLINE * 3, look_and_mark(tools, job, seen))
         .await
         .unwrap_or(Err(CallError::Timeout))
 }
 
-/// Looks at the pods and writes on them what the plan asks for. Says down to which number only those go that held nothing
-/// when they were marked, and hold nothing now.
+/// Lists the pods and writes the plan's marks on them. Returns the number down to which only pods are removed that held
+/// nothing when they were marked, and hold nothing now.
 async fn look_and_mark(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Result<u32, CallError> {
     if job.selector.is_empty() {
-        // Without a selector no pod can be told from another's: hold.
+        // Without a selector no pod can be told from another's: keep the replicas.
         return Ok(job.from);
     }
     let namespace = &job.target.namespace;
     let pods = pods::list(&tools.cluster, namespace, &job.selector, tools.clock.now().wall).await?;
     let plan = plan(tools, job, &pods);
-    // What workers are told must stand on their pods first.
+    // Marks must be on the pods before their workers are told.
     pods::mark(&tools.cluster, namespace, &plan.marks).await?;
-    // That took its time: what they hold now counts.
+    // That took time: what they hold now counts.
     let allowed = match plan.allowed < job.from {
         true => plan.allowed.max(self::plan(tools, job, &pods).allowed),
         false => plan.allowed,
@@ -99,7 +99,7 @@ async fn look_and_mark(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Res
     Ok(allowed)
 }
 
-/// What is to be done with these pods, by the newest count.
+/// Plan for these pods, by the newest count.
 fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
     let tally = tools.newest.borrow().clone();
     drain::plan(&PlanInput {
@@ -107,8 +107,8 @@ fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
         deployment: &job.target.name,
         pods,
         work: &tally.pods,
-        attention: &job.attention,
-        means: tally.drain.unless(job.refused),
+        intents: &job.intents,
+        support: tally.drain.unless(job.refused),
         from: job.from,
         to: job.to,
         graceful: job.graceful,
@@ -119,16 +119,16 @@ fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
     })
 }
 
-/// Server-side apply on `/scale`, forced: whoever set the number before, it is ours now. Always a number: an empty Scale
-/// means 0. Fewer replicas are written only where the number is still the one that they were decided on, in the same version:
-/// a process that slept meanwhile must not take away what another one has ordered.
+/// Server-side apply on `/scale`, forced: the operator takes the number over from whoever set it. Always a number: an
+/// empty Scale means 0. Fewer replicas are written only if the target still has the number and version of the decision:
+/// a process that slept meanwhile must not remove what another one has ordered.
 async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
     let change = Change {
         from: job.from,
         to,
         kept: to.saturating_sub(job.to),
     };
-    let api: Api<api::Target> = Api::namespaced(tools.cluster.client.clone(), &job.target.namespace);
+    let api: Api<api::SlimDeployment> = Api::namespaced(tools.cluster.client.clone(), &job.target.namespace);
     let mut metadata = json!({"name": job.target.name, "namespace": job.target.namespace, "uid": job.uid});
     let lowers = to < job.from;
     if lowers {

@@ -1,4 +1,4 @@
-//! Which pools count the same queue: an index, so that a pool is not compared with all others. Pure.
+//! Index of the pools that count the same queue, so that a pool is not compared with all others. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::{BTreeSet, HashMap};
@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use super::pool::Pool;
 use crate::broker::{Address, Kind, PoolId};
 
-/// A queue at its broker.
+/// Queue at its broker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Queue {
+struct CountedQueue {
     kind: Kind,
     host: String,
     port: u16,
@@ -16,18 +16,19 @@ struct Queue {
     name: String,
 }
 
-/// All queues that are counted, and by whom.
+/// All queues that are counted, and the pools that count them.
 #[derive(Debug, Default)]
 pub struct SharedQueues {
-    users: HashMap<Queue, BTreeSet<PoolId>>,
-    queues: HashMap<PoolId, Vec<Queue>>,
+    users: HashMap<CountedQueue, BTreeSet<PoolId>>,
+    queues: HashMap<PoolId, Vec<CountedQueue>>,
 }
 
 impl SharedQueues {
-    /// The pool counts its queues at this address, and nowhere else. Gives the others that count one of them.
+    /// Records that the pool counts its queues at this address, and nowhere else. Returns the other pools that count
+    /// one of them.
     pub fn count(&mut self, id: PoolId, pool: &Pool, address: &Address) -> BTreeSet<PoolId> {
         self.forget(id);
-        let queue = |name: &String| Queue {
+        let queue = |name: &String| CountedQueue {
             kind: address.kind.clone(),
             host: address.host.clone(),
             port: address.port,
@@ -45,7 +46,7 @@ impl SharedQueues {
         others
     }
 
-    /// The pool counts nothing any more.
+    /// Records that the pool counts nothing any more.
     pub fn forget(&mut self, id: PoolId) {
         for queue in self.queues.remove(&id).unwrap_or_default() {
             if let Some(users) = self.users.get_mut(&queue) {
@@ -57,7 +58,7 @@ impl SharedQueues {
         }
     }
 
-    /// The queues that others count, too, and who does.
+    /// Queues that others count, too, and those pools.
     pub fn others(&self, id: PoolId) -> impl Iterator<Item = (&str, PoolId)> {
         let queues = self.queues.get(&id).into_iter().flatten();
         queues.flat_map(move |queue| {

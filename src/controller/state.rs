@@ -1,4 +1,4 @@
-//! One pool's state, and the only way to change it: [`PoolState::on`] takes what happened and gives what is to be done. Pure.
+//! State of one pool, and the only way to change it: [`PoolState::on`] takes an input and returns effects. Pure.
 //!
 //! | file | concept |
 //! |---|---|
@@ -50,42 +50,42 @@ use crate::{
     telemetry::PoolEvent,
 };
 
-/// What happened to a pool.
+/// Input for a pool.
 #[derive(Debug)]
 pub enum PoolInput {
     /// The object changed.
     Spec(Box<PoolSeen>),
-    /// A process before this one left some of its pods on their way out.
+    /// An earlier process left some of its pods draining.
     PodsLeft,
-    /// The target's pods are made anew.
+    /// The target's pod template changed: its pods are replaced.
     TemplateChanged,
     /// A sample.
     Sampled(Sampled),
     /// An effect has ended.
     Done(Done),
-    /// It is time, or something around the pool has changed.
+    /// The time has come, or something around the pool has changed.
     Wake,
-    /// It was deleted.
+    /// The object was deleted.
     Gone,
     /// The process ends.
     End,
 }
 
-/// What the pool's surroundings mean to it.
+/// Surroundings of the pool.
 pub struct Shared<'a> {
     /// All targets.
     pub targets: &'a Targets,
-    /// The older pool on the same target.
+    /// Older pool on the same target, as namespace/name.
     pub older: Option<String>,
-    /// The workers of its target are being told to fetch again: nobody looked after them any more.
+    /// Whether the workers of its target are being told to fetch again, because no pool looked after them any more.
     pub uncordons: bool,
     /// Another pool that counts one of its queues and orders workers for it, too.
     pub queue: Option<SharedQueue>,
-    /// Whose turn it is to say new numbers.
+    /// Turns of the pools at writing new numbers.
     pub turns: &'a mut Turns,
 }
 
-/// One call of [`PoolState::on`].
+/// Context of one call of [`PoolState::on`].
 struct Cx<'a, 'b> {
     shared: &'a mut Shared<'b>,
     now: Now,
@@ -98,61 +98,61 @@ impl Cx<'_, '_> {
     }
 }
 
-/// A pool's state.
+/// State of one pool.
 pub struct PoolState {
     /// Our own number for it, new for each UID.
     pub id: PoolId,
-    /// Which object it is.
+    /// Identity of the object.
     pub identity: Identity,
-    /// The validated spec, or what is wrong with it.
+    /// Validated spec, or what is wrong with it.
     pub pool: Result<Pool, Problem>,
-    /// The object's status as last seen or written.
+    /// Status of the object as last seen or written.
     pub stored: Option<Status>,
-    /// How far it is with its broker.
-    pub link: Link,
-    /// All addresses that its URL names, in the order in which Celery tries them.
+    /// State of the connection to its broker.
+    pub link: BrokerLink,
+    /// All addresses in its URL, in the order in which Celery tries them.
     pub addresses: Vec<Arc<Address>>,
-    /// What the broker said last.
+    /// Latest samples.
     pub samples: Samples,
-    /// The core's memory.
+    /// Memory of the scaling rules.
     pub memory: Memory,
-    /// The last decision, and what it was made from.
+    /// Latest decision, and the observation that it was made from.
     pub decision: Option<(Observation, Decision)>,
-    /// What the operator has done to the target.
+    /// What the operator has written to the target.
     pub ownership: ReplicaOwnership,
-    /// The pods on their way out.
+    /// Draining pods.
     pub drain: DrainState,
-    /// The target's pods, and whom of them nobody hears.
+    /// Pods of the target, and those that are not heard.
     pub roster: RosterState,
     /// Pods that do not become ready.
     pub late: Late,
-    /// Waiting tasks that nobody took.
+    /// Waiting tasks that disappeared.
     pub vanished: Vanished,
-    /// The pods that node autoscalers are asked to leave alone.
+    /// Pods that node autoscalers are asked not to evict.
     pub disruption: Disruption,
-    /// The last change of replicas.
+    /// Latest change of replicas.
     pub last_scale: Option<LastScale>,
-    /// Work that runs in a task of its own; at most one of each kind.
+    /// Work in tasks of its own; at most one of each kind.
     pub tasks: Tasks,
-    /// The writes of the status.
+    /// Writes of the status.
     pub throttle: StatusThrottle,
-    /// When it is to be reconciled even if nothing happens.
+    /// Time at which it is reconciled even if nothing happens.
     pub wake: Moment,
 }
 
-/// How far a pool is with its broker.
+/// State of the connection between a pool and its broker.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Link {
+pub enum BrokerLink {
     /// The references have not been read yet.
     None,
     /// Sampled at this address.
     Linked(Arc<Address>),
-    /// They lead to no address.
+    /// The references could not be resolved to an address.
     Failed(Problem),
 }
 
-impl Link {
-    /// Where it is sampled.
+impl BrokerLink {
+    /// Address at which it is sampled.
     pub fn address(&self) -> Option<&Arc<Address>> {
         match self {
             Self::Linked(address) => Some(address),
@@ -161,49 +161,50 @@ impl Link {
     }
 }
 
-/// What the broker said last.
+/// Latest samples of the broker.
 #[derive(Debug, Default)]
 pub struct Samples {
-    /// Since when this broker is asked: what was counted before was counted elsewhere.
+    /// Time from which this broker has been asked: earlier counts were of another one.
     pub since: Moment,
-    /// The last count, and when it was taken.
+    /// Latest count, and its time.
     pub last: Option<(Arc<Tally>, Now)>,
-    /// The endpoint rests for so long beyond the pool's period: a count may be as much older and is no less fresh.
+    /// Additional time, beyond the pool's period, for which the endpoint rests: a count may be that much older and
+    /// still be fresh.
     pub rest: Duration,
-    /// When the count before that was taken, whether or not it said something new.
+    /// Time of the count before that, whether or not it was different.
     pub before: Option<Moment>,
-    /// The last sample failed: why, and since when all have.
+    /// Error of the last sample, if it failed, and the time since which all have failed.
     pub failing: Option<(SampleError, Moment)>,
-    /// So many failed in a row for lack of a connection to this address.
+    /// Number of samples in a row that failed because there was no connection to this address.
     pub unreached: u32,
-    /// Where the last count was taken.
+    /// Address at which the latest count was taken.
     pub counted_at: Option<Arc<Address>>,
 }
 
 /// Effects whose answers are still to come, and when to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tasks {
-    /// The number of the last question: whose answer is awaited, and whose comes too late.
+    /// Number of the latest request: it tells an awaited answer from a late one.
     pub asked: u64,
-    /// The references are being read, by this question.
+    /// Number of the request that reads the references.
     pub resolving: Option<u64>,
-    /// Not to be read again before this moment.
+    /// Time before which they are not read again.
     pub resolve_not_before: Moment,
-    /// Readings in a row that did not help.
+    /// Number of reads in a row that did not help.
     pub resolve_failures: u32,
-    /// When they were last read, or could not be.
+    /// Time at which they were last read, or could not be.
     pub read_at: Moment,
-    /// When they are to be read again although the broker answers: it may be the wrong one by then.
+    /// Time at which they are read again although the broker answers: it may be the wrong one by then.
     pub read_again_at: Moment,
-    /// The target is being written, or its pods are looked at, by this job.
+    /// Number of the job that writes the target or examines its pods.
     pub writing: Option<u64>,
-    /// More replicas are being written, first of all.
+    /// Whether more replicas are being written, before anything else.
     pub raising: bool,
-    /// The status is being written.
+    /// Whether the status is being written.
     pub publishing: bool,
 }
 
-/// What the process before learned stands in the status.
+/// Memory from the status: what an earlier process learned.
 pub fn remembered(stored: Option<&Status>) -> Memory {
     let Some(learned) = stored.and_then(|status| status.estimates.as_ref()) else {
         return Memory::default();
@@ -216,7 +217,7 @@ pub fn remembered(stored: Option<&Status>) -> Memory {
     })
 }
 
-/// What the process before remembered of tasks that are not due stands there, too.
+/// Tasks that are not due, from the status, as an earlier process remembered them.
 pub fn held(stored: Option<&Status>) -> Option<Delayed> {
     let held = stored?.held.as_ref()?;
     Some(Delayed {
@@ -226,7 +227,7 @@ pub fn held(stored: Option<&Status>) -> Option<Delayed> {
 }
 
 impl PoolState {
-    /// A pool just met.
+    /// State of a pool that was just seen for the first time.
     pub fn new(id: PoolId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
         let memory = remembered(stored.as_ref());
         Self {
@@ -234,7 +235,7 @@ impl PoolState {
             identity,
             pool,
             stored,
-            link: Link::None,
+            link: BrokerLink::None,
             addresses: Vec::new(),
             samples: Samples::default(),
             memory,
@@ -252,7 +253,7 @@ impl PoolState {
         }
     }
 
-    /// Takes in what happened; gives what is to be done, in this order.
+    /// Takes in what happened; returns the effects, in order.
     pub fn on(&mut self, input: PoolInput, shared: &mut Shared, now: Now) -> Vec<PoolEffect> {
         let mut cx = Cx {
             shared,
@@ -262,7 +263,7 @@ impl PoolState {
         let changed = match input {
             PoolInput::Spec(seen) => {
                 self.respecified(*seen, &mut cx);
-                // The older claimant of its target may be another one now: it is woken with that.
+                // The older pool on its target may be another one now: it is woken by that.
                 false
             }
             PoolInput::PodsLeft => {
@@ -297,7 +298,7 @@ impl PoolState {
 
     fn done(&mut self, done: Done, cx: &mut Cx) {
         match done {
-            // An answer to an older question speaks of another broker, or of another target.
+            // An answer to an older request is about another broker, or another target.
             Done::Resolved(asked, result) if self.tasks.resolving == Some(asked) => self.resolved(result, cx),
             Done::Scaled(asked, outcome) if self.tasks.writing == Some(asked) => self.scaled(*outcome, cx),
             Done::Resolved(..) | Done::Scaled(..) => {}
@@ -307,7 +308,7 @@ impl PoolState {
         }
     }
 
-    /// The same object with another spec: what that means for what is under way.
+    /// Takes in another spec of the same object, with its consequences for what is under way.
     fn respecified(&mut self, seen: PoolSeen, cx: &mut Cx) {
         let PoolSeen { identity, pool, .. } = seen;
         let new = pool.as_ref().ok();
@@ -319,7 +320,7 @@ impl PoolState {
                 && old.policy.period == new.policy.period
                 && old.policy.suspended == new.policy.suspended
         });
-        // What was remembered of other queues says nothing.
+        // Memory of other queues is of no use.
         let other_work = old
             .zip(new)
             .is_some_and(|(old, new)| old.source != new.source || old.app != new.app);
@@ -331,7 +332,7 @@ impl PoolState {
             self.unprotect(cx);
         }
         if elsewhere && self.tasks.writing.is_some() {
-            // What becomes of it says nothing of the new target.
+            // The result of that job says nothing about the new target.
             self.abort_scale(cx);
         }
         if let Some(old) = left {
@@ -346,7 +347,7 @@ impl PoolState {
         (self.identity, self.pool) = (identity, pool);
     }
 
-    /// Nobody looks after it any more.
+    /// Stops looking after the pool.
     fn dismiss(&mut self, cx: &mut Cx) {
         self.uncordon(cx);
         self.unprotect(cx);
@@ -354,7 +355,7 @@ impl PoolState {
         cx.ask(PoolEffect::Forget(self.identity.key.clone()));
     }
 
-    /// The number of a new question.
+    /// Number of a new request.
     fn next_question(&mut self) -> u64 {
         self.tasks.asked += 1;
         self.tasks.asked
@@ -370,7 +371,7 @@ impl PoolState {
         }
     }
 
-    /// The target that a valid spec names.
+    /// Target that a valid spec names.
     pub fn target(&self) -> Option<Key> {
         let pool = self.pool.as_ref().ok()?;
         Some(Key {
@@ -379,7 +380,7 @@ impl PoolState {
         })
     }
 
-    /// The work with its freshness.
+    /// Work, with its freshness.
     pub fn reading(&self, pool: &Pool, now: Moment) -> Reading {
         let failing = self.samples.failing.map(|(why, _)| why);
         match &self.samples.last {
@@ -401,12 +402,12 @@ impl PoolState {
         }
     }
 
-    /// How old the last count may be and still be fresh.
+    /// Age up to which the latest count is fresh.
     pub fn fresh_for(&self, pool: &Pool) -> Duration {
         pool.policy.stale_after().saturating_add(self.samples.rest)
     }
 
-    /// All that a decision may know.
+    /// Observation: all that a decision may know.
     pub fn observe(&self, pool: &Pool, target: &Target, now: Now) -> Observation {
         let tally = self.samples.last.as_ref().map(|(tally, _)| tally);
         let work = tally.map(|tally| &tally.work);
@@ -424,7 +425,7 @@ impl PoolState {
             rollout: target.rollout,
             busy_pods: u32::try_from(busy).unwrap_or(u32::MAX),
             silent_pods: match pool.graceful.filter(|_| self.drain.overstayed.is_none()) {
-                // The user's word: whatever they do, their grace period covers it.
+                // The user says that the grace period covers whatever they do.
                 Some(_) => 0,
                 None => tally.map_or(0, |tally| target.ready.saturating_sub(roster::heard(tally))),
             },
@@ -441,32 +442,32 @@ impl PoolState {
         }
     }
 
-    /// How long pods take to start, as far as it was learned.
+    /// Start-up time of pods, as far as it was learned.
     pub fn startup(&self) -> Duration {
         let learned = self.decision.as_ref().and_then(|(_, decision)| decision.estimates);
         let seconds = learned.and_then(|learned| learned.startup).unwrap_or_default();
         Duration::try_from_secs_f64(seconds).unwrap_or_default()
     }
 
-    /// When the last count was taken, by the wall clock.
+    /// Latest count, and its wall-clock time.
     pub fn counted(&self) -> Option<(&Tally, Timestamp)> {
         self.samples.last.as_ref().map(|(tally, at)| (tally.as_ref(), at.wall))
     }
 }
 
-/// The first wait after a failure.
+/// First wait after a failure.
 pub const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait between attempts at something that keeps failing.
+/// Longest wait between attempts at something that keeps failing.
 pub const MOST: Duration = Duration::from_secs(30);
 
-/// How long to wait after so many failures in a row: doubling from `first` to `most`, spread by up to a quarter so that
-/// those who failed together do not come back together.
+/// Wait after this number of failures in a row: doubling from `first` to `most`, spread by up to a quarter so that
+/// those that failed together do not come back together.
 pub fn backoff(failures: u32, first: Duration, most: Duration, id: PoolId) -> Duration {
     let wait = first.saturating_mul(1 << failures.min(12)).min(most);
     wait + wait.mul_f64(spread(id) / 4.0)
 }
 
-/// A part of 1 that differs from pool to pool.
+/// Fraction of 1 that differs from pool to pool.
 pub fn spread(id: PoolId) -> f64 {
     f64::from(u32::try_from(id.wrapping_mul(2_654_435_761) % 256).unwrap_or(0)) / 256.0
 }

@@ -1,8 +1,8 @@
-//! The status a pool ought to have: a pure function of what is known of it. Conditions are computed afresh each time, so
-//! none is left behind; only `lastTransitionTime` is taken from the status before.
+//! Status of a pool, as a pure function of what is known of it. Conditions are computed afresh each time, so none is
+//! left behind; only `lastTransitionTime` is taken from the status before.
 //!
-//! `Ready` speaks of the spec alone (it works, the target is there, the credentials can be read) and never of transient
-//! state: whoever waits for `Ready` in a pipeline must not wait for a broker's restart to end.
+//! `Ready` is about the spec alone (it is valid, the target exists, the credentials can be read) and never about
+//! transient state: a pipeline that waits for `Ready` must not wait for a broker's restart to end.
 #![deny(clippy::disallowed_methods)]
 
 mod degraded;
@@ -16,7 +16,7 @@ mod queues;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use degraded::{BEAT_RUNS_TWICE, BEAT_STOPS};
-pub use facts::{Broker, Facts, Heard, Pods, Source};
+pub use facts::{BrokerAddress, Facts, Heard, Pods, SourceState};
 pub use queues::SharedQueue;
 
 use numbers::{count, estimates, held, whole_second, wide, work};
@@ -33,18 +33,18 @@ use crate::{
     scaling::{Decision, Rule},
 };
 
-/// The API server accepts longer texts; nobody reads them.
+/// Longest message, in bytes: the API server accepts longer texts, but nobody reads them.
 const MESSAGE: usize = 1000;
 
-/// The status that the facts give; `before` is the object's present one.
+/// Status from the facts; `before` is the object's present one.
 pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
     if let Some(before) = before.filter(|before| is_still_true(facts, before)) {
         return before.clone();
     }
     let counted = match &facts.source {
-        Source::NotYet => None,
-        Source::Read { tally, at } => Some((*tally, *at)),
-        Source::Lost { last, .. } => *last,
+        SourceState::NotYet => None,
+        SourceState::Read { tally, at } => Some((*tally, *at)),
+        SourceState::Lost { last, .. } => *last,
     };
     let usable = facts.problem.is_none();
     let decision = facts.decision.filter(|_| usable);
@@ -54,7 +54,7 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         message: Some(summary(facts, decision, &conditions)),
         replicas: facts.target.map(|(replicas, _)| count(replicas)),
         ready_replicas: facts.target.map(|(_, ready)| count(ready)),
-        // Without a decision it is what is there: nothing is changed.
+        // Without a decision it is the present number: nothing is changed.
         desired_replicas: match (decision, facts.target) {
             (Some(decision), _) => Some(count(decision.replicas)),
             (None, target) => target.map(|(replicas, _)| count(replicas)),
@@ -68,7 +68,7 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
         }),
         held: match counted.filter(|_| usable) {
             Some((tally, _)) => tally.later.held.map(held),
-            // Until the broker has been read again.
+            // Kept until the broker has been read again.
             None => before.and_then(|before| before.held.clone()),
         },
         estimates: decision.and_then(|decision| decision.estimates).and_then(estimates),
@@ -89,10 +89,10 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
     }
 }
 
-/// A process that just began, or a pool that moves to another broker, knows nothing better than what stands there, for the
-/// moment in which the broker's first word is awaited.
+/// Whether the status before still counts: a process that just began, or a pool that moves to another
+/// broker, knows nothing better for the moment in which the broker's first sample is awaited.
 fn is_still_true(facts: &Facts, before: &Status) -> bool {
-    let expected = facts.about_to_speak && matches!(facts.source, Source::NotYet);
+    let expected = facts.about_to_speak && matches!(facts.source, SourceState::NotYet);
     let quiet = facts.problem.is_none() && !facts.suspended;
     let replicas = facts.target.map(|(replicas, _)| count(replicas));
     let same = before.observed_generation == Some(facts.generation) && before.replicas == replicas;
@@ -103,7 +103,7 @@ fn is_still_true(facts: &Facts, before: &Status) -> bool {
     expected && quiet && same && worked
 }
 
-/// The problem, else the decision's sentence, else what stands in `Ready`.
+/// The problem, else the decision's sentence, else the message of `Ready`.
 fn summary(facts: &Facts, decision: Option<&Decision>, conditions: &[Condition]) -> String {
     let ready = conditions.iter().find(|condition| condition.kind == "Ready");
     match (facts.problem, decision) {
@@ -113,7 +113,7 @@ fn summary(facts: &Facts, decision: Option<&Decision>, conditions: &[Condition])
     }
 }
 
-/// The decision's sentence, with what the deed had to leave undone.
+/// The decision's sentence, with the part of it that could not be carried out.
 pub fn sentence(facts: &Facts, decision: &Decision) -> String {
     let mut text = decision.sentence.clone();
     if let Some(kept) = facts.kept {
@@ -131,8 +131,8 @@ pub fn sentence(facts: &Facts, decision: &Decision) -> String {
     cut(text)
 }
 
-/// One condition before it gets its times.
-struct Wish {
+/// Condition before it gets its times.
+struct ConditionSpec {
     kind: &'static str,
     status: ConditionStatus,
     reason: &'static str,
@@ -140,7 +140,7 @@ struct Wish {
 }
 
 fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
-    let mut wishes = vec![
+    let mut specs = vec![
         ready(facts),
         source(facts),
         active(facts),
@@ -148,7 +148,7 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         queues::queues_match(facts),
         known::workers_known(facts),
     ];
-    wishes.extend(
+    specs.extend(
         [
             blocked(facts),
             feasible::feasible(facts),
@@ -161,31 +161,36 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
         .into_iter()
         .flatten(),
     );
-    // After the four that it is read with.
-    wishes.insert(4, degraded::degraded(facts, &wishes));
-    wishes.into_iter().map(|wish| dated(wish, facts, before)).collect()
+    // Placed after the four conditions that it is read with.
+    specs.insert(4, degraded::degraded(facts, &specs));
+    specs.into_iter().map(|spec| dated(spec, facts, before)).collect()
 }
 
-/// `lastTransitionTime` moves only when the status does.
-fn dated(wish: Wish, facts: &Facts, before: Option<&Status>) -> Condition {
+/// Adds the times: `lastTransitionTime` moves only when the status does.
+fn dated(spec: ConditionSpec, facts: &Facts, before: Option<&Status>) -> Condition {
     let same = before
-        .and_then(|before| before.conditions.iter().find(|condition| condition.kind == wish.kind))
-        .filter(|condition| condition.status == wish.status);
+        .and_then(|before| before.conditions.iter().find(|condition| condition.kind == spec.kind))
+        .filter(|condition| condition.status == spec.status);
     Condition {
-        kind: wish.kind.to_owned(),
-        status: wish.status,
+        kind: spec.kind.to_owned(),
+        status: spec.status,
         observed_generation: Some(facts.generation),
         last_transition_time: same.map_or_else(
             || Time(whole_second(facts.now)),
             |condition| condition.last_transition_time.clone(),
         ),
-        reason: wish.reason.to_owned(),
-        message: cut(wish.message),
+        reason: spec.reason.to_owned(),
+        message: cut(spec.message),
     }
 }
 
-fn wish(kind: &'static str, status: ConditionStatus, reason: &'static str, message: impl Into<String>) -> Wish {
-    Wish {
+fn condition(
+    kind: &'static str,
+    status: ConditionStatus,
+    reason: &'static str,
+    message: impl Into<String>,
+) -> ConditionSpec {
+    ConditionSpec {
         kind,
         status,
         reason,
@@ -193,29 +198,31 @@ fn wish(kind: &'static str, status: ConditionStatus, reason: &'static str, messa
     }
 }
 
-fn ready(facts: &Facts) -> Wish {
+fn ready(facts: &Facts) -> ConditionSpec {
     match facts.problem {
-        Some(problem) => wish("Ready", False, problem.reason, problem.message.clone()),
-        None if facts.suspended => wish("Ready", True, "Suspended", "`suspend` is true: hands off."),
-        None if matches!(facts.source, Source::NotYet) => {
-            wish("Ready", Unknown, "Starting", "The broker has not been asked yet.")
+        Some(problem) => condition("Ready", False, problem.reason, problem.message.clone()),
+        None if facts.suspended => condition("Ready", True, "Suspended", "`suspend` is true: hands off."),
+        None if matches!(facts.source, SourceState::NotYet) => {
+            condition("Ready", Unknown, "Starting", "The broker has not been asked yet.")
         }
-        None => wish("Ready", True, "Working", "The spec works."),
+        None => condition("Ready", True, "Working", "The spec works."),
     }
 }
 
-fn source(facts: &Facts) -> Wish {
+fn source(facts: &Facts) -> ConditionSpec {
     let kind = "SourceAvailable";
     let which = match &facts.broker {
-        Broker { number, of, .. } if *of > 1 => format!(" (address {number} of the {of} in the broker URL)"),
+        BrokerAddress { number, of, .. } if *of > 1 => format!(" (address {number} of the {of} in the broker URL)"),
         _ => String::new(),
     };
     match &facts.source {
-        _ if facts.problem.is_some() || facts.suspended => wish(kind, Unknown, "NotAsked", "The broker is not asked."),
-        Source::NotYet => wish(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
-        Source::Read { tally, .. } => match tally.degraded {
-            None => wish(kind, True, "Sampled", format!("The broker answers{which}.")),
-            Some(why) => wish(
+        _ if facts.problem.is_some() || facts.suspended => {
+            condition(kind, Unknown, "NotAsked", "The broker is not asked.")
+        }
+        SourceState::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        SourceState::Read { tally, .. } => match tally.degraded {
+            None => condition(kind, True, "Sampled", format!("The broker answers{which}.")),
+            Some(why) => condition(
                 kind,
                 True,
                 why.label(),
@@ -225,14 +232,14 @@ fn source(facts: &Facts) -> Wish {
                 ),
             ),
         },
-        Source::Lost { why, .. } => {
+        SourceState::Lost { why, .. } => {
             let message = format!("The broker cannot be read{which}: {}.", named(*why, facts));
-            wish(kind, False, why.label(), message)
+            condition(kind, False, why.label(), message)
         }
     }
 }
 
-/// Why, with the name of the management API where it is meant.
+/// Error text, with the address of the management API where that is meant.
 fn named(why: SampleError, facts: &Facts) -> String {
     let text = why.to_string();
     match &facts.broker.management {
@@ -241,19 +248,19 @@ fn named(why: SampleError, facts: &Facts) -> String {
     }
 }
 
-fn active(facts: &Facts) -> Wish {
+fn active(facts: &Facts) -> ConditionSpec {
     let kind = "ScalingActive";
     if facts.problem.is_some() {
-        return wish(kind, False, "NotReady", "The pool is not ready.");
+        return condition(kind, False, "NotReady", "The pool is not ready.");
     }
     if facts.suspended {
-        return wish(kind, False, "Suspended", "`suspend` is true: hands off.");
+        return condition(kind, False, "Suspended", "`suspend` is true: hands off.");
     }
     if facts.mode == Mode::Observe {
-        return wish(kind, False, "Observing", "`mode` is Observe: nothing is written.");
+        return condition(kind, False, "Observing", "`mode` is Observe: nothing is written.");
     }
     if let Some(why) = facts.write_failed {
-        return wish(
+        return condition(
             kind,
             False,
             "WriteFailed",
@@ -261,15 +268,15 @@ fn active(facts: &Facts) -> Wish {
         );
     }
     match &facts.source {
-        Source::NotYet => wish(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
-        Source::Read { .. } => wish(kind, True, "Scaling", "The replicas follow the work."),
-        Source::Lost { age, .. } if *age < DEGRADED_AFTER => wish(
+        SourceState::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        SourceState::Read { .. } => condition(kind, True, "Scaling", "The replicas follow the work."),
+        SourceState::Lost { age, .. } if *age < DEGRADED_AFTER => condition(
             kind,
             Unknown,
             "SourceLost",
             "The broker cannot be read; the replicas are held.",
         ),
-        Source::Lost { .. } => wish(
+        SourceState::Lost { .. } => condition(
             kind,
             False,
             "SourceLost",
@@ -278,14 +285,14 @@ fn active(facts: &Facts) -> Wish {
     }
 }
 
-fn limited(facts: &Facts) -> Wish {
+fn limited(facts: &Facts) -> ConditionSpec {
     let kind = "ScalingLimited";
     match facts
         .decision
         .filter(|_| facts.problem.is_none())
         .and_then(|decision| Some((decision, decision.limited?)))
     {
-        Some((decision, Rule::Maximum)) => wish(
+        Some((decision, Rule::Maximum)) => condition(
             kind,
             True,
             "Maximum",
@@ -294,32 +301,32 @@ fn limited(facts: &Facts) -> Wish {
                 decision.wanted
             ),
         ),
-        Some((_, Rule::Minimum)) => wish(
+        Some((_, Rule::Minimum)) => condition(
             kind,
             True,
             "Minimum",
             "The work asks for fewer replicas than `minReplicas`.",
         ),
-        Some((_, Rule::Schedule)) => wish(
+        Some((_, Rule::Schedule)) => condition(
             kind,
             True,
             "Schedule",
             "The work asks for fewer replicas than a schedule keeps.",
         ),
-        Some((_, rule)) => wish(kind, True, rule.reason(), "`behavior` limits the step."),
-        None => wish(kind, False, "WithinLimits", "No limit holds the replicas back."),
+        Some((_, rule)) => condition(kind, True, rule.reason(), "`behavior` limits the step."),
+        None => condition(kind, False, "WithinLimits", "No limit holds the replicas back."),
     }
 }
 
-fn blocked(facts: &Facts) -> Option<Wish> {
+fn blocked(facts: &Facts) -> Option<ConditionSpec> {
     facts.decision.filter(|decision| decision.blocked)?;
-    let Source::Read { tally, .. } = &facts.source else {
+    let SourceState::Read { tally, .. } = &facts.source else {
         return None;
     };
     let waiting = tally.queues.iter().filter(|queue| queue.ready > 0);
     let names: Vec<_> = waiting.map(|queue| queue.queue.as_str()).collect();
     (facts.problem.is_none() && !facts.suspended).then(|| {
-        wish(
+        condition(
             "QueueBlocked",
             True,
             "NothingStarts",
@@ -332,16 +339,16 @@ fn blocked(facts: &Facts) -> Option<Wish> {
     })
 }
 
-fn fallback(facts: &Facts) -> Option<Wish> {
+fn fallback(facts: &Facts) -> Option<ConditionSpec> {
     let decision = facts
         .decision
         .filter(|decision| decision.rule == Rule::Fallback && facts.problem.is_none())?;
-    Some(wish("Fallback", True, "SourceLost", decision.sentence.clone()))
+    Some(condition("Fallback", True, "SourceLost", decision.sentence.clone()))
 }
 
-fn conflict(facts: &Facts) -> Option<Wish> {
+fn conflict(facts: &Facts) -> Option<ConditionSpec> {
     let manager = facts.fought_by?;
-    Some(wish(
+    Some(condition(
         "TargetConflict",
         True,
         "ReplicasOverwritten",
@@ -349,7 +356,7 @@ fn conflict(facts: &Facts) -> Option<Wish> {
     ))
 }
 
-/// What ends a fight with this field manager.
+/// Fix for a conflict with this field manager.
 fn cure(manager: &str) -> &'static str {
     let name = manager.to_ascii_lowercase();
     if name.contains("argo") {
@@ -365,10 +372,10 @@ fn cure(manager: &str) -> &'static str {
     }
 }
 
-fn reconciling(facts: &Facts) -> Option<Wish> {
+fn reconciling(facts: &Facts) -> Option<ConditionSpec> {
     match facts.problem {
-        Some(problem) if problem.wait => Some(wish("Reconciling", True, problem.reason, problem.message.clone())),
-        None if !facts.suspended && matches!(facts.source, Source::NotYet) => Some(wish(
+        Some(problem) if problem.wait => Some(condition("Reconciling", True, problem.reason, problem.message.clone())),
+        None if !facts.suspended && matches!(facts.source, SourceState::NotYet) => Some(condition(
             "Reconciling",
             True,
             "Starting",
@@ -378,12 +385,12 @@ fn reconciling(facts: &Facts) -> Option<Wish> {
     }
 }
 
-fn stalled(facts: &Facts) -> Option<Wish> {
+fn stalled(facts: &Facts) -> Option<ConditionSpec> {
     let problem = facts.problem.filter(|problem| !problem.wait)?;
-    Some(wish("Stalled", True, problem.reason, problem.message.clone()))
+    Some(condition("Stalled", True, problem.reason, problem.message.clone()))
 }
 
-/// At most so long, at a character's boundary.
+/// Cuts a text to the longest message.
 fn cut(mut text: String) -> String {
     if text.len() > MESSAGE {
         let end = (0..=MESSAGE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What a decision needs to know of a Deployment, taken from the watched object. Pure.
+//! Facts about a Deployment that a decision needs, read from the watched object. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::sync::Arc;
@@ -8,42 +8,42 @@ use kube::core::Selector;
 use super::pool::Key;
 use crate::{api, telemetry::tame};
 
-/// The Deployment controller's words are cut to so many bytes.
+/// Longest message of the Deployment controller that is kept, in bytes.
 const WORDS: usize = 300;
 
-/// The operator's field manager.
+/// Field manager of the operator.
 pub const MANAGER: &str = "twp-operator";
 
-/// A Deployment as last seen.
+/// Deployment as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The UID.
     pub uid: String,
-    /// The resource version as a number; those of one object rise.
+    /// Resource version as a number; those of one object rise.
     pub version: u64,
-    /// `spec.replicas`.
+    /// Number of replicas (`spec.replicas`).
     pub replicas: u32,
-    /// Ready pods.
+    /// Number of ready pods.
     pub ready: u32,
-    /// A new template is being rolled out, and it makes progress.
+    /// Whether a new template is being rolled out, and makes progress.
     pub rollout: bool,
-    /// The field managers that own `spec.replicas`.
+    /// Field managers that own `spec.replicas`.
     pub owners: Vec<String>,
-    /// The label selector of its pods, as text; empty if it cannot be written as one.
+    /// Label selector of its pods, as text; empty if it cannot be written as one.
     pub selector: String,
-    /// Tells one pod template from another.
+    /// Hash of the pod template.
     pub template: u64,
-    /// The commands of the template's containers, with their arguments.
+    /// Commands of the template's containers, with their arguments.
     pub commands: Arc<Vec<Vec<String>>>,
-    /// Why pods cannot be made (a quota, an admission), in the Deployment controller's words.
+    /// Reason why pods cannot be created (a quota, an admission), in the Deployment controller's words.
     pub failure: Option<String>,
-    /// Why a rollout was given up, in its words.
+    /// Reason why a rollout was given up, in its words.
     pub stuck: Option<String>,
 }
 
 impl Target {
-    /// Reads the watched object. `None` for one without name, namespace or UID, which no API server serves.
-    pub fn read(object: &api::Target) -> Option<(Key, Self)> {
+    /// Reads the watched object. `None` for one without name, namespace or UID, which no API server returns.
+    pub fn read(object: &api::SlimDeployment) -> Option<(Key, Self)> {
         let meta = &object.metadata;
         let key = Key {
             namespace: meta.namespace.clone()?,
@@ -67,24 +67,24 @@ impl Target {
         Some((key, target))
     }
 
-    /// The operator owns the replicas.
+    /// Whether the operator owns the replicas.
     pub fn is_ours(&self) -> bool {
         self.owners.iter().any(|owner| owner == MANAGER)
     }
 
-    /// Who else owns the replicas; the first name, where there is one.
+    /// Another owner of the replicas; the first name, if there is one.
     pub fn other_owner(&self) -> Option<&str> {
         self.owners.iter().map(String::as_str).find(|owner| *owner != MANAGER)
     }
 }
 
-/// A resource version as a number; Kubernetes 1.35 made official what etcd always did. 0 if it is none.
+/// Resource version as a number; Kubernetes 1.35 made official what etcd always did. 0 if it is not a number.
 pub fn version(text: Option<&str>) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// What a condition of the Deployment says while it has this status, as far as a terminal may show it.
-fn words(object: &api::Target, kind: &str, status: &str) -> Option<String> {
+/// Message of a condition of the Deployment while it has this status, as far as a terminal may show it.
+fn words(object: &api::SlimDeployment, kind: &str, status: &str) -> Option<String> {
     let mut conditions = object.status.conditions.iter();
     let condition = conditions.find(|condition| condition.kind == kind && condition.status == status)?;
     Some(tame(condition.message.as_deref()?, WORDS)).filter(|words| !words.is_empty())
@@ -94,8 +94,9 @@ fn natural(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
-/// As `kubectl rollout status` sees it; one that has exceeded its progress deadline makes no progress.
-fn rollout(object: &api::Target) -> bool {
+/// Whether a rollout is in progress, as `kubectl rollout status` sees it; one that has exceeded its progress deadline
+/// makes none.
+fn rollout(object: &api::SlimDeployment) -> bool {
     let status = &object.status;
     let stuck = status.conditions.iter().any(|condition| {
         condition.kind == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
@@ -106,7 +107,7 @@ fn rollout(object: &api::Target) -> bool {
     observed && !stuck && !object.spec.paused && updated < pods
 }
 
-fn owners(object: &api::Target) -> Vec<String> {
+fn owners(object: &api::SlimDeployment) -> Vec<String> {
     let fields = object.metadata.managed_fields.iter().flatten();
     fields
         .filter(|entry| {

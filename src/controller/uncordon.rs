@@ -1,6 +1,6 @@
-//! Gives a pool's workers back: those that were told to stop are told to fetch again, and the marks go. For pools that
-//! nobody looks after any more: deleted, suspended, only observed, or with another target; for those at a broker that the pool
-//! has left; and for all when the process ends, for nobody may come after it.
+//! Uncordons a pool's workers: they are told to fetch again, and the marks on their pods are removed. For pools that
+//! are deleted, suspended, only observed, or have another target; for workers at a broker that the pool has left; and
+//! for all when the process ends, because no other may follow.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,18 +18,18 @@ use crate::{
     model::{Intent, PodIntents, Roster, Tally},
 };
 
-/// How often pods and workers are looked at.
+/// Period of the checks of pods and workers.
 const PERIOD: Duration = Duration::from_millis(500);
-/// Answers to older questions are old.
+/// Age at which answers are too old.
 const FRESH: Duration = Duration::from_secs(5);
-/// A worker that has not answered by then is gone, or will never answer.
+/// Time after which a worker that has not answered is gone, or will never answer.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// So many looks in a row must find nothing left.
+/// Number of checks in a row that must find nothing left.
 const CLEAN: u32 = 6;
-/// After a failed call.
+/// Pause after a failed call.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Ends by itself. `after`: a job that may still write marks or replicas.
+/// Runs until done. `after`: a job that may still write marks or replicas.
 pub async fn carry_out(cluster: Cluster, clock: Clock, egress: Egress, uncordon: Uncordon, after: Option<AbortHandle>) {
     let (namespace, name) = (uncordon.key.namespace.clone(), uncordon.key.name.clone());
     let only_told = uncordon.only_told;
@@ -95,7 +95,7 @@ async fn give_back(
             true => None,
             false => match look(cluster, clock, &uncordon, &tally, &told).await {
                 Ok(plan) => Some(plan),
-                // Its rights have gone, as they do when it is uninstalled: workers can be told all the same.
+                // The operator's rights are gone, as when it is uninstalled: workers can still be told.
                 Err(CallError::Refused { .. }) => None,
                 Err(_) => {
                     sleep(AGAIN).await;
@@ -103,10 +103,10 @@ async fn give_back(
                 }
             },
         };
-        let (stances, unfinished) = match plan {
+        let (intents, unfinished) = match plan {
             Some(plan) => {
                 let _again = pods::mark(cluster, &namespace, &plan.marks).await;
-                // Workers of other names are known by those of the pods.
+                // Workers with other names are recognised by the names of the pods.
                 let roster = Roster {
                     ready: u32::try_from(plan.own.len()).unwrap_or(u32::MAX),
                     pods: Arc::new(plan.own.into_keys().collect()),
@@ -115,14 +115,14 @@ async fn give_back(
                     known.clone_from(&roster);
                     sampler.send(SamplerInput::Roster { id: ID, roster });
                 }
-                (plan.stances, plan.unfinished)
+                (plan.intents, plan.unfinished)
             }
             None => {
                 uncordon.stopped.retain(|pod, _| !fetches(pod, &tally, &told));
                 (uncordon.stopped.clone(), !uncordon.stopped.is_empty())
             }
         };
-        // A write that was under way when the pool was let go of may still come.
+        // A write that was under way when the pool was released may still arrive.
         clean = if unfinished { 0 } else { clean + 1 };
         if clean > CLEAN {
             if uncordon.only_told {
@@ -130,11 +130,11 @@ async fn give_back(
             }
             return;
         }
-        let wished = drain::intents(&told, &stances, clock.now().moment);
+        let wished = drain::dated_intents(&told, &intents, clock.now().moment);
         if wished != told {
             told.clone_from(&wished);
-            let attention = wished;
-            sampler.send(SamplerInput::Intend { id: ID, attention });
+            let intents = wished;
+            sampler.send(SamplerInput::Intend { id: ID, intents });
         }
         match samples.recv().await {
             Some(sampled) => tally = sampled.result.unwrap_or(tally),
@@ -143,8 +143,8 @@ async fn give_back(
     }
 }
 
-/// The marks of these pods go, whose workers were told at the broker that the pool has left and fetch again: nobody can ask
-/// them at the new one. What the pool has written there since stays.
+/// Removes the marks of these pods, whose workers were told at the broker that the pool has left and fetch again: they
+/// cannot be asked at the new one. Marks that the pool has written since stay.
 async fn unmark(cluster: &Cluster, clock: Clock, uncordon: &Uncordon, told: &BTreeMap<String, Intent>) {
     if uncordon.selector.is_empty() {
         return;
@@ -181,12 +181,12 @@ async fn look(
         pool: &uncordon.key.name,
         pods: &pods,
         work: &tally.pods,
-        attention: told,
-        means: tally.drain,
+        intents: told,
+        support: tally.drain,
         from: replicas,
         to: replicas,
         graceful: None,
-        // Nobody is to go.
+        // No pod is to be removed.
         overstays: false,
         returned: true,
         now: clock.now(),
@@ -194,15 +194,15 @@ async fn look(
     }))
 }
 
-/// The pod's workers have said that they fetch again, since they were told to.
+/// Whether the pod's workers have said that they fetch again, since they were told to.
 fn fetches(pod: &str, tally: &Tally, told: &PodIntents) -> bool {
     let said = tally.pods.get(pod).and_then(|work| work.report.as_ref());
     let said = said.zip(told.get(pod));
-    said.is_some_and(|(said, care)| said.resumed && said.since == care.since)
+    said.is_some_and(|(said, pod_intent)| said.resumed && said.since == pod_intent.since)
 }
 
-/// The Deployment's replicas: pods beyond them are about to be removed, and must not run anything until then. Where there
-/// is none, nobody removes pods.
+/// Number of the Deployment's replicas: pods beyond it are about to be removed, and must not run anything until then.
+/// If it does not exist, nothing removes pods.
 async fn replicas(cluster: &Cluster, target: &Key) -> Result<u32, CallError> {
     let target = deployments::one(cluster, target).await?;
     Ok(target.map_or(u32::MAX, |target| target.replicas))

@@ -17,16 +17,16 @@ use crate::{
     broker::{Address, url},
     framework::registry::{self, App},
     model::{Application, Delayed, Words},
-    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, Target, Wait},
+    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, TargetRule, Wait},
 };
 
-/// Outstanding tasks for each replica where neither the target nor the concurrency is given.
+/// Default wait target in seconds, where the pool sets no target.
 const WAIT_SECONDS: i32 = 60;
 
-/// RabbitMQ's short strings are at most so many bytes.
+/// Longest name, in bytes, in RabbitMQ's short strings.
 const NAME_BYTES: usize = 255;
 
-/// Who this object is. `None` for an object without a name or UID, which no API server serves.
+/// Identity of an object. `None` for an object without a name or UID, which no API server returns.
 pub fn identity(meta: &kube::api::ObjectMeta) -> Option<Identity> {
     Some(Identity {
         key: Key {
@@ -63,7 +63,7 @@ pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
     })
 }
 
-/// The longest task, if busy replicas may go whose grace period covers it.
+/// Longest task, if busy replicas may be removed whose grace period covers it.
 fn graceful(spec: &TaskWorkerPoolSpec) -> Result<Option<Duration>, Problem> {
     if spec.scale_down.removal != Removal::Graceful {
         return Ok(None);
@@ -167,10 +167,10 @@ fn app(spec: &TaskWorkerPoolSpec) -> Result<App, Problem> {
     Ok(app)
 }
 
-fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
+fn target(spec: &TaskWorkerPoolSpec) -> Result<TargetRule, Problem> {
     let rule = spec.target.clone().unwrap_or_default();
     let wait = match (rule.wait_seconds, rule.backlog_per_replica) {
-        (None, Some(backlog)) => return Ok(Target::Backlog(number("target.backlogPerReplica", backlog)?.max(1))),
+        (None, Some(backlog)) => return Ok(TargetRule::Backlog(number("target.backlogPerReplica", backlog)?.max(1))),
         (wait, None) => wait.unwrap_or(WAIT_SECONDS),
         (Some(_), Some(_)) => {
             let both = "`target` must set exactly one of `waitSeconds` and `backlogPerReplica`";
@@ -186,7 +186,7 @@ fn target(spec: &TaskWorkerPoolSpec) -> Result<Target, Problem> {
         ProfileName::Balanced => Profile::Balanced,
         ProfileName::Responsive => Profile::Responsive,
     };
-    Ok(Target::Wait(Wait {
+    Ok(TargetRule::Wait(Wait {
         within: seconds("target.waitSeconds", wait)?.max(Duration::from_secs(1)),
         hint: hint
             .map(|hint| number("worker.expectedTaskMilliseconds", hint))
@@ -268,7 +268,7 @@ fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(u64::from(number(field, value)?)))
 }
 
-/// Whose work is counted for this pool at this address. `held`: what is remembered of tasks that are not due.
+/// Application of this pool at this address. `held`: what is remembered of tasks that are not due.
 pub fn application(pool: &Pool, address: &Address, held: Option<Delayed>) -> Application {
     (pool.app.framework.application)(&pool.app, address.broker(), held)
 }

@@ -1,36 +1,36 @@
-//! Tasks that vanish without being started: a flush, a purge, an expiry, or workers of somebody else. Pure.
+//! Vanished tasks: they disappear without being started, by a flush, a purge, an expiry, or foreign workers. Pure.
 //!
-//! Told only where no other reading of the counts is left: what a worker may have taken counts as taken.
+//! Reported only if no other explanation of the counts is left: what a worker may have accepted counts as accepted.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::model::{Moment, Tally};
 
-/// Workers may say so late what they took: several of their heartbeats.
+/// Time within which workers report what they accepted: several of their heartbeats.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Fewer are not worth a word.
+/// Smallest number that is reported.
 const FEWEST: u64 = 10;
 
-/// What is remembered from count to count.
+/// State that is kept from count to count.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Vanished {
     last: Option<Books>,
     doubt: Option<Doubt>,
 }
 
-/// One count.
+/// Numbers of one count.
 #[derive(Clone, Debug, PartialEq)]
 struct Books {
     waiting: u64,
     in_flight: u64,
     scheduled: u64,
-    /// Tasks that the workers took so far.
+    /// Number of tasks that the workers have accepted so far.
     taken: u64,
     pods: BTreeSet<String>,
 }
 
-/// A count fell, and it is not known yet whether workers took what is missing.
+/// Count that fell while it is not known yet whether workers accepted what is missing.
 #[derive(Clone, Debug, PartialEq)]
 struct Doubt {
     at: Moment,
@@ -38,7 +38,7 @@ struct Doubt {
 }
 
 impl Books {
-    /// `None`: it is not known what all workers took.
+    /// Numbers of a tally. `None`: it is not known what all workers accepted.
     fn of(tally: &Tally, ready: u32) -> Option<Self> {
         let pods: BTreeSet<_> = tally.pods.keys().cloned().collect();
         let nobody = ready == 0 && pods.is_empty() && !tally.workers_heard;
@@ -58,7 +58,8 @@ impl Books {
         })
     }
 
-    /// All tasks that are there or were taken. One that runs is counted twice at most, so it may fall by those in flight.
+    /// Number of all tasks that exist or were accepted. A running one is counted twice at most, so it may fall by those
+    /// in flight.
     fn sum(&self) -> u64 {
         let sum = self.waiting.saturating_add(self.in_flight);
         sum.saturating_add(self.scheduled).saturating_add(self.taken)
@@ -66,14 +67,15 @@ impl Books {
 }
 
 impl Vanished {
-    /// Takes a fresh count in, and how many pods are ready. Gives how many tasks vanished, once that is certain.
+    /// Takes in a fresh count, and the number of ready pods. Returns the number of vanished tasks, once that is
+    /// certain.
     pub fn look(&mut self, tally: &Tally, ready: u32, now: Moment) -> Option<u64> {
         let Some(books) = Books::of(tally, ready) else {
             *self = Self::default();
             return None;
         };
         let last = self.last.replace(books.clone())?;
-        // A worker that left, came or began anew took its number with it.
+        // A worker that left, came or restarted took its number with it.
         if last.pods != books.pods || last.taken > books.taken {
             self.doubt = None;
             return None;

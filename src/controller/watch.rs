@@ -1,4 +1,4 @@
-//! The watches: pools and Deployments, each scope in a task of its own, so that one that is refused slows no other.
+//! Watches of pools and Deployments, each scope in a task of its own, so that a refused one delays no other.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ use crate::{
     kube::{CallError, Cluster},
 };
 
-/// Seconds that a watch lasts: what happens meanwhile on a connection that has died is seen when it begins anew.
+/// Duration of a watch in seconds: what happens meanwhile on a dead connection is seen when it begins anew.
 const WATCHES: u32 = 50;
-/// Between attempts to list pods.
+/// Pause between attempts to list pods.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Watches the pools of one scope until the receiver goes.
+/// Watches the pools of one scope until the receiver is dropped.
 pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
     // The guard: one object that does not fit the schema must not stop the watch of all others.
     watch::<DeserializeGuard<TaskWorkerPool>>(client, Watched::Pools, scope, out, |object| {
@@ -39,7 +39,7 @@ pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
         let key = identity.key.clone();
         let (pool, status) = match object.0 {
             Ok(object) => (validate::pool(&object), object.status),
-            // The parser's words may quote the object; they are not repeated.
+            // The parser's message may quote the object; it is not repeated.
             Err(_) => (
                 Err(Problem::invalid(
                     "the object does not fit the schema of this version: correct it and apply it again",
@@ -52,13 +52,13 @@ pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
     .await;
 }
 
-/// Finds the pods of one scope that a process before this one left on their way out; tries until it knows.
+/// Finds the draining pods of one scope that an earlier process left; retries until it succeeds.
 pub async fn draining(cluster: Cluster, scope: Scope, out: mpsc::Sender<Input>) {
     loop {
         match pods::draining(&cluster, scope.as_deref()).await {
             Ok(found) => {
                 let key = |(namespace, name)| Key { namespace, name };
-                // Fails only if the event loop is gone.
+                // This fails only if the event loop has ended.
                 let _gone = out.send(Input::Draining(found.into_iter().map(key).collect())).await;
                 return;
             }
@@ -70,9 +70,9 @@ pub async fn draining(cluster: Cluster, scope: Scope, out: mpsc::Sender<Input>) 
     }
 }
 
-/// Watches the Deployments of one scope until the receiver goes.
+/// Watches the Deployments of one scope until the receiver is dropped.
 pub async fn targets(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
-    watch::<api::Target>(client, Watched::Targets, scope, out, |object| {
+    watch::<api::SlimDeployment>(client, Watched::Targets, scope, out, |object| {
         let (key, target) = Target::read(&object)?;
         Some((key.clone(), Input::Target(key, Box::new(target))))
     })
@@ -97,7 +97,7 @@ async fn watch<K>(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    // A connection may die without a word: the watch ends by itself, a little later at the latest on our side.
+    // A connection may die silently: the watch ends by itself, on our side at the latest a little later.
     let stream = watcher(api, watcher::Config::default().timeout(WATCHES)).default_backoff();
     pin_mut!(stream);
     let mut listed = Vec::new();

@@ -20,9 +20,9 @@ pub struct PlanInput<'a> {
     /// Reports of the workers, by pod.
     pub work: &'a BTreeMap<String, PodReport>,
     /// Intents for the pods until now: answers that were given under another intent do not count.
-    pub attention: &'a PodIntents,
+    pub intents: &'a PodIntents,
     /// Evidence and orders that are available.
-    pub means: DrainSupport,
+    pub support: DrainSupport,
     /// Number of replicas now.
     pub from: u32,
     /// Number of replicas decided on.
@@ -47,14 +47,14 @@ const SKEW: Duration = Duration::from_secs(5);
 impl PlanInput<'_> {
     /// Answer of a pod's workers, if it was given under the present intent, and not long ago.
     pub(super) fn report(&self, pod: &Pod) -> Option<&WorkerReport> {
-        let since = self.attention.get(&pod.name)?.since;
+        let since = self.intents.get(&pod.name)?.since;
         let report = self.work.get(&pod.name)?.report.as_ref()?;
         (report.since == since && self.now.moment.saturating_sub(report.asked) <= self.fresh).then_some(report)
     }
 
     /// Time for which the pod's present intent has been in force.
     pub(super) fn since_intent(&self, pod: &Pod) -> Duration {
-        let intent = self.attention.get(&pod.name);
+        let intent = self.intents.get(&pod.name);
         intent.map_or(Duration::ZERO, |intent| self.now.moment.saturating_sub(intent.since))
     }
 

@@ -22,6 +22,6 @@ mod step;
 
 pub use disruption::Protection;
 pub use input::PlanInput;
-pub use plan::{Plan, Unknown, WaitsFor, intents, plan};
+pub use plan::{Plan, Unknown, WaitsFor, dated_intents, plan};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use step::{IDLE, Why};

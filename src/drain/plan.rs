@@ -30,7 +30,7 @@ pub struct Plan {
     /// Marks to write on pods, first of all.
     pub marks: Vec<Mark>,
     /// Intents for the pods, once the marks are written.
-    pub stances: BTreeMap<String, Intent>,
+    pub intents: BTreeMap<String, Intent>,
     /// Lowest number of replicas that may be written, within `to..=from` of the input, by what stands on the pods
     /// already: a mark protects no pod before the ReplicaSet controller has seen it.
     pub allowed: u32,
@@ -68,7 +68,7 @@ pub struct WaitsFor {
     /// Number of pods that fetch no more, by their own report, and work off what they hold.
     pub emptying: u32,
     /// Number of pods that run nothing and are told to fetch no more.
-    pub told: u32,
+    pub cordoning: u32,
     /// Number of tasks that these pods hold: running, reserved, and not due where they would stay with the pod.
     pub tasks: u32,
     /// Number of other pods that run tasks.
@@ -142,7 +142,7 @@ pub fn plan(input: &PlanInput) -> Plan {
         }
         plan.take(pod, next);
     }
-    if surplus > 0 && input.means == DrainSupport::StopFetching {
+    if surplus > 0 && input.support == DrainSupport::StopFetching {
         plan.compare(pods.iter().skip(surplus).take(CANDIDATES), input);
     }
     order.sort();
@@ -161,9 +161,9 @@ impl Plan {
         if pod.drain.as_ref().is_some_and(|drain| drain.empty) && pod.cost != Some(FIRST) {
             self.conflict = Some(pod.name.clone());
         }
-        self.unfinished |= next.stance.is_some() || next.mark.is_some() || pod.drain.is_some();
-        if let Some(stance) = next.stance {
-            self.stances.insert(pod.name.clone(), stance);
+        self.unfinished |= next.intent.is_some() || next.mark.is_some() || pod.drain.is_some();
+        if let Some(intent) = next.intent {
+            self.intents.insert(pod.name.clone(), intent);
         }
         self.marks.extend(next.mark);
     }
@@ -174,7 +174,7 @@ impl Plan {
             return;
         }
         for pod in pods.filter(|pod| input.work.get(&pod.name).is_some_and(|work| !work.unresponsive)) {
-            self.stances.entry(pod.name.clone()).or_insert(Intent::Report);
+            self.intents.entry(pod.name.clone()).or_insert(Intent::Report);
         }
     }
 }
@@ -209,18 +209,18 @@ fn overstayed(ending: &[&Pod], pods: &[&Pod], input: &PlanInput) -> Option<Strin
 }
 
 /// Intents of the plan with their times: an intent of the same kind as before keeps its time.
-pub fn intents(before: &PodIntents, stances: &BTreeMap<String, Intent>, now: Moment) -> PodIntents {
-    let intent = |(pod, stance): (&String, &Intent)| {
+pub fn dated_intents(before: &PodIntents, wanted: &BTreeMap<String, Intent>, now: Moment) -> PodIntents {
+    let dated = |(pod, intent): (&String, &Intent)| {
         let same = before
             .get(pod)
-            .filter(|intent| mem::discriminant(&intent.stance) == mem::discriminant(stance));
+            .filter(|before| mem::discriminant(&before.intent) == mem::discriminant(intent));
         let intent = PodIntent {
-            stance: stance.clone(),
-            since: same.map_or(now, |intent| intent.since),
+            intent: intent.clone(),
+            since: same.map_or(now, |before| before.since),
         };
         (pod.clone(), intent)
     };
-    stances.iter().map(intent).collect()
+    wanted.iter().map(dated).collect()
 }
 
 impl WaitsFor {
@@ -237,7 +237,7 @@ impl WaitsFor {
         let held = report.map_or(0, |report| report.running.saturating_add(report.reserved));
         match report {
             Some(report) if report.fetches_nothing() => self.emptying += 1,
-            Some(_) if held.max(work.running) == 0 => self.told += 1,
+            Some(_) if held.max(work.running) == 0 => self.cordoning += 1,
             None if work.running == 0 => self.unknown += 1,
             _ => self.busy += 1,
         }

@@ -44,7 +44,7 @@ const BEGINS: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct NextStep {
     /// Intent for the pod.
-    pub(super) stance: Option<Intent>,
+    pub(super) intent: Option<Intent>,
     /// Mark to write, where it differs from what stands on the pod.
     pub(super) mark: Option<Mark>,
     /// Whether it holds nothing, and nothing will come to it.
@@ -101,12 +101,12 @@ pub(super) fn leave(pod: &Pod, input: &PlanInput) -> NextStep {
         }
         let back = stay(pod, input);
         return NextStep {
-            stance: Some(back.stance.unwrap_or(Intent::Report)),
+            intent: Some(back.intent.unwrap_or(Intent::Report)),
             unknown,
             ..back
         };
     }
-    if input.means != DrainSupport::StopFetching || work.is_some_and(|work| work.unresponsive) {
+    if input.support != DrainSupport::StopFetching || work.is_some_and(|work| work.unresponsive) {
         // The pod is asked all the same: its work is known as long as that is refused, or no worker answers.
         return NextStep::marked(pod, Some(Intent::Report), empty(pod, safe, input), safe, unknown);
     }
@@ -118,7 +118,7 @@ pub(super) fn leave(pod: &Pod, input: &PlanInput) -> NextStep {
         (known, consumes) => known.or(consumes),
     };
     // A worker that is not known can be asked who it is, and nothing else.
-    let stance = queues.clone().map_or(Intent::Report, Intent::Cordon);
+    let intent = queues.clone().map_or(Intent::Report, Intent::Cordon);
     let drain = match queues {
         Some(queues) => Some(Drain {
             queues,
@@ -126,7 +126,7 @@ pub(super) fn leave(pod: &Pod, input: &PlanInput) -> NextStep {
         }),
         None => empty(pod, safe, input),
     };
-    NextStep::marked(pod, Some(stance), drain, safe, unknown)
+    NextStep::marked(pod, Some(intent), drain, safe, unknown)
 }
 
 /// Queues that its workers fetched from before they were told to stop, or do now.
@@ -161,7 +161,7 @@ pub(super) fn stay(pod: &Pod, input: &PlanInput) -> NextStep {
         cost: drain.cost,
     };
     NextStep {
-        stance: (!resumed).then(|| Intent::Uncordon(drain.queues.clone())),
+        intent: (!resumed).then(|| Intent::Uncordon(drain.queues.clone())),
         mark: Some(back).filter(|mark| differs(mark, pod)),
         safe: false,
         unknown: None,
@@ -173,23 +173,27 @@ impl NextStep {
     pub(super) fn gone(pod: &Pod) -> Self {
         let drain = pod.drain.as_ref().filter(|drain| drain.fetched());
         Self {
-            stance: drain.map(|drain| Intent::Cordon(drain.queues.clone())),
+            intent: drain.map(|drain| Intent::Cordon(drain.queues.clone())),
             mark: None,
             safe: true,
             unknown: None,
         }
     }
 
-    fn marked(pod: &Pod, stance: Option<Intent>, drain: Option<Drain>, safe: bool, unknown: Option<Why>) -> Self {
+    fn marked(pod: &Pod, intent: Option<Intent>, drain: Option<Drain>, safe: bool, unknown: Option<Why>) -> Self {
         let own = pod.drain.as_ref().map_or(pod.cost, |drain| drain.cost);
         let cost = if safe { Some(FIRST) } else { own };
         let mark = Mark {
             pod: pod.name.clone(),
-            drain: drain.or_else(|| pod.drain.clone()),
+            // Where nothing new stands on it, it is not safe, and has its own cost again.
+            drain: drain.or_else(|| {
+                let before = pod.drain.clone()?;
+                Some(Drain { empty: false, ..before })
+            }),
             cost,
         };
         Self {
-            stance,
+            intent,
             mark: Some(mark).filter(|mark| differs(mark, pod)),
             safe,
             unknown,
@@ -232,7 +236,7 @@ fn may_go(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> bool {
     // A heartbeat of half a minute ago says nothing about now.
     let report = idle && work.tells;
     let pauses = |since: Moment| input.now.moment.saturating_sub(since) < IDLE;
-    match input.means {
+    match input.support {
         DrainSupport::None | DrainSupport::ReportsOnly => report && !work.idle_since.is_none_or(pauses),
         DrainSupport::StopFetching if work.unresponsive => report && !work.idle_since.is_none_or(pauses),
         DrainSupport::StopFetching => idle && input.report(pod).is_some_and(|report| is_empty(report, pod, input)),
@@ -253,11 +257,11 @@ fn unknown(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> Option<Why
     if input.is_silent(pod, work) {
         return Some(if work.live { Why::Silent } else { Why::NotHeard });
     }
-    let by_beats = input.means != DrainSupport::StopFetching || work.unresponsive;
+    let by_beats = input.support != DrainSupport::StopFetching || work.unresponsive;
     match () {
         () if !work.live => Some(Why::NotHeard),
         // Nobody can say more than that something is held somewhere.
-        () if input.means == DrainSupport::None => None,
+        () if input.support == DrainSupport::None => None,
         () if work.partly => Some(Why::Partly),
         () if by_beats && work.fresh && work.tells => None,
         () if !by_beats && input.report(pod).is_some() => None,

@@ -1,4 +1,4 @@
-//! What each framework keeps in its broker, and how that adds up to work. Pure: values in, values out.
+//! Layout of each framework in its broker, and how work is counted from it. Pure: values in, values out.
 //!
 //! | file | concept |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Which pod a worker is, by the name of the host that it runs on.
+//! Pod of a worker, by the name of the host that it runs on.
 //!
 //! In a pod the host's name is the pod's name. A Deployment's pods are named `<deployment>-<template hash>-<random>`; the
 //! API server cuts `<deployment>-<template hash>-` to 58 characters before it appends 5 random ones (`generateName`, at
@@ -23,8 +23,8 @@ pub(super) fn is_pod_of(host: &str, deployment: &str) -> bool {
     is_whole(host, deployment) || is_cut(host, deployment)
 }
 
-/// The pod of these whose name stands in this host's: the longest, for one pod's name may be a part of another's. `None`:
-/// there is none, or there are several in different places.
+/// Pod among these whose name is part of this host's: the longest, because one pod's name may be a part of another's.
+/// `None`: there is none, or there are several in different places.
 pub(super) fn pod_among<'a>(host: &str, pods: &'a BTreeSet<String>) -> Option<&'a str> {
     let mut found: Vec<&str> = pods
         .iter()
@@ -36,7 +36,7 @@ pub(super) fn pod_among<'a>(host: &str, pods: &'a BTreeSet<String>) -> Option<&'
     others.iter().all(|other| longest.contains(other)).then_some(longest)
 }
 
-/// A host's name that is the name of a Deployment's pod, whosever.
+/// Whether a host's name has the form of a Deployment's pod, of any Deployment.
 pub(super) fn is_any_pod(host: &str) -> bool {
     let mut parts = host.rsplitn(3, '-');
     let (random, hash, deployment) = (parts.next(), parts.next(), parts.next());
@@ -45,7 +45,7 @@ pub(super) fn is_any_pod(host: &str) -> bool {
         && deployment.is_some_and(|name| !name.is_empty() && !name.contains('.'))
 }
 
-/// What every pod's name of this Deployment begins with.
+/// Common beginning of the names of this Deployment's pods.
 pub(super) fn common_prefix(deployment: &str) -> &str {
     deployment.get(..MAX_BASE).unwrap_or(deployment)
 }
@@ -60,7 +60,7 @@ fn is_whole(pod: &str, deployment: &str) -> bool {
     })
 }
 
-/// The base filled all 58 characters: the hash, the dash or even the Deployment's own name lost their ends.
+/// Whether the base filled all 58 characters: then the hash, the dash or even the Deployment's own name was cut.
 fn is_cut(pod: &str, deployment: &str) -> bool {
     let Some((base, random)) = pod.split_at_checked(MAX_BASE) else {
         return false;
@@ -124,7 +124,7 @@ mod tests {
                 Some("mail-6d5f7c9b8-abcde"),
             ),
             ("mail-6d5f7c9b8-abcde", Some("mail-6d5f7c9b8-abcde")),
-            // The longer name has the shorter one in it.
+            // The longer name contains the shorter one.
             ("x-mail-6d5f7c9b8-abcde", Some("x-mail-6d5f7c9b8-abcde")),
             ("worker", None),
             ("mail-6d5f7c9b8-abcde.mail-6d5f7c9b8-fghij", None),

@@ -1,4 +1,5 @@
-//! One row per framework: all that the rest of the house knows of it. A new framework is a file beside this one, and a row.
+//! Registry with one row per framework: all that other modules know of it. A new framework is a file beside this one,
+//! and a row.
 #![deny(clippy::disallowed_methods)]
 
 use std::fmt;
@@ -8,21 +9,21 @@ use serde_json::Value;
 use super::{celery, rq, taskiq};
 use crate::model::{Application, BrokerKind, Delayed, UrlDialect, Words};
 
-/// The framework of a pool that names none.
-pub static DEFAULT: &Row = {
+/// Framework of a pool that names none.
+pub static DEFAULT: &FrameworkRow = {
     let [first, ..] = &ROWS;
     first
 };
 
-impl Default for &'static Row {
+impl Default for &'static FrameworkRow {
     fn default() -> Self {
         DEFAULT
     }
 }
 
-/// All frameworks.
-static ROWS: [Row; 3] = [
-    Row {
+/// Rows of all frameworks.
+static ROWS: [FrameworkRow; 3] = [
+    FrameworkRow {
         name: celery::NAME,
         queue: "celery",
         rabbitmq: true,
@@ -33,7 +34,7 @@ static ROWS: [Row; 3] = [
         schedules: celery::beat::runs_beat,
         words: &celery::WORDS,
     },
-    Row {
+    FrameworkRow {
         name: rq::NAME,
         queue: "default",
         rabbitmq: false,
@@ -44,7 +45,7 @@ static ROWS: [Row; 3] = [
         schedules: |_| false,
         words: &rq::WORDS,
     },
-    Row {
+    FrameworkRow {
         name: taskiq::NAME,
         queue: "taskiq",
         rabbitmq: false,
@@ -57,57 +58,57 @@ static ROWS: [Row; 3] = [
     },
 ];
 
-/// What the rest of the house knows of a framework.
-pub struct Row {
+/// Row of a framework: all that other modules know of it.
+pub struct FrameworkRow {
     /// Name as in `spec.framework`.
     pub name: &'static str,
-    /// Name of the queue that an application uses which names none.
+    /// Name of the queue that an application uses if it names none.
     pub queue: &'static str,
-    /// Its work can be counted on RabbitMQ as well; on Redis it always can.
+    /// Whether its work can also be counted on RabbitMQ; on Redis it always can.
     pub rabbitmq: bool,
-    /// Its applications can give all their Redis keys a prefix (`spec.broker.keyPrefix`).
+    /// Whether its applications can give all their Redis keys a prefix (`spec.broker.keyPrefix`).
     pub key_prefix: bool,
-    /// How its applications read a broker URL.
+    /// Dialect in which its applications read a broker URL.
     pub dialect: UrlDialect,
-    /// Why an application's options cannot work: a sentence that names the field and the fix.
+    /// Checks an application's options; the error is a sentence that names the field and the fix.
     pub check: fn(&App) -> Result<(), String>,
-    /// What is counted for an application whose options can work.
+    /// Creates the application, whose options have been checked.
     pub application: fn(&App, BrokerKind, Option<Delayed>) -> Application,
     /// Whether containers with these commands run the framework's own scheduler, of which there must be exactly one.
     pub schedules: fn(&[Vec<String>]) -> bool,
-    /// Its words in what users are told.
+    /// Terms for messages to users.
     pub words: &'static Words,
 }
 
-impl fmt::Debug for Row {
+impl fmt::Debug for FrameworkRow {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(self.name)
     }
 }
 
-impl PartialEq for Row {
+impl PartialEq for FrameworkRow {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-/// The row of this name; the default, if there is none, for the schema accepts no other names.
-pub fn row(name: &str) -> &'static Row {
+/// Row of this name; the default, if there is none, because the schema accepts no other names.
+pub fn row(name: &str) -> &'static FrameworkRow {
     ROWS.iter().find(|row| row.name == name).unwrap_or(DEFAULT)
 }
 
-/// What a pool's spec says of its application.
+/// Application of a pool, as its spec describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {
-    /// Its framework.
-    pub framework: &'static Row,
+    /// Framework of the application.
+    pub framework: &'static FrameworkRow,
     /// Names of its queues, at least one.
     pub queues: Vec<String>,
     /// Prefix of all its Redis keys; usually empty.
     pub key_prefix: String,
     /// Name of the Deployment that runs its workers.
     pub target: String,
-    /// The field of the spec that is for its framework alone, as JSON; null where there is none.
+    /// Options of its framework alone, as JSON; null where there are none.
     pub options: Value,
 }
 

@@ -17,37 +17,37 @@
 //! that is told to end (SIGTERM) while it runs a job finishes it.
 #![deny(clippy::disallowed_methods)]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+mod workers;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{
-    pods::{common_prefix, is_any_pod, is_pod_of, pod_among},
-    registry::App,
-};
+use self::workers::Workers;
+use super::registry::App;
 use crate::model::{
-    Application, BrokerKind, Delayed, DrainSupport, Framework, Hearing, ListEnd, Moment, Now, PodReport, PoolId, Query,
-    QueueTally, Replies, Reply, Roster, SampleError, Since, Step, Subscription, Tally, WAKE_AHEAD, Words, Work, keep,
+    Application, BrokerKind, Delayed, DrainSupport, Framework, ListEnd, Moment, Now, PoolId, Query, QueueTally,
+    Replies, Reply, Roster, SampleError, Since, Step, Subscription, Tally, WAKE_AHEAD, Words, Work, keep,
 };
 
-/// The framework's name.
+/// Name of the framework.
 pub const NAME: &str = "RQ";
 
-/// RQ's own terms in what users are told.
+/// RQ's own terms in messages to users.
 pub const WORDS: Words = Words {
     url: "redis:// or rediss:// as redis-py reads them; Sentinel and sockets are not read",
     stranded: ("in RQ's registry of started jobs", "when it cleans that up"),
     prefetch: "RQ fetches one job at a time",
     queues: "`rq worker QUEUE …`",
     no_consumers: "no queue is in their entries in Redis",
+    hearing: "workers' entries in Redis",
+    rights: "docs/frameworks.md, \"RQ\"",
+    overstays: "A shell as the first process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`.",
     silence: "no entry of theirs is in Redis (`rq:workers`)",
     names: "RQ takes a worker's host from the pod (`hostname`): `spec.hostname` and `hostNetwork` hide the pod's name.",
     nobody: "Either they use another Redis (check the URL, the database, `keyPrefix`), or other queues, or they do not start \
-             (see their logs; `rq suspend` keeps new workers from starting, and so does a fixed `--name`).",
+             (see their logs; `rq suspend` keeps new workers from starting, and so does a fixed `--name`), or Redis lost its \
+             data: running workers do not register again, restart them.",
     silent: "A worker that was killed has no entry until its container has started again.",
     leaving: "A worker that was killed has no entry until its container has started again.",
     several: "no `--name`",
@@ -65,81 +65,57 @@ const STICKS: Duration = Duration::from_secs(5);
 /// Time for which due jobs are not moved, though workers are there, before it is believed that none of those does it.
 const UNMOVED: Duration = Duration::from_secs(60);
 
-/// Number of strangers that are named.
-const STRANGERS: usize = 3;
-
-/// What is read of a worker.
-const WORKER: &[&str] = &[
-    "state",
-    "hostname",
-    "death",
-    "queues",
-    "successful_job_count",
-    "failed_job_count",
-];
-
-/// What is read of a job.
+/// Fields that are read of a job.
 const JOB: &[&str] = &["enqueued_at"];
 
-/// The options can always work: there are none.
+/// Accepts all options: there are none.
 pub fn check(_: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// A pool's RQ application.
+/// RQ application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Rq>::default(), Pool::new(app))
+    Application::new(NAME, |_| Box::<Rq>::default(), RqPool::new(app))
 }
 
 /// RQ on one endpoint.
 #[derive(Debug, Default)]
 struct Rq {
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, RqPool>,
 }
 
-/// One pool's application.
+/// RQ application of one pool.
 #[derive(Debug)]
-struct Pool {
+struct RqPool {
     prefix: String,
     queues: Vec<String>,
     target: String,
     roster: Roster,
     last: Option<Arc<Tally>>,
-    /// What the first step of a sample found.
-    found: Found,
-    /// By its key, what each worker did when it was read last.
-    workers: BTreeMap<String, Seen>,
-    /// By queue: the job at the left of the intermediate list, and since when it has been there.
+    /// Results of the first step of a sample.
+    found: FirstCounts,
+    workers: Workers,
+    /// Job at the left of the intermediate list, and the time since which it has been there, by queue.
     sticks: BTreeMap<String, (String, Moment)>,
-    /// Since when due jobs have not been moved although workers are there.
+    /// Time since which due jobs have not been moved although workers are alive.
     unmoved: Option<Moment>,
 }
 
-/// What the first step of a sample found.
+/// Results of the first step of a sample.
 #[derive(Debug, Default)]
-struct Found {
+struct FirstCounts {
     work: Work,
     queues: Vec<QueueTally>,
-    /// Keys of the workers.
-    workers: Vec<String>,
     /// Number of jobs whose heads are asked for.
     heads: usize,
-    /// Jobs that are due, or will be soon, and that nobody is there to move.
+    /// Number of jobs that are due, and that are moved by nobody.
     overdue: u64,
     suspended: bool,
-    degraded: Option<SampleError>,
+    /// Reason why the workers could not be read.
+    trouble: Option<SampleError>,
 }
 
-/// What a worker did when it was read last.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    /// Jobs that it had done.
-    done: u64,
-    /// Since when it has run nothing.
-    idle_since: Option<Moment>,
-}
-
-impl Pool {
+impl RqPool {
     fn new(app: &App) -> Self {
         let prefix = Some(&app.key_prefix).filter(|prefix| !prefix.is_empty());
         Self {
@@ -148,8 +124,8 @@ impl Pool {
             target: app.target.clone(),
             roster: Roster::default(),
             last: None,
-            found: Found::default(),
-            workers: BTreeMap::new(),
+            found: FirstCounts::default(),
+            workers: Workers::default(),
             sticks: BTreeMap::new(),
             unmoved: None,
         }
@@ -159,7 +135,7 @@ impl Pool {
         format!("{}:{kind}:{name}", self.prefix)
     }
 
-    /// Everything that is counted, and who is there.
+    /// Queries for all counts and the names of the workers.
     fn start(&self, now: Now) -> Vec<Query> {
         let wall = now.wall.as_second();
         let soon = wall.saturating_add(i64::try_from(WAKE_AHEAD.as_secs()).unwrap_or(0));
@@ -187,53 +163,53 @@ impl Pool {
                 count(&wip, None),
                 count(&wip, Some(wall)),
                 count(&scheduled, None),
+                count(&scheduled, Some(wall)),
                 count(&scheduled, Some(soon)),
                 Query::LowestScore { key: scheduled },
                 count(&self.key("deferred", queue), None),
                 Query::Exists {
                     key: self.key("scheduler-lock", queue),
                 },
-                Query::SetMembers {
-                    key: self.key("workers", queue),
-                },
             ]
         };
-        let suspended = Query::Exists {
-            key: format!("{}:suspended", self.prefix),
-        };
-        self.queues.iter().flat_map(of_queue).chain([suspended]).collect()
+        let of_all = [
+            Query::Exists {
+                key: format!("{}:suspended", self.prefix),
+            },
+            Query::SetMembers {
+                key: format!("{}:workers", self.prefix),
+            },
+        ];
+        self.queues.iter().flat_map(of_queue).chain(of_all).collect()
     }
 
-    /// Takes the counts in; asks for the workers' hashes and the oldest jobs.
+    /// Takes in the counts; asks for the workers' hashes and the oldest jobs.
     fn ask_more(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Result<Vec<Query>, SampleError> {
         let mut replies = Replies::new(replies);
-        let mut found = Found::default();
-        let (mut workers, mut heads, mut unheld) = (BTreeSet::new(), Vec::new(), 0_u64);
+        let mut found = FirstCounts::default();
+        let (mut heads, mut unheld) = (Vec::new(), 0_u64);
         for queue in self.queues.clone() {
             let (ready, head) = (replies.number()?, first(replies.texts()?));
             let (between, between_head) = (replies.number()?, first(replies.texts()?));
             let (wip, expired) = (replies.number()?, replies.number()?);
-            let (scheduled, soon, next) = (replies.number()?, replies.number()?, replies.texts()?);
+            let (scheduled, due, soon) = (replies.number()?, replies.number()?, replies.number()?);
+            let next = replies.texts()?;
             let (deferred, locked) = (replies.number()?, replies.number()? > 0);
-            match replies.members() {
-                Ok(members) => workers.extend(members),
-                Err(error) => found.degraded = Some(error),
-            }
             let stuck = match self.sticks(&queue, between_head, now.moment) {
                 true => between,
                 false => 0,
             };
             let work = &mut found.work;
-            work.ready = work.ready.saturating_add(ready);
+            // What is due and has not been moved waits as well.
+            work.ready = work.ready.saturating_add(ready).saturating_add(due);
             work.in_flight = work.in_flight.saturating_add(wip).saturating_add(stuck);
             unheld = unheld.saturating_add(expired.min(wip)).saturating_add(stuck);
-            work.scheduled = work.scheduled.saturating_add(scheduled).saturating_add(deferred);
-            work.due_soon = work.due_soon.saturating_add(soon.min(scheduled));
-            found.overdue = found
-                .overdue
-                .saturating_add(if locked { 0 } else { soon.min(scheduled) });
-            let due = next.get(1).and_then(|score| score.as_deref()).and_then(due_at);
-            work.next_due = work.next_due.into_iter().chain(due).min();
+            let later = scheduled.saturating_sub(due).saturating_add(deferred);
+            work.scheduled = work.scheduled.saturating_add(later);
+            work.due_soon = work.due_soon.saturating_add(soon.saturating_sub(due));
+            found.overdue = found.overdue.saturating_add(if locked { 0 } else { due });
+            let at = next.get(1).and_then(|score| score.as_deref()).and_then(due_at);
+            work.next_due = work.next_due.into_iter().chain(at.filter(|at| *at > now.wall)).min();
             heads.extend(head.filter(|_| ready > 0));
             found.queues.push(QueueTally {
                 ready,
@@ -241,23 +217,24 @@ impl Pool {
             });
         }
         found.suspended = replies.number()? > 0;
+        let keys = replies.members().unwrap_or_else(|error| {
+            found.trouble = Some(error);
+            Vec::new()
+        });
         found.work.unheld = Some(unheld);
-        found.workers = workers.into_iter().collect();
         found.heads = heads.len();
         let heads = heads.iter().map(|id| Query::HashFields {
             key: self.key("job", id),
             fields: JOB,
         });
-        let workers = found.workers.iter().map(|key| Query::HashFields {
-            key: key.clone(),
-            fields: WORKER,
-        });
-        let queries = heads.chain(workers).collect();
+        let mut queries: Vec<_> = heads.collect();
+        let keys = keys.into_iter().collect();
+        queries.extend(self.workers.ask(keys, &self.target, &self.roster.pods));
         self.found = found;
         Ok(queries)
     }
 
-    /// The job at the left of this queue's intermediate list has been there for long.
+    /// Whether the job at the left of this queue's intermediate list has been there for long.
     fn sticks(&mut self, queue: &str, head: Option<String>, now: Moment) -> bool {
         let Some(head) = head else {
             self.sticks.remove(queue);
@@ -273,84 +250,48 @@ impl Pool {
         now.saturating_sub(entry.1) >= STICKS
     }
 
-    /// Adds up.
+    /// Adds up the replies.
     fn tally(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Tally {
         let mut replies = Replies::new(replies);
         let mut found = std::mem::take(&mut self.found);
         for _ in 0..found.heads {
-            // A job that has expired tells nothing.
+            // A job that has expired has no time.
             let at = replies.texts().ok().and_then(first).and_then(|at| at.parse().ok());
-            let told = |since: &Since| matches!((since, at), (Since::Told(before), Some(at)) if *before <= at);
+            let told = |since: &Since| matches!((since, at), (Since::Published(before), Some(at)) if *before <= at);
             if !found.work.oldest.as_ref().is_some_and(told) {
-                found.work.oldest = at.map(Since::Told).or(found.work.oldest);
+                found.work.oldest = at.map(Since::Published).or(found.work.oldest);
             }
         }
+        let trouble = found.trouble.or(self.workers.take(&mut replies, now).err());
         let mut tally = Tally {
             drain: DrainSupport::ReportsOnly,
-            hearing: Hearing::Works,
-            degraded: found.degraded,
+            hearing: workers::hearing(trouble),
+            degraded: trouble,
             ..Tally::default()
         };
-        let (mut seen, mut slots, mut done_by_all) = (BTreeMap::new(), BTreeMap::<String, u32>::new(), 0_u64);
-        for key in std::mem::take(&mut found.workers) {
-            let worker = match replies.texts() {
-                Ok(fields) => Worker::read(fields),
-                Err(error) => {
-                    tally.degraded = tally.degraded.or(Some(error));
-                    None
-                }
-            };
-            let Some(worker) = worker else { continue };
-            let Some(pod) = self.pod_of(&worker.host) else {
-                if looks_like_one_of(&worker.host, &self.target) && tally.strangers.len() < STRANGERS {
-                    tally.strangers.push(worker.host);
-                }
-                continue;
-            };
-            let before = self.workers.get(&key).filter(|before| before.done == worker.done);
-            let idle_since = (!worker.busy).then(|| before.and_then(|before| before.idle_since).unwrap_or(now.moment));
-            let done = worker.done;
-            seen.insert(key, Seen { done, idle_since });
-            done_by_all = done_by_all.saturating_add(done);
-            found.work.running += u64::from(worker.busy);
-            *slots.entry(pod.clone()).or_default() += 1;
-            let fetches = tally.fetches.entry(pod.clone()).or_default();
-            Arc::make_mut(fetches).extend(worker.queues);
-            let report = PodReport {
-                running: u32::from(worker.busy),
-                live: true,
-                fresh: true,
-                tells: true,
-                idle_since,
-                ..PodReport::default()
-            };
-            match tally.pods.get_mut(&pod) {
-                Some(pod) => pod.join(report),
-                None => drop(tally.pods.insert(pod, report)),
-            }
-        }
-        self.workers = seen;
-        tally.workers_heard = !tally.pods.is_empty();
-        tally.processed = tally.workers_heard.then_some(done_by_all);
-        tally.slots = slots.into_values().min();
-        if (self.roster.ready as usize) <= tally.pods.len() {
-            tally.strangers.clear();
-        }
+        let target = (self.target.as_str(), &*self.roster.pods, self.roster.ready);
+        self.workers.report(&mut tally, target, &self.queues, now);
+        found.work.running = tally.work.running;
         tally.mismatch = self.mismatch(&mut found, tally.workers_heard, now.moment);
         tally.queues = found.queues;
         tally.work = found.work;
         tally
     }
 
-    /// What keeps the workers from taking what is counted. Jobs that are due and that none of the workers moves keep one of
-    /// them, and order no more.
-    fn mismatch(&mut self, found: &mut Found, heard: bool, now: Moment) -> Option<(&'static str, String)> {
+    /// Reason why the workers do not take what is counted. Jobs that are due and that none of the workers moves keep
+    /// one of them, and order no more.
+    fn mismatch(&mut self, found: &mut FirstCounts, heard: bool, now: Moment) -> Option<(&'static str, String)> {
         let unmoved = found.overdue > 0 && heard;
         let since = *self.unmoved.get_or_insert(now);
         self.unmoved = unmoved.then_some(since);
         let unmoved = unmoved && now.saturating_sub(since) >= UNMOVED;
+        let work = &mut found.work;
         if unmoved {
-            found.work.due_soon = found.work.due_soon.saturating_sub(found.overdue).saturating_add(1);
+            work.ready = work.ready.saturating_sub(found.overdue).saturating_add(1);
+        }
+        if found.suspended {
+            // Nobody takes it before it is resumed, and a worker that starts now ends at once.
+            work.scheduled = work.scheduled.saturating_add(std::mem::take(&mut work.ready));
         }
         if found.suspended {
             let text = "RQ is suspended (`rq suspend`): its workers take no jobs, and new ones end at once. `rq resume` ends \
@@ -363,52 +304,13 @@ impl Pool {
             ("NoScheduler", text.to_owned())
         })
     }
-
-    /// The pod that runs on this host.
-    fn pod_of(&self, host: &str) -> Option<String> {
-        if is_pod_of(host, &self.target) {
-            return Some(host.to_owned());
-        }
-        pod_among(host, &self.roster.pods).map(str::to_owned)
-    }
-}
-
-/// A host's name that may be one of the target's pods', and is no pod's.
-fn looks_like_one_of(host: &str, target: &str) -> bool {
-    host.contains(common_prefix(target)) || !is_any_pod(host)
-}
-
-/// A worker's hash.
-struct Worker {
-    host: String,
-    busy: bool,
-    queues: Vec<String>,
-    done: u64,
-}
-
-impl Worker {
-    /// `None`: it has ended. The hash of one that was killed expires.
-    fn read(fields: Vec<Option<String>>) -> Option<Self> {
-        let [state, host, death, queues, good, bad] = <[Option<String>; 6]>::try_from(fields).ok()?;
-        if death.is_some() {
-            return None;
-        }
-        let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-        Some(Self {
-            host: host?,
-            // One that says nothing yet has begun no job. A state that nobody knows is no evidence.
-            busy: !matches!(state.as_deref(), None | Some("started" | "idle" | "suspended")),
-            queues: queues.unwrap_or_default().split(',').map(str::to_owned).collect(),
-            done: number(good).saturating_add(number(bad)),
-        })
-    }
 }
 
 fn first(texts: Vec<Option<String>>) -> Option<String> {
     texts.into_iter().next().flatten()
 }
 
-/// A score in Unix seconds, perhaps with a fraction.
+/// Time of a score in Unix seconds, perhaps with a fraction.
 fn due_at(score: &str) -> Option<Timestamp> {
     let seconds: f64 = score.parse().ok()?;
     Timestamp::from_second(seconds as i64).ok()
@@ -416,7 +318,7 @@ fn due_at(score: &str) -> Option<Timestamp> {
 
 impl Framework for Rq {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: RqPool = application.said()?;
         self.pools.insert(id, pool);
         None
     }
@@ -443,7 +345,7 @@ impl Framework for Rq {
         now: Now,
     ) -> Result<Step, SampleError> {
         let pool = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
-        // The first step is known by its first question.
+        // The first step is recognised by its first query.
         if matches!(queries.first(), Some(Query::ListLength { .. })) {
             let more = pool.ask_more(replies, now)?;
             if !more.is_empty() {

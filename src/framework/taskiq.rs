@@ -7,7 +7,7 @@
 //! | *in flight* | not visible | `pending` of the group: a worker takes up to 100 entries at once, and acknowledges each when it is done |
 //! | *oldest* | not visible | the time in the id of the first entry that was not delivered |
 //!
-//! The group is the one named `taskiq`, or the only one. Workers announce nothing, and a consumer's name is a random one: no
+//! The group is the one named `taskiq`, or the only one; groups that never had a consumer count only where no other is. Workers announce nothing, and a consumer's name is a random one: no
 //! single pod is known to be busy or idle. With a stream all of them are idle while nothing is pending or to be delivered
 //! (a task that is acknowledged when it is received, `ack_type`, is not seen while it runs); only then pods go. With a list
 //! nothing shows what they run: they go by the grace period alone (`scaleDown.removal: Graceful`), or not at all.
@@ -23,16 +23,19 @@ use crate::model::{
     QueueTally, Reply, Roster, SampleError, Since, Step, StreamGroup, Subscription, Tally, Words, keep,
 };
 
-/// The framework's name.
+/// Name of the framework.
 pub const NAME: &str = "Taskiq";
 
-/// taskiq's own terms in what users are told.
+/// taskiq's own terms in messages to users.
 pub const WORDS: Words = Words {
     url: "redis:// or rediss:// as redis-py reads them; Sentinel and sockets are not read",
     stranded: ("in the stream", "when a worker claims them"),
     prefetch: "a smaller `xread_count` does",
     queues: "`queue_name`",
     no_consumers: "no consumer is in their group",
+    hearing: "heartbeats",
+    rights: "docs/frameworks.md, \"taskiq\"",
+    overstays: "An idle worker of a list does not end before its next message; a shell as the first process hands no signal on.",
     silence: "taskiq's workers do not make themselves known, and a list does not show what they run",
     names: "taskiq's workers have no names.",
     nobody: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
@@ -52,58 +55,65 @@ const GROUP: &str = "taskiq";
 /// Number of entries that are counted one by one where Redis does not tell their number.
 const ONE_BY_ONE: u16 = 100;
 
-/// The options can always work: there are none.
+/// Accepts all options: there are none.
 pub fn check(_: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// A pool's taskiq application.
+/// taskiq application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Taskiq>::default(), Pool::new(app))
+    Application::new(NAME, |_| Box::<Taskiq>::default(), TaskiqPool::new(app))
 }
 
 /// taskiq on one endpoint.
 #[derive(Debug, Default)]
 struct Taskiq {
-    pools: BTreeMap<PoolId, Pool>,
+    pools: BTreeMap<PoolId, TaskiqPool>,
 }
 
-/// One pool's application.
+/// taskiq application of one pool.
 #[derive(Debug)]
-struct Pool {
-    /// By name, in the order of `spec.queues`.
-    queues: Vec<Queue>,
+struct TaskiqPool {
+    /// Queues, in the order of `spec.queues`.
+    queues: Vec<TaskiqQueue>,
     roster: Roster,
-    /// Since when nothing has been pending or to be delivered.
+    /// Time since which nothing has been pending or undelivered.
     idle_since: Option<Moment>,
     last: Option<Arc<Tally>>,
 }
 
-/// One queue.
+/// Queue of an application.
 #[derive(Clone, Debug)]
-struct Queue {
+struct TaskiqQueue {
     key: String,
-    /// It is a stream, as far as was seen; one that is not there yet is looked for as a list, which costs no error.
+    /// Whether it is a stream, as far as was seen; a missing key is read as a list, which costs no error.
     stream: bool,
-    count: Count,
+    count: QueueCount,
+    /// Number of waiting entries that was counted last.
+    known: u64,
 }
 
-/// A queue's count.
+/// Count of a queue.
 #[derive(Clone, Debug, Default)]
-struct Count {
+struct QueueCount {
     ready: u64,
     pending: u64,
     oldest: Option<Timestamp>,
-    /// The group that was counted is one of several, or there is none.
+    /// Number of entries that consumers of any group hold.
+    held: u64,
+    /// Whether the key was of another type than before.
+    other: bool,
+    /// Mismatch: the group that was counted is one of several, or there is none.
     odd: Option<(&'static str, String)>,
 }
 
-impl Pool {
+impl TaskiqPool {
     fn new(app: &App) -> Self {
-        let queue = |name: &String| Queue {
+        let queue = |name: &String| TaskiqQueue {
             key: name.clone(),
             stream: false,
-            count: Count::default(),
+            count: QueueCount::default(),
+            known: 0,
         };
         Self {
             queues: app.queues.iter().map(queue).collect(),
@@ -114,14 +124,14 @@ impl Pool {
     }
 
     fn start(&mut self) -> Vec<Query> {
-        let first = |queue: &mut Queue| {
-            queue.count = Count::default();
+        let first = |queue: &mut TaskiqQueue| {
+            queue.known = std::mem::take(&mut queue.count).ready;
             queue.size()
         };
         self.queues.iter_mut().map(first).collect()
     }
 
-    /// Takes replies in; what is to be asked next.
+    /// Takes in replies; returns the next queries.
     fn take(
         &mut self,
         queries: Vec<Query>,
@@ -140,17 +150,19 @@ impl Pool {
         Ok(next)
     }
 
-    /// Adds up.
+    /// Adds up the counts.
     fn tally(&mut self, now: Now) -> Tally {
         let mut tally = Tally {
             hearing: Hearing::Works,
             ..Tally::default()
         };
         let work = &mut tally.work;
-        for Queue { key, count, .. } in &mut self.queues {
+        let mut held = 0_u64;
+        for TaskiqQueue { key, count, .. } in &mut self.queues {
+            held = held.saturating_add(count.held);
             work.ready = work.ready.saturating_add(count.ready);
             work.in_flight = work.in_flight.saturating_add(count.pending);
-            let since = count.oldest.map(Since::Told);
+            let since = count.oldest.map(Since::Published);
             work.oldest = work.oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
             tally.mismatch = tally.mismatch.take().or_else(|| count.odd.clone());
             tally.queues.push(QueueTally {
@@ -158,10 +170,13 @@ impl Pool {
                 ..QueueTally::none(key.clone())
             });
         }
-        let idle = work.ready == 0 && work.in_flight == 0;
+        let idle = work.ready == 0 && held == 0;
         let since = *self.idle_since.get_or_insert(now.moment);
         self.idle_since = idle.then_some(since);
-        if self.queues.iter().all(|queue| queue.stream) {
+        // An application uses one kind of broker; a key that is not there yet is of no kind.
+        let streams = self.queues.iter().any(|queue| queue.stream);
+        let lists = self.queues.iter().any(|queue| !queue.stream && queue.count.ready > 0);
+        if streams && !lists {
             tally.drain = DrainSupport::None;
             let report = PodReport {
                 live: true,
@@ -177,8 +192,8 @@ impl Pool {
     }
 }
 
-impl Queue {
-    /// The first question.
+impl TaskiqQueue {
+    /// First query.
     fn size(&self) -> Query {
         let key = self.key.clone();
         match self.stream {
@@ -191,7 +206,11 @@ impl Queue {
         match (query, reply) {
             (Query::ListLength { .. } | Query::StreamGroups { .. }, Err(SampleError::WrongType)) => {
                 self.stream = !self.stream;
-                return Ok(Some(self.size()));
+                // Neither a list nor a stream.
+                return match std::mem::replace(&mut self.count.other, true) {
+                    true => Err(SampleError::WrongType),
+                    false => Ok(Some(self.size())),
+                };
             }
             (Query::ListLength { .. }, Ok(Reply::Number(length))) => self.count.ready = length,
             (Query::StreamGroups { .. }, Ok(Reply::Missing)) => self.stream = false,
@@ -199,13 +218,15 @@ impl Queue {
             (Query::StreamAfter { most, .. }, Ok(Reply::Texts(ids))) => {
                 let ids: Vec<_> = ids.into_iter().flatten().collect();
                 if *most == ONE_BY_ONE {
-                    self.count.ready = ids.len() as u64;
+                    // There may be more than were looked at: as many as were known before.
+                    let full = ids.len() >= usize::from(ONE_BY_ONE);
+                    self.count.ready = (ids.len() as u64).max(if full { self.known } else { 0 });
                 }
                 self.count.oldest = ids.first().and_then(|id| published(id));
             }
-            // Too much to be read, so at least as many; whose age is not known.
+            // The reply is too large, so there are at least as many entries; their age is not known.
             (Query::StreamAfter { most, .. }, Err(SampleError::TooLarge)) => {
-                self.count.ready = self.count.ready.max(u64::from(*most));
+                self.count.ready = self.count.ready.max(u64::from(*most)).max(self.known);
             }
             (_, Err(error)) => return Err(error),
             (_, Ok(_)) => return Err(SampleError::Protocol),
@@ -215,10 +236,14 @@ impl Queue {
 
     /// Counts the group that matters.
     fn group(&mut self, groups: Vec<StreamGroup>) -> Option<Query> {
-        let several = groups.len() > 1;
-        let default = groups.iter().position(|group| group.name == GROUP);
-        let Some(group) = groups.into_iter().nth(default.unwrap_or(0)) else {
-            // Whoever starts first makes one, so that what is published from then on is delivered.
+        self.count.held = groups.iter().fold(0, |sum, group| group.pending.saturating_add(sum));
+        // A group that never had a consumer is read by nobody, unless that is true of all.
+        let (read, unread): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.consumers > 0);
+        let candidates = if read.is_empty() { unread } else { read };
+        let several = candidates.len() > 1;
+        let default = candidates.iter().position(|group| group.name == GROUP);
+        let Some(group) = candidates.into_iter().nth(default.unwrap_or(0)) else {
+            // The first worker creates a group, so that what is published from then on is delivered.
             self.count.ready = 1;
             let text = format!(
                 "The stream `{}` has no consumer group yet: what is published before a worker has started (or \
@@ -237,7 +262,7 @@ impl Queue {
         }
         self.count.pending = group.pending;
         self.count.ready = group.lag.unwrap_or(0);
-        // Where Redis tells that all was delivered there is nothing to look at.
+        // If Redis says that all was delivered, there is nothing to read.
         (group.lag != Some(0)).then(|| Query::StreamAfter {
             key: self.key.clone(),
             after: group.last_delivered,
@@ -246,7 +271,7 @@ impl Queue {
     }
 }
 
-/// When an entry was added, by its id: milliseconds since 1970, a dash, a number.
+/// Time at which an entry was added, from its id: milliseconds since 1970, a dash, a number.
 fn published(id: &str) -> Option<Timestamp> {
     let (time, _) = id.split_once('-')?;
     Timestamp::from_millisecond(time.parse().ok()?).ok()
@@ -254,7 +279,7 @@ fn published(id: &str) -> Option<Timestamp> {
 
 impl Framework for Taskiq {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: TaskiqPool = application.said()?;
         self.pools.insert(id, pool);
         None
     }
@@ -270,7 +295,7 @@ impl Framework for Taskiq {
     }
 
     fn start(&mut self, id: PoolId, _: Now) -> Vec<Query> {
-        self.pools.get_mut(&id).map_or_else(Vec::new, Pool::start)
+        self.pools.get_mut(&id).map_or_else(Vec::new, TaskiqPool::start)
     }
 
     fn next(

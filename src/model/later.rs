@@ -33,10 +33,10 @@ pub struct DelayedTasks {
 /// Reason why one worker has to stay although nothing is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeepAlive {
-    /// It holds tasks that are not due, and does not say of all when they are.
+    /// A worker holds tasks that are not due, and does not say when all of them are.
     UnknownDue,
     /// Not all workers have said yet whether they hold tasks that are not due.
     Unreported,
-    /// They cannot be asked: the broker's permissions refuse it.
+    /// The workers cannot be asked: the broker's permissions refuse it.
     Refused,
 }

@@ -2,7 +2,8 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `mod.rs` | what is asked and answered ([`Query`], [`Reply`]), and what it adds up to ([`Tally`]) |
+//! | `mod.rs` | what the replies add up to ([`Tally`]), and what workers are told ([`Intent`]) |
+//! | `query.rs` | what is asked and answered: [`Query`], [`Reply`] |
 //! | `framework.rs` | the seam: [`Framework`] says what to ask and what it means |
 //! | `scan/` | what a list or a hash holds, looked at bit by bit |
 //! | `error.rs` | why a read failed |
@@ -16,9 +17,9 @@
 
 mod error;
 mod framework;
-
 mod later;
 mod named;
+mod query;
 pub mod scan;
 mod words;
 
@@ -36,6 +37,7 @@ pub use framework::{
 };
 pub use later::{Delayed, DelayedTasks, KeepAlive};
 pub use named::Named;
+pub use query::{ListEnd, Query, Reply, StreamGroup};
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
 pub use words::Words;
 
@@ -79,146 +81,6 @@ pub enum UrlDialect {
 /// start-up.
 pub const WAKE_AHEAD: Duration = Duration::from_secs(30);
 
-/// One question to a broker. Equal queries of several pools on one endpoint are sent once.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Query {
-    /// Redis: messages in this list, oldest first, as far as a bounded scan goes. A missing key is an empty list; an
-    /// empty list costs one `LLEN`.
-    ScanList {
-        /// The whole key, prefix included.
-        key: String,
-        /// How to read one element.
-        decoder: Decoder,
-    },
-    /// Redis: entries of this hash, whose fields are also the members of the sorted set `index`. An empty hash costs
-    /// one `HLEN`.
-    ScanHash {
-        /// The hash's whole key.
-        hash: String,
-        /// The sorted set that lists the hash's fields.
-        index: String,
-        /// How to read one value.
-        decoder: Decoder,
-    },
-    /// Redis `SMEMBERS`, bounded: the members of a set.
-    SetMembers {
-        /// The whole key.
-        key: String,
-    },
-    /// Redis `LLEN`: the length of a list.
-    ListLength {
-        /// The whole key.
-        key: String,
-    },
-    /// Redis `EXISTS`: 1 if the key is there, else 0.
-    Exists {
-        /// The whole key.
-        key: String,
-    },
-    /// Redis `LINDEX`: the element at one end of a list.
-    ListEnd {
-        /// The whole key.
-        key: String,
-        /// Which end.
-        end: ListEnd,
-    },
-    /// Redis `ZCOUNT`: members of a sorted set by their scores.
-    ScoreCount {
-        /// The whole key.
-        key: String,
-        /// Scores up to this one; `None`: all.
-        up_to: Option<i64>,
-    },
-    /// Redis `ZRANGE key 0 0 WITHSCORES`: the member of a sorted set with the lowest score, and that score.
-    LowestScore {
-        /// The whole key.
-        key: String,
-    },
-    /// Redis `HMGET`: values of some fields of a hash.
-    HashFields {
-        /// The whole key.
-        key: String,
-        /// The fields.
-        fields: &'static [&'static str],
-    },
-    /// Redis `XINFO GROUPS`: the consumer groups of a stream.
-    StreamGroups {
-        /// The whole key.
-        key: String,
-    },
-    /// Redis `XRANGE`: the ids of the first entries of a stream after this one.
-    StreamAfter {
-        /// The whole key.
-        key: String,
-        /// An entry's id.
-        after: String,
-        /// Number of entries, at most.
-        most: u16,
-    },
-    /// RabbitMQ passive `queue.declare`: messages ready and consumers, fresh.
-    QueueDepth {
-        /// The queue's name.
-        queue: String,
-    },
-    /// RabbitMQ management, totals form: messages ready and unacknowledged.
-    QueueTotals {
-        /// The queue's name.
-        queue: String,
-    },
-    /// Redis `PUBLISH`: number of clients that receive it.
-    Publish {
-        /// The channel.
-        channel: String,
-        /// The message.
-        payload: Vec<u8>,
-    },
-    /// Redis `SADD`.
-    AddMember {
-        /// The set's whole key.
-        key: String,
-        /// The member.
-        member: String,
-    },
-    /// Redis `SREM`.
-    RemoveMember {
-        /// The set's whole key.
-        key: String,
-        /// The member.
-        member: String,
-    },
-    /// Redis `DEL`.
-    Delete {
-        /// The whole key.
-        key: String,
-    },
-    /// Redis `RPOP`, repeated: what workers have pushed into one of the operator's lists is returned as [`Signal`]s,
-    /// each read and dropped before the next one. An element that is too large is counted but not read.
-    Pop {
-        /// The list's whole key.
-        list: String,
-        /// Largest number of elements.
-        most: usize,
-        /// Reads the signals in an element.
-        read: Named<Reader>,
-    },
-    /// RabbitMQ: publishes to workers; their answers arrive as [`Signal`]s.
-    Post {
-        /// Exchanges to use.
-        postbox: Postbox,
-        /// Message to publish.
-        letter: Letter,
-    },
-}
-
-/// One end of a Redis list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ListEnd {
-    /// Index 0: the oldest element where new ones are pushed at the right (`RPUSH`).
-    Left,
-    /// Index −1: the oldest element where new ones are pushed at the left (`LPUSH`).
-    Right,
-}
-
 /// Names of the queues that a worker fetches from. Equal sets are held once, whoever fetches from them.
 pub type Queues = Arc<BTreeSet<String>>;
 
@@ -241,7 +103,7 @@ pub enum Intent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodIntent {
     /// Intent.
-    pub stance: Intent,
+    pub intent: Intent,
     /// Moment from which it holds.
     pub since: Moment,
 }
@@ -275,66 +137,6 @@ pub enum Hearing {
     Failing(SampleError),
 }
 
-/// A broker's bounded answer to one [`Query`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// A RabbitMQ queue's ready messages and consumers.
-    Depth {
-        /// Messages that wait for a consumer.
-        ready: u64,
-        /// Number of consumers; `None`: the query that was used does not return it.
-        consumers: Option<u64>,
-    },
-    /// A RabbitMQ queue's totals.
-    Totals {
-        /// Messages that wait for a consumer.
-        ready: u64,
-        /// Messages delivered and not acknowledged.
-        unacked: u64,
-    },
-    /// The queue does not exist (RabbitMQ says so; Redis cannot).
-    Missing,
-    /// Content of a list or a hash.
-    Scan(Arc<Scan>),
-    /// Members of a set.
-    Members(Vec<String>),
-    /// Number returned by a Redis command: elements, members, receivers, members added or removed.
-    Number(u64),
-    /// Texts, in the order in which they were asked for; `None` for those that are missing or no UTF-8.
-    Texts(Vec<Option<String>>),
-    /// The consumer groups of a stream.
-    Groups(Vec<StreamGroup>),
-    /// Elements taken from a list ([`Query::Pop`]).
-    Popped {
-        /// Number of elements.
-        elements: u64,
-        /// Size of the largest one, in bytes.
-        largest: u64,
-    },
-    /// Published; answers arrive as signals ([`Query::Post`]).
-    Asked,
-    /// The broker's permissions keep the operator from asking workers or sending them commands.
-    Refused {
-        /// The right that is missing, in the broker's words.
-        right: String,
-    },
-}
-
-/// A consumer group of a Redis stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamGroup {
-    /// Name of the group.
-    pub name: String,
-    /// Number of consumers in the group, also those that have gone.
-    pub consumers: u64,
-    /// Number of entries delivered and not acknowledged.
-    pub pending: u64,
-    /// Number of entries not delivered yet; `None`: Redis cannot tell (entries were deleted, or it is older than 7.0).
-    pub lag: Option<u64>,
-    /// Id of the last delivered entry.
-    pub last_delivered: String,
-}
-
 /// Work of one pool at one moment, complete: also tasks that have left the list and are not finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
@@ -365,7 +167,7 @@ pub struct Work {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
     /// Wall-clock time that was written down in a message.
-    Told(Timestamp),
+    Published(Timestamp),
     /// Moment at which it was first observed; it may have begun earlier.
     Seen(Moment),
 }
@@ -374,7 +176,7 @@ impl Since {
     /// Time since then.
     pub fn age(self, now: Now) -> Duration {
         match self {
-            Self::Told(at) => Duration::try_from(now.wall.duration_since(at)).unwrap_or_default(),
+            Self::Published(at) => Duration::try_from(now.wall.duration_since(at)).unwrap_or_default(),
             Self::Seen(at) => now.moment.saturating_sub(at),
         }
     }
@@ -537,14 +339,14 @@ pub enum DrainSupport {
     /// No way: nothing shows what the workers of a single pod do.
     #[default]
     None,
-    /// They report what they run, and nothing can stop them from fetching more.
+    /// The workers report what they run, and nothing can stop them from fetching more.
     ReportsOnly,
-    /// They can be asked what they hold, and told to stop fetching and to fetch again.
+    /// The workers can be asked what they hold, and told to stop fetching and to fetch again.
     StopFetching,
 }
 
 impl DrainSupport {
-    /// What is left of it where commands to workers were `refused` lately.
+    /// Ways that remain where commands to workers were `refused` lately.
     pub fn unless(self, refused: bool) -> Self {
         match self {
             Self::StopFetching if refused => Self::ReportsOnly,

@@ -14,6 +14,12 @@ pub struct Words {
     pub queues: &'static str,
     /// When workers are known to lose their consumers.
     pub no_consumers: &'static str,
+    /// How workers are known: a plural, such as "heartbeats".
+    pub hearing: &'static str,
+    /// Page with the rights that are needed on a broker.
+    pub rights: &'static str,
+    /// Reason why a worker may not end on SIGTERM, and the fix.
+    pub overstays: &'static str,
     /// Why unknown workers cannot be heard; follows "The workers of … are not known:".
     pub silence: &'static str,
     /// How a worker's name has to be built, so that its pod is known.

@@ -25,7 +25,7 @@ pub struct Rules {
     /// `selectPolicy`: the policy that counts.
     pub select: Select,
     /// `policies`: limits on the change; empty: none.
-    pub policies: Vec<Policy>,
+    pub policies: Vec<BehaviorPolicy>,
 }
 
 /// Policy that counts where several are given: `selectPolicy`.
@@ -41,7 +41,7 @@ pub enum Select {
 
 /// Largest change of the replicas within a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct BehaviorPolicy {
     /// Unit of `value`.
     pub kind: PolicyType,
     /// Largest change within the period.
@@ -71,7 +71,7 @@ impl Behavior {
 impl Rules {
     /// Largest number of replicas that a step up from `current` may reach now.
     pub(crate) fn ceiling(&self, current: u32, replicas: &History, now: Moment) -> u32 {
-        let limits = self.limits(current, replicas, now, Policy::ceiling);
+        let limits = self.limits(current, replicas, now, BehaviorPolicy::ceiling);
         let limit = match self.select {
             Select::Max => limits.max().unwrap_or(u32::MAX),
             Select::Min => limits.min().unwrap_or(u32::MAX),
@@ -82,7 +82,7 @@ impl Rules {
 
     /// Smallest number of replicas that a step down from `current` may reach now.
     pub(crate) fn floor(&self, current: u32, replicas: &History, now: Moment) -> u32 {
-        let limits = self.limits(current, replicas, now, Policy::floor);
+        let limits = self.limits(current, replicas, now, BehaviorPolicy::floor);
         let limit = match self.select {
             Select::Max => limits.min().unwrap_or(0),
             Select::Min => limits.max().unwrap_or(0),
@@ -105,14 +105,14 @@ impl Rules {
         current: u32,
         replicas: &'a History,
         now: Moment,
-        limit: fn(&Policy, u32) -> u32,
+        limit: fn(&BehaviorPolicy, u32) -> u32,
     ) -> impl Iterator<Item = u32> + 'a {
-        let start = move |policy: &Policy| replicas.at(policy.period, now).unwrap_or(current);
+        let start = move |policy: &BehaviorPolicy| replicas.at(policy.period, now).unwrap_or(current);
         self.policies.iter().map(move |policy| limit(policy, start(policy)))
     }
 }
 
-impl Policy {
+impl BehaviorPolicy {
     fn ceiling(&self, start: u32) -> u32 {
         match self.kind {
             PolicyType::Pods => start.saturating_add(self.value),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn rules(select: Select, policies: &[(PolicyType, u32)]) -> Rules {
-        let policy = |&(kind, value)| Policy {
+        let policy = |&(kind, value)| BehaviorPolicy {
             kind,
             value,
             period: s(15),

@@ -2,7 +2,7 @@
 #![deny(clippy::disallowed_methods)]
 use super::{
     Decision, Memory, Observation, Policy, Reading, Rule, Work,
-    demand::{Demand, Quiet},
+    demand::{Demand, KeepOne},
     explain::{Case, explain},
     memory::LONGEST_DELAY,
     schedule::Floor,
@@ -20,7 +20,7 @@ const SHORTEST_DELAY: Duration = Duration::from_millis(50);
 ///
 /// Total: every input gives a decision. Only a fresh reading lowers the number, and never below the running work. A
 /// caller may skip observations that contain nothing new (`now`, ages and `next_due_in` count down by themselves), as
-/// long as it decides again after [`Decision::look_again_in`]: what time alone changes is found then.
+/// long as it decides again after [`Decision::decide_again_in`]: what time alone changes is found then.
 ///
 /// Duration: 20 µs at most. `make bench-decide`, in a pool that is busy all the time, on two cores that others used,
 /// too: 4 to 7 µs with a wait target, 1 to 3 µs with a backlog per replica, 5 to 11 µs with three schedules on top
@@ -31,13 +31,13 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
     memory.stranded.observe(seen);
     let seen = &*memory.stranded.taken_out(seen);
     memory.learn(policy, seen);
-    let quiet = Quiet {
+    let keep_one = KeepOne {
         within: memory.due_within(policy, seen),
         stranded: memory.stranded.tasks(),
     };
     let demand = match &seen.reading {
         Reading::Fresh(work) | Reading::Stale { work, .. } => {
-            Demand::of(work, quiet, policy, seen, &mut memory.waiting)
+            Demand::of(work, keep_one, policy, seen, &mut memory.waiting)
         }
         Reading::Unknown { .. } => Demand {
             wanted: seen.replicas,
@@ -56,7 +56,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
         memory: &memory,
         seen,
         demand,
-        quiet,
+        keep_one,
         limits,
         recommended,
     };
@@ -68,7 +68,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             policy,
             seen,
             demand,
-            quiet,
+            keep_one,
             floor,
             wish: recommended,
             replicas: choice.replicas,
@@ -86,7 +86,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
             .and_then(|answer| answer.trouble(policy))
             .or_else(|| memory.waiting.pods_not_ready(seen.now)),
         blocked: matches!(seen.reading, Reading::Fresh(_)) && memory.progress.blocked(seen.now),
-        look_again_in: soonest([
+        decide_again_in: soonest([
             choice.pending,
             floor.next_change,
             memory.stranded.next_change(seen.now),
@@ -147,7 +147,7 @@ struct RuleInput<'a> {
     memory: &'a Memory,
     seen: &'a Observation,
     demand: Demand,
-    quiet: Quiet,
+    keep_one: KeepOne,
     limits: ReplicaLimits,
     /// Number of replicas that the work asks for, within the limits.
     recommended: u32,
@@ -168,8 +168,14 @@ impl RuleInput<'_> {
                 } else {
                     Choice::of(current, self.demand_rule())
                 };
-                let deadlines = self.demand.answer.and_then(|answer| answer.look_again_in(self.policy));
-                let wake = self.seen.next_due_in.and_then(|due| due.checked_sub(self.quiet.within));
+                let deadlines = self
+                    .demand
+                    .answer
+                    .and_then(|answer| answer.decide_again_in(self.policy));
+                let wake = self
+                    .seen
+                    .next_due_in
+                    .and_then(|due| due.checked_sub(self.keep_one.within));
                 let blocked = self.memory.progress.remaining(self.seen.now);
                 let blocked = blocked.filter(|left| !left.is_zero());
                 Choice {
@@ -290,7 +296,7 @@ impl RuleInput<'_> {
             let running = policy.slots.map_or(0, |slots| carriers(work.running, slots));
             seen.busy_pods.saturating_add(seen.silent_pods).max(running)
         } else {
-            let in_flight = work.in_flight.saturating_add(self.quiet.stranded);
+            let in_flight = work.in_flight.saturating_add(self.keep_one.stranded);
             carriers(in_flight, policy.slots.unwrap_or(1)).max(seen.silent_pods)
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Observation, Policy, Rule, Target, Wait, Work,
+    Observation, Policy, Rule, TargetRule, Wait, Work,
     wait::{WaitResult, Waiting},
 };
 
@@ -22,14 +22,14 @@ pub(crate) struct Demand {
 
 /// Reasons to keep one worker although nothing waits and nothing runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Quiet {
+pub(crate) struct KeepOne {
     /// Time within which a scheduled task counts as due.
     pub(crate) within: Duration,
     /// Number of tasks of workers that died.
     pub(crate) stranded: u64,
 }
 
-impl Quiet {
+impl KeepOne {
     /// Rule for which one worker is needed, if it is.
     fn rule(self, work: &Work, seen: &Observation) -> Option<Rule> {
         if comes_due(work, seen, self.within) {
@@ -47,19 +47,25 @@ impl Quiet {
 impl Demand {
     /// Demand by the backlog rule: `wanted = ceil(outstanding / backlog_per_replica)`, and at least one worker for what
     /// comes due soon, is in a worker's memory or must be given back.
-    pub(crate) fn of(work: &Work, quiet: Quiet, policy: &Policy, seen: &Observation, waiting: &mut Waiting) -> Self {
-        if let Target::Wait(wait) = &policy.target {
-            return Self::within(wait, work, quiet, policy, seen, waiting);
+    pub(crate) fn of(
+        work: &Work,
+        keep_one: KeepOne,
+        policy: &Policy,
+        seen: &Observation,
+        waiting: &mut Waiting,
+    ) -> Self {
+        if let TargetRule::Wait(wait) = &policy.target {
+            return Self::within(wait, work, keep_one, policy, seen, waiting);
         }
         let each = u64::from(policy.backlog_per_replica());
-        let due_soon = due_soon(work, seen, quiet.within);
+        let due_soon = due_soon(work, seen, keep_one.within);
         let counted = work.ready.saturating_add(due_soon);
         let backlog = counted
             .saturating_add(held_that_counts(work, policy, seen))
             .div_ceil(each);
         let rule = match work.ready > 0 || work.in_flight > 0 {
             true => Rule::Backlog,
-            false => quiet.rule(work, seen).unwrap_or(Rule::Idle),
+            false => keep_one.rule(work, seen).unwrap_or(Rule::Idle),
         };
         let wanted = u32::try_from(backlog).unwrap_or(u32::MAX);
         Self {
@@ -84,21 +90,21 @@ impl Demand {
     fn within(
         wait: &Wait,
         work: &Work,
-        quiet: Quiet,
+        keep_one: KeepOne,
         policy: &Policy,
         seen: &Observation,
         waiting: &mut Waiting,
     ) -> Self {
         let answer = waiting.answer(policy, &wait.tuning, seen, wait.seconds());
         let there = work.ready > 0 || work.in_flight > 0;
-        let quiet = quiet.rule(work, seen);
-        let rule = match quiet.filter(|_| !there && answer.pods <= 1) {
+        let keep_one = keep_one.rule(work, seen);
+        let rule = match keep_one.filter(|_| !there && answer.pods <= 1) {
             // One for what may come would do no more than one for what is known.
             Some(rule) => rule,
             None if there || answer.pods > 0 => answer.rule,
             None => Rule::Idle,
         };
-        let has_work = there || quiet.is_some();
+        let has_work = there || keep_one.is_some();
         Self {
             wanted: answer.pods.max(u32::from(has_work)),
             rule,

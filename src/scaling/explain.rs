@@ -3,8 +3,8 @@
 //! It changes only when its facts change: no ages and no countdowns, which would make every look a new status.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    KeepAlive, Observation, Policy, Reading, Rule, Select, Target, Work,
-    demand::{Demand, Quiet, due_soon, held_that_counts},
+    KeepAlive, Observation, Policy, Reading, Rule, Select, TargetRule, Work,
+    demand::{Demand, KeepOne, due_soon, held_that_counts},
     flow::waiting,
     schedule::Floor,
 };
@@ -15,7 +15,7 @@ pub(crate) struct Case<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) seen: &'a Observation,
     pub(crate) demand: Demand,
-    pub(crate) quiet: Quiet,
+    pub(crate) keep_one: KeepOne,
     /// What the schedules ask for.
     pub(crate) floor: Floor<'a>,
     /// What is wanted, within the limits.
@@ -115,7 +115,7 @@ fn need(case: &Case, work: &Work) -> String {
                 true => ", running ones only theirs",
                 false => "",
             };
-            let soon = due_soon(work, case.seen, case.quiet.within);
+            let soon = due_soon(work, case.seen, case.keep_one.within);
             let tasks = work.ready.saturating_add(work.in_flight).saturating_add(soon);
             let outstanding = count(tasks, "task");
             let verb = needs(tasks);
@@ -124,24 +124,24 @@ fn need(case: &Case, work: &Work) -> String {
                 parts(case, work)
             )
         }
-        Rule::Scheduled if due_soon(work, case.seen, case.quiet.within) > 0 => {
+        Rule::Scheduled if due_soon(work, case.seen, case.keep_one.within) > 0 => {
             let due = verb(work.due_soon, "scheduled task", "comes", "come");
             let verb = needs(work.due_soon);
             let at = match case.policy.target {
-                Target::Backlog(_) => format!(" at {each} each"),
-                Target::Wait(_) => String::new(),
+                TargetRule::Backlog(_) => format!(" at {each} each"),
+                TargetRule::Wait(_) => String::new(),
             };
             format!(
                 "{due} due within {} and {verb} {replicas}{at}",
-                seconds(case.quiet.within)
+                seconds(case.keep_one.within)
             )
         }
         Rule::Stranded => {
-            let waits = verb(case.quiet.stranded, "task", "waits", "wait");
+            let waits = verb(case.keep_one.stranded, "task", "waits", "wait");
             let (place, when) = case.policy.stranded;
             format!(
                 "{waits} {place} for a worker that died or is stopping: {replicas} to give {} back {when}",
-                if case.quiet.stranded == 1 { "it" } else { "them" },
+                if case.keep_one.stranded == 1 { "it" } else { "them" },
             )
         }
         Rule::Deadline | Rule::Rate | Rule::Reserve => {
@@ -154,7 +154,7 @@ fn need(case: &Case, work: &Work) -> String {
 
 /// One worker for what is not due.
 fn scheduled(case: &Case, work: &Work, replicas: &str) -> String {
-    let due = case.seen.next_due_in.is_some_and(|due| due <= case.quiet.within);
+    let due = case.seen.next_due_in.is_some_and(|due| due <= case.keep_one.within);
     match work.stay.filter(|_| !due) {
         Some(KeepAlive::UnknownDue) => {
             let live = verb(work.scheduled, "scheduled task", "lives", "live");
@@ -168,7 +168,7 @@ fn scheduled(case: &Case, work: &Work, replicas: &str) -> String {
         ),
         None => format!(
             "A scheduled task comes due within {} and needs {replicas}",
-            seconds(case.quiet.within)
+            seconds(case.keep_one.within)
         ),
     }
 }
@@ -190,7 +190,7 @@ fn only(case: &Case) -> String {
 
 /// What the wait rule found.
 fn by_wait(case: &Case, work: &Work, replicas: &str) -> String {
-    let (Some(answer), Target::Wait(wait)) = (&case.demand.answer, &case.policy.target) else {
+    let (Some(answer), TargetRule::Wait(wait)) = (&case.demand.answer, &case.policy.target) else {
         return "No work".to_owned();
     };
     let target = seconds(wait.within);
@@ -250,7 +250,7 @@ fn parts(case: &Case, work: &Work) -> String {
         (work.ready, "waiting"),
         (work.in_flight.min(work.running), "running"),
         (reserved, "in flight"),
-        (due_soon(work, case.seen, case.quiet.within), "due soon"),
+        (due_soon(work, case.seen, case.keep_one.within), "due soon"),
     ];
     let parts = parts.iter().filter(|(tasks, _)| *tasks > 0);
     let parts: Vec<_> = parts.map(|(tasks, state)| format!("{tasks} {state}")).collect();

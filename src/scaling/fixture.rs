@@ -7,7 +7,7 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
         min,
         max,
         schedules: Vec::new(),
-        target: Target::Backlog(backlog_per_replica),
+        target: TargetRule::Backlog(backlog_per_replica),
         slots: Some(4),
         idle: s(60.0),
         behavior: Behavior::default(),
@@ -21,7 +21,7 @@ pub(crate) fn pool(min: u32, max: u32, backlog_per_replica: u32) -> Policy {
 /// The same pool with a wait target in seconds; the task duration is given as 6 s.
 pub(crate) fn waits(min: u32, max: u32, target: f64) -> Policy {
     Policy {
-        target: Target::Wait(Wait {
+        target: TargetRule::Wait(Wait {
             within: s(target),
             hint: Some(s(6.0)),
             tuning: Profile::Balanced.tuning(),
@@ -33,7 +33,7 @@ pub(crate) fn waits(min: u32, max: u32, target: f64) -> Policy {
 /// Policy with a hint of the task duration, in seconds.
 pub(crate) fn hinting(policy: Policy, seconds: f64) -> Policy {
     let target = match policy.target {
-        Target::Wait(wait) => Target::Wait(Wait {
+        TargetRule::Wait(wait) => TargetRule::Wait(Wait {
             hint: Some(s(seconds)),
             ..wait
         }),
@@ -153,7 +153,7 @@ impl Observation {
     /// Age of the oldest waiting task, in seconds.
     pub(crate) fn oldest(self, seconds: f64) -> Self {
         let at = self.wall.checked_sub(s(seconds)).unwrap();
-        self.work(|work| work.oldest = Some(Since::Told(at)))
+        self.work(|work| work.oldest = Some(Since::Published(at)))
     }
 
     /// Number of running tasks, and of the pods that run them.
@@ -243,9 +243,9 @@ pub(crate) fn last_of(policy: &Policy, series: &[Observation]) -> Decision {
     let mut last: Option<(Decision, Observation)> = None;
     for seen in series {
         while let Some((decision, before)) = &last
-            && before.now + decision.look_again_in < seen.now
+            && before.now + decision.decide_again_in < seen.now
         {
-            let again = later(before, before.now + decision.look_again_in);
+            let again = later(before, before.now + decision.decide_again_in);
             let (next, decision) = decide(policy, memory, &again);
             (memory, last) = (next, Some((decision, again)));
         }

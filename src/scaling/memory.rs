@@ -1,7 +1,7 @@
 //! Memory from decision to decision.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Memory, Observation, Policy, Reading, Target, Work, demand::Demand, progress::Progress,
+    Memory, Observation, Policy, Reading, TargetRule, Work, demand::Demand, progress::Progress,
     stabilization::Recommendations,
 };
 use crate::model::Moment;
@@ -26,7 +26,7 @@ impl Memory {
         self.notice(policy, seen);
         self.lead_time.observe(seen);
         self.waiting.observe(seen);
-        let Target::Wait(wait) = &policy.target else { return };
+        let TargetRule::Wait(wait) = &policy.target else { return };
         if let Reading::Fresh(work) = &seen.reading {
             self.waiting.count(policy, work, seen, wait.seconds());
         }

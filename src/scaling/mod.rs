@@ -46,7 +46,7 @@ mod wait;
 use jiff::Timestamp;
 use std::time::Duration;
 
-pub use behavior::{Behavior, Policy as BehaviorPolicy, PolicyType, Rules, Select};
+pub use behavior::{Behavior, BehaviorPolicy, PolicyType, Rules, Select};
 pub use decide::decide;
 pub use schedule::{Floor, Schedule, ScheduleError, floor};
 pub use stabilization::{SURPLUS_WINDOW, TRIM_WINDOW};
@@ -66,7 +66,7 @@ pub struct Policy {
     /// Periods of the calendar with a minimum number of replicas.
     pub schedules: Vec<Schedule>,
     /// Rule by which the number of replicas follows from the work.
-    pub target: Target,
+    pub target: TargetRule,
     /// Number of tasks that one replica runs at a time, where the user says; else what the workers report counts.
     pub slots: Option<u32>,
     /// Duration without work after which the last replicas go.
@@ -85,7 +85,7 @@ pub struct Policy {
 
 /// Rule by which the number of replicas follows from the work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Target {
+pub enum TargetRule {
     /// Backlog rule: number of outstanding tasks for each replica, at least 1.
     Backlog(u32),
     /// Wait rule.
@@ -114,16 +114,16 @@ impl Policy {
     /// Duration of a task in seconds, as the user says.
     pub(crate) fn hint(&self) -> Option<f64> {
         match self.target {
-            Target::Wait(Wait { hint, .. }) => hint.map(|hint| hint.as_secs_f64().clamp(1e-3, 1e9)),
-            Target::Backlog(_) => None,
+            TargetRule::Wait(Wait { hint, .. }) => hint.map(|hint| hint.as_secs_f64().clamp(1e-3, 1e9)),
+            TargetRule::Backlog(_) => None,
         }
     }
 
     /// Number of outstanding tasks for each replica by the backlog rule; 1 under any other rule.
     pub(crate) fn backlog_per_replica(&self) -> u32 {
         match self.target {
-            Target::Backlog(each) => each.max(1),
-            Target::Wait(_) => 1,
+            TargetRule::Backlog(each) => each.max(1),
+            TargetRule::Wait(_) => 1,
         }
     }
 }
@@ -393,5 +393,5 @@ pub struct Decision {
     /// wanted. Only from a fresh reading.
     pub blocked: bool,
     /// Time after which to decide again, even if nothing changes.
-    pub look_again_in: Duration,
+    pub decide_again_in: Duration,
 }

@@ -3,7 +3,7 @@
 //! A clear surplus (at least 20 % and at least 2 replicas) goes after [`SURPLUS_WINDOW`], about one pod start-up: the
 //! break-even between keeping a pod and starting another. A small one, which may be noise, waits [`TRIM_WINDOW`].
 #![deny(clippy::disallowed_methods)]
-use super::{Behavior, Moment, Policy, Rules, Target, history::History};
+use super::{Behavior, Moment, Policy, Rules, TargetRule, history::History};
 use std::time::Duration;
 
 /// Duration for which a clear surplus is kept.
@@ -77,8 +77,8 @@ impl Policy {
     /// Durations for which a clear surplus and a small one are kept.
     fn windows(&self) -> (Duration, Duration) {
         match &self.target {
-            Target::Backlog(_) => (SURPLUS_WINDOW, TRIM_WINDOW),
-            Target::Wait(wait) => (wait.tuning.surplus, wait.tuning.trim),
+            TargetRule::Backlog(_) => (SURPLUS_WINDOW, TRIM_WINDOW),
+            TargetRule::Wait(wait) => (wait.tuning.surplus, wait.tuning.trim),
         }
     }
 

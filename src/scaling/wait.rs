@@ -4,7 +4,7 @@
 //! tasks arrive, and a small reserve where the target is shorter than a pod's start-up.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Estimates, Moment, Observation, Policy, Rule, Since, Target, Trouble, Work,
+    Estimates, Moment, Observation, Policy, Rule, Since, TargetRule, Trouble, Work,
     deadline::{self, Deadlines, Need},
     flow::{BIN, Flow, TaskCount},
     history::History,
@@ -144,7 +144,7 @@ pub(crate) struct WaitResult {
 
 impl WaitResult {
     /// Time until the result changes by itself: deadlines come nearer, and a rate is forgotten.
-    pub(crate) fn look_again_in(&self, policy: &Policy) -> Option<Duration> {
+    pub(crate) fn decide_again_in(&self, policy: &Policy) -> Option<Duration> {
         if self.waits {
             Some(policy.period.max(SHORTEST_CHECK))
         } else if self.rate > 0.0 {
@@ -156,7 +156,7 @@ impl WaitResult {
 
     /// Cause that keeps the target from being met.
     pub(crate) fn trouble(&self, policy: &Policy) -> Option<Trouble> {
-        let Target::Wait(wait) = &policy.target else {
+        let TargetRule::Wait(wait) = &policy.target else {
             return None;
         };
         let startup = Duration::try_from_secs_f64(self.startup).unwrap_or_default();
@@ -192,7 +192,7 @@ impl Waiting {
         self.slots = seen.slots.unwrap_or(self.slots);
         let running = self.running(policy, work, seen);
         // The time since which a task was seen says nothing about the time before.
-        let published = matches!(work.oldest, Some(Since::Told(_)));
+        let published = matches!(work.oldest, Some(Since::Published(_)));
         let waited = seen.oldest_wait(work).filter(|_| published);
         let count = TaskCount {
             work,

@@ -101,7 +101,7 @@ fn reading(seen: &Seen) -> Reading {
         ready: seen.waiting,
         in_flight: seen.in_flight,
         running: seen.running,
-        oldest: (seen.stamped && seen.waiting > 0).then(|| Since::Told(wall(seen.now - seen.oldest_wait))),
+        oldest: (seen.stamped && seen.waiting > 0).then(|| Since::Published(wall(seen.now - seen.oldest_wait))),
         ..Work::default()
     })
 }

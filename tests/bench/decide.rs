@@ -5,15 +5,15 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{hint::black_box, mem, time::Duration};
 use taskworkerpool::scaling::{
-    Behavior, Counted, Decision, Memory, Observation, Policy, Profile, Reading, Schedule, Since, Target, Wait, Work,
-    decide,
+    Behavior, Counted, Decision, Memory, Observation, Policy, Profile, Reading, Schedule, Since, TargetRule, Wait,
+    Work, decide,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than anything is remembered.
 const PAST: u32 = 7200;
 
-fn policy(target: Target) -> Policy {
+fn policy(target: TargetRule) -> Policy {
     Policy {
         stranded: ("", ""),
         min: 1,
@@ -29,8 +29,8 @@ fn policy(target: Target) -> Policy {
     }
 }
 
-fn wait() -> Target {
-    Target::Wait(Wait {
+fn wait() -> TargetRule {
+    TargetRule::Wait(Wait {
         within: Duration::from_secs(60),
         hint: Some(Duration::from_secs(4)),
         tuning: Profile::Balanced.tuning(),
@@ -97,7 +97,7 @@ impl Pool {
             ready: 40 + noise,
             in_flight: 44,
             running: 40 + noise % 5,
-            oldest: Some(Since::Told(seen.wall - SECOND * 4)),
+            oldest: Some(Since::Published(seen.wall - SECOND * 4)),
             ..Work::default()
         });
         let (memory, decision) = decide(&self.policy, mem::take(&mut self.memory), &self.seen);
@@ -113,7 +113,7 @@ fn decisions(criterion: &mut Criterion) {
     };
     for (name, policy) in [
         ("wait target", policy(wait())),
-        ("backlog target", policy(Target::Backlog(4))),
+        ("backlog target", policy(TargetRule::Backlog(4))),
         ("wait target and schedules", with_schedules),
     ] {
         let mut pool = Pool::new(policy);

@@ -96,18 +96,18 @@ impl Watch {
     }
 
     /// Looks after this pod from now on, and after no other.
-    pub fn attend(&self, pod: &str, stance: Intent) {
-        self.attend_all(&[pod.to_owned()], stance);
+    pub fn attend(&self, pod: &str, intent: Intent) {
+        self.attend_all(&[pod.to_owned()], intent);
     }
 
     /// Looks after these pods from now on, and after no other.
-    pub fn attend_all(&self, pods: &[String], stance: Intent) {
-        let care = PodIntent {
-            stance,
+    pub fn attend_all(&self, pods: &[String], intent: Intent) {
+        let pod_intent = PodIntent {
+            intent,
             since: self.now(),
         };
-        let attention = pods.iter().map(|pod| (pod.clone(), care.clone())).collect();
-        self.sampler.send(SamplerInput::Intend { id: 1, attention });
+        let intents = pods.iter().map(|pod| (pod.clone(), pod_intent.clone())).collect();
+        self.sampler.send(SamplerInput::Intend { id: 1, intents });
     }
 
     /// Now, on the clock of its samples.

@@ -17,7 +17,7 @@ use super::page::Body;
 use crate::{
     broker::{
         Egress, Management, Tls,
-        rabbitmq::Task,
+        rabbitmq::AbortOnDrop,
         stream::{self, Budget},
     },
     model::SampleError,
@@ -53,7 +53,7 @@ struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     budget: Budget,
     /// Task that carries the bytes until the connection is dropped.
-    _task: Task,
+    _task: AbortOnDrop,
 }
 
 impl Http {
@@ -125,7 +125,7 @@ impl Http {
         Ok(Connection {
             sender,
             budget,
-            _task: Task::spawn(carry),
+            _task: AbortOnDrop::spawn(carry),
         })
     }
 

@@ -130,7 +130,7 @@ impl Item {
 
 /// One page of the list.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct Page {
+pub(super) struct QueuePage {
     /// Queues on the page.
     pub(super) items: Vec<Item>,
     /// Number of pages.
@@ -149,7 +149,7 @@ pub(super) fn queue(body: &[u8]) -> Result<Item, SampleError> {
 ///
 /// # Errors
 /// The body is not what RabbitMQ sends.
-pub(super) fn list(body: &[u8]) -> Result<Page, SampleError> {
+pub(super) fn list(body: &[u8]) -> Result<QueuePage, SampleError> {
     serde_json::from_slice(body).map_err(|_| SampleError::Management)
 }
 

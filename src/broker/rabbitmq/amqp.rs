@@ -10,12 +10,12 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    connection::{Link, Live, connect},
-    control::{Inspector, Line, Trouble},
+    connection::{Live, OwnedConnection, connect},
+    control::{ControlTrouble, Inspector, Line},
     depths::{Depths, lives},
-    feed::{Ends, Task},
+    feed::{AbortOnDrop, Ends},
     heartbeats::heartbeats,
-    memory::{Answer, Found, Memory, Plan},
+    memory::{Answer, Found, QueueMemory, QueuePlan},
 };
 use crate::{
     broker::{Address, Egress, signals},
@@ -40,15 +40,15 @@ pub(super) struct Amqp {
     egress: Egress,
     address: Address,
     vhost: String,
-    link: Option<Link>,
+    link: Option<OwnedConnection>,
     attempts: Attempts,
     depths: Depths,
-    memory: Memory,
+    memory: QueueMemory,
     /// Passes the connection to the feeds.
     live: watch::Sender<Option<Live>>,
     ends: Ends,
     /// Subscriptions, with the state of each.
-    heartbeats: BTreeMap<Subscription, (Task, watch::Receiver<Hearing>)>,
+    heartbeats: BTreeMap<Subscription, (AbortOnDrop, watch::Receiver<Hearing>)>,
     /// Inspectors by postbox, with the time of the last message.
     inspectors: BTreeMap<Postbox, (Inspector, Moment)>,
     connection: u64,
@@ -65,7 +65,7 @@ impl Amqp {
             link: None,
             attempts: Attempts::default(),
             depths: Depths::default(),
-            memory: Memory::default(),
+            memory: QueueMemory::default(),
             live,
             ends: Ends {
                 live: watching,
@@ -85,7 +85,7 @@ impl Amqp {
             let ends = self.ends.clone();
             let start = || {
                 let (tell, hearing) = watch::channel(Hearing::NotYet);
-                (Task::spawn(heartbeats(listen.clone(), ends, tell)), hearing)
+                (AbortOnDrop::spawn(heartbeats(listen.clone(), ends, tell)), hearing)
             };
             self.heartbeats.entry(listen.clone()).or_insert_with(start);
         }
@@ -94,7 +94,7 @@ impl Amqp {
     /// State of the workers on this topic exchange. Without a connection no worker is heard.
     pub(super) fn hearing(&self, to: &Subscription) -> Hearing {
         let told = self.heartbeats.get(to).map(|(_, hearing)| hearing.borrow().clone());
-        let connected = self.link.as_ref().is_some_and(Link::is_alive);
+        let connected = self.link.as_ref().is_some_and(OwnedConnection::is_alive);
         match (told.unwrap_or_default(), self.attempts.last) {
             (Hearing::Works | Hearing::NotYet, Some((error, _))) if !connected => Hearing::Failing(error),
             (told, _) => told,
@@ -121,7 +121,7 @@ impl Amqp {
     /// Reason why there is none; that of the last attempt while it is too early for the next.
     async fn connected(&mut self, now: Moment) -> Result<Live, SampleError> {
         let alive = self.link.as_ref().filter(|link| link.is_alive());
-        let kept = alive.map(Link::live);
+        let kept = alive.map(OwnedConnection::live);
         match alive {
             Some(link) if !link.is_worn() => return Ok(link.live()),
             // The last one that we may have goes before the next one comes.
@@ -177,21 +177,21 @@ impl Amqp {
                 None => {}
             }
             answers.push(match self.memory.plan(queue, now) {
-                Plan::Ask => {
+                QueuePlan::Ask => {
                     asked.push((place, *queue));
                     Err(SampleError::NotYet)
                 }
-                Plan::Try => {
+                QueuePlan::Try => {
                     tried.push((place, *queue));
                     Err(SampleError::NotYet)
                 }
-                Plan::Probe(last) => {
+                QueuePlan::Probe(last) => {
                     if probed.len() < PROBES && !self.depths.is_probing(queue) {
                         probed.push((place, *queue));
                     }
                     last
                 }
-                Plan::Repeat(last) => last,
+                QueuePlan::Repeat(last) => last,
             });
         }
         let sure = asked.len();
@@ -234,7 +234,7 @@ impl Amqp {
     }
 
     /// Reason why these workers cannot be reached.
-    pub(super) fn trouble(&self, letter: &Query) -> Option<Trouble> {
+    pub(super) fn trouble(&self, letter: &Query) -> Option<ControlTrouble> {
         let Query::Post { postbox, .. } = letter else {
             return None;
         };
@@ -248,8 +248,8 @@ impl Amqp {
 }
 
 /// Reason why the connection must be given up: it broke, or the broker no longer answers on it.
-async fn dead(found: &[Found], live: &Live, link: Option<&Link>) -> Option<SampleError> {
-    if !link.is_some_and(Link::is_alive) {
+async fn dead(found: &[Found], live: &Live, link: Option<&OwnedConnection>) -> Option<SampleError> {
+    if !link.is_some_and(OwnedConnection::is_alive) {
         let error = found.iter().find_map(|found| found.answer.as_ref().err());
         return Some(error.copied().unwrap_or(SampleError::Disconnected));
     }

@@ -1,4 +1,4 @@
-//! One AMQP connection: made within a deadline, never recovered by the library, ended with its [`Link`].
+//! One AMQP connection: made within a deadline, never recovered by the library, ended with its [`OwnedConnection`].
 
 use std::{
     convert::Infallible,
@@ -46,7 +46,7 @@ const CHANNELS_MAX: u16 = 2047;
 /// Time to close the connection properly.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Connection that others may use as long as its [`Link`] lives.
+/// Connection that others may use as long as its [`OwnedConnection`] lives.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     /// The connection.
@@ -81,12 +81,12 @@ impl Live {
 
 /// Owner of a connection: dropping it closes the connection properly, whatever the broker does.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct OwnedConnection {
     live: Live,
     owner: Option<oneshot::Sender<Infallible>>,
 }
 
-impl Link {
+impl OwnedConnection {
     /// Connection, to give away.
     pub(super) fn live(&self) -> Live {
         self.live.clone()
@@ -108,7 +108,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for OwnedConnection {
     fn drop(&mut self) {
         let (connection, owner) = (Arc::clone(&self.live.connection), self.owner.take());
         // Without a runtime the process ends, and the connection with it.
@@ -125,7 +125,7 @@ impl Drop for Link {
 ///
 /// # Errors
 /// Reason why the broker does not accept the connection, never in its words.
-pub(super) async fn connect(egress: &Egress, address: &Address, vhost: &str) -> Result<Link, SampleError> {
+pub(super) async fn connect(egress: &Egress, address: &Address, vhost: &str) -> Result<OwnedConnection, SampleError> {
     short(vhost).ok_or(SampleError::NoSuchVhost)?;
     let connecting = async {
         let stream = stream::connect(egress, &address.host, address.port, address.tls.as_ref(), CONNECT).await?;
@@ -135,7 +135,7 @@ pub(super) async fn connect(egress: &Egress, address: &Address, vhost: &str) -> 
 }
 
 /// The AMQP handshake.
-async fn log_in(stream: Stream, address: &Address, vhost: &str) -> Result<Link, SampleError> {
+async fn log_in(stream: Stream, address: &Address, vhost: &str) -> Result<OwnedConnection, SampleError> {
     let undigested = Undigested::default();
     let (owner, owned) = oneshot::channel();
     let stream = Mutex::new(Some(Guarded::new(stream, undigested.clone(), owned)));
@@ -147,7 +147,7 @@ async fn log_in(stream: Stream, address: &Address, vhost: &str) -> Result<Link, 
     };
     let properties = ConnectionProperties::default().with_connection_name(NAME.into());
     let connection = Connection::connector(uri(address, vhost), runtime(), connector, properties).await;
-    Ok(Link {
+    Ok(OwnedConnection {
         live: Live {
             connection: Arc::new(connection.map_err(|error| refused(&error))?),
             undigested,

@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
-    connection::{Link, Live, connect, short},
-    feed::{Attempt, Binding, Ends, Failed, Pauses, Task, declare, digested, open},
+    connection::{Live, OwnedConnection, connect, short},
+    feed::{AbortOnDrop, Attempt, Binding, Ends, Failed, Pauses, declare, digested, open},
 };
 use crate::{
     broker::{Address, Egress},
@@ -39,7 +39,7 @@ const AT_ONCE: u16 = 7;
 
 /// Reason why workers can be neither asked nor ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum ControlTrouble {
     /// A right is missing; the text is the broker's.
     Refused(String),
     /// The error passes by itself.
@@ -50,8 +50,8 @@ pub(super) enum Trouble {
 #[derive(Debug)]
 pub(super) struct Inspector {
     letters: mpsc::Sender<Letter>,
-    trouble: watch::Receiver<Option<Trouble>>,
-    _task: Task,
+    trouble: watch::Receiver<Option<ControlTrouble>>,
+    _task: AbortOnDrop,
 }
 
 /// Broker, and where signals go.
@@ -83,7 +83,7 @@ impl Inspector {
         Self {
             letters,
             trouble,
-            _task: Task::spawn(desk.serve(written)),
+            _task: AbortOnDrop::spawn(desk.serve(written)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Inspector {
     }
 
     /// Reason why the workers cannot be reached.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
+    pub(super) fn trouble(&self) -> Option<ControlTrouble> {
         self.trouble.borrow().clone()
     }
 }
@@ -103,7 +103,7 @@ struct Desk {
     postbox: Postbox,
     line: Line,
     /// Passes on the reason why the workers cannot be reached.
-    tells: watch::Sender<Option<Trouble>>,
+    tells: watch::Sender<Option<ControlTrouble>>,
     /// Whether the log has said that workers answer in another serialization.
     told_form: bool,
     /// Whether the log has said that an answer was too large.
@@ -116,7 +116,7 @@ impl Desk {
     /// Runs for as long as the endpoint needs it.
     async fn serve(mut self, mut letters: mpsc::Receiver<Letter>) {
         let mut pauses = Pauses::default();
-        let mut link: Option<Link> = None;
+        let mut link: Option<OwnedConnection> = None;
         let mut attempt = Attempt::first();
         let mut broke = false;
         // Whoever cannot count cannot ask either.
@@ -139,9 +139,9 @@ impl Desk {
                 Err(failed) => failed,
             };
             match &ended {
-                Failed::Refused { right } => self.tell(Some(Trouble::Refused(right.clone()))),
+                Failed::Refused { right } => self.tell(Some(ControlTrouble::Refused(right.clone()))),
                 // Once is nothing: it connects again.
-                Failed::Broken(error) if broke => self.tell(Some(Trouble::Failing(*error))),
+                Failed::Broken(error) if broke => self.tell(Some(ControlTrouble::Failing(*error))),
                 _ => {}
             }
             let conversed = std::mem::take(&mut self.conversed);
@@ -153,7 +153,7 @@ impl Desk {
     }
 
     /// Passes on the reason why the workers cannot be reached, and logs what has changed.
-    fn tell(&self, trouble: Option<Trouble>) {
+    fn tell(&self, trouble: Option<ControlTrouble>) {
         let changed = self.tells.send_if_modified(|last| {
             let changed = *last != trouble;
             last.clone_from(&trouble);
@@ -163,11 +163,11 @@ impl Desk {
             return;
         }
         match trouble {
-            Some(Trouble::Refused(right)) => tracing::warn!(
+            Some(ControlTrouble::Refused(right)) => tracing::warn!(
                 right,
                 "the broker's permissions refuse remote control: workers cannot be asked what they hold"
             ),
-            Some(Trouble::Failing(why)) => {
+            Some(ControlTrouble::Failing(why)) => {
                 tracing::warn!(%why, "remote control fails: workers cannot be asked what they hold");
             }
             None => tracing::info!("nothing is known any more that keeps remote control from the workers"),
@@ -207,7 +207,7 @@ impl Desk {
                     let Some(letter) = letter else { return Failed::Broken(SampleError::Disconnected) };
                     // Nothing leaves a connection that the broker blocks. Whoever asks asks again.
                     if live.connection.status().blocked() {
-                        self.tell(Some(Trouble::Failing(SampleError::Blocked)));
+                        self.tell(Some(ControlTrouble::Failing(SampleError::Blocked)));
                         continue;
                     }
                     // A refusal would have come by now.
@@ -261,7 +261,7 @@ impl Desk {
             // Where there are no workers we are not kept from anybody.
             if let Some(right) = attempt.lacks.clone() {
                 let there = exists(live, exchange).await?;
-                self.tell(Some(Trouble::Refused(right)).filter(|_| there));
+                self.tell(Some(ControlTrouble::Refused(right)).filter(|_| there));
             }
         }
         subscribed

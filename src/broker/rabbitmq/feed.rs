@@ -39,16 +39,16 @@ const ENVELOPE: usize = 512;
 
 /// Task that ends with its owner.
 #[derive(Debug)]
-pub(in crate::broker) struct Task(JoinHandle<()>);
+pub(in crate::broker) struct AbortOnDrop(JoinHandle<()>);
 
-impl Task {
+impl AbortOnDrop {
     /// Starts the task.
     pub(in crate::broker) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(task))
     }
 }
 
-impl Drop for Task {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -68,7 +68,7 @@ impl From<Answer> for Found {
 
 /// Memory of the queues, by name.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct QueueMemory {
     queues: HashMap<String, Known>,
     reconnected: Option<Moment>,
     /// Time when a worker last appeared.
@@ -110,7 +110,7 @@ struct Count {
 
 /// Treatment of a queue in this sample.
 #[derive(Debug, PartialEq)]
-pub(super) enum Plan {
+pub(super) enum QueuePlan {
     /// Ask: the queue answers.
     Ask,
     /// Ask with no other declare behind it: it is not known yet whether the queue answers.
@@ -121,7 +121,7 @@ pub(super) enum Plan {
     Repeat(Answer),
 }
 
-impl Memory {
+impl QueueMemory {
     /// Records that the connection was made anew.
     pub(super) fn reconnected(&mut self, now: Moment) {
         self.reconnected = Some(now);
@@ -133,12 +133,12 @@ impl Memory {
     }
 
     /// Treatment of this queue.
-    pub(super) fn plan(&self, queue: &str, now: Moment) -> Plan {
+    pub(super) fn plan(&self, queue: &str, now: Moment) -> QueuePlan {
         let known = self.queues.get(queue);
         let Some(doubtful) = known.and_then(|known| known.doubtful.as_ref()) else {
             return match known.is_some_and(|known| known.counts) {
-                true => Plan::Ask,
-                false => Plan::Try,
+                true => QueuePlan::Ask,
+                false => QueuePlan::Try,
             };
         };
         let hurry = self.came.is_some_and(|came| now.saturating_sub(came) < HURRY);
@@ -150,8 +150,8 @@ impl Memory {
         let pause = ASK_AGAIN.saturating_mul(1 << doubtful.times.min(8)).min(most);
         let answer = doubtful.answer.clone();
         match now.saturating_sub(doubtful.at) >= pause {
-            true => Plan::Probe(answer),
-            false => Plan::Repeat(answer),
+            true => QueuePlan::Probe(answer),
+            false => QueuePlan::Repeat(answer),
         }
     }
 
@@ -260,13 +260,13 @@ mod tests {
             Err(SampleError::Permission),
             Err(SampleError::Timeout),
         ] {
-            let mut memory = Memory::default();
+            let mut memory = QueueMemory::default();
             assert_eq!(memory.learn("q", answer.clone(), at(0)), answer);
-            assert_eq!(memory.plan("q", at(1999)), Plan::Repeat(answer.clone()));
-            assert_eq!(memory.plan("q", at(2000)), Plan::Probe(answer));
-            assert_eq!(memory.plan("other", at(0)), Plan::Try);
+            assert_eq!(memory.plan("q", at(1999)), QueuePlan::Repeat(answer.clone()));
+            assert_eq!(memory.plan("q", at(2000)), QueuePlan::Probe(answer));
+            assert_eq!(memory.plan("other", at(0)), QueuePlan::Try);
             assert_eq!(memory.learn("q", depth(0), at(2000)), depth(0));
-            assert_eq!(memory.plan("q", at(2001)), Plan::Ask);
+            assert_eq!(memory.plan("q", at(2001)), QueuePlan::Ask);
         }
     }
 
@@ -277,17 +277,21 @@ mod tests {
             // An application's first task makes its queue, and waits.
             (Ok(Reply::Missing), [2, 4, 4, 4, 4, 4]),
         ] {
-            let mut memory = Memory::default();
+            let mut memory = QueueMemory::default();
             let mut now = 0;
             for pause in pauses {
                 let _ = memory.learn("q", answer.clone(), at(now));
                 now += pause * 1000;
-                assert_eq!(memory.plan("q", at(now - 1)), Plan::Repeat(answer.clone()), "{pause}");
-                assert_eq!(memory.plan("q", at(now)), Plan::Probe(answer.clone()), "{pause}");
+                assert_eq!(
+                    memory.plan("q", at(now - 1)),
+                    QueuePlan::Repeat(answer.clone()),
+                    "{pause}"
+                );
+                assert_eq!(memory.plan("q", at(now)), QueuePlan::Probe(answer.clone()), "{pause}");
             }
             let _ = memory.learn("q", answer.clone(), at(now));
             memory.came(at(now + 2_000));
-            assert_eq!(memory.plan("q", at(now + 2_000)), Plan::Probe(answer.clone()));
+            assert_eq!(memory.plan("q", at(now + 2_000)), QueuePlan::Probe(answer.clone()));
         }
     }
 
@@ -300,10 +304,10 @@ mod tests {
 
     #[test]
     fn messages_and_consumers_that_are_gone_at_one_moment_are_not_believed_for_a_minute() {
-        let mut memory = Memory::default();
+        let mut memory = QueueMemory::default();
         assert_eq!(memory.learn("q", counts(500, 8), at(0)), counts(500, 8));
         assert_eq!(memory.learn("q", counts(0, 0), at(500)), UNSURE);
-        assert_eq!(memory.plan("q", at(501)), Plan::Ask);
+        assert_eq!(memory.plan("q", at(501)), QueuePlan::Ask);
         assert_eq!(memory.learn("q", counts(0, 0), at(60_499)), UNSURE);
         // The leader is back.
         assert_eq!(memory.learn("q", counts(500, 0), at(60_500)), counts(500, 0));
@@ -316,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_doubt_that_an_answer_interrupts_begins_anew() {
-        let mut memory = Memory::default();
+        let mut memory = QueueMemory::default();
         assert_eq!(memory.learn("q", counts(5, 1), at(0)), counts(5, 1));
         assert_eq!(memory.learn("q", counts(0, 0), at(500)), UNSURE);
         assert_eq!(memory.learn("q", counts(5, 1), at(50_000)), counts(5, 1));
@@ -330,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_pool_that_works_its_queue_off_and_goes_to_nothing_is_believed_all_along() {
-        let mut memory = Memory::default();
+        let mut memory = QueueMemory::default();
         for (moment, (ready, consumers)) in [(3, 2), (1, 2), (0, 2), (0, 1), (0, 0), (0, 0), (2, 0), (1, 1), (0, 1)]
             .into_iter()
             .enumerate()
@@ -343,7 +347,7 @@ mod tests {
     #[test]
     fn a_first_nothing_that_took_long_is_not_believed_at_once() {
         let slow = |answer| Found { answer, slow: true };
-        let mut memory = Memory::default();
+        let mut memory = QueueMemory::default();
         assert_eq!(memory.learn("q", slow(counts(0, 0)), at(0)), UNSURE);
         assert_eq!(memory.learn("q", counts(0, 0), at(9_999)), UNSURE);
         assert_eq!(memory.learn("q", slow(counts(0, 0)), at(10_000)), counts(0, 0));
@@ -354,19 +358,19 @@ mod tests {
 
     #[test]
     fn a_broken_connection_makes_no_queue_doubtful() {
-        let mut memory = Memory::default();
+        let mut memory = QueueMemory::default();
         let broken = Err(SampleError::Disconnected);
         assert_eq!(memory.learn("q", broken.clone(), at(0)), broken);
-        assert_eq!(memory.plan("q", at(1)), Plan::Try);
+        assert_eq!(memory.plan("q", at(1)), QueuePlan::Try);
         assert_eq!(memory.learn("q", depth(0), at(1)), depth(0));
         assert_eq!(memory.learn("q", broken.clone(), at(2)), broken);
-        assert_eq!(memory.plan("q", at(3)), Plan::Ask);
+        assert_eq!(memory.plan("q", at(3)), QueuePlan::Ask);
     }
 
     #[test]
     fn a_fall_to_nothing_after_a_reconnect_is_not_believed_for_ten_seconds() {
         for nothing in [depth(0), Ok(Reply::Missing), Ok(Reply::Totals { ready: 0, unacked: 0 })] {
-            let mut memory = Memory::default();
+            let mut memory = QueueMemory::default();
             assert_eq!(memory.learn("busy", depth(3), at(0)), depth(3));
             assert_eq!(memory.learn("idle", depth(0), at(0)), depth(0));
             memory.reconnected(at(1000));
@@ -375,7 +379,7 @@ mod tests {
             let counts = nothing != Ok(Reply::Missing);
             assert_eq!(
                 memory.plan("busy", at(1501)),
-                if counts { Plan::Ask } else { Plan::Try }
+                if counts { QueuePlan::Ask } else { QueuePlan::Try }
             );
             assert_eq!(memory.learn("busy", nothing.clone(), at(10_999)), unbelieved);
             assert_eq!(memory.learn("busy", nothing.clone(), at(11_000)), nothing);
@@ -386,7 +390,7 @@ mod tests {
 
     #[test]
     fn work_seen_after_the_reconnect_is_believed() {
-        let mut memory = Memory::default();
+        let mut memory = QueueMemory::default();
         assert_eq!(memory.learn("q", depth(3), at(0)), depth(3));
         memory.reconnected(at(1000));
         assert_eq!(memory.learn("q", depth(2), at(1500)), depth(2));
@@ -395,7 +399,7 @@ mod tests {
 
     #[test]
     fn what_nobody_asks_for_is_forgotten() {
-        let mut memory = Memory::default();
+        let mut memory = QueueMemory::default();
         for number in 0..1000 {
             let _ = memory.learn(&format!("q{number}"), depth(1), at(0));
         }

@@ -22,12 +22,12 @@ mod memory;
 mod totals;
 mod transport;
 
-pub(super) use self::feed::Task;
+pub(super) use self::feed::AbortOnDrop;
 use self::{
     amqp::Amqp,
-    control::Trouble,
+    control::ControlTrouble,
     memory::Answer,
-    totals::{Told, Totals, since_then},
+    totals::{Totals, TotalsSample, since_then},
 };
 use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management, signals};
 use crate::model::{Hearing, Moment, Place, Query, Reply, SampleError, Subscription};
@@ -92,7 +92,7 @@ impl Endpoint for RabbitMqEndpoint {
         let totals = async {
             match &mut self.totals {
                 Some(totals) => totals.ask(&names(&sorted.totals), moment).await,
-                None => Told {
+                None => TotalsSample {
                     answers: vec![Err(SampleError::Management); sorted.totals.len()],
                     is_fresh: true,
                 },
@@ -104,8 +104,8 @@ impl Endpoint for RabbitMqEndpoint {
         let (told, depths) = tokio::join!(totals, depths);
         for (place, letter) in &sorted.letters {
             match self.amqp.trouble(letter) {
-                Some(Trouble::Refused(right)) => put(&mut sorted.answers, *place, Ok(Reply::Refused { right })),
-                Some(Trouble::Failing(error)) => put(&mut sorted.answers, *place, Err(error)),
+                Some(ControlTrouble::Refused(right)) => put(&mut sorted.answers, *place, Ok(Reply::Refused { right })),
+                Some(ControlTrouble::Failing(error)) => put(&mut sorted.answers, *place, Err(error)),
                 None => {}
             }
         }

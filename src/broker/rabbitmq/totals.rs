@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    feed::Task,
-    memory::{Answer, Memory},
+    feed::AbortOnDrop,
+    memory::{Answer, QueueMemory},
 };
 use crate::{
     broker::management::Client,
@@ -34,16 +34,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Totals {
     /// Client that is not started yet: that needs a runtime.
     client: Option<Client>,
-    task: Option<Task>,
+    task: Option<AbortOnDrop>,
     wanted: watch::Sender<Wanted>,
-    found: watch::Receiver<Found>,
-    memory: Memory,
+    found: watch::Receiver<LastTotals>,
+    memory: QueueMemory,
     /// Whether the last answer did not come in time.
     late: bool,
     /// Whether the last call failed.
     failed: bool,
     /// Passes on the answers of the task.
-    brings: watch::Sender<Found>,
+    brings: watch::Sender<LastTotals>,
 }
 
 /// Request for the task: the newest one counts.
@@ -55,7 +55,7 @@ struct Wanted {
 
 /// Result of the task.
 #[derive(Clone, Debug, Default)]
-struct Found {
+struct LastTotals {
     /// Number of the last request that was answered, by an answer or an error.
     number: u64,
     /// Last answers, and the time when they came.
@@ -66,7 +66,7 @@ struct Found {
 
 /// Totals of one sample.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct TotalsSample {
     /// Answers, one for each queue, in their order.
     pub(super) answers: Vec<Answer>,
     /// Whether they were asked for with this sample; else they are a little older.
@@ -76,13 +76,13 @@ pub(super) struct Told {
 impl Totals {
     /// Totals of this API, asked from the first sample on.
     pub(super) fn new(client: Client) -> Self {
-        let (brings, found) = watch::channel(Found::default());
+        let (brings, found) = watch::channel(LastTotals::default());
         Self {
             client: Some(client),
             task: None,
             wanted: watch::channel(Wanted::default()).0,
             found,
-            memory: Memory::default(),
+            memory: QueueMemory::default(),
             late: false,
             failed: false,
             brings,
@@ -91,13 +91,13 @@ impl Totals {
 
     /// Answers, one for each queue, in their order: of now, or of a moment ago. After a failure a fall to zero is not
     /// believed at once.
-    pub(super) async fn ask(&mut self, queues: &[&str], moment: Moment) -> Told {
+    pub(super) async fn ask(&mut self, queues: &[&str], moment: Moment) -> TotalsSample {
         if queues.is_empty() {
             let (answers, is_fresh) = (Vec::new(), true);
-            return Told { answers, is_fresh };
+            return TotalsSample { answers, is_fresh };
         }
         if let Some(client) = self.client.take() {
-            self.task = Some(Task::spawn(keep_asking(
+            self.task = Some(AbortOnDrop::spawn(keep_asking(
                 client,
                 self.wanted.subscribe(),
                 self.brings.clone(),
@@ -106,7 +106,7 @@ impl Totals {
         let number = self.wanted.borrow().number + 1;
         let names = queues.iter().map(|queue| (*queue).to_owned()).collect();
         self.wanted.send_replace(Wanted { number, queues: names });
-        let is_answered = |found: &Found| found.number >= number;
+        let is_answered = |found: &LastTotals| found.number >= number;
         let fails = self.found.borrow().error.is_some();
         // An API that let a sample wait in vain is not waited for again until it has answered.
         self.late = self.late && self.found.borrow().number + 1 < number;
@@ -135,12 +135,12 @@ impl Totals {
             (None, Some(_)) => vec![Err(SampleError::ManagementTimeout); queues.len()],
             (None, None) => vec![Err(SampleError::NotYet); queues.len()],
         };
-        Told { answers, is_fresh }
+        TotalsSample { answers, is_fresh }
     }
 }
 
 /// Asks for what is requested for as long as the requests come.
-async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, brings: watch::Sender<Found>) {
+async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, brings: watch::Sender<LastTotals>) {
     let mut pause = PAUSE;
     while wanted.changed().await.is_ok() {
         let Wanted { number, queues } = wanted.borrow_and_update().clone();
@@ -149,7 +149,7 @@ async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, br
             Ok(answers) => {
                 pause = PAUSE;
                 let answers = Arc::new(queues.iter().cloned().zip(answers).collect());
-                brings.send_replace(Found {
+                brings.send_replace(LastTotals {
                     number,
                     answers: Some((Instant::now(), answers)),
                     error: None,

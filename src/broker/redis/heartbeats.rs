@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     backoff::Backoff,
     link::Link,
-    resp::{Commands, Value},
+    resp::{Commands, Key, Value},
 };
 use crate::{
     broker::{Address, Egress, allowance::Allowance, signals::Sender},
@@ -164,7 +164,7 @@ impl Listener<'_> {
     async fn subscribe(&mut self, patterns: Vec<String>) -> Result<(), SampleError> {
         let mut commands = Commands::default();
         for pattern in &patterns {
-            commands.add(&[b"PSUBSCRIBE", pattern.as_bytes()]);
+            commands.add(Key::None, &[b"PSUBSCRIBE", pattern.as_bytes()]);
         }
         self.unanswered.extend(patterns);
         self.link.send(&commands).await

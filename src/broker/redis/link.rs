@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::resp::{Commands, Value};
+use super::resp::{Commands, Key, Value};
 use crate::{
     broker::{
         Address, Egress, Tls,
@@ -106,7 +106,7 @@ impl Link {
             return false;
         }
         let mut info = Commands::default();
-        info.add_for(INFO, &[b"INFO", b"server"]);
+        info.add_for(INFO, Key::None, &[b"INFO", b"server"]);
         let says = |text: &[u8]| String::from_utf8_lossy(text).contains("redis_mode:sentinel");
         match self.ask(&info).await.as_deref() {
             Ok([Value::Text(Some(text))]) => says(text),
@@ -131,18 +131,18 @@ impl Link {
     /// the replies are not understood or too many.
     pub(super) async fn ask(&mut self, commands: &Commands) -> Result<Vec<Value>, SampleError> {
         let mut values = Vec::with_capacity(commands.count());
-        self.ask_each(commands, |value| values.push(value)).await?;
+        self.ask_each(commands, |_, value| values.push(value)).await?;
         Ok(values)
     }
 
-    /// The same, but the replies are handed out one by one as they come.
+    /// The same, but the replies are handed out one by one as they come, each with the place of its command.
     ///
     /// # Errors
     /// As [`Link::ask`].
     pub(super) async fn ask_each(
         &mut self,
         commands: &Commands,
-        take: impl FnMut(Value) + Send,
+        take: impl FnMut(usize, Value) + Send,
     ) -> Result<(), SampleError> {
         if commands.count() == 0 {
             return Ok(());
@@ -155,10 +155,14 @@ impl Link {
         done.unwrap_or(Err(SampleError::Timeout))
     }
 
-    async fn exchange(&mut self, commands: &Commands, mut take: impl FnMut(Value) + Send) -> Result<(), SampleError> {
+    async fn exchange(
+        &mut self,
+        commands: &Commands,
+        mut take: impl FnMut(usize, Value) + Send,
+    ) -> Result<(), SampleError> {
         self.send(commands).await?;
-        for bytes in commands.replies() {
-            take(Value::read(&mut self.stream, *bytes).await?);
+        for (place, bytes) in commands.replies().iter().enumerate() {
+            take(place, Value::read(&mut self.stream, *bytes).await?);
         }
         // Bytes that nobody asked for would be taken for the next answer.
         if self.stream.buffer().is_empty() {

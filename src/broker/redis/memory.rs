@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    mem,
     sync::Arc,
     time::Duration,
 };
@@ -39,6 +40,8 @@ pub(super) struct Memory {
     /// The reads whose last believed count was not 0, and when.
     filled: HashMap<Query, Moment>,
     doubt_until: Moment,
+    /// Generation of the route when it was last told.
+    generation: u64,
     /// Messages of lists that are remembered.
     known: usize,
 }
@@ -124,8 +127,12 @@ impl Memory {
         self.now
     }
 
-    /// The connection is a new one. However long there was none, what was there before it broke is remembered.
-    pub(super) fn reconnected(&mut self) {
+    /// Takes in over which generation of the route the counts come from now on. If it is another one, what was there
+    /// before the connection broke is remembered, however long there was none.
+    pub(super) fn comes_over(&mut self, generation: u64) {
+        if mem::replace(&mut self.generation, generation) == generation {
+            return;
+        }
         self.filled.values_mut().for_each(|at| *at = self.now);
         self.doubt_until = self.now.saturating_add(DOUBT);
     }
@@ -216,7 +223,7 @@ mod tests {
         for (read, count) in [(&busy, 5), (&idle, 0), (&drained, 1), (&drained, 0)] {
             assert_eq!(memory.believe(read, count), Ok(()), "no doubt on the first connection");
         }
-        memory.reconnected();
+        memory.comes_over(1);
         for (at, expected) in [
             (100, Err(SampleError::JustReconnected)),
             (109, Err(SampleError::JustReconnected)),
@@ -228,7 +235,7 @@ mod tests {
             assert_eq!(memory.believe(&idle, 0), Ok(()));
             assert_eq!(memory.believe(&drained, 0), Ok(()));
         }
-        memory.reconnected();
+        memory.comes_over(2);
         assert_eq!(memory.believe(&busy, 0), Ok(()), "the empty count was believed");
     }
 

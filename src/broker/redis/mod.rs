@@ -2,11 +2,12 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `mod.rs` | [`RedisEndpoint`]: samples, reconnects, keeps its memory |
+//! | `mod.rs` | [`RedisEndpoint`]: samples, keeps its memory |
+//! | `route/` | who is asked: a topology a file |
 //! | `link.rs` | one connection: round trips with a deadline and a byte budget |
 //! | `resp.rs` | the protocol: commands, replies, and what errors mean |
 //! | `question.rs` | one read's way through the round trips of a sample |
-//! | `single.rs` | reads and writes that are one command each |
+//! | `plain.rs` | reads and writes that are one command each |
 //! | `memory.rs` | scans, and zeros that are not believed yet |
 //! | `pop.rs` | what workers push into lists of our own |
 //! | `heartbeats.rs` | the pub/sub connection |
@@ -21,29 +22,24 @@ mod backoff;
 mod heartbeats;
 mod link;
 mod memory;
+mod plain;
 mod pop;
 mod question;
 mod resp;
-mod single;
+mod route;
 
-use std::{collections::VecDeque, time::Duration};
-
-use tokio::time::timeout;
+use std::collections::VecDeque;
 
 use self::{
-    backoff::Backoff,
     heartbeats::{Heartbeats, pattern},
-    link::Link,
     memory::Memory,
     pop::pop,
     question::Question,
     resp::{Commands, Value},
+    route::{Answer, NoReply, Route},
 };
-use super::{Address, Egress, Endpoint, Kind, signals};
+use super::{Address, Egress, Endpoint, signals};
 use crate::model::{Hearing, Moment, Query, Reply, SampleError, Signal, Subscription};
-
-/// A whole sample, connecting included, takes no longer.
-const SAMPLE: Duration = Duration::from_secs(4);
 
 /// No command joins a batch of so many.
 const BATCH_COMMANDS: usize = 1_000;
@@ -59,16 +55,7 @@ const SAMPLE_BYTES: u64 = 8 << 20;
 pub struct RedisEndpoint {
     egress: Egress,
     address: Address,
-    db: u32,
-    /// Taken out while it is in use: a sample that is dropped half-way leaves none, and the next one connects.
-    link: Option<Link>,
-    /// A connection broke or was given up: the next one is another one.
-    lost: bool,
-    /// Rises with each connection that is another one.
-    connection: u64,
-    /// No attempt to connect before this moment, and why.
-    pause: Option<(Moment, SampleError)>,
-    backoff: Backoff,
+    route: Box<dyn Route>,
     memory: Memory,
     heartbeats: Option<Heartbeats>,
     listening: Vec<Subscription>,
@@ -78,82 +65,47 @@ pub struct RedisEndpoint {
 impl RedisEndpoint {
     /// Connects at the first sample, if `egress` allows it. The address must be one of Redis.
     pub fn new(address: Address, egress: Egress) -> Self {
-        let db = match address.kind {
-            Kind::Redis { db } => db,
-            Kind::RabbitMq { .. } => 0,
-        };
         Self {
+            route: route::to(egress.clone(), address.clone()),
             egress,
             address,
-            db,
-            link: None,
-            lost: false,
-            pause: None,
-            backoff: Backoff::default(),
             memory: Memory::default(),
-            connection: 0,
             heartbeats: None,
             listening: Vec::new(),
             signals: signals::channel(),
         }
     }
 
-    /// The connection, a new one if need be.
-    async fn connect(&mut self) -> Result<Link, SampleError> {
-        if let Some(link) = self.link.take() {
-            return Ok(link);
-        }
-        let link = Link::open(&self.egress, &self.address, self.db).await?;
-        if self.lost {
-            self.memory.reconnected();
-            self.connection += 1;
-        }
-        self.lost = true;
-        Ok(link)
-    }
-
-    /// Everything that needs the connection.
-    async fn converse(&mut self, questions: &mut [Question<'_>], reads: &[Query]) -> Result<(), SampleError> {
-        let mut link = self.connect().await?;
-        answer_all(&mut link, questions, &mut self.memory).await?;
-        if questions.iter().any(Question::was_unknown) && link.is_sentinel().await {
-            return Err(SampleError::RedisSentinel);
-        }
-        for (read, question) in reads.iter().zip(questions.iter_mut()) {
-            if let Query::Pop { list, most, read } = read {
-                question.done(pop(&mut link, list, *most, *read, &self.signals.0).await?);
+    /// Asks in batches until every question is done. Whether each command had its reply.
+    async fn answer_all(&mut self, questions: &mut [Question<'_>]) -> bool {
+        let mut whole = true;
+        loop {
+            let mut open = open(questions);
+            if open.is_empty() {
+                return whole;
+            }
+            while !open.is_empty() {
+                let exhausted = self.route.read() >= SAMPLE_BYTES;
+                let batch = Batch::of(&mut open, exhausted, &mut self.memory);
+                let answers = route::ask(self.route.as_mut(), &batch.commands).await;
+                self.memory.comes_over(self.route.generation(None));
+                whole &= batch.take(answers, &mut self.memory);
             }
         }
-        self.link = Some(link);
-        Ok(())
     }
 
-    /// Gives the connection up and waits a little before the next one.
-    fn give_up(&mut self, error: SampleError, now: Moment) {
-        // One key was too large: the others are not to be told so while they wait.
-        let why = match error {
-            SampleError::TooLarge => SampleError::Disconnected,
-            error => error,
-        };
-        self.link = None;
-        self.pause = Some((now.saturating_add(self.backoff.failed(error)), why));
-    }
-}
-
-/// Asks in batches until every question is done.
-async fn answer_all(link: &mut Link, questions: &mut [Question<'_>], memory: &mut Memory) -> Result<(), SampleError> {
-    let before = link.read();
-    loop {
-        let mut open = open(questions);
-        if open.is_empty() {
-            return Ok(());
+    /// Pops what is to be popped. Whether each command had its reply.
+    async fn pop_all(&mut self, questions: &mut [Question<'_>], reads: &[Query]) -> bool {
+        let mut whole = true;
+        for (read, question) in reads.iter().zip(questions) {
+            if let Query::Pop { list, most, read } = read {
+                let popped = pop(self.route.as_mut(), list, *most, *read, &self.signals.0).await;
+                whole &= popped.is_ok();
+                question.done(popped.unwrap_or_else(|why| Err(why.error)));
+            }
         }
-        while !open.is_empty() {
-            let exhausted = link.read() - before >= SAMPLE_BYTES;
-            let batch = Batch::of(&mut open, exhausted, memory);
-            let replies = link.ask(&batch.commands).await;
-            batch.take(replies, memory)?;
-        }
+        self.memory.comes_over(self.route.generation(None));
+        whole
     }
 }
 
@@ -191,53 +143,38 @@ impl<'q, 'a> Batch<'q, 'a> {
         batch
     }
 
-    /// Hands the replies out.
-    fn take(self, replies: Result<Vec<Value>, SampleError>, memory: &mut Memory) -> Result<(), SampleError> {
-        let replies = match replies {
-            Err(error @ (SampleError::TooLarge | SampleError::Timeout)) => {
-                self.askers
-                    .into_iter()
-                    .for_each(|(question, _)| question.refused(error, memory));
-                return Err(error);
-            }
-            other => other?,
-        };
-        let mut replies = replies.into_iter();
+    /// Hands the answers out. Whether each command had its reply.
+    fn take(self, answers: Vec<Answer>, memory: &mut Memory) -> bool {
+        let mut answers = answers.into_iter();
+        let mut whole = true;
         for (question, commands) in self.askers {
-            question.take(replies.by_ref().take(commands).collect(), memory);
+            let own: Vec<Answer> = answers.by_ref().take(commands).collect();
+            match own.into_iter().collect::<Result<Vec<Value>, NoReply>>() {
+                Ok(replies) => question.take(replies, memory),
+                Err(why) => {
+                    question.fail(why, memory);
+                    whole = false;
+                }
+            }
         }
-        Ok(())
+        whole
     }
 }
 
 impl Endpoint for RedisEndpoint {
     async fn sample(&mut self, reads: &[Query], moment: Moment) -> Vec<Result<Reply, SampleError>> {
-        if let Some((until, error)) = self.pause
-            && moment < until
-        {
-            return vec![Err(error); reads.len()];
+        if reads.is_empty() {
+            return Vec::new();
         }
-        self.pause = None;
+        self.route.begin(moment);
         self.memory.begin(moment);
         let mut questions: Vec<_> = reads.iter().map(Question::new).collect();
-        let conversation = timeout(SAMPLE, self.converse(&mut questions, reads)).await;
-        let broken = conversation.unwrap_or(Err(SampleError::Timeout)).err();
-        if let Some(error) = broken {
-            for question in &mut questions {
-                question.fail(error, &mut self.memory);
-            }
+        let asked = self.answer_all(&mut questions).await;
+        let popped = self.pop_all(&mut questions, reads).await;
+        if asked && popped {
+            self.memory.end();
         }
-        let answers: Vec<_> = questions.into_iter().map(Question::answer).collect();
-        // Without credentials every command is refused, one by one, on a connection that is well.
-        let locked_out = Err(SampleError::Authentication);
-        match broken.or_else(|| answers.contains(&locked_out).then_some(SampleError::Authentication)) {
-            Some(error) => self.give_up(error, moment),
-            None => {
-                self.backoff.succeeded();
-                self.memory.end();
-            }
-        }
-        answers
+        questions.into_iter().map(Question::answer).collect()
     }
 
     fn listen(&mut self, to: Vec<Subscription>) {
@@ -253,7 +190,7 @@ impl Endpoint for RedisEndpoint {
     }
 
     fn connection(&self) -> u64 {
-        self.connection
+        self.route.generation(None)
     }
 
     fn hearing(&self, to: &Subscription) -> Hearing {

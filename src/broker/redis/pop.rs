@@ -1,8 +1,8 @@
-//! What workers push into a list of our own.
+//! What workers push into lists of our own.
 
 use super::{
-    link::Link,
-    resp::{Commands, Value},
+    resp::{Commands, Key, Value},
+    route::{NoReply, Route},
 };
 use crate::{
     broker::signals::Sender,
@@ -17,32 +17,36 @@ const ELEMENT_BYTES: u64 = 4 << 20;
 /// too large counts as one that says nothing: that is a matter of whoever pushed it alone.
 ///
 /// # Errors
-/// What breaks the connection. A command that is refused is a reply.
+/// Why there was no reply. A command that is refused is a reply.
 pub(super) async fn pop(
-    link: &mut Link,
+    route: &mut dyn Route,
     list: &str,
     most: usize,
     read: Named<Reader>,
     signals: &Sender,
-) -> Result<Result<Reply, SampleError>, SampleError> {
+) -> Result<Result<Reply, SampleError>, NoReply> {
     let mut commands = Commands::default();
-    (0..most).for_each(|_| commands.add_for(ELEMENT_BYTES, &[b"RPOP", list.as_bytes()]));
-    let (mut elements, mut largest, mut failed) = (0, 0, None);
-    let take = |reply| match reply {
-        Value::Text(Some(payload)) => {
+    (0..most).for_each(|_| commands.add_for(ELEMENT_BYTES, Key::FIRST, &[b"RPOP", list.as_bytes()]));
+    let (mut elements, mut largest, mut refused, mut failed) = (0, 0, None, None);
+    let mut take = |_, answer| match answer {
+        Ok(Value::Text(Some(payload))) => {
             elements += 1;
             largest = largest.max(payload.len() as u64);
             for signal in (read.get())(&payload) {
                 signals.send(signal);
             }
         }
-        Value::Refused(SampleError::TooLarge) => {
+        Ok(Value::Refused(SampleError::TooLarge)) => {
             elements += 1;
             largest = ELEMENT_BYTES;
         }
-        Value::Refused(error) => failed = failed.or(Some(error)),
-        _ => {}
+        Ok(Value::Refused(error)) => refused = refused.or(Some(error)),
+        Ok(_) => {}
+        Err(why) => failed = Some(why),
     };
-    link.ask_each(&commands, take).await?;
-    Ok(failed.map_or(Ok(Reply::Popped { elements, largest }), Err))
+    route.ask_each(&commands, &mut take).await;
+    match failed {
+        Some(why) => Err(why),
+        None => Ok(refused.map_or(Ok(Reply::Popped { elements, largest }), Err)),
+    }
 }

@@ -5,8 +5,9 @@ use std::{mem, sync::Arc};
 
 use super::{
     memory::Memory,
-    resp::{Commands, LINE, Value},
-    single,
+    plain,
+    resp::{Commands, Key, LINE, Value},
+    route::NoReply,
 };
 use crate::model::{
     Decoder, Query, Reply, SampleError, Scan,
@@ -101,11 +102,6 @@ impl<'a> Question<'a> {
         self.next = Next::Done(answer);
     }
 
-    /// The server did not know the command.
-    pub(super) fn was_unknown(&self) -> bool {
-        self.next == Next::Done(Err(SampleError::UnknownCommand))
-    }
-
     /// Asks for the contents, not only for their number: may be left out.
     pub(super) fn is_look(&self) -> bool {
         !matches!(
@@ -120,31 +116,33 @@ impl<'a> Question<'a> {
             Query::ScanList { key, .. } => ("LLEN", key, key),
             Query::ScanHash { hash, index, .. } => ("HLEN", hash, index),
             Query::SetMembers { key } => ("SCARD", key, key),
-            command => return single::add(command, commands),
+            command => return plain::add(command, commands),
         };
         let key = key.as_bytes();
         match &self.next {
-            Next::Size => commands.add(&[size.as_bytes(), key]),
-            Next::Members => commands.add_for(MEMBERS_BYTES, &[b"SMEMBERS", key]),
+            Next::Size => commands.add(Key::FIRST, &[size.as_bytes(), key]),
+            Next::Members => commands.add_for(MEMBERS_BYTES, Key::FIRST, &[b"SMEMBERS", key]),
             Next::Elements {
                 range: (start, stop), ..
             } => {
                 let (start, stop) = (start.to_string(), stop.to_string());
-                commands.add_for(LIST_BYTES, &[b"LRANGE", key, start.as_bytes(), stop.as_bytes()]);
+                let words: [&[u8]; 4] = [b"LRANGE", key, start.as_bytes(), stop.as_bytes()];
+                commands.add_for(LIST_BYTES, Key::FIRST, &words);
             }
             Next::Tags { .. } => {
                 let last = (MAX_TAGS - 1).to_string();
-                commands.add_for(TAGS_BYTES, &[b"ZRANGE", index.as_bytes(), b"0", last.as_bytes()]);
+                let words: [&[u8]; 4] = [b"ZRANGE", index.as_bytes(), b"0", last.as_bytes()];
+                commands.add_for(TAGS_BYTES, Key::FIRST, &words);
             }
             Next::Sizes { missing, .. } => {
                 for tag in missing {
-                    commands.add(&[b"HSTRLEN", key, tag.as_bytes()]);
+                    commands.add(Key::FIRST, &[b"HSTRLEN", key, tag.as_bytes()]);
                 }
             }
             Next::Values { asked, .. } => {
                 let tags = asked.iter().map(String::as_bytes);
                 let words: Vec<_> = [b"HMGET", key].into_iter().chain(tags).collect();
-                commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, &words);
+                commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, Key::FIRST, &words);
             }
             Next::Command | Next::Pop | Next::Done(_) => {}
         }
@@ -153,7 +151,7 @@ impl<'a> Question<'a> {
     /// Takes the replies to [`Question::ask`] in, in their order.
     pub(super) fn take(&mut self, replies: Vec<Value>, memory: &mut Memory) {
         if self.is_look() && replies.contains(&Value::Refused(SampleError::TooLarge)) {
-            self.refused(SampleError::TooLarge, memory);
+            self.look_at_less(memory);
             return self.leave_unseen(memory);
         }
         let next = mem::replace(&mut self.next, Next::Done(Err(SampleError::Protocol)));
@@ -185,8 +183,8 @@ impl<'a> Question<'a> {
     fn follow_one(&self, next: Next, reply: Value, memory: &mut Memory) -> Result<Next, SampleError> {
         match next {
             Next::Command => {
-                let answer = single::reply(self.read, reply)?;
-                if let Some(size) = single::size(self.read, &answer) {
+                let answer = plain::reply(self.read, reply)?;
+                if let Some(size) = plain::size(self.read, &answer) {
                     memory.believe(self.read, size)?;
                 }
                 Ok(Next::Done(Ok(answer)))
@@ -287,24 +285,28 @@ impl<'a> Question<'a> {
     }
 
     /// The replies were too large or came too slowly, perhaps not because of this question: it looks at less next time.
-    pub(super) fn refused(&mut self, error: SampleError, memory: &mut Memory) {
+    fn look_at_less(&self, memory: &mut Memory) {
         match &self.next {
             Next::Elements { length, .. } => memory.refused(self.read, *length),
             Next::Values { asked, .. } => memory.hash(self.read).scan.refused(asked),
             _ => {}
         }
-        if error == SampleError::Timeout && self.is_look() {
-            memory.too_slow(self.read);
-        }
     }
 
-    /// There will be no more round trips. Where a look was too large or too slow, the number is an answer still.
-    pub(super) fn fail(&mut self, error: SampleError, memory: &mut Memory) {
-        if matches!(error, SampleError::TooLarge | SampleError::Timeout) {
+    /// There are no replies to [`Question::ask`]. Where something was too large or too slow, the number is an answer
+    /// still.
+    pub(super) fn fail(&mut self, why: NoReply, memory: &mut Memory) {
+        if matches!(why.error, SampleError::TooLarge | SampleError::Timeout) {
+            if why.suspect {
+                self.look_at_less(memory);
+                if why.error == SampleError::Timeout && self.is_look() {
+                    memory.too_slow(self.read);
+                }
+            }
             self.leave_unseen(memory);
         }
-        if !self.is_done() || error == SampleError::RedisSentinel && self.was_unknown() {
-            self.next = Next::Done(Err(error));
+        if !self.is_done() {
+            self.next = Next::Done(Err(why.error));
         }
     }
 

@@ -5,6 +5,8 @@
 //! bytes for each byte of a hostile reply (measured: 95 MB for a 1 MiB list of lists of numbers). A text of the server
 //! goes nowhere.
 
+use std::ops::Range;
+
 use redis::ServerError;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
@@ -25,41 +27,76 @@ const MAX_DEPTH: usize = 3;
 /// No count of tasks is larger: 2⁴⁰.
 const MAX_COUNT: i64 = 1 << 40;
 
-/// Commands to send in one piece, each with the bytes that its reply may have. No `Debug`: one of them may be `AUTH`.
+/// Commands to send in one piece, each with its key and the bytes that its reply may have. No `Debug`: one of them may be
+/// `AUTH`.
 #[derive(Default)]
 pub(super) struct Commands {
     bytes: Vec<u8>,
+    /// Places of the keys in the bytes.
+    keys: Vec<Option<Range<usize>>>,
     replies: Vec<u64>,
     planned: u64,
 }
 
+/// Key of a command. Where there are several servers it decides which of them is asked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Key {
+    /// None: any server may be asked, as with `PING` and `PUBLISH`.
+    None,
+    /// Word at this place; the name of the command is at 0.
+    Word(usize),
+}
+
+impl Key {
+    /// Word after the name of the command.
+    pub(super) const FIRST: Self = Self::Word(1);
+
+    /// Place of the key among the bytes of a packed command, which end here.
+    fn place(self, words: &[&[u8]], end: usize) -> Option<Range<usize>> {
+        let Self::Word(place) = self else { return None };
+        let (word, after) = words.get(place..)?.split_first()?;
+        let digits = |length: usize| length.checked_ilog10().unwrap_or(0) as usize + 1;
+        // `$`, the length, the word, and two line ends.
+        let packed = |word: &&[u8]| digits(word.len()) + word.len() + 5;
+        let end = end - after.iter().map(packed).sum::<usize>() - 2;
+        Some(end - word.len()..end)
+    }
+}
+
 impl Commands {
     /// Adds one that is answered by a number or a word.
-    pub(super) fn add(&mut self, words: &[&[u8]]) {
-        self.add_for(LINE, words);
+    pub(super) fn add(&mut self, key: Key, words: &[&[u8]]) {
+        self.add_for(LINE, key, words);
     }
 
     /// Adds one whose reply has at most so many bytes: a larger one is dropped.
-    pub(super) fn add_for(&mut self, bytes: u64, words: &[&[u8]]) {
+    pub(super) fn add_for(&mut self, bytes: u64, key: Key, words: &[&[u8]]) {
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(*word);
         }
-        self.bytes.extend(command.get_packed_command());
+        command.write_packed_command(&mut self.bytes);
+        self.keys.push(key.place(words, self.bytes.len()));
         self.replies.push(bytes);
         self.planned = self.planned.saturating_add(bytes);
     }
 
-    /// One command alone.
+    /// One command alone, without a key.
     pub(super) fn one(words: &[&[u8]]) -> Self {
         let mut commands = Self::default();
-        commands.add(words);
+        commands.add(Key::None, words);
         commands
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.replies.len()
+    }
+
+    /// Key of the command at this place.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a single server is asked for all of them"))]
+    pub(super) fn key(&self, place: usize) -> Option<&[u8]> {
+        self.bytes.get(self.keys.get(place)?.clone()?)
     }
 
     /// How many bytes the reply to each of them may have.
@@ -459,7 +496,7 @@ mod tests {
     #[test]
     fn commands_are_counted_and_binary_safe() {
         let mut commands = Commands::one(&[b"PING"]);
-        commands.add(&[b"LLEN", b"a\r\n\x06"]);
+        commands.add(Key::FIRST, &[b"LLEN", b"a\r\n\x06"]);
         assert_eq!(commands.count(), 2);
         assert_eq!(
             commands.bytes(),

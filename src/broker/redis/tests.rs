@@ -2,19 +2,23 @@ mod answers;
 mod control;
 mod hostile;
 mod looks;
+mod plain;
+mod route;
 mod separator;
 mod server;
-mod single;
 mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use self::server::{Act, Server, array, bulk, say};
 use super::*;
 use crate::framework::celery::message;
 use crate::{
-    broker::{Secret, Tls, fixture::Asker},
+    broker::{Kind, Secret, Tls, fixture::Asker},
     model::Word,
 };
 

@@ -7,15 +7,15 @@ use crate::model::{Now, PoolId, Query, Reply, SampleError, Step, Tally};
 
 /// The questions of one step, each asked once, whoever asks it.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct StepBatch {
     queries: Vec<Query>,
     /// Where each of them stands.
     places: BTreeMap<Query, usize>,
-    shares: Vec<Share>,
+    shares: Vec<PoolQueries>,
 }
 
 /// One pool's share of a batch.
-struct Share {
+struct PoolQueries {
     id: PoolId,
     /// The pool's queries in its own order.
     queries: Vec<Query>,
@@ -24,9 +24,9 @@ struct Share {
 }
 
 /// A pool's count.
-pub(super) type Counted = (PoolId, Result<Arc<Tally>, SampleError>);
+pub(super) type PoolCount = (PoolId, Result<Arc<Tally>, SampleError>);
 
-impl Batch {
+impl StepBatch {
     /// What the endpoint is asked.
     pub(super) fn queries(&self) -> &[Query] {
         &self.queries
@@ -55,11 +55,11 @@ impl Batch {
             })
         };
         let places = queries.iter().map(place).collect();
-        self.shares.push(Share { id, queries, places });
+        self.shares.push(PoolQueries { id, queries, places });
     }
 }
 
-impl Share {
+impl PoolQueries {
     /// The pool's own replies. An endpoint that answers too little has not understood something.
     fn replies(&self, all: &[Result<Reply, SampleError>]) -> Vec<Result<Reply, SampleError>> {
         let reply = |place: &usize| all.get(*place).cloned().unwrap_or(Err(SampleError::Protocol));
@@ -69,8 +69,8 @@ impl Share {
 
 impl<E: Endpoint> Sampler<E> {
     /// The due pools with their first questions.
-    pub(super) fn gather(&mut self, now: Now) -> Batch {
-        let mut batch = Batch::default();
+    pub(super) fn gather(&mut self, now: Now) -> StepBatch {
+        let mut batch = StepBatch::default();
         for (id, pool) in self.pools.iter().filter(|(_, pool)| pool.joins(now.moment)) {
             if let Some(framework) = self.frameworks.get_mut(pool.framework) {
                 batch.add(*id, framework.start(*id, now));
@@ -82,12 +82,12 @@ impl<E: Endpoint> Sampler<E> {
     /// Hands the replies out. Whose count is done is in `results`; the batch is what the others ask next.
     pub(super) fn follow(
         &mut self,
-        batch: Batch,
+        batch: StepBatch,
         replies: &[Result<Reply, SampleError>],
-        results: &mut Vec<Counted>,
-    ) -> Batch {
+        results: &mut Vec<PoolCount>,
+    ) -> StepBatch {
         let now = self.clock.now();
-        let mut next = Batch::default();
+        let mut next = StepBatch::default();
         for share in batch.shares {
             let own = share.replies(replies);
             let Some(framework) = self.of(share.id) else { continue };

@@ -262,12 +262,12 @@ async fn a_pool_whose_pods_are_looked_after_is_sampled_each_second_however_dear_
     bench.add(1, &["a"], 500);
     pass(4600).await;
     assert_eq!(bench.calls(), [(0, 1), (500, 1), (4500, 1)]);
-    let care = crate::model::PodIntent {
-        stance: crate::model::Intent::Report,
+    let pod_intent = crate::model::PodIntent {
+        intent: crate::model::Intent::Report,
         since: Moment::ZERO,
     };
-    let attend = |attention| bench.handle.send(SamplerInput::Intend { id: 1, attention });
-    attend([("pod".to_owned(), care)].into());
+    let attend = |intents| bench.handle.send(SamplerInput::Intend { id: 1, intents });
+    attend([("pod".to_owned(), pod_intent)].into());
     pass(2500).await;
     let calls = bench.calls();
     assert_eq!(
@@ -323,7 +323,7 @@ async fn all_endpoints_together_remember_no_more_workers_than_the_process_has_ro
         (signals, sampler)
     };
     let beat = |number: usize| {
-        Signal::from(celery::Signal::Heartbeat {
+        Signal::from(celery::WorkerSignal::Heartbeat {
             node: format!("celery@{number}"),
             active: 0,
             processed: 0,

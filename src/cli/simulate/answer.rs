@@ -3,12 +3,12 @@
 
 use super::plan::{Result, RunKind, RunPlan};
 use crate::{
-    scaling::Target,
+    scaling::TargetRule,
     sim::{
         Run, Seconds,
         peers::{input::mean_task, keda::COOLDOWN},
         report::{
-            page::{Block, Page},
+            page::{Block, ReportPage},
             stats::number,
             table::Table,
             timeline::timeline,
@@ -39,7 +39,7 @@ impl<'a> SimulationReport<'a> {
         text
     }
 
-    pub(super) fn page(&self, trace: &str) -> Page {
+    pub(super) fn page(&self, trace: &str) -> ReportPage {
         let text = |sentence| Block::Text(sentence);
         let mut blocks: Vec<_> = self.sentences(trace).into_iter().map(text).collect();
         blocks.push(Block::Table(self.outcome()));
@@ -49,7 +49,7 @@ impl<'a> SimulationReport<'a> {
         let runs = self.compared();
         let runs: Vec<_> = runs.iter().map(|(name, run)| (name.as_str(), *run)).collect();
         blocks.extend(timeline(&self.plan.name, &runs).into_iter().map(Block::Figure));
-        Page {
+        ReportPage {
             title: format!("{}, simulated", self.plan.name),
             blocks,
         }
@@ -60,8 +60,8 @@ impl<'a> SimulationReport<'a> {
         let (plan, workload) = (self.plan, &self.plan.workload);
         let last = workload.tasks.last().map_or(0.0, |task| task.arrival);
         let target = match plan.policy.target {
-            Target::Wait(wait) => format!("each task starts within {} s", wait.within.as_secs_f64()),
-            Target::Backlog(each) => {
+            TargetRule::Wait(wait) => format!("each task starts within {} s", wait.within.as_secs_f64()),
+            TargetRule::Backlog(each) => {
                 let late = workload.wait_target;
                 format!("{each} outstanding tasks for each replica; late is what waits longer than {late} s")
             }

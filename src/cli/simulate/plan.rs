@@ -3,7 +3,7 @@
 
 use super::manifest::Manifest;
 use crate::{
-    scaling::{Policy, Profile, Target, Wait},
+    scaling::{Policy, Profile, TargetRule, Wait},
     sim::{
         Ours, Run, Seconds, Task, Workload, World,
         peers::{
@@ -84,8 +84,8 @@ impl RunPlan {
         let suspended = std::mem::take(&mut policy.suspended);
         let slots = policy.slots.unwrap_or(1).max(1);
         let (wait_target, each) = match policy.target {
-            Target::Wait(wait) => (wait.within.as_secs_f64(), slots),
-            Target::Backlog(each) => (options.late_after, each),
+            TargetRule::Wait(wait) => (wait.within.as_secs_f64(), slots),
+            TargetRule::Backlog(each) => (options.late_after, each),
         };
         // A scaler has limits of its own, and the world must not widen them.
         let world = World {
@@ -157,12 +157,12 @@ impl RunPlan {
             tuning: Profile::default().tuning(),
         };
         let wait = match self.policy.target {
-            Target::Wait(wait) => wait,
-            Target::Backlog(_) => usual,
+            TargetRule::Wait(wait) => wait,
+            TargetRule::Backlog(_) => usual,
         };
         let within = Duration::from_secs_f64(within);
         Policy {
-            target: Target::Wait(Wait { within, ..wait }),
+            target: TargetRule::Wait(Wait { within, ..wait }),
             ..self.policy.clone()
         }
     }

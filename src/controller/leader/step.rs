@@ -1,4 +1,4 @@
-//! The rule of the election. Pure.
+//! Rule of the election. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -11,31 +11,31 @@ use k8s_openapi::{
 use super::Config;
 use crate::model::{Moment, Now};
 
-/// What to do next.
+/// Next step.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
-    /// There is no lease: create this one.
+pub(super) enum LeaseStep {
+    /// Create this lease: there is none.
     Create(Lease),
-    /// It is free or expired: replace it by this one.
+    /// Replace the lease by this one: it is free or expired.
     Claim(Lease),
-    /// It is ours: replace it by this one.
+    /// Replace the lease by this one: this process holds it.
     Renew(Lease),
-    /// It is someone else's, and expires in this time unless renewed.
+    /// Wait for this time: another process holds the lease, which expires then unless renewed.
     Wait(Duration),
 }
 
-/// What distinguishes one state of a lease from the next: holder, time of renewal, `resourceVersion`.
-type Mark = (Option<String>, Option<MicroTime>, Option<String>);
+/// State of a lease that changes with each write: holder, time of renewal, `resourceVersion`.
+type LeaseVersion = (Option<String>, Option<MicroTime>, Option<String>);
 
-/// The lease's last change, and when this process saw it.
+/// Latest change of the lease, and when this process saw it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Seen {
-    mark: Option<Mark>,
+pub(super) struct LastChange {
+    mark: Option<LeaseVersion>,
     at: Moment,
 }
 
-impl Seen {
-    /// Takes a look at the lease in.
+impl LastChange {
+    /// Takes in the lease as it was read.
     pub(super) fn look(&mut self, lease: Option<&Lease>, at: Moment) {
         let mark = lease.map(mark);
         if self.mark != mark {
@@ -44,15 +44,15 @@ impl Seen {
     }
 }
 
-/// The mark of a lease.
-fn mark(lease: &Lease) -> Mark {
+/// State of a lease.
+fn mark(lease: &Lease) -> LeaseVersion {
     let spec = lease.spec.clone().unwrap_or_default();
     let version = lease.metadata.resource_version.clone();
     (spec.holder_identity, spec.renew_time, version)
 }
 
-/// The next step of this candidate, who looked at `lease` just now and took it into `seen`.
-pub(super) fn step(lease: Option<&Lease>, seen: &Seen, config: &Config, now: Now) -> Step {
+/// Next step of this candidate, which just read `lease` and recorded it in `seen`.
+pub(super) fn step(lease: Option<&Lease>, seen: &LastChange, config: &Config, now: Now) -> LeaseStep {
     let Some(lease) = lease else {
         let metadata = ObjectMeta {
             name: Some(config.name.clone()),
@@ -60,22 +60,22 @@ pub(super) fn step(lease: Option<&Lease>, seen: &Seen, config: &Config, now: Now
             ..ObjectMeta::default()
         };
         let absent = Lease { metadata, spec: None };
-        return Step::Create(taken(&absent, config, now));
+        return LeaseStep::Create(taken(&absent, config, now));
     };
     match holder(lease) {
-        Some(holder) if holder == config.identity => Step::Renew(renewed(lease, config, now)),
-        None => Step::Claim(taken(lease, config, now)),
+        Some(holder) if holder == config.identity => LeaseStep::Renew(renewed(lease, config, now)),
+        None => LeaseStep::Claim(taken(lease, config, now)),
         Some(_) => {
             let unchanged = now.moment.saturating_sub(seen.at);
             match duration(lease, config).saturating_sub(unchanged) {
-                Duration::ZERO => Step::Claim(taken(lease, config, now)),
-                left => Step::Wait(left),
+                Duration::ZERO => LeaseStep::Claim(taken(lease, config, now)),
+                left => LeaseStep::Wait(left),
             }
         }
     }
 }
 
-/// The lease without a holder, so that others need not wait (client-go writes it the same way).
+/// Lease without a holder, so that others need not wait (client-go writes it the same way).
 pub(super) fn release(lease: &Lease, now: Now) -> Lease {
     let spec = lease.spec.clone().unwrap_or_default();
     with_spec(
@@ -89,13 +89,13 @@ pub(super) fn release(lease: &Lease, now: Now) -> Lease {
     )
 }
 
-/// Who holds it.
+/// Holder of the lease.
 fn holder(lease: &Lease) -> Option<&str> {
     let holder = lease.spec.as_ref()?.holder_identity.as_deref()?;
     Some(holder).filter(|holder| !holder.is_empty())
 }
 
-/// How long it lasts without a change: as its holder wrote it, else as we would.
+/// Time after which it expires without a change: as its holder wrote it, else as we would.
 fn duration(lease: &Lease, config: &Config) -> Duration {
     let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
     match seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
@@ -104,7 +104,7 @@ fn duration(lease: &Lease, config: &Config) -> Duration {
     }
 }
 
-/// The lease, ours from now on.
+/// Lease with this process as its new holder.
 fn taken(lease: &Lease, config: &Config, now: Now) -> Lease {
     let before = lease.spec.clone().unwrap_or_default();
     let transitions = match lease.spec {
@@ -120,7 +120,7 @@ fn taken(lease: &Lease, config: &Config, now: Now) -> Lease {
     renewed(&with_spec(lease, spec), config, now)
 }
 
-/// The lease, renewed now.
+/// Lease with its renewal time set to now.
 fn renewed(lease: &Lease, config: &Config, now: Now) -> Lease {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = i32::try_from(config.lease.as_secs().max(1)).unwrap_or(i32::MAX);
@@ -134,7 +134,7 @@ fn renewed(lease: &Lease, config: &Config, now: Now) -> Lease {
     )
 }
 
-/// The lease with another spec; its metadata, `resourceVersion` included, stay.
+/// Lease with another spec; its metadata, `resourceVersion` included, stay.
 fn with_spec(lease: &Lease, spec: LeaseSpec) -> Lease {
     Lease {
         metadata: lease.metadata.clone(),
@@ -177,12 +177,12 @@ mod tests {
     }
 
     /// What the step is, with the transitions and the version it writes.
-    fn summary(step: &Step) -> String {
+    fn summary(step: &LeaseStep) -> String {
         let (word, lease) = match step {
-            Step::Create(lease) => ("create", lease),
-            Step::Claim(lease) => ("claim", lease),
-            Step::Renew(lease) => ("renew", lease),
-            Step::Wait(left) => return format!("wait {}", left.as_secs()),
+            LeaseStep::Create(lease) => ("create", lease),
+            LeaseStep::Claim(lease) => ("claim", lease),
+            LeaseStep::Renew(lease) => ("renew", lease),
+            LeaseStep::Wait(left) => return format!("wait {}", left.as_secs()),
         };
         let spec = lease.spec.clone().unwrap();
         assert_eq!(spec.holder_identity.as_deref(), Some("me"));
@@ -210,7 +210,7 @@ mod tests {
             (other(None), 0, 15, "claim 5 7"),
             (other(Some(15)), 20, 30, "wait 5"),
         ] {
-            let mut seen = Seen::default();
+            let mut seen = LastChange::default();
             seen.look(found.as_ref(), now(seen_at).moment);
             seen.look(found.as_ref(), now(at).moment);
             assert_eq!(
@@ -231,7 +231,7 @@ mod tests {
             lease(Some("third"), "7", Some(15)),
             renewed,
         ] {
-            let mut seen = Seen::default();
+            let mut seen = LastChange::default();
             seen.look(Some(&first), now(0).moment);
             seen.look(Some(&second), now(14).moment);
             assert_eq!(seen.at, now(14).moment, "{second:?}");

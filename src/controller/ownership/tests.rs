@@ -3,7 +3,7 @@ use crate::controller::target::MANAGER;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A Deployment at this version, with so many replicas, that this manager set.
+/// Deployment at this version, with these replicas, set by this manager.
 pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
     Target {
         uid: "deployment".into(),

@@ -17,7 +17,7 @@ fn made(rule: Rule, replicas: u32) -> Decision {
         oldest_wait: None,
         trouble: None,
         blocked: rule == Rule::BlockedQueue,
-        look_again_in: std::time::Duration::from_secs(1),
+        decide_again_in: std::time::Duration::from_secs(1),
     }
 }
 

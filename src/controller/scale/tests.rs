@@ -7,7 +7,7 @@ use crate::{
     model::PodIntents,
 };
 
-/// An API server with a Deployment `mail` of so many replicas, without pods.
+/// API server with a Deployment `mail` of this number of replicas, without pods.
 fn cluster(replicas: &Arc<AtomicU32>, conflict: bool) -> (Tools, Log) {
     let replicas = replicas.clone();
     let (client, log) = fixture::server(move |asked| {
@@ -63,7 +63,7 @@ fn job(from: u32, to: u32) -> Job {
         write: true,
         unfinished: false,
         refused: false,
-        attention: PodIntents::new(),
+        intents: PodIntents::new(),
         graceful: None,
         overstays: false,
         returned: false,

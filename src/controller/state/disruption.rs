@@ -1,4 +1,5 @@
-//! Busy pods that node autoscalers are asked to leave alone, where the pool wishes it (`protectFromDisruption`).
+//! Protection of busy pods: node autoscalers are asked not to evict them, where the pool wants it
+//! (`protectFromDisruption`).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,31 +15,31 @@ use crate::{
     model::Moment,
 };
 
-/// Between two writes of one pool's protection.
+/// Time between two writes of one pool's protection.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The pods that node autoscalers are asked to leave alone.
+/// Pods that node autoscalers are asked not to evict.
 #[derive(Debug, Default)]
 pub struct Disruption {
-    /// Who was busy lately.
+    /// Pods that were busy lately.
     pub protection: Protection,
-    /// The pods protected by the last write that went well; `None`: not known.
+    /// Pods protected by the last successful write; `None`: not known.
     pub written: Option<BTreeSet<String>>,
-    /// They are being written.
+    /// Whether a write is under way.
     pub writing: bool,
-    /// Not to be written again before this moment.
+    /// Time before which nothing is written.
     pub not_before: Moment,
 }
 
 impl PoolState {
-    /// Has the busy pods protected, if others are than before; says when to look again.
+    /// Writes the protection if the busy pods have changed; returns the time until the next check.
     pub(super) fn protect(&mut self, pool: &Pool, target: &Target, cx: &mut Cx) -> Duration {
         let now = cx.now.moment;
         let wished = pool.protect && pool.acts();
         let busy = match (&self.samples.last, wished) {
             (Some((tally, _)), true) => self.disruption.protection.of(&tally.pods, now),
             (None, true) => return PAUSE,
-            // What a process before this one may have protected is not looked for where nobody wishes it.
+            // Protection by an earlier process is not looked for if the pool does not want any.
             (_, false) if self.disruption.written.as_ref().is_none_or(BTreeSet::is_empty) => return Duration::MAX,
             (_, false) => BTreeSet::new(),
         };
@@ -63,7 +64,7 @@ impl PoolState {
         self.disruption.written = result.ok();
     }
 
-    /// Takes the protection of the pool's pods away, for nobody looks after them any more.
+    /// Ends the protection of the pool's pods, because no pool looks after them any more.
     pub(super) fn unprotect(&mut self, cx: &mut Cx) {
         let disruption = &mut self.disruption;
         let protected = disruption.written.take().is_some_and(|pods| !pods.is_empty()) || disruption.writing;

@@ -1,4 +1,5 @@
-//! The little of what is counted by which it shows, without a look at the pods, that a look would find something else. Pure.
+//! Glance: the few facts in a count that show, without an examination of the pods, whether one would find changes.
+//! Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,42 +9,42 @@ use crate::{
     model::{Intent, Moment, PodIntents, PodReport, Tally},
 };
 
-/// What was to be seen without a look at the pods.
+/// Facts that can be seen without an examination of the pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
-    /// Replicas decided on.
+    /// Number of replicas decided on.
     to: u32,
-    /// The target's version: it changes with each pod that comes, becomes ready or goes.
+    /// Version of the target: it changes with each pod that comes, becomes ready or goes.
     version: u64,
-    /// Remote control was refused lately.
+    /// Whether remote control was refused lately.
     refused: bool,
-    /// Pods that were told something: whether they are heard, whether they do it, and what they hold.
+    /// Pods that were told something: whether they are heard, whether they comply, and how many tasks they hold.
     told: BTreeMap<String, (bool, bool, u32)>,
-    /// So many of those that are only asked have answered.
+    /// Number of pods that are only asked and have answered.
     answered: usize,
-    /// So many that were told nothing are idle, and for long enough to be chosen.
+    /// Number of pods that were told nothing and have been idle long enough to be chosen.
     idle: usize,
 }
 
-/// How much a look would find.
+/// Likelihood that an examination would find changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The same, as far as can be told from here.
+    /// Nothing has changed, as far as can be seen from here.
     None,
-    /// Perhaps pods that hold less than those that were chosen: in a busy pool that is always so.
+    /// Perhaps: pods may hold less than those that were chosen. In a busy pool that is always so.
     Perhaps,
-    /// Something else.
+    /// Something has changed.
     Certain,
 }
 
 impl Glance {
-    /// From the decision, the target and the last count.
+    /// From the decision, the target and the latest count.
     pub fn new(
         to: u32,
         target: &Target,
         refused: bool,
         tally: Option<&Tally>,
-        attention: &PodIntents,
+        intents: &PodIntents,
         now: Moment,
     ) -> Self {
         let mut glance = Self {
@@ -54,9 +55,9 @@ impl Glance {
         };
         for (name, work) in tally.iter().flat_map(|tally| &tally.pods) {
             let told = work.report.as_ref();
-            let care = attention.get(name);
-            let answer = told.filter(|told| care.is_some_and(|care| care.since == told.since));
-            match care.map(|care| &care.stance) {
+            let pod_intent = intents.get(name);
+            let answer = told.filter(|told| pod_intent.is_some_and(|pod_intent| pod_intent.since == told.since));
+            match pod_intent.map(|pod_intent| &pod_intent.intent) {
                 Some(Intent::Cordon(_)) => {
                     let done = answer.is_some_and(|told| told.fetches_nothing());
                     let held = told.map_or(0, |told| told.running.saturating_add(told.reserved));
@@ -77,7 +78,7 @@ impl Glance {
         glance
     }
 
-    /// What there is since that one.
+    /// News since an earlier glance.
     pub fn since(&self, before: &Self) -> News {
         let certain = |glance: &Self| (glance.to, glance.version, glance.refused);
         match () {
@@ -127,17 +128,17 @@ mod tests {
             ..Tally::default()
         };
         change(&mut tally);
-        let care = |stance| PodIntent { stance, since: at(1) };
-        let attention = [
-            ("a".to_owned(), care(Intent::Cordon(Consumers::new()))),
-            ("b".to_owned(), care(Intent::Report)),
+        let pod_intent = |intent| PodIntent { intent, since: at(1) };
+        let intents = [
+            ("a".to_owned(), pod_intent(Intent::Cordon(Consumers::new()))),
+            ("b".to_owned(), pod_intent(Intent::Report)),
         ];
         Glance::new(
             2,
             &target(1, 3, MANAGER),
             false,
             Some(&tally),
-            &attention.into(),
+            &intents.into(),
             at(second),
         )
     }

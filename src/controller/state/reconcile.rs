@@ -1,8 +1,8 @@
-//! What is made of a pool's state whenever something about it changed: look → decide → act → tell.
+//! Reconciliation of a pool whenever something about it has changed: observe → decide → act → report.
 
 use std::time::Duration;
 
-use super::{Cx, Link, PoolState, glance::Glance, roster, throttle};
+use super::{BrokerLink, Cx, PoolState, glance::Glance, roster, throttle};
 use crate::{
     api::Mode,
     broker::Kind,
@@ -11,7 +11,7 @@ use crate::{
         pool::{Key, Pool, Problem},
         registry::Listing,
         report,
-        status::{self, Facts, Heard, Pods, Source},
+        status::{self, Facts, Heard, Pods, SourceState},
         target::Target,
     },
     framework::registry::DEFAULT,
@@ -19,11 +19,11 @@ use crate::{
     scaling::{self, Reading},
 };
 
-/// A quiet pool is looked at again at least this often, and one that waits for an answer: that brings it on.
+/// Longest time between two reconciliations of a quiet pool, or of one that waits for an answer: the answer wakes it.
 const AT_LEAST: Duration = Duration::from_secs(60);
-/// While it waits for a moment.
+/// The same, for a pool that waits for a moment.
 const SOON: Duration = Duration::from_millis(100);
-/// No pool is reconciled more often by time alone.
+/// Shortest time between two reconciliations by time alone.
 const AT_MOST: Duration = Duration::from_millis(20);
 
 impl PoolState {
@@ -60,7 +60,7 @@ impl PoolState {
         self.wake = cx.now.moment + next.max(AT_MOST);
     }
 
-    /// What keeps the pool from working; the outer `None`: not known yet.
+    /// Problem that keeps the pool from working; the outer `None`: not known yet.
     fn problem(&self, has_target: bool, cx: &Cx) -> Option<Option<Problem>> {
         let pool = match &self.pool {
             Ok(pool) => pool,
@@ -86,7 +86,7 @@ impl PoolState {
             return Some(Some(Problem::waiting(NO_TARGET, missing)));
         }
         match &self.link {
-            Link::Failed(problem) if !pool.policy.suspended => Some(Some(problem.clone())),
+            BrokerLink::Failed(problem) if !pool.policy.suspended => Some(Some(problem.clone())),
             _ => Some(None),
         }
     }
@@ -97,7 +97,7 @@ impl PoolState {
             .ownership
             .look(target, pool.acts(), self.tasks.writing.is_some(), now.moment);
         if let Some(change) = found {
-            // Told with the sentence that it was written for: before the next decision.
+            // Reported with the sentence that it was written for: before the next decision.
             self.written(change, target.version, cx);
         }
         let seen = self.observe(pool, target, now);
@@ -106,8 +106,8 @@ impl PoolState {
         let (memory, decision) = scaling::decide(&pool.policy, memory, &seen);
         self.memory = memory;
         let before = self.decision.take().map(|(_, decision)| decision);
-        let look_again = decision.look_again_in;
-        // A fresh reading goes stale by time alone.
+        let look_again = decision.decide_again_in;
+        // A fresh reading becomes stale by time alone.
         let stale = if fresh {
             let age = self
                 .samples
@@ -127,8 +127,8 @@ impl PoolState {
         look_again.min(stale)
     }
 
-    /// Starts what the decision asks for, a write of the replicas or a look at the pods on their way out, unless one is
-    /// under way or it is too early to try again. Says when to look again.
+    /// Starts what the decision asks for, a write of the replicas or an examination of the draining pods, unless one is
+    /// under way or it is too early to try again. Returns the time until the next check.
     fn act(&mut self, pool: &Pool, target: &Target, key: &Key, cx: &mut Cx) -> Duration {
         let now = cx.now.moment;
         if !pool.acts() {
@@ -139,7 +139,7 @@ impl PoolState {
         let Some((seen, decision)) = &self.decision else {
             return AT_LEAST;
         };
-        // The first word of a broker that has not spoken yet is awaited: one write from zero to N, not two.
+        // The first count of a broker is awaited: one write from zero to N, not two.
         let silent = matches!(
             seen.reading,
             Reading::Unknown {
@@ -160,7 +160,7 @@ impl PoolState {
             return AT_LEAST;
         }
         let rises = write && replicas > target.replicas;
-        // A look at the pods takes its time, above all where the API server is slow: workers that are needed do not wait.
+        // An examination takes time, above all where the API server is slow: workers that are needed do not wait.
         if self.tasks.writing.is_some() && rises && !self.tasks.raising {
             self.abort_scale(cx);
         }
@@ -171,10 +171,11 @@ impl PoolState {
             target,
             drain.is_refused(now),
             tally.as_deref(),
-            &drain.attention,
+            &drain.intents,
             now,
         );
-        // Marks that were written a moment ago protect nobody yet: only what lowers nothing comes before its time.
+        // Marks that were just written protect no pod yet: before their time only an examination that lowers nothing is
+        // made.
         let look = match rises || replicas > drain.to && replicas >= from {
             true => Moment::ZERO,
             false => drain.look_at(&glance),
@@ -205,8 +206,8 @@ impl PoolState {
             write,
             unfinished: self.drain.unfinished(),
             refused: self.drain.is_refused(now),
-            attention: self.drain.attention.clone(),
-            // Where a pod did not end by itself the grace period covers nothing.
+            intents: self.drain.intents.clone(),
+            // If a pod did not end by itself, the grace period covers nothing.
             graceful: pool.graceful.filter(|_| self.drain.overstayed.is_none()),
             overstays: self.drain.overstayed.is_some(),
             returned: self
@@ -219,14 +220,14 @@ impl PoolState {
         AT_LEAST
     }
 
-    /// What is under way at the target is not to go on. Whatever was done already is found there.
+    /// Aborts what is under way at the target. Whatever was done already is found there.
     pub(super) fn abort_scale(&mut self, cx: &mut Cx) {
         self.tasks.writing = None;
         self.drain.left = true;
         cx.ask(PoolEffect::AbortScale);
     }
 
-    /// Writes the status if it says something new and it is time; says when to look again.
+    /// Writes the status if it is new and the time has come; returns the time until the next check.
     fn tell(
         &mut self,
         problem: Option<&Problem>,
@@ -245,7 +246,7 @@ impl PoolState {
             suspended: pool.is_some_and(|pool| pool.policy.suspended),
             mode: pool.map_or(Mode::Act, |pool| pool.mode),
             target: target.map(|target| (self.ownership.replicas(target), target.ready)),
-            source: pool.map_or(Source::NotYet, |pool| source(self, pool, now)),
+            source: pool.map_or(SourceState::NotYet, |pool| source(self, pool, now)),
             pods: Pods::of(target, late),
             scheduler: pool
                 .zip(target)
@@ -254,9 +255,9 @@ impl PoolState {
             max: pool.map_or(0, |pool| pool.policy.max),
             framework: pool.map_or(DEFAULT, |pool| pool.app.framework),
             shared: cx.shared.queue.as_ref(),
-            attention: Some(&self.drain.attention).filter(|_| !self.drain.left),
-            // While the API server has not shown where it is, nothing is known against what was true.
-            about_to_speak: self.link == Link::None || self.is_awaited(now.moment),
+            intents: Some(&self.drain.intents).filter(|_| !self.drain.left),
+            // Until the API server has shown the broker's address, what was true before still counts.
+            about_to_speak: self.link == BrokerLink::None || self.is_awaited(now.moment),
             broker: self.broker(),
             decision: self.decision.as_ref().map(|(_, decision)| decision),
             kept: self.ownership.kept,
@@ -303,12 +304,12 @@ impl PoolState {
     }
 }
 
-/// Another pool scales the same target.
+/// Reason while another pool scales the same target.
 const CONFLICT: &str = "TargetTaken";
-/// There is nothing to scale.
+/// Reason while the target does not exist.
 const NO_TARGET: &str = "TargetMissing";
 
-/// Who of the ready pods is heard, and who is not.
+/// Ready pods that are heard, and those that are not.
 fn workers<'a>(state: &'a PoolState, target: Option<&Target>, now: Moment) -> Heard<'a> {
     let ready = target.map_or(0, |target| target.ready);
     let Some((tally, _)) = &state.samples.last else {
@@ -325,11 +326,11 @@ fn workers<'a>(state: &'a PoolState, target: Option<&Target>, now: Moment) -> He
     }
 }
 
-fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> Source<'a> {
+fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> SourceState<'a> {
     let failing = state.samples.failing;
     match (state.reading(pool, now.moment), state.counted()) {
-        (Reading::Fresh(_), Some((tally, at))) => Source::Read { tally, at },
-        (Reading::Stale { age, why, .. }, last) => Source::Lost {
+        (Reading::Fresh(_), Some((tally, at))) => SourceState::Read { tally, at },
+        (Reading::Stale { age, why, .. }, last) => SourceState::Lost {
             why: why.unwrap_or(SampleError::Timeout),
             age,
             last,
@@ -339,12 +340,12 @@ fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> Source<'a> {
                 why: SampleError::NotYet,
             },
             _,
-        ) => Source::NotYet,
-        (Reading::Unknown { why }, last) => Source::Lost {
+        ) => SourceState::NotYet,
+        (Reading::Unknown { why }, last) => SourceState::Lost {
             why,
             age: failing.map_or(Duration::ZERO, |(_, since)| now.moment.saturating_sub(since)),
             last,
         },
-        (Reading::Fresh(_), None) => Source::NotYet,
+        (Reading::Fresh(_), None) => SourceState::NotYet,
     }
 }

@@ -1,4 +1,4 @@
-//! What became of a write of the replicas, or of a look at the pods.
+//! Results of a write of the replicas, or of an examination of the pods.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     telemetry::PoolEvent,
 };
 
-/// The longest pause after a write that the API server was too slow or too busy for.
+/// Longest pause after a write that the API server was too slow or too busy for.
 const PASSES: Duration = Duration::from_millis(1500);
 
 impl PoolState {
@@ -59,7 +59,7 @@ impl PoolState {
         }
     }
 
-    /// The pods have been looked at.
+    /// Takes in that the pods have been examined.
     fn looked(&mut self, plan: Plan, cx: &mut Cx) {
         let now = cx.now.moment;
         if let Some(pod) = plan.conflict.clone() {
@@ -72,18 +72,18 @@ impl PoolState {
         self.drain.clear_failures();
     }
 
-    /// A write was refused, or had no answer.
+    /// Takes in that a write was refused, or had no answer.
     fn refused(&mut self, why: CallError, cx: &mut Cx) {
         self.note(Note::ScaleFailed(why), cx);
         let ownership = &mut self.ownership;
-        // What passes by itself is tried again soon after it has passed: all writes wait at one gate.
+        // What passes by itself is retried soon: all writes wait at one gate.
         let most = if why.passes() { PASSES } else { MOST };
         ownership.not_before = cx.now.moment + backoff(ownership.failures, FIRST, most, self.id);
         ownership.failures = ownership.failures.saturating_add(1);
         ownership.failed = Some(why.to_string());
     }
 
-    /// The replicas are written: remembers and tells it, with the decision that they were written for.
+    /// Takes in that the replicas are written: remembers and reports it, with the decision that they were written for.
     pub(super) fn written(&mut self, change: Change, version: u64, cx: &mut Cx) {
         let (rule, sentence) = self.decision.as_ref().map_or(("Unknown", ""), |(_, decision)| {
             (decision.rule.reason(), decision.sentence.as_str())

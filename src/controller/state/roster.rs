@@ -1,5 +1,5 @@
-//! Whom of the target's ready pods nobody hears. Their names are listed then, so that workers of any name are known by
-//! them, and the sampler is told, so that it asks those who do not announce themselves.
+//! Ready pods that are not heard. Their names are listed then, so that workers of any name are recognised by them, and
+//! the sampler gets the list, so that it asks workers that do not announce themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Cx, Link, PoolState};
+use super::{BrokerLink, Cx, PoolState};
 use crate::{
     broker::SamplerInput,
     controller::{
@@ -18,34 +18,34 @@ use crate::{
     model::{Moment, Roster, Tally},
 };
 
-/// A pod that became ready is heard after this time: its worker connects first.
+/// Time after which a pod that became ready is heard: its worker connects first.
 const BOOTS: Duration = Duration::from_secs(4);
-/// The first pause between two lists of the pods; it doubles while nothing changes.
+/// First pause between two lists of the pods; it doubles while nothing changes.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The longest one.
+/// Longest pause.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What is known of the target's pods beside what their workers say.
+/// Pods of the target, beside what their workers report.
 #[derive(Debug, Default)]
 pub struct RosterState {
-    /// Their names, as they were listed last.
+    /// Names of the pods in the latest list.
     pods: Arc<BTreeSet<String>>,
-    /// Those of them that were ready then, and since when each of these has not been heard.
+    /// Pods of it that were ready then, and the time since which each of them has not been heard.
     unheard: BTreeMap<String, Option<Moment>>,
-    /// What the sampler was told.
+    /// Roster that the sampler has.
     told: Roster,
-    /// They are being listed.
+    /// Whether they are being listed.
     listing: bool,
-    /// Not to be listed again before this moment.
+    /// Time before which they are not listed again.
     not_before: Moment,
-    /// Lists that changed nothing, in a row.
+    /// Number of lists in a row that changed nothing.
     same: u32,
-    /// Since when there have been more ready pods than are heard, and nobody new of either: how many there were.
+    /// Time since which more pods have been ready than heard, without a new one of either; and both numbers then.
     missing: Option<(Moment, [u32; 2])>,
 }
 
 impl RosterState {
-    /// Takes a count in: how many of so many ready pods are not heard.
+    /// Takes in a count: returns the number of ready pods that are not heard.
     fn count(&mut self, tally: &Tally, ready: u32, now: Moment) -> u32 {
         let seen = [ready, heard(tally)];
         let missing = ready.saturating_sub(seen[1]);
@@ -67,7 +67,7 @@ impl RosterState {
         missing
     }
 
-    /// The pods' names are known, and whether each is ready.
+    /// Takes in the pods' names, and whether each is ready.
     pub fn listed(&mut self, pods: BTreeMap<String, bool>, now: Moment) {
         let ready = pods.iter().filter(|(_, ready)| **ready);
         let since = |pod: &String| (pod.clone(), self.unheard.get(pod).copied().flatten());
@@ -82,33 +82,35 @@ impl RosterState {
         self.not_before = now + PAUSE.saturating_mul(1 << self.same.min(4)).min(LONGEST);
     }
 
-    /// For how long ready pods have not been heard; `None`: all are. Others that come and go meanwhile make no difference.
+    /// Time for which ready pods have not been heard; `None`: all are. Others that come and go meanwhile make no
+    /// difference.
     pub fn missing_for(&self, now: Moment) -> Option<Duration> {
         let (since, _) = self.missing?;
         let first = self.unheard.values().flatten().min();
         Some(now.saturating_sub(first.map_or(since, |first| since.min(*first))))
     }
 
-    /// What the sampler was told.
+    /// Roster that the sampler has.
     pub fn told(&self) -> Roster {
         self.told.clone()
     }
 
-    /// The listed pods that were ready and are not heard.
+    /// Listed pods that were ready and are not heard.
     pub fn not_heard<'a>(&'a self, tally: &'a Tally) -> impl Iterator<Item = &'a str> {
         let live = |pod: &&String| tally.pods.get(*pod).is_some_and(|work| work.live);
         self.unheard.keys().filter(move |pod| !live(pod)).map(String::as_str)
     }
 }
 
-/// Pods of whose workers one is there at least.
+/// Number of pods with at least one live worker.
 pub fn heard(tally: &Tally) -> u32 {
     let live = tally.pods.values().filter(|pod| pod.live).count();
     u32::try_from(live).unwrap_or(u32::MAX)
 }
 
 impl PoolState {
-    /// Has the pods listed if some of them are not heard, and tells the sampler of them. Says when to look again.
+    /// Lists the pods if some of them are not heard, and sends the sampler the list. Returns the time until the next
+    /// check.
     pub(super) fn list_unheard(&mut self, target: &Target, cx: &mut Cx) -> Duration {
         let Some((tally, _)) = &self.samples.last else {
             return LONGEST;
@@ -155,13 +157,15 @@ impl PoolState {
         self.tell_roster(self.roster.told.ready, cx);
     }
 
-    /// Tells the sampler of the pods, if it does not know.
+    /// Sends the sampler the roster, if it has another one.
     fn tell_roster(&mut self, ready: u32, cx: &mut Cx) {
         let roster = Roster {
             pods: self.roster.pods.clone(),
             ready,
         };
-        let Link::Linked(address) = &self.link else { return };
+        let BrokerLink::Linked(address) = &self.link else {
+            return;
+        };
         if self.roster.told != roster {
             self.roster.told = roster.clone();
             cx.ask(PoolEffect::Tell {

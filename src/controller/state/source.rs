@@ -1,15 +1,15 @@
-//! Where each pool's broker is: its references are read, and read again while it works, for what they name may change;
-//! another address is another source.
+//! Source of a pool's broker address: its references are read, and read again while it works, because their content may
+//! change; another address is another source.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Cx, FIRST, Link, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
+use super::{BrokerLink, Cx, FIRST, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
 use crate::{
     broker::{Address, PoolId, Sampled, SamplerInput},
     controller::{
         effect::{Note, PoolEffect},
         pool::{Pool, Problem},
-        status::Broker,
+        status::BrokerAddress,
         validate,
         vanished::Vanished,
     },
@@ -18,19 +18,19 @@ use crate::{
     telemetry::PoolEvent,
 };
 
-/// References are read again within this time.
+/// Time within which references are read again.
 const READ_AGAIN: Duration = Duration::from_secs(55);
-/// After so many samples in a row without a connection the next address is tried.
+/// Number of samples in a row without a connection after which the next address is tried.
 const PATIENCE: u32 = 2;
-/// After so long without a word of any worker at another address than the first, the first is tried again.
+/// Time without any worker heard at another address than the first, after which the first is tried again.
 const UNHEARD: Duration = Duration::from_secs(300);
-/// For so long the first word of a broker is awaited.
+/// Time for which the first sample of a broker is awaited.
 const FIRST_WORD: Duration = Duration::from_secs(5);
-/// Before replicas go down references are read again that are older than this.
+/// Age of references above which they are read again before replicas go down.
 const OLD: Duration = Duration::from_secs(5);
 
 impl PoolState {
-    /// Has the pool's references read, unless they are being read or were a short while ago.
+    /// Reads the pool's references, unless they are being read or were a short while ago.
     fn resolve(&mut self, cx: &mut Cx) {
         let now = cx.now.moment;
         let Ok(pool) = &self.pool else { return };
@@ -38,7 +38,7 @@ impl PoolState {
             return;
         }
         let pool = Box::new(pool.clone());
-        if self.link == Link::None && self.samples.since == Moment::ZERO {
+        if self.link == BrokerLink::None && self.samples.since == Moment::ZERO {
             self.samples.since = now;
         }
         let asked = self.next_question();
@@ -51,30 +51,30 @@ impl PoolState {
         });
     }
 
-    /// Sees to it that the pool is sampled, or, while suspended, that it is not. Says when to look again.
+    /// Starts the pool's samples, or stops them while it is suspended. Returns the time until the next check.
     pub(super) fn connect(&mut self, pool: &Pool, cx: &mut Cx) -> Duration {
         match (&self.link, pool.policy.suspended) {
-            (Link::None | Link::Failed(_), false) => {
+            (BrokerLink::None | BrokerLink::Failed(_), false) => {
                 let wait = self.tasks.resolve_not_before.saturating_sub(cx.now.moment);
                 self.resolve(cx);
                 match self.tasks.resolving.is_some() {
-                    // Once it has waited for long enough, the pool does without.
+                    // Once it has waited for long enough, the pool goes on without.
                     true if self.is_awaited(cx.now.moment) => FIRST_WORD,
                     true => READ_AGAIN,
                     false => wait,
                 }
             }
-            (Link::Linked(_), true) => {
+            (BrokerLink::Linked(_), true) => {
                 self.unlink(cx);
                 READ_AGAIN
             }
-            (Link::Linked(_), false) => self.read_again(pool, cx),
+            (BrokerLink::Linked(_), false) => self.read_again(pool, cx),
             _ => READ_AGAIN,
         }
         .max(Duration::from_millis(100))
     }
 
-    /// Has the references of a pool that works read again when it is time. Says when to look again.
+    /// Reads the references of a working pool again when it is time. Returns the time until the next check.
     fn read_again(&mut self, pool: &Pool, cx: &mut Cx) -> Duration {
         let tasks = &self.tasks;
         if !pool.source.refers() || tasks.resolving.is_some() {
@@ -91,7 +91,8 @@ impl PoolState {
         wait
     }
 
-    /// The references were last read too long ago to take an empty queue for the application's: they are read now.
+    /// Whether the references were read too long ago to trust that an empty queue is the application's: they are read
+    /// now.
     pub(super) fn references_are_old(&mut self, pool: &Pool, cx: &mut Cx) -> bool {
         let old = pool.source.refers() && cx.now.moment.saturating_sub(self.tasks.read_at) > OLD;
         if old {
@@ -100,8 +101,8 @@ impl PoolState {
         old
     }
 
-    /// The target's pods are made anew, perhaps because something was changed that they read: the references are read again
-    /// at once. And these pods may end by themselves.
+    /// Takes in that the target's template changed, perhaps because of something that its pods read: the references are
+    /// read again at once. And the new pods may end by themselves.
     pub(super) fn template_changed(&mut self) {
         self.tasks.read_again_at = Moment::ZERO;
         self.drain.overstayed = None;
@@ -116,9 +117,9 @@ impl PoolState {
         tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
         match (result, self.pool.clone()) {
             // An address that is in use is not given up because its Secret has gone or cannot be read just now.
-            (Err(problem), _) if !matches!(self.link, Link::Linked(_)) => self.link = Link::Failed(problem),
+            (Err(problem), _) if !matches!(self.link, BrokerLink::Linked(_)) => self.link = BrokerLink::Failed(problem),
             (Ok(addresses), Ok(pool)) => {
-                let known = matches!(&self.link, Link::Linked(address) if addresses.contains(address));
+                let known = matches!(&self.link, BrokerLink::Linked(address) if addresses.contains(address));
                 if let Some(first) = addresses.first().filter(|_| !known) {
                     self.relink(&pool, first.clone(), cx);
                 }
@@ -128,13 +129,13 @@ impl PoolState {
         }
     }
 
-    /// Has the pool sampled at this address, and nowhere else.
+    /// Samples the pool at this address, and nowhere else.
     fn relink(&mut self, pool: &Pool, address: Arc<Address>, cx: &mut Cx) {
         if self.link.address().is_some_and(|old| !old.is_at(&address)) {
             self.note(Note::SourceChanged, cx);
             self.uncordon_there(pool, cx);
             if self.tasks.writing.take().is_some() {
-                // It was decided on by what is forgotten now. Whatever it has done already is found on the pods.
+                // The job was decided on from what is forgotten now. Whatever it has done already is found on the pods.
                 cx.ask(PoolEffect::AbortScale);
                 self.drain.left = true;
             }
@@ -157,23 +158,23 @@ impl PoolState {
                 period: pool.policy.period,
             },
         });
-        self.link = Link::Linked(address);
+        self.link = BrokerLink::Linked(address);
     }
 
-    /// Asks the broker nothing more for this pool.
+    /// Stops asking the broker for this pool.
     pub(super) fn leave(&mut self, cx: &mut Cx) {
-        if let Link::Linked(address) = &self.link {
+        if let BrokerLink::Linked(address) = &self.link {
             cx.ask(PoolEffect::Leave(address.clone()));
         }
-        self.drain.attention.clear();
-        // Whoever samples next has to be told anew.
+        self.drain.intents.clear();
+        // The next sampler has to get the roster anew.
         self.roster = RosterState::default();
-        self.link = Link::None;
+        self.link = BrokerLink::None;
     }
 
-    /// Takes a sample in. Says whether anything is to be made of it.
+    /// Takes in a sample. Returns whether the pool is to be reconciled.
     pub(super) fn sampled(&mut self, sampled: Sampled, cx: &mut Cx) -> bool {
-        // One that was under way when the pool moved speaks of another broker.
+        // A sample that was under way when the pool moved is of another broker.
         if self.link.address().is_none() || sampled.at < self.samples.since {
             return false;
         }
@@ -215,16 +216,16 @@ impl PoolState {
         if !same && self.tasks.writing.is_some() {
             cx.ask(PoolEffect::Counted(tally.clone()));
         }
-        // Counted all the same: so no failure has the references read.
+        // It was counted all the same, so no failure would have the references read.
         if is_new && tally.degraded == Some(SampleError::ManagementAuthentication) {
             self.resolve(cx);
         }
         self.prefer_the_first(tally.workers_heard, cx);
-        // What is made of an unchanged pool is this comparison; what time alone changes, the wake brings.
+        // An unchanged pool costs only this comparison; what time alone changes is left to the wake-up.
         !same
     }
 
-    /// The broker in use was counted. If it is another one than before, what is remembered begins anew.
+    /// Takes in that the broker in use was counted. If it is another one than before, the memory starts over.
     fn check(&mut self, tally: &Tally, at: Moment, cx: &mut Cx) {
         let address = self.link.address().cloned();
         self.samples.unreached = 0;
@@ -241,8 +242,8 @@ impl PoolState {
         }
     }
 
-    /// A sample failed. Where the URL names several addresses the next one is tried, as Celery does: in their order, and
-    /// round. What was counted before stays, as old as it is, until one of them answers.
+    /// Takes in a failed sample. If the URL names several addresses, the next one is tried, as Celery does: in order,
+    /// and round again. The last count stays, with its age, until one of them answers.
     fn unreached(&mut self, why: SampleError, cx: &mut Cx) {
         if !why.is_of_the_connection() {
             return;
@@ -265,8 +266,8 @@ impl PoolState {
         }
     }
 
-    /// Where nobody is heard for long at another address than the first, the first is tried again: that is where an
-    /// application begins.
+    /// Tries the first address again if no worker has been heard for long at another one: an application begins with
+    /// the first.
     fn prefer_the_first(&mut self, heard: bool, cx: &mut Cx) {
         let first = self.addresses.first();
         let elsewhere = first.is_some()
@@ -277,7 +278,7 @@ impl PoolState {
         }
     }
 
-    /// Leaves the address in use for another of the broker URL.
+    /// Leaves the address in use for another one of the broker URL.
     fn go_to(&mut self, place: usize, cx: &mut Cx) {
         if let (Some(next), Ok(pool)) = (self.addresses.get(place).cloned(), self.pool.clone()) {
             self.uncordon_there(&pool, cx);
@@ -286,16 +287,16 @@ impl PoolState {
         }
     }
 
-    /// Stops the sampling of a pool.
+    /// Stops the samples of a pool.
     pub(super) fn unlink(&mut self, cx: &mut Cx) {
         self.leave(cx);
         self.samples = Samples::default();
-        // What is being read now may be what was referred to before.
+        // The read under way may be of earlier references.
         self.tasks.resolving = None;
         (self.tasks.resolve_not_before, self.tasks.resolve_failures) = (Moment::ZERO, 0);
     }
 
-    /// What was seen of other work says nothing: begins as after a restart, with what was learned.
+    /// Starts over as after a restart, with what was learned: observations of other work are of no use.
     pub fn begin_anew(&mut self) {
         let learned = self.decision.take().and_then(|(_, decision)| decision.estimates);
         self.memory = match learned {
@@ -308,21 +309,21 @@ impl PoolState {
         }
     }
 
-    /// The broker may speak for the first time any moment. Where it or its Secret is silent for long, or its address is not
-    /// known, the pool does without.
+    /// Whether the first sample may come any moment. If the broker or its Secret is silent for long, or its address is
+    /// not known, the pool goes on without.
     pub fn is_awaited(&self, now: Moment) -> bool {
         match self.link {
-            Link::None | Link::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
-            Link::Failed(_) => false,
+            BrokerLink::None | BrokerLink::Linked(_) => now.saturating_sub(self.samples.since) < FIRST_WORD,
+            BrokerLink::Failed(_) => false,
         }
     }
 
-    /// Which of how many addresses is in use, and the management API's host and port.
-    pub fn broker(&self) -> Broker {
-        let Link::Linked(address) = &self.link else {
-            return Broker::default();
+    /// Address in use, by its number among all, and the management API's host and port.
+    pub fn broker(&self) -> BrokerAddress {
+        let BrokerLink::Linked(address) = &self.link else {
+            return BrokerAddress::default();
         };
-        Broker {
+        BrokerAddress {
             number: self.addresses.iter().position(|one| one == address).unwrap_or(0) + 1,
             of: self.addresses.len(),
             management: address
@@ -333,7 +334,7 @@ impl PoolState {
     }
 }
 
-/// Errors after which the Secret may hold something newer.
+/// Whether the Secret may hold newer credentials after this error.
 fn may_be_credentials(why: SampleError) -> bool {
     !why.passes()
         && !matches!(
@@ -342,8 +343,8 @@ fn may_be_credentials(why: SampleError) -> bool {
         )
 }
 
-/// When the references of this pool are read again. Each has its own turn, so that not all ask at the same second, whatever
-/// made them begin together.
+/// Time at which the references of this pool are read again. Each pool has its own turn, so that not all read in the
+/// same second, even if they began together.
 fn next_turn(now: Moment, id: PoolId) -> Moment {
     let turn = READ_AGAIN.mul_f64(spread(id));
     let since = now.saturating_add(READ_AGAIN).saturating_sub(turn).as_millis() % READ_AGAIN.as_millis();

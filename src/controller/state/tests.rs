@@ -40,7 +40,7 @@ pub struct Alone {
 }
 
 impl Alone {
-    /// With so many replicas, all ready.
+    /// Pool with this number of replicas, all ready.
     pub fn new(replicas: u32) -> Self {
         let mut targets = Targets::default();
         let state = mail();

@@ -1,4 +1,4 @@
-//! When a status that says something new is worth a write: what people and machines wait for at once, numbers in turn.
+//! Throttle for writes of the status: what people and machines wait for is written at once, numbers in turn.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
@@ -6,28 +6,28 @@ use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 use super::{Cx, FIRST, MOST, PoolState, backoff};
 use crate::{api::Status, broker::PoolId, controller::effect::Note, kube::CallError, model::Moment};
 
-/// A change of replicas or conditions is written at once, but not more often than this.
+/// Shortest time between two writes for changes of replicas or conditions.
 const URGENT: Duration = Duration::from_secs(1);
-/// Changed numbers are written so long after the last write, if there is a turn for it.
+/// Time after the last write at which changed numbers are written, if there is a turn for it.
 const NUMBERS: Duration = Duration::from_secs(5);
-/// All pools together have so many turns a second for their numbers.
+/// Number of turns per second that all pools together have for their numbers.
 const TURNS: u128 = 20;
 
-/// The writes of the status.
+/// Writes of the status.
 #[derive(Debug, Default)]
 pub struct StatusThrottle {
-    /// When the last one ended.
+    /// End of the latest write.
     pub at: Option<Moment>,
-    /// Failures in a row.
+    /// Number of failures in a row.
     pub failures: u32,
-    /// When it is this pool's turn to say new numbers; `None`: it has no turn.
+    /// This pool's turn to write new numbers; `None`: it has no turn.
     pub turn: Option<Moment>,
-    /// What the last one was to say, whether or not it could: its Events are told.
+    /// Status that the latest write had, whether or not it succeeded: its Events are published.
     pub told: Option<Status>,
 }
 
 impl StatusThrottle {
-    /// How long the next one, due so long after the last, has still to wait; after failures longer.
+    /// Time until the next write, which is due `due` after the last; longer after failures.
     pub fn wait(&self, due: Duration, now: Moment, id: PoolId) -> Duration {
         let after = match self.failures.checked_sub(1) {
             None => due,
@@ -37,19 +37,19 @@ impl StatusThrottle {
     }
 }
 
-/// How urgent a new status is.
+/// Urgency of a new status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// There is none yet.
+    /// There is no status yet.
     First,
     /// Somebody may wait for it.
     Urgent,
-    /// Numbers, texts and the rule only.
+    /// Only numbers, texts and the rule have changed.
     Numbers,
 }
 
 impl Due {
-    /// How long after the last write of the same pool it is due.
+    /// Time after the last write of the same pool at which it is due.
     pub fn after(self) -> Duration {
         match self {
             Self::First => Duration::ZERO,
@@ -58,7 +58,7 @@ impl Due {
     }
 }
 
-/// How urgent the new status is; `None`: it says nothing new.
+/// Urgency of the new status; `None`: nothing has changed.
 pub fn due(stored: Option<&Status>, new: &Status) -> Option<Due> {
     let Some(stored) = stored else {
         return Some(Due::First);
@@ -72,16 +72,15 @@ pub fn due(stored: Option<&Status>, new: &Status) -> Option<Due> {
     }
 }
 
-/// The pools take turns in saying new numbers, so that all of them together call the API server only so often.
+/// Turns of the pools at writing new numbers, so that all of them together call the API server at a bounded rate.
 #[derive(Debug, Default)]
 pub struct Turns {
-    /// The turns that are taken, by their number.
+    /// Turns that are taken, by number.
     taken: BTreeSet<u128>,
 }
 
 impl Turns {
-    /// How long a pool still waits for its turn, whose last write was then. What is urgent never waits, and the others wait
-    /// for it.
+    /// Time until the turn of a pool with this last write. Urgent writes never wait for a turn, and take precedence.
     pub fn wait(&mut self, due: Due, last: Moment, turn: &mut Option<Moment>, now: Moment) -> Duration {
         if due != Due::Numbers {
             self.take(number(now)..=number(now));
@@ -96,14 +95,14 @@ impl Turns {
         wait
     }
 
-    /// Takes the last free turn among these, or else one within the second after them, or else the one after all that are
-    /// taken.
+    /// Takes the last free turn among these, or else one within the second after them, or else the one after all that
+    /// are taken.
     fn take(&mut self, wished: RangeInclusive<u128>) -> u128 {
         self.taken = self.taken.split_off(wished.start());
         let (first, last) = wished.into_inner();
         let last = last.max(first);
         let free = |at: &u128| !self.taken.contains(at);
-        // Where thousands wait the first gap is not looked for: that would cost more than it is worth.
+        // With thousands of waiting pools the first gap is not looked for: that would cost more than it is worth.
         let soon = || (last..last + TURNS).find(free);
         let after_all = || self.taken.last().map_or(last, |taken| last.max(taken + 1));
         let at = (first..=last).rev().find(free).or_else(soon).unwrap_or_else(after_all);
@@ -112,18 +111,18 @@ impl Turns {
     }
 }
 
-/// The turn at this moment.
+/// Number of the turn at this moment.
 fn number(at: Moment) -> u128 {
     (at.as_millis() * TURNS).div_ceil(1000)
 }
 
-/// When a turn is.
+/// Moment of a turn.
 fn moment(number: u128) -> Moment {
     Duration::from_millis(u64::try_from(number * 1000 / TURNS).unwrap_or(u64::MAX))
 }
 
-/// What people and machines wait for. Not the rule: under a steady load rules take turns, and where that means something a
-/// number or a condition changes, too.
+/// Parts that people and machines wait for. The rule is left out: under a steady load rules alternate, and if that
+/// matters, a number or a condition changes, too.
 fn essence(status: &Status) -> impl PartialEq {
     let conditions: Vec<_> = status
         .conditions
@@ -139,7 +138,7 @@ fn essence(status: &Status) -> impl PartialEq {
     )
 }
 
-/// All but the time of the sample.
+/// Everything but the time of the sample.
 fn numbers(status: &Status) -> Status {
     let mut status = status.clone();
     if let Some(work) = &mut status.work {
@@ -158,7 +157,7 @@ impl PoolState {
                 self.throttle.failures = 0;
                 self.note(Note::StatusWritten, cx);
             }
-            // The watch says soon what became of it.
+            // The watch soon shows the reason.
             Err(why) if why.is_not_found() || why.is_conflict() => {}
             Err(why) => {
                 self.throttle.failures = self.throttle.failures.saturating_add(1);

@@ -1,13 +1,13 @@
-//! The condition `Degraded`: True whenever the promise is not kept, with the words of the condition that says why.
+//! Condition `Degraded`: True whenever the promise is not kept, with the message of the condition that says why.
 #![deny(clippy::disallowed_methods)]
 
-use super::{Facts, Source, Wish, wish};
+use super::{ConditionSpec, Facts, SourceState, condition};
 use crate::{
     api::ConditionStatus::{self, False, True},
     controller::pool::DEGRADED_AFTER,
 };
 
-/// What breaks the promise, the worst first.
+/// Conditions that break the promise, the worst first.
 const BROKEN: [(&str, ConditionStatus); 7] = [
     ("TargetConflict", True),
     ("WriteFailed", False),
@@ -19,43 +19,44 @@ const BROKEN: [(&str, ConditionStatus); 7] = [
 ];
 
 /// `others`: all other conditions.
-pub(super) fn degraded(facts: &Facts, others: &[Wish]) -> Wish {
+pub(super) fn degraded(facts: &Facts, others: &[ConditionSpec]) -> ConditionSpec {
     let kind = "Degraded";
     if let Some(problem) = facts.problem {
-        return wish(kind, True, problem.reason, problem.message.clone());
+        return condition(kind, True, problem.reason, problem.message.clone());
     }
     if facts.suspended {
-        return wish(kind, False, "AsExpected", "Nothing is broken.");
+        return condition(kind, False, "AsExpected", "Nothing is broken.");
     }
-    if let Source::Lost { age, .. } = &facts.source
+    if let SourceState::Lost { age, .. } = &facts.source
         && *age >= DEGRADED_AFTER
         && let Some(source) = others.iter().find(|other| other.kind == "SourceAvailable")
     {
-        return wish(kind, True, "SourceLost", source.message.clone());
+        return condition(kind, True, "SourceLost", source.message.clone());
     }
     let found = BROKEN.iter().find_map(|(what, status)| {
-        let is_it = |other: &&Wish| {
+        let is_it = |other: &&ConditionSpec| {
             let named = if *what == "WriteFailed" {
                 other.reason
             } else {
                 other.kind
             };
-            // A new application's queue is made by its first task: nothing is wrong before its workers are there.
+            // The queue of a new application is created by its first task: nothing is wrong before its workers are
+            // there.
             let awaited = other.reason == "QueueMissing" && facts.workers.ready == 0;
             named == *what && other.status == *status && !awaited
         };
         others.iter().find(is_it)
     });
     if let Some(broken) = found {
-        return wish(kind, True, broken.reason, broken.message.clone());
+        return condition(kind, True, broken.reason, broken.message.clone());
     }
     match scheduler(facts) {
-        Some((reason, message)) => wish(kind, True, reason, message),
-        None => wish(kind, False, "AsExpected", "Nothing is broken."),
+        Some((reason, message)) => condition(kind, True, reason, message),
+        None => condition(kind, False, "AsExpected", "Nothing is broken."),
     }
 }
 
-/// The workers run their framework's own scheduler, which is to run once, and always.
+/// Problem with the framework's own scheduler, of which exactly one must run, always.
 fn scheduler(facts: &Facts) -> Option<(&'static str, &'static str)> {
     match facts.scheduler {
         true if facts.min == 0 => Some((BEAT_STOPS, facts.framework.words.scheduler_stops)),
@@ -64,7 +65,7 @@ fn scheduler(facts: &Facts) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Reasons that no other condition has.
+/// Reason of a scheduler that stops at zero replicas; no other condition has it.
 pub const BEAT_STOPS: &str = "BeatStopsAtZero";
-/// As above.
+/// Reason of several schedulers.
 pub const BEAT_RUNS_TWICE: &str = "BeatRunsTwice";

@@ -1,4 +1,4 @@
-//! All that a status may say: what the controller knows of a pool. Data only.
+//! Facts for a status: all that the controller knows of a pool. Data only.
 
 use std::time::Duration;
 
@@ -9,85 +9,85 @@ use crate::{
     api::{LastScale, Mode},
     controller::{pool::Problem, target::Target},
     drain::Plan,
-    framework::registry::Row,
+    framework::registry::FrameworkRow,
     model::{PodIntents, SampleError, Tally},
     scaling::Decision,
 };
 
-/// What is known of a pool.
+/// Facts about a pool.
 #[derive(Clone, Debug, Default)]
 pub struct Facts<'a> {
-    /// The generation of the spec.
+    /// Generation of the spec.
     pub generation: i64,
-    /// What keeps the pool from working.
+    /// Problem that keeps the pool from working.
     pub problem: Option<&'a Problem>,
-    /// `spec.suspend`.
+    /// Whether the pool is suspended (`spec.suspend`).
     pub suspended: bool,
     /// `spec.mode`.
     pub mode: Mode,
-    /// The target's `spec.replicas` and ready replicas.
+    /// Number of the target's replicas (`spec.replicas`), and of its ready ones.
     pub target: Option<(u32, u32)>,
-    /// What the Deployment says of the pods it lacks.
+    /// State of the pods that are not ready.
     pub pods: Pods<'a>,
-    /// The target's workers run their framework's own scheduler.
+    /// Whether the target's workers run their framework's own scheduler.
     pub scheduler: bool,
     /// `spec.minReplicas`.
     pub min: u32,
     /// `spec.maxReplicas`.
     pub max: u32,
-    /// The framework of the pool's application.
-    pub framework: &'static Row,
+    /// Framework of the pool's application.
+    pub framework: &'static FrameworkRow,
     /// Another pool that counts the same queue.
     pub shared: Option<&'a SharedQueue>,
-    /// How pods are looked after; `None`: not known, a process before this one may have told them something.
-    pub attention: Option<&'a PodIntents>,
-    /// The broker.
-    pub source: Source<'a>,
-    /// It is about to say its first word.
+    /// Intents for the pods; `None`: not known, an earlier process may have told them something.
+    pub intents: Option<&'a PodIntents>,
+    /// State of the broker.
+    pub source: SourceState<'a>,
+    /// Whether its first sample is awaited any moment.
     pub about_to_speak: bool,
-    /// Which broker.
-    pub broker: Broker,
-    /// The last decision.
+    /// Address of the broker.
+    pub broker: BrokerAddress,
+    /// Latest decision.
     pub decision: Option<&'a Decision>,
-    /// Fewer replicas were decided on than could be reached, because so many pods run tasks or are not known to be idle.
+    /// Number of replicas above the decision that are kept because their pods run tasks or are not known to be idle.
     pub kept: Option<u32>,
-    /// What the pods do that are to go, where that was looked at.
+    /// Plan for the draining pods, where they were examined.
     pub leaving: Option<&'a Plan>,
-    /// The right that is missing, if the broker's permissions keep us from asking and telling workers.
+    /// Right that is missing, if the broker's permissions refuse commands to workers.
     pub refused: Option<&'a str>,
-    /// Who of the ready pods is heard.
+    /// Ready pods that are heard.
     pub workers: Heard<'a>,
-    /// This pod was removed and did not end by itself within its grace period.
+    /// Pod that was removed and did not end by itself within its grace period.
     pub overstayed: Option<&'a str>,
-    /// The pool says that the grace period covers a task.
+    /// Whether the pool says that the grace period covers a task.
     pub graceful: bool,
-    /// Another writer changed the deletion cost of this pod.
+    /// Pod whose deletion cost another writer changed.
     pub cost_conflict: Option<&'a str>,
-    /// Others changed the target's replicas three times in ten minutes: the last one's field manager.
+    /// Field manager of the last of three changes of the target's replicas by others in ten minutes.
     pub fought_by: Option<&'a str>,
-    /// The last write to the target failed: why.
+    /// Error of the last write to the target.
     pub write_failed: Option<&'a str>,
-    /// The last change the operator made.
+    /// Latest change by the operator.
     pub last_scale: Option<&'a LastScale>,
-    /// The wall clock, for transition times.
+    /// Wall-clock time, for transition times.
     pub now: Timestamp,
 }
 
-/// Who of the ready pods is heard, by heartbeats or answers.
+/// Ready pods that are heard, by heartbeats or answers.
 #[derive(Clone, Debug, Default)]
 pub struct Heard<'a> {
-    /// So many pods are ready.
+    /// Number of ready pods.
     pub ready: u32,
-    /// So many of them are heard.
+    /// Number of them that are heard.
     pub heard: u32,
-    /// For how long some have not been; `None`: all are.
+    /// Time for which some have not been heard; `None`: all are.
     pub missing_for: Option<Duration>,
     /// Names of those, once they have been listed.
     pub not_heard: Vec<&'a str>,
 }
 
 impl Heard<'_> {
-    /// So many ready pods are not heard.
+    /// Number of ready pods that are not heard.
     pub fn missing(&self) -> u32 {
         self.ready.saturating_sub(self.heard)
     }
@@ -96,14 +96,14 @@ impl Heard<'_> {
 /// Pods that are ordered and not ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pods<'a> {
-    /// So many, for longer than they take; 0: none, or not for long.
+    /// Number of pods that take longer than usual; 0: none, or not for long.
     pub late: u32,
-    /// The Deployment's own words, if it cannot make them or gives them up.
+    /// The Deployment's own message, if it cannot create pods or gives up.
     pub why: Option<&'a str>,
 }
 
 impl<'a> Pods<'a> {
-    /// Of this target, so many of whose pods are late.
+    /// State of this target, with this number of late pods.
     pub fn of(target: Option<&'a Target>, late: u32) -> Self {
         let missing = target.filter(|target| target.ready < target.replicas);
         let given_up = missing.and_then(|target| target.stuck.as_deref());
@@ -115,37 +115,37 @@ impl<'a> Pods<'a> {
     }
 }
 
-/// Which broker it is, as far as may be said.
+/// Address of the broker, as far as it may be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Broker {
-    /// Which of its URL's addresses is in use, from 1.
+pub struct BrokerAddress {
+    /// Number of the address in use within the URL, from 1.
     pub number: usize,
-    /// So many are in its URL.
+    /// Number of addresses in the URL.
     pub of: usize,
     /// Host and port of the management API.
     pub management: Option<String>,
 }
 
-/// What is known of the broker.
+/// State of the broker.
 #[derive(Clone, Debug, Default)]
-pub enum Source<'a> {
+pub enum SourceState<'a> {
     /// Not asked yet.
     #[default]
     NotYet,
     /// Read lately.
     Read {
-        /// The last count.
+        /// Latest count.
         tally: &'a Tally,
-        /// When it was taken.
+        /// Time of the count.
         at: Timestamp,
     },
-    /// Cannot be read.
+    /// It cannot be read.
     Lost {
-        /// Why.
+        /// Error.
         why: SampleError,
-        /// For how long.
+        /// Time for which it could not be read.
         age: Duration,
-        /// The last count, if there was one, and when it was taken.
+        /// Latest count, if there was one, and its time.
         last: Option<(&'a Tally, Timestamp)>,
     },
 }

@@ -1,18 +1,18 @@
-//! The condition `TargetFeasible`: there while something keeps the target from being met.
+//! Condition `TargetFeasible`: present while something keeps the target from being met.
 #![deny(clippy::disallowed_methods)]
 
-use super::{Facts, Pods, Wish, wish};
+use super::{ConditionSpec, Facts, Pods, condition};
 use crate::{api::ConditionStatus::False, scaling::Trouble};
 
-/// What keeps the target from being met, if anything does.
-pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
+/// Condition, if something keeps the target from being met.
+pub(super) fn feasible(facts: &Facts) -> Option<ConditionSpec> {
     if facts.problem.is_some() || facts.suspended {
         return None;
     }
     let trouble = facts.decision.and_then(|decision| decision.trouble);
     let learned = matches!(trouble, Some(Trouble::PodsNotReady { .. }));
     if !learned && (facts.pods.late > 0 || facts.pods.why.is_some()) {
-        return Some(wish("TargetFeasible", False, NOT_READY, not_ready(&facts.pods)));
+        return Some(condition("TargetFeasible", False, NOT_READY, not_ready(&facts.pods)));
     }
     let trouble = trouble?;
     let message = match trouble {
@@ -45,13 +45,13 @@ pub(super) fn feasible(facts: &Facts) -> Option<Wish> {
             started(in_time)
         ),
     };
-    Some(wish("TargetFeasible", False, trouble.reason(), message))
+    Some(condition("TargetFeasible", False, trouble.reason(), message))
 }
 
-/// The reason, whatever the target's rule.
+/// Reason, whatever the target's rule.
 const NOT_READY: &str = Trouble::PodsNotReady { pods: 0 }.reason();
 
-/// Which pods, what to look at, and what the Deployment says of it.
+/// Message about the pods: what to examine, and the Deployment's own message.
 fn not_ready(pods: &Pods) -> String {
     let late = match pods.late {
         0 => "Ordered replicas cannot be made.".to_owned(),

@@ -1,10 +1,10 @@
-//! The condition `WorkersKnown`: whether it is known of each ready pod what its workers hold. Of whom it is not known
-//! stays, so where it is False a person is told whom, why, and what helps.
+//! Condition `WorkersKnown`: whether it is known of each ready pod what its workers hold. Pods of which it is not known
+//! stay, so where it is False the message says which, why, and what helps.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
 
-use super::{Facts, Heard, Source, Wish, wish};
+use super::{ConditionSpec, Facts, Heard, SourceState, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
@@ -13,23 +13,24 @@ use crate::{
 
 const KIND: &str = "WorkersKnown";
 
-/// A pod that has become ready is not missed for so long: many applications take their time until the worker connects.
+/// Time after a pod becomes ready in which it is not reported as missing: many applications need it until the worker
+/// connects.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The same where it is seen why it cannot be heard.
+/// The same, where the reason why it cannot be heard is known.
 const SHORT_PATIENCE: Duration = Duration::from_secs(15);
 
-/// What helps where nothing else does.
+/// Fix where nothing else helps.
 const GRACEFUL: &str = "`scaleDown.removal: Graceful` says that a pod's grace period covers its tasks; until then these \
                         pods are kept.";
 
-/// Always there.
-pub(super) fn workers_known(facts: &Facts) -> Wish {
+/// Condition, which is always present.
+pub(super) fn workers_known(facts: &Facts) -> ConditionSpec {
     if facts.suspended {
-        return wish(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
+        return condition(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
     }
-    let (Source::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
-        return wish(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
+    let (SourceState::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
+        return condition(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
     };
     let told = [
         stop_ignored(facts),
@@ -46,7 +47,7 @@ pub(super) fn workers_known(facts: &Facts) -> Wish {
         STARTING | BUSY => Unknown,
         _ => False,
     };
-    wish(KIND, status, reason, message)
+    condition(KIND, status, reason, message)
 }
 
 const KNOWN: &str = "AllKnown";
@@ -55,10 +56,10 @@ const STARTING: &str = "Starting";
 const BUSY: &str = "WorkersBusy";
 const COVERED: &str = "CoveredByGracePeriod";
 
-/// A worker that runs tasks itself is believed to do so for so long, if it says nothing.
+/// Time for which a silent worker that runs tasks in its main process is believed to run one.
 const LONG_TASK: Duration = Duration::from_secs(3600);
 
-type Told = Option<(&'static str, String)>;
+type Finding = Option<(&'static str, String)>;
 
 fn known(facts: &Facts) -> (&'static str, String) {
     let Heard { ready, .. } = facts.workers;
@@ -70,7 +71,7 @@ fn known(facts: &Facts) -> (&'static str, String) {
             names(pods.iter().map(String::as_str))
         ),
     };
-    // Where nobody relies on the grace period it matters for these tasks alone.
+    // If the pool does not rely on the grace period, it matters for these tasks alone.
     let late = facts.overstayed.map(|pod| {
         format!(
             " The pod `{pod}` held nothing and did not end within its grace period, as with a shell for its first process \
@@ -84,19 +85,19 @@ fn known(facts: &Facts) -> (&'static str, String) {
     }
 }
 
-/// The user's word did not hold.
-fn stop_ignored(facts: &Facts) -> Told {
+/// The grace period did not cover a task, although the user said so.
+fn stop_ignored(facts: &Facts) -> Finding {
     let pod = facts.overstayed.filter(|_| facts.graceful)?;
     let message = format!(
         "The pod `{pod}` was told to end and did not within its grace period: its tasks may have been cut off. \
-         `removal: Graceful` is not followed until the target gets a new template: pods go when they are idle. A shell as the first \
-         process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`."
+         `removal: Graceful` is not followed until the target gets a new template: pods go when they are idle. {}",
+        facts.framework.words.overstays
     );
     Some(("StopIgnored", message))
 }
 
 /// Nothing can be known of single pods, and need not be.
-fn covered(facts: &Facts, tally: &Tally) -> Told {
+fn covered(facts: &Facts, tally: &Tally) -> Finding {
     let blind = tally.drain == DrainSupport::None && tally.pods.is_empty();
     (blind && facts.graceful && facts.workers.ready > 0).then(|| {
         let message = "Nothing shows what the workers run; the pool says that the pods' grace period covers it.";
@@ -104,7 +105,7 @@ fn covered(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-fn control_refused(facts: &Facts, tally: &Tally) -> Told {
+fn control_refused(facts: &Facts, tally: &Tally) -> Finding {
     let right = facts.refused?;
     if let Hearing::Refused { right: beats } = &tally.hearing {
         let message = format!(
@@ -123,8 +124,8 @@ fn control_refused(facts: &Facts, tally: &Tally) -> Told {
     Some(("RemoteControlRefused", message))
 }
 
-/// Those of whom nothing is heard run tasks themselves: nothing is wrong.
-fn busy(facts: &Facts, tally: &Tally) -> Told {
+/// The silent workers run tasks in their main process: nothing is wrong.
+fn busy(facts: &Facts, tally: &Tally) -> Finding {
     let workers = &facts.workers;
     let hindered = matches!(tally.control, Control::Failing(_))
         || workers.heard == 0 && matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_));
@@ -133,7 +134,7 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     }
     let leaving = facts.leaving.map_or(&[][..], |plan| &plan.unknown);
     let solo = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.solo);
-    // Whoever is silent is known without a list of the pods.
+    // Silent workers are known without a list of the pods.
     let silent = tally.pods.iter().filter(|(_, work)| work.solo && !work.live);
     let silent: Vec<_> = silent.map(|(pod, _)| pod.as_str()).collect();
     let missing = workers.missing() as usize;
@@ -142,7 +143,7 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
         0 => leaving.iter().map(|unknown| unknown.pod.as_str()).collect(),
         _ => silent,
     };
-    // Those that are there still, where the pods were listed.
+    // Pods that still exist, where they were listed.
     if pods.iter().any(|pod| workers.not_heard.contains(pod)) {
         pods.retain(|pod| workers.not_heard.contains(pod));
     }
@@ -156,8 +157,8 @@ fn busy(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-/// Ready pods whose workers neither beat nor answer.
-fn not_heard(facts: &Facts, tally: &Tally) -> Told {
+/// Ready pods whose workers send neither heartbeats nor answers.
+fn not_heard(facts: &Facts, tally: &Tally) -> Finding {
     let Heard {
         ready,
         heard,
@@ -177,18 +178,18 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
     };
     let silent = format!("The workers of {whom} are not known: {}", facts.framework.words.silence);
+    let (hearing, rights) = (facts.framework.words.hearing, facts.framework.words.rights);
     Some(match (&tally.hearing, &tally.control) {
         (Hearing::Refused { right }, _) => (
             "HeartbeatsRefused",
             format!(
-                "{silent}; the broker's permissions refuse heartbeats{}. Grant the rights for heartbeats (README, \"Rights on \
-                 the broker\"). {GRACEFUL}",
+                "{silent}; the broker's permissions refuse {hearing}{}. Grant the rights for {hearing} ({rights}). {GRACEFUL}",
                 missing(right)
             ),
         ),
         (Hearing::Failing(why), _) => (
             "HeartbeatsFail",
-            format!("{silent}; heartbeats cannot be listened to: {why}. {GRACEFUL}"),
+            format!("{silent}; {hearing} cannot be read: {why}. {GRACEFUL}"),
         ),
         (_, Control::Failing(why)) => ("RemoteControlFails", format!("{silent}: {why}. {GRACEFUL}")),
         _ if !tally.strangers.is_empty() => (
@@ -210,8 +211,8 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-/// Pods that are to go and whose workers do not say what they hold.
-fn unknown(facts: &Facts, tally: &Tally) -> Told {
+/// Draining pods whose workers do not say what they hold.
+fn unknown(facts: &Facts, tally: &Tally) -> Finding {
     let unknown = &facts.leaving?.unknown;
     let first = unknown.first()?;
     let pods = names(unknown.iter().map(|unknown| unknown.pod.as_str()));
@@ -250,8 +251,8 @@ fn unknown(facts: &Facts, tally: &Tally) -> Told {
     })
 }
 
-/// Workers that beat and take no questions.
-fn deaf(facts: &Facts, tally: &Tally) -> Told {
+/// Workers that send heartbeats and take no questions.
+fn deaf(facts: &Facts, tally: &Tally) -> Finding {
     let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.unresponsive).collect();
     let (name, _) = deaf.first()?;
     let message = format!(

@@ -1,14 +1,14 @@
-//! What is said of the pods that are to go.
+//! Messages about draining pods.
 #![deny(clippy::disallowed_methods)]
 
-use super::{Facts, Wish, wish};
+use super::{ConditionSpec, Facts, condition};
 use crate::{api::ConditionStatus::True, drain::WaitsFor};
 
-/// Why so many more replicas than decided on are there, as a sentence.
+/// Sentence with the reason for the number of replicas above the decision.
 pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
     let WaitsFor {
         emptying,
-        told,
+        cordoning,
         tasks,
         busy,
         unknown,
@@ -24,8 +24,8 @@ pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
             count(tasks, "task")
         ));
     }
-    if told > 0 {
-        why.push(format!("{told} are told to fetch no more"));
+    if cordoning > 0 {
+        why.push(format!("{cordoning} are told to fetch no more"));
     }
     if busy > 0 {
         why.push(format!("{busy} run tasks"));
@@ -46,10 +46,10 @@ fn count(number: u32, one: &str) -> String {
     }
 }
 
-/// There while someone else writes the pods' deletion cost.
-pub(super) fn cost_conflict(facts: &Facts) -> Option<Wish> {
+/// Condition while another writer changes the pods' deletion cost.
+pub(super) fn cost_conflict(facts: &Facts) -> Option<ConditionSpec> {
     let pod = facts.cost_conflict.filter(|_| facts.problem.is_none())?;
-    Some(wish(
+    Some(condition(
         "DeletionCostConflict",
         True,
         "CostOverwritten",

@@ -1,4 +1,4 @@
-//! Numbers and times as the schema wants them.
+//! Numbers and times in the form of the schema.
 #![deny(clippy::disallowed_methods)]
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::{
     scaling::Estimates,
 };
 
-/// The last count.
+/// Latest count.
 pub(super) fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
     WorkStatus {
         ready: wide(tally.work.ready),
@@ -22,7 +22,7 @@ pub(super) fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
     }
 }
 
-/// What is remembered of tasks that are not due.
+/// Remembered tasks that are not due.
 pub(super) fn held(held: Delayed) -> HeldStatus {
     HeldStatus {
         tasks: wide(held.tasks),
@@ -30,7 +30,7 @@ pub(super) fn held(held: Delayed) -> HeldStatus {
     }
 }
 
-/// What was learned; `None`: nothing yet.
+/// Learned estimates; `None`: nothing yet.
 pub(super) fn estimates(learned: Estimates) -> Option<EstimatesStatus> {
     let status = EstimatesStatus {
         task_milliseconds: learned.task.map(|task| (task * 1e3) as i64),
@@ -45,7 +45,7 @@ pub(super) fn count(replicas: u32) -> i32 {
     i32::try_from(replicas).unwrap_or(i32::MAX)
 }
 
-/// The schema ends where JSON numbers stop being exact.
+/// Limits a number to what JSON can represent exactly, as the schema does.
 pub(super) fn wide(number: u64) -> i64 {
     i64::try_from(number.min((1 << 53) - 1)).unwrap_or(0)
 }

@@ -1,18 +1,19 @@
-//! The condition `QueuesMatch`: whether the queues that the pool counts are those that its workers fetch, and its alone.
+//! Condition `QueuesMatch`: whether the pool counts exactly the queues that its workers fetch from, and no other pool
+//! counts them.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Source, Wish, wish};
+use super::{ConditionSpec, Facts, SourceState, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     model::{Intent, Tally},
 };
 
-/// So many names are enough for a person.
+/// Number of names in a message.
 const NAMES: usize = 3;
 
-/// Another pool counts the same queue, for another target.
+/// Another pool that counts the same queue, for another target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedQueue {
     /// The queue.
@@ -21,19 +22,19 @@ pub struct SharedQueue {
     pub pool: String,
 }
 
-/// Always there.
-pub(super) fn queues_match(facts: &Facts) -> Wish {
+/// Condition, which is always present.
+pub(super) fn queues_match(facts: &Facts) -> ConditionSpec {
     let kind = "QueuesMatch";
     let tally = match &facts.source {
         _ if facts.problem.is_some() || facts.suspended => {
-            return wish(kind, Unknown, "NotAsked", "The broker is not asked.");
+            return condition(kind, Unknown, "NotAsked", "The broker is not asked.");
         }
-        Source::Read { tally, .. }
-        | Source::Lost {
+        SourceState::Read { tally, .. }
+        | SourceState::Lost {
             last: Some((tally, _)), ..
         } => *tally,
-        Source::NotYet | Source::Lost { last: None, .. } => {
-            return wish(kind, Unknown, "NotSampledYet", "The queues have not been counted yet.");
+        SourceState::NotYet | SourceState::Lost { last: None, .. } => {
+            return condition(kind, Unknown, "NotSampledYet", "The queues have not been counted yet.");
         }
     };
     let wrong = nothing_fetched(facts, tally)
@@ -42,8 +43,8 @@ pub(super) fn queues_match(facts: &Facts) -> Wish {
         .or_else(|| missing(tally))
         .or_else(|| shared(facts));
     match wrong {
-        Some((reason, message)) => wish(kind, False, reason, message),
-        None => wish(
+        Some((reason, message)) => condition(kind, False, reason, message),
+        None => condition(
             kind,
             True,
             "AsConfigured",
@@ -52,26 +53,26 @@ pub(super) fn queues_match(facts: &Facts) -> Wish {
     }
 }
 
-/// A reason and its text.
+/// Reason and message.
 type Wrong = (&'static str, String);
 
-/// The pods that live, said what they fetch and were not told to fetch anything else, with their queues. None while more live
-/// than are ready: some of them are ending, and those fetch nothing.
+/// Live pods that have said what they fetch from and were not told to fetch anything else, with their queues. None
+/// while more are live than ready: some of them are terminating, and those fetch nothing.
 fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str, &'a BTreeSet<String>)> {
     let is_live = |pod: &str| tally.pods.get(pod).is_some_and(|work| work.live);
     let live = tally.pods.values().filter(|work| work.live).count();
     let ready = facts.target.map_or(0, |(_, ready)| ready);
-    let certain = facts.attention.is_some() && live <= usize::try_from(ready).unwrap_or(usize::MAX);
+    let certain = facts.intents.is_some() && live <= usize::try_from(ready).unwrap_or(usize::MAX);
     let left_alone = |pod: &str| {
-        let care = facts.attention.and_then(|attention| attention.get(pod));
-        care.is_none_or(|care| care.stance == Intent::Report)
+        let pod_intent = facts.intents.and_then(|intents| intents.get(pod));
+        pod_intent.is_none_or(|pod_intent| pod_intent.intent == Intent::Report)
     };
     let all = tally.fetches.iter().filter(move |_| certain);
     all.filter(move |(pod, _)| is_live(pod) && left_alone(pod))
         .map(|(pod, queues)| (pod.as_str(), &**queues))
 }
 
-/// Workers live and fetch from nothing although nobody told them so.
+/// Problem: workers are alive and fetch from nothing although nobody told them to stop.
 fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
     let idle: Vec<_> = told(facts, tally).filter(|(_, queues)| queues.is_empty()).collect();
     let names = list(idle.iter().map(|(pod, _)| *pod));
@@ -86,7 +87,8 @@ fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
     })
 }
 
-/// The workers fetch what the pool does not count, or the pool counts what no worker fetches.
+/// Problem: the workers fetch from queues that the pool does not count, or the pool counts queues that no worker
+/// fetches from.
 fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
     let counted: BTreeSet<_> = tally.queues.iter().map(|queue| queue.queue.as_str()).collect();
     let fetched: BTreeSet<_> = told(facts, tally)
@@ -103,7 +105,7 @@ fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
     })
 }
 
-/// Only a broker that can say so (RabbitMQ) names missing queues; a Redis list that is empty does not exist.
+/// Missing queues. Only RabbitMQ can report them; a Redis list that is empty does not exist.
 fn missing(tally: &Tally) -> Option<Wrong> {
     let missing = tally.queues.iter().filter(|queue| queue.missing);
     let names: Vec<_> = missing.map(|queue| queue.queue.as_str()).collect();
@@ -125,7 +127,7 @@ fn shared(facts: &Facts) -> Option<Wrong> {
     Some(("QueueShared", text))
 }
 
-/// The first names, and how many more there are.
+/// First names, and the number of others.
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.collect();
     let shown: Vec<_> = names.iter().take(NAMES).map(|name| format!("`{name}`")).collect();

@@ -45,7 +45,7 @@ pub(super) fn decision(rule: Rule) -> Decision {
         oldest_wait: Some(Duration::from_secs(4)),
         trouble: None,
         blocked: rule == Rule::BlockedQueue,
-        look_again_in: Duration::from_secs(1),
+        decide_again_in: Duration::from_secs(1),
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a>
         suspended: false,
         mode: Mode::Act,
         target: Some((4, 3)),
-        source: Source::Read { tally, at: at(99) },
+        source: SourceState::Read { tally, at: at(99) },
         decision: Some(decision),
         kept: None,
         leaving: None,
@@ -78,8 +78,8 @@ pub(super) fn working<'a>(tally: &'a Tally, decision: &'a Decision) -> Facts<'a>
     }
 }
 
-fn lost(age: u64) -> Source<'static> {
-    Source::Lost {
+fn lost(age: u64) -> SourceState<'static> {
+    SourceState::Lost {
         why: SampleError::Refused,
         age: Duration::from_secs(age),
         last: None,
@@ -111,7 +111,7 @@ fn each_situation_has_its_conditions() {
         (
             "just created",
             Facts {
-                source: Source::NotYet,
+                source: SourceState::NotYet,
                 decision: None,
                 ..works()
             },
@@ -288,7 +288,7 @@ fn the_transition_time_moves_only_with_the_status() {
     );
     assert_eq!((time(&second, "Ready"), time(&second, "SourceAvailable")), (100, 200));
     // Another reason and message, the same status: no transition.
-    let other = Source::Lost {
+    let other = SourceState::Lost {
         why: SampleError::Timeout,
         age: Duration::from_secs(2),
         last: None,
@@ -327,8 +327,8 @@ fn whatever_is_known_the_conditions_are_well_formed() {
         Some(Problem::waiting("Missing", "wait")),
     ];
     let sources = [
-        Source::NotYet,
-        Source::Read {
+        SourceState::NotYet,
+        SourceState::Read {
             tally: &tally,
             at: at(1),
         },

@@ -1,4 +1,4 @@
-//! From the texts that a pool's references led to, to the addresses of its broker.
+//! From the texts behind a pool's references to the addresses of its broker.
 #![deny(clippy::disallowed_methods)]
 
 use crate::{
@@ -10,20 +10,21 @@ use crate::{
     controller::pool::{Pool, Problem, Text},
 };
 
-/// The texts that a pool's references led to.
+/// Texts behind a pool's references.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Texts {
     /// The broker URL.
     pub url: Secret,
-    /// Certificates to trust, PEM.
+    /// CA certificates, PEM.
     pub ca: Option<String>,
-    /// Our certificate chain and key, PEM.
+    /// Client certificate chain and key, PEM.
     pub identity: Option<(String, Secret)>,
-    /// The management URL.
+    /// URL of the management API.
     pub management: Option<Secret>,
 }
 
-/// The addresses of a pool's broker, seen from the pool's namespace, in the order in which the application tries them: at least one.
+/// Addresses of a pool's broker, seen from the pool's namespace, in the order in which the application tries them: at
+/// least one.
 ///
 /// # Errors
 /// A [`Problem`] that names the field and the fix, and no part of a URL.
@@ -50,7 +51,7 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
         address.management.clone_from(&management);
         if let Some(host) = service(&address.host, namespace) {
             if let Some(tls) = &mut address.tls {
-                // The certificate carries the name that the application uses.
+                // The certificate has the name that the application uses.
                 tls.server_name.get_or_insert_with(|| address.host.clone());
             }
             address.host = host;
@@ -59,7 +60,7 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
     Ok(addresses)
 }
 
-/// Puts in what the URL cannot say, if it goes with it.
+/// Adds what the URL cannot say, if it is compatible.
 fn complete(address: &mut Address, pool: &Pool, texts: &Texts) -> Result<(), Problem> {
     if let Some(tls) = &mut address.tls {
         *tls = broker::Tls {
@@ -83,15 +84,16 @@ fn complete(address: &mut Address, pool: &Pool, texts: &Texts) -> Result<(), Pro
     }
 }
 
-/// A host name of one word is a Service in the pool's namespace, as it is for the application's own pods; the operator's
+/// Host name of one word as a Service in the pool's namespace, as it is for the application's own pods; the operator's
 /// pod is in another namespace.
 fn service(host: &str, namespace: &str) -> Option<String> {
     let word = !host.contains(['.', ':']) && host != "localhost";
     word.then(|| format!("{host}.{namespace}.svc"))
 }
 
-/// A management URL with its own credentials, or a plain one that gets the broker's. Whoever writes the plain one may not be
-/// allowed to read the password: it goes to the broker's host only, and in clear only where the broker gets it so.
+/// Management URL with its own credentials, or a plain one that gets the broker's. The author of the plain one may not
+/// be allowed to read the password: it is sent to the broker's host only, and unencrypted only if the broker gets it
+/// so.
 fn management(addresses: &[Address], source: &Text, text: &Secret) -> Result<broker::Management, Problem> {
     let Text::Plain(_) = source else {
         return url::management(text.expose()).map_err(|error| refused("broker.management", MANAGEMENT, source, error));
@@ -123,8 +125,8 @@ fn management(addresses: &[Address], source: &Text, text: &Secret) -> Result<bro
 const MANAGEMENT: &str =
     "no management URL: it must be http:// or https://, user:password@host:port, and perhaps a path";
 
-/// Why a text is of no use. Of one in a Secret it is always the same: whoever writes a pool may not be allowed to read it, and
-/// must not learn what it looks like.
+/// Problem with a text. For a text in a Secret it is always the same: the author of a pool may not be allowed to read
+/// it, and must not learn what it looks like.
 fn refused(field: &str, wanted: &str, text: &Text, error: UrlError) -> Problem {
     Problem::invalid(match text {
         Text::Plain(_) => format!("`{field}.url`: {error}"),
@@ -139,7 +141,7 @@ fn refused(field: &str, wanted: &str, text: &Text, error: UrlError) -> Problem {
     })
 }
 
-/// A reference for a person.
+/// Reference as text for a person.
 pub fn describe(from: &api::ValueFrom) -> String {
     match (&from.secret_key_ref, &from.config_map_key_ref) {
         (Some(secret), _) => format!("key `{}` of Secret `{}`", secret.key, secret.name),

@@ -4,7 +4,7 @@
 use super::{Problem, number};
 use crate::{api, scaling::Schedule};
 
-/// As many as the schema allows.
+/// Largest number of schedules, as in the schema.
 const MOST: usize = 16;
 
 /// Reads the schedules.

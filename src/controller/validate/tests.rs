@@ -76,7 +76,7 @@ fn the_smallest_pool_gets_the_defaults() {
         hint: None,
         tuning: Profile::Balanced.tuning(),
     };
-    assert_eq!((pool.policy.target, pool.policy.slots), (Target::Wait(wait), None));
+    assert_eq!((pool.policy.target, pool.policy.slots), (TargetRule::Wait(wait), None));
     assert_eq!(pool.policy.idle, Duration::from_secs(60));
     assert_eq!(pool.policy.period, Duration::from_millis(500));
     assert_eq!(pool.policy.fallback, None);
@@ -111,7 +111,7 @@ fn every_field_arrives() {
     let policy = &pool.policy;
     assert_eq!(
         (policy.min, policy.max, policy.target, policy.slots),
-        (1, 20, Target::Backlog(7), Some(3))
+        (1, 20, TargetRule::Backlog(7), Some(3))
     );
     assert_eq!((policy.idle.as_secs(), policy.period.as_millis()), (9, 250));
     let fallback = policy.fallback.as_ref().unwrap();
@@ -134,7 +134,7 @@ fn the_wait_target_its_profile_and_the_hint_arrive() {
         hint: Some(Duration::from_millis(2500)),
         tuning: Profile::Economy.tuning(),
     };
-    assert_eq!(wished.policy.target, Target::Wait(wait));
+    assert_eq!(wished.policy.target, TargetRule::Wait(wait));
     let both = json!({"target": {"waitSeconds": 30, "backlogPerReplica": 3}});
     assert!(
         pool(&with(both))

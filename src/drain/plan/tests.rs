@@ -1,5 +1,5 @@
-mod means;
 mod order;
+mod support;
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -92,11 +92,11 @@ fn settled_intents() -> &'static PodIntents {
     static ALL: LazyLock<PodIntents> = LazyLock::new(|| {
         let numbered = (0..12).map(|number| format!("pod-{number}"));
         let named = ["a", "b", "c", "d", "sick", "idle"].map(str::to_owned);
-        let care = PodIntent {
-            stance: Intent::Report,
+        let pod_intent = PodIntent {
+            intent: Intent::Report,
             since: Moment::ZERO,
         };
-        numbered.chain(named).map(|pod| (pod, care.clone())).collect()
+        numbered.chain(named).map(|pod| (pod, pod_intent.clone())).collect()
     });
     &ALL
 }
@@ -112,14 +112,14 @@ fn work<const N: usize>(all: [(&str, PodReport); N]) -> Reports {
     all.map(|(name, work)| (name.to_owned(), work)).into()
 }
 
-fn plan_input<'a>(pods: &'a [Pod], work: &'a Reports, means: DrainSupport, to: u32) -> PlanInput<'a> {
+fn plan_input<'a>(pods: &'a [Pod], work: &'a Reports, support: DrainSupport, to: u32) -> PlanInput<'a> {
     PlanInput {
         pool: "mail",
         deployment: "mail",
         pods,
         work,
-        attention: settled_intents(),
-        means,
+        intents: settled_intents(),
+        support,
         from: u32::try_from(pods.iter().filter(|pod| !pod.is_terminating()).count()).unwrap(),
         to,
         graceful: None,
@@ -155,12 +155,12 @@ fn a_worker_is_asked_then_told_then_awaited_then_marked_and_then_it_may_go() {
     let pods = [pod("a")];
     let asked = planned(&pods, &work([("a", beats(0))]), 0);
     assert_eq!((marks(&asked), asked.allowed), (vec![], 1));
-    assert_eq!(asked.stances, [("a".to_owned(), Intent::Report)].into());
+    assert_eq!(asked.intents, [("a".to_owned(), Intent::Report)].into());
 
     let told = planned(&pods, &work([("a", tells(1, 2, None))]), 0);
     assert_eq!(marks(&told), [("a", false, None)], "its queues stand on it first");
     assert_eq!(told.marks[0].drain, stopped("a").drain);
-    assert_eq!((told.stances["a"].clone(), told.allowed), (stop(), 1));
+    assert_eq!((told.intents["a"].clone(), told.allowed), (stop(), 1));
 
     let pods = [stopped("a")];
     for held in [
@@ -171,7 +171,7 @@ fn a_worker_is_asked_then_told_then_awaited_then_marked_and_then_it_may_go() {
     ] {
         let awaited = planned(&pods, &work([("a", held)]), 0);
         assert_eq!((marks(&awaited), awaited.allowed), (vec![], 1));
-        assert_eq!(awaited.stances["a"], stop());
+        assert_eq!(awaited.intents["a"], stop());
     }
     let just_now = Some(NOW - Duration::from_millis(1900));
     assert_eq!(
@@ -206,17 +206,17 @@ fn an_old_answer_is_no_answer() {
 #[test]
 fn what_was_told_under_another_wish_is_not_believed() {
     let other = PodIntent {
-        stance: stop(),
+        intent: stop(),
         since: Duration::from_secs(1),
     };
-    let attention = [("a".to_owned(), other)].into();
+    let intents = [("a".to_owned(), other)].into();
     let mut resumed = tells(0, 0, None);
     resumed.report.iter_mut().for_each(|report| report.resumed = true);
     for (pod, said, to) in [(marked("a"), tells(0, 0, long_since()), 0), (stopped("a"), resumed, 1)] {
         let (pods, work) = ([pod], work([("a", said)]));
         let known = planned(&pods, &work, to);
         let plan = plan(&PlanInput {
-            attention: &attention,
+            intents: &intents,
             ..plan_input(&pods, &work, DrainSupport::StopFetching, to)
         });
         assert_ne!(plan, known);
@@ -227,13 +227,13 @@ fn what_was_told_under_another_wish_is_not_believed() {
 
 #[test]
 fn a_wish_of_the_same_kind_is_the_same_wish() {
-    let wish = |stance: Intent| BTreeMap::from([("a".to_owned(), stance)]);
-    let first = intents(&PodIntents::new(), &wish(stop()), NOW);
+    let wish = |intent: Intent| BTreeMap::from([("a".to_owned(), intent)]);
+    let first = dated_intents(&PodIntents::new(), &wish(stop()), NOW);
     let wider = Intent::Cordon(consumers(&["celery", "mail"]));
     let later = NOW + Duration::from_secs(1);
-    assert_eq!(intents(&first, &wish(wider), later)["a"].since, NOW);
-    assert_eq!(intents(&first, &wish(Intent::Report), later)["a"].since, later);
-    assert_eq!(intents(&first, &BTreeMap::new(), later), PodIntents::new());
+    assert_eq!(dated_intents(&first, &wish(wider), later)["a"].since, NOW);
+    assert_eq!(dated_intents(&first, &wish(Intent::Report), later)["a"].since, later);
+    assert_eq!(dated_intents(&first, &BTreeMap::new(), later), PodIntents::new());
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
     };
     let pods = [own_cost(marked("a"))];
     let back = planned(&pods, &work([("a", tells(0, 0, long_since()))]), 1);
-    assert_eq!(back.stances["a"], resume());
+    assert_eq!(back.intents["a"], resume());
     assert_eq!(marks(&back), [("a", false, Some(7))], "its own cost comes back at once");
     assert!(back.unfinished);
 
@@ -261,7 +261,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
             cost: Some(7)
         }]
     );
-    assert!(done.stances.is_empty());
+    assert!(done.intents.is_empty());
 
     let left_alone = planned(&[pod("a")], &work([("a", beats(3))]), 1);
     assert_eq!(
@@ -303,8 +303,8 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
         &work([("a", tells(1, 0, long_since())), ("b", beats(0))]),
         1,
     );
-    assert_eq!(swap.stances["b"], Intent::Report);
-    assert!(matches!(swap.stances["a"], Intent::Uncordon(_)));
+    assert_eq!(swap.intents["b"], Intent::Report);
+    assert!(matches!(swap.intents["a"], Intent::Uncordon(_)));
     // Between two short tasks no pod is idle: the one that was begun with stays chosen.
     let mut pauses = beats(0);
     pauses.idle_since = Some(NOW - Duration::from_secs(1));
@@ -313,7 +313,7 @@ fn of_idle_ones_the_longest_idle_goes_and_one_that_became_idle_takes_the_place_o
         &work([("a", tells(1, 0, long_since())), ("b", pauses)]),
         1,
     );
-    assert_eq!(short.stances["a"], stop());
+    assert_eq!(short.intents["a"], stop());
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn what_is_said_of_those_that_are_to_go_is_what_they_said() {
     ]);
     let said = WaitsFor {
         emptying: 1,
-        told: 1,
+        cordoning: 1,
         busy: 1,
         unknown: 1,
         tasks: 6,
@@ -384,9 +384,9 @@ fn a_busy_pod_that_is_not_ready_goes_first_whatever_its_cost_so_it_is_emptied_fi
     let seen = work([("sick", tells(1, 0, None)), ("idle", tells(0, 0, long_since()))]);
     let plan = planned(&[sick, marked("idle")], &seen, 1);
     assert_eq!(plan.allowed, 2);
-    assert_eq!(plan.stances["sick"], stop());
+    assert_eq!(plan.intents["sick"], stop());
     assert!(
-        matches!(plan.stances["idle"], Intent::Uncordon(_)),
+        matches!(plan.intents["idle"], Intent::Uncordon(_)),
         "one is to go, not two"
     );
 }
@@ -399,9 +399,9 @@ fn nothing_goes_while_pods_of_two_templates_are_there() {
     let pods = [pod("a"), other.clone()];
     let plan = planned(&pods, &seen, 1);
     assert_eq!((plan.allowed, plan.waits_for.rollout), (2, true));
-    assert!(matches!(plan.stances["b"], Intent::Uncordon(_)));
+    assert!(matches!(plan.intents["b"], Intent::Uncordon(_)));
     // Down to none it does not matter which goes first: once all hold nothing they may.
-    assert_eq!(planned(&pods, &seen, 0).stances["a"], stop());
+    assert_eq!(planned(&pods, &seen, 0).intents["a"], stop());
     assert_eq!(planned(&pods, &seen, 0).allowed, 2);
     let empty = work([("a", tells(0, 0, long_since())), ("b", tells(0, 0, long_since()))]);
     assert_eq!(planned(&[marked("a"), other], &empty, 0).allowed, 0);
@@ -434,7 +434,7 @@ fn no_more_are_on_their_way_out_at_once_than_can_be_looked_after() {
     let pods: Vec<_> = (0..200).map(|number| pod(&format!("pod-{number}"))).collect();
     let all = pods.iter().map(|pod| (pod.name.clone(), beats(0))).collect();
     let plan = planned(&pods, &all, 0);
-    assert_eq!((plan.stances.len(), plan.allowed), (64, 200));
+    assert_eq!((plan.intents.len(), plan.allowed), (64, 200));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
-    drain::{PlanInput, Pod, Readiness, intents, plan},
-    framework::celery::{Ask, CeleryConfig, Inspect, Inspection, Order, Pool, Signal, Workers},
+    drain::{PlanInput, Pod, Readiness, dated_intents, plan},
+    framework::celery::{Ask, CeleryConfig, CeleryPool, Inspect, Inspection, Order, WorkerSignal, Workers},
     model::{BrokerKind, Moment, Now, PodIntents, Query, Reply, Tally},
 };
 
@@ -70,11 +70,11 @@ struct World {
     bodies: Vec<WorkerPod>,
     queue: u64,
     replicas: u32,
-    celery: Pool,
+    celery: CeleryPool,
     heard: Workers,
     /// Signals on their way to the operator.
-    signals: Vec<(Moment, Signal)>,
-    attention: PodIntents,
+    signals: Vec<(Moment, WorkerSignal)>,
+    intents: PodIntents,
     /// Intents that the framework does not know yet: a sample was under way.
     wished: Option<PodIntents>,
     last: Tally,
@@ -82,8 +82,8 @@ struct World {
     calm: bool,
 }
 
-fn framework() -> Pool {
-    Pool::new(CeleryConfig {
+fn framework() -> CeleryPool {
+    CeleryPool::new(CeleryConfig {
         broker: BrokerKind::RabbitMq { management: false },
         target: "mail".into(),
         ..CeleryConfig::default()
@@ -119,7 +119,7 @@ impl World {
             celery: framework(),
             heard: Workers::default(),
             signals: Vec::new(),
-            attention: PodIntents::new(),
+            intents: PodIntents::new(),
             wished: None,
             last: Tally::default(),
             born: 0,
@@ -192,14 +192,15 @@ impl World {
                     Delivery::Question(Inspect::ActiveQueues, asked) => {
                         let queues = body.fetches.then(|| "celery".to_owned()).into_iter().collect();
                         let node = node.clone();
-                        self.signals.push((now + TICK, Signal::Queues { node, queues, asked }));
+                        self.signals
+                            .push((now + TICK, WorkerSignal::Queues { node, queues, asked }));
                         continue;
                     }
                     Delivery::Question(Inspect::Active, asked) => (Inspect::Active, asked, body.running.len() as u32),
                     Delivery::Question(Inspect::Reserved, asked) => (Inspect::Reserved, asked, body.reserved),
                     Delivery::Question(Inspect::Ping, asked) => {
                         let node = node.clone();
-                        self.signals.push((now + TICK, Signal::Pong { node, asked }));
+                        self.signals.push((now + TICK, WorkerSignal::Pong { node, asked }));
                         continue;
                     }
                     Delivery::Question(Inspect::Stats, _) => continue,
@@ -211,7 +212,7 @@ impl World {
                     ..Inspection::default()
                 };
                 let node = node.clone();
-                let signal = Signal::Inspected {
+                let signal = WorkerSignal::Inspected {
                     node,
                     method,
                     answer,
@@ -234,7 +235,7 @@ impl World {
                 let (node, active, processed) = (body.node(), body.running.len() as u32, body.processed);
                 self.signals.push((
                     now,
-                    Signal::Heartbeat {
+                    WorkerSignal::Heartbeat {
                         node,
                         active,
                         processed,
@@ -306,8 +307,8 @@ impl World {
             deployment: "mail",
             pods: &pods,
             work: &tally.pods,
-            attention: &self.attention,
-            means: DrainSupport::StopFetching,
+            intents: &self.intents,
+            support: DrainSupport::StopFetching,
             from,
             to,
             graceful: None,
@@ -325,26 +326,26 @@ impl World {
             }
         }
         let stopped = plan
-            .stances
+            .intents
             .values()
-            .filter(|stance| matches!(stance, Intent::Cordon(_)))
+            .filter(|intent| matches!(intent, Intent::Cordon(_)))
             .count();
         assert!(
             stopped <= pods.len().saturating_sub(to as usize),
             "more slots are taken away than allowed"
         );
         self.replicas = self.replicas.min(plan.allowed);
-        let stances = plan.stances;
-        let wished = intents(&self.attention, &stances, self.now);
-        if wished != self.attention {
-            self.attention.clone_from(&wished);
+        let intents = plan.intents;
+        let wished = dated_intents(&self.intents, &intents, self.now);
+        if wished != self.intents {
+            self.intents.clone_from(&wished);
             self.wished = Some(wished);
         }
     }
 
     /// The operator is killed, and another one begins, which has heard nothing yet.
     fn restart(&mut self) {
-        (self.celery, self.heard, self.attention) = (framework(), Workers::default(), PodIntents::new());
+        (self.celery, self.heard, self.intents) = (framework(), Workers::default(), PodIntents::new());
         self.signals.clear();
         (self.wished, self.last) = (None, Tally::default());
     }

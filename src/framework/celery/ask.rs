@@ -1,70 +1,71 @@
-//! What workers are asked and told by remote control, in Celery's words.
+//! Questions and commands to workers by remote control, in Celery's terms.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
 
 use crate::model::Query;
 
-/// What a pool asks for in one sample.
+/// Request of a pool in one sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Something of its broker.
+    /// Query to the broker.
     Read(Query),
-    /// Workers; the answers come as [`super::Signal`]s.
+    /// Question to workers; the answers arrive as [`super::WorkerSignal`]s.
     Inspect {
-        /// Which question.
+        /// Question.
         method: Inspect,
-        /// Whom.
+        /// Workers that are asked.
         mailbox: Mailbox,
     },
-    /// Tells workers to do something. Nobody answers: whether it was done is asked for ([`Inspect::ActiveQueues`]), and
-    /// until it was it is told again.
+    /// Command to workers. Nobody answers: whether it was carried out is asked for ([`Inspect::ActiveQueues`]), and the
+    /// command is repeated until it was.
     Tell {
-        /// What to do.
+        /// Command.
         order: Order,
-        /// Whom.
+        /// Workers that are told.
         mailbox: Mailbox,
     },
 }
 
-/// Which workers' remote control is meant.
+/// Workers that are addressed, and the names that their remote control uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mailbox {
     /// Remote-control exchange, `celery` by default (`control_exchange`).
     pub exchange: String,
     /// Key prefix of the pub/sub channel and reply keys on Redis (`global_keyprefix`), else empty.
     pub prefix: String,
-    /// Redis: what the application puts between the parts of a binding (`sep`). `None`: the pool does not say, so it is
-    /// found in the application's own bindings, and until it is nothing is written there: a member that is joined by
-    /// anything else keeps every worker from answering anybody.
+    /// Redis: separator between the parts of a binding (`sep`). `None`: the pool does not set it, so it is read from
+    /// the application's own bindings, and nothing is written until it is known: a member joined by another separator
+    /// keeps every worker from answering anybody.
     pub separator: Option<String>,
-    /// These nodes, in order; none: all workers that hear it.
+    /// Node names, in order; empty: all workers that listen.
     pub nodes: Vec<String>,
 }
 
-/// What workers can be told to do, in Celery's words.
+/// Commands to workers, in Celery's terms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Order {
-    /// Fetch no more from this queue; what was fetched is worked off.
+    /// Stop fetching from this queue; tasks that were fetched are finished.
     CancelConsumer(String),
-    /// Fetch from this queue (again); no harm if it does.
+    /// Fetch from this queue (again); harmless if the worker already does.
     AddConsumer(String),
 }
 
-/// The remote-control questions the operator asks (Celery's own names).
+/// Remote-control questions that the operator asks (Celery's own names).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Inspect {
-    /// Running tasks, each with whether it is acknowledged already.
+    /// Running tasks, and whether each is acknowledged already.
     Active,
-    /// Prefetched tasks that do not run yet.
+    /// Prefetched tasks that have not started.
     Reserved,
     /// Tasks with an ETA or countdown that a worker holds in memory.
     Scheduled,
-    /// The queues it fetches from.
+    /// Queues that a worker fetches from.
     ActiveQueues,
-    /// What a worker is: how many tasks it runs at a time, how many it has taken on, how its application uses the broker.
+    /// Properties of a worker: how many tasks it runs at a time, how many it has accepted, how its application uses the
+    /// broker.
     Stats,
-    /// Who is there: the smallest of all answers.
+    /// Presence: the smallest of all answers.
     Ping,
 }
 
@@ -81,7 +82,7 @@ impl Inspect {
         }
     }
 
-    /// The same question is put to all workers of an application no more often, whoever wishes an answer.
+    /// Shortest time between two identical questions to all workers of an application, whichever pool asks.
     pub fn every(self) -> Duration {
         match self {
             Self::Active | Self::Reserved | Self::Scheduled | Self::ActiveQueues | Self::Ping => Duration::from_secs(2),

@@ -1,8 +1,9 @@
-//! Whom of the workers to ask what, and how soon again: only those who are meant, never more often than they answer.
+//! Which workers to ask what, and when to ask again: only those that are addressed, never faster than they answer.
 //!
-//! A worker that does not answer (`-P solo` runs a task, a broken connection) finds all questions when it is back, and
-//! answers each: so the pauses grow. One question may be beyond a worker that answers others: Celery's `reserved` carries the
-//! tasks' arguments, and where those were sent as pickle and are nothing that JSON knows the worker logs an `EncodeError`.
+//! A worker that cannot answer (`-P solo` runs a task, a broken connection) finds all questions when it is back, and
+//! answers each: so the pauses grow. One question may fail on a worker that answers others: Celery's `reserved` carries
+//! the tasks' arguments, and if those were sent as pickle and cannot be written as JSON, the worker logs an
+//! `EncodeError`.
 
 use std::{
     collections::BTreeMap,
@@ -15,60 +16,61 @@ use super::{CeleryConfig, own::Nodes};
 use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{Moment, Now};
 
-/// An answer comes with one of the next samples.
+/// Time within which an answer is expected: one of the next samples.
 const SOON: Duration = Duration::from_millis(400);
-/// So many questions without an answer are put as fast as that.
+/// Number of unanswered questions that are repeated at that pace.
 const EAGER: u32 = 3;
-/// The longest pause between two questions that are not answered.
+/// Longest pause between two questions that are not answered.
 const LONGEST: Duration = Duration::from_secs(30);
-/// The longest one of those that beat.
+/// The same, for workers that send heartbeats.
 const BEATS: Duration = Duration::from_secs(2);
-/// What was asked so long ago is forgotten.
+/// Age at which a question is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
-/// One message names no more nodes.
+/// Largest number of nodes that one message names.
 const AT_ONCE: usize = 20;
-/// Of more than so many everybody is asked.
+/// Number of nodes above which all workers are asked.
 const MANY: usize = 100;
 
-/// The questions put lately, by method and node.
+/// Latest questions, by method and node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asking {
-    asked: BTreeMap<Question, Asked>,
-    /// When everybody was asked who is there.
+    asked: BTreeMap<NodeQuestion, QuestionState>,
+    /// Time at which all workers were last asked for their presence.
     pinged: Option<Moment>,
     tidied: Moment,
 }
 
-/// A question to a node, whose name is a number here: there may be very many, and long ones. Two that have the same number
-/// share their pauses.
-type Question = (Inspect, u64);
+/// Question to a node, whose name is replaced by a hash: there may be very many names, and long ones. Two nodes with
+/// equal hashes share their pauses.
+type NodeQuestion = (Inspect, u64);
 
-fn question(method: Inspect, node: &str) -> Question {
+fn question(method: Inspect, node: &str) -> NodeQuestion {
     let mut hasher = DefaultHasher::new();
     node.hash(&mut hasher);
     (method, hasher.finish())
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct QuestionState {
     at: Moment,
-    /// The first of those that were put since the last answer.
+    /// Time of the first question since the last answer.
     first: Moment,
-    /// So many in a row without an answer, before the last one.
+    /// Number of questions in a row without an answer, before the latest one.
     unanswered: u32,
-    /// So many of them although it had answered something else meanwhile: not before that is it this question's fault.
+    /// Number of those during which the worker answered another question: only these are the fault of this question.
     overtaken: u32,
 }
 
-impl Asked {
-    /// The worker has answered something that it was asked since.
+impl QuestionState {
+    /// Whether the worker has answered another question since this one.
     fn is_overtaken(&self, worker: &Worker) -> bool {
         worker.answered.is_some_and(|at| at >= self.first)
     }
 }
 
 impl Asking {
-    /// Puts a question to those of these workers that answered the last one `pace` ago, or did not for longer.
+    /// Asks those of these workers that answered the last question at least `pace` ago, or have not answered for
+    /// longer.
     pub(super) fn ask(
         &mut self,
         config: &CeleryConfig,
@@ -83,7 +85,7 @@ impl Asking {
             self.put(method, node, worker, now.moment);
         }
         if due.len() > MANY {
-            // Each of them would read the names of all.
+            // With one message for each group every worker would read the names of all.
             return vec![config.inspect(method)];
         }
         let due: Vec<_> = due.into_iter().map(|(node, _)| node.to_owned()).collect();
@@ -94,7 +96,7 @@ impl Asking {
         reads.collect()
     }
 
-    /// Asks everybody who is there, unless that was done as lately.
+    /// Asks all workers for their presence, unless that was done less than `pace` ago.
     pub(super) fn ping(&mut self, config: &CeleryConfig, pace: Duration, now: Now) -> Option<Ask> {
         let due = self.pinged.is_none_or(|at| now.moment.saturating_sub(at) >= pace);
         due.then(|| {
@@ -103,7 +105,7 @@ impl Asking {
         })
     }
 
-    /// A worker is to be asked this (again).
+    /// Whether a worker is to be asked this (again).
     pub(super) fn is_due(&self, method: Inspect, node: &str, worker: &Worker, pace: Duration, now: Moment) -> bool {
         let Some(asked) = self.asked.get(&question(method, node)) else {
             return true;
@@ -111,11 +113,11 @@ impl Asking {
         let since = now.saturating_sub(asked.at);
         match answered(worker, method).is_some_and(|at| at >= asked.at) {
             true => since >= pace,
-            // It was too busy even to beat, and is back, or it is another process.
+            // The worker was too busy even for a heartbeat, and is back, or it is another process.
             false if worker.steady_since > asked.at => since >= SOON,
-            // It answers others: this one it cannot answer, and logs an error each time.
+            // It answers other questions: it cannot answer this one, and logs an error each time.
             false if asked.is_overtaken(worker) => since >= seldom(asked.overtaken),
-            // It beats and has answered before: a question was lost.
+            // It sends heartbeats and has answered before: a question was lost.
             false if worker.answered.is_some() && worker.beat.is_some_and(|at| at > asked.at) => {
                 since >= pause(asked.unanswered).min(BEATS)
             }
@@ -124,10 +126,10 @@ impl Asking {
     }
 
     fn put(&mut self, method: Inspect, node: &str, worker: &Worker, now: Moment) {
-        // As a ticket tells it: an answer must not seem to be older than its question.
+        // Rounded as in a ticket: an answer must not seem older than its question.
         let now = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         let entry = self.asked.entry(question(method, node));
-        let asked = entry.or_insert(Asked {
+        let asked = entry.or_insert(QuestionState {
             at: now,
             first: now,
             unanswered: 0,
@@ -142,7 +144,7 @@ impl Asking {
         asked.at = now;
     }
 
-    /// Forgets what was asked long ago, now and then.
+    /// Forgets old questions, now and then.
     pub(super) fn tidy(&mut self, now: Moment) {
         if now.saturating_sub(self.tidied) >= FORGET {
             self.tidied = now;
@@ -151,7 +153,7 @@ impl Asking {
     }
 }
 
-/// How long to wait after so many questions in a row without an answer, and one more.
+/// Pause after this number of unanswered questions in a row, and one more.
 fn pause(unanswered: u32) -> Duration {
     unanswered.checked_sub(EAGER).map_or(SOON, seldom)
 }
@@ -160,7 +162,7 @@ fn seldom(unanswered: u32) -> Duration {
     Duration::from_secs(1 << unanswered.min(5)).min(LONGEST)
 }
 
-/// When the question was asked that a worker answered last.
+/// Time of the latest question of this method that a worker answered.
 fn answered(worker: &Worker, method: Inspect) -> Option<Moment> {
     match method {
         Inspect::ActiveQueues => worker.queues.as_ref().map(|(at, _)| *at),
@@ -173,7 +175,7 @@ fn answered(worker: &Worker, method: Inspect) -> Option<Moment> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framework::celery::{Signal, Workers};
+    use crate::framework::celery::{WorkerSignal, Workers};
 
     const NODE: &str = "celery@mail-6d5f7c9b8-aaaa0";
 
@@ -202,7 +204,7 @@ mod tests {
             moments.extend(due[0].1.then_some(half / 2));
             let due = due.into_iter().filter(|_| !lapse.contains(&half));
             for (method, _) in due.filter(|(method, due)| *due && answers.contains(method)) {
-                let signal = Signal::Inspected {
+                let signal = WorkerSignal::Inspected {
                     node: NODE.into(),
                     method,
                     answer: Default::default(),

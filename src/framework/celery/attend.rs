@@ -1,6 +1,6 @@
-//! Looking after single pods: what their workers hold is asked for, and they are told to fetch no more, or again.
+//! Attention to single pods: their workers are asked what they hold, and told to stop fetching, or to fetch again.
 //!
-//! As long as a pod is to stop and its workers do not say that they have, they are told again.
+//! While a pod is to stop and its workers do not say that they have, the command is repeated.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,31 +9,32 @@ use super::{CeleryConfig, asking::Asking, own::Own};
 use crate::framework::celery::ask::{Ask, Inspect, Order};
 use crate::model::{Intent, Moment, Now, PodIntents};
 
-/// What is asked of a pod that is looked after. `reserved` before `active`: a task that begins between the two is in both
-/// rather than in none.
+/// Questions to a pod that needs attention. `reserved` before `active`: a task that starts between the two is counted
+/// in both rather than in none.
 const QUESTIONS: [Inspect; 3] = [Inspect::ActiveQueues, Inspect::Reserved, Inspect::Active];
 
-/// They are asked again with the next sample.
+/// Pace of the questions: with each sample.
 const PACE: Duration = Duration::from_millis(400);
 
-/// Tasks that are not due change seldom, and a worker may hold very many of them.
+/// Pace of the question for tasks that are not due: those change seldom, and a worker may hold very many.
 const SCHEDULED_PACE: Duration = Duration::from_secs(2);
-/// It is asked for more tasks than this less often.
+/// Number of tasks of a worker above which that question is asked less often.
 const MANY: u32 = 100;
-/// So often.
+/// Pace of the question for such a worker.
 const MANY_PACE: Duration = Duration::from_secs(10);
 
-/// For so long after a pod is looked after anew everybody is asked who is there: a worker that does not beat is known by
-/// its answer alone, also beside one that beats.
+/// Time after a new intent for a pod during which all workers are asked for their presence: a worker without heartbeats
+/// is known only by its answer, also beside one that has them.
 const SEEK: Duration = Duration::from_secs(10);
-/// So often meanwhile, and as long as nobody of a pod is known.
+/// Pace of that question, which is also asked while no worker of a pod is known.
 const SEEK_PACE: Duration = Duration::from_secs(4);
 
-/// Orders first, so that the answers to the questions tell of them. `came`: since when each pod has been looked after so.
+/// Commands first, so that the answers to the questions reflect them. `came`: time from which each pod has had its
+/// intent.
 pub(super) fn reads(
     config: &CeleryConfig,
     own: &Own,
-    attention: &PodIntents,
+    intents: &PodIntents,
     came: &BTreeMap<String, Moment>,
     asking: &mut Asking,
     now: Now,
@@ -42,7 +43,7 @@ pub(super) fn reads(
     let mut nodes = Vec::new();
     let mut many = Vec::new();
     let mut seek = false;
-    for (pod, care) in attention {
+    for (pod, pod_intent) in intents {
         let since = came
             .get(pod)
             .map_or(Duration::ZERO, |came| now.moment.saturating_sub(*came));
@@ -50,7 +51,7 @@ pub(super) fn reads(
         for (node, worker) in own.on(pod) {
             known |= worker.is_live(now.moment);
             if asking.is_due(Inspect::ActiveQueues, node, worker, PACE, now.moment) {
-                for order in due(&care.stance, node, worker) {
+                for order in due(&pod_intent.intent, node, worker) {
                     orders.entry(order).or_default().push(node.to_owned());
                 }
             }
@@ -67,7 +68,7 @@ pub(super) fn reads(
         }
         seek |= !known || since <= SEEK;
     }
-    if attention.is_empty() {
+    if intents.is_empty() {
         return Vec::new();
     }
     let mut reads: Vec<_> = orders
@@ -91,15 +92,15 @@ pub(super) fn reads(
     reads
 }
 
-/// What a worker is still to be told. Only its own queues: another one of its pod may fetch from others.
-fn due(stance: &Intent, node: &str, worker: &Worker) -> Vec<Order> {
-    let (consumers, order, wanted): (_, fn(String) -> Order, _) = match stance {
+/// Commands that a worker still needs. Only for its own queues: another worker of its pod may fetch from others.
+fn due(intent: &Intent, node: &str, worker: &Worker) -> Vec<Order> {
+    let (consumers, order, wanted): (_, fn(String) -> Order, _) = match intent {
         Intent::Report => return Vec::new(),
         Intent::Cordon(consumers) => (consumers, Order::CancelConsumer, false),
         Intent::Uncordon(consumers) => (consumers, Order::AddConsumer, true),
     };
     let fetches = worker.queues.as_ref().map(|(_, queues)| queues);
-    // One that has not said what it fetches from is told as well: no order does harm.
+    // A worker that has not said what it fetches from gets the command as well: it does no harm.
     let open = |queue: &&String| fetches.is_none_or(|queues| queues.contains(*queue) != wanted);
     let own = consumers.get(node).into_iter().flatten();
     own.filter(open).cloned().map(order).collect()

@@ -1,10 +1,10 @@
 //! Whether a container's command starts a worker that runs Celery's beat as well. Pure.
 #![deny(clippy::disallowed_methods)]
 
-/// Worker flags of one letter that take no value, so that they may stand together (`-EB`).
+/// One-letter worker flags without a value, which may be combined (`-EB`).
 const FLAGS: [char; 3] = ['B', 'D', 'E'];
 
-/// One of the containers' commands says so: `celery … worker … -B`, also inside `sh -c "…"`.
+/// Whether one of the containers' commands runs a worker with beat: `celery … worker … -B`, also inside `sh -c "…"`.
 pub fn runs_beat(commands: &[Vec<String>]) -> bool {
     commands.iter().any(|words| of_container(words))
 }
@@ -26,7 +26,7 @@ fn of_container(words: &[String]) -> bool {
         })
 }
 
-/// These words of one command start a worker with a beat.
+/// Whether these words of one command start a worker with beat.
 fn is_beat(words: &[&str], celery: bool) -> bool {
     let named = |word: &&str| word.rsplit('/').next() == Some("celery");
     let from = match words.iter().position(named) {
@@ -39,7 +39,7 @@ fn is_beat(words: &[&str], celery: bool) -> bool {
     after.any(|word| *word == "--beat" || is_flag(word))
 }
 
-/// `-B`, alone or among other flags.
+/// Whether a word is `-B`, alone or combined with other flags.
 fn is_flag(word: &str) -> bool {
     let letters = word.strip_prefix('-').unwrap_or_default();
     letters.contains('B') && letters.chars().all(|letter| FLAGS.contains(&letter))

@@ -1,4 +1,4 @@
-//! What a pool says of its Celery application.
+//! Configuration of a pool's Celery application.
 #![deny(clippy::disallowed_methods)]
 
 use serde::Deserialize;
@@ -9,37 +9,37 @@ use crate::model::{BrokerKind, Named, Place, Subscription};
 
 use super::{events, wire::Wire};
 
-/// What a pool says of its Celery application.
+/// Configuration of a pool's Celery application, as the pool's spec gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CeleryConfig {
-    /// The broker.
+    /// Kind of broker.
     pub broker: BrokerKind,
-    /// The queues' names.
+    /// Names of the queues.
     pub queues: Vec<String>,
-    /// `global_keyprefix`; usually empty. Redis only.
+    /// Prefix of all keys (`global_keyprefix`); usually empty. Redis only.
     pub key_prefix: String,
-    /// `priority_steps`: by default 0 to 9, among which Celery's own 0, 3, 6, 9 are; a key that is not there costs nothing.
-    /// Redis only.
+    /// Priority steps (`priority_steps`): by default 0 to 9, which include Celery's own 0, 3, 6, 9; a key that does not
+    /// exist costs nothing. Redis only.
     pub priority_steps: Vec<u8>,
-    /// `sep`: between a queue's name and a step, and in bindings; `\x06\x16` if neither the pool says nor the application
-    /// shows another one. Redis only.
+    /// Separator (`sep`) between a queue's name and a step, and in bindings; `\x06\x16` if neither the pool sets it nor
+    /// the application shows another one. Redis only.
     pub separator: Option<String>,
-    /// `unacked_key`, by default `unacked`. Redis only.
+    /// Hash of unacknowledged messages (`unacked_key`), by default `unacked`. Redis only.
     pub unacked_key: String,
-    /// `unacked_index_key`, by default `unacked_index`. Redis only.
+    /// Index of that hash (`unacked_index_key`), by default `unacked_index`. Redis only.
     pub unacked_index_key: String,
-    /// `control_exchange`, by default `celery`.
+    /// Exchange for remote control (`control_exchange`), by default `celery`.
     pub control_exchange: String,
-    /// `event_exchange`, by default `celeryev`.
+    /// Exchange for events (`event_exchange`), by default `celeryev`.
     pub event_exchange: String,
-    /// The pattern to subscribe to for heartbeats, if not the usual one (Redis ACLs compare its text). Redis only.
+    /// Pattern to subscribe to for heartbeats, if not the usual one (Redis ACLs compare its text). Redis only.
     pub heartbeat_channel: Option<String>,
-    /// The Deployment's name, by which its pods' workers are recognised.
+    /// Name of the Deployment, by which the workers in its pods are recognised.
     pub target: String,
 }
 
 impl Default for CeleryConfig {
-    /// Celery's own defaults, with the queue `celery` in database 0.
+    /// Configuration with Celery's own defaults and the queue `celery` in database 0.
     fn default() -> Self {
         Self {
             broker: BrokerKind::Redis { db: 0 },
@@ -57,23 +57,24 @@ impl Default for CeleryConfig {
     }
 }
 
-/// Celery's own steps (`priority_steps`).
+/// Celery's default steps (`priority_steps`).
 const STEPS: [u8; 4] = [0, 3, 6, 9];
 
-/// How an application uses its broker, as its workers tell: what of it concerns the keys of queues. What is not told is
+/// Options that affect the keys of queues, as an application's workers report them. An option that is not reported has
 /// Celery's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BrokerOptions {
-    /// `priority_steps`.
+    /// Priority steps.
     pub priority_steps: Option<Vec<u8>>,
-    /// `sep`.
+    /// Separator.
     pub separator: Option<String>,
 }
 
-/// What kombu puts between a queue's name and a step, and in bindings, unless the application says otherwise (`sep`).
+/// Separator that kombu puts between a queue's name and a step, and in bindings, unless the application sets another
+/// one (`sep`).
 pub const SEPARATOR: &str = "\x06\x16";
 
-/// `spec.celery`, as far as it is given.
+/// Fields of `spec.celery`, as far as they are given.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Options {
@@ -102,7 +103,7 @@ pub fn check(app: &App) -> Result<(), String> {
 }
 
 impl CeleryConfig {
-    /// By what a pool's spec says, at this broker; the options have been checked ([`check`]).
+    /// Configuration from a pool's spec, at this broker; the options have been checked ([`check`]).
     pub(super) fn of(app: &App, broker: BrokerKind) -> Self {
         let usual = Self::default();
         let options = options(app).unwrap_or_default();
@@ -121,7 +122,7 @@ impl CeleryConfig {
         }
     }
 
-    /// What the application writes that the pool does not count: a reason, and a sentence with the fix.
+    /// Keys that the application writes and the pool does not count: a reason, and a sentence with the fix.
     pub(super) fn uncounted(&self, application: &BrokerOptions) -> Option<(&'static str, String)> {
         if !matches!(self.broker, BrokerKind::Redis { .. }) {
             return None;
@@ -140,7 +141,7 @@ impl CeleryConfig {
             );
             return Some(("PriorityStepsDiffer", text));
         }
-        // Where the pool does not say, it is found.
+        // If the pool does not set it, it is looked for.
         let said = self.separator.as_deref()?;
         let own = application.separator.as_deref().unwrap_or(SEPARATOR);
         (own != said).then(|| {
@@ -152,8 +153,8 @@ impl CeleryConfig {
         })
     }
 
-    /// A question to everybody. Perhaps nobody is there yet, so the separator is what workers show and never the pool's word:
-    /// a wrong one would stand in their bindings when the first of them comes.
+    /// Question to all workers. Perhaps none is running yet, so the separator is the one that workers show, never the
+    /// pool's: a wrong one would be in the bindings when the first worker starts.
     pub(super) fn inspect(&self, method: Inspect) -> Ask {
         Ask::Inspect {
             method,
@@ -164,7 +165,7 @@ impl CeleryConfig {
         }
     }
 
-    /// What joins the parts of a key or a binding.
+    /// Separator of the parts of a key or a binding.
     pub(super) fn separator(&self) -> &str {
         self.separator.as_deref().unwrap_or(SEPARATOR)
     }
@@ -181,7 +182,7 @@ impl CeleryConfig {
         }
     }
 
-    /// Where its workers announce themselves.
+    /// Place where the application's workers announce themselves.
     pub fn listen(&self) -> Subscription {
         match self.broker {
             BrokerKind::Redis { db } => {

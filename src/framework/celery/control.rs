@@ -7,9 +7,9 @@
 //! header `clock` = 1 (an integer); an `expires` header is optional (Unix seconds), and the `ticket` is in the body.
 //! Workers create the exchange of the questions; the one of the answers is made by whoever asks first.
 //!
-//! The ticket of a request is the method's name, the time of the question and a number for those who are asked: so answers
-//! need no memory of what was asked, and two answers to one question are seen to come from two workers. Orders ask for no
-//! answer.
+//! The ticket of a request consists of the method's name, the time of the question and a number for the nodes that are
+//! asked: so answers need no memory of the questions, and two answers to one question are recognised as coming from two
+//! workers. Commands ask for no answer.
 
 use std::{
     borrow::Cow,
@@ -26,7 +26,7 @@ use serde::{
 };
 use serde_json::json;
 
-use super::workers::{Inspection, Signal};
+use super::workers::{Inspection, WorkerSignal};
 use super::{
     stamp::Stamp,
     stats,
@@ -35,33 +35,34 @@ use super::{
 use crate::framework::celery::ask::{Inspect, Order};
 use crate::model::Moment;
 
-/// Questions of one moment that can be told apart; also the nanoseconds of a millisecond.
+/// Number of questions of one moment that can be distinguished; also the nanoseconds in a millisecond.
 const SERIALS: u64 = 1_000_000;
 
-/// A worker that says that it fetches from more queues says nothing: no pool has more, and a forger's would be kept.
+/// Largest number of queues in a worker's answer; an answer with more is ignored: no pool has more, and a forged one
+/// would be kept.
 const MAX_QUEUES: usize = 64;
 
-/// Nor can a queue's name be longer.
+/// Longest name of a queue, in bytes.
 const MAX_QUEUE_NAME: usize = 255;
 
-/// All of their names together have no more letters.
+/// Longest total of these names, in bytes.
 const MAX_QUEUE_NAMES: usize = 4 << 10;
 
-/// The body of a larger answer is not looked at: 64 queues take 45 kB.
+/// Largest body of an answer that is read, in bytes: 64 queues take 45 kB.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// The same of an answer to [`Inspect::Stats`], which has a counter for each of the application's tasks.
+/// The same for an answer to [`Inspect::Stats`], which has a counter for each of the application's tasks.
 const MAX_STATS: usize = 128 << 10;
 
-/// Where the workers' answers go.
+/// Address for the workers' answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyTo {
-    /// Our address: routing key of the answers and first part of the reply queue's name.
+    /// Operator's id: routing key of the answers and first part of the reply queue's name.
     pub oid: String,
 }
 
-/// The bytes to publish: on Redis to [`channel`], on AMQP to the exchange `<exchange>.pidbox` with an empty routing key.
-/// These nodes answer; if there are none, every worker. `exchange`: Celery's `control_exchange`.
+/// Bytes to publish: on Redis to [`channel`], on AMQP to the exchange `<exchange>.pidbox` with an empty routing key.
+/// `nodes` answer; if there are none, every worker does. `exchange`: Celery's `control_exchange`.
 pub fn request(
     method: Inspect,
     nodes: &[String],
@@ -84,7 +85,7 @@ pub fn request(
     wrapped(&body, wire, exchange, &tag)
 }
 
-/// The same for an order, which nobody answers. `tag` names the delivery on Redis.
+/// The same for a command, which nobody answers. `tag` names the delivery on Redis.
 pub fn order(order: &Order, nodes: &[String], wire: Wire, exchange: &str, tag: &str) -> Vec<u8> {
     let (method, queue) = match order {
         Order::CancelConsumer(queue) => ("cancel_consumer", queue),
@@ -100,14 +101,15 @@ pub fn order(order: &Order, nodes: &[String], wire: Wire, exchange: &str, tag: &
     wrapped(&body, wire, exchange, tag)
 }
 
-/// Tells questions of one moment apart by whom they are for, so that nobody seems to answer one twice.
+/// Number that distinguishes questions of one moment by the nodes they are for, so that no node seems to answer one
+/// twice.
 fn serial(nodes: &[String]) -> u64 {
     let mut hasher = DefaultHasher::new();
     nodes.hash(&mut hasher);
     hasher.finish() % SERIALS
 }
 
-/// The time of a question, as its ticket tells it: the serial number is a part of it, less than a millisecond.
+/// Time of a question, read from its ticket: the serial number is a part of it, less than a millisecond.
 fn asked(ticket: &str) -> Option<Moment> {
     let (millis, serial) = ticket.split_once('.').unwrap_or((ticket, "0"));
     let serial = serial.parse::<u64>().ok()?;
@@ -115,8 +117,9 @@ fn asked(ticket: &str) -> Option<Moment> {
     Some(whole.saturating_add(Duration::from_nanos(serial % SERIALS)))
 }
 
-/// `safe`: a task's arguments are shortened to text. They may be large, and there are some that only the serializer of the
-/// task itself can write: to answer with those ends a worker's remote control (kombu resets it and listens no more).
+/// Arguments of a question. `safe`: a task's arguments are shortened to text. They may be large, and some can only be
+/// written by the task's own serializer: answering with those breaks a worker's remote control (kombu resets it and
+/// listens no more).
 fn arguments(method: Inspect) -> serde_json::Value {
     match method {
         Inspect::Active => json!({"safe": true}),
@@ -136,13 +139,13 @@ fn wrapped(body: &serde_json::Value, wire: Wire, exchange: &str, tag: &str) -> V
     }
 }
 
-/// Redis: the channel that the workers listen to.
+/// Redis: channel that the workers subscribe to.
 pub fn channel(prefix: &str, db: u32, exchange: &str) -> String {
     format!("{prefix}/{db}.{exchange}.pidbox")
 }
 
 /// Redis: the set (its key) and the member of it that bind the list of answers. Without it workers drop their answers.
-/// `separator`: the application's own, for a worker takes each member of the set apart by that.
+/// `separator`: the application's own, because a worker splits each member of the set by that.
 pub fn reply_binding(prefix: &str, exchange: &str, oid: &str, separator: &str) -> (String, String) {
     (
         format!("{prefix}_kombu.binding.reply.{exchange}.pidbox"),
@@ -150,14 +153,14 @@ pub fn reply_binding(prefix: &str, exchange: &str, oid: &str, separator: &str) -
     )
 }
 
-/// Redis: the set in which the workers that are there are bound to remote control, each with its own queue. Any member
-/// of it shows the application's separator ([`separator_of`]).
+/// Redis: set in which live workers are bound to remote control, each with its own queue. Any member of it shows the
+/// application's separator ([`separator_of`]).
 pub fn worker_bindings(prefix: &str, exchange: &str) -> String {
     format!("{prefix}_kombu.binding.{exchange}.pidbox")
 }
 
-/// Redis: the separator by which a member of [`worker_bindings`] is joined: routing key and pattern are empty there, so it
-/// begins with the separator twice, and a node's name follows. `None`: it is no such member.
+/// Redis: separator of a member of [`worker_bindings`]: routing key and pattern are empty there, so it begins with the
+/// separator twice, followed by a node's name. `None`: it is no such member.
 pub fn separator_of(member: &str, exchange: &str) -> Option<String> {
     let end = format!(".{exchange}.pidbox");
     let ends = (1..=member.len() / 2).rev();
@@ -170,14 +173,14 @@ pub fn separator_of(member: &str, exchange: &str) -> Option<String> {
     plausible.then(|| separator.to_owned())
 }
 
-/// Redis: the list into which the answers are pushed.
+/// Redis: list to which the answers are pushed.
 pub fn reply_list(prefix: &str, exchange: &str, oid: &str) -> String {
     format!("{prefix}{oid}.reply.{exchange}.pidbox")
 }
 
-/// What an answer says, as numbers; nothing, if the payload is anything else. `ticket`: the AMQP message's header of that
-/// name (`None` on Redis, where the envelope carries it).
-pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Signal> {
+/// Content of an answer, as numbers; nothing, if the payload is anything else. `ticket`: the AMQP message's header of
+/// that name (`None` on Redis, where the envelope carries it).
+pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<WorkerSignal> {
     let method = |of: Option<&str>| Some(of.or(ticket)?.split_once('.')?.0.to_owned());
     let fits = |of: Option<&str>, bytes: usize| bytes <= most(method(of).as_deref());
     let unwrapped = wire::unwrap(payload, wire, fits)?;
@@ -194,18 +197,18 @@ pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Signal
     match methods.into_iter().find(|method| method.name() == ticket)? {
         Inspect::Stats => stats::signal(body, asked),
         Inspect::ActiveQueues => {
-            let (node, Queues(queues)) = wire::answer_of_one(body)?;
+            let (node, QueueNames(queues)) = wire::answer_of_one(body)?;
             let queues = queues?;
-            Some(Signal::Queues { node, queues, asked })
+            Some(WorkerSignal::Queues { node, queues, asked })
         }
         Inspect::Ping => {
             let (node, IgnoredAny) = wire::answer_of_one(body)?;
-            Some(Signal::Pong { node, asked })
+            Some(WorkerSignal::Pong { node, asked })
         }
         method => {
-            let (node, Answer(answer)) = wire::answer_of_one(body)?;
+            let (node, TaskList(answer)) = wire::answer_of_one(body)?;
             let answer = answer?;
-            Some(Signal::Inspected {
+            Some(WorkerSignal::Inspected {
                 node,
                 method,
                 answer,
@@ -215,7 +218,7 @@ pub fn answer(payload: &[u8], ticket: Option<&str>, wire: Wire) -> Option<Signal
     }
 }
 
-/// The most bytes of a body that answers this question. Tasks are many and large; of them nothing is kept but numbers.
+/// Largest body of an answer to this question, in bytes. Tasks are many and large; only numbers are kept of them.
 fn most(method: Option<&str>) -> usize {
     let tasks = [Inspect::Active, Inspect::Reserved, Inspect::Scheduled].map(Inspect::name);
     match method {
@@ -225,100 +228,100 @@ fn most(method: Option<&str>) -> usize {
     }
 }
 
-/// The names of the queues that a worker fetches from; of what is no such list: nothing.
-struct Queues(Option<BTreeSet<String>>);
+/// Names of the queues that a worker fetches from; nothing, if the value is no such list.
+struct QueueNames(Option<BTreeSet<String>>);
 
 #[derive(Deserialize)]
-struct Queue<'a> {
+struct QueueEntry<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
 }
 
-impl<'de> Deserialize<'de> for Queues {
+impl<'de> Deserialize<'de> for QueueNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(QueuesVisitor)
+        deserializer.deserialize_any(QueueNamesVisitor)
     }
 }
 
-struct QueuesVisitor;
+struct QueueNamesVisitor;
 
-impl<'de> de::Visitor<'de> for QueuesVisitor {
-    type Value = Queues;
+impl<'de> de::Visitor<'de> for QueueNamesVisitor {
+    type Value = QueueNames;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of queues, or an object")
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<Queues, A::Error> {
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<QueueNames, A::Error> {
         let mut names = BTreeSet::new();
         let mut letters = 0;
-        while let Some(Queue { name }) = queues.next_element()? {
+        while let Some(QueueEntry { name }) = queues.next_element()? {
             letters += name.len();
             if names.len() >= MAX_QUEUES || name.len() > MAX_QUEUE_NAME || letters > MAX_QUEUE_NAMES {
                 return Err(de::Error::custom("too many queues"));
             }
             names.insert(name.into_owned());
         }
-        Ok(Queues(Some(names)))
+        Ok(QueueNames(Some(names)))
     }
 
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Queues, A::Error> {
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<QueueNames, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Queues(None))
+        Ok(QueueNames(None))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Queues, E> {
-        Ok(Queues(None))
+    fn visit_unit<E: de::Error>(self) -> Result<QueueNames, E> {
+        Ok(QueueNames(None))
     }
 }
 
-/// A list of tasks as counts, or something else (an error is an object): nothing.
-struct Answer(Option<Inspection>);
+/// List of tasks as counts; nothing, if the value is something else (an error is an object).
+struct TaskList(Option<Inspection>);
 
 #[derive(Deserialize)]
-struct Task {
+struct TaskEntry {
     #[serde(default)]
     acknowledged: bool,
-    /// Of an answer to [`Inspect::Scheduled`].
+    /// Due time, in answers to [`Inspect::Scheduled`].
     #[serde(default)]
     eta: Stamp,
 }
 
-impl<'de> Deserialize<'de> for Answer {
+impl<'de> Deserialize<'de> for TaskList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnswerVisitor)
+        deserializer.deserialize_any(TaskListVisitor)
     }
 }
 
-struct AnswerVisitor;
+struct TaskListVisitor;
 
-impl<'de> de::Visitor<'de> for AnswerVisitor {
-    type Value = Answer;
+impl<'de> de::Visitor<'de> for TaskListVisitor {
+    type Value = TaskList;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of tasks, or an object")
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<Answer, A::Error> {
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<TaskList, A::Error> {
         let mut counts = Inspection::default();
-        // The first due time; `None`: one of them says none.
+        // First due time; `None`: one of the tasks has none.
         let mut due = Some(Timestamp::MAX);
-        while let Some(task) = tasks.next_element::<Task>()? {
+        while let Some(task) = tasks.next_element::<TaskEntry>()? {
             counts.tasks = counts.tasks.saturating_add(1);
             counts.acknowledged = counts.acknowledged.saturating_add(task.acknowledged.into());
             due = due.zip(task.eta.0).map(|(a, b)| a.min(b));
         }
         counts.due = due.filter(|_| counts.tasks > 0);
-        Ok(Answer(Some(counts)))
+        Ok(TaskList(Some(counts)))
     }
 
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<TaskList, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Answer(None))
+        Ok(TaskList(None))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Answer, E> {
-        Ok(Answer(None))
+    fn visit_unit<E: de::Error>(self) -> Result<TaskList, E> {
+        Ok(TaskList(None))
     }
 }
 

@@ -8,16 +8,16 @@ use std::{borrow::Cow, fmt, time::Duration};
 use serde::{Deserialize, Deserializer, de};
 
 pub use super::wire::Wire;
-use super::{Signal, wire};
+use super::{WorkerSignal, wire};
 use crate::model;
 
-/// No worker runs more tasks at a time: a larger number is a forgery or a mistake.
+/// Largest number of tasks that a worker may report to run at a time: more is a forgery or a mistake.
 const MAX_ACTIVE: u64 = 10_000;
 
-/// A larger body is none of a worker's own events.
+/// Largest body of a worker's own event, in bytes.
 const MAX_EVENT: usize = 16 << 10;
 
-/// Nobody beats less often: a larger number is a forgery or a mistake.
+/// Longest interval between heartbeats, in seconds: more is a forgery or a mistake.
 const MAX_INTERVAL: u64 = 86_400;
 
 #[derive(Deserialize)]
@@ -35,33 +35,34 @@ struct Event<'a> {
     freq: Amount,
 }
 
-/// The binding key of all events of workers; those of tasks are `task.#`.
+/// Binding key of all worker events; those of tasks are `task.#`.
 pub(super) const KEY: &str = "worker.#";
 
-/// The channel of an event of tasks on Redis, `/0.celeryev/task.multi`: the last part is the event's routing key.
+/// Whether this is the channel of a task event on Redis, `/0.celeryev/task.multi`: the last part is the event's routing
+/// key.
 pub(super) fn is_of_tasks(channel: &[u8]) -> bool {
     let key = channel.rsplit(|byte| *byte == b'/').next();
     key.is_some_and(|key| key.starts_with(b"task."))
 }
 
-/// [`read`], for those who do not look inside.
+/// Same as [`read`], with opaque signals.
 pub(super) fn signals(payload: &[u8], wire: Wire) -> Vec<model::Signal> {
     read(payload, wire).into_iter().map(Into::into).collect()
 }
 
-/// What a worker event says; nothing, if the payload is anything else.
-pub fn read(payload: &[u8], wire: Wire) -> Vec<Signal> {
+/// Content of a worker event; nothing, if the payload is anything else.
+pub fn read(payload: &[u8], wire: Wire) -> Vec<WorkerSignal> {
     event(payload, wire).unwrap_or_default()
 }
 
-fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
+fn event(payload: &[u8], wire: Wire) -> Option<Vec<WorkerSignal>> {
     let body = wire::unwrap(payload, wire, |_, bytes| bytes <= MAX_EVENT)?.body;
     let event: Event = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
     if !wire::is_node_name(&event.hostname) {
         return None;
     }
     let node = event.hostname.into_owned();
-    let heartbeat = |node| Signal::Heartbeat {
+    let heartbeat = |node| WorkerSignal::Heartbeat {
         node,
         active: u32::try_from(event.active.0.min(MAX_ACTIVE)).unwrap_or(u32::MAX),
         processed: event.processed.0,
@@ -69,13 +70,13 @@ fn event(payload: &[u8], wire: Wire) -> Option<Vec<Signal>> {
     };
     match &*event.kind {
         "worker-heartbeat" => Some(vec![heartbeat(node)]),
-        "worker-online" => Some(vec![heartbeat(node.clone()), Signal::Online { node }]),
-        "worker-offline" => Some(vec![Signal::Offline { node }]),
+        "worker-online" => Some(vec![heartbeat(node.clone()), WorkerSignal::Online { node }]),
+        "worker-offline" => Some(vec![WorkerSignal::Offline { node }]),
         _ => None,
     }
 }
 
-/// A JSON number as a count: negative ones are 0, fractions are cut off, what is too large is the largest.
+/// JSON number as a count: negative ones become 0, fractions are cut off, and too large ones become the largest count.
 #[derive(Clone, Copy, Default)]
 struct Amount(u64);
 
@@ -103,7 +104,7 @@ impl de::Visitor<'_> for AmountVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, n: f64) -> Result<Amount, E> {
-        // A float converts saturating, NaN to 0.
+        // The conversion of a float saturates; NaN becomes 0.
         Ok(Amount(n as u64))
     }
 

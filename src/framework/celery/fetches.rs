@@ -1,4 +1,4 @@
-//! Which queues each pod fetches from, as its workers say.
+//! Queues that each pod fetches from, as its workers report.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,18 +10,19 @@ use super::own::Own;
 use super::workers::{Worker, bytes_of};
 use crate::model::{Moment, Queues};
 
-/// Bytes of the sums of the queues of pods with several workers: those of honest pods are few and alike.
+/// Largest memory, in bytes, for the combined queue sets of pods with several workers: those of honest pods are few and
+/// alike.
 const MOST_SUMS: usize = 256 << 10;
 
-/// A pod's workers have all made themselves known once none has come for so long.
+/// Time without a new worker after which all workers of a pod are taken to be known.
 const COMPLETE: Duration = Duration::from_secs(10);
 
-/// A worker has fetched from nothing for long.
+/// Time after which a worker that fetches from nothing is reported.
 const LONG_STOPPED: Duration = Duration::from_secs(20);
 
 impl Own<'_> {
-    /// What each pod's workers were last heard to fetch from. Not of those whose workers may not all have spoken yet, or do not
-    /// speak any more: they may have different queues.
+    /// Queues that each pod's workers last reported to fetch from. Pods are left out whose workers may not all have
+    /// reported yet, or are silent: they may have different queues.
     pub(super) fn fetches(&self) -> BTreeMap<String, Queues> {
         let mut fetches = BTreeMap::<&str, Queues>::new();
         let mut sums = Sums::default();
@@ -29,7 +30,7 @@ impl Own<'_> {
         let coming = self.known.iter().filter(|(_, _, worker)| comes(worker));
         let mut unknown: BTreeSet<&str> = coming.map(|(pod, ..)| *pod).collect();
         for (pod, worker) in &self.workers {
-            // That it fetches from nothing is told once it has been so for long: it may just have been told to.
+            // A worker that fetches from nothing is reported only after a while: it may just have been told to stop.
             let told = |asked: &Moment| {
                 let long = |since: Moment| asked.saturating_sub(since) >= LONG_STOPPED;
                 worker.stopped_since.is_none_or(long)
@@ -55,8 +56,8 @@ impl Own<'_> {
     }
 }
 
-/// Those of the queues that other workers fetch from as well; all, if there are no such ones. The queue of one worker alone
-/// (`worker_direct`, kombu's `Broadcast`) is no work that another could do.
+/// Queues that other workers fetch from as well; all, if there are none. The queue of one worker alone
+/// (`worker_direct`, kombu's `Broadcast`) holds no work that another worker could do.
 fn shared(queues: Queues) -> Queues {
     let own = |queue: &&String| queue.ends_with(".dq") || queue.starts_with("bcast.");
     if !queues.iter().any(|queue| own(&queue)) || queues.iter().all(|queue| own(&queue)) {
@@ -65,7 +66,7 @@ fn shared(queues: Queues) -> Queues {
     Queues::new(queues.iter().filter(|queue| !own(queue)).cloned().collect())
 }
 
-/// What several workers of one pod fetch from together. Equal ones are held once.
+/// Queues that several workers of one pod fetch from together. Equal sets are held once.
 #[derive(Default)]
 struct Sums {
     sums: BTreeSet<Queues>,
@@ -73,7 +74,7 @@ struct Sums {
 }
 
 impl Sums {
-    /// Both; `None`: too many different ones are held already.
+    /// Union of both sets; `None`: too many different ones are held already.
     fn of(&mut self, some: &Queues, others: &Queues) -> Option<Queues> {
         if others.is_subset(some) {
             return Some(Arc::clone(some));

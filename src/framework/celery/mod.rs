@@ -1,9 +1,9 @@
-//! Celery: what it keeps in Redis and RabbitMQ, and how that adds up.
+//! Celery: what it keeps in Redis and RabbitMQ, and how the work is counted from that.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `mod.rs` | [`Celery`], the framework on one endpoint |
-//! | `config.rs`, `pool.rs` | [`CeleryConfig`], what a pool says of its application; [`Pool`], how its work is counted |
+//! | `config.rs`, `pool.rs` | [`CeleryConfig`], what a pool says of its application; [`CeleryPool`], how its work is counted |
 //! | `workers.rs`, `workers/` | who is there, and what they said of themselves last |
 //! | `redis.rs`, `unacked.rs`, `routes.rs` | the count on Redis; whose entries of the shared `unacked` hash are whose |
 //! | `rabbitmq.rs`, `rabbitmq/held.rs` | the count on RabbitMQ; which ready messages are not due |
@@ -17,8 +17,8 @@
 //! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
 //! | `pods.rs` | which pod a node is |
 //!
-//! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: its early
-//! acknowledged tasks can be seen by nobody then, and its prefetched ones stay unacknowledged until it exits.
+//! A worker that is told to stop (SIGTERM) says goodbye at once, falls silent and finishes what it runs: nobody can see
+//! its early acknowledged tasks then, and its prefetched ones stay unacknowledged until it exits.
 #![deny(clippy::disallowed_methods)]
 
 mod ask;
@@ -49,13 +49,16 @@ use std::{
     sync::Arc,
 };
 
+/// Former name, which the tests of the Redis broker still use.
+#[cfg(test)]
+pub use self::workers::WorkerSignal as Signal;
 pub use self::{
     ask::{Ask, Inspect, Mailbox, Order},
     config::{BrokerOptions, CeleryConfig, check},
     pidbox::Pidbox,
-    pool::Pool,
+    pool::CeleryPool,
     words::WORDS,
-    workers::{Inspection, MOST, Signal, Stats, Worker, Workers},
+    workers::{Inspection, MOST, Stats, Worker, WorkerSignal, Workers},
 };
 use crate::framework::registry::App;
 use crate::model::{
@@ -63,7 +66,7 @@ use crate::model::{
     SampleError, Step, Subscription, Tally, keep,
 };
 
-/// The framework's name.
+/// Name of the framework.
 pub const NAME: &str = "Celery";
 
 /// Celery on one endpoint: the workers that are heard there, and the pools.
@@ -71,37 +74,37 @@ pub const NAME: &str = "Celery";
 pub struct Celery {
     workers: Workers,
     pools: BTreeMap<PoolId, Member>,
-    /// What the pools write to workers; `None`: there has been no pool.
+    /// Remote control for the pools; `None`: there has been no pool.
     pidbox: Option<Pidbox>,
     seed: [u64; 2],
 }
 
-/// One of the pools.
+/// Pool on this endpoint.
 #[derive(Debug)]
 struct Member {
-    pool: Pool,
-    /// Its last good tally.
+    pool: CeleryPool,
+    /// Latest successful tally.
     last: Option<Arc<Tally>>,
-    /// What it writes to workers with this sample.
+    /// Letters to workers for this sample.
     letters: Vec<Ask>,
 }
 
-/// A pool's Celery application, by what its spec says.
+/// Celery application of a pool, from its spec.
 pub fn from_app(app: &App, broker: BrokerKind, held: Option<Delayed>) -> Application {
     application(CeleryConfig::of(app, broker), held)
 }
 
-/// A pool's Celery application, with what an earlier process remembered of tasks that are not due.
+/// Celery application of a pool, with what an earlier process remembered of tasks that are not due.
 pub fn application(config: CeleryConfig, held: Option<Delayed>) -> Application {
     Application::new(
         NAME,
         |seed| Box::new(Celery::new(seed)),
-        Pool::new(config).remembering(held),
+        CeleryPool::new(config).remembering(held),
     )
 }
 
 impl Celery {
-    /// Nobody is counted yet.
+    /// Object without pools.
     fn new(seed: [u64; 2]) -> Self {
         Self {
             workers: Workers::default(),
@@ -114,7 +117,7 @@ impl Celery {
 
 impl Framework for Celery {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: Pool = application.said()?;
+        let pool: CeleryPool = application.said()?;
         let listen = pool.listen();
         self.pidbox.get_or_insert_with(|| Pidbox::new(pool.broker(), self.seed));
         let member = Member {

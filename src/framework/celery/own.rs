@@ -1,9 +1,9 @@
-//! What the pool's own workers say: running tasks, and how many of those are acknowledged already.
+//! Reports of the pool's own workers: running tasks, and how many of those are acknowledged already.
 //!
 //! With early acknowledgement (Celery's default) a running task is in no key and no queue; with late acknowledgement it
-//! stays among the unacknowledged messages until it is done. Which of both holds is asked for ([`Inspect::Active`]).
-//! Until an answer comes every running task is taken for an early one and counted on top: too many for a moment rather
-//! than too few.
+//! stays among the unacknowledged messages until it is done. The workers are asked which of both holds
+//! ([`Inspect::Active`]). Until an answer comes every running task is taken for an early acknowledged one and added to
+//! the count: too many for a moment rather than too few.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,43 +21,44 @@ use crate::framework::{
 };
 use crate::model::{Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport};
 
-/// Older answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
+/// Age after which answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
-/// Answers that are to account for single tasks are no older. Asked every [`ACCOUNT_AGES`], they are in time.
+/// The same for answers that account for single tasks. Workers are asked every [`ACCOUNT_AGES`], so answers are in
+/// time.
 const ACCOUNT_HOLDS: Duration = Duration::from_secs(12);
-/// Workers are asked anew for what they hold after this time: a question to all of them is not cheap.
+/// Time after which workers are asked again what they hold: a question to all of them is not cheap.
 const ACCOUNT_AGES: Duration = Duration::from_secs(5);
-/// How long the way of acknowledging is believed: it belongs to the tasks' code and seldom changes.
+/// Time for which an answer about acknowledgement is believed: it depends on the tasks' code and seldom changes.
 const SHARE_HOLDS: Duration = Duration::from_secs(60);
-/// A busy worker is asked again for its way of acknowledging after this time, well before the old answer expires.
+/// Time after which a busy worker is asked again about acknowledgement, well before the old answer expires.
 const SHARE_AGES: Duration = Duration::from_secs(20);
 
-/// A worker is asked again what it is after this time: little but `pool_grow` changes that.
+/// Time after which a worker is asked for its properties again: little but `pool_grow` changes them.
 const STATS_AGE: Duration = Duration::from_secs(300);
-/// One that does not beat is asked as often as this, for nothing else tells how many tasks it has taken on.
+/// The same for a worker without heartbeats: nothing else shows how many tasks it has accepted.
 const SILENT_STATS_AGE: Duration = Duration::from_secs(20);
-/// What a worker fetches from is asked for again after this time.
+/// Time after which a worker is asked again what it fetches from.
 const QUEUES_AGE: Duration = Duration::from_secs(60);
-/// A worker that does not beat is asked again what it holds after this time.
+/// Time after which a worker without heartbeats is asked again what it holds.
 const HOLDS_AGE: Duration = Duration::from_secs(3);
-/// A worker that has not been heard for so long is not asked any more.
+/// Silence after which a worker is not asked any more.
 const GONE: Duration = Duration::from_secs(600);
-/// So many workers that fit no pod are named.
+/// Number of workers without a pod that are named.
 const STRANGERS: usize = 3;
 
-/// The pool's live workers, with their pods' names.
+/// Workers of the pool, with the names of their pods.
 pub(super) struct Own<'a> {
     pub(super) workers: Vec<(&'a str, &'a Worker)>,
-    /// All, also those that fell silent: pod, node.
+    /// All workers, also those that fell silent: pod, node, worker.
     pub(super) known: Vec<(&'a str, &'a str, &'a Worker)>,
-    /// All workers of the endpoint, others' too.
+    /// All workers of the endpoint, also those of other applications.
     all: &'a Workers,
     pub(super) now: Moment,
 }
 
 impl<'a> Own<'a> {
-    /// Those among all workers of the endpoint that run in the target's pods: by a pod's name as a Deployment's are made,
-    /// and by the names of the pods that were listed, wherever those stand in a node's name.
+    /// Selects those of the endpoint's workers that run in the target's pods: by host names built as a Deployment's pod
+    /// names are, and by the listed pod names, wherever those occur in a node's name.
     pub(super) fn among(workers: &'a Workers, target: &str, placed: &'a Placed, now: Moment) -> Self {
         let mut known: Vec<_> = workers
             .on(common_prefix(target))
@@ -74,17 +75,17 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// The workers of one pod, with their names.
+    /// Workers of one pod, with their names.
     pub(super) fn on<'b>(&'b self, pod: &'b str) -> impl Iterator<Item = (&'a str, &'a Worker)> + 'b {
         let of = self.known.iter().filter(move |(of, _, _)| *of == pod);
         of.map(|(_, node, worker)| (*node, *worker))
     }
 
-    /// What all workers of a pod that are there answered, once each has answered everything. `came`: since when it has been
-    /// looked after like this.
-    pub(super) fn told(&self, pod: &str, care: &PodIntent, came: Moment) -> Option<WorkerReport> {
-        // One that fell silent may be back, and has not been told yet.
-        let awaited = match &care.stance {
+    /// Combined report of the live workers of a pod, once each has answered everything. `came`: time from which the pod
+    /// has had this intent.
+    pub(super) fn told(&self, pod: &str, pod_intent: &PodIntent, came: Moment) -> Option<WorkerReport> {
+        // A worker that fell silent may be back, and has not got the command yet.
+        let awaited = match &pod_intent.intent {
             Intent::Uncordon(consumers) => self.on(pod).any(|(node, worker)| {
                 let fetched = consumers.get(node).is_some_and(|queues| !queues.is_empty());
                 fetched && worker.left.is_none() && !worker.is_live(self.now)
@@ -95,15 +96,16 @@ impl<'a> Own<'a> {
         let answers = there.map(|(node, worker)| {
             let (queues_asked, consumes) = worker.queues.as_ref()?;
             let fetches = |own: &Consumers| own.get(node).is_none_or(|queues| queues.is_subset(consumes));
-            let resumed = matches!(&care.stance, Intent::Uncordon(own) if !awaited && fetches(own));
+            let resumed = matches!(&pod_intent.intent, Intent::Uncordon(own) if !awaited && fetches(own));
             let of = |method| worker.inspections.get(&method);
             let (active, reserved, scheduled) = (of(Inspect::Active)?, of(Inspect::Reserved)?, of(Inspect::Scheduled)?);
             Some(WorkerReport {
                 consumes: [(node.to_owned(), (**consumes).clone())].into(),
-                // What was said before it was last told to stop is void: it may have been told to resume in between.
+                // An older answer than the latest command to stop is void: the worker may have been told to resume in
+                // between.
                 stopped_since: worker.stopped_since.map(|stopped| stopped.max(came)),
                 resumed: resumed && *queues_asked >= came,
-                since: care.since,
+                since: pod_intent.since,
                 asked: active.0.min(reserved.0).min(*queues_asked),
                 running: active.1.tasks,
                 reserved: reserved.1.tasks,
@@ -115,40 +117,40 @@ impl<'a> Own<'a> {
         answers.reduce(|a, b| Some(add(a?, b?)))?
     }
 
-    /// Since when all workers of a pod have beaten without a gap.
+    /// Time since which all workers of a pod have sent heartbeats without a gap.
     pub(super) fn steady_since(&self, pod: &str) -> Option<Moment> {
         self.on(pod).map(|(_, worker)| worker.steady_since).max()
     }
 
-    /// When the one of a pod's workers answered last that has not answered for longest; `None`: one never has.
+    /// Time of the oldest of the latest answers of a pod's workers; `None`: one has never answered.
     pub(super) fn answered(&self, pod: &str) -> Option<Moment> {
         let there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
         there.map(|(_, worker)| worker.answered).min().flatten()
     }
 
-    /// One of a pod's workers that are there has never answered, whatever was before.
+    /// Whether one of a pod's live workers has never answered.
     pub(super) fn never_answered(&self, pod: &str) -> bool {
         let mut there = self.on(pod).filter(|(_, worker)| worker.is_live(self.now));
         there.any(|(_, worker)| !worker.answers)
     }
 
-    /// Somebody is there on this endpoint, whosever.
+    /// Whether any worker is alive on this endpoint, whosever.
     pub(super) fn anybody(&self) -> bool {
         self.all.live(self.now).next().is_some()
     }
 
-    /// There are any.
+    /// Whether the pool has live workers.
     pub(super) fn any(&self) -> bool {
         !self.workers.is_empty()
     }
 
-    /// Tasks they run now.
+    /// Number of tasks that they run now.
     pub(super) fn running(&self) -> u64 {
         self.each().map(|worker| u64::from(worker.active)).sum()
     }
 
-    /// Of the running tasks: those in no key and no queue. `unacked`: the pool's unacknowledged messages that are due;
-    /// what runs beyond those can only be acknowledged.
+    /// Number of running tasks in no key and no queue. `unacked`: the pool's unacknowledged messages that are due;
+    /// running tasks beyond those can only be acknowledged.
     pub(super) fn running_acknowledged(&self, unacked: u64) -> u64 {
         let of_all = self
             .each()
@@ -168,7 +170,7 @@ impl<'a> Own<'a> {
         of_each.sum::<u64>().max(self.running().saturating_sub(unacked))
     }
 
-    /// Tasks in the latest answers to this question.
+    /// Number of tasks in the latest answers to this question.
     pub(super) fn sum_of(&self, method: Inspect) -> u64 {
         let fresh = |worker: &&Worker| {
             let (at, answer) = worker.inspections.get(&method)?;
@@ -177,8 +179,8 @@ impl<'a> Own<'a> {
         self.each().filter_map(|worker| fresh(&worker)).sum()
     }
 
-    /// Tasks that they hold and that are not due, and when the first one is: once each has answered since this moment.
-    /// The outer `None`: they have not; the inner one: they do not say of all when they are due.
+    /// Number of tasks that they hold and that are not due, and the first due time, once each has answered since this
+    /// moment. The outer `None`: they have not; the inner one: not all due times are known.
     pub(super) fn scheduled(&self, since: Moment) -> Option<(u64, Option<Timestamp>)> {
         let answers = self.each().map(|worker| {
             let (at, answer) = worker.inspections.get(&Inspect::Scheduled)?;
@@ -197,8 +199,8 @@ impl<'a> Own<'a> {
         Some((all, due.flatten()))
     }
 
-    /// Of so many unacknowledged messages that are due: those that no worker is known to hold. What others' workers say
-    /// that they hold may be among them. `None`: the pool's own workers have not all said it.
+    /// Number of unacknowledged messages that are due and that no worker reports to hold. What workers of others report
+    /// may be among them. `None`: not all of the pool's own workers have reported.
     pub(super) fn unheld(&self, unacked: u64) -> Option<u64> {
         if self.all.live(self.now).next().is_none() {
             return Some(unacked);
@@ -220,12 +222,12 @@ impl<'a> Own<'a> {
         Some(left.saturating_sub(others))
     }
 
-    /// Those that are to be asked (again) what they hold, to account for single tasks.
+    /// Workers that are to be asked (again) what they hold, to account for single tasks.
     pub(super) fn account_unclear(&self) -> Nodes<'a> {
         self.those(|worker| self.is_account_unclear(worker))
     }
 
-    /// The same of others' workers on this endpoint.
+    /// The same for workers of others on this endpoint.
     pub(super) fn others_account_unclear(&self) -> Nodes<'a> {
         let others = self.others().filter(|(_, worker)| self.is_account_unclear(worker));
         others.collect()
@@ -236,20 +238,21 @@ impl<'a> Own<'a> {
         !(told(Inspect::Active) && told(Inspect::Reserved))
     }
 
-    /// Those that do not beat, or seldom, and are to be asked (again) what they hold.
+    /// Workers without heartbeats, or with rare ones, that are to be asked (again) what they hold.
     pub(super) fn silent_unclear(&self) -> Nodes<'a> {
         let told = |worker: &Worker| {
             let active = worker.inspections.get(&Inspect::Active);
             active.is_some_and(|(at, _)| self.now.saturating_sub(*at) < HOLDS_AGE)
         };
-        // One that fell silent may answer again; one that has for long is gone, or will beat or be sought.
+        // A worker that fell silent may answer again; one that has been silent for long is gone, or will send a
+        // heartbeat or be searched for.
         let there = |worker: &Worker| worker.left.is_none() && self.now.saturating_sub(worker.heard()) <= GONE;
         let unclear = |worker: &Worker| !worker.tells(self.now) && !told(worker) && there(worker);
         let known = self.known.iter().filter(|(_, _, worker)| unclear(worker));
         known.map(|(_, node, worker)| (*node, *worker)).collect()
     }
 
-    /// Those that hold tasks that are not due, or may.
+    /// Live workers, which hold tasks that are not due, or may.
     pub(super) fn all_live(&self) -> Nodes<'a> {
         self.those(|_| true)
     }
@@ -265,8 +268,8 @@ impl<'a> Own<'a> {
         (self.now.saturating_sub(*at) <= holds).then_some(*answer)
     }
 
-    /// Busy workers whose way of acknowledging is to be asked for, because it matters: there are unacknowledged messages
-    /// beside the running tasks, or running ones among them.
+    /// Busy workers whose way of acknowledging is to be asked for, because it matters: there are unacknowledged
+    /// messages beside the running tasks, or running ones among them.
     pub(super) fn acknowledging_unclear(&self, last: Option<&Tally>) -> Nodes<'a> {
         let mixed = last.is_none_or(|tally| tally.work.in_flight > tally.work.running);
         let late = self.each().any(|worker| {
@@ -277,7 +280,7 @@ impl<'a> Own<'a> {
         self.those(|worker| (mixed || late) && worker.active > 0 && self.acknowledging(worker, SHARE_AGES).is_none())
     }
 
-    /// Those that have not said what they are, or not lately.
+    /// Workers that have not reported their properties, or not lately.
     pub(super) fn stats_unclear(&self) -> Nodes<'a> {
         self.those(|worker| {
             let holds = if worker.beats(self.now) {
@@ -292,7 +295,7 @@ impl<'a> Own<'a> {
         })
     }
 
-    /// Those that have not said what they fetch from, or not lately.
+    /// Workers that have not reported what they fetch from, or not lately.
     pub(super) fn queues_unclear(&self) -> Nodes<'a> {
         self.those(|worker| {
             worker
@@ -302,12 +305,12 @@ impl<'a> Own<'a> {
         })
     }
 
-    /// Pods of whose workers one is there at least.
+    /// Number of pods with at least one live worker.
     pub(super) fn pods_heard(&self) -> usize {
         self.workers.iter().map(|(pod, _)| *pod).collect::<BTreeSet<_>>().len()
     }
 
-    /// Others' workers on this endpoint, as far as their queues are not known.
+    /// Workers of others on this endpoint whose queues are not known.
     pub(super) fn others_unclear(&self) -> Nodes<'a> {
         let unclear = |worker: &Worker| worker.queues.is_none();
         let others = self.others().filter(|(_, worker)| unclear(worker));
@@ -334,8 +337,8 @@ impl<'a> Own<'a> {
         strangers.take(STRANGERS).map(|(node, _)| node.to_owned()).collect()
     }
 
-    /// Tasks that a pod runs at a time: one of whose nodes each has told; of pods that differ the fewest, so that more
-    /// pods are ordered rather than too few.
+    /// Number of tasks that a pod runs at a time, of pods in which every node has reported it; the smallest, so that
+    /// too many pods are ordered rather than too few.
     fn slots(&self) -> Option<u32> {
         let mut pods = BTreeMap::<&str, Option<u32>>::new();
         for (pod, worker) in &self.workers {
@@ -346,13 +349,14 @@ impl<'a> Own<'a> {
         pods.into_values().flatten().min()
     }
 
-    /// A tally of this work and what the workers say.
+    /// Tally of this work and the workers' reports.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut pods = BTreeMap::<String, PodReport>::new();
-        // All workers of a Deployment are of one kind, and one that got a task at once could not say so.
+        // All workers of a Deployment are of one kind, and one that got a task at once could not report it.
         let solo = self.known.iter().any(|(_, _, worker)| worker.solo);
         let there: BTreeSet<&str> = self.workers.iter().map(|(pod, _)| *pod).collect();
-        // Who said goodbye usually goes with its pod. Where others of the pod are there, it may still run a task.
+        // A worker that said goodbye usually goes with its pod. If other workers of the pod are alive, it may still run
+        // a task.
         let known = self.known.iter();
         for (name, node, worker) in known.filter(|(pod, _, worker)| worker.left.is_none() || there.contains(pod)) {
             let live = worker.is_live(self.now);
@@ -385,7 +389,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// How the application uses its broker: as the worker says that was asked last.
+    /// Options of the application's broker transport, as the worker reports that was asked last.
     pub(super) fn application(&self) -> Option<BrokerOptions> {
         let told = self.each().filter_map(|worker| worker.stats.as_ref());
         told.max_by_key(|(at, _)| *at)
@@ -405,10 +409,10 @@ impl<'a> Own<'a> {
 /// Workers with their names.
 pub(super) type Nodes<'a> = Vec<(&'a str, &'a Worker)>;
 
-/// So many of others' workers are asked at a time.
+/// Number of workers of others that are asked at a time.
 const MOST_OTHERS: usize = 32;
 
-/// Two workers of one pod as one.
+/// Combines the reports of two workers of one pod.
 fn add(a: WorkerReport, b: WorkerReport) -> WorkerReport {
     WorkerReport {
         consumes: a.consumes.into_iter().chain(b.consumes).collect(),

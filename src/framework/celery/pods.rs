@@ -1,4 +1,5 @@
-//! Which pod a node is: by what follows the first `@` of its name (`celery@%h` by default, and in a pod `%h` is its name).
+//! Pod of a node: given by the part of its name after the first `@` (`celery@%h` by default, and in a pod `%h` is its
+//! name).
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -6,23 +7,23 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::workers::Workers;
 use crate::framework::pods::{is_pod_of, pod_among};
 
-/// The pod that runs this node, if it is one of the Deployment's.
+/// Pod that runs this node, if it is one of the Deployment's.
 pub(super) fn pod_of<'a>(node: &'a str, deployment: &str) -> Option<&'a str> {
     let (_, host) = node.split_once('@')?;
     is_pod_of(host, deployment).then_some(host)
 }
 
-/// The nodes of a pool whose names alone do not say which pod they are, with their pods: found by the names of the pods.
+/// Nodes of a pool whose pods follow only from the list of pods, not from the form of the name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Placed {
     /// Pod and node.
     pub(super) nodes: Vec<(String, String)>,
-    /// Of these workers and pods.
+    /// Generation of the workers, and the pods, for which this was computed.
     of: (u64, Arc<BTreeSet<String>>),
 }
 
 impl Placed {
-    /// Looks again, if other workers or other pods are there than before.
+    /// Computes it again if the workers or the pods have changed.
     pub(super) fn renew(&mut self, workers: &Workers, target: &str, pods: &Arc<BTreeSet<String>>) {
         let of = (workers.generation(), pods.clone());
         if self.of == of {
@@ -35,7 +36,7 @@ impl Placed {
     }
 }
 
-/// What follows the first `@`; a node without one is all host.
+/// Part after the first `@`; a node without one is all host.
 pub(super) fn host(node: &str) -> &str {
     node.split_once('@').map_or(node, |(_, host)| host)
 }

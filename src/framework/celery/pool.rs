@@ -1,4 +1,4 @@
-//! How Celery's work is counted for one pool.
+//! Count of Celery's work for one pool.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -13,78 +13,79 @@ use crate::model::{
     SampleError, Subscription, Tally,
 };
 
-/// A worker that beats without a gap and has not answered for so long takes no questions (`worker_enable_remote_control
-/// = False`). One that missed a beat may have been too busy to answer (`-P solo`).
+/// Time after which a worker that sends heartbeats without a gap and has not answered takes no questions
+/// (`worker_enable_remote_control = False`). A worker that missed a heartbeat may have been too busy to answer (`-P
+/// solo`).
 const DEAF: Duration = Duration::from_secs(15);
 
-/// So often everybody is asked who is there while ready pods are not heard.
+/// Pace at which all workers are asked for their presence while ready pods are not heard.
 const SEEK_PACE: Duration = Duration::from_secs(5);
 
-/// So often the bindings are looked at for the application's separator, where the pool does not say it.
+/// Pace at which the bindings are read for the application's separator, where the pool does not set it.
 const SEEK_SEPARATOR: Duration = Duration::from_secs(60);
 
-/// Workers that do not beat are asked what they run.
+/// Pace at which workers without heartbeats are asked what they run.
 const SILENT_PACE: Duration = Duration::from_secs(2);
 
-/// Workers are asked what they are and what they fetch from, where it is not known.
+/// Pace at which workers are asked for unknown properties and queues.
 const TRAITS_PACE: Duration = Duration::from_secs(10);
 
-/// How Celery's work is counted for one pool.
+/// Count of Celery's work for one pool.
 #[derive(Clone, Debug)]
-pub struct Pool {
+pub struct CeleryPool {
     config: CeleryConfig,
     roster: Roster,
     placed: Placed,
-    attention: PodIntents,
-    /// When each of those wishes came.
+    intents: PodIntents,
+    /// Time from which each intent has held, by pod.
     came: BTreeMap<String, Moment>,
     asking: Asking,
-    /// What was found of the application in the broker.
-    found: Found,
-    /// What an earlier process remembered.
+    /// Facts about the application that were found in the broker.
+    found: ShownOptions,
+    /// Tasks that an earlier process remembered.
     held: Option<Delayed>,
-    /// When remote control did not work last.
+    /// Time at which remote control last failed.
     failed_at: Option<Moment>,
 }
 
-/// What an application's own keys show of it (Redis).
+/// Facts that an application's own keys show (Redis).
 #[derive(Clone, Debug, Default)]
-struct Found {
-    /// `sep`, where the pool does not say it.
+struct ShownOptions {
+    /// Separator (`sep`), where the pool does not set it.
     separator: Option<String>,
-    /// When it was looked for.
+    /// Time of the last search for it.
     sought: Option<Moment>,
     /// Named exchanges of the messages that workers hold.
     exchanges: BTreeSet<String>,
 }
 
-impl Pool {
-    /// For this pool.
+impl CeleryPool {
+    /// Count for this pool.
     pub fn new(config: CeleryConfig) -> Self {
         Self {
             config,
             roster: Roster::default(),
             placed: Placed::default(),
-            attention: PodIntents::new(),
+            intents: PodIntents::new(),
             came: BTreeMap::new(),
             asking: Asking::default(),
-            found: Found::default(),
+            found: ShownOptions::default(),
             held: None,
             failed_at: None,
         }
     }
 
-    /// Where its workers announce themselves.
+    /// Place where its workers announce themselves.
     pub fn listen(&self) -> Subscription {
         self.config.listen()
     }
 
-    /// Which broker it is counted on.
+    /// Kind of broker on which it is counted.
     pub(super) fn broker(&self) -> BrokerKind {
         self.config.broker
     }
 
-    /// With what an earlier process remembered of tasks that are not due.
+    /// Adds what an earlier process remembered of tasks that are not due.
     pub fn remembering(self, held: Option<Delayed>) -> Self {
         Self { held, ..self }
     }
@@ -100,7 +101,7 @@ impl Pool {
         last.map_or(first, rabbitmq::Last::of)
     }
 
-    /// As the pool says, and where it says nothing as the application shows.
+    /// Configuration as the pool sets it, and where it sets nothing as the application shows.
     fn known(&self) -> CeleryConfig {
         CeleryConfig {
             separator: self.config.separator.clone().or_else(|| self.found.separator.clone()),
@@ -108,7 +109,7 @@ impl Pool {
         }
     }
 
-    /// Where the application's separator shows, if it is to be looked for now.
+    /// Query for the application's separator, if it is to be read now.
     fn seek_separator(&mut self, now: Now) -> Option<Ask> {
         let redis = matches!(self.config.broker, BrokerKind::Redis { .. });
         let sought = |at: Moment| now.moment.saturating_sub(at) < SEEK_SEPARATOR;
@@ -119,7 +120,7 @@ impl Pool {
         self.separators()
     }
 
-    /// Where it shows: the first read of a sample, if it is one of it.
+    /// The same query: it is the first read of a sample, if it is part of it.
     fn separators(&self) -> Option<Ask> {
         let queue = self.config.queues.first()?;
         Some(Ask::Read(Query::SetMembers {
@@ -127,7 +128,7 @@ impl Pool {
         }))
     }
 
-    /// Takes in what the bindings of the pool's first queue show. That they cannot be read is no trouble of the count.
+    /// Takes in the bindings of the pool's first queue. An error here does not affect the count.
     fn find_separator(&mut self, reply: Option<&Result<Reply, SampleError>>) {
         if let Some(Ok(Reply::Members(members))) = reply
             && let Some(queue) = self.config.queues.first()
@@ -137,8 +138,8 @@ impl Pool {
         }
     }
 
-    /// Asks who is there, and what they are, as long as there are more ready pods than are heard: workers that do not
-    /// beat are known by their answers, and those of other names by what they fetch from.
+    /// Asks for presence and properties while more pods are ready than are heard: workers without heartbeats are known
+    /// by their answers, and those with other names by what they fetch from.
     fn seek(&mut self, own: &Own, now: Now) -> Vec<Ask> {
         let missing = self.roster.ready as usize > own.pods_heard();
         if !missing {
@@ -152,7 +153,7 @@ impl Pool {
         reads
     }
 
-    /// What the pool's workers are asked for their own sake.
+    /// Questions to the pool's own workers.
     fn questions(&mut self, own: &Own, now: Now) -> Vec<Ask> {
         let config = &self.config;
         let mut reads = Vec::new();
@@ -169,7 +170,7 @@ impl Pool {
     }
 }
 
-/// How it stands with asking and telling workers, by this sample's attempts; without one as it stood before.
+/// State of the commands to workers, from this sample's attempts; without one, as before.
 fn control(reads: &[Ask], replies: &[Result<Reply, SampleError>], last: Option<&Tally>) -> Control {
     let attempts = reads.iter().zip(replies);
     let mut attempts = attempts
@@ -186,8 +187,8 @@ fn control(reads: &[Ask], replies: &[Result<Reply, SampleError>], last: Option<&
     trouble.unwrap_or_default()
 }
 
-impl Pool {
-    /// What this pool needs for its next sample. `last` is its previous tally.
+impl CeleryPool {
+    /// Requests of this pool for its next sample. `last` is its previous tally.
     pub fn asks(&mut self, workers: &Workers, last: Option<&Tally>, now: Now) -> Vec<Ask> {
         self.asking.tidy(now.moment);
         let config = self.known();
@@ -206,7 +207,7 @@ impl Pool {
         reads.extend(attend::reads(
             &config,
             &own,
-            &self.attention,
+            &self.intents,
             &self.came,
             &mut self.asking,
             now,
@@ -217,7 +218,7 @@ impl Pool {
         reads
     }
 
-    /// Adds up. `replies` are in the order of what was asked; `last` is the tally before.
+    /// Adds up the replies. `replies` are in the order of the requests; `last` is the previous tally.
     ///
     /// # Errors
     /// The first error among the replies that the sum cannot do without.
@@ -262,18 +263,18 @@ impl Pool {
         if self.roster.ready as usize > own.pods_heard() {
             tally.strangers = own.strangers(&config.target, &config.queues);
         }
-        for (name, care) in &self.attention {
+        for (name, pod_intent) in &self.intents {
             let came = self.came.get(name).copied().unwrap_or(now.moment);
             if let Some(pod) = tally.pods.get_mut(name) {
-                pod.report = own.told(name, care, came);
+                pod.report = own.told(name, pod_intent, came);
                 let since = own.steady_since(name).map_or(came, |steady| steady.max(came));
                 let waited = |since: Moment| now.moment.saturating_sub(since) > DEAF;
                 let told = pod.report.as_ref().map_or(since, |told| told.asked.max(since));
                 let answered = own.answered(name).is_some_and(|at| !waited(at));
-                // Who could not be asked has not failed to answer.
+                // A worker that could not be asked has not failed to answer.
                 let asked = self.failed_at.is_none_or(waited);
                 let unanswered = pod.fresh && asked && waited(told);
-                // Who ever answered takes questions.
+                // A worker that ever answered takes questions.
                 let never = own.never_answered(name);
                 (pod.unresponsive, pod.partly) = (unanswered && never, unanswered && answered);
             }
@@ -281,19 +282,22 @@ impl Pool {
         Ok(tally)
     }
 
-    /// These are the target's pods from now on.
+    /// Sets the pods of the target.
     pub fn roster(&mut self, roster: Roster) {
         self.roster = roster;
     }
 
-    /// Looks after these pods from now on, and after no others.
-    pub fn attend(&mut self, attention: PodIntents, now: Moment) {
-        let came = |(pod, care): (&String, &PodIntent)| {
-            let same = self.attention.get(pod).is_some_and(|before| before.since == care.since);
+    /// Sets the pods that need attention, and no others.
+    pub fn attend(&mut self, intents: PodIntents, now: Moment) {
+        let came = |(pod, pod_intent): (&String, &PodIntent)| {
+            let same = self
+                .intents
+                .get(pod)
+                .is_some_and(|before| before.since == pod_intent.since);
             let came = self.came.get(pod).filter(|_| same);
             (pod.clone(), came.copied().unwrap_or(now))
         };
-        self.came = attention.iter().map(came).collect();
-        self.attention = attention;
+        self.came = intents.iter().map(came).collect();
+        self.intents = intents;
     }
 }

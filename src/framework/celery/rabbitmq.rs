@@ -15,16 +15,16 @@ mod held;
 
 use std::time::Duration;
 
-use held::Seen;
+use held::HeldSample;
 
 use super::{CeleryConfig, asking::Asking, own::Own};
 use crate::framework::celery::ask::{Ask, Inspect};
 use crate::model::{DelayedTasks, Moment, Now, Query, QueueTally, Reply, SampleError, Tally, Work};
 
-/// A worker that answered is asked again no sooner.
+/// Shortest time after which a worker that answered is asked again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// Depth and totals queue by queue, then remote control if there is anyone to ask.
+/// Queries for depth and totals queue by queue, then remote control if there are workers to ask.
 pub(super) fn reads(
     config: &CeleryConfig,
     management: bool,
@@ -41,7 +41,7 @@ pub(super) fn reads(
     });
     let mut reads: Vec<_> = queues.collect();
     let all = own.all_live();
-    // ETA tasks may be held by a worker that runs nothing: asked for as long as there is one.
+    // ETA tasks may be held by a worker that runs nothing: the question is asked while there is one.
     reads.extend(asking.ask(config, Inspect::Scheduled, &all, PACE, now));
     if !management || last.is_some_and(|tally| tally.degraded.is_some()) {
         reads.extend(asking.ask(config, Inspect::Reserved, &all, PACE, now));
@@ -52,7 +52,7 @@ pub(super) fn reads(
     reads
 }
 
-/// Adds up.
+/// Adds up the replies.
 pub(super) fn tally(
     config: &CeleryConfig,
     reads: &[Ask],
@@ -77,7 +77,7 @@ pub(super) fn tally(
         let held = match totals {
             _ if tally.missing => Some(0),
             Some(Ok(Reply::Totals { unacked, .. })) => Some(unacked),
-            // The queue is there, and the API does not know it: a node in a minority answers so.
+            // The queue exists, and the API does not know it: a node in a minority answers so.
             Some(Ok(Reply::Missing)) => {
                 degraded = degraded.or(Some(SampleError::Management));
                 None
@@ -97,7 +97,7 @@ pub(super) fn tally(
         _ => None,
     });
 
-    let seen = Seen {
+    let seen = HeldSample {
         ready: queues.iter().fold(0, |sum, queue| queue.ready.saturating_add(sum)),
         before: last.ready,
         heard: own.any(),
@@ -130,19 +130,19 @@ pub(super) fn tally(
     })
 }
 
-/// What the tally before hands on.
+/// State that the previous tally hands on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Last {
-    /// What it knew of tasks that are not due.
+    /// State of tasks that are not due.
     pub(super) later: DelayedTasks,
-    /// The ready messages it saw.
+    /// Number of ready messages that it saw.
     pub(super) ready: u64,
-    /// Workers may not be asked.
+    /// Whether the permissions refuse questions to workers.
     pub(super) refused: bool,
 }
 
 impl Last {
-    /// Of this tally.
+    /// State of this tally.
     pub(super) fn of(tally: &Tally) -> Self {
         Self {
             later: tally.later,
@@ -155,7 +155,7 @@ impl Last {
     }
 }
 
-/// One queue's ready messages.
+/// Ready messages of one queue.
 fn depth_of(
     queue: &str,
     depth: Result<Reply, SampleError>,
@@ -163,7 +163,7 @@ fn depth_of(
 ) -> Result<QueueTally, SampleError> {
     let (ready, missing) = match (depth, totals) {
         (Ok(Reply::Depth { ready, .. }), _) => (ready, false),
-        // What has numbers somewhere is not missing.
+        // A queue with numbers from either source is not missing.
         (Ok(Reply::Missing), Some(Ok(Reply::Totals { ready, .. }))) => (*ready, false),
         (Ok(Reply::Missing), Some(Err(SampleError::NotReady))) => return Err(SampleError::NotReady),
         (Ok(Reply::Missing), _) | (Err(SampleError::Permission), Some(Ok(Reply::Missing))) => (0, true),

@@ -1,7 +1,8 @@
 //! Celery on Redis.
 //!
-//! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet). Of
-//!   what lies deeper than a look reaches as much is not due as of what was seen, but one task at least may be due.
+//! * *ready* = Σ over the lists of all queues and priority steps of (length − tasks seen in them that are not due yet).
+//!   Of the part below the scanned depth, the same share is not due as of the scanned part, but at least one task may be
+//!   due.
 //! * *in flight* = the pool's entries of `unacked` that are due + its running tasks that are acknowledged already.
 //! * *scheduled* = the tasks in both places that are not due yet.
 //! * *unheld* = those entries of `unacked` that are due and that no worker says it holds, so perhaps a dead one's: only a
@@ -25,7 +26,7 @@ use super::{
     asking::Asking,
     message,
     own::Own,
-    routes::{Bindings, Owners},
+    routes::{ExchangeBindings, Owners},
     unacked,
 };
 use crate::framework::celery::ask::{Ask, Inspect};
@@ -33,22 +34,22 @@ use crate::model::{
     Now, Oldest, Query, QueueTally, Reply, SampleError, Scan, Since, Tally, WAKE_AHEAD, Work, scan::MAX_LOOK,
 };
 
-/// A worker that answered is asked again no sooner.
+/// Shortest time after which a worker that answered is asked again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// So often all workers are asked who is there, while tasks are nobody's.
+/// Pace at which all workers are asked for their presence, while tasks belong to no known worker.
 const OTHERS_PACE: Duration = Duration::from_secs(10);
 
-/// What was seen of a list says something of the rest if it was so much, at least.
+/// Number of scanned messages from which the scanned part of a list says something about the rest.
 const DEEP: u64 = MAX_LOOK as u64 / 2;
 
-/// So many exchanges' bindings are asked for at most.
+/// Largest number of exchanges whose bindings are read.
 const MAX_EXCHANGES: usize = 16;
 
-/// A message that says it was published longer ago is not believed: it means another clock.
+/// Largest believed age of a message, by its own time of publishing: more means another clock.
 const LONGEST_AGO: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The lists' scans queue by queue, the scan of `unacked`, bindings and remote control as needed.
+/// Scans of the lists queue by queue, the scan of `unacked`, bindings and remote control as needed.
 pub(super) fn reads(
     config: &CeleryConfig,
     own: &Own,
@@ -79,7 +80,8 @@ pub(super) fn reads(
     let mut reads: Vec<_> = lists.chain([unacked]).chain(bindings).collect();
     if last.is_some_and(|tally| to_account_for(&tally.work)) {
         let mut unclear = own.account_unclear();
-        // Others' workers may hold what none of the pool's own does. Those that do not beat are known by their pongs.
+        // Workers of others may hold what none of the pool's own does. Those without heartbeats are known by their
+        // pongs.
         if own.anybody() && last.is_some_and(|tally| tally.work.unheld.is_some_and(|tasks| tasks > 0)) {
             reads.extend(asking.ping(config, OTHERS_PACE, now));
             unclear.extend(own.others_account_unclear());
@@ -92,7 +94,7 @@ pub(super) fn reads(
     reads
 }
 
-/// Adds up.
+/// Adds up the replies.
 pub(super) fn tally(
     config: &CeleryConfig,
     reads: &[Ask],
@@ -129,7 +131,10 @@ pub(super) fn tally(
             (Ask::Read(Query::ScanHash { .. }), Ok(Reply::Scan(scan))) => held = Some(scan),
             (Ask::Read(Query::SetMembers { key }), Ok(Reply::Members(members))) => {
                 if let Some(exchange) = key.strip_prefix(&binding_key(config, "")) {
-                    bindings.insert(exchange, Bindings::of(members, config.separator(), &config.queues));
+                    bindings.insert(
+                        exchange,
+                        ExchangeBindings::of(members, config.separator(), &config.queues),
+                    );
                 }
             }
             (Ask::Read(Query::SetMembers { .. }) | Ask::Inspect { .. } | Ask::Tell { .. }, Err(error)) => {
@@ -164,7 +169,7 @@ pub(super) fn tally(
     })
 }
 
-/// The tasks of a list that are not due yet.
+/// Tasks of a list that are not due yet.
 fn not_due(list: &Scan, wall: Timestamp) -> Later {
     let mut not_due = Later::default();
     let mut seen = 0_u64;
@@ -173,7 +178,7 @@ fn not_due(list: &Scan, wall: Timestamp) -> Later {
         seen = seen.saturating_add(kind.count);
     }
     let unseen = list.total.saturating_sub(seen);
-    // A short look says nothing of the rest.
+    // A short scan says nothing about the rest.
     if seen >= DEEP && unseen > 0 {
         let due = unacked::part(unseen, seen.saturating_sub(not_due.count), seen).max(1);
         not_due.count = not_due.count.saturating_add(unseen - due);
@@ -181,30 +186,31 @@ fn not_due(list: &Scan, wall: Timestamp) -> Later {
     not_due
 }
 
-/// It matters who holds what is unacknowledged: nothing else is there to do, or it was known that nobody holds some.
+/// Whether it matters who holds unacknowledged messages: nothing else is left to do, or it was known that nobody holds
+/// some.
 fn to_account_for(work: &Work) -> bool {
     work.in_flight > work.running && (work.ready == 0 || work.unheld.is_some_and(|tasks| tasks > 0))
 }
 
-/// Since when the oldest message of a list has waited; `None`: it does not wait, it is not due yet. What comes back by a
-/// retry or with an ETA waits from its due time on, whenever it was published.
+/// Time since which the oldest message of a list has waited; `None`: it does not wait, it is not due yet. A message
+/// that comes back by a retry or has an ETA waits from its due time on, whenever it was published.
 fn waits_since(oldest: Oldest, wall: Timestamp) -> Option<Since> {
     if oldest.eta.is_some_and(|eta| eta > wall) {
         return None;
     }
     let plausible = |at: &Timestamp| *at <= wall && wall.duration_since(*at) <= LONGEST_AGO;
     let told = oldest.published.filter(plausible).max(oldest.eta);
-    Some(told.map_or(Since::Seen(oldest.seen), Since::Told))
+    Some(told.map_or(Since::Seen(oldest.seen), Since::Published))
 }
 
 /// Tasks that are not due yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Later {
-    /// How many.
+    /// Number of tasks.
     pub(super) count: u64,
-    /// Of those: due within [`WAKE_AHEAD`].
+    /// Number of those that come due within [`WAKE_AHEAD`].
     pub(super) soon: u64,
-    /// The first due time.
+    /// First due time.
     pub(super) next: Option<Timestamp>,
 }
 
@@ -220,7 +226,7 @@ impl Later {
         });
     }
 
-    /// Adds others.
+    /// Adds another count.
     pub(super) fn join(&mut self, others: &Self) {
         self.count = self.count.saturating_add(others.count);
         self.soon = self.soon.saturating_add(others.soon);
@@ -228,7 +234,7 @@ impl Later {
     }
 }
 
-/// The priority steps; without any there is one list for each queue.
+/// Priority steps; if there are none, each queue has one list.
 fn steps(config: &CeleryConfig) -> BTreeSet<u8> {
     match config.priority_steps.as_slice() {
         [] => BTreeSet::from([0]),
@@ -236,7 +242,7 @@ fn steps(config: &CeleryConfig) -> BTreeSet<u8> {
     }
 }
 
-/// The list of a queue's messages of one priority step: step 0 has the queue's own name.
+/// List of a queue's messages of one priority step: step 0 has the queue's own name.
 fn list_key(config: &CeleryConfig, queue: &str, step: u8) -> String {
     let (prefix, separator) = (&config.key_prefix, config.separator());
     match step {
@@ -245,12 +251,13 @@ fn list_key(config: &CeleryConfig, queue: &str, step: u8) -> String {
     }
 }
 
-/// The set of an exchange's bindings.
+/// Set of an exchange's bindings.
 pub(super) fn binding_key(config: &CeleryConfig, exchange: &str) -> String {
     format!("{}_kombu.binding.{exchange}", config.key_prefix)
 }
 
-/// Named exchanges among the entries of `unacked`, whose bindings the next sample asks for; few. `None`: they were not read.
+/// Named exchanges among the entries of `unacked`, whose bindings the next sample reads; few. `None`: the entries were
+/// not read.
 pub(super) fn exchanges(reads: &[Ask], replies: &[Result<Reply, SampleError>]) -> Option<BTreeSet<String>> {
     let held = reads.iter().zip(replies).find_map(|asked| match asked {
         (Ask::Read(Query::ScanHash { .. }), Ok(Reply::Scan(held))) => Some(held),
@@ -262,7 +269,7 @@ pub(super) fn exchanges(reads: &[Ask], replies: &[Result<Reply, SampleError>]) -
 fn named(held: &Scan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut previous = "";
-    // Kinds are ordered by exchange: one look at each name is enough.
+    // Kinds are ordered by exchange: each name is compared once.
     for (exchange, _) in held.kinds.keys() {
         if mem::replace(&mut previous, exchange) != exchange {
             names.insert(exchange.clone());

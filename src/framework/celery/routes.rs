@@ -1,53 +1,53 @@
-//! Which queue a message goes to that was sent to a named exchange: by the exchange's bindings, as kombu's router does it.
+//! Routing: the queue of a message that was sent to a named exchange, by the exchange's bindings, as in kombu's router.
 //!
-//! Messages and bindings are others' words, and there may be very many of both: a tally compares up to a limit, and whose
-//! the rest is stays unknown.
+//! Others write messages and bindings, and there may be very many of both: a tally compares up to a limit; the owner of
+//! the rest stays unknown.
 
 use std::collections::BTreeMap;
 
-/// Whose an entry is.
+/// Owner of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// One of the pool's queues.
     Pool,
     /// Another queue, or none.
     Other,
-    /// It cannot be told.
+    /// Unknown.
     Unknown,
 }
 
-/// A tally compares so much, in bytes of routing keys times words of patterns: a few milliseconds.
+/// Largest effort of a tally, in bytes of routing keys times words of patterns: a few milliseconds.
 const MOST: u64 = 1 << 20;
 
-/// The bindings of one exchange, as far as they lead to the pool's queues.
+/// Bindings of one exchange, as far as they lead to the pool's queues.
 #[derive(Debug, Default)]
-pub(super) struct Bindings<'a> {
-    own: Vec<Binding<'a>>,
-    /// There are any, wherever they lead.
+pub(super) struct ExchangeBindings<'a> {
+    own: Vec<QueueBinding<'a>>,
+    /// Whether there are any bindings, wherever they lead.
     known: bool,
 }
 
-/// One binding.
+/// Binding of a queue.
 #[derive(Clone, Copy, Debug)]
-struct Binding<'a> {
+struct QueueBinding<'a> {
     routing_key: &'a str,
-    /// The routing key is a topic pattern.
+    /// Whether the routing key is a topic pattern.
     topic: bool,
 }
 
-/// The separator by which a binding of a queue to its exchange is joined, where the queue's name is known: it stands twice
-/// between a routing key and the queue (the pattern between them is empty for a direct exchange). `None`: it cannot be told.
+/// Separator in a binding of a queue to its exchange, where the queue's name is known: it stands twice between a
+/// routing key and the queue (the pattern between them is empty for a direct exchange). `None`: not found.
 pub(super) fn separator_of(member: &str, queue: &str) -> Option<String> {
     let joined = member.strip_suffix(queue)?;
-    // The routing key of a queue that Celery makes by itself is its name.
+    // The routing key of a queue that Celery creates itself is its name.
     let twice = joined.strip_prefix(queue)?;
     let (first, second) = twice.split_at_checked(twice.len() / 2)?;
     (!first.is_empty() && first == second).then(|| first.to_owned())
 }
 
-impl<'a> Bindings<'a> {
-    /// Those of these members of `_kombu.binding.<exchange>` that lead to one of the queues: routing key, regular expression
-    /// (topic exchanges only), queue.
+impl<'a> ExchangeBindings<'a> {
+    /// Members of `_kombu.binding.<exchange>` that lead to one of the queues: routing key, regular expression (topic
+    /// exchanges only), queue.
     pub(super) fn of(members: &'a [String], separator: &str, queues: &[String]) -> Self {
         let mut bindings = Self::default();
         for member in members {
@@ -56,7 +56,7 @@ impl<'a> Bindings<'a> {
                 bindings.known = true;
                 if queues.iter().any(|own| own == queue) {
                     let topic = !pattern.is_empty();
-                    bindings.own.push(Binding { routing_key, topic });
+                    bindings.own.push(QueueBinding { routing_key, topic });
                 }
             }
         }
@@ -64,18 +64,18 @@ impl<'a> Bindings<'a> {
     }
 }
 
-/// Says whose entries are.
+/// Finds the owners of entries.
 pub(super) struct Owners<'a> {
     queues: &'a [String],
-    /// By exchange; of those that are not here they are not known.
-    bindings: BTreeMap<&'a str, Bindings<'a>>,
-    /// What may still be compared.
+    /// Bindings by exchange; of an exchange that is not here they are unknown.
+    bindings: BTreeMap<&'a str, ExchangeBindings<'a>>,
+    /// Effort that is left.
     left: u64,
 }
 
 impl<'a> Owners<'a> {
-    /// For these queues.
-    pub(super) fn new(queues: &'a [String], bindings: BTreeMap<&'a str, Bindings<'a>>) -> Self {
+    /// Owners for these queues.
+    pub(super) fn new(queues: &'a [String], bindings: BTreeMap<&'a str, ExchangeBindings<'a>>) -> Self {
         Self {
             queues,
             bindings,
@@ -83,7 +83,7 @@ impl<'a> Owners<'a> {
         }
     }
 
-    /// Whose an entry is that was sent so.
+    /// Owner of an entry with this exchange and routing key.
     pub(super) fn of(&mut self, exchange: &str, routing_key: &str) -> Owner {
         let to = |yes: bool| if yes { Owner::Pool } else { Owner::Other };
         let own = self.queues.iter().any(|own| own == routing_key);
@@ -112,8 +112,8 @@ impl<'a> Owners<'a> {
     }
 }
 
-impl Binding<'_> {
-    /// What comes before the pattern's first word that stands for others.
+impl QueueBinding<'_> {
+    /// Part of the pattern before its first wildcard word.
     fn beginning(&self) -> &str {
         let mut end = 0;
         for word in self.routing_key.split_inclusive('.') {
@@ -125,7 +125,7 @@ impl Binding<'_> {
         self.routing_key.get(..end).unwrap_or_default()
     }
 
-    /// What it takes to compare it with this key. Most are told apart by their beginnings.
+    /// Cost of comparing it with this key. Most differ in their beginnings.
     fn cost(&self, key: &str) -> u64 {
         let length = self.routing_key.len() as u64;
         if !self.topic || !key.starts_with(self.beginning()) {
@@ -135,7 +135,8 @@ impl Binding<'_> {
         1 + length + 2 * words * (key.len() as u64 + 1)
     }
 
-    /// As kombu's router: topic patterns; equal keys in a direct exchange; every key in a fanout, which binds by none.
+    /// Whether the binding matches, as in kombu's router: topic patterns; equal keys in a direct exchange; every key in
+    /// a fanout, which binds without a key.
     fn matches(&self, key: &str) -> bool {
         match self.topic {
             true => key.starts_with(self.beginning()) && topic_matches(self.routing_key, key),
@@ -144,11 +145,11 @@ impl Binding<'_> {
     }
 }
 
-/// Topic patterns as kombu matches them: the word `*` stands for one word that is not empty, the word `#` for any text
-/// (kombu: `[^\.]+` and `.*?`; its dots stay, unlike AMQP's). Time: pattern × key, whatever they are.
+/// Whether a topic pattern matches, as in kombu: the word `*` stands for one word that is not empty, the word `#` for
+/// any text (kombu: `[^\.]+` and `.*?`; its dots stay, unlike AMQP's). Time: pattern × key, whatever they are.
 fn topic_matches(pattern: &str, key: &str) -> bool {
     let key = key.as_bytes();
-    // Which prefixes of the key the pattern read so far can match, by length.
+    // Prefixes of the key that the pattern so far can match, by length.
     let mut reached = vec![false; key.len() + 1];
     reached.iter_mut().take(1).for_each(|start| *start = true);
     for (n, word) in pattern.split('.').enumerate() {
@@ -164,7 +165,7 @@ fn topic_matches(pattern: &str, key: &str) -> bool {
     reached.last().is_some_and(|whole| *whole)
 }
 
-/// The prefixes that are reached by any text after one of those reached before.
+/// Prefixes that are reached by any text after one of those reached before.
 fn after_anything(reached: &[bool]) -> Vec<bool> {
     let mut any = false;
     let ends = reached.iter().map(|start| {
@@ -174,7 +175,7 @@ fn after_anything(reached: &[bool]) -> Vec<bool> {
     ends.collect()
 }
 
-/// Those that are reached by one word.
+/// Prefixes that are reached by one more word.
 fn after_word(reached: &[bool], key: &[u8]) -> Vec<bool> {
     let mut inside = false;
     let ends = reached.iter().zip(key).map(|(start, byte)| {
@@ -184,7 +185,7 @@ fn after_word(reached: &[bool], key: &[u8]) -> Vec<bool> {
     std::iter::once(false).chain(ends).collect()
 }
 
-/// Those that are reached by this text.
+/// Prefixes that are reached by this text.
 fn after_text(reached: &[bool], key: &[u8], text: &[u8]) -> Vec<bool> {
     let start = |end: usize| end.checked_sub(text.len());
     (0..reached.len())

@@ -1,5 +1,5 @@
-//! A point in time as an application writes it into a header: seconds since 1970 as a number or its digits, or ISO 8601.
-//! Any other value says nothing, and does not spoil its neighbours.
+//! Point in time in a header, as an application writes it: seconds since 1970 as a number or its digits, or ISO 8601.
+//! Any other value is ignored and does not spoil the other headers.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// The time, if it is one.
+/// Time, if the value is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp(pub(super) Option<Timestamp>);
 
@@ -27,7 +27,7 @@ impl Stamp {
     }
 }
 
-/// As Python's `isoformat()` writes it. Without an offset it is taken for UTC, Celery's default time zone.
+/// Parses Python's `isoformat()`. A time without an offset is taken for UTC, Celery's default time zone.
 pub(super) fn iso_8601(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| {
         let local: DateTime = text.parse().ok()?;

@@ -1,4 +1,4 @@
-//! What a worker says of itself, by its answer to remote control's `stats`: an object with much else in it.
+//! Properties of a worker, from its answer to remote control's `stats`: an object with many other fields.
 //!
 //! * *How many tasks it runs at a time*: `pool.max-concurrency` is the size the pool began with, in every kind of pool.
 //!   `pool.processes` (one for each slot; not every kind has them) grows beyond it by `pool_grow`. With `--autoscale` the
@@ -17,28 +17,28 @@ use serde::{
 use super::wire;
 use super::{
     BrokerOptions,
-    workers::{Signal, Stats},
+    workers::{Stats, WorkerSignal},
 };
 use crate::model::Moment;
 
-/// More than `worker.concurrency` may be is nobody's word.
+/// Largest number of slots: `worker.concurrency` may not be larger.
 const MOST: usize = 10_000;
 
-/// There are no more priorities.
+/// Largest number of priority steps.
 const MOST_STEPS: usize = 256;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer {
-    pool: Pool,
+struct StatsAnswer {
+    pool: PoolStats,
     autoscaler: Autoscaler,
     total: Total,
-    broker: Broker,
+    broker: BrokerStats,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Pool {
+struct PoolStats {
     implementation: Lenient<String>,
     #[serde(rename = "max-concurrency")]
     max_concurrency: usize,
@@ -51,7 +51,7 @@ struct Autoscaler {
     max: usize,
 }
 
-/// The sum of the counters of all task names; an answer without them says nothing of it.
+/// Sum of the counters of all task names; an answer without them has no sum.
 #[derive(Default)]
 struct Total(Option<u64>);
 
@@ -85,19 +85,19 @@ impl<'de> de::Visitor<'de> for TotalVisitor {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Broker {
-    transport_options: Options,
+struct BrokerStats {
+    transport_options: TransportOptions,
 }
 
-/// Of `broker_transport_options`. One that is of another form than kombu takes is as good as none.
+/// Fields of `broker_transport_options`. A field of another form than kombu accepts counts as missing.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Options {
+struct TransportOptions {
     priority_steps: Lenient<Vec<u8>>,
     sep: Lenient<String>,
 }
 
-/// A value, if it has the form that is wanted.
+/// Value, if it has the expected form.
 #[derive(Default)]
 struct Lenient<T>(Option<T>);
 
@@ -108,9 +108,9 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
     }
 }
 
-impl Answer {
+impl StatsAnswer {
     fn stats(self) -> Option<Stats> {
-        // An answer that says none of it is an error's.
+        // An answer without any of it is an error.
         let slots = self.slots()?;
         let pool = self.pool.implementation.0.unwrap_or_default();
         let options = self.broker.transport_options;
@@ -132,18 +132,18 @@ impl Answer {
     }
 }
 
-/// What an answer's body says; `None`: it is no such answer.
-pub(super) fn signal(body: &[u8], asked: Moment) -> Option<Signal> {
-    let (node, answer) = wire::answer_of_one::<Answer>(body)?;
+/// Content of an answer's body; `None`: it is no such answer.
+pub(super) fn signal(body: &[u8], asked: Moment) -> Option<WorkerSignal> {
+    let (node, answer) = wire::answer_of_one::<StatsAnswer>(body)?;
     let stats = answer.stats()?;
-    Some(Signal::Stats { node, stats, asked })
+    Some(WorkerSignal::Stats { node, stats, asked })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// As Celery 5.7 answers, shortened.
+    /// An answer of Celery 5.7, shortened.
     const PREFORK: &str = r#"{"celery@w1":{"total":{"nap":4},"pid":11,"clock":"7","uptime":20,
         "pool":{"implementation":"celery.concurrency.prefork:TaskPool","max-concurrency":3,"processes":[21,22,23],
          "max-tasks-per-child":"N/A","put-guarded-by-semaphore":false,"timeouts":[0,0],
@@ -156,7 +156,7 @@ mod tests {
 
     fn told(body: &str) -> Option<Stats> {
         match signal(body.as_bytes(), Moment::ZERO)? {
-            Signal::Stats { node, stats, .. } if node == "celery@w1" => Some(stats),
+            WorkerSignal::Stats { node, stats, .. } if node == "celery@w1" => Some(stats),
             _ => None,
         }
     }

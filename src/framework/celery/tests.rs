@@ -27,7 +27,7 @@ pub(super) fn now() -> Now {
     }
 }
 
-/// So many seconds from now.
+/// Wall-clock time this number of seconds from now.
 pub(super) fn wall(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_343_146 + seconds).unwrap()
 }
@@ -46,7 +46,7 @@ pub(super) fn node(n: usize) -> String {
     format!("celery@{MAIL}aaaa{n}")
 }
 
-/// Workers of the pool `mail` that run so many tasks each.
+/// Workers of the pool `mail` that run these numbers of tasks.
 pub(super) fn workers(active: &[u32]) -> Workers {
     let mut workers = Workers::default();
     for (n, active) in active.iter().enumerate() {
@@ -65,7 +65,8 @@ pub(super) fn answers(workers: &mut Workers, n: usize, method: Inspect, tasks: u
     inspected(workers, n, method, answer);
 }
 
-/// The nth worker says that it holds so many tasks that are not due, the first for so many seconds.
+/// Lets the nth worker answer that it holds this number of tasks that are not due, the first of them due in these
+/// seconds.
 pub(super) fn schedules(workers: &mut Workers, n: usize, tasks: u32, due: Option<i64>) {
     let answer = Inspection {
         tasks,
@@ -80,7 +81,7 @@ fn inspected(workers: &mut Workers, n: usize, method: Inspect, answer: Inspectio
     static QUESTIONS: AtomicU64 = AtomicU64::new(0);
     let node = node(n);
     let asked = now().moment - Duration::from_secs(1) + Duration::from_nanos(QUESTIONS.fetch_add(1, Ordering::Relaxed));
-    let signal = Signal::Inspected {
+    let signal = WorkerSignal::Inspected {
         node,
         method,
         answer,
@@ -89,7 +90,7 @@ fn inspected(workers: &mut Workers, n: usize, method: Inspect, answer: Inspectio
     workers.take(&signal, now().moment);
 }
 
-/// The first worker goes on beating for so many seconds.
+/// Lets the first worker send heartbeats for this number of seconds.
 fn beats_on(workers: &mut Workers, active: u32, seconds: u64) {
     for later in (1..=seconds).step_by(2) {
         workers.heard(&node(0), active, 102, EVERY, now().moment + Duration::from_secs(later));
@@ -113,7 +114,7 @@ pub(super) fn counts(work: &Work) -> (u64, u64, u64, u64) {
 
 #[test]
 fn where_workers_are_heard() {
-    let listen = |config| match Pool::new(config).listen().place {
+    let listen = |config| match CeleryPool::new(config).listen().place {
         Place::Pattern { pattern, .. } => pattern,
         Place::TopicExchange { exchange, key } => format!("{exchange} {key}"),
     };
@@ -170,16 +171,16 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
 }
 
 fn watched() -> PodIntents {
-    let care = PodIntent {
-        stance: Intent::Report,
+    let pod_intent = PodIntent {
+        intent: Intent::Report,
         since: Moment::ZERO,
     };
-    PodIntents::from([(format!("{MAIL}aaaa0"), care)])
+    PodIntents::from([(format!("{MAIL}aaaa0"), pod_intent)])
 }
 
 /// Attends the pod of the first worker: its tally.
 fn attended(workers: &Workers) -> Tally {
-    let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     celery.attend(watched(), Moment::ZERO);
     let depth = Ok(Reply::Depth {
         ready: 0,
@@ -280,7 +281,7 @@ fn a_pod_with_a_node_that_fell_silent_is_not_known() {
 
 #[test]
 fn refused_remote_control_is_told() {
-    let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     celery.attend(watched(), Moment::ZERO);
     let workers = workers(&[0]);
     let reads = celery.asks(&workers, None, now());
@@ -320,7 +321,7 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
     let mut tells = |node: &str, slots: u32| {
         let node = node.to_owned();
         let (stats, asked) = (has(slots), now().moment);
-        all.take(&Signal::Stats { node, stats, asked }, now().moment);
+        all.take(&WorkerSignal::Stats { node, stats, asked }, now().moment);
         all.clone()
     };
     assert_eq!(slots(&tells(&node(0), 2)), None, "one of two nodes in its pod");
@@ -339,7 +340,7 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
 fn each_worker_is_asked_what_it_is_once_and_again_after_minutes() {
     let asks = |all: &Workers, broker, later: u64| {
         let moment = now().moment + Duration::from_secs(later);
-        let reads = Pool::new(config(broker, &["celery"])).asks(all, None, Now { moment, ..now() });
+        let reads = CeleryPool::new(config(broker, &["celery"])).asks(all, None, Now { moment, ..now() });
         let asked = reads.into_iter().filter_map(|read| match read {
             Ask::Inspect {
                 method: Inspect::Stats,

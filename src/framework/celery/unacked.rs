@@ -1,4 +1,4 @@
-//! Whose entries of kombu's `unacked` hash are whose: it is shared by all queues and applications of a database.
+//! Owners of the entries in kombu's `unacked` hash, which all queues and applications of a database share.
 //!
 //! * Sent to the default exchange (empty name; Celery's own way): the routing key is the queue.
 //! * Sent to a named exchange: the queues whose bindings match the routing key, by the rules of kombu's router. An
@@ -15,18 +15,18 @@ use super::redis::Later;
 use super::routes::Owner;
 use crate::model::Scan;
 
-/// The pool's share.
+/// Share of the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Share {
-    /// Due: reserved or running.
+pub(super) struct PoolShare {
+    /// Number of entries that are due: reserved or running.
     pub(super) due: u64,
-    /// Not due yet.
+    /// Entries that are not due yet.
     pub(super) later: Later,
 }
 
-/// The share of the pool, given whose each kind of entry is.
-pub(super) fn share(held: &Scan, wall: Timestamp, mut owner: impl FnMut(&str, &str) -> Owner) -> Share {
-    let (mut pool, mut other, mut unknown) = (Share::default(), Share::default(), Share::default());
+/// Computes the share of the pool from the owner of each kind of entry.
+pub(super) fn share(held: &Scan, wall: Timestamp, mut owner: impl FnMut(&str, &str) -> Owner) -> PoolShare {
+    let (mut pool, mut other, mut unknown) = (PoolShare::default(), PoolShare::default(), PoolShare::default());
     let mut looked = 0_u64;
     for ((exchange, routing_key), kind) in &held.kinds {
         let share = match owner(exchange, routing_key) {
@@ -62,13 +62,13 @@ pub(super) fn share(held: &Scan, wall: Timestamp, mut owner: impl FnMut(&str, &s
     share
 }
 
-impl Share {
+impl PoolShare {
     fn size(&self) -> u64 {
         self.due.saturating_add(self.later.count)
     }
 }
 
-/// `n` × `part` / `whole`, rounded up; all of `n` if the whole is nothing.
+/// `n` × `part` / `whole`, rounded up; all of `n` if the whole is 0.
 pub(super) fn part(n: u64, part: u64, whole: u64) -> u64 {
     match whole {
         0 => n,

@@ -1,4 +1,4 @@
-//! How bodies travel: kombu wraps them in a JSON envelope on Redis; AMQP carries them as they are.
+//! Form of bodies on the wire: kombu wraps them in a JSON envelope on Redis; AMQP carries them as they are.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -9,9 +9,9 @@ use serde::{
 };
 use serde_json::json;
 
-use super::message::Text;
+use super::message::JsonText;
 
-/// How a body is wrapped.
+/// Form of a body on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// Redis: kombu's JSON envelope with a base64 body.
@@ -20,7 +20,7 @@ pub enum Wire {
     Plain,
 }
 
-/// A body out of its wrapping, with the `ticket` header that answers to remote control carry.
+/// Body without its envelope, with the `ticket` header of answers to remote control.
 pub(super) struct Unwrapped<'a> {
     pub(super) body: Cow<'a, [u8]>,
     pub(super) ticket: Option<String>,
@@ -38,11 +38,11 @@ struct Envelope<'a> {
 #[serde(default)]
 struct Headers<'a> {
     #[serde(borrow)]
-    ticket: Text<'a>,
+    ticket: JsonText<'a>,
 }
 
-/// Takes a body out. `None`: it is no such payload. `fits`: the body of a message with this ticket may have so many bytes;
-/// one that does not fit is not built.
+/// Takes a body out of its envelope. `None`: it is no such payload. `fits`: whether the body of a message with this
+/// ticket may have this number of bytes; one that does not fit is not built.
 pub(super) fn unwrap(
     payload: &[u8],
     wire: Wire,
@@ -86,20 +86,20 @@ pub(super) fn envelope(body: &[u8], exchange: &str, tag: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A name that may be kept and shown: a node's, hence a host's, in printable ASCII.
+/// Whether a name may be kept and shown: a node's, hence a host's, in printable ASCII.
 pub(super) fn is_node_name(node: &str) -> bool {
     (1..=255).contains(&node.len()) && node.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The body is a JSON object. (To serde an array of the fields' values would do as well.)
+/// Whether the body is a JSON object. (serde would also accept an array of the fields' values.)
 pub(super) fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'{')
 }
 
-/// What one node says, with its name: an object of one entry. Nobody answers for others: an object of several is an error,
-/// and so is never built.
+/// Answer of one node, with its name: an object with one entry. An object with several is an error, as no node answers
+/// for others, and so is never built.
 struct One<'a, T> {
-    node: Text<'a>,
+    node: JsonText<'a>,
     says: T,
 }
 
@@ -128,7 +128,7 @@ impl<'de, T: Deserialize<'de>> de::Visitor<'de> for OneVisitor<T> {
     }
 }
 
-/// What the node in this answer says; `None`: it is no such answer, or its name is none.
+/// Answer of the node in this body; `None`: it is no such answer, or the name is not valid.
 pub(super) fn answer_of_one<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<(String, T)> {
     let One { node, says } = serde_json::from_slice(body).ok()?;
     is_node_name(node.as_str()).then(|| (node.as_str().to_owned(), says))

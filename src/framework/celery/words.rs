@@ -1,15 +1,18 @@
-//! Celery's own terms in what users are told.
+//! Celery's own terms in messages to users.
 #![deny(clippy::disallowed_methods)]
 
 use crate::model::Words;
 
-/// Celery's.
+/// Celery's terms.
 pub const WORDS: Words = Words {
     url: "redis://, rediss://, amqp://, amqps:// or pyamqp:// as Celery reads them; Sentinel and other transports are not read",
     stranded: ("in `unacked`", "after the visibility timeout"),
     prefetch: "`worker_prefetch_multiplier = 1` does",
     queues: "`-Q`, `task_default_queue`, `task_queues`",
     no_consumers: "known of Celery after a broker's restart",
+    hearing: "heartbeats",
+    rights: "README, \"Rights on the broker\"",
+    overstays: "A shell as the first process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`.",
     silence: "they neither beat nor answer remote control",
     names: "A node's name must have its pod's name in it (`-n name@%h`).",
     nobody: "Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, `controlExchange`, \

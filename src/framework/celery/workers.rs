@@ -1,12 +1,12 @@
-//! Who works: what the workers of one endpoint say of themselves, by heartbeat and by inspection.
+//! Workers of one endpoint: what they report by heartbeats and by answers.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `workers.rs` | [`Workers`]: who is there, and how much is remembered of all |
 //! | `worker.rs` | one worker: what it said last, and how old that is |
-//! | `signal.rs` | [`Signal`]: one thing that a worker says |
+//! | `signal.rs` | [`WorkerSignal`]: one thing that a worker says |
 //!
-//! Whoever may publish on a broker can make up names and answers without end, so what is remembered is counted in bytes:
+//! Whoever may publish on a broker can invent names and answers without end, so what is remembered is counted in bytes:
 //! what does not fit is not heard, hence unknown.
 
 mod signal;
@@ -21,51 +21,52 @@ use std::{
 
 use self::worker::{BEATS, LONGEST_INTERVAL};
 pub use self::{
-    signal::Signal,
+    signal::WorkerSignal,
     worker::{Inspection, Stats, Worker},
 };
 use super::BrokerOptions;
 use crate::framework::celery::ask::Inspect;
 use crate::model::{Hearing, Moment, Queues, Subscription};
 
-/// A worker that fell silent without a goodbye is remembered for so long: one with Celery's solo pool says nothing while
-/// it runs a task.
+/// Time for which a worker is remembered that fell silent without a goodbye: one with Celery's solo pool says nothing
+/// while it runs a task.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// A worker that said goodbye is remembered for so long: it works off what it runs, and says no more.
+/// Time for which a worker is remembered that said goodbye: it finishes what it runs, and says no more.
 const LEFT: Duration = Duration::from_secs(3600);
 
-/// What is remembered of all workers of one endpoint has no more bytes, unless less is allowed: room for 10,000 workers of
-/// one application.
+/// Largest memory, in bytes, for all workers of one endpoint, unless less is allowed: room for 10,000 workers of one
+/// application.
 pub const MOST: usize = 10 << 20;
 
-/// What one worker takes beside names, at most (a test adds it up).
+/// Memory of one worker beside its names, in bytes, at most (a test adds it up).
 const EACH: usize = 900;
 
-/// What one more text takes in memory beside its letters.
+/// Memory of one more text beside its letters, in bytes.
 const TEXT: usize = 64;
 
-/// The workers heard on one endpoint, by node name (Celery: `celery@<pod name>`).
+/// Workers heard on one endpoint, by node name (Celery: `celery@<pod name>`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workers {
-    /// Ordered by host (what follows the first `@`), so that a pool finds its pods without a look at all others.
+    /// Workers ordered by host (the part after the first `@`), so that a pool finds its pods without a search through
+    /// all others.
     nodes: BTreeMap<NodeName, Box<Worker>>,
-    /// The sets of queues that they fetch from, each once.
+    /// Sets of queues that they fetch from, each held once.
     queues: BTreeSet<Queues>,
-    /// How it stands with each subscription.
+    /// State of each subscription.
     hearing: BTreeMap<Subscription, Hearing>,
-    /// Rises whenever a node is new or gone.
+    /// Number that rises whenever a node is new or gone.
     generation: u64,
     /// Bytes of names and texts, as they came since they were counted.
     texts: usize,
-    /// So many bytes may be held.
+    /// Largest number of bytes that may be held.
     most: usize,
-    /// Something was not remembered, for want of room.
+    /// Whether something was not remembered, for lack of room.
     full: bool,
 }
 
 impl Default for Workers {
-    /// Nobody, and room for [`MOST`].
+    /// No workers, and room for [`MOST`].
     fn default() -> Self {
         Self {
             nodes: BTreeMap::new(),
@@ -79,7 +80,7 @@ impl Default for Workers {
     }
 }
 
-/// A node's name, ordered by host.
+/// Name of a node, ordered by host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct NodeName(Box<str>);
 
@@ -88,7 +89,7 @@ impl NodeName {
         Self(node.into())
     }
 
-    /// Host first; of one host a name without `@` first.
+    /// Sort key: the host first; of one host, a name without `@` first.
     fn parts(&self) -> (&str, Option<&str>) {
         match self.0.split_once('@') {
             Some((name, host)) => (host, Some(name)),
@@ -109,7 +110,7 @@ impl PartialOrd for NodeName {
     }
 }
 
-/// What is known of an application takes so much in memory.
+/// Memory of an application's options, in bytes.
 fn bytes_of_options(options: &BrokerOptions) -> usize {
     let steps = options.priority_steps.as_ref().map_or(0, Vec::len);
     let separator = options.separator.as_ref().map_or(0, String::len);
@@ -119,25 +120,25 @@ fn bytes_of_options(options: &BrokerOptions) -> usize {
     }
 }
 
-/// What a set of queues takes in memory.
+/// Memory of a set of queues, in bytes.
 pub(super) fn bytes_of(queues: &BTreeSet<String>) -> usize {
-    // A node of the tree has room for eleven names, however few there are.
+    // A node of the tree has room for eleven names, even if there are fewer.
     let nodes = queues.len().div_ceil(5) * 400;
     TEXT + nodes + queues.iter().map(|name| name.len() + TEXT / 2).sum::<usize>()
 }
 
 impl Workers {
-    /// No more than so many bytes are remembered from now on; what is there already stays until it is forgotten.
+    /// Sets the largest number of bytes to remember; what is remembered already stays until it is forgotten.
     pub fn allow(&mut self, bytes: usize) {
         self.most = bytes;
     }
 
-    /// Bytes that are held, or more than that.
+    /// Number of bytes that are held, or an upper bound.
     pub fn held(&self) -> usize {
         self.nodes.len() * EACH + self.texts
     }
 
-    /// Something could not be remembered since this was asked last.
+    /// Whether something could not be remembered since the last call.
     pub fn was_full(&mut self) -> bool {
         std::mem::take(&mut self.full)
     }
@@ -148,7 +149,7 @@ impl Workers {
         fits
     }
 
-    /// The worker of this name, a new one if need be; `None`: there is no room for it.
+    /// Worker of this name, created if necessary; `None`: there is no room for it.
     fn named(&mut self, node: &str, at: Moment) -> Option<&mut Worker> {
         let name = NodeName::new(node);
         if !self.nodes.contains_key(&name) {
@@ -172,12 +173,12 @@ impl Workers {
         Some(worker)
     }
 
-    /// Takes a heartbeat in; `interval`: how often the worker says that it beats.
+    /// Takes in a heartbeat; `interval`: time between heartbeats, as the worker reports it.
     pub fn heard(&mut self, node: &str, active: u32, processed: u64, interval: Duration, at: Moment) {
         let Some(worker) = self.named(node, at) else { return };
         worker.interval = interval.min(LONGEST_INTERVAL);
         let Some(last) = worker.beat.replace(at) else {
-            // What it took on before it was heard first is not counted.
+            // Tasks that it accepted before its first heartbeat are not counted.
             worker.processed = processed;
             worker.steady_since = at;
             return worker.runs(active, Some(processed), at);
@@ -188,7 +189,8 @@ impl Workers {
         worker.runs(active, Some(processed), at);
     }
 
-    /// Takes a goodbye (`worker-offline`) in: the worker stops fetching, and says no more; what it still runs is not known.
+    /// Takes in a goodbye (`worker-offline`): the worker stops fetching, and says no more; what it still runs is not
+    /// known.
     pub fn left(&mut self, node: &str, at: Moment) {
         if let Some(worker) = self.nodes.get_mut(&NodeName::new(node)) {
             **worker = Worker {
@@ -202,14 +204,14 @@ impl Workers {
         }
     }
 
-    /// Takes the greeting (`worker-online`) of a new process or of a new connection to the broker in.
+    /// Takes in the greeting (`worker-online`) of a new process or of a new connection to the broker.
     pub fn came(&mut self, node: &str, at: Moment) {
         if let Some(worker) = self.nodes.get_mut(&NodeName::new(node)) {
             worker.begin(at);
         }
     }
 
-    /// The worker that answers a question of this time; `None`: it has begun anew since, or is not remembered.
+    /// Worker that answers a question of this time; `None`: it has restarted since, or is not remembered.
     fn answering(&mut self, node: &str, asked: Moment, at: Moment) -> Option<&mut Worker> {
         // Its last answers may be read after its goodbye.
         let left = self.nodes.get(&NodeName::new(node)).and_then(|worker| worker.left);
@@ -222,7 +224,8 @@ impl Workers {
         (worker.began <= asked).then_some(worker)
     }
 
-    /// Takes the answer to an inspection of this time in, which comes now. Also one who does not beat is known by it.
+    /// Takes in the answer, which arrives now, to an inspection of this time. A worker without heartbeats is known by
+    /// it as well.
     pub fn inspected(&mut self, node: &str, method: Inspect, answer: Inspection, asked: Moment, at: Moment) {
         let Some(worker) = self.answering(node, asked, at) else {
             return;
@@ -233,7 +236,7 @@ impl Workers {
         match worker.inspections.get_mut(method) {
             Some((last, _)) if *last > asked => return,
             Some((last, before)) if *last == asked => {
-                // Nobody answers twice.
+                // A node answers once: a second answer comes from another worker of that name.
                 before.tasks = before.tasks.saturating_add(answer.tasks);
                 worker.doubled = Some(asked);
             }
@@ -244,8 +247,8 @@ impl Workers {
         }
     }
 
-    /// Takes the answer to [`Inspect::ActiveQueues`] in. Only those that are known have been asked it. Where there is no
-    /// room for their names, it is not known what the worker fetches from.
+    /// Takes in the answer to [`Inspect::ActiveQueues`]. Only known workers have been asked. Without room for the names
+    /// it is not known what the worker fetches from.
     pub fn told_queues(&mut self, node: &str, queues: &BTreeSet<String>, asked: Moment, at: Moment) {
         if self.get(node).is_none() {
             return;
@@ -261,7 +264,7 @@ impl Workers {
         }
     }
 
-    /// These queues, held once.
+    /// Returns these queues, held once.
     fn hold(&mut self, queues: &BTreeSet<String>) -> Option<Queues> {
         if let Some(held) = self.queues.get(queues) {
             return Some(Arc::clone(held));
@@ -275,7 +278,7 @@ impl Workers {
         })
     }
 
-    /// Takes in what a worker says of itself.
+    /// Takes in a worker's properties.
     pub fn told_stats(&mut self, node: &str, stats: &Stats, asked: Moment, at: Moment) {
         let bytes = bytes_of_options(&stats.application);
         if bytes > 0 && !self.has_room(bytes) {
@@ -297,25 +300,25 @@ impl Workers {
         self.texts += bytes;
     }
 
-    /// How it stands with a subscription now.
+    /// Takes in the state of a subscription.
     pub fn listens(&mut self, to: &Subscription, hearing: &Hearing) {
         if self.hearing.get(to) != Some(hearing) {
             self.hearing.insert(to.clone(), hearing.clone());
         }
     }
 
-    /// There are no other subscriptions than these.
+    /// Forgets all other subscriptions.
     pub fn listens_only(&mut self, to: &BTreeSet<Subscription>) {
         self.hearing.retain(|listen, _| to.contains(listen));
     }
 
-    /// How it stands with this subscription.
+    /// State of this subscription.
     pub fn hearing(&self, to: &Subscription) -> Hearing {
         self.hearing.get(to).cloned().unwrap_or_default()
     }
 
-    /// Forgets the workers that have been silent for long. If the room for others becomes scarce all silent ones, but for
-    /// those whose host another one lives on: its pod would seem to hold nothing but what that one says.
+    /// Forgets workers that have been silent for a long time. If memory becomes scarce, forgets all silent ones, except
+    /// those whose host has another live worker: the pod would seem to hold only what that one reports.
     pub fn prune(&mut self, now: Moment) {
         let before = self.nodes.len();
         let scarce = self.held() > self.most / 4 * 3;
@@ -339,27 +342,27 @@ impl Workers {
         self.texts = own + self.queues.iter().map(|queues| bytes_of(queues)).sum::<usize>();
     }
 
-    /// The workers that are there, by node name.
+    /// Live workers, by node name.
     pub fn live(&self, now: Moment) -> impl Iterator<Item = (&str, &Worker)> {
         self.all().filter(move |(_, worker)| worker.is_live(now))
     }
 
-    /// Other nodes are known as long as this number stays.
+    /// Number that stays the same as long as the known nodes do.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The worker of this name.
+    /// Worker of this name.
     pub fn get(&self, node: &str) -> Option<&Worker> {
         self.nodes.get(&NodeName::new(node)).map(|worker| &**worker)
     }
 
-    /// All workers, also those that fell silent, by node name.
+    /// All workers, also silent ones, by node name.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes.iter().map(|(node, worker)| (&*node.0, &**worker))
     }
 
-    /// All workers whose host's name begins so, also those that fell silent.
+    /// All workers whose host's name begins with this prefix, also silent ones.
     pub fn on(&self, host_prefix: &str) -> impl Iterator<Item = (&str, &Worker)> {
         self.nodes
             .range(NodeName::new(host_prefix)..)
@@ -369,27 +372,27 @@ impl Workers {
 }
 
 impl Workers {
-    /// Takes a signal in.
-    pub fn take(&mut self, signal: &Signal, at: Moment) {
+    /// Takes in a signal.
+    pub fn take(&mut self, signal: &WorkerSignal, at: Moment) {
         // Nobody can have been asked later than now.
         match signal {
-            Signal::Heartbeat {
+            WorkerSignal::Heartbeat {
                 node,
                 active,
                 processed,
                 interval,
             } => self.heard(node, *active, *processed, *interval, at),
-            Signal::Online { node } => self.came(node, at),
-            Signal::Offline { node } => self.left(node, at),
-            Signal::Inspected {
+            WorkerSignal::Online { node } => self.came(node, at),
+            WorkerSignal::Offline { node } => self.left(node, at),
+            WorkerSignal::Inspected {
                 node,
                 method,
                 answer,
                 asked,
             } => self.inspected(node, *method, *answer, at.min(*asked), at),
-            Signal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked), at),
-            Signal::Pong { node, asked } => drop(self.answering(node, at.min(*asked), at)),
-            Signal::Stats { node, stats, asked } => self.told_stats(node, stats, at.min(*asked), at),
+            WorkerSignal::Queues { node, queues, asked } => self.told_queues(node, queues, at.min(*asked), at),
+            WorkerSignal::Pong { node, asked } => drop(self.answering(node, at.min(*asked), at)),
+            WorkerSignal::Stats { node, stats, asked } => self.told_stats(node, stats, at.min(*asked), at),
         }
     }
 }

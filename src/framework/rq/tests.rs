@@ -10,7 +10,7 @@ fn worker(bench: &mut Bench, name: &str, host: &str, state: &str, done: &str) {
     bench
         .redis
         .sets
-        .entry("rq:workers:q".into())
+        .entry("rq:workers".into())
         .or_default()
         .insert(key.clone());
     bench.redis.hash(
@@ -121,7 +121,7 @@ fn who_has_ended_or_was_killed_is_not_there_and_a_state_that_nobody_knows_is_no_
         .redis
         .hash("rq:worker:ended", &[("death", "2027-01-15T07:59:30.500000Z")]);
     let killed = "rq:worker:killed".to_owned();
-    bench.redis.sets.get_mut("rq:workers:q").unwrap().insert(killed);
+    bench.redis.sets.get_mut("rq:workers").unwrap().insert(killed);
     let tally = bench.count();
     assert!(tally.pods.is_empty() && !tally.workers_heard && tally.processed.is_none());
     worker(&mut bench, "new", POD, "draining", "0");
@@ -143,33 +143,96 @@ fn a_pod_of_another_name_is_known_once_the_pods_are_listed() {
 }
 
 #[test]
-fn due_jobs_that_no_worker_moves_keep_one_worker_and_are_told() {
+fn due_jobs_wait_and_those_that_no_worker_moves_keep_one_worker_and_are_told() {
     let mut bench = bench();
     let now = bench.now.wall.as_second();
     bench
         .redis
         .score("rq:scheduled:q", &[("a", now - 5), ("b", now - 5), ("c", now - 5)]);
+    let tally = bench.count();
     assert_eq!(
-        (bench.count().work.due_soon, bench.count().mismatch.clone()),
-        (3, None),
+        (numbers(&tally), tally.mismatch.clone()),
+        ([3, 0, 0, 0, 0, 0], None),
         "a worker is to come"
     );
+    assert_eq!(tally.work.next_due, None);
     worker(&mut bench, "w", POD, "idle", "0");
-    assert_eq!(bench.count().work.due_soon, 3);
+    assert_eq!(bench.count().work.ready, 3);
     bench.pass(60);
     let tally = bench.count();
-    assert_eq!(tally.work.due_soon, 1);
+    assert_eq!(tally.work.ready, 1);
     assert_eq!(tally.mismatch.as_ref().unwrap().0, "NoScheduler");
     bench.redis.texts.insert("rq:scheduler-lock:q".into());
     let tally = bench.count();
-    assert_eq!((tally.work.due_soon, tally.mismatch.clone()), (3, None));
+    assert_eq!((tally.work.ready, tally.mismatch.clone()), (3, None));
 }
 
 #[test]
-fn suspension_is_told() {
+fn while_rq_is_suspended_nothing_is_ready() {
     let mut bench = bench();
+    bench.redis.push("rq:queue:q", &["a", "b"]);
     bench.redis.texts.insert("rq:suspended".into());
-    assert_eq!(bench.count().mismatch.as_ref().unwrap().0, "Suspended");
+    let tally = bench.count();
+    assert_eq!(tally.mismatch.as_ref().unwrap().0, "Suspended");
+    assert_eq!((numbers(&tally), tally.queues[0].ready), ([0, 0, 0, 2, 0, 0], 2));
+    bench.redis.texts.clear();
+    assert_eq!(bench.count().work.ready, 2);
+}
+
+#[test]
+fn a_worker_of_another_queue_keeps_its_pod_busy() {
+    let mut bench = bench();
+    worker(&mut bench, "a", POD, "idle", "0");
+    worker(&mut bench, "b", POD, "busy", "0");
+    bench.redis.hash("rq:worker:b", &[("queues", "reports")]);
+    let tally = bench.count();
+    assert_eq!((tally.pods[POD].running, tally.pods[POD].idle_since), (1, None));
+    assert_eq!(tally.fetches[POD].iter().collect::<Vec<_>>(), ["q", "reports"]);
+}
+
+#[test]
+fn a_busy_worker_whose_hash_expires_fell_silent_until_it_says_goodbye() {
+    let mut bench = bench();
+    worker(&mut bench, "a", POD, "idle", "0");
+    worker(&mut bench, "b", POD, "busy", "0");
+    bench
+        .redis
+        .hash("rq:worker:b", &[("last_heartbeat", "2027-01-15T07:59:00.000000Z")]);
+    assert_eq!(bench.count().pods[POD].silent, None);
+    let began = bench.now.moment;
+    let hash = bench.redis.hashes.remove("rq:worker:b").unwrap();
+    bench.pass(30);
+    let silent = |tally: &Tally| tally.pods[POD].silent;
+    let spoke = began - Duration::from_secs(60) - Duration::from_secs(5);
+    assert_eq!(silent(&bench.count()), Some(spoke), "it may run its job still");
+    bench.redis.sets.get_mut("rq:workers").unwrap().remove("rq:worker:b");
+    bench.pass(3_000);
+    assert_eq!(silent(&bench.count()), Some(spoke), "whoever gave it up");
+    bench.redis.hashes.insert("rq:worker:b".into(), hash);
+    bench
+        .redis
+        .hash("rq:worker:b", &[("death", "2027-01-15T08:00:00.000000Z")]);
+    assert_eq!(silent(&bench.count()), None);
+    // One that was idle has nothing to be asked for.
+    bench.redis.hashes.remove("rq:worker:a");
+    assert!(bench.count().pods.is_empty());
+}
+
+#[test]
+fn others_workers_are_read_once() {
+    let mut bench = bench();
+    worker(&mut bench, "a", POD, "idle", "0");
+    worker(&mut bench, "other", "web-6d5f7c9b8-abcde", "idle", "0");
+    let mut asked = || {
+        let count = std::cell::Cell::new(0);
+        let counting = |query: &Query| {
+            count.set(count.get() + u32::from(matches!(query, Query::HashFields { .. })));
+            false
+        };
+        bench.count_but(counting).unwrap();
+        count.get()
+    };
+    assert_eq!([asked(), asked(), asked()], [2, 1, 1]);
 }
 
 #[test]
@@ -179,18 +242,8 @@ fn several_queues_and_another_prefix_are_read() {
     bench.redis.push("shop:queue:b c", &["2", "3"]);
     bench.redis.push("rq:queue:a", &["not ours"]);
     let key = "shop:worker:w".to_owned();
-    bench
-        .redis
-        .sets
-        .entry("shop:workers:a".into())
-        .or_default()
-        .insert(key.clone());
-    bench
-        .redis
-        .sets
-        .entry("shop:workers:b c".into())
-        .or_default()
-        .insert(key.clone());
+    let workers = bench.redis.sets.entry("shop:workers".into()).or_default();
+    workers.insert(key.clone());
     bench
         .redis
         .hash(&key, &[("state", "idle"), ("hostname", POD), ("queues", "a,b c")]);

@@ -82,6 +82,14 @@ fn where_redis_does_not_tell_the_lag_entries_are_counted_up_to_a_hundred() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     stream(&mut bench, vec![group("taskiq", 3, None, "0-0")], &many);
     assert_eq!(numbers(&bench.count()), (100, 3));
+    stream(&mut bench, vec![group("taskiq", 3, Some(300), "0-0")], &many);
+    assert_eq!(numbers(&bench.count()), (300, 3));
+    stream(&mut bench, vec![group("taskiq", 3, None, "0-0")], &many);
+    assert_eq!(
+        numbers(&bench.count()),
+        (300, 3),
+        "nothing vanished because nobody tells any more"
+    );
     stream(&mut bench, vec![group("taskiq", 0, None, "1799999990999-0")], &many);
     assert_eq!(numbers(&bench.count()), (0, 0));
 }
@@ -153,6 +161,25 @@ fn of_several_groups_the_usual_one_counts() {
         &["9-0"],
     );
     assert_eq!(bench.count().mismatch.as_ref().unwrap().0, "SeveralConsumerGroups");
+    // One that a client made and nobody reads does not matter; what others hold keeps the pods.
+    let unread = StreamGroup {
+        consumers: 0,
+        ..group("taskiq", 0, Some(7), "0-0")
+    };
+    bench.pods(&["p"], 1);
+    stream(&mut bench, vec![unread, group("workers", 0, Some(0), "9-0")], &["9-0"]);
+    let tally = bench.count();
+    assert_eq!(
+        (numbers(&tally), tally.mismatch.clone(), tally.pods["p"].fresh),
+        ((0, 0), None, true)
+    );
+    stream(
+        &mut bench,
+        vec![group("taskiq", 0, Some(0), "9-0"), group("audit", 1, Some(0), "9-0")],
+        &["9-0"],
+    );
+    let tally = bench.count();
+    assert_eq!((numbers(&tally), tally.pods["p"].fresh), ((0, 0), false));
 }
 
 #[test]
@@ -173,6 +200,11 @@ fn a_key_may_become_another_type() {
     bench.redis.streams.clear();
     bench.redis.push("q", &["{}"]);
     assert_eq!(numbers(&bench.count()), (1, 0), "a stream that became a list at once");
+    let of_no_kind = |bench: &mut Bench| {
+        stream(bench, vec![], &[]);
+        bench.count_but(|_| false)
+    };
+    assert_eq!(of_no_kind(&mut bench), Err(SampleError::WrongType), "both say so");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Decoder, Names, Scan, Seen, budget::ReadBudget, list::fingerprint};
+use super::{Decoder, Names, Scan, SeenMessage, budget::ReadBudget, list::fingerprint};
 
 /// Largest number of tags that are read from the index (`ZRANGE index 0 MAX_TAGS-1`).
 pub const MAX_TAGS: usize = 10_000;
@@ -19,7 +19,7 @@ const MAX_TAG_BYTES: usize = 255;
 #[derive(Clone, Debug, Default)]
 pub struct HashScan {
     /// Values by the tag's fingerprint. `None`: in the index, but not in the hash when it was fetched.
-    read: HashMap<u64, Option<Seen>>,
+    read: HashMap<u64, Option<SeenMessage>>,
     names: Names,
     budget: ReadBudget,
 }

@@ -69,7 +69,7 @@ pub struct Scan {
     pub total: u64,
     /// Messages that were read, by (exchange, routing key), with the due times of those that are not due at once. Those
     /// of a list are of one kind without a name: their queue is known.
-    pub kinds: BTreeMap<(String, String), Kind>,
+    pub kinds: BTreeMap<(String, String), MessageKind>,
     /// Oldest message of a list, if it could be read.
     pub oldest: Option<Oldest>,
 }
@@ -87,7 +87,7 @@ pub struct Oldest {
 
 /// Messages of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kind {
+pub struct MessageKind {
     /// Number of messages that were read.
     pub count: u64,
     /// Due times among them, ascending.
@@ -102,7 +102,7 @@ type Name = (String, String);
 
 /// Remembered part of one message: a few bytes; the names are shared by all messages of its kind.
 #[derive(Clone, Debug)]
-struct Seen {
+struct SeenMessage {
     name: Arc<Name>,
     eta: Option<Timestamp>,
 }
@@ -114,7 +114,7 @@ struct Names(HashSet<Arc<Name>>);
 
 impl Names {
     /// Reduces an entry to what is remembered.
-    fn keep(&mut self, entry: MessageInfo) -> Seen {
+    fn keep(&mut self, entry: MessageInfo) -> SeenMessage {
         let mut name = Arc::new((entry.exchange, entry.routing_key));
         if self.0.len() >= MAX_KINDS && !self.0.contains(&name) {
             name = Arc::default();
@@ -126,7 +126,7 @@ impl Names {
                 name
             }
         };
-        Seen { name, eta: entry.eta }
+        SeenMessage { name, eta: entry.eta }
     }
 
     /// Drops names that no message has any more, once there are many: a steady set of queues costs no search.
@@ -140,7 +140,7 @@ impl Names {
 impl Scan {
     /// Counts the messages of one kind, by their due times.
     fn of_one_kind(total: u64, seen: impl Iterator<Item = Option<Timestamp>>) -> Self {
-        let mut kind = Kind::default();
+        let mut kind = MessageKind::default();
         for eta in seen {
             kind.count += 1;
             kind.etas.extend(eta);
@@ -154,14 +154,14 @@ impl Scan {
     }
 
     /// Counts the messages that were read. Each of them exists, so the total is never smaller than their number.
-    fn of<'a>(total: u64, seen: impl Iterator<Item = &'a Seen>) -> Self {
+    fn of<'a>(total: u64, seen: impl Iterator<Item = &'a SeenMessage>) -> Self {
         // By address: one comparison of numbers for each message, of names only for each kind.
-        let mut kinds: HashMap<*const Name, (&Name, Kind)> = HashMap::new();
+        let mut kinds: HashMap<*const Name, (&Name, MessageKind)> = HashMap::new();
         let mut looked = 0;
         for one in seen {
             let (_, kind) = kinds
                 .entry(Arc::as_ptr(&one.name))
-                .or_insert_with(|| (&one.name, Kind::default()));
+                .or_insert_with(|| (&one.name, MessageKind::default()));
             kind.count += 1;
             kind.etas.extend(one.eta);
             looked += 1;

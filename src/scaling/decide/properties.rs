@@ -34,20 +34,20 @@ fn rules() -> impl Strategy<Value = Option<Rules>> {
     )
 }
 
-fn targets() -> impl Strategy<Value = Target> {
+fn targets() -> impl Strategy<Value = TargetRule> {
     let profile = prop_oneof![
         Just(Profile::Economy),
         Just(Profile::Balanced),
         Just(Profile::Responsive)
     ];
     let wait = (time(), option::of(time()), profile).prop_map(|(within, hint, profile)| {
-        Target::Wait(Wait {
+        TargetRule::Wait(Wait {
             within,
             hint,
             tuning: profile.tuning(),
         })
     });
-    prop_oneof![number().prop_map(Target::Backlog), wait]
+    prop_oneof![number().prop_map(TargetRule::Backlog), wait]
 }
 
 /// A few schedules now and then, some of them with frequent changes.
@@ -101,7 +101,7 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 fn works() -> impl Strategy<Value = Work> {
     // On the heap: series of these would be too large for a test's stack.
-    let since = prop_oneof![walls().prop_map(Since::Told), time().prop_map(Since::Seen)].boxed();
+    let since = prop_oneof![walls().prop_map(Since::Published), time().prop_map(Since::Seen)].boxed();
     let tasks = (tasks(), tasks(), tasks(), tasks(), tasks());
     (
         tasks,
@@ -218,7 +218,7 @@ proptest! {
         } else {
             prop_assert!(replicas >= current);
         }
-        prop_assert!(decision.look_again_in >= s(0.05) && decision.look_again_in <= s(60.));
+        prop_assert!(decision.decide_again_in >= s(0.05) && decision.decide_again_in <= s(60.));
         prop_assert!(decision.sentence.ends_with('.') && !decision.sentence.contains('\n'));
 
         let (again, repeated) = decide(&policy, memory.clone(), &seen);
@@ -236,13 +236,13 @@ proptest! {
         // Where the wait rule computes with numbers that no cluster has, their last digits are lost.
         let all = series.iter().chain([&seen]);
         let plausible = ready.max(running) < 1 << 30 && all.clone().all(is_plausible);
-        if !plausible && matches!(policy.target, Target::Wait(_)) {
+        if !plausible && matches!(policy.target, TargetRule::Wait(_)) {
             return Ok(());
         }
         let memory = memory_of(&policy, &series);
         let mut more = seen.clone();
         // Running tasks show how slow tasks are, and how many a pod runs: with more of them fewer pods may be enough.
-        let known = matches!(policy.target, Target::Backlog(_));
+        let known = matches!(policy.target, TargetRule::Backlog(_));
         if let Reading::Fresh(work) = &mut more.reading {
             work.ready = work.ready.saturating_add(ready);
             if known && work.in_flight.checked_add(running).is_some() {
@@ -297,7 +297,7 @@ fn a_million_inputs_and_no_panic() {
             policy.slots = (number(4) > 0).then(|| number(9) as u32);
             if number(8) > 1 {
                 let profile = [Profile::Economy, Profile::Balanced, Profile::Responsive][n / 50 % 3];
-                policy.target = Target::Wait(Wait {
+                policy.target = TargetRule::Wait(Wait {
                     within: Duration::from_millis(number(90_000)),
                     hint: (number(2) > 0).then(|| Duration::from_millis(number(60_000))),
                     tuning: profile.tuning(),

@@ -12,7 +12,7 @@ fn row(what: &str, policy: Policy, series: &[Observation], replicas: u32, rule: 
 /// Expects that time alone changes the decision after this number of seconds.
 #[track_caller]
 fn looks_again(what: &str, policy: Policy, series: &[Observation], seconds: f64) {
-    assert_eq!(last_of(&policy, series).look_again_in, s(seconds), "{what}");
+    assert_eq!(last_of(&policy, series).decide_again_in, s(seconds), "{what}");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn unread() {
     row("at least the minimum", pool(2, 20, 10), &[at(0., 0).unknown()], 2, Minimum);
     row("above the maximum", p(), &[at(0., 25).unknown()], 25, Unknown);
     row("stale work does not raise", p(), &[at(9., 1).waiting(90).stale(5.)], 1, Stale);
-    row("stale quiet does not lower", p(), &[at(0., 9), at(99., 9), at(199., 9).stale(5.)], 9, Stale);
+    row("stale keep_one does not lower", p(), &[at(0., 9), at(99., 9), at(199., 9).stale(5.)], 9, Stale);
     row("not yet", f(), &[at(0., 0).unknown(), at(29., 0).unknown()], 0, Unknown);
     row("fallback, from zero too", f(), &[at(0., 0).unknown(), at(30., 0).unknown()], 3, Fallback);
     row("since the last fresh one", f(), &[at(0., 1), at(2., 1).unknown(), at(29., 1).unknown()], 1, Unknown);
@@ -449,7 +449,7 @@ fn pods_that_do_not_come_are_told_of() {
         let unread = [&series(100.)[..], &[pending(101.).unknown()]].concat();
         assert_eq!(told(&unread), Some(Trouble::PodsNotReady { pods: 2 }), "the broker has nothing to do with it");
     }
-    let soon = last_of(&pool(0, 20, 10), &[at(0., 1).waiting(25), pending(1.), pending(85.)]).look_again_in;
+    let soon = last_of(&pool(0, 20, 10), &[at(0., 1).waiting(25), pending(1.), pending(85.)]).decide_again_in;
     assert_eq!(soon, s(6.));
 }
 

@@ -127,7 +127,7 @@ fn silent_is_not_dead() {
         &[silent(0., 1), silent(8., 1), silent(200., 1)],
         "2 tasks outstanding (2 in flight) need 1 replica at 10 each.",
     );
-    let quiet = |t, seen: Observation| Observation { now: s(t), ..seen };
+    let keep_one = |t, seen: Observation| Observation { now: s(t), ..seen };
     for (seen, sentence) in [
         (
             at(0., 3).silent(2),
@@ -144,7 +144,7 @@ fn silent_is_not_dead() {
     ] {
         says(
             pool(0, 20, 10),
-            &[0., 100., 200.].map(|t| quiet(t, seen.clone())),
+            &[0., 100., 200.].map(|t| keep_one(t, seen.clone())),
             sentence,
         );
     }

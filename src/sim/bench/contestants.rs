@@ -1,7 +1,7 @@
 //! Contestants: the policies that are compared.
 #![deny(clippy::disallowed_methods)]
 use crate::{
-    scaling::{Behavior, Policy, Profile, Rules, Select, Target, Wait},
+    scaling::{Behavior, Policy, Profile, Rules, Select, TargetRule, Wait},
     sim::{
         Ours, Seconds, Victims, Workload, World,
         peers::{
@@ -83,8 +83,8 @@ impl Variant {
     fn policy(&self, workload: &Workload, world: &World) -> Policy {
         let hint = self.hint.map(|factor| factor * peers::input::mean_task(workload));
         let target = match self.goal {
-            Goal::BacklogOfSlots => Target::Backlog(workload.slots.max(1)),
-            Goal::Profile(profile) => Target::Wait(Wait {
+            Goal::BacklogOfSlots => TargetRule::Backlog(workload.slots.max(1)),
+            Goal::Profile(profile) => TargetRule::Wait(Wait {
                 within: duration(workload.wait_target),
                 hint: hint.map(duration),
                 tuning: profile.tuning(),

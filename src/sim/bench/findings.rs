@@ -9,7 +9,7 @@ use crate::sim::{
     peers::{Configuration, groups::keda_expert},
     report::{
         compare::{Cell, Comparison, RunOutcome},
-        page::{Block, Page},
+        page::{Block, ReportPage},
         stats::{mean, number},
         svg::{Chart, Marks, Measure, Scale, Series},
         table::Table,
@@ -142,7 +142,7 @@ impl Findings {
     }
 
     /// Report as a page.
-    pub fn page(&self) -> Page {
+    pub fn page(&self) -> ReportPage {
         let text = |text: &str| Block::Text(text.into());
         let heading = |text: &str| Block::Heading(text.into());
         let mut tables = self.tables().into_iter().map(Block::Table);
@@ -166,7 +166,7 @@ impl Findings {
         blocks.push(text(&format!(
             "One call of the decision takes {price} µs: the median over a recorded run of S2, on the machine of this run."
         )));
-        Page {
+        ReportPage {
             title: "Decisions, compared".into(),
             blocks,
         }

@@ -9,7 +9,7 @@ use super::{
 
 /// Report, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
+pub struct ReportPage {
     /// Heading of the page.
     pub title: String,
     /// Parts that follow.
@@ -41,7 +41,7 @@ thead th{font-weight:600}.n{text-align:right}
 figure{margin:1.5rem 0}svg{max-width:100%;height:auto}
 ";
 
-impl Page {
+impl ReportPage {
     /// Whole file: no script, no font, no picture from elsewhere.
     pub fn html(&self) -> String {
         let title = escape(&self.title);
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::sim::report::svg::{Marks, Series};
 
-    fn page() -> Page {
+    fn page() -> ReportPage {
         let mut table = Table::new("Costs", &["policy", "pod-h"]);
         table.rows.push(vec!["<ours>".into(), "1.2".into()]);
         let figure = Chart {
@@ -120,7 +120,7 @@ mod tests {
             }],
             ..Chart::default()
         };
-        Page {
+        ReportPage {
             title: "Policies <compared>".into(),
             blocks: vec![
                 Block::Heading("One & all".into()),

@@ -15,7 +15,7 @@ mod purges;
 mod watch;
 
 use super::*;
-use crate::scaling::Target;
+use crate::scaling::TargetRule;
 use crate::sim::{engine::run, workloads, world::World};
 
 fn policy() -> Policy {
@@ -24,7 +24,7 @@ fn policy() -> Policy {
         min: 1,
         max: 200,
         schedules: Vec::new(),
-        target: Target::Backlog(4),
+        target: TargetRule::Backlog(4),
         slots: Some(4),
         idle: Duration::from_secs(60),
         behavior: Default::default(),
@@ -67,7 +67,7 @@ fn it_tells_the_core_what_is_seen() {
     let Reading::Fresh(work) = observation(&stamped).reading else {
         panic!("{stamped:?}");
     };
-    assert_eq!(work.oldest, Some(Since::Told(wall(10.5))));
+    assert_eq!(work.oldest, Some(Since::Published(wall(10.5))));
     let blind = Seen {
         broker_down: true,
         ..seen.clone()

@@ -49,8 +49,8 @@ impl<'a> Case<'a> {
         let watch = watching(address(&app.broker, None), self.config.clone());
         let queues = || consumers(&pod, &app.queue);
         let none = [(format!("celery@{pod}"), BTreeSet::new())].into();
-        for (stance, expected) in [(Intent::Cordon(queues()), none), (Intent::Uncordon(queues()), queues())] {
-            watch.attend(&pod, stance);
+        for (intent, expected) in [(Intent::Cordon(queues()), none), (Intent::Uncordon(queues()), queues())] {
+            watch.attend(&pod, intent);
             watch
                 .settles(&format!("{name}: it fetches from {expected:?}"), |tally| {
                     let told = tally.pods.get(&pod).and_then(|pod| pod.report.clone());

@@ -30,8 +30,8 @@ impl<'a> Patient<'a> {
         Self { stage, app, watch, pod }
     }
 
-    fn attend(&self, stance: Intent) {
-        self.watch.attend(&self.pod, stance);
+    fn attend(&self, intent: Intent) {
+        self.watch.attend(&self.pod, intent);
     }
 
     fn queues(&self) -> Consumers {

@@ -45,9 +45,9 @@ async fn without_workers(stage: &AppStage) -> Vec<Place> {
     app.publish(&[Load::endless(3).due_in(3_600)]).await;
     rows.push(row("3 in an hour", &watch, [6, 0, 0, 3, 0]).await);
     app.publish(&[Load::endless(2).due_in(1)]).await;
-    rows.push(row("2 are due, and nobody moves them", &watch, [6, 0, 0, 5, 2]).await);
+    rows.push(row("2 are due, and nobody moves them", &watch, [8, 0, 0, 3, 0]).await);
     app.publish(&[Load::endless(4).with("after", json!(true))]).await;
-    rows.push(row("1 more, and 3 that wait for it", &watch, [7, 0, 0, 8, 2]).await);
+    rows.push(row("1 more, and 3 that wait for it", &watch, [9, 0, 0, 6, 0]).await);
     let truth = app.truth().await.counts(clock());
     assert_eq!((truth.waiting, truth.scheduled), (7 + 3 + 2, 3));
     rows

@@ -28,7 +28,7 @@ async fn with_the_lines_of_the_readme_a_task_says_since_when_it_waits() {
     sleep(Duration::from_secs(5)).await;
 
     let watch = stamped.watch(None);
-    let told = |since| matches!(since, Some(Since::Told(at)) if (before..=after).contains(&at));
+    let told = |since| matches!(since, Some(Since::Published(at)) if (before..=after).contains(&at));
     watch
         .settles("4 ready, and the time when the first was published", |tally| {
             tally.work.ready == 4 && told(tally.work.oldest)

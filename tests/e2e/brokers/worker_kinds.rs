@@ -45,8 +45,8 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn attend(&self, stance: Intent) {
-        self.watch.attend(&self.pod, stance);
+    fn attend(&self, intent: Intent) {
+        self.watch.attend(&self.pod, intent);
     }
 
     /// The samples since then.

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use serde_json::{Map, Value, json};
 use taskworkerpool::sim::report::{
-    page::{Block, Page},
+    page::{Block, ReportPage},
     stats::number,
     svg::{Chart, Marks, Measure, Scale, Series},
     table::Table,
@@ -138,7 +138,7 @@ pub fn write(results: &[Result]) {
         "Celery workers with {SLOTS} slots on Redis, a pool with a wait target of {TARGET} s that begins at zero, and the \
          simulator with the same policy, arrivals and start-up times."
     );
-    let page = Page {
+    let page = ReportPage {
         title: "The simulator beside a real cluster".into(),
         blocks: std::iter::once(Block::Text(about))
             .chain(results.iter().flat_map(Result::blocks))

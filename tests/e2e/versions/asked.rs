@@ -163,8 +163,8 @@ impl Patient<'_> {
         told.consumes.values().eq([&BTreeSet::from([self.queue.clone()])])
     }
 
-    fn attend(&self, stance: Intent) {
-        self.watch.attend_all(&self.pods, stance);
+    fn attend(&self, intent: Intent) {
+        self.watch.attend_all(&self.pods, intent);
     }
 
     fn python(&self) -> Command {

@@ -66,7 +66,7 @@ async fn questions_and_orders_name_their_nodes_and_answers_tell_when_they_were_a
     assert_eq!((&sent[2]["destination"], sent.len()), (&Json::Null, 3));
 
     let answer = timeout(Duration::from_secs(3), endpoint.next_signal()).await.unwrap();
-    let Some(celery::Signal::Inspected { node, asked, .. }) = answer.said() else {
+    let Some(celery::WorkerSignal::Inspected { node, asked, .. }) = answer.said() else {
         panic!("no answer");
     };
     assert_eq!((node.as_str(), asked), ("celery@a", at(1_000)));
@@ -141,7 +141,7 @@ async fn answered(endpoint: &mut Asker<RabbitMqEndpoint>) {
         endpoint.sample(&[ask(&["celery@a"])], at(moment * 2_000)).await.clear();
         if let Ok(signal) = timeout(Duration::from_millis(50), endpoint.next_signal()).await {
             let said = signal.said();
-            assert!(matches!(said, Some(celery::Signal::Inspected { .. })), "{said:?}");
+            assert!(matches!(said, Some(celery::WorkerSignal::Inspected { .. })), "{said:?}");
             return;
         }
         assert!(Instant::now() < ends, "no answer");

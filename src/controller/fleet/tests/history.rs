@@ -5,7 +5,7 @@
 pub enum Fault {
     /// Nothing.
     None,
-    /// The process ends right after it performed so many effects, and another one begins.
+    /// The process ends right after it performed this number of effects, and another one begins.
     Crash(usize),
     /// This call to the API server.
     Call(usize, Failure),
@@ -42,7 +42,7 @@ pub enum Twist {
 /// What happens by itself, at this second.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    /// So many tasks wait from now on.
+    /// Number of tasks that wait from now on.
     Waiting(u64),
     /// Somebody else writes the replicas.
     Foreign(u32),

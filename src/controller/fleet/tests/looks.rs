@@ -20,7 +20,7 @@ fn waiting() -> Bench {
     bench
 }
 
-/// So many seconds with these tasks running on the three workers: the looks at them, each of which finds the same.
+/// Number of examinations within these seconds, with these tasks running on the three workers; each finds the same.
 fn looks(bench: &mut Bench, seconds: u64, running: impl Fn(u64) -> [u32; 3]) -> Vec<u64> {
     let mut looks = Vec::new();
     for second in 0..seconds {

@@ -55,12 +55,12 @@ impl Bench {
         self.fleet.pools.id(&fixture::key(name)).unwrap()
     }
 
-    /// So many tasks wait, and three workers are idle.
+    /// Sample with this number of waiting tasks, and three idle workers.
     pub(super) fn sample(&mut self, name: &str, waiting: u64) -> Vec<Effect> {
         self.sample_of(name, waiting, [0; 3])
     }
 
-    /// So many tasks wait, and three workers run so many each.
+    /// Sample with this number of waiting tasks, and three workers with these running tasks.
     pub(super) fn sample_of(&mut self, name: &str, waiting: u64, running: [u32; 3]) -> Vec<Effect> {
         let work = |number: usize| {
             let work = PodReport {
@@ -93,7 +93,8 @@ impl Bench {
         self.on(Input::Sampled(sampled))
     }
 
-    /// Nothing waits, and three workers run so many each; the references are read where that is asked for.
+    /// Sample without waiting tasks, and three workers with these running tasks; the references are read where that is
+    /// asked for.
     pub(super) fn idle_of(&mut self, name: &str, running: [u32; 3]) -> Vec<Effect> {
         let effects = self.sample_of(name, 0, running);
         self.resolved(name, effects)
@@ -218,7 +219,7 @@ fn pods_that_a_process_before_left_on_their_way_out_are_looked_after() {
 pub(super) fn stopping(name: &str) -> Plan {
     let stop = Intent::Cordon([(format!("celery@{name}-0"), ["celery".to_owned()].into())].into());
     Plan {
-        stances: [(format!("{name}-0"), stop)].into(),
+        intents: [(format!("{name}-0"), stop)].into(),
         unfinished: true,
         ..Plan::default()
     }
@@ -399,13 +400,13 @@ fn a_pool_that_is_the_younger_one_now_tells_workers_nothing_more() {
     let effects = bench.ended("mail", ScaleOutcome::Held { kept: 3 }, Some(stopping("mail")));
     let attends = |some: bool| {
         move |effect: &PoolEffect| {
-            matches!(effect, PoolEffect::Tell { subscription: SamplerInput::Intend { attention, .. }, .. }
-                if attention.is_empty() != some)
+            matches!(effect, PoolEffect::Tell { subscription: SamplerInput::Intend { intents, .. }, .. }
+                if intents.is_empty() != some)
         }
     };
     assert!(has(&effects, attends(true)), "{effects:?}");
-    let told: PodIntent = bench.fleet.pools.get(bench.id("mail")).unwrap().drain.attention["mail-0"].clone();
-    assert!(matches!(told.stance, Intent::Cordon(_)));
+    let told: PodIntent = bench.fleet.pools.get(bench.id("mail")).unwrap().drain.intents["mail-0"].clone();
+    assert!(matches!(told.intent, Intent::Cordon(_)));
     let Input::Pool(mut seen) = fixture::pool("old", &spec("mail")) else {
         panic!("a pool");
     };

@@ -25,13 +25,13 @@ use crate::{
     telemetry::PoolEvent,
 };
 
-/// So long the fleet waits for an answer.
+/// Time for which the fleet waits for an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// From a write to what the watch shows.
+/// Time from a write to what the watch shows.
 const SHOWN: Duration = Duration::from_millis(30);
-/// From a write to pods that are ready.
+/// Time from a write to pods that are ready.
 const STARTS: Duration = Duration::from_secs(3);
-/// So often the broker is asked.
+/// Period of the samples.
 const SAMPLES: Duration = Duration::from_secs(2);
 
 /// The cluster, the broker and the process.
@@ -141,7 +141,7 @@ impl World {
         }))
     }
 
-    /// Says it after so long.
+    /// Delivers an input after this time.
     fn say(&mut self, after: Duration, input: Input) {
         self.number += 1;
         self.inputs.insert((self.now + after, self.number), input);
@@ -190,7 +190,7 @@ impl World {
         self.ready_at = (self.target.ready < self.target.replicas).then_some(self.now + STARTS);
     }
 
-    /// Runs for so many seconds.
+    /// Runs for this number of seconds.
     pub fn run(&mut self, seconds: u64) {
         let end = self.now + Duration::from_secs(seconds);
         while let Some(next) = self.next().filter(|next| *next <= end) {

@@ -22,7 +22,7 @@ fn from_secret() -> Value {
         "profile": "Economy", "scaleDown": {"idleSeconds": 5}})
 }
 
-/// A controller that does nothing by itself, with one pool of so many replicas; and what must be kept as long as it.
+/// Controller that does nothing by itself, with one pool of these replicas; and what must be kept alive as long.
 fn one_pool(api: &Arc<FakeApi>, replicas: u32) -> (Controller, PoolId, impl Sized) {
     let (mut controller, own, samples) = controller(api);
     controller.take(target("mail", replicas, 1));
@@ -177,10 +177,10 @@ async fn whom_a_pool_has_told_to_stop_at_a_broker_that_it_leaves_is_told_to_fetc
     };
     resolved(&mut controller, id, address(&old));
     let stopped = PodIntent {
-        stance: Intent::Cordon([(node.to_owned(), ["celery".to_owned()].into())].into()),
+        intent: Intent::Cordon([(node.to_owned(), ["celery".to_owned()].into())].into()),
         since: Moment::ZERO,
     };
-    controller.fleet.pools.get_mut(id).unwrap().drain.attention = [(pod.to_owned(), stopped)].into();
+    controller.fleet.pools.get_mut(id).unwrap().drain.intents = [(pod.to_owned(), stopped)].into();
     resolved(&mut controller, id, address(&old));
     assert_eq!(controller.effects.uncordons(), 0, "it is the same broker");
     resolved(&mut controller, id, address(&new));
@@ -213,7 +213,7 @@ fn an_answer_to_an_older_question_leads_nowhere() {
     alone.on(PoolInput::Done(Done::Resolved(first, Ok(addresses("redis://old")))), 2);
     assert_eq!(
         alone.state.link,
-        Link::None,
+        BrokerLink::None,
         "it was asked for what the pool referred to before"
     );
     alone.resolved(addresses("redis://new"), 3);
@@ -335,5 +335,5 @@ fn references_are_read_again_each_minute_and_not_of_all_pools_at_once() {
     let most = seconds.range(1..).map(|(_, reads)| *reads).max().unwrap();
     assert!(most <= POOLS / 8, "{most} in one second: {seconds:?}");
     let id = fleet.pools.id(&key("pool-7")).unwrap();
-    assert!(matches!(fleet.pools.get(id).unwrap().link, Link::Linked(_)));
+    assert!(matches!(fleet.pools.get(id).unwrap().link, BrokerLink::Linked(_)));
 }

@@ -87,7 +87,8 @@ fn a_changed_number_text_or_rule_can_wait() {
 /// How often a pool is asked.
 const TICK: Duration = Duration::from_millis(100);
 
-/// So many busy pools, each asked ten times a second for a while: how old the numbers get, and the writes in a second.
+/// Ages of the numbers and writes per second, with this number of busy pools, each asked ten times a second for a
+/// while.
 fn busy(pools: usize) -> (Duration, usize) {
     let mut turns = Turns::default();
     let mut written = vec![(Moment::ZERO, None); pools];

@@ -6,7 +6,7 @@ use crate::{
     scaling::Rule,
 };
 
-/// Three ready pods, of which so many are heard, for so long.
+/// Three ready pods, of which `heard` are heard and the others have not been for `seconds`.
 fn heard(heard: u32, seconds: u64) -> Heard<'static> {
     Heard {
         ready: 3,
@@ -21,8 +21,8 @@ fn said(tally: &Tally, change: impl FnOnce(&mut Facts)) -> (String, String) {
     let decision = decision(Rule::Backlog);
     let mut facts = working(tally, &decision);
     change(&mut facts);
-    let wish = workers_known(&facts);
-    (format!("{:?}/{}", wish.status, wish.reason), wish.message)
+    let spec = workers_known(&facts);
+    (format!("{:?}/{}", spec.status, spec.reason), spec.message)
 }
 
 #[test]
@@ -165,11 +165,11 @@ fn what_the_pods_that_are_to_go_do_not_say_is_told() {
             ..Plan::default()
         };
         let (decision, counted) = (decision(Rule::Backlog), tally());
-        let wish = workers_known(&Facts {
+        let spec = workers_known(&Facts {
             leaving: Some(&plan),
             ..working(&counted, &decision)
         });
-        assert_eq!((wish.status, wish.reason), (False, reason));
+        assert_eq!((spec.status, spec.reason), (False, reason));
         let failing = Tally {
             control: Control::Failing(SampleError::Blocked),
             ..tally()
@@ -185,9 +185,9 @@ fn what_the_pods_that_are_to_go_do_not_say_is_told() {
         };
         assert_eq!(hindered.reason, expected, "{}", hindered.message);
         assert!(
-            wish.message.contains(words) && wish.message.contains("`mail-a`"),
+            spec.message.contains(words) && spec.message.contains("`mail-a`"),
             "{}",
-            wish.message
+            spec.message
         );
     }
 }
@@ -232,6 +232,6 @@ fn refusals_deaf_workers_and_pods_that_do_not_end_are_told() {
 #[test]
 fn it_is_unknown_while_nothing_is_known() {
     assert_eq!(said(&tally(), |facts| facts.suspended = true).0, "Unknown/Suspended");
-    let unread = said(&tally(), |facts| facts.source = Source::NotYet);
+    let unread = said(&tally(), |facts| facts.source = SourceState::NotYet);
     assert_eq!(unread.0, "Unknown/NotAsked");
 }

@@ -83,7 +83,7 @@ fn a_lost_broker_breaks_the_promise_after_a_while_with_its_own_words() {
     let counted = tally();
     let lost = |age| Facts {
         source: lost(age),
-        broker: Broker {
+        broker: BrokerAddress {
             number: 2,
             of: 3,
             management: None,
@@ -108,9 +108,9 @@ fn the_management_api_is_named_where_it_is_what_fails() {
     };
     let backlog = decision(Rule::Backlog);
     let facts = Facts {
-        broker: Broker {
+        broker: BrokerAddress {
             management: Some("rabbitmq.shop.svc:15672".into()),
-            ..Broker::default()
+            ..BrokerAddress::default()
         },
         ..working(&tally, &backlog)
     };
@@ -146,7 +146,7 @@ fn what_is_still_true_stays_while_the_brokers_first_word_is_awaited() {
     let (tally, backlog) = (tally(), decision(Rule::Backlog));
     let stored = status(&working(&tally, &backlog), None);
     let began = || Facts {
-        source: Source::NotYet,
+        source: SourceState::NotYet,
         decision: None,
         about_to_speak: true,
         now: at(500),

@@ -21,7 +21,7 @@ fn the_sentence_says_what_the_pods_that_are_to_go_still_do() {
             },
             "2 fetch no more and work off 5 tasks.",
         ),
-        (WaitsFor { told: 2, ..none }, "2 are told to fetch no more."),
+        (WaitsFor { cordoning: 2, ..none }, "2 are told to fetch no more."),
         (WaitsFor { busy: 3, ..none }, "3 run tasks."),
         (
             WaitsFor {

@@ -62,7 +62,7 @@ fn what_is_not_due_is_remembered_until_the_broker_has_been_read_again() {
     let first = status(&facts, None);
     assert_eq!(state::held(Some(&first)), Some(held), "another process reads it");
     let unread = Facts {
-        source: Source::NotYet,
+        source: SourceState::NotYet,
         ..facts
     };
     assert_eq!(status(&unread, Some(&first)).held, first.held);

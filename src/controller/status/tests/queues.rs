@@ -37,7 +37,7 @@ fn counting(queues: &[&str], tally: Tally) -> Tally {
 fn said(tally: &Tally, change: impl FnOnce(&mut Facts)) -> (String, String) {
     let (backlog, nobody) = (decision(Rule::Backlog), BTreeMap::new());
     let mut facts = Facts {
-        attention: Some(&nobody),
+        intents: Some(&nobody),
         ..working(tally, &backlog)
     };
     change(&mut facts);
@@ -95,18 +95,18 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
     let (reason, text) = said(&tally, |_| ());
     assert_eq!(reason, "NothingFetched");
     assert!(text.contains("1 of the pods") && text.contains("`p-1`"), "{text}");
-    let care = PodIntent {
-        stance: Intent::Cordon([("celery@p-1".to_owned(), ["mail".to_owned()].into())].into()),
+    let pod_intent = PodIntent {
+        intent: Intent::Cordon([("celery@p-1".to_owned(), ["mail".to_owned()].into())].into()),
         since: Duration::ZERO,
     };
-    let told = BTreeMap::from([("p-1".to_owned(), care)]);
+    let told = BTreeMap::from([("p-1".to_owned(), pod_intent)]);
     let backlog = decision(Rule::Backlog);
     let facts = Facts {
-        attention: Some(&told),
+        intents: Some(&told),
         ..working(&tally, &backlog)
     };
     assert!(line(&status(&facts, None)).contains("QueuesMatch=True/AsConfigured"));
-    let (reason, _) = said(&tally, |facts| facts.attention = None);
+    let (reason, _) = said(&tally, |facts| facts.intents = None);
     assert_eq!(reason, "AsConfigured", "a process before this one may have told them");
     let (reason, _) = said(&tally, |facts| facts.target = Some((1, 1)));
     assert_eq!(reason, "AsConfigured", "one of the two is ending");
@@ -134,7 +134,7 @@ fn a_queue_that_another_pool_counts_is_named_with_that_pool() {
     let quiet = tally();
     let (backlog, nobody) = (decision(Rule::Backlog), BTreeMap::new());
     let facts = Facts {
-        attention: Some(&nobody),
+        intents: Some(&nobody),
         shared: Some(&shared),
         ..working(&quiet, &backlog)
     };

@@ -82,7 +82,7 @@ fn a_pending_pod_with_a_busy_worker_goes_before_one_that_crashed() {
     };
     let seen = work([("a", tells(1, 0, None))]);
     let plan = planned(&[pulling.clone(), crashed.clone()], &seen, 1);
-    assert_eq!((plan.allowed, plan.stances["a"].clone()), (2, stop()));
+    assert_eq!((plan.allowed, plan.intents["a"].clone()), (2, stop()));
     let running = Pod {
         pending: false,
         ..pulling
@@ -107,7 +107,7 @@ proptest! {
         for _ in 0..3 {
             let pods: Vec<_> = set.iter().map(|ranked| ranked.pod.clone()).collect();
             let plan = planned(&pods, &known, to);
-            let stopping = plan.stances.values().filter(|stance| matches!(stance, Intent::Cordon(_))).count();
+            let stopping = plan.intents.values().filter(|intent| matches!(intent, Intent::Cordon(_))).count();
             let there = pods.iter().filter(|pod| !pod.is_terminating()).count();
             prop_assert!(stopping <= there.saturating_sub(to as usize), "more told to stop than are to go");
             for mark in &plan.marks {
@@ -146,14 +146,14 @@ fn what_the_replica_set_has_still_to_remove_stays_marked_whatever_is_known_of_it
     let known = work([("a", beats(1)), ("b", beats(2))]);
     let kept = lowered(&known, 2);
     assert_eq!((marks(&kept), kept.allowed, kept.unfinished), (vec![], 2, true));
-    assert_eq!(kept.stances, [("c".to_owned(), stop())].into());
+    assert_eq!(kept.intents, [("c".to_owned(), stop())].into());
 
     let further = lowered(&known, 1);
     assert_eq!((marks(&further), further.allowed), (vec![], 2));
-    assert_eq!(further.stances["c"], stop());
-    assert_eq!(further.stances["a"], Intent::Report, "one more has to go");
+    assert_eq!(further.intents["c"], stop());
+    assert_eq!(further.intents["a"], Intent::Report, "one more has to go");
 
     let back = lowered(&known, 3);
     assert_eq!(marks(&back), [("c", false, None)]);
-    assert_eq!(back.stances["c"], resume());
+    assert_eq!(back.intents["c"], resume());
 }

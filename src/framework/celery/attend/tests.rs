@@ -21,23 +21,23 @@ fn each(names: &[&str]) -> Consumers {
     (0..3).map(|of| (node(of), queues(names))).collect()
 }
 
-fn cared(stance: Intent) -> PodIntent {
+fn pod_intent(intent: Intent) -> PodIntent {
     PodIntent {
-        stance,
+        intent,
         since: Moment::ZERO,
     }
 }
 
 /// What the pool `mail` asks and tells of these workers: orders with their nodes, and the nodes that are asked.
-fn said(workers: &Workers, attention: &[(&str, Intent)]) -> (Vec<(Order, Vec<String>)>, Vec<String>) {
+fn said(workers: &Workers, intents: &[(&str, Intent)]) -> (Vec<(Order, Vec<String>)>, Vec<String>) {
     let config = config(BrokerKind::Redis { db: 0 }, &["celery"]);
     let own = Own::among(workers, &config.target, nobody(), now().moment);
-    let attention = attention
+    let intents = intents
         .iter()
-        .map(|(pod, stance)| ((*pod).to_owned(), cared(stance.clone())));
+        .map(|(pod, intent)| ((*pod).to_owned(), pod_intent(intent.clone())));
     let (mut orders, mut asked, mut methods) = (Vec::new(), Vec::new(), Vec::new());
-    let (attention, mut asking) = (attention.collect(), Asking::default());
-    for read in reads(&config, &own, &attention, &BTreeMap::new(), &mut asking, now()) {
+    let (intents, mut asking) = (intents.collect(), Asking::default());
+    for read in reads(&config, &own, &intents, &BTreeMap::new(), &mut asking, now()) {
         match read {
             Ask::Tell { order, mailbox } => {
                 assert!(methods.is_empty(), "orders come before the questions");
@@ -130,11 +130,11 @@ fn all_nodes_of_a_pod_are_told_and_each_its_own_queues() {
     let second = format!("second@{MAIL}aaaa0");
     workers.heard(&second, 0, 7, EVERY, now().moment);
     let of_first: Consumers = [(node(0), queues(&["celery"])), (second.clone(), queues(&["bulk"]))].into();
-    let attention = [
+    let intents = [
         (PODS[0], Intent::Cordon(of_first.clone())),
         (PODS[1], Intent::Uncordon(each(&["celery"]))),
     ];
-    let (orders, asked) = said(&workers, &attention);
+    let (orders, asked) = said(&workers, &intents);
     let told = [
         (cancel("bulk"), vec![second.clone()]),
         (cancel("celery"), vec![node(0)]),

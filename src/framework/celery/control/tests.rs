@@ -86,8 +86,8 @@ const ACTIVE: &str = r#"{"w1@vm":[
   "acknowledged":true,"delivery_info":{"exchange":"","routing_key":"celery","priority":0,"redelivered":false},"worker_pid":27102},
  {"id":"b","name":"capp.late","args":[],"kwargs":{},"hostname":"w1@vm","time_start":1795343146.6,"acknowledged":false,"worker_pid":27103}]}"#;
 
-fn inspected(method: Inspect, tasks: u32, acknowledged: u32) -> Option<Signal> {
-    Some(Signal::Inspected {
+fn inspected(method: Inspect, tasks: u32, acknowledged: u32) -> Option<WorkerSignal> {
+    Some(WorkerSignal::Inspected {
         node: "w1@vm".into(),
         method,
         answer: Inspection {
@@ -133,7 +133,7 @@ fn scheduled_tasks_say_when_the_first_is_due() {
         let tasks: Vec<_> = etas.iter().map(|eta| task(eta)).collect();
         let body = format!(r#"{{"w1@vm":[{}]}}"#, tasks.join(","));
         match answer(body.as_bytes(), Some("scheduled.5000"), Wire::Plain) {
-            Some(Signal::Inspected { answer, .. }) => (answer.tasks, answer.due.map(|due| due.to_string())),
+            Some(WorkerSignal::Inspected { answer, .. }) => (answer.tasks, answer.due.map(|due| due.to_string())),
             other => panic!("{other:?}"),
         }
     };
@@ -156,7 +156,7 @@ fn the_answer_to_stats_becomes_slots() {
     let node = "w1@vm".to_owned();
     assert_eq!(
         answer(&on_redis(stats, "stats.5000"), None, Wire::Kombu),
-        Some(Signal::Stats {
+        Some(WorkerSignal::Stats {
             node,
             stats: crate::framework::celery::Stats {
                 slots: Some(3),
@@ -180,7 +180,7 @@ const QUEUES: &str = r#"{"w1@vm":[{"name":"mail","exchange":{"name":"mail","type
 fn the_answer_to_active_queues_becomes_their_names() {
     let told = |body: &str| answer(body.as_bytes(), Some("active_queues.5000"), Wire::Plain);
     let from = |queues: &[&str]| {
-        Some(Signal::Queues {
+        Some(WorkerSignal::Queues {
             node: "w1@vm".into(),
             queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
             asked: ASKED,
@@ -292,7 +292,7 @@ fn questions_of_one_moment_have_tickets_of_their_own() {
         body["ticket"].as_str().unwrap().to_owned()
     };
     let asked = |ticket: &str| match answer(ACTIVE.as_bytes(), Some(ticket), Wire::Plain) {
-        Some(Signal::Inspected { asked, .. }) => asked,
+        Some(WorkerSignal::Inspected { asked, .. }) => asked,
         other => panic!("{other:?}"),
     };
     let (all, one) = (ticket(&[]), ticket(&["w1@vm"]));
@@ -308,7 +308,7 @@ fn a_pong_says_who_is_there_and_a_list_of_too_many_queues_nothing() {
     let pong = answer(br#"{"w1@vm":{"ok":"pong"}}"#, Some("ping.5000"), Wire::Plain);
     assert_eq!(
         pong,
-        Some(Signal::Pong {
+        Some(WorkerSignal::Pong {
             node: "w1@vm".into(),
             asked: ASKED
         })

@@ -7,13 +7,13 @@ use super::*;
 const HEARTBEAT: &str = r#"{"hostname":"w1@vm","utcoffset":0.0,"pid":27096,"clock":7,"freq":2.0,"active":1,"processed":17,
  "loadavg":[6.63,7.66,4.75],"sw_ident":"py-celery","sw_ver":"5.7.0","sw_sys":"Linux","timestamp":1795343146.68,"type":"worker-heartbeat"}"#;
 
-fn plain(body: &str) -> Vec<Signal> {
+fn plain(body: &str) -> Vec<WorkerSignal> {
     read(body.as_bytes(), Wire::Plain)
 }
 
-fn heartbeat(active: u32, processed: u64) -> Vec<Signal> {
+fn heartbeat(active: u32, processed: u64) -> Vec<WorkerSignal> {
     let node = "w1@vm".into();
-    vec![Signal::Heartbeat {
+    vec![WorkerSignal::Heartbeat {
         node,
         active,
         processed,
@@ -38,9 +38,9 @@ fn a_heartbeat_on_both_wires() {
 #[test]
 fn coming_and_going() {
     let mut came = heartbeat(1, 17);
-    came.push(Signal::Online { node: "w1@vm".into() });
+    came.push(WorkerSignal::Online { node: "w1@vm".into() });
     assert_eq!(plain(&HEARTBEAT.replace("heartbeat", "online")), came);
-    let gone = Signal::Offline { node: "w1@vm".into() };
+    let gone = WorkerSignal::Offline { node: "w1@vm".into() };
     assert_eq!(plain(&HEARTBEAT.replace("heartbeat", "offline")), vec![gone]);
     assert_eq!(plain(&HEARTBEAT.replace("worker-heartbeat", "task-received")), vec![]);
 }

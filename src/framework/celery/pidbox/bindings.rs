@@ -1,7 +1,7 @@
-//! What an application's own bindings show: what it joins their parts by, and entries of ours that nobody took back.
+//! Bindings of an application: the separator that joins their parts, and entries of operators that nobody removed.
 //!
-//! A worker that answers takes every member of the reply exchange's set apart by its own separator, and fails if it
-//! cannot. So nothing is written there but what is joined as the application joins it.
+//! A worker that answers splits every member of the reply exchange's set by its own separator, and fails if it cannot.
+//! So the operator writes there only entries that are joined as the application joins its own.
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::BTreeSet, mem, time::Duration};
@@ -11,34 +11,34 @@ use jiff::Timestamp;
 use super::super::control;
 use crate::model::{Moment, Now, Query, Reply, SampleError};
 
-/// What was found is believed for so long: an application changes its separator with a rollout, if ever.
+/// Time for which a separator is believed: an application changes it with a rollout, if ever.
 const BELIEVED: Duration = Duration::from_secs(60);
 
-/// While nothing was found the sets are looked at no more often.
+/// Shortest time between two reads of the sets while nothing was found.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// So many entries of ours are taken away at once.
+/// Largest number of stale entries that are removed at once.
 const MAX_STALE: usize = 200;
 
-/// How the addresses of all operators begin: an ACL names their lists by it.
+/// Beginning of the addresses of all operators, by which an ACL names their lists.
 const OURS: &str = "twp-operator-";
 
-/// An address is made anew after this time, so that none of a living operator is as old as [`STALE`].
+/// Age at which an address is replaced, so that none of a living operator is as old as [`STALE`].
 pub(super) const RENEWED: Duration = Duration::from_secs(3600);
 
-/// An entry that says it was made so long ago is one of a process that was killed.
+/// Age in seconds at which an entry belongs to a process that was killed.
 const STALE: u64 = 2 * 3600;
 
-/// The digits of a UUID: the addresses of kombu's own clients.
+/// Length of a UUID, in which the addresses of kombu's own clients consist.
 const UUID: usize = 36;
 
-/// An address for answers: it tells since when it is there.
+/// New address for answers, which contains its time.
 pub(super) fn new_address(random: [u64; 2], wall: Timestamp) -> String {
     let [first, second] = random;
     format!("{OURS}{:x}-{first:016x}{second:016x}", seconds(wall))
 }
 
-/// The lists of all operators, as an ACL names them.
+/// Pattern of the lists of all operators, as an ACL names them.
 pub(super) fn lists(prefix: &str, exchange: &str) -> String {
     control::reply_list(prefix, exchange, &format!("{OURS}*"))
 }
@@ -47,50 +47,50 @@ fn seconds(wall: Timestamp) -> u64 {
     u64::try_from(wall.as_second()).unwrap_or_default()
 }
 
-/// Why nothing is written.
+/// Reason why nothing is written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoSeparator {
-    /// Nobody is bound there, or several separators are in use.
+    /// No worker is bound there, or several separators are in use.
     NotShown,
-    /// The sets could not be read, for a reason that passes.
+    /// The sets could not be read, for a reason that may pass.
     Unread(SampleError),
-    /// The sets may not be read, and the pool does not say it.
+    /// The sets may not be read, and the pool does not set the separator.
     Refused(String),
 }
 
-/// What the sets of one application showed.
+/// Content of the sets of one application.
 #[derive(Debug, Default)]
-pub(super) struct Bindings {
+pub(super) struct ShownBindings {
     looked: Option<Moment>,
     shown: Shown,
-    /// What was shown last, by whatever was there then.
+    /// Separator that was shown last.
     last: Option<String>,
-    /// The right to read that is missing.
+    /// Right to read that is missing.
     refused: Option<String>,
-    /// They could not be read, for a reason that passes.
+    /// Error of the last read that may pass.
     passing: Option<SampleError>,
-    /// The log tells already that several are in use.
+    /// Whether the log already says that several separators are in use.
     told: bool,
-    /// Workers are bound.
+    /// Whether workers are bound.
     workers: bool,
-    /// Set members of ours that nobody needs any more, with their lists.
+    /// Set members of operators that are not needed any more, with their lists.
     stale: Vec<(String, String)>,
 }
 
-/// The separators in use.
+/// Separators in use.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Shown {
-    /// Nothing there tells.
+    /// No entry shows one.
     #[default]
     Nothing,
-    /// All that is there agrees, or the workers that are meant do.
+    /// All entries agree, or those of the addressed workers do.
     One(String),
-    /// Members of other times or applications contradict each other.
+    /// Entries of other times or applications contradict each other.
     Several(BTreeSet<String>),
 }
 
-impl Bindings {
-    /// Reads the sets, unless that was done lately: the workers' one and that of the replies.
+impl ShownBindings {
+    /// Reads the sets of the workers and of the replies, unless that was done lately.
     pub(super) fn look(&self, (exchange, prefix): (&str, &str), now: Moment) -> Vec<Query> {
         let believed = match self.shown {
             Shown::One(_) => BELIEVED,
@@ -103,7 +103,7 @@ impl Bindings {
         sets.map(|key| Query::SetMembers { key }).into()
     }
 
-    /// Takes the sets in. `nodes`: workers that are known to be there. `address`: our own.
+    /// Takes in the sets. `nodes`: workers that are known to be alive. `address`: our own.
     pub(super) fn take(
         &mut self,
         replies: Vec<Result<Reply, SampleError>>,
@@ -152,8 +152,8 @@ impl Bindings {
         self.stale = stale.filter_map(with_list).take(MAX_STALE).collect();
     }
 
-    /// What joins the application's bindings: what it shows, whatever the pools say; what they say where it shows
-    /// nothing.
+    /// Separator of the application's bindings: the one that the sets show, whatever the pools set; the pools' where
+    /// they show none.
     pub(super) fn separator(&self, said: &BTreeSet<&str>) -> Result<String, NoSeparator> {
         if let Some(error) = self.passing {
             return Err(NoSeparator::Unread(error));
@@ -170,17 +170,17 @@ impl Bindings {
         })
     }
 
-    /// Workers are bound there.
+    /// Whether workers are bound there.
     pub(super) fn any_workers(&self) -> bool {
         self.workers
     }
 
-    /// The connection is another one, perhaps to another server.
+    /// Forgets everything: the connection is a new one, perhaps to another server.
     pub(super) fn forget(&mut self) {
         self.looked = None;
     }
 
-    /// What takes the entries away that nobody needs any more; nothing the next time.
+    /// Queries that remove stale entries; none the next time.
     pub(super) fn clean(&mut self, (exchange, prefix): (&str, &str)) -> Vec<Query> {
         let [_, key] = sets(exchange, prefix);
         let stale = mem::take(&mut self.stale).into_iter();
@@ -190,19 +190,19 @@ impl Bindings {
     }
 }
 
-/// The set of the workers, and that of those who wait for answers.
+/// Sets of the workers, and of the clients that wait for answers.
 fn sets(exchange: &str, prefix: &str) -> [String; 2] {
     let (replies, _) = control::reply_binding(prefix, exchange, "", "");
     [control::worker_bindings(prefix, exchange), replies]
 }
 
-/// What takes a member away, and the list that it leads to.
+/// Queries that remove a member, and the list that it leads to.
 pub(super) fn remove(key: String, member: String, list: String) -> [Query; 2] {
     [Query::RemoveMember { key, member }, Query::Delete { key: list }]
 }
 
-/// The workers show it, those that are meant before all others: killed ones leave their members behind. Where none are
-/// seen, kombu's own clients show it that wait for answers as we do.
+/// Separator that workers show, the addressed ones before all others: killed workers leave their members behind. If
+/// there are none, kombu's own clients that wait for answers show it.
 fn shown(workers: &[String], replies: &[String], exchange: &str, nodes: &BTreeSet<&str>) -> Shown {
     let end = format!(".{exchange}.pidbox");
     let mut all = BTreeSet::new();
@@ -235,7 +235,7 @@ fn shown(workers: &[String], replies: &[String], exchange: &str, nodes: &BTreeSe
     }
 }
 
-/// The separator in an entry of kombu's own clients: `<UUID> SEP SEP <UUID>.reply.<exchange>.pidbox`.
+/// Separator in an entry of kombu's own clients: `<UUID> SEP SEP <UUID>.reply.<exchange>.pidbox`.
 fn of_a_client(member: &str, exchange: &str) -> Option<String> {
     let joined = member.strip_suffix(&format!(".reply.{exchange}.pidbox"))?;
     let uuid = joined.get(..UUID)?;
@@ -243,20 +243,20 @@ fn of_a_client(member: &str, exchange: &str) -> Option<String> {
     twice(joined.strip_prefix(uuid)?.strip_suffix(uuid)?).filter(|_| uuid.chars().all(proper))
 }
 
-/// The address in an entry of an operator, and the separator by which it is joined.
+/// Address in an entry of an operator, and the separator by which it is joined.
 fn ours<'a>(member: &'a str, exchange: &str) -> Option<(&'a str, String)> {
     let joined = member.strip_suffix(&format!(".reply.{exchange}.pidbox"))?;
     let oid = joined.get(joined.rfind(OURS).filter(|at| *at > 0)?..)?;
     Some((oid, twice(joined.strip_prefix(oid)?.strip_suffix(oid)?)?))
 }
 
-/// Something that stands there twice.
+/// Half of a text that consists of two equal halves.
 fn twice(text: &str) -> Option<String> {
     let (first, second) = text.split_at_checked(text.len() / 2)?;
     (!first.is_empty() && first == second).then(|| first.to_owned())
 }
 
-/// An entry of an operator that was killed, or one that is joined as the application does not join its own.
+/// Whether an entry belongs to an operator that was killed, or is joined by another separator than the application's.
 fn is_stale(member: &str, exchange: &str, separator: Option<&str>, address: &str, now: u64) -> bool {
     let Some((oid, joined_by)) = ours(member, exchange) else {
         return false;

@@ -1,4 +1,4 @@
-//! One application's remote control on Redis: how its workers are asked and told, and how their answers come.
+//! Remote control of one application on Redis: how its workers are asked and told, and how their answers arrive.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -13,81 +13,80 @@ use super::{
         control::{self, ReplyTo},
     },
     REMEMBERED,
-    bindings::{self, Bindings, NoSeparator, remove},
+    bindings::{self, NoSeparator, ShownBindings, remove},
     pops::{Pops, answered},
     posts::{Post, heard, post, publish_on},
 };
 use crate::model::{Moment, Named, Now, Query, Reply, SampleError};
 
-/// Answers are waited for so long.
+/// Time for which answers are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Our entry is put there again after this time, for it may be lost: a server that began anew, a flush, an eviction.
+/// Time after which our entry is added again, because it may be lost: a server that restarted, a flush, an eviction.
 const ADD_AGAIN: Duration = Duration::from_secs(2);
 
-/// A refusal is believed for so long; then it is tried again.
+/// Time for which a refusal is believed; then it is tried again.
 const REFUSED: Duration = Duration::from_secs(60);
 
-/// Where nobody hears although workers are bound, the other name of the channel is tried no more often.
+/// Shortest time between two tries of the channel's other name, where no client receives although workers are bound.
 const OTHER_NAME: Duration = Duration::from_secs(60);
 
-/// One application's remote control.
+/// Remote control of one application.
 #[derive(Debug)]
 pub(super) struct Channel {
     exchange: String,
     prefix: String,
     db: u32,
-    bindings: Bindings,
-    /// When each question was put to all workers last.
+    bindings: ShownBindings,
+    /// Time of the latest question to all workers, by method.
     asked: BTreeMap<Inspect, Moment>,
-    /// Workers push their answers to our list.
+    /// Entry by which workers push their answers to our list.
     bound: Option<Bound>,
-    /// Then the last answer is waited for no longer.
+    /// Time until which the last answer is waited for.
     until: Moment,
-    /// Workers that heard the questions, and answers that came.
+    /// Number of workers that received the questions, and of answers that arrived.
     heard: u64,
     answered: u64,
-    /// Until when nothing is asked, because this right is missing.
+    /// Time until which nothing is asked, and the right that is missing.
     refused: Option<(Moment, String)>,
-    /// What was asked or told did not get through, or answers could not be fetched, for a reason that passes: in the last
-    /// sample that tried.
+    /// Error of the last sample that sent letters or fetched answers, for a reason that may pass.
     failing: Option<SampleError>,
-    /// The log tells of it already.
+    /// Whether the log already has it.
     told: bool,
-    /// The application names its channels without the database (`fanout_prefix: False`).
+    /// Whether the application names its channels without the database (`fanout_prefix: False`).
     bare: bool,
-    /// When the other name was tried last.
+    /// Time of the last try of the other name.
     tried: Option<Moment>,
-    /// When anything was wished of it last.
+    /// Time of the last use.
     used: Moment,
-    /// What is to be written with this sample, with numbers that tell them apart.
+    /// Letters for this sample, with numbers that distinguish them.
     letters: Vec<(usize, Ask)>,
     stage: Stage,
 }
 
-/// How far the conversation of this sample has come: what the next replies answer.
+/// Stage of this sample's conversation: what the next replies answer.
 #[derive(Debug, Default)]
 enum Stage {
-    /// Nothing has been asked; `renew`: our address is another one from now on.
+    /// Nothing has been sent; `renew`: our address changes now.
     Begins { renew: bool },
-    /// Answers were fetched, so many at once, in so many round trips.
+    /// Answers were requested; `asked`: number at once, `rounds`: number of round trips.
     Pops { asked: usize, rounds: usize, renew: bool },
-    /// Our entry was taken away.
+    /// Our entry was removed.
     Ends,
-    /// The application's bindings were looked at.
+    /// The application's bindings were read.
     Looks,
-    /// Entries were taken away.
+    /// Stale entries were removed.
     Cleans,
-    /// Our entry was made; this right is needed for it.
+    /// Our entry was added; `right`: the right that this needs.
     Binds { right: String },
     /// Letters were published.
     Publishes { posts: Vec<Post> },
-    /// The same under the channel's other name, for nobody heard.
+    /// Letters were published under the channel's other name, because no client received them.
     Tries {
         posts: Vec<Post>,
         heard: Vec<Result<u64, SampleError>>,
     },
-    /// There is nothing more to do.
+    /// The conversation is over.
     #[default]
     Rests,
 }
@@ -99,18 +98,18 @@ struct Bound {
     set: String,
     member: String,
     list: String,
-    /// When it was put there last.
+    /// Time at which it was last added.
     added: Moment,
 }
 
 impl Channel {
-    /// Nothing was asked yet.
+    /// Remote control that has not been used.
     pub(super) fn new(exchange: &str, prefix: &str, db: u32) -> Self {
         Self {
             exchange: exchange.to_owned(),
             prefix: prefix.to_owned(),
             db,
-            bindings: Bindings::default(),
+            bindings: ShownBindings::default(),
             asked: BTreeMap::new(),
             bound: None,
             until: Moment::ZERO,
@@ -127,25 +126,25 @@ impl Channel {
         }
     }
 
-    /// The connection is another one.
+    /// Takes in that the connection is a new one.
     pub(super) fn reconnected(&mut self) {
         self.bindings.forget();
         self.bound.iter_mut().for_each(|bound| bound.added = Moment::ZERO);
     }
 
-    /// A sample begins, with these letters.
+    /// Begins a sample with these letters.
     pub(super) fn begin(&mut self, letters: Vec<(usize, Ask)>, renew: bool) {
         self.failing = None;
         self.letters = letters;
         self.stage = Stage::Begins { renew };
     }
 
-    /// All have answered, or nobody is waited for any more.
+    /// Whether all have answered, or the time to wait is over.
     fn is_over(&self, now: Moment) -> bool {
         self.answered >= self.heard || self.until <= now
     }
 
-    /// What takes our entry and our list away.
+    /// Queries that remove our entry and our list.
     pub(super) fn unbind(&mut self) -> Vec<Query> {
         (self.heard, self.answered) = (0, 0);
         let bound = self.bound.take().into_iter();
@@ -154,12 +153,12 @@ impl Channel {
             .collect()
     }
 
-    /// It still has something to remember.
+    /// Whether it still has something to remember.
     pub(super) fn is_of_use(&self, now: Moment) -> bool {
         self.bound.is_some() || now.saturating_sub(self.used) < REMEMBERED
     }
 
-    /// How it stands with asking and telling workers.
+    /// State of the commands to workers.
     pub(super) fn standing(&self, now: Moment) -> Result<Reply, SampleError> {
         match (self.refused(now), self.failing) {
             (Some(right), _) => Ok(Reply::Refused {
@@ -170,13 +169,13 @@ impl Channel {
         }
     }
 
-    /// The right that is missing, if the workers can be neither asked nor told anything.
+    /// Right that is missing, if workers can be neither asked nor told anything.
     fn refused(&self, now: Moment) -> Option<&str> {
         let refused = self.refused.as_ref().filter(|(until, _)| *until > now);
         refused.map(|(_, right)| right.as_str())
     }
 
-    /// A command was refused: what is there goes at once, and nothing is asked for a while.
+    /// Takes in that a command was refused: our entry and list are removed at once, and nothing is asked for a while.
     fn refuse(&mut self, right: String, now: Moment, notes: &mut Vec<String>) {
         self.until = now;
         if self.refused(now).is_some() {
@@ -190,7 +189,7 @@ impl Channel {
         self.refused = Some((now.saturating_add(REFUSED), right));
     }
 
-    /// The next step of this sample, after the replies to the one before; nothing: there is no more.
+    /// Next step of this sample, after the replies to the one before; empty: it is over.
     pub(super) fn step(
         &mut self,
         replies: Vec<Result<Reply, SampleError>>,
@@ -236,7 +235,7 @@ impl Channel {
                         self.refuse(right, moment, notes);
                         false
                     }
-                    // It passes: again at the next sample.
+                    // The reason may pass: the next sample tries again.
                     Err(error) => {
                         self.failing = Some(error);
                         self.bound.iter_mut().for_each(|bound| bound.added = Moment::ZERO);
@@ -274,7 +273,7 @@ impl Channel {
         }]
     }
 
-    /// Takes in what came; `true`: perhaps there is more.
+    /// Takes in answers; `true`: perhaps there are more.
     fn popped(
         &mut self,
         reply: Option<Result<Reply, SampleError>>,
@@ -301,8 +300,8 @@ impl Channel {
         }
     }
 
-    /// Takes our entry and our list away where all have answered or nobody is waited for any more, and everywhere when our
-    /// address is another one from now on.
+    /// Removes our entry and our list where all have answered or the time to wait is over, and everywhere when our
+    /// address changes.
     fn end(&mut self, renew: bool, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let over = renew || self.is_over(now.moment);
         let reads = if over { self.unbind() } else { Vec::new() };
@@ -313,7 +312,7 @@ impl Channel {
         reads
     }
 
-    /// Looks at the application's bindings, if there are questions and it is time for it.
+    /// Reads the application's bindings, if there are questions and it is time.
     fn look(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let moment = now.moment;
         if self.letters.is_empty() {
@@ -341,7 +340,7 @@ impl Channel {
         reads
     }
 
-    /// Takes away what nobody needs any more, and our entry if it is not joined as the application joins its own.
+    /// Removes stale entries, and our own if it is not joined as the application joins its own.
     fn clean(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let mut reads = self.bindings.clean((&self.exchange, &self.prefix));
         let separator = self.separator();
@@ -352,7 +351,7 @@ impl Channel {
         if reads.is_empty() {
             return self.bind(reply, now, notes);
         }
-        // Refused only where nobody else can do it either.
+        // This is refused only if nobody else can do it either.
         self.stage = Stage::Cleans;
         reads
     }
@@ -363,7 +362,7 @@ impl Channel {
         self.bindings.separator(&said)
     }
 
-    /// Makes our entry as the application makes its own.
+    /// Adds our entry, joined as the application joins its own.
     fn bind(&mut self, reply: &ReplyTo, now: Now, notes: &mut Vec<String>) -> Vec<Query> {
         let moment = now.moment;
         let separator = match self.separator() {
@@ -386,7 +385,7 @@ impl Channel {
         self.stage = Stage::Binds {
             right: format!("`SADD` on `{set}`"),
         };
-        // Whatever happens to the reply, the entry may be there then.
+        // Whatever the reply says, the entry may exist then.
         self.until = self.until.max(moment.saturating_add(PATIENCE));
         let read = Query::AddMember {
             key: set.clone(),
@@ -420,7 +419,7 @@ impl Channel {
         reads
     }
 
-    /// They were: where nobody heard perhaps the channel has its other name.
+    /// Takes in that the letters were published: if no client received them, the channel may have its other name.
     fn published(
         &mut self,
         posts: Vec<Post>,
@@ -441,7 +440,7 @@ impl Channel {
         Vec::new()
     }
 
-    /// It stays so.
+    /// Keeps the name in use.
     fn settled(&mut self, posts: &[Post], heard: &[Result<u64, SampleError>], now: Moment, notes: &mut Vec<String>) {
         self.heard_by(posts, heard, now);
         let failed = heard
@@ -454,8 +453,8 @@ impl Channel {
         }
     }
 
-    /// Takes in how many workers heard each of them. What failed otherwise than by a missing right passes: it is
-    /// published again at the next sample.
+    /// Takes in how many workers received each letter. An error other than a missing right may pass: the next sample
+    /// publishes again.
     fn heard_by(&mut self, posts: &[Post], heard: &[Result<u64, SampleError>], now: Moment) {
         for (post, heard) in posts.iter().zip(heard) {
             let Ok(heard) = heard else { continue };
@@ -469,13 +468,14 @@ impl Channel {
         }
     }
 
-    /// Nobody hears although workers are bound: perhaps the application leaves the database out of the name.
+    /// Whether the other name may be tried: no client receives although workers are bound, so the application may leave
+    /// the database out of the name.
     fn may_try_the_other_name(&self, posts: &[Post], now: Moment) -> bool {
         let lately = self.tried.is_some_and(|tried| now.saturating_sub(tried) < OTHER_NAME);
         !posts.is_empty() && self.bindings.any_workers() && !lately
     }
 
-    /// The channel that the workers listen to.
+    /// Channel that the workers subscribe to.
     fn name(&self, bare: bool) -> String {
         if bare {
             format!("{}{}.pidbox", self.prefix, self.exchange)

@@ -1,4 +1,4 @@
-//! Remote control on one endpoint: what the pools' letters become, step by step, and how it stands with it.
+//! Remote control on one endpoint: the pools' letters become queries, step by step, and its state is known.
 //!
 //! | file | concept |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | `posts.rs`, `pops.rs` | what is published there, and the answers |
 //! | `bindings.rs` | how an application joins its bindings on Redis, and entries that nobody took back |
 //!
-//! On Redis an answer is an element of a list of our own, into which workers push as long as a set says where we are. That
-//! entry is there only while answers are outstanding, so that nothing is pushed for ever after we are gone; where we were
-//! killed meanwhile, another operator takes it away.
+//! On Redis an answer is an element of one of our lists, to which workers push while a set contains our address. That
+//! entry exists only while answers are outstanding, so that nothing is pushed for ever after the operator is gone; if
+//! it was killed meanwhile, another operator removes the entry.
 #![deny(clippy::disallowed_methods)]
 
 mod bindings;
@@ -36,45 +36,45 @@ use crate::model::{Letter, Moment, Named, Now, Postbox, Query, Reply, SampleErro
 /// Seconds after which a worker need not answer any more.
 const EXPIRES: i64 = 10;
 
-/// Where nobody knows our address yet, in a letter that has it: no node's name comes after it.
+/// Placeholder for our address in a letter: no node's name comes after it.
 const OUR_ADDRESS: &str = "our-address";
 
-/// The letters of one endpoint.
+/// Letters of one endpoint.
 #[derive(Debug)]
 pub struct Pidbox {
     broker: BrokerKind,
-    /// What addresses are made of, so that nobody guesses them.
+    /// Random numbers of which addresses are made, so that nobody can guess them.
     seed: [u64; 2],
     /// Our address on Redis, and when it was made.
     reply: Option<(ReplyTo, Moment)>,
-    /// How many there were.
+    /// Number of addresses made so far.
     addresses: u64,
-    /// To be written with this sample; each once, whoever wishes it.
+    /// Letters for this sample; equal ones of several pools are sent once.
     letters: Vec<Ask>,
-    /// Whose turn it was in the step before, with the number of its reads.
+    /// Applications of the last step, with the number of queries of each.
     asked: Vec<(Remote, usize)>,
-    /// The conversation of this sample is under way.
+    /// Whether the conversation of this sample has begun.
     begun: bool,
     connection: u64,
-    /// By control exchange and key prefix; Redis only.
+    /// Remote controls by control exchange and key prefix; Redis only.
     channels: BTreeMap<Remote, Channel>,
     pops: Pops,
-    /// When each question was put to all workers last; RabbitMQ only.
+    /// Time of the latest question to all workers, by method and exchange; RabbitMQ only.
     to_all: BTreeMap<(Inspect, String), Moment>,
-    /// What the last letter to each exchange found; RabbitMQ only.
+    /// Result of the latest letter to each exchange; RabbitMQ only.
     posted: BTreeMap<String, (Result<Reply, SampleError>, Moment)>,
-    /// For the log.
+    /// Lines for the log.
     notes: Vec<String>,
 }
 
-/// Control exchange and key prefix: what tells the remote controls of applications apart.
+/// Control exchange and key prefix, which distinguish the remote controls of applications.
 type Remote = (String, String);
 
-/// What nobody wishes any more is forgotten after this time.
+/// Time after which an unused remote control is forgotten.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 impl Pidbox {
-    /// On this broker.
+    /// Remote control on this broker.
     pub fn new(broker: BrokerKind, seed: [u64; 2]) -> Self {
         Self {
             broker,
@@ -93,14 +93,14 @@ impl Pidbox {
         }
     }
 
-    /// To be written with this sample.
+    /// Adds a letter for this sample.
     pub fn write(&mut self, letter: Ask) {
         if !self.letters.contains(&letter) {
             self.letters.push(letter);
         }
     }
 
-    /// The next step, after the replies to the one before; none: it is over.
+    /// Next step, after the replies to the one before; empty: it is over.
     pub fn converse(&mut self, replies: Vec<Result<Reply, SampleError>>, connection: u64, now: Now) -> Vec<Query> {
         match self.broker {
             BrokerKind::Redis { db } => self.step(replies, connection, db, now),
@@ -108,19 +108,20 @@ impl Pidbox {
         }
     }
 
-    /// What takes back what workers would push their answers by.
+    /// Queries that remove the entries by which workers push their answers.
     pub fn farewell(&mut self) -> Vec<Query> {
         self.channels.values_mut().flat_map(Channel::unbind).collect()
     }
 
-    /// What is worth a line in the log.
+    /// Lines for the log.
     pub(super) fn notes(&mut self) -> Vec<String> {
         mem::take(&mut self.notes)
     }
 
-    /// How it stands with the letters to these workers.
+    /// State of the letters to these workers.
     pub fn standing(&self, mailbox: &Mailbox, now: Moment) -> Result<Reply, SampleError> {
-        // What was cut short may not have been written: nobody is to be taken for one who does not answer.
+        // A conversation that was cut short may not have been written: no worker is to be taken for one that does not
+        // answer.
         if self.begun || !self.asked.is_empty() || !self.letters.is_empty() {
             return Err(SampleError::Timeout);
         }
@@ -140,7 +141,7 @@ impl Pidbox {
         if mem::replace(&mut self.connection, connection) != connection {
             self.channels.values_mut().for_each(Channel::reconnected);
         }
-        // One that was cut short has no replies.
+        // A conversation that was cut short has no replies.
         if replies.is_empty() || !self.begun {
             self.asked.clear();
             self.begun = true;
@@ -168,7 +169,7 @@ impl Pidbox {
         all
     }
 
-    /// Hands the letters out, and makes our address anew where it is so old that it is to be another one.
+    /// Distributes the letters, and replaces our address if it is old.
     fn begin(&mut self, db: u32, now: Now) {
         let old = |made: Moment| now.moment.saturating_sub(made) >= RENEWED;
         let renew = self.reply.as_ref().is_none_or(|(_, made)| old(*made));
@@ -202,11 +203,11 @@ impl Pidbox {
         })
     }
 
-    /// RabbitMQ: posts the letters, but to all workers no question that they were asked a moment ago.
+    /// RabbitMQ: posts the letters, except questions to all workers that were asked a moment ago.
     fn post(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Vec<Query> {
         for (((exchange, _), _), reply) in self.asked.drain(..).zip(replies) {
             if reply.is_err() {
-                // Perhaps it did not leave: it is asked again with the next sample.
+                // It may not have been sent: the next sample asks again.
                 self.to_all.retain(|(_, to), _| *to != exchange);
             }
             self.posted.insert(exchange, (reply, now.moment));
@@ -246,7 +247,7 @@ impl Pidbox {
 }
 
 impl Ask {
-    /// Whose remote control is meant, if any.
+    /// Workers that are addressed, if any.
     pub fn mailbox(&self) -> Option<&Mailbox> {
         match self {
             Self::Inspect { mailbox, .. } | Self::Tell { mailbox, .. } => Some(mailbox),
@@ -255,7 +256,7 @@ impl Ask {
     }
 }
 
-/// What a letter says on RabbitMQ.
+/// Letter on RabbitMQ.
 fn letter_of(ask: &Ask, now: Now) -> Option<Letter> {
     let headers = vec![("clock", 1), ("expires", now.wall.as_second().saturating_add(EXPIRES))];
     match ask {
@@ -282,7 +283,7 @@ fn letter_of(ask: &Ask, now: Now) -> Option<Letter> {
     }
 }
 
-/// What an answer on RabbitMQ says.
+/// Signals in an answer on RabbitMQ.
 fn answered(payload: &[u8], ticket: Option<&str>) -> Vec<Signal> {
     control::answer(payload, ticket, Wire::Plain)
         .map(Into::into)
@@ -295,7 +296,7 @@ mod tests {
     use super::*;
     use crate::framework::celery::{CeleryConfig, Order, tests::now};
 
-    /// On both brokers: what the sampler gave up before it was over.
+    /// On both brokers: a conversation that the sampler gave up before its end.
     #[test]
     fn a_conversation_that_is_cut_short_is_told_as_one_that_failed() {
         for broker in [BrokerKind::Redis { db: 0 }, BrokerKind::RabbitMq { management: false }] {
@@ -314,7 +315,7 @@ mod tests {
             assert_eq!(pidbox.standing(&mailbox, now().moment), cut, "not begun");
             assert_eq!(pidbox.converse(Vec::new(), 1, now()).len(), 1);
             assert_eq!(pidbox.standing(&mailbox, now().moment), cut, "not answered");
-            // The next sample begins anew.
+            // The next sample starts over.
             pidbox.write(letter());
             assert_eq!(pidbox.converse(Vec::new(), 1, now()).len(), 1);
             let heard = match broker {

@@ -1,30 +1,30 @@
-//! Answers on Redis: how many are fetched at a time from a list of our own, and what they say.
+//! Answers on Redis: how many are taken from one of our lists at a time, and what they say.
 #![deny(clippy::disallowed_methods)]
 
 use super::super::{control, wire::Wire};
 use crate::model::Signal;
 
-/// Answers taken from the list at once, at most.
+/// Largest number of answers taken from the list at once.
 const MAX_ANSWERS: usize = 64;
 
-/// At first not so many: nobody knows yet how large they are.
+/// The same at first, when nothing is known of their size.
 const FIRST_ANSWERS: usize = 8;
 
-/// Round trips for answers in one sample, at most.
+/// Largest number of round trips for answers in one sample.
 const MAX_ROUNDS: usize = 8;
 
-/// So many bytes of answers are to come in one round trip.
+/// Number of bytes of answers intended for one round trip.
 const ROUND_BYTES: u64 = 4 << 20;
 
-/// After so many bytes of answers the rest waits for the next sample.
+/// Number of bytes of answers after which the rest waits for the next sample.
 const SAMPLE_BYTES: u64 = 16 << 20;
 
-/// How answers are fetched, from all lists of the endpoint.
+/// State of fetching answers, from all lists of the endpoint.
 #[derive(Debug)]
 pub(super) struct Pops {
-    /// How many to take at once: fewer after large ones.
+    /// Number of answers to take at once: fewer after large ones.
     pub(super) at_once: usize,
-    /// Bytes that came in this sample.
+    /// Number of bytes that came in this sample.
     bytes: u64,
 }
 
@@ -38,12 +38,12 @@ impl Default for Pops {
 }
 
 impl Pops {
-    /// A sample begins.
+    /// Begins a sample.
     pub(super) fn begin(&mut self) {
         self.bytes = 0;
     }
 
-    /// So many came, of so many that were asked for, the largest with so many bytes.
+    /// Takes in a round trip: number of elements asked for and received, and the size of the largest in bytes.
     pub(super) fn took(&mut self, asked: usize, elements: u64, largest: u64) {
         self.bytes = self.bytes.saturating_add(elements.saturating_mul(largest));
         let fits = ROUND_BYTES.checked_div(largest);
@@ -51,13 +51,13 @@ impl Pops {
         self.at_once = fits.clamp(1, MAX_ANSWERS.min(asked * 4));
     }
 
-    /// Another round trip is worth its price, after so many.
+    /// Whether another round trip is worth its cost, after this number of them.
     pub(super) fn may_go_on(&self, rounds: usize) -> bool {
         rounds < MAX_ROUNDS && self.bytes < SAMPLE_BYTES
     }
 }
 
-/// What an element of our list says.
+/// Signals in an element of our list.
 pub(super) fn answered(payload: &[u8]) -> Vec<Signal> {
     control::answer(payload, None, Wire::Kombu)
         .map(Into::into)

@@ -1,4 +1,4 @@
-//! Letters on Redis: what is published, and by how many it is heard.
+//! Letters on Redis: what is published, and how many clients receive it.
 #![deny(clippy::disallowed_methods)]
 
 use super::super::{
@@ -8,17 +8,17 @@ use super::super::{
 };
 use crate::model::{Moment, Query, Reply, SampleError};
 
-/// A question or an order to publish.
+/// Question or command to publish.
 #[derive(Debug)]
 pub(super) struct Post {
     pub(super) payload: Vec<u8>,
-    /// How many answers it brings at most.
+    /// Largest number of answers that it brings.
     pub(super) answers: u64,
-    /// The question, if it goes to all workers.
+    /// Question, if it goes to all workers.
     pub(super) to_all: Option<Inspect>,
 }
 
-/// What to publish for this letter. Questions need our entry, orders do not.
+/// Publication for this letter. Questions need our entry, commands do not.
 pub(super) fn post(
     exchange: &str,
     (number, letter): &(usize, Ask),
@@ -48,7 +48,7 @@ pub(super) fn post(
     }
 }
 
-/// What publishes all of them under this name.
+/// Queries that publish all of them under this name.
 pub(super) fn publish_on(name: &str, posts: &[Post]) -> Vec<Query> {
     let publish = |post: &Post| Query::Publish {
         channel: name.to_owned(),
@@ -57,7 +57,7 @@ pub(super) fn publish_on(name: &str, posts: &[Post]) -> Vec<Query> {
     posts.iter().map(publish).collect()
 }
 
-/// By how many each was heard.
+/// Number of clients that received each.
 pub(super) fn heard(replies: Vec<Result<Reply, SampleError>>) -> Vec<Result<u64, SampleError>> {
     let number = |reply| match reply {
         Ok(Reply::Number(number)) => Ok(number),

@@ -1,65 +1,65 @@
-//! Which of a queue's ready messages are not due, although RabbitMQ calls them all ready.
+//! Number of a queue's ready messages that are not due, although RabbitMQ calls them all ready.
 //!
-//! Workers fetch tasks that are not due and keep them in memory; when the last worker stops they return. As long as it is
-//! there it says how many it holds and when the first is due. From then until that time no more of them than it said can
-//! be there, and none of them can have run: so many of the ready messages are not due, and whatever is above that is. When
-//! the time has come nothing is assumed any more.
+//! Workers fetch tasks that are not due and keep them in memory; when the last worker stops they return to the queue.
+//! While it is alive it reports how many it holds and when the first is due. From then until that time, at most that
+//! many of them can be in the queue, and none of them can have run: that many of the ready messages are not due, and
+//! the rest is. When the time has come nothing is assumed any more.
 //!
-//! Two times need care. A worker that has just started has not fetched them yet: they still count. One that has just gone
-//! has not given them back yet: that there are fewer then says nothing, for at most [`RETURN`].
+//! Two periods need care. A worker that has just started has not fetched them yet: they still count. A worker that has
+//! just gone has not returned them yet: a smaller number of ready messages then means nothing, for at most [`RETURN`].
 
 use std::time::Duration;
 
 use crate::model::{Delayed, DelayedTasks, KeepAlive, Moment, Now};
 
-/// A worker that stopped has given back what it held after this time. (Idle ones need about a second.)
+/// Time after which a worker that stopped has returned what it held. (Idle ones need about a second.)
 const RETURN: Duration = Duration::from_secs(60);
 
-/// What a sample shows.
+/// Input: what a sample shows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    /// Ready messages.
+pub(super) struct HeldSample {
+    /// Number of ready messages.
     pub(super) ready: u64,
-    /// Ready messages in the sample before.
+    /// Number of ready messages in the sample before.
     pub(super) before: u64,
-    /// The pool's workers are heard …
+    /// Whether the pool's workers are heard.
     pub(super) heard: bool,
-    /// … and somebody fetches from the queues.
+    /// Whether any consumer fetches from the queues.
     pub(super) fetches: bool,
-    /// The permissions keep us from asking.
+    /// Whether the permissions refuse questions to workers.
     pub(super) refused: bool,
 }
 
-/// What it means.
+/// Result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Of the ready messages: due.
+pub(super) struct HeldCounts {
+    /// Number of ready messages that are due.
     pub(super) ready: u64,
-    /// Tasks that are not due: in the queues, in workers' memories, or on their way from one to the other.
+    /// Number of tasks that are not due: in the queues, in workers' memories, or on their way from one to the other.
     pub(super) scheduled: u64,
-    /// Those among them that are among the unacknowledged messages, if the worker acknowledges late.
+    /// Number of those that are among the unacknowledged messages, if the worker acknowledges late.
     pub(super) in_memory: u64,
     pub(super) stay: Option<KeepAlive>,
-    /// To be handed on.
+    /// State to hand on.
     pub(super) later: DelayedTasks,
 }
 
-/// When messages were fetched last: only answers to later questions tell of them.
-pub(super) fn fetched(seen: &Seen, last: DelayedTasks, now: Now) -> Option<Moment> {
+/// Time at which messages were fetched last: only answers to later questions include them.
+pub(super) fn fetched(seen: &HeldSample, last: DelayedTasks, now: Now) -> Option<Moment> {
     match seen.ready < seen.before {
         true => Some(now.moment),
         false => last.fetched,
     }
 }
 
-/// `told`: what the workers say, all of them, asked since the last fetch; `answered`: what those say who have answered.
+/// `told`: combined report of all workers, asked since the last fetch; `answered`: report of those that have answered.
 pub(super) fn find(
-    seen: &Seen,
+    seen: &HeldSample,
     told: Option<(u64, Option<jiff::Timestamp>)>,
     answered: u64,
     last: DelayedTasks,
     now: Now,
-) -> Found {
+) -> HeldCounts {
     let held = last.held.filter(|held| held.due > now.wall && held.tasks > 0);
     let fetched = fetched(seen, last, now);
     if !(seen.heard && seen.fetches) {
@@ -85,7 +85,7 @@ pub(super) fn find(
         None if seen.refused => (held, Some(KeepAlive::Refused)),
         None => (held, Some(KeepAlive::Unreported)),
     };
-    Found {
+    HeldCounts {
         ready: seen.ready.saturating_sub(waiting),
         scheduled: in_memory.saturating_add(waiting),
         in_memory,
@@ -99,9 +99,9 @@ pub(super) fn find(
     }
 }
 
-/// Nobody fetches.
-fn away(seen: &Seen, held: Option<Delayed>, last: DelayedTasks, now: Now) -> Found {
-    // One that was told to fetch no more keeps what it has, for as long as it likes.
+/// Result while no consumer fetches.
+fn away(seen: &HeldSample, held: Option<Delayed>, last: DelayedTasks, now: Now) -> HeldCounts {
+    // A worker that was told to stop fetching keeps what it has, as long as it runs.
     let gone = (!seen.heard).then(|| last.gone.unwrap_or(now.moment));
     let back = held.is_none_or(|held| seen.ready >= held.tasks);
     let settled = last.settled || back || gone.is_some_and(|gone| now.moment.saturating_sub(gone) >= RETURN);
@@ -113,7 +113,7 @@ fn away(seen: &Seen, held: Option<Delayed>, last: DelayedTasks, now: Now) -> Fou
         false => held,
     };
     let scheduled = held.map_or(0, |held| held.tasks);
-    Found {
+    HeldCounts {
         ready: seen.ready.saturating_sub(there),
         scheduled,
         in_memory: scheduled.saturating_sub(there),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::framework::celery::Workers;
-use crate::framework::celery::{BrokerKind, Pool, tests::*};
+use crate::framework::celery::{BrokerKind, CeleryPool, tests::*};
 use crate::model::KeepAlive;
 
 type Answer = Result<Reply, SampleError>;
@@ -22,7 +22,7 @@ fn sample(depth: Answer, totals: Option<Answer>, workers: &Workers) -> Result<Ta
     let broker = BrokerKind::RabbitMq {
         management: totals.is_some(),
     };
-    let mut celery = Pool::new(config(broker, &["celery"]));
+    let mut celery = CeleryPool::new(config(broker, &["celery"]));
     let reads = celery.asks(workers, None, now());
     let replies: Vec<_> = reads
         .iter()
@@ -151,7 +151,7 @@ fn what_may_fail() {
 
 #[test]
 fn a_refused_question_keeps_one_worker() {
-    let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
     let all = workers(&[0]);
     let reads = celery.asks(&all, None, now());
     let replies: Vec<_> = (reads.iter())
@@ -171,7 +171,8 @@ fn what_an_earlier_process_remembered_counts_from_the_first_sample_on() {
         tasks: 20,
         due: wall(90),
     };
-    let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"])).remembering(Some(held));
+    let mut celery =
+        CeleryPool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"])).remembering(Some(held));
     let nobody = Workers::default();
     let reads = celery.asks(&nobody, None, now());
     let first = celery.tally(&reads, &[depth(21)], &nobody, None, now()).unwrap();
@@ -189,7 +190,7 @@ fn what_an_earlier_process_remembered_counts_from_the_first_sample_on() {
 }
 
 fn asked(management: bool, workers: &Workers, last: Option<&Tally>) -> Vec<Inspect> {
-    let mut celery = Pool::new(config(BrokerKind::RabbitMq { management }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::RabbitMq { management }, &["celery"]));
     // What a worker is, is asked whatever the broker.
     let traits = [Inspect::Stats, Inspect::ActiveQueues];
     let reads = celery.asks(workers, last, now()).into_iter();

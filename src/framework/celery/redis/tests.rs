@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::framework::celery::{BrokerKind, tests::*};
-use crate::framework::celery::{Pool, Workers};
-use crate::model::scan::Kind;
+use crate::framework::celery::{CeleryPool, Workers};
+use crate::model::scan::MessageKind;
 
 mod unheld;
 
@@ -36,7 +36,7 @@ impl Database {
     }
 }
 
-/// So many due messages and some with due times, all looked at, all for one routing key of the default exchange.
+/// Scan of due messages and of some with due times, all read, all for one routing key of the default exchange.
 fn held(queue: &str, due: u64, later: &[i64]) -> Scan {
     kinds(&[("", queue, due, later)])
 }
@@ -48,7 +48,7 @@ fn kinds(kinds: &[(&str, &str, u64, &[i64])]) -> Scan {
         etas.sort_unstable();
         let count = due + etas.len() as u64;
         scan.total += count;
-        let kind = Kind { count, etas };
+        let kind = MessageKind { count, etas };
         scan.kinds.insert(((*exchange).into(), (*key).into()), kind);
     }
     scan
@@ -78,7 +78,7 @@ fn since_when_the_oldest_task_waits() {
     };
     let (seen, told) = (
         |at| Some(Since::Seen(std::time::Duration::from_secs(at))),
-        |at| Some(Since::Told(wall(at))),
+        |at| Some(Since::Published(wall(at))),
     );
     let one = |published, eta| since(&[("celery", headed(3, 70, published, eta))]);
     assert_eq!(since(&[]), None);
@@ -104,10 +104,10 @@ fn since_when_the_oldest_task_waits() {
 }
 
 fn sample(config: &CeleryConfig, database: &Database, workers: &Workers, last: Option<&Tally>) -> Tally {
-    next_sample(&mut Pool::new(config.clone()), database, workers, last)
+    next_sample(&mut CeleryPool::new(config.clone()), database, workers, last)
 }
 
-fn next_sample(celery: &mut Pool, database: &Database, workers: &Workers, last: Option<&Tally>) -> Tally {
+fn next_sample(celery: &mut CeleryPool, database: &Database, workers: &Workers, last: Option<&Tally>) -> Tally {
     let reads = celery.asks(workers, last, now());
     let replies: Vec<_> = reads.iter().map(|read| database.answer(read)).collect();
     celery.tally(&reads, &replies, workers, last, now()).unwrap()
@@ -240,7 +240,7 @@ fn bindings_of_named_exchanges_are_asked_for_in_the_next_sample() {
     ];
     let members = members.map(str::to_owned).to_vec();
     database.sets.insert("_kombu.binding.tasks".into(), members);
-    let mut celery = Pool::new(redis(&["mail", "reports"]));
+    let mut celery = CeleryPool::new(redis(&["mail", "reports"]));
     let first = next_sample(&mut celery, &database, &Workers::default(), None);
     assert_eq!(first.work.in_flight, 7, "owners unknown: counted");
     let second = next_sample(&mut celery, &database, &Workers::default(), Some(&first));
@@ -249,7 +249,7 @@ fn bindings_of_named_exchanges_are_asked_for_in_the_next_sample() {
 
 #[test]
 fn a_failed_read_is_an_error_or_is_told() {
-    let mut celery = Pool::new(redis(&["celery"]));
+    let mut celery = CeleryPool::new(redis(&["celery"]));
     let all = workers(&[1]);
     let last = next_sample(&mut celery, &held_by_an_exchange(), &all, None);
     // The separator is looked for once a minute.
@@ -292,7 +292,7 @@ fn a_failed_read_is_an_error_or_is_told() {
 
 #[test]
 fn the_reads_of_a_quiet_pool() {
-    let reads = Pool::new(redis(&["a", "b"])).asks(&workers(&[0]), Some(&Tally::default()), now());
+    let reads = CeleryPool::new(redis(&["a", "b"])).asks(&workers(&[0]), Some(&Tally::default()), now());
     let key = |read: &Ask| match read {
         Ask::Read(Query::ScanList { key, .. }) => Some(key.clone()),
         Ask::Read(Query::ScanHash { hash, index, .. }) => Some(format!("{hash}+{index}")),
@@ -313,7 +313,7 @@ fn the_reads_of_a_quiet_pool() {
 #[test]
 fn the_separator_is_the_applications_where_the_pool_does_not_say_it() {
     let mut database = Database::default().with("celery:3", headed(7, 0, None, None));
-    let counted = |celery: &mut Pool, database: &Database| {
+    let counted = |celery: &mut CeleryPool, database: &Database| {
         let reads = celery.asks(&Workers::default(), None, now());
         let replies: Vec<_> = reads.iter().map(|read| database.answer(read)).collect();
         celery
@@ -322,7 +322,7 @@ fn the_separator_is_the_applications_where_the_pool_does_not_say_it() {
             .work
             .ready
     };
-    let mut celery = Pool::new(redis(&["celery"]));
+    let mut celery = CeleryPool::new(redis(&["celery"]));
     assert_eq!(counted(&mut celery, &database), 0, "nothing shows it");
     for (member, ready) in [
         ("celery\u{6}\u{16}\u{6}\u{16}celery", 0),
@@ -333,7 +333,7 @@ fn the_separator_is_the_applications_where_the_pool_does_not_say_it() {
         database
             .sets
             .insert("_kombu.binding.celery".into(), vec![member.to_owned()]);
-        let mut celery = Pool::new(redis(&["celery"]));
+        let mut celery = CeleryPool::new(redis(&["celery"]));
         counted(&mut celery, &database);
         assert_eq!(counted(&mut celery, &database), ready, "{member:?}");
     }
@@ -341,7 +341,7 @@ fn the_separator_is_the_applications_where_the_pool_does_not_say_it() {
         separator: Some("/".into()),
         ..redis(&["celery"])
     };
-    let mut celery = Pool::new(said);
+    let mut celery = CeleryPool::new(said);
     counted(&mut celery, &database);
     assert_eq!(counted(&mut celery, &database), 0, "the pool's word");
 }

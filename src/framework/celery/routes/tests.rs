@@ -6,7 +6,7 @@ fn owned(exchange: &str, key: &str, members: &[&str]) -> Owner {
         .map(|member| member.replace('|', "\u{6}\u{16}"))
         .collect();
     let queues = ["mail".to_owned(), "reports".to_owned()];
-    let bindings = Bindings::of(&members, "\u{6}\u{16}", &queues);
+    let bindings = ExchangeBindings::of(&members, "\u{6}\u{16}", &queues);
     Owners::new(&queues, [(exchange, bindings)].into()).of(exchange, key)
 }
 
@@ -67,7 +67,11 @@ fn topics_as_kombu_matches_them() {
     ] {
         assert_eq!(topic_matches(pattern, key), truth, "{pattern} {key}");
         let (routing_key, topic) = (pattern, true);
-        assert_eq!(Binding { routing_key, topic }.matches(key), truth, "{pattern} {key}");
+        assert_eq!(
+            QueueBinding { routing_key, topic }.matches(key),
+            truth,
+            "{pattern} {key}"
+        );
     }
     let (pattern, key) = (vec!["#"; 100].join("."), vec!["a"; 200].join("."));
     assert!(topic_matches(&pattern, &key), "no pattern takes long");
@@ -79,7 +83,7 @@ fn many_kinds_and_bindings_are_compared_up_to_a_limit_and_the_rest_is_unknown() 
     let pattern = format!("{}.end", vec!["*"; 100].join("."));
     let members: Vec<_> = (0..1_000).map(|n| format!("{pattern}{n}|x|mail")).collect();
     let queues = ["mail".to_owned()];
-    let bindings = || Bindings::of(&members, "|", &queues);
+    let bindings = || ExchangeBindings::of(&members, "|", &queues);
     let mut owners = Owners::new(&queues, [("tasks", bindings())].into());
     let key = |n: usize| format!("{}.{n}", vec!["a"; 100].join("."));
     let told: Vec<_> = (0..10_000).map(|n| owners.of("tasks", &key(n))).collect();
@@ -94,7 +98,10 @@ fn many_kinds_and_bindings_are_compared_up_to_a_limit_and_the_rest_is_unknown() 
 fn an_honest_application_with_many_topics_is_compared_whole() {
     let members: Vec<_> = (0..200).map(|n| format!("shop.area{n}.#|x|mail")).collect();
     let queues = ["mail".to_owned()];
-    let mut owners = Owners::new(&queues, [("tasks", Bindings::of(&members, "|", &queues))].into());
+    let mut owners = Owners::new(
+        &queues,
+        [("tasks", ExchangeBindings::of(&members, "|", &queues))].into(),
+    );
     for n in 0..1_000 {
         let key = format!("shop.area{}.customer{n}.created", n % 250);
         let truth = if n % 250 < 200 { Owner::Pool } else { Owner::Other };

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A pool whose workers are named as Open edX names them.
-fn named_otherwise() -> (Pool, Workers) {
+fn named_otherwise() -> (CeleryPool, Workers) {
     let mut workers = Workers::default();
     for pod in ["aaaa0", "aaaa1"] {
         workers.heard(
@@ -14,11 +14,11 @@ fn named_otherwise() -> (Pool, Workers) {
             now().moment,
         );
     }
-    let celery = Pool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
+    let celery = CeleryPool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
     (celery, workers)
 }
 
-fn tallied(celery: &mut Pool, workers: &Workers) -> (Vec<Ask>, Tally) {
+fn tallied(celery: &mut CeleryPool, workers: &Workers) -> (Vec<Ask>, Tally) {
     let reads = celery.asks(workers, None, now());
     let empty = std::sync::Arc::<crate::model::Scan>::default();
     let reply = |read: &Ask| match read {
@@ -59,7 +59,7 @@ fn workers_of_other_names_are_the_pools_once_its_pods_are_known() {
 #[test]
 fn as_long_as_ready_pods_are_not_heard_everybody_is_asked_who_is_there() {
     let asks = |ready: u32, workers: &Workers| {
-        let mut celery = Pool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
+        let mut celery = CeleryPool::new(config(BrokerKind::RabbitMq { management: false }, &["celery"]));
         celery.roster(roster(&["aaaa0", "aaaa1"], ready));
         let ping = |read: &Ask| {
             matches!(
@@ -80,11 +80,11 @@ fn as_long_as_ready_pods_are_not_heard_everybody_is_asked_who_is_there() {
 
 #[test]
 fn a_worker_that_does_not_beat_is_asked_and_counted_by_its_answers() {
-    let mut celery = Pool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
     celery.roster(roster(&["aaaa0"], 1));
     let mut silent = Workers::default();
     silent.take(
-        &Signal::Pong {
+        &WorkerSignal::Pong {
             node: node(0),
             asked: now().moment,
         },
@@ -118,7 +118,7 @@ fn a_question_to_everybody_carries_no_separator_of_the_pools() {
         separator: Some(":".into()),
         ..config(BrokerKind::Redis { db: 0 }, &["celery"])
     };
-    let mut celery = Pool::new(config);
+    let mut celery = CeleryPool::new(config);
     celery.roster(roster(&[], 2));
     let (reads, _) = tallied(&mut celery, &workers(&[0]));
     let of = |wanted| {
@@ -141,7 +141,7 @@ fn who_fetches_the_pools_queues_under_another_name_is_a_stranger() {
         workers.heard(node, 1, 7, EVERY, now().moment);
         workers.told_queues(node, &[queue.to_owned()].into(), now().moment, now().moment);
     }
-    let mut celery = Pool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
+    let mut celery = CeleryPool::new(config(BrokerKind::Redis { db: 0 }, &["celery"]));
     celery.roster(roster(&["aaaa0"], 1));
     assert_eq!(tallied(&mut celery, &workers).1.strangers, ["fixed@worker"]);
 }

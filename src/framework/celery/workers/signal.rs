@@ -1,4 +1,4 @@
-//! What a worker says, as a value on its way from the broker to [`super::Workers`].
+//! Message of a worker, as a value on its way from the broker to [`super::Workers`].
 #![deny(clippy::disallowed_methods)]
 
 use std::{collections::BTreeSet, mem::size_of, time::Duration};
@@ -10,70 +10,70 @@ use crate::{
     model::{self, Moment},
 };
 
-/// Something a worker said.
+/// Message of a worker.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Signal {
+pub enum WorkerSignal {
     /// A heartbeat.
     Heartbeat {
         /// Node name, `celery@<pod>`.
         node: String,
-        /// Tasks it runs.
+        /// Number of tasks it runs.
         active: u32,
-        /// Tasks it has taken on since it started.
+        /// Number of tasks it has accepted since it started.
         processed: u64,
-        /// How often it beats, as it says.
+        /// Time between heartbeats, as it reports it.
         interval: Duration,
     },
-    /// It has just connected to the broker, as a new process or again; a heartbeat comes with it.
+    /// Greeting: it has just connected to the broker, as a new process or again; a heartbeat comes with it.
     Online {
         /// Node name.
         node: String,
     },
-    /// It stops fetching and leaves.
+    /// Goodbye: it stops fetching and leaves.
     Offline {
         /// Node name.
         node: String,
     },
-    /// The answer to an inspection.
+    /// Answer to an inspection.
     Inspected {
         /// Node name.
         node: String,
-        /// Which question.
+        /// Question.
         method: Inspect,
-        /// The answer as counts.
+        /// Answer, as counts.
         answer: Inspection,
-        /// When it was asked.
+        /// Time of the question.
         asked: Moment,
     },
-    /// The answer to [`Inspect::ActiveQueues`].
+    /// Answer to [`Inspect::ActiveQueues`].
     Queues {
         /// Node name.
         node: String,
-        /// The queues it fetches from.
+        /// Queues it fetches from.
         queues: BTreeSet<String>,
-        /// When it was asked.
+        /// Time of the question.
         asked: Moment,
     },
-    /// The answer to [`Inspect::Ping`].
+    /// Answer to [`Inspect::Ping`].
     Pong {
         /// Node name.
         node: String,
-        /// When it was asked.
+        /// Time of the question.
         asked: Moment,
     },
-    /// The answer to [`Inspect::Stats`].
+    /// Answer to [`Inspect::Stats`].
     Stats {
         /// Node name.
         node: String,
-        /// What it says of itself.
+        /// Properties of the worker.
         stats: Stats,
-        /// When it was asked.
+        /// Time of the question.
         asked: Moment,
     },
 }
 
-impl Signal {
-    /// What it takes in memory while it waits to be taken in.
+impl WorkerSignal {
+    /// Number of bytes it takes in memory while it waits to be taken in.
     pub fn bytes(&self) -> usize {
         let (node, more) = match self {
             Self::Queues { node, queues, .. } => (node, bytes_of(queues)),
@@ -88,9 +88,9 @@ impl Signal {
     }
 }
 
-impl From<Signal> for model::Signal {
-    fn from(signal: Signal) -> Self {
-        let (bytes, came) = (signal.bytes(), matches!(signal, Signal::Online { .. }));
+impl From<WorkerSignal> for model::Signal {
+    fn from(signal: WorkerSignal) -> Self {
+        let (bytes, came) = (signal.bytes(), matches!(signal, WorkerSignal::Online { .. }));
         let opaque = Self::new(NAME, signal, bytes);
         match came {
             true => opaque.of_a_newcomer(),

@@ -65,7 +65,7 @@ fn what_was_answered_is_void_once_a_worker_begins_anew() {
     let connected_again = |workers: &mut Workers| {
         workers.heard(NODE, 0, 7, EVERY, at(105));
         let node = NODE.to_owned();
-        workers.take(&Signal::Online { node }, at(105));
+        workers.take(&WorkerSignal::Online { node }, at(105));
     };
     for begins in [restarted as fn(&mut Workers), connected_again] {
         let mut workers = one();
@@ -113,7 +113,7 @@ fn nobody_was_asked_later_than_now_and_those_that_do_not_beat_are_known_by_their
     let mut workers = one();
     let node = NODE.to_owned();
     let (queues, asked) = (queues(&[]), at(9_999));
-    workers.take(&Signal::Queues { node, queues, asked }, at(103));
+    workers.take(&WorkerSignal::Queues { node, queues, asked }, at(103));
     assert_eq!(worker(&workers).stopped_since, Some(at(103)));
     workers.came("celery@stranger", at(103));
     workers.left("celery@stranger", at(103));
@@ -135,7 +135,7 @@ fn nobody_was_asked_later_than_now_and_those_that_do_not_beat_are_known_by_their
     };
     assert!(!before(&workers).beats(at(104)) && before(&workers).is_fresh(at(104)));
     workers.take(
-        &Signal::Pong {
+        &WorkerSignal::Pong {
             node: "celery@there".into(),
             asked: at(105),
         },

@@ -1,4 +1,4 @@
-//! One worker process: what it said of itself last, and how old that is.
+//! State of one worker process: what it reported last, and how old that is.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -12,96 +12,100 @@ use crate::{
     model::{Moment, Queues},
 };
 
-/// A worker that beats as usual and has not been heard for this long is not counted any more (Celery beats every 2 s).
+/// Silence after which a worker with usual heartbeats is not counted any more (Celery sends one every 2 s).
 const SILENT: Duration = Duration::from_secs(12);
 
-/// A worker that beats as usual and did so this long ago missed a beat at least: what it said may be old.
+/// Silence after which a worker with usual heartbeats has missed at least one: its report may be old.
 pub(super) const BEATS: Duration = Duration::from_secs(5);
 
-/// So many beats may fail to come before a worker with a longer interval (`--heartbeat-interval`) is not counted any more.
+/// Number of missed heartbeats after which a worker with a longer interval (`--heartbeat-interval`) is not counted any
+/// more.
 const MISSED: u32 = 3;
 
-/// A longer interval between two beats is a forgery or a mistake.
+/// Longest interval between two heartbeats: more is a forgery or a mistake.
 pub(super) const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
 
-/// A worker that does not beat is there for so long after a question that it answered.
+/// Time after a question that it answered for which a worker without heartbeats is taken to be alive.
 const ANSWERS: Duration = Duration::from_secs(15);
 
-/// One worker process's last words.
+/// Latest reports of one worker process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
-    /// When its last heartbeat came; `None`: it does not beat, and is known by its answers alone.
+    /// Time of its latest heartbeat; `None`: it sends none, and is known by its answers alone.
     pub beat: Option<Moment>,
-    /// How often it says that it beats.
+    /// Time between its heartbeats, as it reports it.
     pub(super) interval: Duration,
-    /// The latest question that it answered: when it was asked.
+    /// Time of the latest question that it answered.
     pub answered: Option<Moment>,
-    /// When it said goodbye, unless it was heard since.
+    /// Time of its goodbye, unless it was heard since.
     pub left: Option<Moment>,
-    /// Since when somebody of its name has been known.
+    /// Time from which a worker of its name has been known.
     pub since: Moment,
-    /// Two answers to one question came under this name, last to the one asked then: several workers share it.
+    /// Time of the latest question with two answers under this name: several workers share it.
     pub doubled: Option<Moment>,
-    /// Since when it has missed no beat and has not begun anew: it was not so busy that it could not speak.
+    /// Time since which it has missed no heartbeat and has not restarted: it was never too busy to answer.
     pub steady_since: Moment,
-    /// Tasks it runs: by its last beat, or by its last answer if it does not beat.
+    /// Number of tasks it runs: by its latest heartbeat, or by its latest answer if it sends none.
     pub active: u32,
-    /// Tasks it has taken on since it started.
+    /// Number of tasks it has accepted since it started.
     pub processed: u64,
-    /// Tasks it has taken on since it was heard first: never falls, and does not jump when a lost voice comes back.
+    /// Number of tasks it has accepted since it was first heard: never falls, and does not jump when a connection comes
+    /// back.
     pub taken: u64,
-    /// Since when it has run nothing: no beat told of a task, and none was taken on.
+    /// Time since which it has run nothing: no heartbeat reported a task, and none was accepted.
     pub idle_since: Option<Moment>,
-    /// Its last answer to each inspection, with the time of the question.
+    /// Its latest answer to each inspection, with the time of the question.
     pub inspections: Inspections,
-    /// Its last answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
+    /// Its latest answer to [`Inspect::Active`] that had tasks in it: how many of its tasks are acknowledged early.
     pub acknowledging: Option<(Moment, Inspection)>,
-    /// It has ever answered a question.
+    /// Whether it has ever answered a question.
     pub answers: bool,
-    /// It runs tasks itself, as far as it ever said: a process of its name seldom begins as another kind.
+    /// Whether it runs tasks in its main process, as far as it ever reported: a process of its name seldom restarts as
+    /// another kind.
     pub solo: bool,
-    /// What it said of itself ([`Inspect::Stats`]), and when.
+    /// Its properties ([`Inspect::Stats`]), with the time of the question.
     pub stats: Option<(Moment, Stats)>,
-    /// The queues it fetches from, and when it was asked for them.
+    /// Queues it fetches from, with the time of the question.
     pub queues: Option<(Moment, Queues)>,
-    /// Since when it has fetched from no queue: the time of the first of the questions it answered so without a break.
+    /// Time since which it has fetched from no queue: the time of the first question of those that it answered so
+    /// without a break.
     pub stopped_since: Option<Moment>,
-    /// What it answered to earlier questions is void: it began anew since, or connected to the broker again.
+    /// Time of its latest start or connection: answers to earlier questions are void.
     pub(super) began: Moment,
 }
 
-/// What a worker says of itself ([`Inspect::Stats`]).
+/// Properties of a worker, as it reports them ([`Inspect::Stats`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Tasks it runs at a time.
+    /// Number of tasks it runs at a time.
     pub slots: Option<u32>,
-    /// Tasks it has taken on since it started.
+    /// Number of tasks it has accepted since it started.
     pub processed: Option<u64>,
-    /// It runs tasks itself (`--pool solo`), and says nothing meanwhile.
+    /// Whether it runs tasks in its main process (`--pool solo`), and is silent meanwhile.
     pub solo: bool,
-    /// How its application uses the broker.
+    /// Options of its application's broker transport.
     pub application: BrokerOptions,
 }
 
 impl Worker {
-    /// It is there: it beat lately, or answered lately.
+    /// Whether it is alive: it sent a heartbeat or an answer lately.
     pub fn is_live(&self, now: Moment) -> bool {
         let answers = self.answered.is_some_and(|at| now.saturating_sub(at) <= ANSWERS);
         self.left.is_none() && (self.beats(now) || answers)
     }
 
-    /// It beat lately.
+    /// Whether it sent a heartbeat lately.
     pub fn beats(&self, now: Moment) -> bool {
         let silent = SILENT.max(self.interval * MISSED);
         self.beat.is_some_and(|at| now.saturating_sub(at) <= silent)
     }
 
-    /// It beats often enough to say by that what it runs (`--heartbeat-interval`).
+    /// Whether its heartbeats are frequent enough to show what it runs (`--heartbeat-interval`).
     pub fn tells(&self, now: Moment) -> bool {
         self.beats(now) && self.interval <= BEATS
     }
 
-    /// What it said last is not old: it missed no beat, or has answered as lately.
+    /// Whether its latest report is recent: it missed no heartbeat, or has answered lately.
     pub fn is_fresh(&self, now: Moment) -> bool {
         let beats = BEATS.max(self.interval * 2);
         self.beat.is_some_and(|at| now.saturating_sub(at) <= beats)
@@ -111,17 +115,17 @@ impl Worker {
                 .is_some_and(|(at, _)| now.saturating_sub(*at) <= BEATS)
     }
 
-    /// When it was heard last, in whatever way.
+    /// Time at which it was last heard, in whatever way.
     pub fn heard(&self) -> Moment {
         self.beat.max(self.answered).max(self.left).unwrap_or(Moment::ZERO)
     }
 
-    /// Several workers go by this name, as far as was seen lately.
+    /// Whether several workers share this name, as far as was seen lately.
     pub fn is_doubled(&self, now: Moment) -> bool {
         self.doubled.is_some_and(|at| now.saturating_sub(at) <= REMEMBERED)
     }
 
-    /// One of whom nothing is known.
+    /// Worker of which nothing is known.
     pub(super) fn new(at: Moment) -> Self {
         Self {
             beat: None,
@@ -146,18 +150,18 @@ impl Worker {
         }
     }
 
-    /// It begins anew: what it held and where it fetched from is not known any more.
+    /// Takes in a restart: what it held and where it fetched from is not known any more.
     pub(super) fn begin(&mut self, at: Moment) {
         self.inspections.clear();
         (self.queues, self.stopped_since) = (None, None);
         (self.began, self.steady_since) = (at, at);
     }
 
-    /// It runs so many tasks, and has taken on so many since it started, as far as that is told.
+    /// Takes in the number of tasks it runs, and of those it has accepted since it started, if that is known.
     pub(super) fn runs(&mut self, active: u32, processed: Option<u64>, at: Moment) {
         let processed = processed.unwrap_or(self.processed);
         let new = processed.checked_sub(self.processed).unwrap_or_else(|| {
-            // A smaller number is that of a new process under the same name: what the old one answered is void.
+            // A smaller number is that of a new process under the same name: answers of the old one are void.
             self.begin(at);
             processed
         });
@@ -171,23 +175,23 @@ impl Worker {
     }
 }
 
-/// A worker's answer to one inspection, reduced to counts.
+/// Answer of a worker to one inspection, reduced to counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// Tasks in the answer.
+    /// Number of tasks in the answer.
     pub tasks: u32,
-    /// Of those: acknowledged already, hence in no queue and no key any more (early acknowledgement).
+    /// Number of those that are acknowledged already, hence in no queue and no key any more (early acknowledgement).
     pub acknowledged: u32,
-    /// When the first of them comes due, if all say so ([`Inspect::Scheduled`]).
+    /// Time at which the first of them comes due, if all report one ([`Inspect::Scheduled`]).
     pub due: Option<Timestamp>,
 }
 
-/// A worker's last answers, by question, each with the time of the question.
+/// Latest answers of a worker, by question, each with the time of the question.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inspections(Vec<(Inspect, (Moment, Inspection))>);
 
 impl Inspections {
-    /// The last answer to this question.
+    /// Latest answer to this question.
     pub fn get(&self, method: &Inspect) -> Option<&(Moment, Inspection)> {
         let of = self.0.iter().find(|(known, _)| known == method);
         of.map(|(_, answer)| answer)
@@ -209,7 +213,7 @@ impl Inspections {
         self.0.clear();
     }
 
-    /// There is none.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

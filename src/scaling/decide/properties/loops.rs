@@ -92,7 +92,7 @@ fn replicas_over_time(policy: &Policy, world: &[WorldPeriod], skip: bool) -> Vec
                 ..stretch.seen.clone()
             };
             let nothing_new = last.as_ref().is_some_and(|(before, decision)| {
-                later(before, now) == seen && now < before.now + decision.look_again_in
+                later(before, now) == seen && now < before.now + decision.decide_again_in
             });
             if !(skip && nothing_new) {
                 let (next, decision) = decide(policy, memory, &seen);
@@ -178,7 +178,7 @@ fn time_to_settle(policy: &Policy, before: u64, after: u64, mut gap: impl FnMut(
         if seen.now > s(200.) && decision.replicas == wanted {
             return seen.now;
         }
-        let look = seen.now + decision.look_again_in;
+        let look = seen.now + decision.decide_again_in;
         let now = look.min(sample);
         if now == sample {
             let waiting = if now > s(200.) { after } else { before };

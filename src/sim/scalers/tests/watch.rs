@@ -1,7 +1,7 @@
 //! Runs of our policy in which each decision is recorded.
 use super::super::*;
 use crate::{
-    scaling::{Behavior, Profile, Target, Wait},
+    scaling::{Behavior, Profile, TargetRule, Wait},
     sim::{Run, Workload, World, run, workloads},
 };
 
@@ -83,7 +83,7 @@ fn policy(workload: &Workload, world: &World, profile: Profile) -> Policy {
         min: world.min,
         max: world.max,
         schedules: Vec::new(),
-        target: Target::Wait(Wait {
+        target: TargetRule::Wait(Wait {
             within: Duration::from_secs_f64(workload.wait_target),
             hint: None,
             tuning: profile.tuning(),

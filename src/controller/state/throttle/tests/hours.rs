@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     controller::report,
-    scaling::{Behavior, Decision, Memory, Policy, Profile, Target, Wait, decide},
+    scaling::{Behavior, Decision, Memory, Policy, Profile, TargetRule, Wait, decide},
     sim::{Scaler, Seconds, Seen, Victims, World, run, scalers::observation, workloads},
 };
 
@@ -82,8 +82,8 @@ impl Scaler for Told {
 #[test]
 fn a_rule_that_takes_turns_costs_no_writes() {
     for target in [
-        Target::Backlog(4),
-        Target::Wait(Wait {
+        TargetRule::Backlog(4),
+        TargetRule::Wait(Wait {
             within: Duration::from_secs(60),
             hint: None,
             tuning: Profile::Balanced.tuning(),

@@ -48,9 +48,9 @@ fn where_dead_workers_contradict_the_living_ones_count_and_then_what_the_pool_sa
         several,
         Shown::Several(BTreeSet::from([":".to_owned(), "\x06\x16".to_owned()]))
     );
-    let bindings = Bindings {
+    let bindings = ShownBindings {
         shown: several,
-        ..Bindings::default()
+        ..ShownBindings::default()
     };
     assert_eq!(bindings.separator(&BTreeSet::from([":"])), Ok(":".to_owned()));
     for said in [

@@ -42,13 +42,14 @@ impl Story {
         }
     }
 
-    /// Workers are heard and fetch; `told`: they say that they hold so many, the first due then.
-    fn working(&mut self, seconds: u64, ready: u64, told: Option<(u64, Option<i64>)>) -> Found {
+    /// Sample while workers are heard and fetch; `told`: the number of tasks that they say they hold, and when the
+    /// first is due.
+    fn working(&mut self, seconds: u64, ready: u64, told: Option<(u64, Option<i64>)>) -> HeldCounts {
         let told = told.map(|(tasks, due)| (tasks, due.map(wall)));
         self.next(seconds, ready, (true, true), told)
     }
 
-    fn nobody(&mut self, seconds: u64, ready: u64) -> Found {
+    fn nobody(&mut self, seconds: u64, ready: u64) -> HeldCounts {
         self.next(seconds, ready, (false, false), None)
     }
 
@@ -58,8 +59,8 @@ impl Story {
         ready: u64,
         (heard, fetches): (bool, bool),
         told: Option<(u64, Option<jiff::Timestamp>)>,
-    ) -> Found {
-        let seen = Seen {
+    ) -> HeldCounts {
+        let seen = HeldSample {
             ready,
             before: self.ready,
             heard,
@@ -74,7 +75,7 @@ impl Story {
 }
 
 /// (ready, scheduled)
-fn counts(found: Found) -> (u64, u64) {
+fn counts(found: HeldCounts) -> (u64, u64) {
     (found.ready, found.scheduled)
 }
 

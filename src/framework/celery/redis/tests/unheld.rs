@@ -53,7 +53,7 @@ fn workers_are_asked_what_they_hold_only_when_it_matters() {
             work,
             ..Tally::default()
         };
-        let reads = Pool::new(redis(&["celery"])).asks(workers, Some(&last), now());
+        let reads = CeleryPool::new(redis(&["celery"])).asks(workers, Some(&last), now());
         let methods = reads.into_iter().filter_map(|read| match read {
             Ask::Inspect { method, mailbox } if [Active, Reserved].contains(&method) => {
                 assert!(!mailbox.nodes.is_empty(), "nobody is asked who is not meant");

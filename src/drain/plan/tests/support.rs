@@ -4,13 +4,13 @@ use super::*;
 
 #[test]
 fn what_can_be_done_follows_from_what_is_refused() {
-    for (support, refused, means) in [
+    for (support, refused, left) in [
         (DrainSupport::ReportsOnly, false, DrainSupport::ReportsOnly),
         (DrainSupport::StopFetching, true, DrainSupport::ReportsOnly),
         (DrainSupport::StopFetching, false, DrainSupport::StopFetching),
         (DrainSupport::None, true, DrainSupport::None),
     ] {
-        assert_eq!(support.unless(refused), means);
+        assert_eq!(support.unless(refused), left);
     }
 }
 
@@ -22,7 +22,7 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     let seen = work([("a", beats(1)), ("b", beats(0)), ("c", old)]);
     let first = plan(&plan_input(&pods, &seen, DrainSupport::ReportsOnly, 0));
     assert_eq!(marks(&first), [("b", true, Some(FIRST))]);
-    assert!(first.stances.values().all(|stance| *stance == Intent::Report));
+    assert!(first.intents.values().all(|intent| *intent == Intent::Report));
     let pods = [pod("a"), marked("b"), pod("c")];
     assert_eq!(plan(&plan_input(&pods, &seen, DrainSupport::ReportsOnly, 0)).allowed, 2);
 }
@@ -40,7 +40,7 @@ fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
     assert_eq!(marks(&planned(&[pod("a")], &work([("a", deaf(1))]), 0)), []);
     // As long as its intent is in force it is known that it does not answer.
     let marked = planned(&[marked("a")], &work([("a", deaf(0))]), 0);
-    assert_eq!((marked.allowed, marked.stances["a"].clone()), (0, Intent::Report));
+    assert_eq!((marked.allowed, marked.intents["a"].clone()), (0, Intent::Report));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
         (vec![], 2, 2)
     );
     let both = ["a", "b"].map(|pod| (pod.to_owned(), Intent::Report));
-    assert_eq!(nobody.stances, both.into());
+    assert_eq!(nobody.intents, both.into());
     // The pods have been asked for long.
     let why = Why::NotHeard;
     let unknown = ["a", "b"].map(|pod| Unknown {
@@ -62,7 +62,7 @@ fn where_nobody_is_heard_nobody_goes_and_everybody_is_asked() {
     assert_eq!(nobody.unknown, unknown);
     let just_now = PodIntents::new();
     let first = plan(&PlanInput {
-        attention: &just_now,
+        intents: &just_now,
         ..plan_input(&pods, &work([]), DrainSupport::StopFetching, 0)
     });
     assert_eq!(first.unknown, [], "an answer may still come");
@@ -97,7 +97,7 @@ fn a_name_that_several_workers_share_proves_nothing() {
         }
     );
     assert_eq!(
-        plan.stances["a"],
+        plan.intents["a"],
         resume(),
         "an order to one would be carried out by all of that name"
     );

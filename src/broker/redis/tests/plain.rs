@@ -158,6 +158,63 @@ async fn a_read_is_one_command_and_its_reply() {
     }
 }
 
+/// Where there are several servers, the key says which one is asked.
+#[test]
+fn a_command_carries_the_key_that_it_names() {
+    let (key, member) = (key(), "member".to_owned());
+    let words = |query: &Query| {
+        let mut commands = Commands::default();
+        Question::new(query).ask(&mut commands);
+        commands.key(0).map(|key| String::from_utf8_lossy(key).into_owned())
+    };
+    for query in [
+        list("k"),
+        set("k"),
+        Query::ScanHash {
+            hash: key.clone(),
+            index: "index".to_owned(),
+            decoder: message::UNACKED,
+        },
+        Query::ListLength { key: key.clone() },
+        Query::Exists { key: key.clone() },
+        Query::ListEnd {
+            key: key.clone(),
+            end: ListEnd::Left,
+        },
+        Query::ScoreCount {
+            key: key.clone(),
+            up_to: Some(12),
+        },
+        Query::LowestScore { key: key.clone() },
+        Query::HashFields {
+            key: key.clone(),
+            fields: &["state", "", "a-hostname-of-more-than-nine-letters"],
+        },
+        Query::StreamGroups { key: key.clone() },
+        Query::StreamAfter {
+            key: key.clone(),
+            after: "5-1".to_owned(),
+            most: 100,
+        },
+        Query::AddMember {
+            key: key.clone(),
+            member: member.clone(),
+        },
+        Query::RemoveMember {
+            key: key.clone(),
+            member,
+        },
+        Query::Delete { key: key.clone() },
+    ] {
+        assert_eq!(words(&query).as_ref(), Some(&key), "{query:?}");
+    }
+    let publish = Query::Publish {
+        channel: "k".to_owned(),
+        payload: b"x".as_slice().into(),
+    };
+    assert_eq!(words(&publish), None, "any server passes it on");
+}
+
 #[tokio::test]
 async fn an_empty_list_is_doubted_right_after_a_reconnect() {
     let server = Server::start(|connection, _| match connection {
