@@ -31,25 +31,28 @@ def record(which, *lines):
     redis.Redis.from_url(LOAD["record"]).rpush(f"{which}:{LOAD['name']}", *lines)
 
 
-def nap(seconds, fail=False):
+def nap(seconds, fail=False, held=False):
     id = get_current_job().id
     record("started", {"id": id})
     time.sleep(seconds)
+    released = redis.Redis.from_url(LOAD["record"])
+    while held and not released.exists("released:" + LOAD["name"]):
+        time.sleep(0.2)
     record("ended", {"id": id})
     if fail:
         raise RuntimeError("as told")
 
 
-def publish(tasks, seconds, countdown=None, queue=None, front=False, after=False, fail=False, retry=None):
-    """With `after` all jobs but the first one wait for that one to end; `retry` has `max` and `interval`."""
+def publish(tasks, seconds, countdown=None, queue=None, front=False, after=False, fail=False, held=False, retry=None):
+    """One that is `held` ends when `released:NAME` is there. With `after` all jobs but the first one wait for that one to end; `retry` has `max` and `interval`."""
     connection = redis.Redis.from_url(LOAD["broker"])
     queue = Queue(queue or LOAD["queue"], connection=connection)
     ids = [str(uuid.uuid4()) for _ in range(tasks)]
     due = {} if countdown is None else {"due": time.time() + countdown}
     record("published", *[{"id": id, **due} for id in ids])
     # By its name: here this module is __main__, which no worker could import.
-    what = ("rq_load.nap", seconds, fail)
-    how = {"at_front": front, "retry": retry and Retry(**retry), "job_timeout": int(seconds) + 60}
+    what = ("rq_load.nap", seconds, fail, held)
+    how = {"at_front": front, "retry": retry and Retry(**retry), "job_timeout": int(seconds) + 600}
     if after:
         first = queue.enqueue(*what, job_id=ids[0], **how)
         for id in ids[1:]:

@@ -7,7 +7,7 @@ As a worker, where this file lies (without `--workers` there are two processes; 
   `taskiq worker --workers 1 taskiq_load:broker`
   `taskiq worker --workers 1 --max-async-tasks 2 --max-prefetch 1 taskiq_load:broker`
 As a client: `python3 taskiq_load.py '[{"tasks": 40, "seconds": 600}]'`. It declares the stream's group first, as an application
-does that calls `broker.startup()`; not with `"startup": false`.
+does that calls `broker.startup()`; not with `"startup": false`. A task that is `held` ends when `released:NAME` is there.
 """
 import asyncio
 import json
@@ -38,20 +38,23 @@ def record(which, *lines):
 
 # By its name: as a client this module is __main__, which no worker knows.
 @broker.task(task_name="taskiq_load:nap")
-async def nap(seconds: float, context: Annotated[Context, TaskiqDepends()]) -> None:
+async def nap(seconds: float, held: bool, context: Annotated[Context, TaskiqDepends()]) -> None:
     id = context.message.task_id
     record("started", {"id": id})
     await asyncio.sleep(seconds)
+    released = redis.Redis.from_url(LOAD["record"])
+    while held and not released.exists("released:" + LOAD["name"]):
+        await asyncio.sleep(0.2)
     record("ended", {"id": id})
 
 
-async def publish(tasks, seconds, startup=True):
+async def publish(tasks, seconds, startup=True, held=False):
     ids = [uuid.uuid4().hex for _ in range(tasks)]
     record("published", *[{"id": id} for id in ids])
     if startup:
         await broker.startup()
     for id in ids:
-        await nap.kicker().with_task_id(id).kiq(seconds)
+        await nap.kicker().with_task_id(id).kiq(seconds, held)
     await broker.shutdown()
 
 

@@ -27,6 +27,12 @@ async fn with_pool(stage: &AppStage, app: &impl App, url: &str, changes: Value) 
     Operator::start(&stage.ns.name).await
 }
 
+/// Lets the tasks end that are held.
+async fn release(stage: &AppStage, app: &impl App) {
+    let key = format!("released:{}", app.name());
+    stage.redis_cli(&["-n", "15", "set", &key, "1"]).await;
+}
+
 /// Waits until these tasks have started once and ended, and nobody is left.
 async fn done(stage: &AppStage, app: &impl App, tasks: usize, operator: &Operator) {
     eventually(&format!("{tasks} tasks have ended"), LONG, async || {
@@ -63,7 +69,8 @@ async fn rq_goes_from_zero_to_several_and_back_and_no_busy_worker_is_removed() {
     };
     let spec = json!({"framework": "RQ", "queues": app.queues});
     let operator = with_pool(stage, &app, &app.broker, spec).await;
-    app.publish(&[Load::new(1, 60), Load::new(12, 3)]).await;
+    app.publish(&[Load::new(1, 0).with("held", json!(true)), Load::new(12, 3)])
+        .await;
     stage.ns.wait_replicas("mail", 4).await;
     // The short ones end, and all workers but one are idle: that one stays.
     app.wait_ended(12).await;
@@ -72,7 +79,8 @@ async fn rq_goes_from_zero_to_several_and_back_and_no_busy_worker_is_removed() {
         .ns
         .wait_condition("mail", "WorkersKnown", "True", "AllKnown")
         .await;
-    assert_eq!(app.truth().await.ended.len(), 12, "the long one runs still");
+    assert_eq!(app.truth().await.ended.len(), 12, "the held one runs still");
+    release(stage, &app).await;
     done(stage, &app, 13, &operator).await;
     stage
         .ns
@@ -90,11 +98,13 @@ async fn a_taskiq_stream_goes_from_zero_to_several_and_back_when_nothing_is_pend
     };
     let spec = json!({"framework": "Taskiq", "queues": [app.queue]});
     let operator = with_pool(stage, &app, &app.broker, spec).await;
-    app.publish(&[Load::new(1, 30), Load::new(8, 3)]).await;
+    app.publish(&[Load::new(1, 0).with("held", json!(true)), Load::new(8, 3)])
+        .await;
     stage.ns.wait_replicas("mail", 4).await;
     // Who of them runs the long one nobody can say.
     app.wait_ended(8).await;
     assert_eq!(stage.ns.replicas("mail").await, Ok(4));
+    release(stage, &app).await;
     done(stage, &app, 9, &operator).await;
 }
 
