@@ -43,7 +43,7 @@ help:
 demo: image
 	tests/demo.sh
 
-# Lints, unit tests, the image and the chart go beside the tests that wait for brokers, and so do suites that mostly wait beside
+# The image and the chart go beside the tests that wait for brokers, and so do suites that mostly wait beside
 # each other. A flood of the operator has the machine for itself, and so has the zoo, which judges what is told second by
 # second. The chart comes before the tests that install the CRD by themselves: on a new cluster it has to bring its own. The bed
 # goes down again, whatever happens, unless it was up before.
