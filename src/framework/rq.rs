@@ -262,7 +262,7 @@ impl RqPool {
                 found.work.oldest = at.map(Since::Published).or(found.work.oldest);
             }
         }
-        let trouble = found.trouble.or(self.workers.take(&mut replies, now).err());
+        let trouble = self.workers.take(&mut replies, found.trouble, now);
         let mut tally = Tally {
             drain: DrainSupport::ReportsOnly,
             hearing: workers::hearing(trouble),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::framework::fixture::Bench;
+use crate::{framework::fixture::Bench, model::Hearing};
 
 const POD: &str = "mail-6d5f7c9b8-abcde";
 const OTHER: &str = "mail-6d5f7c9b8-fghij";
@@ -216,6 +216,25 @@ fn a_busy_worker_whose_hash_expires_fell_silent_until_it_says_goodbye() {
     // One that was idle has nothing to be asked for.
     bench.redis.hashes.remove("rq:worker:a");
     assert!(bench.count().pods.is_empty());
+}
+
+#[test]
+fn while_a_worker_cannot_be_read_no_pod_is_known_to_be_idle() {
+    let mut bench = bench();
+    worker(&mut bench, "a", POD, "idle", "0");
+    worker(&mut bench, "b", POD, "busy", "0");
+    assert!(bench.count().pods[POD].fresh);
+    worker(&mut bench, "c", OTHER, "idle", "0");
+    let of_b = |query: &Query| matches!(query, Query::HashFields { key, .. } if key == "rq:worker:b");
+    for _ in 0..2 {
+        let tally = bench.count_but(of_b).unwrap();
+        assert!(tally.pods.values().all(|pod| pod.live && !pod.fresh && !pod.tells));
+        assert_eq!(tally.pods[POD].running, 1, "what it ran it may run still");
+        assert!(matches!(tally.hearing, Hearing::Refused { .. }));
+    }
+    let named = |query: &Query| matches!(query, Query::SetMembers { .. });
+    assert!(bench.count_but(named).unwrap().pods.values().all(|pod| !pod.fresh));
+    assert!(bench.count().pods.values().all(|pod| pod.fresh));
 }
 
 #[test]

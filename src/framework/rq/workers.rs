@@ -24,9 +24,6 @@ const FIELDS: &[&str] = &[
     "last_heartbeat",
 ];
 
-/// Largest number of workers whose host is asked for in one sample.
-const NEW: usize = 1_000;
-
 /// Time for which a worker that vanished while it was busy is remembered without another worker in its pod.
 const GONE: Duration = Duration::from_secs(600);
 
@@ -43,6 +40,8 @@ pub(super) struct Workers {
     all: BTreeMap<String, Worker>,
     /// Keys that are asked for in this sample.
     asked: Vec<String>,
+    /// Whether every worker that is named was read: one that was not may be in any pod.
+    complete: bool,
 }
 
 /// Worker as it was read last.
@@ -61,7 +60,8 @@ struct Worker {
 }
 
 impl Workers {
-    /// Queries for the workers with these keys, as far as they matter.
+    /// Queries for the workers with these keys, as far as they matter: those of the pods, and those that are not known yet.
+    /// Members of dead workers stay in the set, and are asked for each time: the same name may begin anew.
     pub(super) fn ask(&mut self, keys: BTreeSet<String>, target: &str, pods: &BTreeSet<String>) -> Vec<Query> {
         let is_own = |worker: &Worker| pod_of(&worker.host, target, pods).is_some();
         // A busy one that is named no more has ended, or was given up by others while it still runs its job.
@@ -70,7 +70,7 @@ impl Workers {
         let own = self.all.iter().filter(|(_, worker)| is_own(worker));
         let mut asked: Vec<String> = own.map(|(key, _)| key.clone()).collect();
         let new = keys.into_iter().filter(|key| !self.all.contains_key(key));
-        asked.extend(new.take(NEW));
+        asked.extend(new);
         self.asked = asked;
         let hash = |key: &String| Query::HashFields {
             key: key.clone(),
@@ -79,24 +79,27 @@ impl Workers {
         self.asked.iter().map(hash).collect()
     }
 
-    /// Takes the hashes in.
-    ///
-    /// # Errors
-    /// That of a hash that could not be read.
-    pub(super) fn take(&mut self, replies: &mut Replies, now: Now) -> Result<(), SampleError> {
-        let mut result = Ok(());
+    /// Takes the hashes in. `trouble`: why the set of the workers could not be read. Returns the first reason why one of both
+    /// could not.
+    pub(super) fn take(
+        &mut self,
+        replies: &mut Replies,
+        mut trouble: Option<SampleError>,
+        now: Now,
+    ) -> Option<SampleError> {
         for key in std::mem::take(&mut self.asked) {
             let before = self.all.remove(&key);
-            match replies.texts() {
-                Ok(fields) => {
-                    if let Some(worker) = Worker::read(fields, before, now.moment) {
-                        self.all.insert(key, worker);
-                    }
+            let worker = match replies.texts() {
+                Ok(fields) => Worker::read(fields, before, now.moment),
+                Err(error) => {
+                    trouble = trouble.or(Some(error));
+                    before
                 }
-                Err(error) => result = Err(error),
-            }
+            };
+            self.all.extend(worker.map(|worker| (key, worker)));
         }
-        result
+        self.complete = trouble.is_none();
+        trouble
     }
 
     /// Puts what the workers say into a tally. `ready`: number of the target's ready pods.
@@ -124,7 +127,8 @@ impl Workers {
                 let fetches = tally.fetches.entry(pod.clone()).or_default();
                 Arc::make_mut(fetches).extend(worker.queues.iter().cloned());
             }
-            let report = worker.report(now);
+            let mut report = worker.report(now);
+            (report.fresh, report.tells) = (report.fresh && self.complete, report.tells && self.complete);
             match tally.pods.get_mut(&pod) {
                 Some(pod) => pod.join(report),
                 None => drop(tally.pods.insert(pod, report)),
