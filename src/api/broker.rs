@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
         .message("`tls.clientCertFrom` must be set with `tls.clientKeyFrom`").field_path(".tls")
 )]
 pub struct Broker {
-    /// Broker URL, as Celery's `broker_url`: schemes `redis`, `rediss`, `amqp`, `amqps`, `pyamqp`; without a password
-    /// (put a URL with a password in a Secret and use `urlFrom`). A host name of one word is a Service in the pool's
+    /// Broker URL, as the application reads it: schemes `redis`, `rediss` and, for Celery (`broker_url`), `amqp`, `amqps`,
+    /// `pyamqp`; without a password (put a URL with a password in a Secret and use `urlFrom`). A host name of one word is a Service in the pool's
     /// namespace. Up to 2048 characters. Example: `redis://redis:6379/0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
@@ -31,8 +31,8 @@ pub struct Broker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_from: Option<ValueFrom>,
 
-    /// Prefix of every Redis key, Celery's `global_keyprefix`; up to 255 characters. Default: none.
-    /// Example: `"shop:"`.
+    /// Prefix of every Redis key, Celery's `global_keyprefix` or RQ's `RQ_KEY_PREFIX`; up to 255 characters. Default:
+    /// none, for RQ `rq`. Example: `"shop:"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub key_prefix: Option<String>,

@@ -6,6 +6,7 @@
 //! | `celery/` | Celery on Redis and RabbitMQ |
 //! | `rq.rs` | RQ on Redis |
 //! | `taskiq.rs` | taskiq on Redis |
+//! | `polled.rs` | what those share of which everything is read |
 //! | `pods.rs` | which pod a worker is, by the name of its host |
 #![deny(clippy::disallowed_methods)]
 
@@ -13,6 +14,7 @@ pub mod celery;
 #[cfg(test)]
 mod fixture;
 pub mod pods;
+mod polled;
 pub mod registry;
 pub mod rq;
 pub mod taskiq;

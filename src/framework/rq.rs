@@ -19,15 +19,18 @@
 
 mod workers;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
 use self::workers::Workers;
-use super::registry::App;
+use super::{
+    polled::{self, Polled},
+    registry::App,
+};
 use crate::model::{
-    Application, BrokerKind, Delayed, DrainSupport, Framework, ListEnd, Moment, Now, PoolId, Query, QueueTally,
-    Replies, Reply, Roster, SampleError, Since, Step, Subscription, Tally, WAKE_AHEAD, Words, Work, keep,
+    Application, BrokerKind, Delayed, DrainSupport, ListEnd, Moment, Now, Query, QueueTally, Replies, Reply, Roster,
+    SampleError, Since, Tally, WAKE_AHEAD, Words, Work,
 };
 
 /// Name of the framework.
@@ -75,13 +78,7 @@ pub fn check(_: &App) -> Result<(), String> {
 
 /// RQ application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Rq>::default(), RqPool::new(app))
-}
-
-/// RQ on one endpoint.
-#[derive(Debug, Default)]
-struct Rq {
-    pools: BTreeMap<PoolId, RqPool>,
+    polled::application(NAME, RqPool::new(app))
 }
 
 /// RQ application of one pool.
@@ -91,7 +88,6 @@ struct RqPool {
     queues: Vec<String>,
     target: String,
     roster: Roster,
-    last: Option<Arc<Tally>>,
     /// Results of the first step of a sample.
     found: FirstCounts,
     workers: Workers,
@@ -123,7 +119,6 @@ impl RqPool {
             queues: app.queues.clone(),
             target: app.target.clone(),
             roster: Roster::default(),
-            last: None,
             found: FirstCounts::default(),
             workers: Workers::default(),
             sticks: BTreeMap::new(),
@@ -136,7 +131,7 @@ impl RqPool {
     }
 
     /// Queries for all counts and the names of the workers.
-    fn start(&self, now: Now) -> Vec<Query> {
+    fn counts(&self, now: Now) -> Vec<Query> {
         let wall = now.wall.as_second();
         let soon = wall.saturating_add(i64::try_from(WAKE_AHEAD.as_secs()).unwrap_or(0));
         let of_queue = |queue: &String| {
@@ -250,10 +245,10 @@ impl RqPool {
         now.saturating_sub(entry.1) >= STICKS
     }
 
-    /// Adds up the replies.
-    fn tally(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) -> Tally {
+    /// Takes in the oldest jobs and the workers' hashes.
+    fn read(&mut self, replies: Vec<Result<Reply, SampleError>>, now: Now) {
         let mut replies = Replies::new(replies);
-        let mut found = std::mem::take(&mut self.found);
+        let found = &mut self.found;
         for _ in 0..found.heads {
             // A job that has expired has no time.
             let at = replies.texts().ok().and_then(first).and_then(|at| at.parse().ok());
@@ -262,20 +257,7 @@ impl RqPool {
                 found.work.oldest = at.map(Since::Published).or(found.work.oldest);
             }
         }
-        let trouble = self.workers.take(&mut replies, found.trouble, now);
-        let mut tally = Tally {
-            drain: DrainSupport::ReportsOnly,
-            hearing: workers::hearing(trouble),
-            degraded: trouble,
-            ..Tally::default()
-        };
-        let target = (self.target.as_str(), &*self.roster.pods, self.roster.ready);
-        self.workers.report(&mut tally, target, &self.queues, now);
-        found.work.running = tally.work.running;
-        tally.mismatch = self.mismatch(&mut found, tally.workers_heard, now.moment);
-        tally.queues = found.queues;
-        tally.work = found.work;
-        tally
+        found.trouble = self.workers.take(&mut replies, found.trouble, now);
     }
 
     /// Reason why the workers do not take what is counted. Jobs that are due and that none of the workers moves keep
@@ -316,46 +298,48 @@ fn due_at(score: &str) -> Option<Timestamp> {
     Timestamp::from_second(seconds as i64).ok()
 }
 
-impl Framework for Rq {
-    fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: RqPool = application.said()?;
-        self.pools.insert(id, pool);
-        None
+impl Polled for RqPool {
+    fn roster(&mut self, roster: Roster) {
+        self.roster = roster;
     }
 
-    fn remove(&mut self, id: PoolId) {
-        self.pools.remove(&id);
-    }
-
-    fn roster(&mut self, id: PoolId, roster: Roster) {
-        if let Some(pool) = self.pools.get_mut(&id) {
-            pool.roster = roster;
-        }
-    }
-
-    fn start(&mut self, id: PoolId, now: Now) -> Vec<Query> {
-        self.pools.get(&id).map_or_else(Vec::new, |pool| pool.start(now))
+    fn start(&mut self, now: Now) -> Vec<Query> {
+        self.counts(now)
     }
 
     fn next(
         &mut self,
-        id: PoolId,
         queries: Vec<Query>,
         replies: Vec<Result<Reply, SampleError>>,
         now: Now,
-    ) -> Result<Step, SampleError> {
-        let pool = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
+    ) -> Result<Vec<Query>, SampleError> {
         // The first step is recognised by its first query.
-        if matches!(queries.first(), Some(Query::ListLength { .. })) {
-            let more = pool.ask_more(replies, now)?;
-            if !more.is_empty() {
-                return Ok(Step::Ask(more));
-            }
-            let tally = pool.tally(Vec::new(), now);
-            return Ok(Step::Done(keep(&mut pool.last, tally)));
+        if !matches!(queries.first(), Some(Query::ListLength { .. })) {
+            self.read(replies, now);
+            return Ok(Vec::new());
         }
-        let tally = pool.tally(replies, now);
-        Ok(Step::Done(keep(&mut pool.last, tally)))
+        let more = self.ask_more(replies, now)?;
+        if more.is_empty() {
+            self.read(Vec::new(), now);
+        }
+        Ok(more)
+    }
+
+    fn tally(&mut self, now: Now) -> Tally {
+        let mut found = std::mem::take(&mut self.found);
+        let mut tally = Tally {
+            drain: DrainSupport::ReportsOnly,
+            hearing: workers::hearing(found.trouble),
+            degraded: found.trouble,
+            ..Tally::default()
+        };
+        let target = (self.target.as_str(), &*self.roster.pods, self.roster.ready);
+        self.workers.report(&mut tally, target, &self.queues, now);
+        found.work.running = tally.work.running;
+        tally.mismatch = self.mismatch(&mut found, tally.workers_heard, now.moment);
+        tally.queues = found.queues;
+        tally.work = found.work;
+        tally
     }
 }
 

@@ -13,14 +13,15 @@
 //! nothing shows what they run: they go by the grace period alone (`scaleDown.removal: Graceful`), or not at all.
 #![deny(clippy::disallowed_methods)]
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use jiff::Timestamp;
 
-use super::registry::App;
+use super::{
+    polled::{self, Polled},
+    registry::App,
+};
 use crate::model::{
-    Application, BrokerKind, Delayed, DrainSupport, Framework, Hearing, Moment, Now, PodReport, PoolId, Query,
-    QueueTally, Reply, Roster, SampleError, Since, Step, StreamGroup, Subscription, Tally, Words, keep,
+    Application, BrokerKind, Delayed, DrainSupport, Hearing, Moment, Now, PodReport, Query, QueueTally, Reply, Roster,
+    SampleError, Since, StreamGroup, Tally, Words,
 };
 
 /// Name of the framework.
@@ -62,13 +63,7 @@ pub fn check(_: &App) -> Result<(), String> {
 
 /// taskiq application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
-    Application::new(NAME, |_| Box::<Taskiq>::default(), TaskiqPool::new(app))
-}
-
-/// taskiq on one endpoint.
-#[derive(Debug, Default)]
-struct Taskiq {
-    pools: BTreeMap<PoolId, TaskiqPool>,
+    polled::application(NAME, TaskiqPool::new(app))
 }
 
 /// taskiq application of one pool.
@@ -79,7 +74,6 @@ struct TaskiqPool {
     roster: Roster,
     /// Time since which nothing has been pending or undelivered.
     idle_since: Option<Moment>,
-    last: Option<Arc<Tally>>,
 }
 
 /// Queue of an application.
@@ -119,76 +113,7 @@ impl TaskiqPool {
             queues: app.queues.iter().map(queue).collect(),
             roster: Roster::default(),
             idle_since: None,
-            last: None,
         }
-    }
-
-    fn start(&mut self) -> Vec<Query> {
-        let first = |queue: &mut TaskiqQueue| {
-            queue.known = std::mem::take(&mut queue.count).ready;
-            queue.size()
-        };
-        self.queues.iter_mut().map(first).collect()
-    }
-
-    /// Takes in replies; returns the next queries.
-    fn take(
-        &mut self,
-        queries: Vec<Query>,
-        replies: Vec<Result<Reply, SampleError>>,
-    ) -> Result<Vec<Query>, SampleError> {
-        let mut next = Vec::new();
-        for (query, reply) in queries.into_iter().zip(replies) {
-            let key = match &query {
-                Query::ListLength { key } | Query::StreamGroups { key } | Query::StreamAfter { key, .. } => key,
-                _ => return Err(SampleError::Protocol),
-            };
-            if let Some(queue) = self.queues.iter_mut().find(|queue| queue.key == *key) {
-                next.extend(queue.take(&query, reply)?);
-            }
-        }
-        Ok(next)
-    }
-
-    /// Adds up the counts.
-    fn tally(&mut self, now: Now) -> Tally {
-        let mut tally = Tally {
-            hearing: Hearing::Works,
-            ..Tally::default()
-        };
-        let work = &mut tally.work;
-        let mut held = 0_u64;
-        for TaskiqQueue { key, count, .. } in &mut self.queues {
-            held = held.saturating_add(count.held);
-            work.ready = work.ready.saturating_add(count.ready);
-            work.in_flight = work.in_flight.saturating_add(count.pending);
-            let since = count.oldest.map(Since::Published);
-            work.oldest = work.oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
-            tally.mismatch = tally.mismatch.take().or_else(|| count.odd.clone());
-            tally.queues.push(QueueTally {
-                ready: count.ready,
-                ..QueueTally::none(key.clone())
-            });
-        }
-        let idle = work.ready == 0 && held == 0;
-        let since = *self.idle_since.get_or_insert(now.moment);
-        self.idle_since = idle.then_some(since);
-        // An application uses one kind of broker; a key that is not there yet is of no kind.
-        let streams = self.queues.iter().any(|queue| queue.stream);
-        let lists = self.queues.iter().any(|queue| !queue.stream && queue.count.ready > 0);
-        if streams && !lists {
-            tally.drain = DrainSupport::None;
-            let report = PodReport {
-                live: true,
-                fresh: idle,
-                tells: idle,
-                idle_since: self.idle_since,
-                ..PodReport::default()
-            };
-            let pods = self.roster.pods.iter();
-            tally.pods = pods.map(|pod| (pod.clone(), report.clone())).collect();
-        }
-        tally
     }
 }
 
@@ -277,41 +202,76 @@ fn published(id: &str) -> Option<Timestamp> {
     Timestamp::from_millisecond(time.parse().ok()?).ok()
 }
 
-impl Framework for Taskiq {
-    fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
-        let pool: TaskiqPool = application.said()?;
-        self.pools.insert(id, pool);
-        None
+impl Polled for TaskiqPool {
+    fn roster(&mut self, roster: Roster) {
+        self.roster = roster;
     }
 
-    fn remove(&mut self, id: PoolId) {
-        self.pools.remove(&id);
-    }
-
-    fn roster(&mut self, id: PoolId, roster: Roster) {
-        if let Some(pool) = self.pools.get_mut(&id) {
-            pool.roster = roster;
-        }
-    }
-
-    fn start(&mut self, id: PoolId, _: Now) -> Vec<Query> {
-        self.pools.get_mut(&id).map_or_else(Vec::new, TaskiqPool::start)
+    fn start(&mut self, _: Now) -> Vec<Query> {
+        let first = |queue: &mut TaskiqQueue| {
+            queue.known = std::mem::take(&mut queue.count).ready;
+            queue.size()
+        };
+        self.queues.iter_mut().map(first).collect()
     }
 
     fn next(
         &mut self,
-        id: PoolId,
         queries: Vec<Query>,
         replies: Vec<Result<Reply, SampleError>>,
-        now: Now,
-    ) -> Result<Step, SampleError> {
-        let pool = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
-        let more = pool.take(queries, replies)?;
-        if !more.is_empty() {
-            return Ok(Step::Ask(more));
+        _: Now,
+    ) -> Result<Vec<Query>, SampleError> {
+        let mut next = Vec::new();
+        for (query, reply) in queries.into_iter().zip(replies) {
+            let key = match &query {
+                Query::ListLength { key } | Query::StreamGroups { key } | Query::StreamAfter { key, .. } => key,
+                _ => return Err(SampleError::Protocol),
+            };
+            if let Some(queue) = self.queues.iter_mut().find(|queue| queue.key == *key) {
+                next.extend(queue.take(&query, reply)?);
+            }
         }
-        let tally = pool.tally(now);
-        Ok(Step::Done(keep(&mut pool.last, tally)))
+        Ok(next)
+    }
+
+    fn tally(&mut self, now: Now) -> Tally {
+        let mut tally = Tally {
+            hearing: Hearing::Works,
+            ..Tally::default()
+        };
+        let work = &mut tally.work;
+        let mut held = 0_u64;
+        for TaskiqQueue { key, count, .. } in &mut self.queues {
+            held = held.saturating_add(count.held);
+            work.ready = work.ready.saturating_add(count.ready);
+            work.in_flight = work.in_flight.saturating_add(count.pending);
+            let since = count.oldest.map(Since::Published);
+            work.oldest = work.oldest.into_iter().chain(since).max_by_key(|since| since.age(now));
+            tally.mismatch = tally.mismatch.take().or_else(|| count.odd.clone());
+            tally.queues.push(QueueTally {
+                ready: count.ready,
+                ..QueueTally::none(key.clone())
+            });
+        }
+        let idle = work.ready == 0 && held == 0;
+        let since = *self.idle_since.get_or_insert(now.moment);
+        self.idle_since = idle.then_some(since);
+        // An application uses one kind of broker; a key that is not there yet is of no kind.
+        let streams = self.queues.iter().any(|queue| queue.stream);
+        let lists = self.queues.iter().any(|queue| !queue.stream && queue.count.ready > 0);
+        if streams && !lists {
+            tally.drain = DrainSupport::None;
+            let report = PodReport {
+                live: true,
+                fresh: idle,
+                tells: idle,
+                idle_since: self.idle_since,
+                ..PodReport::default()
+            };
+            let pods = self.roster.pods.iter();
+            tally.pods = pods.map(|pod| (pod.clone(), report.clone())).collect();
+        }
+        tally
     }
 }
 
