@@ -117,7 +117,7 @@ pub enum Query {
         /// The whole key.
         key: String,
     },
-    /// Redis `RPOP`, repeated: what workers have pushed into one of the operator's lists is returned as [`Signal`]s,
+    /// Redis `RPOP`, repeated: what workers have pushed into one of the operator's lists is returned as [`Signal`](super::Signal)s,
     /// each read and dropped before the next one. An element that is too large is counted but not read.
     Pop {
         /// The list's whole key.
@@ -127,7 +127,7 @@ pub enum Query {
         /// Reads the signals in an element.
         read: Named<Reader>,
     },
-    /// RabbitMQ: publishes to workers; their answers arrive as [`Signal`]s.
+    /// RabbitMQ: publishes to workers; their answers arrive as [`Signal`](super::Signal)s.
     Post {
         /// Exchanges to use.
         postbox: Postbox,

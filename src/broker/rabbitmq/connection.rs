@@ -40,7 +40,7 @@ const HEARTBEAT: u16 = 30;
 
 /// Largest number of channels, asked of the broker. The library uses no number again whose channel the broker closed
 /// upon an error: a new channel of that number would fail with the old error. So each expected loss (no such queue, no
-/// right) costs one, and the connection is made anew before they run out ([`Link::is_worn`]).
+/// right) costs one, and the connection is made anew before they run out ([`OwnedConnection::is_worn`]).
 const CHANNELS_MAX: u16 = 2047;
 
 /// Time to close the connection properly.
