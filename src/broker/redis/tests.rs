@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use self::server::{Act, Server, array, bulk, say};
+use self::server::{Act, Server, array, bulk, one_bound, say};
 use super::*;
 use crate::framework::celery::message;
 use crate::{

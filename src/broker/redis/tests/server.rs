@@ -41,6 +41,18 @@ pub fn array(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     [format!("*{}\r\n", items.len()).into_bytes(), items.concat()].concat()
 }
 
+/// A Redis in which one worker is bound, its entry joined by this, and whose other replies are 0.
+pub fn one_bound(separator: &str, words: &[&str]) -> Act {
+    match words {
+        ["SCARD", set] => say(if set.contains("reply") { ":0\r\n" } else { ":1\r\n" }),
+        ["SMEMBERS", set] if !set.contains("reply") => {
+            say(array([bulk(format!("{separator}{separator}celery@a.celery.pidbox"))]))
+        }
+        ["SMEMBERS", _] => say("*0\r\n"),
+        _ => say(":0\r\n"),
+    }
+}
+
 /// A running server.
 pub struct Server {
     pub port: u16,

@@ -65,6 +65,8 @@ pub(super) struct ShownBindings {
     shown: Shown,
     /// Separator that was shown last.
     last: Option<String>,
+    /// Whether the workers' set cannot be read, for a reason that may last.
+    unseen: bool,
     /// Right to read that is missing.
     refused: Option<String>,
     /// Error of the last read that may pass.
@@ -130,6 +132,7 @@ impl ShownBindings {
             let right = || format!("`SMEMBERS` on `{set}`");
             error.is_refusal().then(right)
         });
+        self.unseen = workers.is_err();
         self.looked = Some(now.moment);
         let (workers, replies) = (workers.unwrap_or_default(), replies.unwrap_or_default());
         self.workers = !workers.is_empty();
@@ -153,7 +156,8 @@ impl ShownBindings {
     }
 
     /// Separator of the application's bindings: the one that the sets show, whatever the pools set; the pools' where
-    /// they show none.
+    /// several are shown, or the sets cannot be read. Where no worker is bound nobody could answer: one that only
+    /// starts is not to find an entry that it cannot split.
     pub(super) fn separator(&self, said: &BTreeSet<&str>) -> Result<String, NoSeparator> {
         if let Some(error) = self.passing {
             return Err(NoSeparator::Unread(error));
@@ -162,7 +166,10 @@ impl ShownBindings {
         let known = match &self.shown {
             Shown::One(separator) => Some(separator.clone()),
             Shown::Several(all) => said.filter(|said| all.contains(**said)).map(|said| (*said).to_owned()),
-            Shown::Nothing => self.last.clone().or_else(|| said.map(|said| (*said).to_owned())),
+            Shown::Nothing => {
+                let unseen = said.filter(|_| self.unseen);
+                self.last.clone().or_else(|| unseen.map(|said| (*said).to_owned()))
+            }
         };
         known.ok_or_else(|| match &self.refused {
             Some(right) => NoSeparator::Refused(right.clone()),
