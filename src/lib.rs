@@ -19,8 +19,8 @@
 //! | `sim` | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |
 //! | [`drain`] | pure: which pods are emptied, and which may go | std, jiff, serde, `model` | tokio, clients, clocks |
-//! | [`kube`] | shell: calls to the API server, through one gate; pods | kube, k8s-openapi, tokio, `drain` types | decisions |
-//! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | |
+//! | [`kube`] | shell: calls to the API server, through one gate; the objects as far as they are read | kube, k8s-openapi, tokio, `api`, `drain`, `model` types | decisions, `broker`, `framework`, `scaling`, `controller` |
+//! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | kube and k8s-openapi themselves |
 //! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
 //! | `cli` | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!

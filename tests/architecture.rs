@@ -189,6 +189,7 @@ fn the_scanner_sees_every_way_to_name_a_module() {
     assert!(names("use redis::aio;", "redis") && names("    kube::Api::all(c)", "kube"));
     assert!(!names("mod redis;", "redis") && !names("use super::redis::X;", "redis"));
     assert!(!names("crate::broker::redis::X", "redis") && !names("my_kube::X", "kube"));
+    assert!(!names("use crate::{api::Mode, kube::Key};", "kube"));
 }
 
 fn violations(find: impl Fn(&File, &str) -> Option<String>) -> Vec<String> {

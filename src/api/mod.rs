@@ -8,7 +8,6 @@
 //! | `schedule.rs` | periods of the calendar with a minimum number of replicas: [`Schedule`] |
 //! | `status.rs` | what the operator reports: [`Status`] |
 //! | `crd.rs` | the CustomResourceDefinition as it is published: [`crd()`] |
-//! | `target.rs` | the part of a Deployment that the operator reads: [`SlimDeployment`] |
 //!
 //! The CRD in `crds/` is generated from these types (`twp-operator crd`); `tests/crd.rs` compares the bytes and checks
 //! that every field is described and bounded.
@@ -19,11 +18,11 @@ mod crd;
 mod schedule;
 mod spec;
 mod status;
-mod target;
 
 pub use behavior::{Behavior, PolicyType, ScalingPolicy, ScalingRules, SelectPolicy};
 pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
 pub use crd::crd;
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use schedule::Schedule;
 pub use spec::{
     CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, Removal, ScaleDown, TargetKind, TargetRef, TargetRule,
@@ -32,7 +31,6 @@ pub use spec::{
 pub use status::{
     Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, Status, WorkStatus,
 };
-pub use target::{SlimDeployment, TargetCondition, TargetSpec, TargetStatus, TargetTemplate};
 
 /// The API group.
 pub const GROUP: &str = "taskworkerpool.dev";

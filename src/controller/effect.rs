@@ -7,16 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    input::{Scope, Watched},
-    ownership::Change,
-    pool::{Identity, Key, Pool},
-};
+use super::{input::Watched, ownership::Change, pool::Pool};
 use crate::{
     api::Status,
     broker::{Address, PoolId, SamplerInput},
     drain::Plan,
-    kube::CallError,
+    kube::{CallError, Identity, Key, watch::Scope},
     model::{Intent, PodIntents, Roster, SampleError, Tally},
     telemetry::{PoolEvent, PoolNumbers},
 };

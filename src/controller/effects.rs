@@ -2,18 +2,12 @@
 //! answers come back as [`Input`]s.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     future::Future,
     sync::Arc,
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{
-    Api, Resource,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
 use tokio::{
     sync::{mpsc, watch},
     task::{AbortHandle, JoinSet},
@@ -23,18 +17,11 @@ use super::{
     effect::{Effect, Job, PoolEffect, Uncordon},
     endpoints::Endpoints,
     input::{Done, Input, Watched},
-    notes,
-    pool::{Identity, Key},
-    references::References,
-    resolve, scale,
-    target::MANAGER,
-    uncordon,
+    notes, resolve, scale, uncordon,
 };
 use crate::{
-    api::{Status, TaskWorkerPool},
     broker::{Clock, PoolId},
-    drain::{Pod, Readiness},
-    kube::{CallError, Class, Cluster, pods},
+    kube::{Cluster, Identity, Key, pods, pools, secrets::References},
     model::Tally,
     telemetry::{Events, Health, Metrics, PoolEvent},
 };
@@ -136,7 +123,7 @@ impl Effects {
                 }
             }
             PoolEffect::ListPods { target, selector } => self.answered(id, async move {
-                Done::Listed(own_pods(&cluster, clock, &target, &selector).await)
+                Done::Listed(pods::own(&cluster, &target, &selector, clock.now().wall).await)
             }),
             PoolEffect::Protect {
                 namespace,
@@ -165,7 +152,7 @@ impl Effects {
                 }
             }
             PoolEffect::WriteStatus(identity, status) => self.answered(id, async move {
-                let result = write_status(&cluster, &identity, &status).await;
+                let result = pools::write_status(&cluster, &identity, &status).await;
                 Done::Published(result.map(|()| status))
             }),
             PoolEffect::Publish(identity, event) => self.publish(&identity, event),
@@ -226,7 +213,7 @@ impl Effects {
     }
 
     fn publish(&self, identity: &Identity, event: PoolEvent) {
-        let (events, about) = (self.events.clone(), reference(identity));
+        let (events, about) = (self.events.clone(), pools::reference(identity));
         tokio::spawn(async move { events.publish(&about, event).await });
     }
 
@@ -242,54 +229,10 @@ impl Effects {
     }
 }
 
-/// The target's own pods that are not terminating, and whether each is ready.
-async fn own_pods(
-    cluster: &Cluster,
-    clock: Clock,
-    target: &Key,
-    selector: &str,
-) -> Result<BTreeMap<String, bool>, CallError> {
-    let listed = pods::list(cluster, &target.namespace, selector, clock.now().wall).await?;
-    let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.name);
-    let named = |pod: Pod| (pod.name, pod.readiness == Readiness::Ready);
-    Ok(listed.into_iter().filter(own).map(named).collect())
-}
-
 async fn unprotect(cluster: Cluster, clock: Clock, namespace: String, selector: String) {
     tokio::time::sleep(PROTECTING).await;
     let none = BTreeSet::new();
     if let Err(error) = pods::protect(&cluster, &namespace, &selector, &none, clock.now().wall).await {
         tracing::warn!(namespace, why = %error, "the protection of pods could not be taken away");
-    }
-}
-
-/// Writes the status by one server-side apply, so that fields that are left out disappear.
-///
-/// # Errors
-/// [`CallError`]; not found or a conflict means that the object has gone or is another one.
-async fn write_status(cluster: &Cluster, identity: &Identity, status: &Status) -> Result<(), CallError> {
-    let api: Api<TaskWorkerPool> = Api::namespaced(cluster.client.clone(), &identity.key.namespace);
-    let patch = Patch::Apply(json!({
-        "apiVersion": "taskworkerpool.dev/v1alpha1",
-        "kind": "TaskWorkerPool",
-        "metadata": {"name": identity.key.name, "uid": identity.uid},
-        "status": status,
-    }));
-    let params = PatchParams::apply(MANAGER).force();
-    cluster
-        .call(Class::Status, api.patch_status(&identity.key.name, &params, &patch))
-        .await
-        .map(drop)
-}
-
-/// Reference from an Event to this pool.
-fn reference(identity: &Identity) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(TaskWorkerPool::api_version(&()).into_owned()),
-        kind: Some(TaskWorkerPool::kind(&()).into_owned()),
-        namespace: Some(identity.key.namespace.clone()),
-        name: Some(identity.key.name.clone()),
-        uid: Some(identity.uid.clone()),
-        ..ObjectReference::default()
     }
 }

@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     effect::{Effect, PoolEffect},
-    input::{Input, PoolSeen, Scope, Watched},
-    pool::{Key, Pool},
+    input::{Input, PoolSeen, Watched},
+    pool::Pool,
     registry::{Listing, Pools, Targets},
     shared::SharedQueues,
     state::{PoolInput, PoolState, Shared, Turns},
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     broker::{Address, PoolId},
-    kube::CallError,
+    kube::{CallError, Key, watch::Scope},
     model::{Moment, Now},
 };
 

@@ -9,17 +9,13 @@ use std::{
 
 use super::{
     effect::Outcome,
-    pool::{Identity, Key, Pool, Problem},
-    target::Target,
+    pool::{Pool, Problem},
 };
 use crate::{
     api::Status,
     broker::{Address, PoolId, Sampled},
-    kube::CallError,
+    kube::{CallError, Identity, Key, Target, watch::Scope},
 };
-
-/// Scope of a watch: a namespace, or all of them.
-pub type Scope = Option<String>;
 
 /// Input of the event loop.
 #[derive(Debug)]

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use super::target::Target;
-use crate::model::Moment;
+use crate::{kube::Target, model::Moment};
 
 /// Time beyond the usual start-up after which a pod is late.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,19 +10,16 @@
 //! | `input.rs`, `effect.rs` | data | all that can happen; all that can be asked for |
 //! | `fleet.rs`, `registry.rs`, `shared.rs` | pure | all pools, and what they share: targets, queues, turns |
 //! | `state.rs` | pure | one pool: from what happened to what is to be done |
-//! | `pool.rs`, `validate.rs`, `target.rs` | pure | from the objects as written to a pool, its broker's address, its target |
+//! | `pool.rs`, `validate.rs` | pure | from the objects as written to a pool and its broker's address |
 //! | `ownership.rs` | pure | what the operator did to its target, and whether it still stands |
 //! | `late.rs`, `vanished.rs` | pure | pods that do not become ready; tasks that vanish |
 //! | `status.rs`, `report.rs` | pure | the status a pool ought to have; notes, Events and metrics |
 //! | `event_loop.rs`, `effects.rs` | shell | the one task that owns the state; the tasks that perform what it asks for |
 //! | `scale.rs` | shell | pods to spare, then `/scale` |
 //! | `uncordon.rs` | shell | workers told to stop fetch again when nobody looks after them any more |
-//! | `endpoints.rs`, `deployments.rs` | shell | samplers; one Deployment |
-//! | `references.rs`, `resolve.rs` | shell | Secrets and ConfigMaps, by name; the broker's address from them |
-//! | `watch.rs`, `notes.rs` | shell | the watches; log lines and counters |
-//! | `leader.rs` | shell | one of several replicas acts |
+//! | `endpoints.rs`, `resolve.rs` | shell | samplers; the broker's address, from Secrets and ConfigMaps |
+//! | `watches.rs`, `notes.rs` | shell | what is watched, as inputs; log lines and counters |
 
-mod deployments;
 mod effect;
 mod effects;
 mod endpoints;
@@ -32,11 +29,9 @@ mod fixture;
 mod fleet;
 mod input;
 mod late;
-mod leader;
 mod notes;
 mod ownership;
 pub mod pool;
-mod references;
 mod registry;
 mod report;
 mod resolve;
@@ -44,39 +39,33 @@ mod scale;
 mod shared;
 mod state;
 pub mod status;
-mod target;
 mod uncordon;
 pub mod validate;
 mod vanished;
-mod watch;
+mod watches;
 
 use std::{collections::BTreeSet, net::SocketAddr, pin::pin, time::Duration};
 
 use clap::Args;
-use kube::{Client, client::ClientBuilder};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
-use tower::timeout::TimeoutLayer;
 
-use self::{
-    effects::Effects,
-    endpoints::Endpoints,
-    event_loop::Controller,
-    fleet::Fleet,
-    input::{Input, Scope},
-};
+use self::{effects::Effects, endpoints::Endpoints, event_loop::Controller, fleet::Fleet, input::Input};
 use crate::{
     broker::{Clock, Egress, Network, cluster_domain},
-    kube::{Cluster, Limits},
+    kube::{
+        Cluster, Limits,
+        client::{self, Client, Config, InferConfigError},
+        lease::{self, Leadership},
+        watch::Scope,
+    },
     telemetry::{Events, Health, LogFormat, Metrics, Page, server},
 };
 
-/// Longest time until an answer of the API server begins.
-const HEADERS: Duration = Duration::from_secs(10);
 /// Largest number of watch inputs that wait for the event loop.
 const WATCHED: usize = 256;
 /// Time after SIGTERM for telling workers to fetch again: less than the 30 s that a pod has to end.
@@ -132,7 +121,7 @@ pub struct Settings {
 pub enum RunError {
     /// No API server is configured.
     #[error("no API server is configured: run in a cluster, or set KUBECONFIG ({0})")]
-    Config(#[from] kube::config::InferConfigError),
+    Config(#[from] InferConfigError),
     /// No client can be created from the configuration.
     #[error("the API server's configuration cannot be used")]
     Client,
@@ -209,8 +198,9 @@ impl Signals {
 /// it at once.
 async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
     // The Lease has a connection of its own: nothing else may delay it.
-    let config = config().await?;
-    let (lease, client) = (client(config.clone())?, client(config.clone())?);
+    let config = client::config().await?;
+    let connect = || client::client(config.clone()).map_err(|_| RunError::Client);
+    let (own, client) = (connect()?, connect()?);
     let egress = egress(settings, &config);
     let (stop, stopped) = oneshot::channel();
     let (lead, leads) = oneshot::channel();
@@ -225,10 +215,10 @@ async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signal
     ));
     let mut leadership = None;
     if settings.leader_election {
-        let config = leader::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
+        let config = lease::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
         metrics.leads(&settings.lease_name, false);
         leadership = tokio::select! {
-            gained = leader::lead(lease, config) => Some(gained),
+            gained = lease::lead(own, config) => Some(gained),
             () = &mut work => return Err(RunError::Ended),
             () = signals.received() => return Ok(()),
         };
@@ -258,39 +248,22 @@ async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signal
 const LEFT: &str = "workers that were told to stop may not fetch again until an operator runs";
 
 /// Ends when the leadership is lost; never, without leader election.
-async fn lost(leadership: &mut Option<leader::Leadership>) {
+async fn lost(leadership: &mut Option<Leadership>) {
     match leadership {
         Some(leadership) => leadership.lost().await,
         None => std::future::pending().await,
     }
 }
 
-async fn config() -> Result<kube::Config, RunError> {
-    let mut config = kube::Config::infer().await?;
-    // kube's own retries would hide refusals for minutes; every call here has a deadline and its own way to try again.
-    config.default_retry = false;
-    Ok(config)
-}
-
-fn client(config: kube::Config) -> Result<Client, RunError> {
-    let builder = ClientBuilder::try_from(config).map_err(|_| RunError::Client)?;
-    Ok(builder.with_layer(&TimeoutLayer::new(HEADERS)).build())
-}
-
 /// Rules for connections to brokers: the API server is excluded.
-fn egress(settings: &Settings, config: &kube::Config) -> Egress {
-    let hosts = [
-        config.cluster_url.host().map(str::to_owned),
-        std::env::var("KUBERNETES_SERVICE_HOST").ok(),
-    ];
-    let without_brackets = |host: String| host.trim_matches(['[', ']']).to_owned();
-    let api_server: BTreeSet<_> = hosts.into_iter().flatten().map(without_brackets).collect();
+fn egress(settings: &Settings, config: &Config) -> Egress {
     let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let domain = match settings.cluster_domain.as_str() {
         "" => cluster_domain(&resolv_conf),
         given => given.to_owned(),
     };
-    Egress::new(settings.broker_cidr.clone(), api_server.into_iter().collect(), &domain)
+    let api_server = client::hosts(config).into_iter().collect();
+    Egress::new(settings.broker_cidr.clone(), api_server, &domain)
 }
 
 /// Starts the watches and the event loop; ends some time after it was told to, or if a watch ends, which none does.
@@ -317,8 +290,8 @@ async fn work(
     });
     let mut watches = JoinSet::new();
     for scope in scopes.clone() {
-        watches.spawn(watch::targets(client.clone(), scope.clone(), watched.clone()));
-        watches.spawn(watch::pools(client.clone(), scope, watched.clone()));
+        watches.spawn(watches::targets(client.clone(), scope.clone(), watched.clone()));
+        watches.spawn(watches::pools(client.clone(), scope, watched.clone()));
     }
     tokio::spawn(take_over(
         leads,
@@ -350,7 +323,7 @@ async fn take_over(
         // This fails only if the event loop has ended.
         let _gone = inbox.send(Input::Leads);
         for scope in scopes {
-            tokio::spawn(watch::draining(cluster.clone(), scope, watched.clone()));
+            tokio::spawn(watches::draining(cluster.clone(), scope, watched.clone()));
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Log lines and metrics for the notes of the state.
 
-use super::{effect::Note, pool::Key};
-use crate::telemetry::{Direction, Metrics};
+use super::effect::Note;
+use crate::{
+    kube::Key,
+    telemetry::{Direction, Metrics},
+};
 
 /// Writes a note to the log and the metrics.
 pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {

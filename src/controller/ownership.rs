@@ -4,8 +4,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::target::Target;
-use crate::model::Moment;
+use crate::{kube::Target, model::Moment};
 
 /// Record of what the operator has written to its target.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,35 +3,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::{
     api::{Mode, ValueFrom},
     framework::registry::App,
     scaling::Policy,
 };
-
-/// Namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    /// The namespace.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
-
-/// Identity of an object: a name can be used again, a UID cannot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Namespace and name.
-    pub key: Key,
-    /// The UID.
-    pub uid: String,
-    /// `metadata.generation` of the spec.
-    pub generation: i64,
-    /// Time of its creation; the older of two pools on one target wins.
-    pub created: Timestamp,
-}
 
 /// Pool with a valid spec.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{
-    input::Scope,
-    pool::{Key, Pool},
-    state::PoolState,
-    target::Target,
+use super::{pool::Pool, state::PoolState};
+use crate::{
+    broker::PoolId,
+    kube::{Key, Target, watch::Scope},
+    model::Moment,
 };
-use crate::{broker::PoolId, model::Moment};
 
 /// All pools, by number and by name.
 #[derive(Default)]

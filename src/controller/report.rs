@@ -6,10 +6,10 @@ use super::{
     pool::Pool,
     state::PoolState,
     status::{BEAT_RUNS_TWICE, BEAT_STOPS},
-    target::Target,
 };
 use crate::{
     api::{Condition, ConditionStatus, Status},
+    kube::Target,
     scaling::{Decision, Rule},
     telemetry::{PoolEvent, PoolNumbers},
 };

@@ -4,13 +4,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     pool::{Pool, Problem, Text},
-    references::{At, Data, References},
     validate::{self, Texts},
 };
 use crate::{
     api::{KeyRef, ValueFrom},
     broker::{Address, Secret},
-    kube::CallError,
+    kube::{
+        CallError,
+        secrets::{At, Data, References},
+    },
 };
 
 /// Address of the pool's broker that Celery tries first.

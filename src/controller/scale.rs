@@ -2,25 +2,16 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::autoscaling::v1::Scale;
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
-use serde_json::{Value, json};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    deployments,
     effect::{Job, Outcome, ScaleOutcome},
     ownership::Change,
-    target::{self, MANAGER},
 };
 use crate::{
-    api,
     broker::Clock,
     drain::{self, Plan, PlanInput, Pod},
-    kube::{CallError, Class, Cluster, DEADLINE, pods},
+    kube::{CallError, Cluster, DEADLINE, pods, targets},
     model::Tally,
 };
 
@@ -119,43 +110,25 @@ fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
     })
 }
 
-/// Server-side apply on `/scale`, forced: the operator takes the number over from whoever set it. Always a number: an
-/// empty Scale means 0. Fewer replicas are written only if the target still has the number and version of the decision:
-/// a process that slept meanwhile must not remove what another one has ordered.
+/// Writes the replicas. Fewer are written only if the target still has the number and version of the decision: a process
+/// that slept meanwhile must not remove what another one has ordered.
 async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
     let change = Change {
         from: job.from,
         to,
         kept: to.saturating_sub(job.to),
     };
-    let api: Api<api::SlimDeployment> = Api::namespaced(tools.cluster.client.clone(), &job.target.namespace);
-    let mut metadata = json!({"name": job.target.name, "namespace": job.target.namespace, "uid": job.uid});
     let lowers = to < job.from;
+    let mut unchanged = None;
     if lowers {
-        match deployments::one(&tools.cluster, &job.target).await {
-            Ok(Some(now)) if now.uid == job.uid && now.replicas == job.from => {
-                metadata["resourceVersion"] = Value::from(now.version.to_string());
-            }
+        match targets::one(&tools.cluster, &job.target).await {
+            Ok(Some(now)) if now.uid == job.uid && now.replicas == job.from => unchanged = Some(now.version),
             Ok(_) => return ScaleOutcome::Outdated,
             Err(why) => return ScaleOutcome::Unseen(why),
         }
     }
-    let patch = Patch::Apply(json!({
-        "apiVersion": "autoscaling/v1",
-        "kind": "Scale",
-        "metadata": metadata,
-        "spec": {"replicas": to},
-    }));
-    let params = PatchParams::apply(MANAGER).force();
-    let answer: Result<Scale, _> = tools
-        .cluster
-        .call(Class::Scale, api.patch_scale(&job.target.name, &params, &patch))
-        .await;
-    match answer {
-        Ok(scale) => ScaleOutcome::Written {
-            change,
-            version: target::version(scale.metadata.resource_version.as_deref()),
-        },
+    match targets::scale(&tools.cluster, &job.target, &job.uid, unchanged, to).await {
+        Ok(version) => ScaleOutcome::Written { change, version },
         Err(why) if lowers && why.is_conflict() => ScaleOutcome::Outdated,
         Err(why @ (CallError::Refused { .. } | CallError::Crowded)) => ScaleOutcome::Failed(why),
         Err(why) => ScaleOutcome::Unconfirmed { change, why },

@@ -36,15 +36,15 @@ use super::{
     input::{Done, PoolSeen},
     late::Late,
     ownership::ReplicaOwnership,
-    pool::{Identity, Key, Pool, Problem},
+    pool::{Pool, Problem},
     registry::Targets,
     status::SharedQueue,
-    target::Target,
     vanished::Vanished,
 };
 use crate::{
     api::{LastScale, Status},
     broker::{Address, PoolId, Sampled},
+    kube::{Identity, Key, Target},
     model::{Delayed, DrainSupport, Moment, Now, SampleError, Tally},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     telemetry::PoolEvent,

@@ -13,8 +13,6 @@ mod leaving;
 mod numbers;
 mod queues;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 pub use degraded::{BEAT_RUNS_TWICE, BEAT_STOPS};
 pub use facts::{BrokerAddress, Facts, Heard, Pods, SourceState};
 pub use queues::SharedQueue;
@@ -26,7 +24,7 @@ use crate::{
     api::{
         Condition,
         ConditionStatus::{self, False, True, Unknown},
-        DecisionStatus, LastScale, Mode, Status, WorkStatus,
+        DecisionStatus, LastScale, Mode, Status, Time, WorkStatus,
     },
     drain::WaitsFor,
     model::SampleError,

@@ -10,11 +10,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{deployments, effect::Uncordon, endpoints::sampler, pool::Key, references::References, resolve, validate};
+use super::{effect::Uncordon, endpoints::sampler, resolve, validate};
 use crate::{
     broker::{Clock, Egress, PoolId, SamplerInput},
     drain::{self, Mark, Plan, PlanInput, Pod},
-    kube::{CallError, Cluster, pods},
+    kube::{CallError, Cluster, Key, pods, secrets::References, targets},
     model::{Intent, PodIntents, Roster, Tally},
 };
 
@@ -204,6 +204,6 @@ fn fetches(pod: &str, tally: &Tally, told: &PodIntents) -> bool {
 /// Number of the Deployment's replicas: pods beyond it are about to be removed, and must not run anything until then.
 /// If it does not exist, nothing removes pods.
 async fn replicas(cluster: &Cluster, target: &Key) -> Result<u32, CallError> {
-    let target = deployments::one(cluster, target).await?;
+    let target = targets::one(cluster, target).await?;
     Ok(target.map_or(u32::MAX, |target| target.replicas))
 }

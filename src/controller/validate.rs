@@ -7,11 +7,9 @@ mod schedules;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 pub use address::{Texts, addresses, describe};
 
-use super::pool::{Identity, Key, Pool, Problem, Source, Text};
+use super::pool::{Pool, Problem, Source, Text};
 use crate::{
     api::{self, ProfileName, Removal, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{Address, url},
@@ -25,22 +23,6 @@ const WAIT_SECONDS: i32 = 60;
 
 /// Longest name, in bytes, in RabbitMQ's short strings.
 const NAME_BYTES: usize = 255;
-
-/// Identity of an object. `None` for an object without a name or UID, which no API server returns.
-pub fn identity(meta: &kube::api::ObjectMeta) -> Option<Identity> {
-    Some(Identity {
-        key: Key {
-            namespace: meta.namespace.clone()?,
-            name: meta.name.clone()?,
-        },
-        uid: meta.uid.clone()?,
-        generation: meta.generation.unwrap_or(0),
-        created: meta
-            .creation_timestamp
-            .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-    })
-}
 
 /// Validates a spec.
 ///

@@ -1,20 +1,45 @@
-//! Calls to the API server: each through one gate, within a deadline, with errors that never have the server's words.
+//! Calls to the API server: each through one gate, within a deadline, with errors that never have the server's words; and
+//! the objects, as far as they are read.
 //!
 //! | file | kind | concept |
 //! |---|---|---|
+//! | `client.rs` | shell | connections, as the environment describes them |
 //! | `budget.rs` | pure | which call may be made now: the most important first, limited at once and by the second, with the pauses that the server asks for |
 //! | `call.rs` | shell | [`Cluster`]: the client behind the gate; [`CallError`] |
+//! | `object.rs` | pure | which object is meant: [`Key`], [`Identity`] |
+//! | `watch.rs` | shell | what there is of one kind, and what becomes of it |
+//! | `pools.rs` | shell | writes the status of a pool |
+//! | `targets.rs` | shell | reads one Deployment, writes its replicas |
+//! | `slim_deployment.rs` | data | the fields of a Deployment that are read: [`SlimDeployment`] |
+//! | `target_object.rs` | pure | what a decision needs of them: [`Target`] |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `pod_object.rs` | pure | the fields of a pod that are read, and how far it has come |
+//! | `secrets.rs` | shell | reads Secrets and ConfigMaps, by name |
+//! | `lease/` | shell | one of several replicas leads; `step.rs`, the rule, is pure |
 //!
 //! Watches and the Lease go past the gate: a watch waits for the server by its nature, and the Lease has a client of its own.
 
 mod budget;
 mod call;
+pub mod client;
 #[cfg(test)]
 pub mod fixture;
+pub mod lease;
+mod object;
 mod pod_object;
 pub mod pods;
+pub mod pools;
+pub mod secrets;
+mod slim_deployment;
+mod target_object;
+pub mod targets;
+pub mod watch;
 
 pub use budget::{Class, Limits};
-pub use call::{CallError, CallOutcome, Cluster, DEADLINE, within};
+pub use call::{CallError, CallOutcome, Cluster, DEADLINE};
+pub use object::{Identity, Key};
+pub use slim_deployment::SlimDeployment;
+pub use target_object::Target;
+
+/// Field manager of the operator.
+pub const MANAGER: &str = "twp-operator";

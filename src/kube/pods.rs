@@ -12,9 +12,8 @@ use kube::{
 };
 use serde_json::json;
 
-use super::pod_object::PodObject;
-use crate::drain::pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod};
-use crate::kube::{CallError, Class, Cluster};
+use super::{CallError, Class, Cluster, Key, pod_object::PodObject};
+use crate::drain::pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 
 /// Number of pods in a page.
 const PAGE: u32 = 500;
@@ -33,11 +32,27 @@ pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Times
     pages(cluster, &api, params, |object| object.pod(now)).await
 }
 
-/// Pools whose pods are being drained, by namespace, as the pods of one namespace or of all show it.
+/// The Deployment's own pods that are not terminating, and whether each is ready.
 ///
 /// # Errors
 /// As [`list`].
-pub async fn draining(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeSet<(String, String)>, CallError> {
+pub async fn own(
+    cluster: &Cluster,
+    target: &Key,
+    selector: &str,
+    now: Timestamp,
+) -> Result<BTreeMap<String, bool>, CallError> {
+    let listed = list(cluster, &target.namespace, selector, now).await?;
+    let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.name);
+    let named = |pod: Pod| (pod.name, pod.readiness == Readiness::Ready);
+    Ok(listed.into_iter().filter(own).map(named).collect())
+}
+
+/// Pools whose pods are being drained, as the pods of one namespace or of all show it.
+///
+/// # Errors
+/// As [`list`].
+pub async fn draining(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeSet<Key>, CallError> {
     let api = match namespace {
         Some(namespace) => Api::<PodObject>::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
@@ -46,7 +61,10 @@ pub async fn draining(cluster: &Cluster, namespace: Option<&str>) -> Result<BTre
     let pools = pages(cluster, &api, params, |object| {
         let drain = object.metadata.annotations.as_ref()?.get(DRAIN)?;
         let drain: Drain = serde_json::from_str(drain).ok()?;
-        Some((object.metadata.namespace?, drain.pool))
+        Some(Key {
+            namespace: object.metadata.namespace?,
+            name: drain.pool,
+        })
     });
     Ok(pools.await?.into_iter().collect())
 }

@@ -9,6 +9,7 @@
 //! | `error.rs` | why a read failed |
 //! | `named.rs` | functions that can be compared |
 //! | `later.rs` | tasks that are not due and that the broker does not show |
+//! | `tame.rs` | text of strangers, as far as a terminal may show it |
 //! | `words.rs` | a framework's own terms in what users are told |
 //!
 //! The `broker` module asks the questions and knows no framework; the `scaling` module decides from [`Work`] and knows no
@@ -21,6 +22,7 @@ mod later;
 mod named;
 mod query;
 pub mod scan;
+mod tame;
 mod words;
 
 use std::{
@@ -39,6 +41,7 @@ pub use later::{Delayed, DelayedTasks, KeepAlive};
 pub use named::Named;
 pub use query::{ListEnd, Query, Reply, StreamGroup};
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
+pub use tame::tame;
 pub use words::Words;
 
 /// Point in time on the process's own monotonic clock. Ages and windows use it, never the wall clock.

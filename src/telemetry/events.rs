@@ -10,7 +10,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::time::Instant;
 
 use limit::Limiter;
-pub use words::{PoolEvent, tame};
+pub use words::PoolEvent;
 
 use crate::kube::{Class, Cluster};
 

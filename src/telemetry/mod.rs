@@ -19,7 +19,7 @@ pub mod metrics;
 pub mod page;
 pub mod server;
 
-pub use events::{Events, PoolEvent, tame};
+pub use events::{Events, PoolEvent};
 pub use health::Health;
 pub use logs::LogFormat;
 pub use logs::init;

@@ -191,8 +191,14 @@ fn head(path: &str) -> Option<String> {
     name.starts_with(|c: char| c.is_lowercase()).then_some(name)
 }
 
-/// The line has a path that begins with this crate's name.
+/// The line has a path that begins with this crate's name. What is used of this house may have the same name.
 pub fn names(line: &str, name: &str) -> bool {
+    if ["use crate::", "use super::", "use self::"]
+        .iter()
+        .any(|own| line.contains(own))
+    {
+        return false;
+    }
     line.match_indices(&format!("{name}::")).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')

@@ -33,12 +33,12 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("drain", &["model"], &["jiff", "serde_json"]),
     (
         "kube",
-        &["drain"],
-        &["jiff", "k8s_openapi", "kube", "serde_json", "tokio"],
+        &["api", "drain", "model"],
+        &["jiff", "k8s_openapi", "kube", "serde_json", "tokio", "tower", "tracing"],
     ),
     (
         "telemetry",
-        &["api", "kube"],
+        &["kube", "model"],
         &[
             "clap",
             "http_body_util",
@@ -66,16 +66,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
             "drain",
             "telemetry",
         ],
-        &[
-            "clap",
-            "jiff",
-            "k8s_openapi",
-            "kube",
-            "serde_json",
-            "tokio",
-            "tower",
-            "tracing",
-        ],
+        &["clap", "jiff", "serde_json", "tokio", "tracing"],
     ),
     (
         "cli",

@@ -1,5 +1,5 @@
 use super::*;
-use crate::controller::target::MANAGER;
+use crate::kube::MANAGER;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,8 +1,6 @@
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 use super::*;
 use crate::{
-    api::Condition,
+    api::{Condition, Time},
     scaling::Rule::{Backlog, Fallback, Unknown},
 };
 

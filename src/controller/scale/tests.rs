@@ -1,9 +1,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::{
-    controller::pool::Key,
-    kube::fixture::{self, Log, refused},
+    kube::{
+        Key,
+        fixture::{self, Log, refused},
+    },
     model::PodIntents,
 };
 

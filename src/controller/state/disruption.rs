@@ -8,10 +8,9 @@ use crate::{
     controller::{
         effect::{Note, PoolEffect},
         pool::Pool,
-        target::Target,
     },
     drain::Protection,
-    kube::CallError,
+    kube::{CallError, Target},
     model::Moment,
 };
 

@@ -11,10 +11,10 @@ use crate::{
     broker::{PoolId, SamplerInput},
     controller::{
         effect::{PoolEffect, Uncordon},
-        pool::{Key, Pool},
+        pool::Pool,
     },
     drain::{Plan, dated_intents},
-    kube::CallError,
+    kube::{CallError, Key},
     model::{Intent, Moment, Now, PodIntents},
 };
 

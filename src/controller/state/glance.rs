@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    controller::target::Target,
     drain::IDLE,
+    kube::Target,
     model::{Intent, Moment, PodIntents, PodReport, Tally},
 };
 
@@ -99,7 +99,8 @@ fn is_idle(work: &PodReport, now: Moment) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        controller::{ownership::tests::target, target::MANAGER},
+        controller::ownership::tests::target,
+        kube::MANAGER,
         model::{Consumers, PodIntent, WorkerReport},
     };
 

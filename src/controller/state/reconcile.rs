@@ -8,13 +8,13 @@ use crate::{
     broker::Kind,
     controller::{
         effect::{Job, PoolEffect},
-        pool::{Key, Pool, Problem},
+        pool::{Pool, Problem},
         registry::Listing,
         report,
         status::{self, Facts, Heard, Pods, SourceState},
-        target::Target,
     },
     framework::registry::DEFAULT,
+    kube::{Key, Target},
     model::{Moment, Now, SampleError},
     scaling::{self, Reading},
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Cx, FIRST, MOST, PoolState, backoff};
 use crate::{
-    api::LastScale,
+    api::{LastScale, Time},
     controller::{
         effect::{Note, Outcome, ScaleOutcome},
         ownership::Change,
@@ -125,9 +125,7 @@ impl PoolState {
         self.last_scale = Some(LastScale {
             from: i32::try_from(from).unwrap_or(i32::MAX),
             to: i32::try_from(to).unwrap_or(i32::MAX),
-            at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
-                jiff::Timestamp::from_second(wall.as_second()).unwrap_or(wall),
-            ),
+            at: Time(jiff::Timestamp::from_second(wall.as_second()).unwrap_or(wall)),
             message: sentence.clone(),
         });
         self.publish([PoolEvent::Scaled { from, to, sentence }], cx);

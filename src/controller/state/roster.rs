@@ -10,11 +10,8 @@ use std::{
 use super::{BrokerLink, Cx, PoolState};
 use crate::{
     broker::SamplerInput,
-    controller::{
-        effect::{Note, PoolEffect},
-        target::Target,
-    },
-    kube::CallError,
+    controller::effect::{Note, PoolEffect},
+    kube::{CallError, Target},
     model::{Moment, Roster, Tally},
 };
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    controller::{ownership::tests::target, target::MANAGER},
+    controller::ownership::tests::target,
+    kube::MANAGER,
     model::{PodReport, Work},
 };
 

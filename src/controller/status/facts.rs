@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use super::queues::SharedQueue;
 use crate::{
     api::{LastScale, Mode},
-    controller::{pool::Problem, target::Target},
+    controller::pool::Problem,
     drain::Plan,
     framework::registry::FrameworkRow,
+    kube::Target,
     model::{PodIntents, SampleError, Tally},
     scaling::Decision,
 };

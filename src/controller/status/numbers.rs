@@ -2,10 +2,9 @@
 #![deny(clippy::disallowed_methods)]
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{EstimatesStatus, HeldStatus, WorkStatus},
+    api::{EstimatesStatus, HeldStatus, Time, WorkStatus},
     model::{Delayed, Tally},
     scaling::Estimates,
 };

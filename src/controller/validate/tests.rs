@@ -287,17 +287,3 @@ fn what_cannot_work_names_the_field_and_the_fix() {
         assert!(said.contains(part), "{changes}: {said}");
     }
 }
-
-#[test]
-fn an_object_is_known_by_its_uid() {
-    let known = identity(&object(json!({"targetRef": {"name": "w"}, "broker": {}})).metadata).unwrap();
-    assert_eq!(
-        (&*known.key.namespace, &*known.key.name, &*known.uid),
-        ("shop", "mail", "u-1")
-    );
-    assert_eq!(
-        (known.generation, known.created.to_string()),
-        (3, "2026-01-02T03:04:05Z".into())
-    );
-    assert_eq!(identity(&kube::api::ObjectMeta::default()), None);
-}

@@ -5,10 +5,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    drain::{
-        Readiness,
-        disruption::{DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
-    },
+    drain::disruption::{DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
     kube::{
         DEADLINE,
         fixture::{self, Log, refused},
@@ -132,7 +129,11 @@ async fn pools_with_pods_on_their_way_out_are_found_by_the_label() {
         )
     });
     let found = draining(&cluster, None).await.unwrap();
-    assert_eq!(found, [("shop".to_owned(), "mail".to_owned())].into());
+    let mail = Key {
+        namespace: "shop".into(),
+        name: "mail".into(),
+    };
+    assert_eq!(found, [mail].into());
     let uri = asked.lock().unwrap()[0].uri.clone();
     assert!(
         uri.starts_with("/api/v1/pods?") && uri.contains("labelSelector=taskworkerpool.dev%2Fdraining%3Dtrue"),

@@ -17,10 +17,10 @@ use crate::{
         input::Done,
         ownership::Change,
         pool::Problem,
-        target::{MANAGER, Target},
         validate,
     },
     drain::Plan,
+    kube::{Identity, MANAGER, Target},
     model::{DrainSupport, PodReport, SampleError, Tally, Work},
     telemetry::PoolEvent,
 };
@@ -135,7 +135,7 @@ impl World {
         }))
         .unwrap();
         Input::Pool(Box::new(PoolSeen {
-            identity: validate::identity(&object.metadata).unwrap(),
+            identity: Identity::of(&object.metadata).unwrap(),
             pool: validate::pool(&object),
             status: self.stored.clone(),
         }))

@@ -1,10 +1,8 @@
 #[cfg(feature = "sim")]
 mod hours;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 use super::*;
-use crate::api::{Condition, ConditionStatus, DecisionStatus, WorkStatus};
+use crate::api::{Condition, ConditionStatus, DecisionStatus, Time, WorkStatus};
 
 fn status() -> Status {
     Status {

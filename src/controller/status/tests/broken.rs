@@ -183,13 +183,13 @@ fn what_is_still_true_stays_while_the_brokers_first_word_is_awaited() {
 
 #[test]
 fn what_the_deployment_says_is_quoted_where_pods_are_missing() {
-    let missing = |ready, failure: Option<&str>, stuck: Option<&str>| crate::controller::target::Target {
+    let missing = |ready, failure: Option<&str>, stuck: Option<&str>| crate::kube::Target {
         ready,
         failure: failure.map(str::to_owned),
         stuck: stuck.map(str::to_owned),
         ..target(1, 3, "twp-operator")
     };
-    let why = |target: &crate::controller::target::Target, late| Pods::of(Some(target), late).why.map(str::to_owned);
+    let why = |target: &crate::kube::Target, late| Pods::of(Some(target), late).why.map(str::to_owned);
     let quota = missing(2, Some("exceeded quota"), Some("progress deadline exceeded"));
     assert_eq!(why(&quota, 0), Some("exceeded quota".into()), "a refusal at once");
     let stuck = missing(2, None, Some("progress deadline exceeded"));

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::kube::fixture;
+use crate::kube::{SlimDeployment, fixture};
 
 /// A connection may die without a word: what lasts for ever would see nothing for as long.
 #[tokio::test]
@@ -13,10 +13,10 @@ async fn a_watch_lasts_less_than_a_minute() {
         let list = json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "metadata": {"resourceVersion": "7"}, "items": []});
         (200, list)
     });
-    let (out, mut inputs) = mpsc::channel(8);
-    let watches = tokio::spawn(targets(client, Some("shop".into()), out));
-    let listed = inputs.recv().await.expect("the list");
-    assert!(matches!(listed, Input::TargetsListed(Some(_), keys) if keys.is_empty()));
+    let (out, mut shown) = mpsc::channel(8);
+    let watches = tokio::spawn(watch::<SlimDeployment, _>(client, Some("shop".into()), out, Some));
+    let listed = shown.recv().await.expect("the list");
+    assert!(matches!(listed, Shown::Listed(keys) if keys.is_empty()));
     let asked = loop {
         tokio::task::yield_now().await;
         let log = log.lock().unwrap();

@@ -57,7 +57,7 @@ fn replicas_that_are_not_told_are_one() {
 
 #[test]
 fn an_object_without_a_name_is_none() {
-    assert_eq!(Target::read(&api::SlimDeployment::default()), None);
+    assert_eq!(Target::read(&SlimDeployment::default()), None);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Reads of Secrets and ConfigMaps, by name. Pools that refer to the same one at the same moment share one read: after
 //! a restart a thousand pools may name one Secret.
+//!
+//! Rights needed: `get` on the Secrets and ConfigMaps that pools name.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,7 +13,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use tokio::{sync::Mutex as Slot, time::Instant};
 
-use crate::kube::{CallError, Class, Cluster};
+use super::{CallError, Class, Cluster};
 
 /// Content of the object, whether a Secret or a ConfigMap.
 pub type Data = Arc<BTreeMap<String, Vec<u8>>>;

@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use kube::core::Selector;
 
-use super::pool::Key;
-use crate::{api, telemetry::tame};
+use super::{Key, MANAGER, slim_deployment::SlimDeployment};
+use crate::model::tame;
 
 /// Longest message of the Deployment controller that is kept, in bytes.
 const WORDS: usize = 300;
-
-/// Field manager of the operator.
-pub const MANAGER: &str = "twp-operator";
 
 /// Deployment as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +40,7 @@ pub struct Target {
 
 impl Target {
     /// Reads the watched object. `None` for one without name, namespace or UID, which no API server returns.
-    pub fn read(object: &api::SlimDeployment) -> Option<(Key, Self)> {
+    pub fn read(object: &SlimDeployment) -> Option<(Key, Self)> {
         let meta = &object.metadata;
         let key = Key {
             namespace: meta.namespace.clone()?,
@@ -84,7 +81,7 @@ pub fn version(text: Option<&str>) -> u64 {
 }
 
 /// Message of a condition of the Deployment while it has this status, as far as a terminal may show it.
-fn words(object: &api::SlimDeployment, kind: &str, status: &str) -> Option<String> {
+fn words(object: &SlimDeployment, kind: &str, status: &str) -> Option<String> {
     let mut conditions = object.status.conditions.iter();
     let condition = conditions.find(|condition| condition.kind == kind && condition.status == status)?;
     Some(tame(condition.message.as_deref()?, WORDS)).filter(|words| !words.is_empty())
@@ -96,7 +93,7 @@ fn natural(number: i32) -> u32 {
 
 /// Whether a rollout is in progress, as `kubectl rollout status` sees it; one that has exceeded its progress deadline
 /// makes none.
-fn rollout(object: &api::SlimDeployment) -> bool {
+fn rollout(object: &SlimDeployment) -> bool {
     let status = &object.status;
     let stuck = status.conditions.iter().any(|condition| {
         condition.kind == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
@@ -107,7 +104,7 @@ fn rollout(object: &api::SlimDeployment) -> bool {
     observed && !stuck && !object.spec.paused && updated < pods
 }
 
-fn owners(object: &api::SlimDeployment) -> Vec<String> {
+fn owners(object: &SlimDeployment) -> Vec<String> {
     let fields = object.metadata.managed_fields.iter().flatten();
     fields
         .filter(|entry| {

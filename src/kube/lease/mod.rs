@@ -18,10 +18,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{
-    kube::{CallError, DEADLINE, within},
-    model::Now,
-};
+use super::{CallError, DEADLINE, call::within};
+use crate::model::Now;
 use step::{LastChange, LeaseStep, release, step};
 
 /// Longest time to release the lease at the end.

@@ -1,0 +1,91 @@
+//! Watches of all objects of one kind, in one namespace or in all. Makes no decisions.
+//!
+//! Rights needed: `list` and `watch` on what is watched.
+
+use futures::{StreamExt, pin_mut};
+pub use kube::core::DeserializeGuard;
+use kube::{
+    Api, Client, Resource,
+    core::NamespaceResourceScope,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use super::{CallError, Identity, Key};
+
+/// Duration of a watch in seconds: what happens meanwhile on a dead connection is seen when it begins anew.
+const WATCHES: u32 = 50;
+
+/// Scope of a watch: a namespace, or all of them.
+pub type Scope = Option<String>;
+
+/// Result of a watch.
+#[derive(Debug)]
+pub enum Shown<K> {
+    /// Present state of an object.
+    Present(Identity, K),
+    /// An object was deleted.
+    Gone(Key),
+    /// All objects have been listed: others are gone.
+    Listed(Vec<Key>),
+    /// The watch failed; it is tried again.
+    Failed(CallError),
+}
+
+/// Watches the objects of one scope, and sends what `read` makes of each result, until the receiver is dropped.
+pub async fn watch<K, T>(client: Client, scope: Scope, out: mpsc::Sender<T>, read: impl Fn(Shown<K>) -> Option<T>)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    let api: Api<K> = match &scope {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    // A connection may die silently: the watch ends by itself, on our side at the latest a little later.
+    let stream = watcher(api, watcher::Config::default().timeout(WATCHES)).default_backoff();
+    pin_mut!(stream);
+    let mut listed = Vec::new();
+    while let Some(event) = stream.next().await {
+        let shown = match event {
+            Ok(Event::Init) => {
+                listed.clear();
+                None
+            }
+            Ok(Event::InitApply(object)) => Identity::of(object.meta()).map(|identity| {
+                listed.push(identity.key.clone());
+                Shown::Present(identity, object)
+            }),
+            Ok(Event::InitDone) => Some(Shown::Listed(std::mem::take(&mut listed))),
+            Ok(Event::Apply(object)) => Identity::of(object.meta()).map(|identity| Shown::Present(identity, object)),
+            Ok(Event::Delete(object)) => Identity::of(object.meta()).map(|identity| Shown::Gone(identity.key)),
+            Err(error) => Some(Shown::Failed(call_error(error))),
+        };
+        if let Some(input) = shown.and_then(&read)
+            && out.send(input).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn call_error(error: watcher::Error) -> CallError {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => error.into(),
+        watcher::Error::WatchError(status) => CallError::Refused { code: status.code },
+        watcher::Error::NoResourceVersion => CallError::NotUnderstood,
+    }
+}
+
+#[cfg(test)]
+mod tests;
