@@ -10,8 +10,7 @@
 //! | `watch.rs` | shell | what there is of one kind, and what becomes of it |
 //! | `pools.rs` | shell | writes the status of a pool |
 //! | `targets.rs` | shell | reads one Deployment, writes its replicas |
-//! | `slim_deployment.rs` | data | the fields of a Deployment that are read: [`SlimDeployment`] |
-//! | `target_object.rs` | pure | what a decision needs of them: [`Target`] |
+//! | `target_object.rs` | pure | the fields of a Deployment that are read: [`SlimDeployment`], [`Target`] |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `pod_object.rs` | pure | the fields of a pod that are read, and how far it has come |
 //! | `secrets.rs` | shell | reads Secrets and ConfigMaps, by name |
@@ -30,7 +29,6 @@ mod pod_object;
 pub mod pods;
 pub mod pools;
 pub mod secrets;
-mod slim_deployment;
 mod target_object;
 pub mod targets;
 pub mod watch;
@@ -38,8 +36,7 @@ pub mod watch;
 pub use budget::{Class, Limits};
 pub use call::{CallError, CallOutcome, Cluster, DEADLINE};
 pub use object::{Identity, Key};
-pub use slim_deployment::SlimDeployment;
-pub use target_object::Target;
+pub use target_object::{SlimDeployment, Target};
 
 /// Field manager of the operator.
 pub const MANAGER: &str = "twp-operator";
