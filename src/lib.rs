@@ -20,8 +20,8 @@
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |
 //! | [`drain`] | pure: which pods are emptied, and which may go | std, jiff, serde, `model` | tokio, clients, clocks |
 //! | [`kube`] | shell: calls to the API server, through one gate; the objects as far as they are read | kube, k8s-openapi, tokio, `api`, `drain`, `model` types | decisions, `broker`, `framework`, `scaling`, `controller` |
-//! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | kube and k8s-openapi themselves |
-//! | [`telemetry`] | shell: logs, metrics, health, events | kube, tokio | decisions |
+//! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | the crates kube and k8s-openapi |
+//! | [`telemetry`] | shell: logs, metrics, health, events | tokio, hyper, [`kube`] | decisions, the crates kube and k8s-openapi |
 //! | `cli` | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!
 //! The words, besides Kubernetes' and Celery's own:

@@ -213,7 +213,7 @@ impl Effects {
     }
 
     fn publish(&self, identity: &Identity, event: PoolEvent) {
-        let (events, about) = (self.events.clone(), pools::reference(identity));
+        let (events, about) = (self.events.clone(), identity.clone());
         tokio::spawn(async move { events.publish(&about, event).await });
     }
 

@@ -8,7 +8,7 @@
 //! | `call.rs` | shell | [`Cluster`]: the client behind the gate; [`CallError`] |
 //! | `object.rs` | pure | which object is meant: [`Key`], [`Identity`] |
 //! | `watch.rs` | shell | what there is of one kind, and what becomes of it |
-//! | `pools.rs` | shell | writes the status of a pool |
+//! | `pools.rs`, `events.rs` | shell | writes the status of a pool; publishes Events about it |
 //! | `targets.rs` | shell | reads one Deployment, writes its replicas |
 //! | `target_object.rs` | pure | the fields of a Deployment that are read: [`SlimDeployment`], [`Target`] |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
@@ -21,6 +21,7 @@
 mod budget;
 mod call;
 pub mod client;
+pub mod events;
 #[cfg(test)]
 pub mod fixture;
 pub mod lease;

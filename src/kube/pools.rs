@@ -1,10 +1,9 @@
-//! Writes the status of a pool, and says of which pool an Event is. Makes no decisions.
+//! Writes the status of a pool. Makes no decisions.
 //!
 //! Rights needed: `patch` on taskworkerpools/status.
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
-    Api, Resource,
+    Api,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -29,16 +28,4 @@ pub async fn write_status(cluster: &Cluster, identity: &Identity, status: &Statu
         .call(Class::Status, api.patch_status(&identity.key.name, &params, &patch))
         .await
         .map(drop)
-}
-
-/// Reference from an Event to this pool.
-pub fn reference(identity: &Identity) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(TaskWorkerPool::api_version(&()).into_owned()),
-        kind: Some(TaskWorkerPool::kind(&()).into_owned()),
-        namespace: Some(identity.key.namespace.clone()),
-        name: Some(identity.key.name.clone()),
-        uid: Some(identity.uid.clone()),
-        ..ObjectReference::default()
-    }
 }

@@ -8,7 +8,7 @@
 //! | `page.rs` | `/metrics`: one text for all readers |
 //! | `health.rs` | `/livez`, `/readyz` |
 //! | `server.rs` | the HTTP servers of these two, which many silent connections cannot block |
-//! | `events.rs` | Kubernetes Events about a pool: their text, their limits, and the publishing |
+//! | `events.rs` | Kubernetes Events about a pool: their text and their limits |
 //!
 //! Nothing here carries a credential, a broker's words or an API server's words.
 

@@ -40,18 +40,13 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
         "telemetry",
         &["kube", "model"],
         &[
-            "clap",
             "http_body_util",
             "hyper",
             "hyper_util",
-            "jiff",
-            "k8s_openapi",
-            "kube",
             "prometheus_client",
             "tokio",
             "tracing",
             "tracing_subscriber",
-            "serde_json",
         ],
     ),
     (
@@ -66,7 +61,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
             "drain",
             "telemetry",
         ],
-        &["clap", "jiff", "serde_json", "tokio", "tracing"],
+        &["clap", "jiff", "tokio", "tracing"],
     ),
     (
         "cli",

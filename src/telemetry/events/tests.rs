@@ -1,8 +1,10 @@
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::*;
 use crate::kube::{
-    DEADLINE,
+    DEADLINE, Key,
+    events::CONTROLLER,
     fixture::{self, Log},
 };
 
@@ -16,13 +18,15 @@ fn server(status: u16) -> (Cluster, Log) {
     (Cluster::open(client), log)
 }
 
-fn about() -> ObjectReference {
-    ObjectReference {
-        kind: Some("TaskWorkerPool".into()),
-        namespace: Some("shop".into()),
-        name: Some("mail".into()),
-        uid: Some("1".into()),
-        ..ObjectReference::default()
+fn about() -> Identity {
+    Identity {
+        key: Key {
+            namespace: "shop".into(),
+            name: "mail".into(),
+        },
+        uid: "1".into(),
+        generation: 1,
+        created: Timestamp::UNIX_EPOCH,
     }
 }
 
