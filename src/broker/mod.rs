@@ -6,6 +6,7 @@
 //! | `url.rs` | broker URLs, parsed as kombu parses them (pure) |
 //! | `secret.rs` | text that no log, error or `Debug` shows |
 //! | `egress.rs` | where connections may go (pure) |
+//! | `task.rs` | tasks that end with their owner |
 //! | `tls.rs`, `stream.rs` | TCP and TLS streams with deadlines and a byte cap |
 //! | `redis/` | commands, scans, heartbeats and remote control on Redis |
 //! | `rabbitmq/` | passive declares, heartbeats and remote control on RabbitMQ |
@@ -26,6 +27,7 @@ mod sampler;
 mod secret;
 mod signals;
 mod stream;
+mod task;
 mod tls;
 pub mod url;
 
@@ -194,6 +196,12 @@ pub struct Sampled {
     /// Time by which the next sample comes later than the pool's period, because samples are expensive at this
     /// endpoint.
     pub rest: Duration,
+}
+
+/// The pause, of which the last half is random, so that many that failed together do not come back together.
+fn scattered(pause: Duration) -> Duration {
+    let share = u32::try_from(random() % 500).unwrap_or(0);
+    pause * (500 + share) / 1000
 }
 
 /// A random number, from the keys of the standard library's hash maps.

@@ -4,7 +4,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{kube::Target, model::Moment};
+use crate::{
+    kube::Target,
+    model::{Backoff, Moment},
+};
 
 /// Record of what the operator has written to its target.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,7 +29,7 @@ pub struct ReplicaOwnership {
     pub conflicts: VecDeque<(Moment, String)>,
     /// Time to wait before the last change is reverted: none at first, and longer the more often the replicas are
     /// changed.
-    pub pause: Duration,
+    pub pause: Backoff,
     /// Number of replicas kept above the decision because their pods may run tasks.
     pub kept: Option<u32>,
     /// Last write without an answer: it may have been carried out, or may still be.
@@ -35,8 +38,8 @@ pub struct ReplicaOwnership {
     pub failed: Option<String>,
     /// Time before which nothing is written (failed writes back off).
     pub not_before: Moment,
-    /// Number of failures in a row.
-    pub failures: u32,
+    /// Pause after failures.
+    pub backoff: Backoff,
 }
 
 /// Write of the replicas.
@@ -95,23 +98,24 @@ impl ReplicaOwnership {
         if self.intended.is_some() && self.overwritten.is_none() {
             let manager = target.other_owner().unwrap_or("unknown").to_owned();
             self.conflicts.push_back((now, manager.clone()));
-            self.pause = self.pause_now(now);
+            self.grow_pause(now);
             self.overwritten = Some((manager, target.replicas));
         }
         None
     }
 
-    /// Pause before this change is reverted.
-    fn pause_now(&self, now: Moment) -> Duration {
+    /// Sets the pause before this change is reverted.
+    fn grow_pause(&mut self, now: Moment) {
         // The pauses are part of the time between two changes.
-        let window = STORM + self.pause * 2;
+        let window = STORM + self.pause.pause() * 2;
         let lately = self
             .conflicts
             .iter()
             .filter(|(at, _)| now.saturating_sub(*at) <= window);
-        match lately.count() >= CONFLICTS {
-            true => (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
-            false => Duration::ZERO,
+        if lately.count() < CONFLICTS {
+            self.pause.succeeded();
+        } else {
+            self.pause.failed(FIRST_PAUSE, LONGEST_PAUSE);
         }
     }
 
@@ -122,9 +126,10 @@ impl ReplicaOwnership {
             return Moment::ZERO;
         };
         let start = decided < target.replicas && target.ready < target.replicas;
-        match start && !self.pause.is_zero() {
-            true => *at + self.pause.max(LONGEST_PAUSE),
-            false => *at + self.pause,
+        let pause = self.pause.pause();
+        match start && !pause.is_zero() {
+            true => *at + pause.max(LONGEST_PAUSE),
+            false => *at + pause,
         }
     }
 
@@ -155,7 +160,8 @@ impl ReplicaOwnership {
 
     /// Clears errors: the last write succeeded, or there is none to make.
     pub fn clear_failures(&mut self) {
-        (self.failed, self.failures) = (None, 0);
+        self.failed = None;
+        self.backoff.succeeded();
     }
 
     /// Field manager that keeps changing the replicas.

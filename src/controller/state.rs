@@ -45,7 +45,7 @@ use crate::{
     api::{LastScale, Status},
     broker::{Address, PoolId, Sampled},
     kube::{Identity, Key, Target},
-    model::{Delayed, DrainSupport, Moment, Now, SampleError, Tally},
+    model::{Backoff, Delayed, DrainSupport, Moment, Now, SampleError, Tally},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     telemetry::PoolEvent,
 };
@@ -190,8 +190,8 @@ pub struct Tasks {
     pub resolving: Option<u64>,
     /// Time before which they are not read again.
     pub resolve_not_before: Moment,
-    /// Number of reads in a row that did not help.
-    pub resolve_failures: u32,
+    /// Pause after reads that did not help.
+    pub resolve_backoff: Backoff,
     /// Time at which they were last read, or could not be.
     pub read_at: Moment,
     /// Time at which they are read again although the broker answers: it may be the wrong one by then.
@@ -460,10 +460,8 @@ pub const FIRST: Duration = Duration::from_secs(1);
 /// Longest wait between attempts at something that keeps failing.
 pub const MOST: Duration = Duration::from_secs(30);
 
-/// Wait after this number of failures in a row: doubling from `first` to `most`, spread by up to a quarter so that
-/// those that failed together do not come back together.
-pub fn backoff(failures: u32, first: Duration, most: Duration, id: PoolId) -> Duration {
-    let wait = first.saturating_mul(1 << failures.min(12)).min(most);
+/// Wait, longer by up to a quarter, so that pools that failed together do not come back together.
+pub fn scattered(wait: Duration, id: PoolId) -> Duration {
     wait + wait.mul_f64(spread(id) / 4.0)
 }
 

@@ -7,6 +7,7 @@
 //! | `framework.rs` | the seam: [`Framework`] says what to ask and what it means |
 //! | `scan/` | what a list or a hash holds, looked at bit by bit |
 //! | `error.rs` | why a read failed |
+//! | `backoff.rs` | pauses that grow while something fails |
 //! | `named.rs` | functions that can be compared |
 //! | `later.rs` | tasks that are not due and that the broker does not show |
 //! | `tame.rs` | text of strangers, as far as a terminal may show it |
@@ -16,6 +17,7 @@
 //! broker.
 #![deny(clippy::disallowed_methods)]
 
+mod backoff;
 mod error;
 mod framework;
 mod later;
@@ -33,6 +35,7 @@ use std::{
 
 use jiff::Timestamp;
 
+pub use backoff::Backoff;
 pub use error::{SampleError, Word};
 pub use framework::{
     Application, Framework, Letter, Place, PoolId, Postbox, Reader, Replies, Signal, Step, Subscription, keep,

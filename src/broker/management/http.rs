@@ -17,8 +17,8 @@ use super::page::Body;
 use crate::{
     broker::{
         Egress, Management, Tls,
-        rabbitmq::AbortOnDrop,
         stream::{self, Budget},
+        task::AbortOnDrop,
     },
     model::SampleError,
 };

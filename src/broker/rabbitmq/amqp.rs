@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -13,13 +12,13 @@ use super::{
     connection::{Live, OwnedConnection, connect},
     control::{ControlTrouble, Inspector, Line},
     depths::{Depths, lives},
-    feed::{AbortOnDrop, Ends},
+    feed::Ends,
     heartbeats::heartbeats,
     memory::{Answer, Found, QueueMemory, QueuePlan},
 };
 use crate::{
-    broker::{Address, Egress, signals},
-    model::{Hearing, Moment, Postbox, Query, Reply, SampleError, Subscription},
+    broker::{Address, Egress, scattered, signals, task::AbortOnDrop},
+    model::{Backoff, Hearing, Moment, Postbox, Query, Reply, SampleError, Subscription},
 };
 
 /// Largest number of doubtful queues that are probed in one sample.
@@ -263,7 +262,7 @@ async fn dead(found: &[Found], live: &Live, link: Option<&OwnedConnection>) -> O
 /// Attempts to connect since the last success.
 #[derive(Debug, Default)]
 struct Attempts {
-    failed: u32,
+    backoff: Backoff,
     /// Error of the last one, and the earliest time of the next.
     last: Option<(SampleError, Moment)>,
     /// Whether there was a connection once.
@@ -282,19 +281,17 @@ impl Attempts {
         }
     }
 
-    /// Sets the pause, which grows with the number of failed attempts, from a half to the whole of it, so that
-    /// endpoints do not all connect at once.
+    /// Sets the pause, which grows with the number of failed attempts.
     fn failed(&mut self, error: SampleError, now: Moment) -> SampleError {
-        let pause = PAUSE.saturating_mul(1 << self.failed.min(16)).min(PAUSE_MAX);
-        self.failed = self.failed.saturating_add(1);
-        let scatter = u32::try_from(RandomState::new().hash_one(self.failed) % 128).unwrap_or(0);
-        self.last = Some((error, now.saturating_add(pause / 2 + pause / 256 * scatter)));
+        let pause = scattered(self.backoff.failed(PAUSE, PAUSE_MAX));
+        self.last = Some((error, now.saturating_add(pause)));
         error
     }
 
     /// Starts afresh; `true`: it was a reconnect.
     fn succeeded(&mut self) -> bool {
-        (self.failed, self.last) = (0, None);
+        self.backoff.succeeded();
+        self.last = None;
         std::mem::replace(&mut self.connected_once, true)
     }
 }

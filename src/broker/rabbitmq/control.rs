@@ -20,11 +20,11 @@ use tokio::{
 
 use super::{
     connection::{Live, OwnedConnection, connect, short},
-    feed::{AbortOnDrop, Attempt, Binding, Ends, Failed, Pauses, declare, digested, open},
+    feed::{Attempt, Binding, Ends, Failed, declare, digested, open},
 };
 use crate::{
-    broker::{Address, Egress},
-    model::{Letter, Postbox, SampleError},
+    broker::{Address, Egress, task::AbortOnDrop},
+    model::{Backoff, Letter, Postbox, SampleError},
 };
 
 /// Time to wait for the reason why a channel was closed.
@@ -115,7 +115,7 @@ struct Desk {
 impl Desk {
     /// Runs for as long as the endpoint needs it.
     async fn serve(mut self, mut letters: mpsc::Receiver<Letter>) {
-        let mut pauses = Pauses::default();
+        let mut backoff = Backoff::default();
         let mut link: Option<OwnedConnection> = None;
         let mut attempt = Attempt::first();
         let mut broke = false;
@@ -135,7 +135,7 @@ impl Desk {
                 },
             };
             let ended = match live {
-                Ok(live) => self.converse(&live, &mut letters, &mut attempt, &mut pauses).await,
+                Ok(live) => self.converse(&live, &mut letters, &mut attempt, &mut backoff).await,
                 Err(failed) => failed,
             };
             match &ended {
@@ -146,7 +146,7 @@ impl Desk {
             }
             let conversed = std::mem::take(&mut self.conversed);
             broke = matches!(ended, Failed::Broken(_)) && !conversed;
-            sleep(pauses.after(&ended)).await;
+            sleep(ended.pause(&mut backoff)).await;
             // Whoever asked meanwhile asks again.
             while letters.try_recv().is_ok() {}
         }
@@ -180,7 +180,7 @@ impl Desk {
         live: &Live,
         letters: &mut mpsc::Receiver<Letter>,
         attempt: &mut Attempt,
-        pauses: &mut Pauses,
+        backoff: &mut Backoff,
     ) -> Failed {
         let (channel, mut answers) = match self.subscribed(live, attempt).await {
             Ok(both) => both,
@@ -195,7 +195,7 @@ impl Desk {
                         Some(Err(error)) => return self.why(&error),
                         None => return Failed::Broken(SampleError::Disconnected),
                     };
-                    pauses.end();
+                    backoff.succeeded();
                     self.works();
                     self.read(&delivery);
                     digested(live, &delivery);

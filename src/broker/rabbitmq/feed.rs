@@ -17,12 +17,12 @@ use lapin::{
     options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{sync::watch, time::timeout};
 
 use super::connection::{Live, broken, exists_otherwise, is_forbidden, is_missing, short, words};
 use crate::{
     broker::{Signal, signals},
-    model::SampleError,
+    model::{Backoff, SampleError},
 };
 
 /// Milliseconds for which an unread message is kept: older ones are of no use.
@@ -36,23 +36,6 @@ const MAX_LENGTH: i32 = 10_000;
 
 /// Size of a delivery in bytes besides its body: method and content header, roughly.
 const ENVELOPE: usize = 512;
-
-/// Task that ends with its owner.
-#[derive(Debug)]
-pub(in crate::broker) struct AbortOnDrop(JoinHandle<()>);
-
-impl AbortOnDrop {
-    /// Starts the task.
-    pub(in crate::broker) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(task))
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 /// Ends of a feed: where it gets the connection from and sends the signals to.
 #[derive(Clone, Debug)]
@@ -176,6 +159,13 @@ pub(super) fn digested(live: &Live, delivery: &Delivery) {
     live.undigested.digested(ENVELOPE + delivery.data.len());
 }
 
+/// Shortest and longest pause while what is needed does not exist or does not answer. Once it does, that has to be
+/// found within seconds.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
+
+/// Shortest and longest pause while a right is missing: each refusal is a line in the broker's log.
+const PAUSES_REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
 /// Reason why a feed cannot be set up, or ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failed {
@@ -196,6 +186,15 @@ impl Failed {
             error => Self::Broken(broken(error)),
         }
     }
+
+    /// Pause before the next attempt.
+    pub(super) fn pause(&self, backoff: &mut Backoff) -> Duration {
+        let (shortest, longest) = match self {
+            Self::Missing | Self::Broken(_) => PAUSES,
+            Self::Refused { .. } => PAUSES_REFUSED,
+        };
+        backoff.failed(shortest, longest)
+    }
 }
 
 impl From<lapin::Error> for Failed {
@@ -203,13 +202,6 @@ impl From<lapin::Error> for Failed {
         Self::Broken(broken(&error))
     }
 }
-
-/// Shortest and longest pause while what is needed does not exist or does not answer. Once it does, that has to be
-/// found within seconds.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
-
-/// Shortest and longest pause while a right is missing: each refusal is a line in the broker's log.
-const PAUSES_REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// State that is kept from one attempt on a connection to the next.
 #[derive(Debug)]
@@ -230,28 +222,6 @@ impl Attempt {
     }
 }
 
-/// Pause between attempts.
-#[derive(Debug, Default)]
-pub(super) struct Pauses(Duration);
-
-impl Pauses {
-    /// Pause after this failure: twice the last one.
-    pub(super) fn after(&mut self, failed: &Failed) -> Duration {
-        let (least, most) = match failed {
-            Failed::Missing | Failed::Broken(_) => PAUSES,
-            Failed::Refused { .. } => PAUSES_REFUSED,
-        };
-        let pause = self.0.clamp(least, most);
-        self.0 = pause.saturating_mul(2);
-        pause
-    }
-
-    /// Resets the pause after a success.
-    pub(super) fn end(&mut self) {
-        self.0 = Duration::ZERO;
-    }
-}
-
 /// Name for a queue of the operator that no one can guess; one permission pattern, `^twp-operator\..*`, covers them
 /// all. The standard library seeds its hashers at random.
 pub(super) fn own_name() -> String {
@@ -266,13 +236,13 @@ mod tests {
     #[test]
     fn pauses_double_and_are_shorter_where_something_is_awaited() {
         let refused = Failed::Refused { right: String::new() };
-        let mut pauses = Pauses::default();
-        let seconds = |pauses: &mut Pauses, failed| pauses.after(failed).as_secs();
-        let grown: Vec<_> = (0..7).map(|_| seconds(&mut pauses, &refused)).collect();
+        let mut backoff = Backoff::default();
+        let seconds = |backoff: &mut Backoff, failed: &Failed| failed.pause(backoff).as_secs();
+        let grown: Vec<_> = (0..7).map(|_| seconds(&mut backoff, &refused)).collect();
         assert_eq!(grown, [5, 10, 20, 40, 60, 60, 60]);
-        assert_eq!(seconds(&mut pauses, &Failed::Missing), 8);
-        pauses.end();
-        assert_eq!(seconds(&mut pauses, &Failed::Missing), 2);
+        assert_eq!(seconds(&mut backoff, &Failed::Missing), 8);
+        backoff.succeeded();
+        assert_eq!(seconds(&mut backoff, &Failed::Missing), 2);
     }
 
     #[test]

@@ -11,11 +11,11 @@ use tokio::{
 
 use super::{
     connection::Live,
-    feed::{Attempt, Binding, Ends, Failed, Pauses, declare, digested, open},
+    feed::{Attempt, Binding, Ends, Failed, declare, digested, open},
 };
 use crate::{
     broker::allowance::Allowance,
-    model::{Hearing, Place, SampleError, Subscription},
+    model::{Backoff, Hearing, Place, SampleError, Subscription},
 };
 
 /// Time for which heartbeats wait for others that come with them: those of a thousand workers would wake the operator
@@ -28,17 +28,17 @@ const AT_ONCE: usize = 4_096;
 /// Passes on the heartbeats of the workers on this topic exchange for as long as the endpoint lives, and reports the
 /// state of the subscription.
 pub(super) async fn heartbeats(to: Subscription, mut ends: Ends, hearing: watch::Sender<Hearing>) {
-    let mut pauses = Pauses::default();
+    let mut backoff = Backoff::default();
     let mut attempt = Attempt::first();
     let mut allowance = Allowance::default();
     while let Some(live) = ends.connected().await {
         let ended = listen(&live, &to, (&mut attempt, &mut allowance), &ends, &hearing).await;
         if *hearing.borrow() == Hearing::Works {
-            pauses.end();
+            backoff.succeeded();
         }
         // A connection that was renewed is no failure.
         if !ends.has_another() {
-            let pause = pauses.after(&ended);
+            let pause = ended.pause(&mut backoff);
             tell(&hearing, state(ended));
             ends.pause(pause).await;
         }

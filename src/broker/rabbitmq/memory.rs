@@ -12,7 +12,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::model::{Moment, Reply, SampleError};
+use crate::model::{Backoff, Moment, Reply, SampleError};
 
 /// Time after which a queue that gave no count is asked again; twice the time each time it gives none again, up to
 /// [`ASK_AGAIN_MAX`]. Asking costs a channel and a line in the broker's log.
@@ -96,8 +96,8 @@ struct Known {
 struct Doubtful {
     at: Moment,
     answer: Answer,
-    /// Number of answers without a count in a row.
-    times: u32,
+    /// Pause before it is asked again, as long as nothing shortens it.
+    backoff: Backoff,
 }
 
 /// Count of a queue.
@@ -147,7 +147,7 @@ impl QueueMemory {
             Ok(Reply::Missing) => ASK_MISSING_MAX,
             _ => ASK_AGAIN_MAX,
         };
-        let pause = ASK_AGAIN.saturating_mul(1 << doubtful.times.min(8)).min(most);
+        let pause = doubtful.backoff.pause().min(most);
         let answer = doubtful.answer.clone();
         match now.saturating_sub(doubtful.at) >= pause {
             true => QueuePlan::Probe(answer),
@@ -171,12 +171,21 @@ impl QueueMemory {
         let Found { answer, slow } = found.into();
         let known = self.queues.entry(queue.to_owned()).or_default();
         known.seen = now;
-        let times = known.doubtful.take().map_or(0, |doubtful| doubtful.times + 1);
+        let mut backoff = known
+            .doubtful
+            .take()
+            .map(|doubtful| doubtful.backoff)
+            .unwrap_or_default();
         known.doubtful = match answer {
             Ok(Reply::Missing)
             | Err(SampleError::Permission | SampleError::Timeout | SampleError::Protocol | SampleError::NotReady) => {
                 let answer = answer.clone();
-                Some(Doubtful { at: now, answer, times })
+                backoff.failed(ASK_AGAIN, ASK_AGAIN_MAX);
+                Some(Doubtful {
+                    at: now,
+                    answer,
+                    backoff,
+                })
             }
             _ => None,
         };

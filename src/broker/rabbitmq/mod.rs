@@ -22,7 +22,6 @@ mod memory;
 mod totals;
 mod transport;
 
-pub(super) use self::feed::AbortOnDrop;
 use self::{
     amqp::Amqp,
     control::ControlTrouble,

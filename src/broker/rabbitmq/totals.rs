@@ -8,13 +8,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{
-    feed::AbortOnDrop,
-    memory::{Answer, QueueMemory},
-};
+use super::memory::{Answer, QueueMemory};
 use crate::{
-    broker::management::Client,
-    model::{Moment, Reply, SampleError},
+    broker::{management::Client, task::AbortOnDrop},
+    model::{Backoff, Moment, Reply, SampleError},
 };
 
 /// Time that a sample waits for an API that answered the last time; a healthy one takes 2 to 20 ms.
@@ -141,13 +138,13 @@ impl Totals {
 
 /// Asks for what is requested for as long as the requests come.
 async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, brings: watch::Sender<LastTotals>) {
-    let mut pause = PAUSE;
+    let mut backoff = Backoff::default();
     while wanted.changed().await.is_ok() {
         let Wanted { number, queues } = wanted.borrow_and_update().clone();
         let names: Vec<&str> = queues.iter().map(String::as_str).collect();
         match client.totals(&names).await {
             Ok(answers) => {
-                pause = PAUSE;
+                backoff.succeeded();
                 let answers = Arc::new(queues.iter().cloned().zip(answers).collect());
                 brings.send_replace(LastTotals {
                     number,
@@ -157,11 +154,11 @@ async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, br
             }
             Err(error) => {
                 brings.send_modify(|found| (found.number, found.error) = (number, Some(error)));
-                if error == SampleError::ManagementAuthentication {
-                    pause = PAUSE_MAX;
-                }
-                sleep(pause).await;
-                pause = pause.saturating_mul(2).min(PAUSE_MAX);
+                let shortest = match error {
+                    SampleError::ManagementAuthentication => PAUSE_MAX,
+                    _ => PAUSE,
+                };
+                sleep(backoff.failed(shortest, PAUSE_MAX)).await;
             }
         }
     }

@@ -9,19 +9,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{
-    backoff::Backoff,
-    link::Link,
+    link::{Link, pause},
     resp::{Commands, Key, Value},
 };
 use crate::{
-    broker::{Address, Egress, allowance::Allowance, signals::Sender},
-    model::{Hearing, Place, SampleError, Subscription},
+    broker::{Address, Egress, allowance::Allowance, signals::Sender, task::AbortOnDrop},
+    model::{Backoff, Hearing, Place, SampleError, Subscription},
 };
 
 /// After so long without a message the server is asked whether it is there; after as long again it is not.
@@ -40,14 +36,8 @@ type Standing = Arc<Mutex<BTreeMap<String, Hearing>>>;
 /// The listening task; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Heartbeats {
-    task: AbortHandle,
     standing: Standing,
-}
-
-impl Drop for Heartbeats {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _task: AbortOnDrop,
 }
 
 impl Heartbeats {
@@ -65,7 +55,7 @@ impl Heartbeats {
         let standing: Standing = Arc::new(Mutex::new(standing.collect()));
         let to = to.to_vec();
         let shared = Arc::clone(&standing);
-        let task = tokio::spawn(async move {
+        let task = AbortOnDrop::spawn(async move {
             let mut backoff = Backoff::default();
             let mut allowance = Allowance::default();
             let mut told = None;
@@ -85,13 +75,10 @@ impl Heartbeats {
                 if told.replace(error) != Some(error) {
                     tracing::info!(reason = error.label(), "workers' heartbeats on Redis are not heard");
                 }
-                sleep(backoff.failed(error)).await;
+                sleep(pause(&mut backoff, error)).await;
             }
         });
-        Self {
-            task: task.abort_handle(),
-            standing,
-        }
+        Self { standing, _task: task }
     }
 
     /// How it stands with this pattern.

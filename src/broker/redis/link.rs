@@ -12,10 +12,10 @@ use tokio::{
 use super::resp::{Commands, Key, Value};
 use crate::{
     broker::{
-        Address, Egress, Tls,
+        Address, Egress, Tls, scattered,
         stream::{self, Stream, classify},
     },
-    model::SampleError,
+    model::{Backoff, SampleError},
 };
 
 /// A connection must be there, TLS included, within this time.
@@ -33,6 +33,15 @@ const MOST: u64 = 64 << 20;
 
 /// What a server tells of itself has no more bytes.
 const INFO: u64 = 64 << 10;
+
+/// Pause after the first failure; each further one doubles it.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// Longest pause.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Pause after missing rights: they come with a change of configuration, and servers log each refusal.
+const REFUSED: Duration = Duration::from_secs(60);
 
 /// An open, authenticated connection. After an error it is of no use: its replies are out of step.
 #[derive(Debug)]
@@ -228,4 +237,35 @@ async fn speaks_tls(egress: &Egress, address: &Address) -> bool {
         Link::connect(egress, address, Some(&Tls::default())).await,
         Ok(_) | Err(SampleError::TlsCertificate | SampleError::TlsIdentity)
     )
+}
+
+/// Pause before the next attempt to connect. Wrong credentials wait long: they do not mend by themselves, and servers
+/// count attempts.
+pub(super) fn pause(backoff: &mut Backoff, error: SampleError) -> Duration {
+    let usual = backoff.failed(FIRST, LONGEST);
+    scattered(match error {
+        SampleError::Authentication | SampleError::Flooded => LONGEST,
+        SampleError::Permission => REFUSED,
+        _ => usual,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_five_seconds_and_start_anew() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<_> = (0..40)
+            .map(|_| pause(&mut backoff, SampleError::Refused).as_millis())
+            .collect();
+        for (n, longest) in [(0, 100), (1, 200), (3, 800), (6, 5_000), (39, 5_000)] {
+            assert!((longest / 2..=longest).contains(&pauses[n]), "{n}: {} ms", pauses[n]);
+        }
+        backoff.succeeded();
+        assert!(pause(&mut backoff, SampleError::Refused).as_millis() <= 100);
+        backoff.succeeded();
+        assert!(pause(&mut backoff, SampleError::Authentication).as_millis() >= 2_500);
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::model::{
-    Moment, Query, SampleError, Scan,
+    Backoff, Moment, Query, SampleError, Scan,
     scan::{HashScan, ListScan},
 };
 
@@ -55,7 +55,7 @@ pub(super) struct Kept<C> {
     used: Moment,
     /// No look before this moment, and how long that rest is in all.
     rests_until: Moment,
-    rest: Duration,
+    rest: Backoff,
 }
 
 impl<C> Kept<C> {
@@ -66,14 +66,10 @@ impl<C> Kept<C> {
 
     /// A look failed: the next one waits. Longer each time, unless it went well for a while.
     fn rest(&mut self, now: Moment, shortest: Duration) {
-        let well = now.saturating_sub(self.rests_until) > FORGET;
-        let doubled = if well {
-            Duration::ZERO
-        } else {
-            self.rest.saturating_mul(2)
-        };
-        self.rest = doubled.clamp(shortest, REST);
-        self.rests_until = now.saturating_add(self.rest);
+        if now.saturating_sub(self.rests_until) > FORGET {
+            self.rest.succeeded();
+        }
+        self.rests_until = now.saturating_add(self.rest.failed(shortest, REST));
     }
 
     /// The scan at this total without another look: as it was, if that can still be.

@@ -11,14 +11,12 @@
 //! | `memory.rs` | scans, and zeros that are not believed yet |
 //! | `pop.rs` | what workers push into lists of our own |
 //! | `heartbeats.rs` | the pub/sub connection |
-//! | `backoff.rs` | pauses between attempts to connect |
 //!
 //! A sample's first round trips count everything (`LLEN`, `HLEN`, `SCARD`, about a thousand at a time); an idle endpoint
 //! needs no others. Then come bounded looks at what is not empty. Commands an ACL must allow: these, `LRANGE`,
 //! `ZRANGE`, `HSTRLEN`, `HMGET`, `SMEMBERS`; for RQ and taskiq `LINDEX`, `ZCOUNT`, `XINFO`, `XRANGE`; for heartbeats `PSUBSCRIBE` and `PING`; for remote control `SADD`, `SREM`,
 //! `PUBLISH`, `RPOP`, `DEL`. All of them are in Redis 5. `INFO` is asked only where one of them is unknown.
 
-mod backoff;
 mod heartbeats;
 mod link;
 mod memory;

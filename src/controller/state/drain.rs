@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    BrokerLink, Cx, FIRST, MOST, PoolState, backoff,
+    BrokerLink, Cx, FIRST, MOST, PoolState,
     glance::{Glance, News},
+    scattered,
 };
 use crate::{
     broker::{PoolId, SamplerInput},
@@ -15,7 +16,7 @@ use crate::{
     },
     drain::{Plan, dated_intents},
     kube::{CallError, Key},
-    model::{Intent, Moment, Now, PodIntents},
+    model::{Backoff, Intent, Moment, Now, PodIntents},
 };
 
 /// Draining pods, as far as they are known.
@@ -45,8 +46,8 @@ pub struct DrainState {
     pub overstayed: Option<String>,
     /// Time before which the pods are not examined, unless more replicas are wanted: the last examination failed.
     not_before: Moment,
-    /// Number of failed examinations in a row.
-    pub failures: u32,
+    /// Pause after failed examinations.
+    backoff: Backoff,
     /// Error of the last examination.
     pub failed: Option<String>,
 }
@@ -63,14 +64,14 @@ impl DrainState {
 
     /// Takes in that the pods could not be examined.
     pub fn failed(&mut self, why: CallError, now: Moment, id: PoolId) {
-        self.not_before = now + backoff(self.failures, FIRST, MOST, id);
-        self.failures = self.failures.saturating_add(1);
+        self.not_before = now + scattered(self.backoff.failed(FIRST, MOST), id);
         self.failed = Some(why.to_string());
     }
 
     /// Clears errors: the last examination succeeded, or there is none to make.
     pub fn clear_failures(&mut self) {
-        (self.failed, self.failures) = (None, 0);
+        self.failed = None;
+        self.backoff.succeeded();
     }
 
     /// Begins an examination.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cx, FIRST, MOST, PoolState, backoff};
+use super::{Cx, FIRST, MOST, PoolState, scattered};
 use crate::{
     api::{LastScale, Time},
     controller::{
@@ -78,8 +78,8 @@ impl PoolState {
         let ownership = &mut self.ownership;
         // What passes by itself is retried soon: all writes wait at one gate.
         let most = if why.passes() { PASSES } else { MOST };
-        ownership.not_before = cx.now.moment + backoff(ownership.failures, FIRST, most, self.id);
-        ownership.failures = ownership.failures.saturating_add(1);
+        let pause = ownership.backoff.failed(FIRST, MOST).min(most);
+        ownership.not_before = cx.now.moment + scattered(pause, self.id);
         ownership.failed = Some(why.to_string());
     }
 

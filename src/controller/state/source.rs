@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{BrokerLink, Cx, FIRST, MOST, PoolState, RosterState, Samples, backoff, held, remembered, spread};
+use super::{BrokerLink, Cx, FIRST, MOST, PoolState, RosterState, Samples, held, remembered, scattered, spread};
 use crate::{
     broker::{Address, PoolId, Sampled, SamplerInput},
     controller::{
@@ -113,8 +113,7 @@ impl PoolState {
         let tasks = &mut self.tasks;
         tasks.resolving = None;
         tasks.read_at = now;
-        tasks.resolve_not_before = now + backoff(tasks.resolve_failures, FIRST, MOST, self.id);
-        tasks.resolve_failures = tasks.resolve_failures.saturating_add(1);
+        tasks.resolve_not_before = now + scattered(tasks.resolve_backoff.failed(FIRST, MOST), self.id);
         match (result, self.pool.clone()) {
             // An address that is in use is not given up because its Secret has gone or cannot be read just now.
             (Err(problem), _) if !matches!(self.link, BrokerLink::Linked(_)) => self.link = BrokerLink::Failed(problem),
@@ -212,7 +211,7 @@ impl PoolState {
         samples.last = Some((tally.clone(), now));
         samples.rest = rest;
         samples.failing = None;
-        self.tasks.resolve_failures = 0;
+        self.tasks.resolve_backoff.succeeded();
         if !same && self.tasks.writing.is_some() {
             cx.ask(PoolEffect::Counted(tally.clone()));
         }
@@ -293,7 +292,8 @@ impl PoolState {
         self.samples = Samples::default();
         // The read under way may be of earlier references.
         self.tasks.resolving = None;
-        (self.tasks.resolve_not_before, self.tasks.resolve_failures) = (Moment::ZERO, 0);
+        self.tasks.resolve_not_before = Moment::ZERO;
+        self.tasks.resolve_backoff.succeeded();
     }
 
     /// Starts over as after a restart, with what was learned: observations of other work are of no use.

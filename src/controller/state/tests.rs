@@ -201,7 +201,11 @@ fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
 #[test]
 fn backing_off_doubles_ends_and_spreads() {
     let most = Duration::from_secs(30);
-    let wait = |failures, id| backoff(failures, SECOND, most, id);
+    let wait = |failures: u32, id| {
+        let mut backoff = Backoff::default();
+        let pauses = (0..=failures.min(99)).map(|_| backoff.failed(SECOND, most));
+        scattered(pauses.last().unwrap(), id)
+    };
     assert_eq!([wait(0, 0), wait(1, 0), wait(2, 0)], [SECOND, SECOND * 2, SECOND * 4]);
     assert_eq!([wait(5, 0), wait(u32::MAX, 0)], [most, most]);
     let waits: Vec<_> = (0..100).map(|id| wait(3, id)).collect();
@@ -221,7 +225,10 @@ fn a_status_that_cannot_be_written_is_tried_less_and_less_often() {
     said.at = Some(SECOND * 100);
     let mut waits = Vec::new();
     for failures in [0, 1, 2, 3, 50] {
-        said.failures = failures;
+        said.backoff.succeeded();
+        for _ in 0..failures {
+            said.backoff.failed(FIRST, MOST);
+        }
         waits.push(said.wait(SECOND, SECOND * 100, 0).as_secs());
     }
     assert_eq!(waits, [1, 1, 2, 4, 30]);

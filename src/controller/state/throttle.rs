@@ -3,8 +3,14 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
-use super::{Cx, FIRST, MOST, PoolState, backoff};
-use crate::{api::Status, broker::PoolId, controller::effect::Note, kube::CallError, model::Moment};
+use super::{Cx, FIRST, MOST, PoolState, scattered};
+use crate::{
+    api::Status,
+    broker::PoolId,
+    controller::effect::Note,
+    kube::CallError,
+    model::{Backoff, Moment},
+};
 
 /// Shortest time between two writes for changes of replicas or conditions.
 const URGENT: Duration = Duration::from_secs(1);
@@ -18,8 +24,8 @@ const TURNS: u128 = 20;
 pub struct StatusThrottle {
     /// End of the latest write.
     pub at: Option<Moment>,
-    /// Number of failures in a row.
-    pub failures: u32,
+    /// Pause after failures.
+    pub backoff: Backoff,
     /// This pool's turn to write new numbers; `None`: it has no turn.
     pub turn: Option<Moment>,
     /// Status that the latest write had, whether or not it succeeded: its Events are published.
@@ -29,10 +35,7 @@ pub struct StatusThrottle {
 impl StatusThrottle {
     /// Time until the next write, which is due `due` after the last; longer after failures.
     pub fn wait(&self, due: Duration, now: Moment, id: PoolId) -> Duration {
-        let after = match self.failures.checked_sub(1) {
-            None => due,
-            Some(failures) => due.max(backoff(failures, FIRST, MOST, id)),
-        };
+        let after = due.max(scattered(self.backoff.pause(), id));
         self.at.map_or(Duration::ZERO, |at| (at + after).saturating_sub(now))
     }
 }
@@ -154,13 +157,13 @@ impl PoolState {
         match result {
             Ok(status) => {
                 self.stored = Some(*status);
-                self.throttle.failures = 0;
+                self.throttle.backoff.succeeded();
                 self.note(Note::StatusWritten, cx);
             }
             // The watch soon shows the reason.
             Err(why) if why.is_not_found() || why.is_conflict() => {}
             Err(why) => {
-                self.throttle.failures = self.throttle.failures.saturating_add(1);
+                self.throttle.backoff.failed(FIRST, MOST);
                 self.note(Note::StatusFailed(why), cx);
             }
         }

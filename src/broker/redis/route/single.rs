@@ -10,12 +10,11 @@ use crate::{
     broker::{
         Address, Egress, Kind,
         redis::{
-            backoff::Backoff,
-            link::Link,
+            link::{Link, pause},
             resp::{Commands, Value},
         },
     },
-    model::{Moment, SampleError},
+    model::{Backoff, Moment, SampleError},
 };
 
 /// Time that a whole sample takes at most, connecting included.
@@ -109,7 +108,8 @@ impl Single {
         };
         self.link = None;
         self.given_up = Some(error);
-        self.pause = Some((self.now.saturating_add(self.backoff.failed(error)), why));
+        let pause = pause(&mut self.backoff, error);
+        self.pause = Some((self.now.saturating_add(pause), why));
     }
 }
 
