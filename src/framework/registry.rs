@@ -31,7 +31,7 @@ static ROWS: [FrameworkRow; 3] = [
         dialect: UrlDialect::Kombu,
         check: celery::check,
         application: celery::from_app,
-        schedules: celery::beat::runs_beat,
+        scheduler: Some(celery::BEAT),
         words: &celery::WORDS,
     },
     FrameworkRow {
@@ -42,7 +42,7 @@ static ROWS: [FrameworkRow; 3] = [
         dialect: UrlDialect::RedisPy,
         check: rq::check,
         application: rq::from_app,
-        schedules: |_| false,
+        scheduler: None,
         words: &rq::WORDS,
     },
     FrameworkRow {
@@ -53,7 +53,7 @@ static ROWS: [FrameworkRow; 3] = [
         dialect: UrlDialect::RedisPy,
         check: taskiq::check,
         application: taskiq::from_app,
-        schedules: |_| false,
+        scheduler: None,
         words: &taskiq::WORDS,
     },
 ];
@@ -74,10 +74,29 @@ pub struct FrameworkRow {
     pub check: fn(&App) -> Result<(), String>,
     /// Creates the application, whose options have been checked.
     pub application: fn(&App, BrokerKind, Option<Delayed>) -> Application,
-    /// Whether containers with these commands run the framework's own scheduler, of which there must be exactly one.
-    pub schedules: fn(&[Vec<String>]) -> bool,
+    /// Scheduler of its own that workers can run, if it has one.
+    pub scheduler: Option<Scheduler>,
     /// Terms for messages to users.
     pub words: &'static Words,
+}
+
+/// Framework's own scheduler, of which there must be exactly one.
+pub struct Scheduler {
+    /// Whether workers with these commands of containers run it.
+    pub runs: fn(&[Vec<String>]) -> bool,
+    /// Consequence and fix where it stops with the last worker.
+    pub stops: &'static str,
+    /// Consequence and fix where each worker runs one.
+    pub runs_twice: &'static str,
+}
+
+impl FrameworkRow {
+    /// Whether workers with these commands of containers run the framework's own scheduler.
+    pub fn schedules(&self, commands: &[Vec<String>]) -> bool {
+        self.scheduler
+            .as_ref()
+            .is_some_and(|scheduler| (scheduler.runs)(commands))
+    }
 }
 
 impl fmt::Debug for FrameworkRow {

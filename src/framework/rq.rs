@@ -29,8 +29,8 @@ use super::{
     registry::App,
 };
 use crate::model::{
-    Application, BrokerKind, Delayed, DrainSupport, ListEnd, Moment, Now, Query, QueueTally, Replies, Reply, Roster,
-    SampleError, Since, Tally, WAKE_AHEAD, Words, Work,
+    Application, BrokerKind, Delayed, DrainSupport, ListEnd, Moment, Now, Query, QueueTally, Replies, Reply,
+    ReportWords, Roster, SampleError, Since, Tally, WAKE_AHEAD, Words, Work,
 };
 
 /// Name of the framework.
@@ -41,24 +41,21 @@ pub const WORDS: Words = Words {
     url: "redis:// or rediss:// as redis-py reads them; Sentinel and sockets are not read",
     stranded: ("in RQ's registry of started jobs", "when it cleans that up"),
     prefetch: "RQ fetches one job at a time",
-    queues: "`rq worker QUEUE …`",
-    no_consumers: "no queue is in their entries in Redis",
     hearing: "workers' entries in Redis",
     rights: "docs/frameworks.md, \"RQ\"",
     overstays: "A shell as the first process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`.",
     silence: "no entry of theirs is in Redis (`rq:workers`)",
-    names: "RQ takes a worker's host from the pod (`hostname`): `spec.hostname` and `hostNetwork` hide the pod's name.",
     nobody: "Either they use another Redis (check the URL, the database, `keyPrefix`), or other queues, or they do not start \
              (see their logs; `rq suspend` keeps new workers from starting, and so does a fixed `--name`), or Redis lost its \
              data: running workers do not register again, restart them.",
-    silent: "A worker that was killed has no entry until its container has started again.",
     leaving: "A worker that was killed has no entry until its container has started again.",
-    several: "no `--name`",
-    partly: "RQ's workers answer no questions",
-    unresponsive: "RQ's workers answer no questions",
-    solo: "`SimpleWorker`",
-    scheduler_stops: "",
-    scheduler_runs_twice: "",
+    reports: Some(ReportWords {
+        queues: "`rq worker QUEUE …`",
+        no_consumers: "no queue is in their entries in Redis",
+        names: "RQ takes a worker's host from the pod (`hostname`): `spec.hostname` and `hostNetwork` hide the pod's name.",
+        silent: "A worker that was killed has no entry until its container has started again.",
+    }),
+    control: None,
 };
 
 /// Time for which a job sticks in the intermediate list before it is believed that no worker has it: one that is being

@@ -45,7 +45,7 @@ pub use named::Named;
 pub use query::{ListEnd, Query, Reply, StreamGroup};
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
 pub use tame::tame;
-pub use words::Words;
+pub use words::{ControlWords, ReportWords, Words};
 
 /// Point in time on the process's own monotonic clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;

@@ -10,10 +10,6 @@ pub struct Words {
     pub stranded: (&'static str, &'static str),
     /// Reason why busy workers fetch what others could run; follows "more replicas do not help,".
     pub prefetch: &'static str,
-    /// Where an application says which queues its workers fetch: settings and options.
-    pub queues: &'static str,
-    /// When workers are known to lose their consumers.
-    pub no_consumers: &'static str,
     /// How workers are known: a plural, such as "heartbeats".
     pub hearing: &'static str,
     /// Page with the rights that are needed on a broker.
@@ -22,14 +18,32 @@ pub struct Words {
     pub overstays: &'static str,
     /// Why unknown workers cannot be heard; follows "The workers of … are not known:".
     pub silence: &'static str,
-    /// How a worker's name has to be built, so that its pod is known.
-    pub names: &'static str,
     /// Reason why no worker at all may be known.
     pub nobody: &'static str,
-    /// Reason why some workers may be unknown while others are known.
-    pub silent: &'static str,
     /// Reason why workers may not answer when they are asked for their removal.
     pub leaving: &'static str,
+    /// Terms for workers that are known one by one; `None`: this framework's are not.
+    pub reports: Option<ReportWords>,
+    /// Terms for workers that take questions; `None`: this framework's take none.
+    pub control: Option<ControlWords>,
+}
+
+/// Texts about workers that say who they are and what they fetch.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReportWords {
+    /// Where an application says which queues its workers fetch: settings and options.
+    pub queues: &'static str,
+    /// When workers are known to lose their consumers.
+    pub no_consumers: &'static str,
+    /// How a worker's name has to be built, so that its pod is known.
+    pub names: &'static str,
+    /// Reason why some workers may be unknown while others are known.
+    pub silent: &'static str,
+}
+
+/// Texts about workers that answer what they hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ControlWords {
     /// How to give several workers of one pod different names.
     pub several: &'static str,
     /// Reason why workers may answer only some questions; follows "but not what they hold:".
@@ -38,8 +52,4 @@ pub struct Words {
     pub unresponsive: &'static str,
     /// Workers that run tasks in the very process that would answer: an option.
     pub solo: &'static str,
-    /// Consequence and fix where the framework's own scheduler stops with the last worker.
-    pub scheduler_stops: &'static str,
-    /// Consequence and fix where each worker runs a scheduler of its own.
-    pub scheduler_runs_twice: &'static str,
 }

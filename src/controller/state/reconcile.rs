@@ -250,7 +250,7 @@ impl PoolState {
             pods: Pods::of(target, late),
             scheduler: pool
                 .zip(target)
-                .is_some_and(|(pool, target)| (pool.app.framework.schedules)(&target.commands)),
+                .is_some_and(|(pool, target)| pool.app.framework.schedules(&target.commands)),
             min: pool.map_or(0, |pool| pool.policy.min),
             max: pool.map_or(0, |pool| pool.policy.max),
             framework: pool.map_or(DEFAULT, |pool| pool.app.framework),

@@ -58,9 +58,10 @@ pub(super) fn degraded(facts: &Facts, others: &[ConditionSpec]) -> ConditionSpec
 
 /// Problem with the framework's own scheduler, of which exactly one must run, always.
 fn scheduler(facts: &Facts) -> Option<(&'static str, &'static str)> {
-    match facts.scheduler {
-        true if facts.min == 0 => Some((BEAT_STOPS, facts.framework.words.scheduler_stops)),
-        true if facts.max > 1 => Some((BEAT_RUNS_TWICE, facts.framework.words.scheduler_runs_twice)),
+    let scheduler = facts.framework.scheduler.as_ref().filter(|_| facts.scheduler)?;
+    match facts.min {
+        0 => Some((BEAT_STOPS, scheduler.stops)),
+        _ if facts.max > 1 => Some((BEAT_RUNS_TWICE, scheduler.runs_twice)),
         _ => None,
     }
 }

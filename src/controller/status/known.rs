@@ -126,6 +126,7 @@ fn control_refused(facts: &Facts, tally: &Tally) -> Finding {
 
 /// The silent workers run tasks in their main process: nothing is wrong.
 fn busy(facts: &Facts, tally: &Tally) -> Finding {
+    let words = facts.framework.words.control.as_ref()?;
     let workers = &facts.workers;
     let hindered = matches!(tally.control, Control::Failing(_))
         || workers.heard == 0 && matches!(tally.hearing, Hearing::Refused { .. } | Hearing::Failing(_));
@@ -151,7 +152,7 @@ fn busy(facts: &Facts, tally: &Tally) -> Finding {
         let message = format!(
             "The workers of {} run tasks themselves ({}) and say nothing meanwhile: they are kept until they do.",
             names(pods.into_iter()),
-            facts.framework.words.solo
+            words.solo
         );
         (BUSY, message)
     })
@@ -177,37 +178,32 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Finding {
         (all, []) => format!("{all} of {ready} ready pods"),
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
     };
-    let silent = format!("The workers of {whom} are not known: {}", facts.framework.words.silence);
-    let (hearing, rights) = (facts.framework.words.hearing, facts.framework.words.rights);
-    Some(match (&tally.hearing, &tally.control) {
-        (Hearing::Refused { right }, _) => (
+    let words = facts.framework.words;
+    let silent = format!("The workers of {whom} are not known: {}", words.silence);
+    let (hearing, rights) = (words.hearing, words.rights);
+    Some(match (&tally.hearing, &tally.control, &words.reports) {
+        (Hearing::Refused { right }, ..) => (
             "HeartbeatsRefused",
             format!(
                 "{silent}; the broker's permissions refuse {hearing}{}. Grant the rights for {hearing} ({rights}). {GRACEFUL}",
                 missing(right)
             ),
         ),
-        (Hearing::Failing(why), _) => (
+        (Hearing::Failing(why), ..) => (
             "HeartbeatsFail",
             format!("{silent}; {hearing} cannot be read: {why}. {GRACEFUL}"),
         ),
-        (_, Control::Failing(why)) => ("RemoteControlFails", format!("{silent}: {why}. {GRACEFUL}")),
-        _ if !tally.strangers.is_empty() => (
+        (_, Control::Failing(why), _) => ("RemoteControlFails", format!("{silent}: {why}. {GRACEFUL}")),
+        (.., Some(reports)) if !tally.strangers.is_empty() => (
             "NodeNamesUnknown",
             format!(
                 "{silent}. Workers are there whose names fit no pod of the target, or several: {}. {} {GRACEFUL}",
                 names(tally.strangers.iter().map(String::as_str)),
-                facts.framework.words.names
+                reports.names
             ),
         ),
-        _ if heard == 0 => (
-            "NobodyHeard",
-            format!("{silent}. {} {GRACEFUL}", facts.framework.words.nobody),
-        ),
-        _ => (
-            "WorkersSilent",
-            format!("{silent}. {} {GRACEFUL}", facts.framework.words.silent),
-        ),
+        (.., Some(reports)) if heard > 0 => ("WorkersSilent", format!("{silent}. {} {GRACEFUL}", reports.silent)),
+        _ => ("NobodyHeard", format!("{silent}. {} {GRACEFUL}", words.nobody)),
     })
 }
 
@@ -221,20 +217,21 @@ fn unknown(facts: &Facts, tally: &Tally) -> Finding {
         let message = format!("The workers of {pods} cannot be asked what they hold: {why}. {GRACEFUL}");
         return Some(("RemoteControlFails", message));
     }
+    let words = facts.framework.words;
     Some(match &first.why {
         Why::Doubled { node } => (
             "NodeNamesUnknown",
             format!(
                 "Several workers call themselves `{node}` ({pods}), so nobody can say what each holds: give each a name of its \
                  own ({}). {GRACEFUL}",
-                facts.framework.words.several
+                words.control.as_ref()?.several
             ),
         ),
         Why::NotHeard | Why::Silent => (
             "WorkersSilent",
             format!(
                 "The workers of {pods} were asked for their removal, and some of them say nothing. {} {GRACEFUL}",
-                facts.framework.words.leaving
+                words.leaving
             ),
         ),
         Why::NotAnswered => (
@@ -245,7 +242,7 @@ fn unknown(facts: &Facts, tally: &Tally) -> Finding {
             "RemoteControlSilent",
             format!(
                 "The workers of {pods} answer, but not what they hold: {}. {GRACEFUL}",
-                facts.framework.words.partly
+                words.control.as_ref()?.partly
             ),
         ),
     })
@@ -253,13 +250,14 @@ fn unknown(facts: &Facts, tally: &Tally) -> Finding {
 
 /// Workers that send heartbeats and take no questions.
 fn deaf(facts: &Facts, tally: &Tally) -> Finding {
+    let words = facts.framework.words.control.as_ref()?;
     let deaf: Vec<_> = tally.pods.iter().filter(|(_, pod)| pod.unresponsive).collect();
     let (name, _) = deaf.first()?;
     let message = format!(
         "{} of the workers beat and do not answer remote control in JSON ({}), such as `{name}`: they are removed when their \
          heartbeats say that they run nothing.",
         deaf.len(),
-        facts.framework.words.unresponsive
+        words.unresponsive
     );
     Some(("RemoteControlSilent", message))
 }

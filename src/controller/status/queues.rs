@@ -74,6 +74,7 @@ fn told<'a>(facts: &'a Facts, tally: &'a Tally) -> impl Iterator<Item = (&'a str
 
 /// Problem: workers are alive and fetch from nothing although nobody told them to stop.
 fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
+    let words = facts.framework.words.reports.as_ref()?;
     let idle: Vec<_> = told(facts, tally).filter(|(_, queues)| queues.is_empty()).collect();
     let names = list(idle.iter().map(|(pod, _)| *pod));
     (!idle.is_empty()).then(|| {
@@ -81,7 +82,7 @@ fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
             "{} of the pods live and fetch from no queue, such as {names}: their workers have lost their consumers ({}); delete \
              these pods.",
             idle.len(),
-            facts.framework.words.no_consumers
+            words.no_consumers
         );
         ("NothingFetched", text)
     })
@@ -90,6 +91,7 @@ fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
 /// Problem: the workers fetch from queues that the pool does not count, or the pool counts queues that no worker
 /// fetches from.
 fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
+    let words = facts.framework.words.reports.as_ref()?;
     let counted: BTreeSet<_> = tally.queues.iter().map(|queue| queue.queue.as_str()).collect();
     let fetched: BTreeSet<_> = told(facts, tally)
         .flat_map(|(_, queues)| queues.iter().map(String::as_str))
@@ -99,7 +101,7 @@ fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
             "The workers fetch {}, the pool counts {}: give `queues` the names that the workers fetch ({}).",
             list(fetched.iter().copied()),
             list(counted.iter().copied()),
-            facts.framework.words.queues
+            words.queues
         );
         ("WorkersUseOtherQueues", text)
     })

@@ -1,11 +1,22 @@
 //! Whether a container's command starts a worker that runs Celery's beat as well. Pure.
 #![deny(clippy::disallowed_methods)]
 
+use crate::framework::registry::Scheduler;
+
+/// Beat, as part of a worker.
+pub const BEAT: Scheduler = Scheduler {
+    runs: runs_beat,
+    stops: "The workers run beat (`-B`), which stops with the last of them, so nothing is scheduled any more: set \
+                      `minReplicas: 1`, or run `celery beat` in a Deployment of its own.",
+    runs_twice: "The workers run beat (`-B`), and each replica runs one: the schedule comes as many times as there \
+                           are replicas. Run `celery beat` in a Deployment of its own, or set `maxReplicas: 1`.",
+};
+
 /// One-letter worker flags without a value, which may be combined (`-EB`).
 const FLAGS: [char; 3] = ['B', 'D', 'E'];
 
 /// Whether one of the containers' commands runs a worker with beat: `celery … worker … -B`, also inside `sh -c "…"`.
-pub fn runs_beat(commands: &[Vec<String>]) -> bool {
+fn runs_beat(commands: &[Vec<String>]) -> bool {
     commands.iter().any(|words| of_container(words))
 }
 

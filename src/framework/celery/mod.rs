@@ -13,7 +13,6 @@
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
 //! | `beat.rs` | whether a container's command starts a worker that runs beat as well |
-//! | `words.rs` | Celery's terms in what users are told |
 //! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
 //! | `pods.rs` | which pod a node is |
 //!
@@ -24,7 +23,7 @@
 mod ask;
 mod asking;
 mod attend;
-pub mod beat;
+mod beat;
 mod config;
 pub mod control;
 pub mod events;
@@ -41,7 +40,6 @@ mod stamp;
 mod stats;
 mod unacked;
 mod wire;
-mod words;
 mod workers;
 
 use std::{
@@ -54,20 +52,50 @@ use std::{
 pub use self::workers::WorkerSignal as Signal;
 pub use self::{
     ask::{Ask, Inspect, Mailbox, Order},
+    beat::BEAT,
     config::{BrokerOptions, CeleryConfig, check},
     pidbox::Pidbox,
     pool::CeleryPool,
-    words::WORDS,
     workers::{Inspection, MOST, Stats, Worker, WorkerSignal, Workers},
 };
 use crate::framework::registry::App;
 use crate::model::{
-    self, Application, BrokerKind, Delayed, Framework, Hearing, Moment, Now, PodIntents, PoolId, Query, Reply, Roster,
-    SampleError, Step, Subscription, Tally, keep,
+    self, Application, BrokerKind, ControlWords, Delayed, Framework, Hearing, Moment, Now, PodIntents, PoolId, Query,
+    Reply, ReportWords, Roster, SampleError, Step, Subscription, Tally, Words, keep,
 };
 
 /// Name of the framework.
 pub const NAME: &str = "Celery";
+
+/// Celery's own terms in messages to users.
+pub const WORDS: Words = Words {
+    url: "redis://, rediss://, amqp://, amqps:// or pyamqp:// as Celery reads them; Sentinel and other transports are not read",
+    stranded: ("in `unacked`", "after the visibility timeout"),
+    prefetch: "`worker_prefetch_multiplier = 1` does",
+    hearing: "heartbeats",
+    rights: "README, \"Rights on the broker\"",
+    overstays: "A shell as the first process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`.",
+    silence: "they neither beat nor answer remote control",
+    nobody: "Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, `controlExchange`, \
+             `eventExchange`), or they run without heartbeats and remote control, or `--pool solo` has had a task since they \
+             came.",
+    leaving: "A worker with `--pool solo` says nothing while it runs a task, one that was told to end while it works that \
+              off, one without heartbeats and remote control never.",
+    reports: Some(ReportWords {
+        queues: "`-Q`, `task_default_queue`, `task_queues`",
+        no_consumers: "known of Celery after a broker's restart",
+        names: "A node's name must have its pod's name in it (`-n name@%h`).",
+        silent: "A worker with `--pool solo` says nothing while it runs a task; one without heartbeats and remote control never \
+             does.",
+    }),
+    control: Some(ControlWords {
+        several: "`-n a@%h`, `-n b@%h`",
+        partly: "the answer may be larger than is accepted (very many prefetched tasks or tasks with an ETA), or tasks were sent \
+             as pickle with arguments that JSON does not know",
+        unresponsive: "`worker_enable_remote_control`, another `task_serializer`",
+        solo: "`--pool solo`",
+    }),
+};
 
 /// Celery on one endpoint: the workers that are heard there, and the pools.
 #[derive(Debug)]
