@@ -14,7 +14,6 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -22,12 +21,13 @@ use std::{
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny},
+    de::{self, IgnoredAny, SeqAccess},
 };
 use serde_json::json;
 
 use super::workers::{Inspection, WorkerSignal};
 use super::{
+    lenient::{self, Lenient},
     stamp::Stamp,
     stats,
     wire::{self, Wire},
@@ -229,6 +229,7 @@ fn most(method: Option<&str>) -> usize {
 }
 
 /// Names of the queues that a worker fetches from; nothing, if the value is no such list.
+#[derive(Default)]
 struct QueueNames(Option<BTreeSet<String>>);
 
 #[derive(Deserialize)]
@@ -237,22 +238,8 @@ struct QueueEntry<'a> {
     name: Cow<'a, str>,
 }
 
-impl<'de> Deserialize<'de> for QueueNames {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(QueueNamesVisitor)
-    }
-}
-
-struct QueueNamesVisitor;
-
-impl<'de> de::Visitor<'de> for QueueNamesVisitor {
-    type Value = QueueNames;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of queues, or an object")
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut queues: A) -> Result<QueueNames, A::Error> {
+impl<'de> Lenient<'de> for QueueNames {
+    fn of_list<A: SeqAccess<'de>>(mut queues: A) -> Result<Self, A::Error> {
         let mut names = BTreeSet::new();
         let mut letters = 0;
         while let Some(QueueEntry { name }) = queues.next_element()? {
@@ -262,20 +249,18 @@ impl<'de> de::Visitor<'de> for QueueNamesVisitor {
             }
             names.insert(name.into_owned());
         }
-        Ok(QueueNames(Some(names)))
+        Ok(Self(Some(names)))
     }
+}
 
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<QueueNames, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(QueueNames(None))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<QueueNames, E> {
-        Ok(QueueNames(None))
+impl<'de> Deserialize<'de> for QueueNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient::any(deserializer)
     }
 }
 
 /// List of tasks as counts; nothing, if the value is something else (an error is an object).
+#[derive(Default)]
 struct TaskList(Option<Inspection>);
 
 #[derive(Deserialize)]
@@ -287,22 +272,8 @@ struct TaskEntry {
     eta: Stamp,
 }
 
-impl<'de> Deserialize<'de> for TaskList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TaskListVisitor)
-    }
-}
-
-struct TaskListVisitor;
-
-impl<'de> de::Visitor<'de> for TaskListVisitor {
-    type Value = TaskList;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of tasks, or an object")
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut tasks: A) -> Result<TaskList, A::Error> {
+impl<'de> Lenient<'de> for TaskList {
+    fn of_list<A: SeqAccess<'de>>(mut tasks: A) -> Result<Self, A::Error> {
         let mut counts = Inspection::default();
         // First due time; `None`: one of the tasks has none.
         let mut due = Some(Timestamp::MAX);
@@ -312,16 +283,13 @@ impl<'de> de::Visitor<'de> for TaskListVisitor {
             due = due.zip(task.eta.0).map(|(a, b)| a.min(b));
         }
         counts.due = due.filter(|_| counts.tasks > 0);
-        Ok(TaskList(Some(counts)))
+        Ok(Self(Some(counts)))
     }
+}
 
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<TaskList, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(TaskList(None))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<TaskList, E> {
-        Ok(TaskList(None))
+impl<'de> Deserialize<'de> for TaskList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient::any(deserializer)
     }
 }
 

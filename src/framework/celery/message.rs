@@ -3,14 +3,12 @@
 //! transports with Celery's message protocol 2 (the default since Celery 4; protocol 1 has the `eta` in the body, where
 //! it is not looked for: such tasks count as due).
 
-use std::{borrow::Cow, fmt};
+use serde::Deserialize;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+use super::{
+    lenient::JsonText,
+    stamp::{Stamp, iso_8601},
 };
-
-use super::stamp::{Stamp, iso_8601};
 use crate::model::{Decoder, MessageInfo};
 
 /// Longest name that is kept, in bytes: AMQP allows no longer ones.
@@ -76,70 +74,6 @@ fn entry(exchange: &JsonText, routing_key: &JsonText, message: &Message) -> Mess
         routing_key: name(routing_key),
         eta: iso_8601(message.headers.eta.as_str()),
         published: message.headers.enqueued_at.0,
-    }
-}
-
-/// JSON string; any other value counts as an empty one, so that one odd field does not spoil the others.
-#[derive(Default)]
-pub(super) struct JsonText<'a>(Cow<'a, str>);
-
-impl JsonText<'_> {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for JsonText<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = JsonText<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(JsonText(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(JsonText(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(JsonText::default())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(JsonText::default())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(JsonText::default())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(JsonText::default())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(JsonText::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(JsonText::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(JsonText::default())
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `own.rs`, `fetches.rs` | what the pool's own workers say: running tasks, acknowledged or not; which queues they fetch |
 //! | `message.rs`, `stamp.rs` | queue, due time and time of publishing of a task message; times in headers |
 //! | `events.rs`, `control.rs`, `wire.rs` | heartbeats; remote control; how both are wrapped |
+//! | `lenient.rs` | JSON values that may have any form |
 //! | `beat.rs` | whether a container's command starts a worker that runs beat as well |
 //! | `stats.rs` | what a worker is: its slots, its counter, its application's options |
 //! | `pods.rs` | which pod a node is |
@@ -28,6 +29,7 @@ mod config;
 pub mod control;
 pub mod events;
 mod fetches;
+mod lenient;
 pub mod message;
 mod own;
 mod pidbox;

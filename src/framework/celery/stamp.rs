@@ -1,31 +1,16 @@
 //! Point in time in a header, as an application writes it: seconds since 1970 as a number or its digits, or ISO 8601.
 //! Any other value is ignored and does not spoil the other headers.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer};
+
+use super::lenient::{self, Lenient};
 
 /// Time, if the value is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp(pub(super) Option<Timestamp>);
-
-impl Stamp {
-    fn of_seconds(seconds: f64) -> Self {
-        let since_1970 = SignedDuration::try_from_secs_f64(seconds).ok();
-        Self(since_1970.and_then(|duration| Timestamp::from_duration(duration).ok()))
-    }
-
-    fn of_text(text: &str) -> Self {
-        match text.trim().parse() {
-            Ok(seconds) => Self::of_seconds(seconds),
-            Err(_) => Self(iso_8601(text.trim())),
-        }
-    }
-}
 
 /// Parses Python's `isoformat()`. A time without an offset is taken for UTC, Celery's default time zone.
 pub(super) fn iso_8601(text: &str) -> Option<Timestamp> {
@@ -35,54 +20,27 @@ pub(super) fn iso_8601(text: &str) -> Option<Timestamp> {
     })
 }
 
-impl<'de> Deserialize<'de> for Stamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StampVisitor)
+impl<'de> Lenient<'de> for Stamp {
+    fn of_text(text: Cow<'de, str>) -> Self {
+        match text.trim().parse() {
+            Ok(seconds) => Self::of_float(seconds),
+            Err(_) => Self(iso_8601(text.trim())),
+        }
+    }
+
+    fn of_integer(seconds: i64) -> Self {
+        Self(Timestamp::from_second(seconds).ok())
+    }
+
+    fn of_float(seconds: f64) -> Self {
+        let since_1970 = SignedDuration::try_from_secs_f64(seconds).ok();
+        Self(since_1970.and_then(|duration| Timestamp::from_duration(duration).ok()))
     }
 }
 
-struct StampVisitor;
-
-impl<'de> Visitor<'de> for StampVisitor {
-    type Value = Stamp;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Stamp, E> {
-        Ok(Stamp::of_text(text))
-    }
-
-    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Stamp, E> {
-        Ok(Stamp::of_seconds(seconds))
-    }
-
-    fn visit_i64<E: Error>(self, seconds: i64) -> Result<Stamp, E> {
-        Ok(Stamp(Timestamp::from_second(seconds).ok()))
-    }
-
-    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Stamp, E> {
-        let seconds = i64::try_from(seconds).ok();
-        Ok(Stamp(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok())))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Stamp, E> {
-        Ok(Stamp::default())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Stamp, E> {
-        Ok(Stamp::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Stamp, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Stamp::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stamp, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Stamp::default())
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient::any(deserializer)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::json;
 
-use super::message::JsonText;
+use super::lenient::JsonText;
 
 /// Form of a body on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
