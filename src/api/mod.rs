@@ -26,7 +26,7 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use schedule::Schedule;
 pub use spec::{
     CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, Removal, ScaleDown, TargetKind, TargetRef, TargetRule,
-    TaskWorkerPool, TaskWorkerPoolSpec, Worker,
+    TaskWorkerPool, TaskWorkerPoolSpec, WorkerSpec,
 };
 pub use status::{
     Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, Status, WorkStatus,

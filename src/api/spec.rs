@@ -127,7 +127,7 @@ pub struct TaskWorkerPoolSpec {
     /// Capacity of one replica and duration of its tasks. Default: nothing is known of them. Example: `{concurrency:
     /// 4}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub worker: Option<Worker>,
+    pub worker: Option<WorkerSpec>,
 
     /// Rules for the removal of replicas: which ones may go, and when the last ones. Default: those that run no task;
     /// the last after 60 s without work. Example: `{idleSeconds: 300}`.
@@ -329,7 +329,7 @@ pub struct TargetRule {
 /// Capacity of one replica and duration of its tasks.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Worker {
+pub struct WorkerSpec {
     /// Number of tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: what the
     /// workers report by remote control; where that is not permitted, the wait target assumes the largest number that
     /// one replica was seen to run. Running work is then protected by what the workers' heartbeats say, or, without

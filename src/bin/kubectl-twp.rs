@@ -21,7 +21,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     // Its words are those of its arguments.
-    Simulate(simulate::Args),
+    Simulate(simulate::SimulateArgs),
 }
 
 fn main() -> ExitCode {

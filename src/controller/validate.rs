@@ -3,7 +3,6 @@
 #![deny(clippy::disallowed_methods)]
 
 mod address;
-mod schedules;
 
 use std::time::Duration;
 
@@ -15,7 +14,9 @@ use crate::{
     broker::{Address, url},
     framework::registry::{self, App},
     model::{Application, Delayed, Words},
-    scaling::{Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Select, TargetRule, Wait},
+    scaling::{
+        Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Schedule, Select, TargetRule, Wait,
+    },
 };
 
 /// Default wait target in seconds, where the pool sets no target.
@@ -23,6 +24,9 @@ const WAIT_SECONDS: i32 = 60;
 
 /// Longest name, in bytes, in RabbitMQ's short strings.
 const NAME_BYTES: usize = 255;
+
+/// Largest number of schedules, as in the schema.
+const MOST_SCHEDULES: usize = 16;
 
 /// Validates a spec.
 ///
@@ -184,7 +188,7 @@ fn policy(spec: &TaskWorkerPoolSpec, words: &Words) -> Result<Policy, Problem> {
     Ok(Policy {
         min: number("minReplicas", spec.min_replicas)?,
         max: number("maxReplicas", spec.max_replicas)?,
-        schedules: schedules::schedules(&spec.schedules)?,
+        schedules: schedules(&spec.schedules)?,
         target: target(spec)?,
         slots: concurrency
             .map(|slots| number("worker.concurrency", slots))
@@ -240,6 +244,37 @@ fn rules(rules: Option<ScalingRules>) -> Result<Option<Rules>, Problem> {
         },
         policies,
     }))
+}
+
+/// Reads the schedules.
+///
+/// # Errors
+/// A [`Problem`] that names the field and the fix.
+fn schedules(written: &[api::Schedule]) -> Result<Vec<Schedule>, Problem> {
+    if written.len() > MOST_SCHEDULES {
+        return Err(Problem::invalid(format!(
+            "`schedules` must be at most {MOST_SCHEDULES}"
+        )));
+    }
+    for (at, one) in written.iter().enumerate() {
+        if written.iter().take(at).any(|other| other.name == one.name) {
+            return Err(Problem::invalid(format!(
+                "`schedules[{at}].name` must not repeat an earlier schedule's"
+            )));
+        }
+    }
+    let read = |(at, one): (usize, &api::Schedule)| {
+        let replicas = format!("schedules[{at}].minReplicas");
+        let min = number(&replicas, one.min_replicas)?;
+        if min == 0 {
+            return Err(Problem::invalid(format!(
+                "`{replicas}` must be at least 1: a floor of 0 keeps nothing, leave the schedule out"
+            )));
+        }
+        Schedule::new(&one.name, &one.start, &one.end, &one.time_zone, min)
+            .map_err(|error| Problem::invalid(format!("`schedules[{at}].{}` {}", error.field, error.must)))
+    };
+    written.iter().enumerate().map(read).collect()
 }
 
 fn number(field: &str, value: i32) -> Result<u32, Problem> {

@@ -32,14 +32,14 @@ pub(super) trait Polled: Debug + Send + 'static {
 
 /// A pool's application, for the framework of this name.
 pub(super) fn application<P: Polled>(framework: &'static str, pool: P) -> Application {
-    Application::new(framework, |_| Box::new(Pools::<P>(BTreeMap::new())), pool)
+    Application::new(framework, |_| Box::new(PolledPools::<P>(BTreeMap::new())), pool)
 }
 
 /// Pools of one endpoint, each with its last tally.
 #[derive(Debug)]
-struct Pools<P>(BTreeMap<PoolId, (P, Option<Arc<Tally>>)>);
+struct PolledPools<P>(BTreeMap<PoolId, (P, Option<Arc<Tally>>)>);
 
-impl<P: Polled> Framework for Pools<P> {
+impl<P: Polled> Framework for PolledPools<P> {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
         let pool: P = application.said()?;
         self.0.insert(id, (pool, None));

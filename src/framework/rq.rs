@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use self::workers::Workers;
+use self::workers::RqWorkers;
 use super::{
     polled::{self, Polled},
     registry::App,
@@ -87,7 +87,7 @@ struct RqPool {
     roster: Roster,
     /// Results of the first step of a sample.
     found: FirstCounts,
-    workers: Workers,
+    workers: RqWorkers,
     /// Job at the left of the intermediate list, and the time since which it has been there, by queue.
     sticks: BTreeMap<String, (String, Moment)>,
     /// Time since which due jobs have not been moved although workers are alive.
@@ -117,7 +117,7 @@ impl RqPool {
             target: app.target.clone(),
             roster: Roster::default(),
             found: FirstCounts::default(),
-            workers: Workers::default(),
+            workers: RqWorkers::default(),
             sticks: BTreeMap::new(),
             unmoved: None,
         }

@@ -14,7 +14,7 @@ use super::{
     depths::{Depths, lives},
     feed::Ends,
     heartbeats::heartbeats,
-    memory::{Answer, Found, QueueMemory, QueuePlan},
+    memory::{Found, QueueAnswer, QueueMemory, QueuePlan},
 };
 use crate::{
     broker::{Address, Egress, scattered, signals, task::AbortOnDrop},
@@ -102,7 +102,7 @@ impl Amqp {
 
     /// Sends the questions and orders that are due to the workers, and asks the broker for the depth of `queues`: one
     /// answer each, in their order.
-    pub(super) async fn ask(&mut self, queues: &[&str], letters: &[&Query], now: Moment) -> Vec<Answer> {
+    pub(super) async fn ask(&mut self, queues: &[&str], letters: &[&Query], now: Moment) -> Vec<QueueAnswer> {
         if queues.is_empty() && letters.is_empty() && self.heartbeats.is_empty() {
             return Vec::new();
         }
@@ -160,7 +160,7 @@ impl Amqp {
     }
 
     /// Depths: from the broker, or remembered where the last answer was no count and is recent.
-    async fn ask_depths(&mut self, live: &Live, queues: &[&str], now: Moment) -> Vec<Answer> {
+    async fn ask_depths(&mut self, live: &Live, queues: &[&str], now: Moment) -> Vec<QueueAnswer> {
         if self.ends.came.swap(false, Ordering::Relaxed) {
             self.memory.came(now);
         }

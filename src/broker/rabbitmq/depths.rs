@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     connection::{Live, broken, is_missing, short},
-    memory::{Answer, Found},
+    memory::{Found, QueueAnswer},
 };
 use crate::model::{Reply, SampleError};
 
@@ -56,7 +56,7 @@ const ANSWER: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Depths {
     channels: Vec<Channel>,
-    probes: BTreeMap<String, oneshot::Receiver<Answer>>,
+    probes: BTreeMap<String, oneshot::Receiver<QueueAnswer>>,
 }
 
 impl Depths {
@@ -67,7 +67,7 @@ impl Depths {
     }
 
     /// Answer that a probe of an earlier sample has found meanwhile.
-    pub(super) fn probed(&mut self, queue: &str) -> Option<Answer> {
+    pub(super) fn probed(&mut self, queue: &str) -> Option<QueueAnswer> {
         let answer = self.probes.get_mut(queue)?.try_recv();
         if answer == Err(oneshot::error::TryRecvError::Empty) {
             return None;
@@ -89,7 +89,7 @@ impl Depths {
         live: &Live,
         (queues, sure): (&[&str], usize),
         doubtful: &[&str],
-    ) -> (Vec<Found>, Vec<Answer>) {
+    ) -> (Vec<Found>, Vec<QueueAnswer>) {
         for queue in doubtful {
             let (answer, probe) = oneshot::channel();
             let (live, name) = (live.clone(), (*queue).to_owned());
@@ -145,8 +145,8 @@ pub(super) async fn lives(live: &Live) -> bool {
 /// Answer of a probe, if it comes soon; else the probe as well, for later.
 async fn wait(
     queue: &str,
-    mut probe: oneshot::Receiver<Answer>,
-) -> (String, Answer, Option<oneshot::Receiver<Answer>>) {
+    mut probe: oneshot::Receiver<QueueAnswer>,
+) -> (String, QueueAnswer, Option<oneshot::Receiver<QueueAnswer>>) {
     let (answer, still) = match timeout(PROBING, &mut probe).await {
         Ok(answer) => (answer.unwrap_or(Err(SampleError::Disconnected)), None),
         Err(_) => (Err(SampleError::Timeout), Some(probe)),
@@ -155,7 +155,7 @@ async fn wait(
 }
 
 /// Asks for one queue, however long it takes.
-async fn probe_one(live: &Live, queue: String) -> Answer {
+async fn probe_one(live: &Live, queue: String) -> QueueAnswer {
     let channel = live.channel().await.map_err(|error| broken(&error))?;
     let size = queue.len();
     let answer = declare(channel, queue).await.or_else(|error| failure(&error));
@@ -282,7 +282,7 @@ async fn round(
 }
 
 /// Meaning of a declare's failure for its queue.
-fn failure(error: &lapin::Error) -> Answer {
+fn failure(error: &lapin::Error) -> QueueAnswer {
     match is_missing(error) {
         true => Ok(Reply::Missing),
         false => Err(broken(error)),

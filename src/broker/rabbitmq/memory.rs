@@ -39,13 +39,13 @@ const LONG_DISBELIEF: Duration = Duration::from_secs(60);
 const FORGET: Duration = Duration::from_secs(600);
 
 /// Answer for a queue.
-pub(super) type Answer = Result<Reply, SampleError>;
+pub(super) type QueueAnswer = Result<Reply, SampleError>;
 
 /// Answer for a queue as it was found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
     /// Answer of the broker.
-    pub(super) answer: Answer,
+    pub(super) answer: QueueAnswer,
     /// Whether it took long enough that perhaps no process answered for the queue.
     pub(super) slow: bool,
 }
@@ -60,8 +60,8 @@ impl Found {
     }
 }
 
-impl From<Answer> for Found {
-    fn from(answer: Answer) -> Self {
+impl From<QueueAnswer> for Found {
+    fn from(answer: QueueAnswer) -> Self {
         Self { answer, slow: false }
     }
 }
@@ -95,7 +95,7 @@ struct Known {
 #[derive(Clone, Debug)]
 struct Doubtful {
     at: Moment,
-    answer: Answer,
+    answer: QueueAnswer,
     /// Pause before it is asked again, as long as nothing shortens it.
     backoff: Backoff,
 }
@@ -116,9 +116,9 @@ pub(super) enum QueuePlan {
     /// Ask with no other declare behind it: it is not known yet whether the queue answers.
     Try,
     /// Ask where a failure harms no other: the last time it gave no count but this answer.
-    Probe(Answer),
+    Probe(QueueAnswer),
     /// Repeat its last answer, which is recent enough.
-    Repeat(Answer),
+    Repeat(QueueAnswer),
 }
 
 impl QueueMemory {
@@ -166,7 +166,7 @@ impl QueueMemory {
     ///
     /// # Errors
     /// The answer's own; [`SampleError::JustReconnected`] or [`SampleError::QueueUnsure`] if it is not believed.
-    pub(super) fn learn(&mut self, queue: &str, found: impl Into<Found>, now: Moment) -> Answer {
+    pub(super) fn learn(&mut self, queue: &str, found: impl Into<Found>, now: Moment) -> QueueAnswer {
         self.tidy(now);
         let Found { answer, slow } = found.into();
         let known = self.queues.entry(queue.to_owned()).or_default();
@@ -251,7 +251,7 @@ fn doubt(last: Option<Count>, slow: bool) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn depth(ready: u64) -> Answer {
+    fn depth(ready: u64) -> QueueAnswer {
         Ok(Reply::Depth {
             ready,
             consumers: Some(1),
@@ -304,12 +304,12 @@ mod tests {
         }
     }
 
-    fn counts(ready: u64, consumers: u64) -> Answer {
+    fn counts(ready: u64, consumers: u64) -> QueueAnswer {
         let consumers = Some(consumers);
         Ok(Reply::Depth { ready, consumers })
     }
 
-    const UNSURE: Answer = Err(SampleError::QueueUnsure);
+    const UNSURE: QueueAnswer = Err(SampleError::QueueUnsure);
 
     #[test]
     fn messages_and_consumers_that_are_gone_at_one_moment_are_not_believed_for_a_minute() {

@@ -25,7 +25,7 @@ mod transport;
 use self::{
     amqp::Amqp,
     control::ControlTrouble,
-    memory::Answer,
+    memory::QueueAnswer,
     totals::{Totals, TotalsSample, since_then},
 };
 use super::{Address, Egress, Endpoint, Kind, Signal, Tls, management, signals};
@@ -79,7 +79,7 @@ fn tls_of_management(address: &Address) -> Tls {
 }
 
 impl Endpoint for RabbitMqEndpoint {
-    async fn sample(&mut self, reads: &[Query], moment: Moment) -> Vec<Answer> {
+    async fn sample(&mut self, reads: &[Query], moment: Moment) -> Vec<QueueAnswer> {
         let mut sorted = Sorted::new(reads);
         if let Some(totals) = self.totals.as_mut().filter(|_| sorted.depths.len() > MANY) {
             let told = totals.ask(&sorted.all_queues(), moment).await;
@@ -144,7 +144,7 @@ impl Endpoint for RabbitMqEndpoint {
 #[derive(Default)]
 struct Sorted<'a> {
     /// Answers, one for each read, as far as they are known.
-    answers: Vec<Answer>,
+    answers: Vec<QueueAnswer>,
     /// Places in the sample and names of the queues whose depth is asked.
     depths: Vec<(usize, &'a str)>,
     /// Places in the sample and names of the queues whose totals are asked.
@@ -184,7 +184,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// Takes in totals of [`Self::all_queues`], in their order; what has no answer yet stays to be asked.
-    fn depths_from(&mut self, totals: Vec<Answer>) {
+    fn depths_from(&mut self, totals: Vec<QueueAnswer>) {
         let depths = std::mem::take(&mut self.depths);
         let known = depths.len();
         let both = depths.into_iter().chain(std::mem::take(&mut self.totals));
@@ -208,7 +208,7 @@ fn names<'a>(queues: &[(usize, &'a str)]) -> Vec<&'a str> {
 }
 
 /// Puts an answer in its place.
-fn put(answers: &mut [Answer], place: usize, answer: Answer) {
+fn put(answers: &mut [QueueAnswer], place: usize, answer: QueueAnswer) {
     if let Some(slot) = answers.get_mut(place) {
         *slot = answer;
     }

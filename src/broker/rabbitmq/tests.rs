@@ -174,7 +174,7 @@ async fn a_hostile_broker_gets_an_error_and_no_more() {
     assert_eq!(threads(), 0, "a connection's thread outlives it");
 }
 
-fn ready(count: u64) -> Answer {
+fn ready(count: u64) -> QueueAnswer {
     Ok(Reply::Depth {
         ready: count,
         consumers: Some(0),
@@ -197,7 +197,7 @@ async fn a_missing_or_forbidden_queue_spoils_no_other() {
     reads.insert(0, depth("gone"));
     reads.insert(10, depth("secret"));
     reads.insert(20, depth("gone too"));
-    let mut expected: Vec<Answer> = (0..40).map(ready).collect();
+    let mut expected: Vec<QueueAnswer> = (0..40).map(ready).collect();
     expected.insert(0, Ok(Reply::Missing));
     expected.insert(10, Err(SampleError::Permission));
     expected.insert(20, Ok(Reply::Missing));

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::memory::{Answer, QueueMemory};
+use super::memory::{QueueAnswer, QueueMemory};
 use crate::{
     broker::{management::Client, task::AbortOnDrop},
     model::{Backoff, Moment, Reply, SampleError},
@@ -56,7 +56,7 @@ struct LastTotals {
     /// Number of the last request that was answered, by an answer or an error.
     number: u64,
     /// Last answers, and the time when they came.
-    answers: Option<(Instant, Arc<BTreeMap<String, Answer>>)>,
+    answers: Option<(Instant, Arc<BTreeMap<String, QueueAnswer>>)>,
     /// Error of the last call, if it brought none.
     error: Option<SampleError>,
 }
@@ -65,7 +65,7 @@ struct LastTotals {
 #[derive(Debug)]
 pub(super) struct TotalsSample {
     /// Answers, one for each queue, in their order.
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<QueueAnswer>,
     /// Whether they were asked for with this sample; else they are a little older.
     pub(super) is_fresh: bool,
 }
@@ -166,7 +166,7 @@ async fn keep_asking(mut client: Client, mut wanted: watch::Receiver<Wanted>, br
 
 /// Totals corrected by the depth beside them, which is newer: what has left the queue meanwhile counts as being with a
 /// worker.
-pub(super) fn since_then(totals: Answer, depth: Option<&Answer>) -> Answer {
+pub(super) fn since_then(totals: QueueAnswer, depth: Option<&QueueAnswer>) -> QueueAnswer {
     match (totals, depth) {
         (Ok(Reply::Totals { ready, unacked }), Some(Ok(Reply::Depth { ready: now, .. }))) => Ok(Reply::Totals {
             ready: *now,

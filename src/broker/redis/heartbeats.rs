@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     link::{Link, pause},
-    resp::{Commands, Key, Value},
+    resp::{Commands, KeyPlace, Value},
 };
 use crate::{
     broker::{Address, Egress, allowance::Allowance, signals::Sender, task::AbortOnDrop},
@@ -151,7 +151,7 @@ impl Listener<'_> {
     async fn subscribe(&mut self, patterns: Vec<String>) -> Result<(), SampleError> {
         let mut commands = Commands::default();
         for pattern in &patterns {
-            commands.add(Key::None, &[b"PSUBSCRIBE", pattern.as_bytes()]);
+            commands.add(KeyPlace::None, &[b"PSUBSCRIBE", pattern.as_bytes()]);
         }
         self.unanswered.extend(patterns);
         self.link.send(&commands).await

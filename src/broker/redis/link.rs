@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::resp::{Commands, Key, Value};
+use super::resp::{Commands, KeyPlace, Value};
 use crate::{
     broker::{
         Address, Egress, Tls, scattered,
@@ -115,7 +115,7 @@ impl Link {
             return false;
         }
         let mut info = Commands::default();
-        info.add_for(INFO, Key::None, &[b"INFO", b"server"]);
+        info.add_for(INFO, KeyPlace::None, &[b"INFO", b"server"]);
         let says = |text: &[u8]| String::from_utf8_lossy(text).contains("redis_mode:sentinel");
         match self.ask(&info).await.as_deref() {
             Ok([Value::Text(Some(text))]) => says(text),

@@ -33,7 +33,7 @@ const SHORT_REST: Duration = Duration::from_secs(5);
 
 /// The memory of one endpoint, by read.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct KeyMemory {
     now: Moment,
     pub(super) lists: HashMap<Query, Kept<ListScan>>,
     pub(super) hashes: HashMap<Query, Kept<HashScan>>,
@@ -92,7 +92,7 @@ impl<C> Kept<C> {
     }
 }
 
-impl Memory {
+impl KeyMemory {
     /// A sample begins.
     pub(super) fn begin(&mut self, now: Moment) {
         self.now = now;
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_fall_to_zero_with_the_connection_is_doubted_for_ten_seconds() {
         let (busy, idle, drained) = (list("busy"), list("idle"), list("drained"));
-        let mut memory = Memory::default();
+        let mut memory = KeyMemory::default();
         memory.begin(seconds(100));
         for (read, count) in [(&busy, 5), (&idle, 0), (&drained, 1), (&drained, 0)] {
             assert_eq!(memory.believe(read, count), Ok(()), "no doubt on the first connection");
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_forgotten() {
-        let mut memory = Memory::default();
+        let mut memory = KeyMemory::default();
         memory.begin(seconds(0));
         memory.list(&list("a"));
         memory.begin(seconds(100));

@@ -9,7 +9,6 @@
 //! | `question.rs` | one read's way through the round trips of a sample |
 //! | `plain.rs` | reads and writes that are one command each |
 //! | `memory.rs` | scans, and zeros that are not believed yet |
-//! | `pop.rs` | what workers push into lists of our own |
 //! | `heartbeats.rs` | the pub/sub connection |
 //!
 //! A sample's first round trips count everything (`LLEN`, `HLEN`, `SCARD`, about a thousand at a time); an idle endpoint
@@ -21,7 +20,6 @@ mod heartbeats;
 mod link;
 mod memory;
 mod plain;
-mod pop;
 mod question;
 mod resp;
 mod route;
@@ -30,14 +28,13 @@ use std::collections::VecDeque;
 
 use self::{
     heartbeats::{Heartbeats, pattern},
-    memory::Memory,
-    pop::pop,
+    memory::KeyMemory,
     question::Question,
-    resp::{Commands, Value},
+    resp::{Commands, KeyPlace, Value},
     route::{Answer, NoReply, Route},
 };
 use super::{Address, Egress, Endpoint, signals};
-use crate::model::{Hearing, Moment, Query, Reply, SampleError, Signal, Subscription};
+use crate::model::{Hearing, Moment, Named, Query, Reader, Reply, SampleError, Signal, Subscription};
 
 /// No command joins a batch of so many.
 const BATCH_COMMANDS: usize = 1_000;
@@ -48,13 +45,17 @@ const BATCH_BYTES: u64 = 4 << 20;
 /// After so many bytes a sample looks into no further key.
 const SAMPLE_BYTES: u64 = 8 << 20;
 
+/// A larger element is dropped: an answer of this size tells of tasks by the ten thousand, and is worth no more of
+/// everybody's time.
+const POPPED_BYTES: u64 = 4 << 20;
+
 /// One Redis database.
 #[derive(Debug)]
 pub struct RedisEndpoint {
     egress: Egress,
     address: Address,
     route: Box<dyn Route>,
-    memory: Memory,
+    memory: KeyMemory,
     heartbeats: Option<Heartbeats>,
     listening: Vec<Subscription>,
     signals: (signals::Sender, signals::Receiver),
@@ -67,7 +68,7 @@ impl RedisEndpoint {
             route: route::to(egress.clone(), address.clone()),
             egress,
             address,
-            memory: Memory::default(),
+            memory: KeyMemory::default(),
             heartbeats: None,
             listening: Vec::new(),
             signals: signals::channel(),
@@ -107,6 +108,44 @@ impl RedisEndpoint {
     }
 }
 
+/// Takes so many elements from the list, if they are there. Each is read, taken in and let go before the next one. What is
+/// too large counts as one that says nothing: that is a matter of whoever pushed it alone.
+///
+/// # Errors
+/// Why there was no reply. A command that is refused is a reply.
+async fn pop(
+    route: &mut dyn Route,
+    list: &str,
+    most: usize,
+    read: Named<Reader>,
+    signals: &signals::Sender,
+) -> Result<Result<Reply, SampleError>, NoReply> {
+    let mut commands = Commands::default();
+    (0..most).for_each(|_| commands.add_for(POPPED_BYTES, KeyPlace::FIRST, &[b"RPOP", list.as_bytes()]));
+    let (mut elements, mut largest, mut refused, mut failed) = (0, 0, None, None);
+    let mut take = |_, answer| match answer {
+        Ok(Value::Text(Some(payload))) => {
+            elements += 1;
+            largest = largest.max(payload.len() as u64);
+            for signal in (read.get())(&payload) {
+                signals.send(signal);
+            }
+        }
+        Ok(Value::Refused(SampleError::TooLarge)) => {
+            elements += 1;
+            largest = POPPED_BYTES;
+        }
+        Ok(Value::Refused(error)) => refused = refused.or(Some(error)),
+        Ok(_) => {}
+        Err(why) => failed = Some(why),
+    };
+    route.ask_each(&commands, &mut take).await;
+    match failed {
+        Some(why) => Err(why),
+        None => Ok(refused.map_or(Ok(Reply::Popped { elements, largest }), Err)),
+    }
+}
+
 /// The questions that are not done.
 fn open<'q, 'a>(questions: &'q mut [Question<'a>]) -> VecDeque<&'q mut Question<'a>> {
     questions.iter_mut().filter(|question| question.is_open()).collect()
@@ -121,7 +160,7 @@ struct Batch<'q, 'a> {
 
 impl<'q, 'a> Batch<'q, 'a> {
     /// The next ones of the open questions; an exhausted sample looks no further into keys.
-    fn of(open: &mut VecDeque<&'q mut Question<'a>>, exhausted: bool, memory: &mut Memory) -> Self {
+    fn of(open: &mut VecDeque<&'q mut Question<'a>>, exhausted: bool, memory: &mut KeyMemory) -> Self {
         let mut batch = Self {
             commands: Commands::default(),
             askers: Vec::new(),
@@ -142,7 +181,7 @@ impl<'q, 'a> Batch<'q, 'a> {
     }
 
     /// Hands the answers out. Whether each command had its reply.
-    fn take(self, answers: Vec<Answer>, memory: &mut Memory) -> bool {
+    fn take(self, answers: Vec<Answer>, memory: &mut KeyMemory) -> bool {
         let mut answers = answers.into_iter();
         let mut whole = true;
         for (question, commands) in self.askers {

@@ -1,6 +1,6 @@
 //! Reads and writes that are one command each: what is sent, and what its reply means.
 
-use super::resp::{Commands, Key, Value};
+use super::resp::{Commands, KeyPlace, Value};
 use crate::model::{ListEnd, Query, Reply, SampleError, StreamGroup};
 
 /// Bytes of one element at the end of a list, or of the fields of a hash: a larger one is dropped.
@@ -15,43 +15,47 @@ const GROUPS_BYTES: u64 = 64 << 10;
 /// Adds the command; nothing for a query that is not one command.
 pub(super) fn add(query: &Query, commands: &mut Commands) {
     match query {
-        Query::ListLength { key } => commands.add(Key::FIRST, &[b"LLEN", key.as_bytes()]),
-        Query::Exists { key } => commands.add(Key::FIRST, &[b"EXISTS", key.as_bytes()]),
+        Query::ListLength { key } => commands.add(KeyPlace::FIRST, &[b"LLEN", key.as_bytes()]),
+        Query::Exists { key } => commands.add(KeyPlace::FIRST, &[b"EXISTS", key.as_bytes()]),
         Query::ListEnd { key, end } => {
             let index: &[u8] = match end {
                 ListEnd::Left => b"0",
                 ListEnd::Right => b"-1",
             };
-            commands.add_for(ELEMENT_BYTES, Key::FIRST, &[b"LINDEX", key.as_bytes(), index]);
+            commands.add_for(ELEMENT_BYTES, KeyPlace::FIRST, &[b"LINDEX", key.as_bytes(), index]);
         }
         Query::ScoreCount { key, up_to } => {
             let up_to = up_to.map_or_else(|| "+inf".to_owned(), |score| score.to_string());
-            commands.add(Key::FIRST, &[b"ZCOUNT", key.as_bytes(), b"-inf", up_to.as_bytes()]);
+            commands.add(KeyPlace::FIRST, &[b"ZCOUNT", key.as_bytes(), b"-inf", up_to.as_bytes()]);
         }
         Query::LowestScore { key } => {
             commands.add_for(
                 ELEMENT_BYTES,
-                Key::FIRST,
+                KeyPlace::FIRST,
                 &[b"ZRANGE", key.as_bytes(), b"0", b"0", b"WITHSCORES"],
             );
         }
         Query::HashFields { key, fields } => {
             let fields = fields.iter().map(|field| field.as_bytes());
             let words: Vec<_> = [b"HMGET", key.as_bytes()].into_iter().chain(fields).collect();
-            commands.add_for(ELEMENT_BYTES, Key::FIRST, &words);
+            commands.add_for(ELEMENT_BYTES, KeyPlace::FIRST, &words);
         }
         Query::StreamGroups { key } => {
-            commands.add_for(GROUPS_BYTES, Key::Word(2), &[b"XINFO", b"GROUPS", key.as_bytes()])
+            commands.add_for(GROUPS_BYTES, KeyPlace::Word(2), &[b"XINFO", b"GROUPS", key.as_bytes()])
         }
         Query::StreamAfter { key, after, most } => {
             let (key, after, most) = (key.as_bytes(), next_id(after), most.to_string());
             let words: [&[u8]; 6] = [b"XRANGE", key, after.as_bytes(), b"+", b"COUNT", most.as_bytes()];
-            commands.add_for(ENTRIES_BYTES, Key::FIRST, &words);
+            commands.add_for(ENTRIES_BYTES, KeyPlace::FIRST, &words);
         }
-        Query::Publish { channel, payload } => commands.add(Key::None, &[b"PUBLISH", channel.as_bytes(), payload]),
-        Query::AddMember { key, member } => commands.add(Key::FIRST, &[b"SADD", key.as_bytes(), member.as_bytes()]),
-        Query::RemoveMember { key, member } => commands.add(Key::FIRST, &[b"SREM", key.as_bytes(), member.as_bytes()]),
-        Query::Delete { key } => commands.add(Key::FIRST, &[b"DEL", key.as_bytes()]),
+        Query::Publish { channel, payload } => commands.add(KeyPlace::None, &[b"PUBLISH", channel.as_bytes(), payload]),
+        Query::AddMember { key, member } => {
+            commands.add(KeyPlace::FIRST, &[b"SADD", key.as_bytes(), member.as_bytes()])
+        }
+        Query::RemoveMember { key, member } => {
+            commands.add(KeyPlace::FIRST, &[b"SREM", key.as_bytes(), member.as_bytes()])
+        }
+        Query::Delete { key } => commands.add(KeyPlace::FIRST, &[b"DEL", key.as_bytes()]),
         _ => {}
     }
 }

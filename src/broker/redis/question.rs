@@ -4,9 +4,9 @@
 use std::{mem, sync::Arc};
 
 use super::{
-    memory::Memory,
+    memory::KeyMemory,
     plain,
-    resp::{Commands, Key, LINE, Value},
+    resp::{Commands, KeyPlace, LINE, Value},
     route::NoReply,
 };
 use crate::model::{
@@ -55,10 +55,10 @@ enum Next {
     /// The hash's tags: `ZRANGE` of its index.
     Tags { total: u64 },
     /// How large are the values of these tags? `HSTRLEN` each.
-    Sizes { hash: Hash, missing: Vec<String> },
+    Sizes { hash: FoundHash, missing: Vec<String> },
     /// The values of these tags: `HMGET`. `unread` are too large.
     Values {
-        hash: Hash,
+        hash: FoundHash,
         asked: Vec<String>,
         unread: Vec<String>,
     },
@@ -68,7 +68,7 @@ enum Next {
 
 /// A hash as this sample found it.
 #[derive(Debug, PartialEq)]
-struct Hash {
+struct FoundHash {
     total: u64,
     tags: Vec<String>,
 }
@@ -120,36 +120,36 @@ impl<'a> Question<'a> {
         };
         let key = key.as_bytes();
         match &self.next {
-            Next::Size => commands.add(Key::FIRST, &[size.as_bytes(), key]),
-            Next::Members => commands.add_for(MEMBERS_BYTES, Key::FIRST, &[b"SMEMBERS", key]),
+            Next::Size => commands.add(KeyPlace::FIRST, &[size.as_bytes(), key]),
+            Next::Members => commands.add_for(MEMBERS_BYTES, KeyPlace::FIRST, &[b"SMEMBERS", key]),
             Next::Elements {
                 range: (start, stop), ..
             } => {
                 let (start, stop) = (start.to_string(), stop.to_string());
                 let words: [&[u8]; 4] = [b"LRANGE", key, start.as_bytes(), stop.as_bytes()];
-                commands.add_for(LIST_BYTES, Key::FIRST, &words);
+                commands.add_for(LIST_BYTES, KeyPlace::FIRST, &words);
             }
             Next::Tags { .. } => {
                 let last = (MAX_TAGS - 1).to_string();
                 let words: [&[u8]; 4] = [b"ZRANGE", index.as_bytes(), b"0", last.as_bytes()];
-                commands.add_for(TAGS_BYTES, Key::FIRST, &words);
+                commands.add_for(TAGS_BYTES, KeyPlace::FIRST, &words);
             }
             Next::Sizes { missing, .. } => {
                 for tag in missing {
-                    commands.add(Key::FIRST, &[b"HSTRLEN", key, tag.as_bytes()]);
+                    commands.add(KeyPlace::FIRST, &[b"HSTRLEN", key, tag.as_bytes()]);
                 }
             }
             Next::Values { asked, .. } => {
                 let tags = asked.iter().map(String::as_bytes);
                 let words: Vec<_> = [b"HMGET", key].into_iter().chain(tags).collect();
-                commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, Key::FIRST, &words);
+                commands.add_for(VALUES_BYTES + LINE + 32 * asked.len() as u64, KeyPlace::FIRST, &words);
             }
             Next::Command | Next::Pop | Next::Done(_) => {}
         }
     }
 
     /// Takes the replies to [`Question::ask`] in, in their order.
-    pub(super) fn take(&mut self, replies: Vec<Value>, memory: &mut Memory) {
+    pub(super) fn take(&mut self, replies: Vec<Value>, memory: &mut KeyMemory) {
         if self.is_look() && replies.contains(&Value::Refused(SampleError::TooLarge)) {
             self.look_at_less(memory);
             return self.leave_unseen(memory);
@@ -160,7 +160,7 @@ impl<'a> Question<'a> {
             .unwrap_or_else(|error| Next::Done(Err(error)));
     }
 
-    fn follow(&self, next: Next, replies: Vec<Value>, memory: &mut Memory) -> Result<Next, SampleError> {
+    fn follow(&self, next: Next, replies: Vec<Value>, memory: &mut KeyMemory) -> Result<Next, SampleError> {
         match next {
             Next::Sizes { hash, missing } => {
                 let sizes: Result<Vec<u64>, _> = replies.iter().map(Value::count).collect();
@@ -180,7 +180,7 @@ impl<'a> Question<'a> {
     }
 
     /// The steps that are one command.
-    fn follow_one(&self, next: Next, reply: Value, memory: &mut Memory) -> Result<Next, SampleError> {
+    fn follow_one(&self, next: Next, reply: Value, memory: &mut KeyMemory) -> Result<Next, SampleError> {
         match next {
             Next::Command => {
                 let answer = plain::reply(self.read, reply)?;
@@ -218,7 +218,7 @@ impl<'a> Question<'a> {
             }
             Next::Tags { total } => {
                 let tags = as_strings(reply.texts()?);
-                Ok(self.turn(Hash { total, tags }, memory))
+                Ok(self.turn(FoundHash { total, tags }, memory))
             }
             Next::Values { hash, asked, unread } => {
                 let values = reply.optional_texts()?;
@@ -233,7 +233,7 @@ impl<'a> Question<'a> {
     }
 
     /// The size is known: is there anything to look at?
-    fn sized(&self, size: u64, memory: &mut Memory) -> Result<Next, SampleError> {
+    fn sized(&self, size: u64, memory: &mut KeyMemory) -> Result<Next, SampleError> {
         if size == 0 {
             memory.emptied(self.read);
         }
@@ -263,7 +263,7 @@ impl<'a> Question<'a> {
     }
 
     /// Asks for the values that the scan misses, if any.
-    fn turn(&self, hash: Hash, memory: &mut Memory) -> Next {
+    fn turn(&self, hash: FoundHash, memory: &mut KeyMemory) -> Next {
         let missing = memory.hash(self.read).scan.missing(&hash.tags);
         if missing.is_empty() {
             self.absorb(hash, Vec::new(), memory)
@@ -273,7 +273,7 @@ impl<'a> Question<'a> {
     }
 
     /// Ends a turn of the hash's scan; perhaps another one follows.
-    fn absorb(&self, hash: Hash, fetched: Vec<(String, Option<Vec<u8>>)>, memory: &mut Memory) -> Next {
+    fn absorb(&self, hash: FoundHash, fetched: Vec<(String, Option<Vec<u8>>)>, memory: &mut KeyMemory) -> Next {
         let kept = memory.hash(self.read);
         let nothing_new = fetched.is_empty();
         let scan = kept.scan.absorb(&hash.tags, hash.total, fetched, self.decoder());
@@ -285,7 +285,7 @@ impl<'a> Question<'a> {
     }
 
     /// The replies were too large or came too slowly, perhaps not because of this question: it looks at less next time.
-    fn look_at_less(&self, memory: &mut Memory) {
+    fn look_at_less(&self, memory: &mut KeyMemory) {
         match &self.next {
             Next::Elements { length, .. } => memory.refused(self.read, *length),
             Next::Values { asked, .. } => memory.hash(self.read).scan.refused(asked),
@@ -295,7 +295,7 @@ impl<'a> Question<'a> {
 
     /// There are no replies to [`Question::ask`]. Where something was too large or too slow, the number is an answer
     /// still.
-    pub(super) fn fail(&mut self, why: NoReply, memory: &mut Memory) {
+    pub(super) fn fail(&mut self, why: NoReply, memory: &mut KeyMemory) {
         if matches!(why.error, SampleError::TooLarge | SampleError::Timeout) {
             if why.suspect {
                 self.look_at_less(memory);
@@ -311,7 +311,7 @@ impl<'a> Question<'a> {
     }
 
     /// Leaves the contents out: of a look, the number and what was seen before are the answer.
-    pub(super) fn leave_unseen(&mut self, memory: &mut Memory) {
+    pub(super) fn leave_unseen(&mut self, memory: &mut KeyMemory) {
         let scan = match &self.next {
             Next::Elements { length, .. } => memory.list(self.read).unseen(*length),
             Next::Tags { total } => memory.hash(self.read).unseen(*total),

@@ -40,14 +40,14 @@ pub(super) struct Commands {
 
 /// Key of a command. Where there are several servers it decides which of them is asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Key {
+pub(super) enum KeyPlace {
     /// None: any server may be asked, as with `PING` and `PUBLISH`.
     None,
     /// Word at this place; the name of the command is at 0.
     Word(usize),
 }
 
-impl Key {
+impl KeyPlace {
     /// Word after the name of the command.
     pub(super) const FIRST: Self = Self::Word(1);
 
@@ -65,12 +65,12 @@ impl Key {
 
 impl Commands {
     /// Adds one that is answered by a number or a word.
-    pub(super) fn add(&mut self, key: Key, words: &[&[u8]]) {
+    pub(super) fn add(&mut self, key: KeyPlace, words: &[&[u8]]) {
         self.add_for(LINE, key, words);
     }
 
     /// Adds one whose reply has at most so many bytes: a larger one is dropped.
-    pub(super) fn add_for(&mut self, bytes: u64, key: Key, words: &[&[u8]]) {
+    pub(super) fn add_for(&mut self, bytes: u64, key: KeyPlace, words: &[&[u8]]) {
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(*word);
@@ -84,7 +84,7 @@ impl Commands {
     /// One command alone, without a key.
     pub(super) fn one(words: &[&[u8]]) -> Self {
         let mut commands = Self::default();
-        commands.add(Key::None, words);
+        commands.add(KeyPlace::None, words);
         commands
     }
 

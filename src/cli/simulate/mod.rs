@@ -52,7 +52,7 @@ Examples:
 /// No cluster is needed: the pool's rule, the one that the operator runs, decides in a simulation of the pods.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_long_help = FORMAT)]
-pub struct Args {
+pub struct SimulateArgs {
     /// TaskWorkerPool manifest, YAML. Other objects in the file do not matter.
     #[arg(value_name = "POOL.yaml")]
     pub pool: PathBuf,
@@ -93,7 +93,7 @@ pub enum Peer {
 ///
 /// # Errors
 /// Which file and line cannot be used, and what to change.
-pub fn run(args: &Args) -> Result<String, String> {
+pub fn run(args: &SimulateArgs) -> Result<String, String> {
     let pool = manifest::read(&text(&args.pool)?).map_err(|why| format!("{}: {why}", args.pool.display()))?;
     let trace = text(&args.trace)?;
     let tasks = traces::read(&trace, args.mean_task_seconds).map_err(|error| in_trace(&args.trace, &error))?;

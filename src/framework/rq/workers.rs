@@ -36,8 +36,8 @@ const STRANGERS: usize = 3;
 
 /// Workers by the keys of their hashes.
 #[derive(Debug, Default)]
-pub(super) struct Workers {
-    all: BTreeMap<String, Worker>,
+pub(super) struct RqWorkers {
+    all: BTreeMap<String, RqWorker>,
     /// Keys that are asked for in this sample.
     asked: Vec<String>,
     /// Whether every worker that is named was read: one that was not may be in any pod.
@@ -46,7 +46,7 @@ pub(super) struct Workers {
 
 /// Worker as it was read last.
 #[derive(Clone, Debug)]
-struct Worker {
+struct RqWorker {
     host: String,
     busy: bool,
     queues: Vec<String>,
@@ -59,11 +59,11 @@ struct Worker {
     vanished: Option<Moment>,
 }
 
-impl Workers {
+impl RqWorkers {
     /// Queries for the workers with these keys, as far as they matter: those of the pods, and those that are not known yet.
     /// Members of dead workers stay in the set, and are asked for each time: the same name may begin anew.
     pub(super) fn ask(&mut self, keys: BTreeSet<String>, target: &str, pods: &BTreeSet<String>) -> Vec<Query> {
-        let is_own = |worker: &Worker| pod_of(&worker.host, target, pods).is_some();
+        let is_own = |worker: &RqWorker| pod_of(&worker.host, target, pods).is_some();
         // A busy one that is named no more has ended, or was given up by others while it still runs its job.
         self.all
             .retain(|key, worker| keys.contains(key) || worker.busy && is_own(worker));
@@ -90,7 +90,7 @@ impl Workers {
         for key in std::mem::take(&mut self.asked) {
             let before = self.all.remove(&key);
             let worker = match replies.texts() {
-                Ok(fields) => Worker::read(fields, before, now.moment),
+                Ok(fields) => RqWorker::read(fields, before, now.moment),
                 Err(error) => {
                     trouble = trouble.or(Some(error));
                     before
@@ -140,7 +140,7 @@ impl Workers {
         if ready as usize <= tally.pods.values().filter(|pod| pod.live).count() {
             tally.strangers.clear();
         }
-        let alone = |worker: &Worker| {
+        let alone = |worker: &RqWorker| {
             let pod = pod_of(&worker.host, target, pods).and_then(|pod| tally.pods.get(&pod));
             pod.is_none_or(|pod| !pod.live)
         };
@@ -169,7 +169,7 @@ fn pod_of(host: &str, target: &str, pods: &BTreeSet<String>) -> Option<String> {
     }
 }
 
-impl Worker {
+impl RqWorker {
     /// Reads a hash. `None`: the worker has ended. The hash of one that was killed expires, and so does that of a
     /// `SimpleWorker` whose job lasts long.
     fn read(fields: Vec<Option<String>>, before: Option<Self>, now: Moment) -> Option<Self> {

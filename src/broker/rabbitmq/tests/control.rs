@@ -114,14 +114,14 @@ async fn a_refused_publication_is_told_and_not_tried_again_at_once() {
     );
 }
 
-fn refused(right: &str) -> Answer {
+fn refused(right: &str) -> QueueAnswer {
     Ok(Reply::Refused {
         right: right.to_owned(),
     })
 }
 
 /// Samples as long as `done` is not satisfied with the last answer.
-async fn until(endpoint: &mut Asker<RabbitMqEndpoint>, reads: &[Ask], done: impl Fn(&Answer) -> bool) {
+async fn until(endpoint: &mut Asker<RabbitMqEndpoint>, reads: &[Ask], done: impl Fn(&QueueAnswer) -> bool) {
     let ends = Instant::now() + Duration::from_secs(20);
     for moment in 1.. {
         let answers = endpoint.sample(reads, at(moment * 500)).await;

@@ -57,7 +57,7 @@ fn managed(fake: &Fake, port: u16) -> RabbitMqEndpoint {
 }
 
 /// Samples until the totals are this; the count beside them is there each time.
-async fn until(endpoint: &mut RabbitMqEndpoint, wanted: Answer) {
+async fn until(endpoint: &mut RabbitMqEndpoint, wanted: QueueAnswer) {
     let ends = Instant::now() + Duration::from_secs(20);
     for moment in 1.. {
         let answers = endpoint.sample(&[depth("q"), totals("q")], at(moment * 500)).await;

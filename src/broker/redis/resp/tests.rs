@@ -104,7 +104,7 @@ async fn what_is_too_large_is_dropped_and_harms_nothing_that_comes_after_it() {
 #[test]
 fn commands_are_counted_and_binary_safe() {
     let mut commands = Commands::one(&[b"PING"]);
-    commands.add(Key::FIRST, &[b"LLEN", b"a\r\n\x06"]);
+    commands.add(KeyPlace::FIRST, &[b"LLEN", b"a\r\n\x06"]);
     assert_eq!(commands.count(), 2);
     assert_eq!(
         commands.bytes(),

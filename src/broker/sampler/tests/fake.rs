@@ -66,13 +66,13 @@ pub fn here() -> Signal {
 
 /// Counts queues, and knows when a worker was heard.
 #[derive(Debug, Default)]
-pub struct Queues {
+pub struct FakeFramework {
     pub pools: BTreeMap<PoolId, (Vec<&'static str>, Option<Arc<Tally>>)>,
     pub heard: Option<Moment>,
 }
 
 pub fn queues(keys: &[&'static str]) -> Application {
-    Application::new("Queues", |_| Box::<Queues>::default(), keys.to_vec())
+    Application::new("Queues", |_| Box::<FakeFramework>::default(), keys.to_vec())
 }
 
 pub fn listen(key: &str) -> Subscription {
@@ -85,7 +85,7 @@ pub fn listen(key: &str) -> Subscription {
     }
 }
 
-impl Framework for Queues {
+impl Framework for FakeFramework {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
         let keys: Vec<&'static str> = application.said()?;
         let first = keys.first().map(|key| listen(key));
