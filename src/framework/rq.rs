@@ -48,12 +48,12 @@ pub const WORDS: Words = Words {
     nobody: "Either they use another Redis (check the URL, the database, `keyPrefix`), or other queues, or they do not start \
              (see their logs; `rq suspend` keeps new workers from starting, and so does a fixed `--name`), or Redis lost its \
              data: running workers do not register again, restart them.",
+    silent: "A worker that was killed has no entry until its container has started again.",
     leaving: "A worker that was killed has no entry until its container has started again.",
     reports: Some(ReportWords {
         queues: "`rq worker QUEUE …`",
         no_consumers: "no queue is in their entries in Redis",
         names: "RQ takes a worker's host from the pod (`hostname`): `spec.hostname` and `hostNetwork` hide the pod's name.",
-        silent: "A worker that was killed has no entry until its container has started again.",
     }),
     control: None,
 };

@@ -37,6 +37,7 @@ pub const WORDS: Words = Words {
     overstays: "An idle worker of a list does not end before its next message; a shell as the first process hands no signal on.",
     silence: "taskiq's workers do not make themselves known, and a list does not show what they run",
     nobody: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
+    silent: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
     leaving: "With `RedisStreamBroker` pods go while nothing is pending in the stream.",
     reports: None,
     control: None,

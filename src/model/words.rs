@@ -20,6 +20,8 @@ pub struct Words {
     pub silence: &'static str,
     /// Reason why no worker at all may be known.
     pub nobody: &'static str,
+    /// Reason why some workers may be unknown while others are known.
+    pub silent: &'static str,
     /// Reason why workers may not answer when they are asked for their removal.
     pub leaving: &'static str,
     /// Terms for workers that are known one by one; `None`: this framework's are not.
@@ -37,8 +39,6 @@ pub struct ReportWords {
     pub no_consumers: &'static str,
     /// How a worker's name has to be built, so that its pod is known.
     pub names: &'static str,
-    /// Reason why some workers may be unknown while others are known.
-    pub silent: &'static str,
 }
 
 /// Texts about workers that answer what they hold.

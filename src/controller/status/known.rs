@@ -202,8 +202,8 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Finding {
                 reports.names
             ),
         ),
-        (.., Some(reports)) if heard > 0 => ("WorkersSilent", format!("{silent}. {} {GRACEFUL}", reports.silent)),
-        _ => ("NobodyHeard", format!("{silent}. {} {GRACEFUL}", words.nobody)),
+        _ if heard == 0 => ("NobodyHeard", format!("{silent}. {} {GRACEFUL}", words.nobody)),
+        _ => ("WorkersSilent", format!("{silent}. {} {GRACEFUL}", words.silent)),
     })
 }
 

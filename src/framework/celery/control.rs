@@ -27,7 +27,7 @@ use serde_json::json;
 
 use super::workers::{Inspection, WorkerSignal};
 use super::{
-    lenient::{self, Lenient},
+    lenient::{self, AnyForm},
     stamp::Stamp,
     stats,
     wire::{self, Wire},
@@ -238,7 +238,7 @@ struct QueueEntry<'a> {
     name: Cow<'a, str>,
 }
 
-impl<'de> Lenient<'de> for QueueNames {
+impl<'de> AnyForm<'de> for QueueNames {
     fn of_list<A: SeqAccess<'de>>(mut queues: A) -> Result<Self, A::Error> {
         let mut names = BTreeSet::new();
         let mut letters = 0;
@@ -272,7 +272,7 @@ struct TaskEntry {
     eta: Stamp,
 }
 
-impl<'de> Lenient<'de> for TaskList {
+impl<'de> AnyForm<'de> for TaskList {
     fn of_list<A: SeqAccess<'de>>(mut tasks: A) -> Result<Self, A::Error> {
         let mut counts = Inspection::default();
         // First due time; `None`: one of the tasks has none.

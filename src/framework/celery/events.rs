@@ -21,7 +21,7 @@ const MAX_EVENT: usize = 16 << 10;
 const MAX_INTERVAL: u64 = 86_400;
 
 #[derive(Deserialize)]
-struct Event<'a> {
+struct WorkerEvent<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -57,7 +57,7 @@ pub fn read(payload: &[u8], wire: Wire) -> Vec<WorkerSignal> {
 
 fn event(payload: &[u8], wire: Wire) -> Option<Vec<WorkerSignal>> {
     let body = wire::unwrap(payload, wire, |_, bytes| bytes <= MAX_EVENT)?.body;
-    let event: Event = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
+    let event: WorkerEvent = wire::is_object(&body).then(|| serde_json::from_slice(&body).ok())??;
     if !wire::is_node_name(&event.hostname) {
         return None;
     }

@@ -4,11 +4,11 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 /// Value read from JSON of any form. Forms that it does not read count as its default.
-pub(super) trait Lenient<'de>: Default {
+pub(super) trait AnyForm<'de>: Default {
     /// Reads a string.
     fn of_text(_: Cow<'de, str>) -> Self {
         Self::default()
@@ -37,14 +37,14 @@ pub(super) trait Lenient<'de>: Default {
 /// Reads a value of any form.
 ///
 /// # Errors
-/// The text is no JSON, or as [`Lenient::of_list`].
-pub(super) fn any<'de, D: Deserializer<'de>, T: Lenient<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(AnyForm(PhantomData))
+/// The text is no JSON, or as [`AnyForm::of_list`].
+pub(super) fn any<'de, D: Deserializer<'de>, T: AnyForm<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(AnyFormVisitor(PhantomData))
 }
 
-struct AnyForm<T>(PhantomData<T>);
+struct AnyFormVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Lenient<'de>> Visitor<'de> for AnyForm<T> {
+impl<'de, T: AnyForm<'de>> Visitor<'de> for AnyFormVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,7 +99,7 @@ impl JsonText<'_> {
     }
 }
 
-impl<'de> Lenient<'de> for JsonText<'de> {
+impl<'de> AnyForm<'de> for JsonText<'de> {
     fn of_text(text: Cow<'de, str>) -> Self {
         Self(text)
     }
@@ -108,5 +108,16 @@ impl<'de> Lenient<'de> for JsonText<'de> {
 impl<'de: 'a, 'a> Deserialize<'de> for JsonText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         any::<_, JsonText<'de>>(deserializer)
+    }
+}
+
+/// Value, if it has the expected form.
+#[derive(Default)]
+pub(super) struct Lenient<T>(pub(super) Option<T>);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_value(value).ok()))
     }
 }

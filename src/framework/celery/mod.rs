@@ -81,14 +81,14 @@ pub const WORDS: Words = Words {
     nobody: "Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, `controlExchange`, \
              `eventExchange`), or they run without heartbeats and remote control, or `--pool solo` has had a task since they \
              came.",
+    silent: "A worker with `--pool solo` says nothing while it runs a task; one without heartbeats and remote control never \
+             does.",
     leaving: "A worker with `--pool solo` says nothing while it runs a task, one that was told to end while it works that \
               off, one without heartbeats and remote control never.",
     reports: Some(ReportWords {
         queues: "`-Q`, `task_default_queue`, `task_queues`",
         no_consumers: "known of Celery after a broker's restart",
         names: "A node's name must have its pod's name in it (`-n name@%h`).",
-        silent: "A worker with `--pool solo` says nothing while it runs a task; one without heartbeats and remote control never \
-             does.",
     }),
     control: Some(ControlWords {
         several: "`-n a@%h`, `-n b@%h`",

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Deserializer};
 
-use super::lenient::{self, Lenient};
+use super::lenient::{self, AnyForm};
 
 /// Time, if the value is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) fn iso_8601(text: &str) -> Option<Timestamp> {
     })
 }
 
-impl<'de> Lenient<'de> for Stamp {
+impl<'de> AnyForm<'de> for Stamp {
     fn of_text(text: Cow<'de, str>) -> Self {
         match text.trim().parse() {
             Ok(seconds) => Self::of_float(seconds),

@@ -14,9 +14,10 @@ use serde::{
     de::{self, IgnoredAny},
 };
 
-use super::wire;
 use super::{
     BrokerOptions,
+    lenient::Lenient,
+    wire,
     workers::{Stats, WorkerSignal},
 };
 use crate::model::Moment;
@@ -95,17 +96,6 @@ struct BrokerStats {
 struct TransportOptions {
     priority_steps: Lenient<Vec<u8>>,
     sep: Lenient<String>,
-}
-
-/// Value, if it has the expected form.
-#[derive(Default)]
-struct Lenient<T>(Option<T>);
-
-impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_value(value).ok()))
-    }
 }
 
 impl StatsAnswer {

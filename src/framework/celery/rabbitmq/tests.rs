@@ -5,20 +5,20 @@ use crate::framework::celery::Workers;
 use crate::framework::celery::{BrokerKind, CeleryPool, tests::*};
 use crate::model::KeepAlive;
 
-type Answer = Result<Reply, SampleError>;
+type QueueReply = Result<Reply, SampleError>;
 
-const DEPTH_0: Answer = depth(0);
+const DEPTH_0: QueueReply = depth(0);
 
-const fn depth(ready: u64) -> Answer {
+const fn depth(ready: u64) -> QueueReply {
     Ok(Reply::Depth { ready, consumers: None })
 }
 
-const fn totals(ready: u64, unacked: u64) -> Answer {
+const fn totals(ready: u64, unacked: u64) -> QueueReply {
     Ok(Reply::Totals { ready, unacked })
 }
 
 /// A sample of one queue; without totals there is no management API.
-fn sample(depth: Answer, totals: Option<Answer>, workers: &Workers) -> Result<Tally, SampleError> {
+fn sample(depth: QueueReply, totals: Option<QueueReply>, workers: &Workers) -> Result<Tally, SampleError> {
     let broker = BrokerKind::RabbitMq {
         management: totals.is_some(),
     };
@@ -35,7 +35,7 @@ fn sample(depth: Answer, totals: Option<Answer>, workers: &Workers) -> Result<Ta
     celery.tally(&reads, &replies, workers, None, now())
 }
 
-fn count(depth: Answer, totals: Option<Answer>, workers: &Workers) -> (u64, u64, u64, u64) {
+fn count(depth: QueueReply, totals: Option<QueueReply>, workers: &Workers) -> (u64, u64, u64, u64) {
     counts(&sample(depth, totals, workers).unwrap().work)
 }
 
