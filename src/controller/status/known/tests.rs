@@ -2,6 +2,7 @@ use super::super::tests::{decision, tally, working};
 use super::*;
 use crate::{
     drain::{Plan, Unknown},
+    framework::registry::row,
     model::{PodReport, SampleError},
     scaling::Rule,
 };
@@ -140,6 +141,20 @@ fn whom_nobody_hears_is_named_with_the_cause() {
     assert!(message.contains(&right()), "{message}");
     // All answer all the same.
     assert_eq!(said(&refused, |_| ()).0, "True/AllKnown");
+}
+
+#[test]
+fn every_framework_says_why_nobody_or_not_all_are_heard() {
+    for framework in ["Celery", "RQ", "Taskiq"].map(row) {
+        let words = framework.words;
+        for (alive, reason, why) in [(0, "NobodyHeard", words.nobody), (2, "WorkersSilent", words.silent)] {
+            let (condition, message) = said(&tally(), |facts| {
+                (facts.framework, facts.workers) = (framework, heard(alive, 60));
+            });
+            assert_eq!(condition, format!("False/{reason}"), "{framework:?}");
+            assert!(message.contains(why), "{framework:?}: {message}");
+        }
+    }
 }
 
 #[test]
