@@ -49,9 +49,6 @@ use std::{
     sync::Arc,
 };
 
-/// Former name, which the tests of the Redis broker still use.
-#[cfg(test)]
-pub use self::workers::WorkerSignal as Signal;
 pub use self::{
     ask::{Ask, Inspect, Mailbox, Order},
     beat::BEAT,

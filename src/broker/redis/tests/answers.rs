@@ -40,7 +40,7 @@ fn millis(millis: u64) -> Moment {
 fn answers(redis: &mut RedisEndpoint) -> Vec<String> {
     let mut nodes = Vec::new();
     while let Some(signal) = redis.signals.1.next().now_or_never() {
-        if let Some(celery::Signal::Inspected { node, .. }) = signal.said() {
+        if let Some(celery::WorkerSignal::Inspected { node, .. }) = signal.said() {
             nodes.push(node);
         }
     }

@@ -110,7 +110,7 @@ async fn workers_are_asked_and_their_answers_collected() {
     );
     assert_eq!(log[2].len(), 2, "asked again after two seconds: {:?}", log[2]);
 
-    let celery::Signal::Inspected {
+    let celery::WorkerSignal::Inspected {
         node, method, answer, ..
     } = next(&mut redis).await
     else {
@@ -276,7 +276,7 @@ async fn of_the_workers_that_hear_a_question_only_those_that_are_meant_are_waite
     server.log();
     redis.sample(&[], seconds(2)).await.clear();
     assert!(server.log().iter().any(|command| command.starts_with("SREM")));
-    let celery::Signal::Inspected { asked, .. } = next(&mut redis).await else {
+    let celery::WorkerSignal::Inspected { asked, .. } = next(&mut redis).await else {
         panic!("no answer");
     };
     assert_eq!(asked, seconds(1), "the time of the question");

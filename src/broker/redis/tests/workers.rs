@@ -25,8 +25,8 @@ fn heartbeat(node: &str) -> Vec<u8> {
     ])
 }
 
-fn heard(node: &str) -> celery::Signal {
-    celery::Signal::Heartbeat {
+fn heard(node: &str) -> celery::WorkerSignal {
+    celery::WorkerSignal::Heartbeat {
         node: node.to_owned(),
         active: 2,
         processed: 7,
@@ -34,7 +34,7 @@ fn heard(node: &str) -> celery::Signal {
     }
 }
 
-pub async fn next(redis: &mut RedisEndpoint) -> celery::Signal {
+pub async fn next(redis: &mut RedisEndpoint) -> celery::WorkerSignal {
     timeout(Duration::from_secs(30), redis.next_signal())
         .await
         .expect("a signal")
