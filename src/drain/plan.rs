@@ -251,7 +251,7 @@ fn rank<'a>(pod: &'a Pod, input: &PlanInput) -> (u8, u8, u32, u32, Reverse<Durat
     let named = |tier, running, reserved, idle| (class, tier, running, reserved, Reverse(idle), pod.name.as_str());
     let begun = pod.drain.is_some();
     let Some(work) = input.work.get(&pod.name) else {
-        let tier = if holds_nothing(pod, None) { 0 } else { 5 };
+        let tier = if holds_nothing(pod, None, input) { 0 } else { 5 };
         return named(tier, 0, 0, Duration::ZERO);
     };
     let report = work.report.as_ref();
@@ -262,7 +262,7 @@ fn rank<'a>(pod: &'a Pod, input: &PlanInput) -> (u8, u8, u32, u32, Reverse<Durat
         .map_or(Duration::ZERO, |since| input.now.moment.saturating_sub(since));
     let nothing = work.fresh && running == 0 && reserved == 0;
     match () {
-        () if holds_nothing(pod, Some(work)) => named(0, 0, 0, idle),
+        () if holds_nothing(pod, Some(work), input) => named(0, 0, 0, idle),
         () if !work.fresh || input.is_silent(pod, work) || work.doubled.is_some() => named(5, running, reserved, idle),
         () if nothing && begun => named(1, 0, 0, idle),
         () if nothing && idle >= IDLE => named(2, 0, 0, idle),

@@ -90,7 +90,7 @@ pub(super) fn leave(pod: &Pod, input: &PlanInput) -> NextStep {
     let unknown = unknown(pod, work, input);
     let safe = unknown.is_none() && may_go(pod, work, input);
     let unknown = unknown.filter(|_| !safe);
-    if holds_nothing(pod, work) {
+    if holds_nothing(pod, work, input) {
         return NextStep::marked(pod, None, empty(pod, safe, input), safe, unknown);
     }
     if work.is_some_and(|work| work.doubled.is_some()) {
@@ -228,7 +228,7 @@ fn empty(pod: &Pod, safe: bool, input: &PlanInput) -> Option<Drain> {
 
 /// Whether nothing is interrupted if the pod goes now, provided that its work is known ([`unknown`]).
 fn may_go(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> bool {
-    if holds_nothing(pod, work) || is_covered(pod, input) {
+    if holds_nothing(pod, work, input) || is_covered(pod, input) {
         return true;
     }
     let Some(work) = work else { return false };
@@ -245,7 +245,7 @@ fn may_go(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> bool {
 
 /// Reason why it is unknown what a pod holds, if it is. That it holds something is known as well.
 fn unknown(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> Option<Why> {
-    if holds_nothing(pod, work) || is_covered(pod, input) {
+    if holds_nothing(pod, work, input) || is_covered(pod, input) {
         return None;
     }
     let Some(work) = work else {
@@ -270,9 +270,10 @@ fn unknown(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> Option<Why
 }
 
 /// Whether none of its containers runs in which a worker may, and none is heard: what was heard before was of one that
-/// has gone.
-pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodReport>) -> bool {
-    pod.readiness.holds_nothing() && work.is_none_or(|work| !work.live)
+/// has gone. Where nothing is known of single pods, what is said of all says nothing about this one.
+pub(super) fn holds_nothing(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> bool {
+    let heard = work.is_some_and(|work| work.live) && input.support != DrainSupport::None;
+    pod.readiness.holds_nothing() && !heard
 }
 
 /// Whether the grace period covers any task of the pod, by the user's `Graceful`.

@@ -27,6 +27,43 @@ fn without_remote_control_only_those_go_whose_beats_say_that_they_are_idle() {
     assert_eq!(plan(&plan_input(&pods, &seen, DrainSupport::ReportsOnly, 0)).allowed, 2);
 }
 
+/// Said of every pod that is listed, whether it runs or not.
+#[test]
+fn where_no_single_pod_is_known_those_that_never_ran_go_while_others_work() {
+    let working = PodReport {
+        live: true,
+        ..PodReport::default()
+    };
+    let of = |name, readiness| Pod { readiness, ..pod(name) };
+    let pods = [
+        pod("a"),
+        of("b", Readiness::Unassigned),
+        of("c", Readiness::Down),
+        of("d", Readiness::NotReady),
+    ];
+    let seen = work(["a", "b", "c", "d"].map(|name| (name, working.clone())));
+    let first = plan(&plan_input(&pods, &seen, DrainSupport::None, 1));
+    assert_eq!(marks(&first), [("b", true, Some(FIRST)), ("c", true, Some(FIRST))]);
+    assert!(first.unknown.is_empty());
+    let empty = |pod: Pod| Pod {
+        cost: Some(FIRST),
+        drain: marked("b").drain,
+        ..pod
+    };
+    let pods = pods.map(|pod| {
+        if pod.readiness < Readiness::NotReady {
+            empty(pod)
+        } else {
+            pod
+        }
+    });
+    assert_eq!(plan(&plan_input(&pods, &seen, DrainSupport::None, 1)).allowed, 2);
+    // Together they are idle.
+    let seen = work(["a", "b", "c", "d"].map(|name| (name, beats(0))));
+    let idle = plan(&plan_input(&pods, &seen, DrainSupport::None, 0));
+    assert_eq!(marks(&idle), [("d", true, Some(FIRST)), ("a", true, Some(FIRST))]);
+}
+
 #[test]
 fn a_worker_that_takes_no_questions_goes_when_its_beats_say_that_it_is_idle() {
     let deaf = |running| PodReport {
