@@ -97,6 +97,7 @@ pub(super) fn size(query: &Query, reply: &Reply) -> Option<u64> {
             let work = |group: &StreamGroup| group.pending.saturating_add(group.lag.unwrap_or(0));
             Some(groups.iter().fold(0, |sum, group| work(group).saturating_add(sum)))
         }
+        (Query::StreamGroups { .. }, Reply::Missing) => Some(0),
         _ => None,
     }
 }

@@ -235,3 +235,28 @@ async fn an_empty_list_is_doubted_right_after_a_reconnect() {
     );
     assert_eq!(endpoint.sample(&reads, seconds(30)).await, [Ok(Reply::Number(0))]);
 }
+
+#[tokio::test]
+async fn a_stream_that_is_gone_is_doubted_right_after_a_reconnect() {
+    let group = |pending: &str| {
+        let pending = format!(":{pending}\r\n").into_bytes();
+        array([array([bulk("name"), bulk("g"), bulk("pending"), pending])])
+    };
+    let server = Server::start(move |connection, _| match connection {
+        1 => Act::Last(group("2")),
+        _ => say("-ERR no such key\r\n"),
+    })
+    .await;
+    let mut endpoint = endpoint(&server);
+    let reads = [Query::StreamGroups { key: key() }];
+    assert!(matches!(
+        endpoint.sample(&reads, seconds(1)).await[0],
+        Ok(Reply::Groups(_))
+    ));
+    assert!(endpoint.sample(&reads, seconds(2)).await[0].is_err());
+    assert_eq!(
+        endpoint.sample(&reads, seconds(9)).await,
+        [Err(SampleError::JustReconnected)]
+    );
+    assert_eq!(endpoint.sample(&reads, seconds(30)).await, [Ok(Reply::Missing)]);
+}
