@@ -143,12 +143,14 @@ impl Bench {
 
     /// Counts once. Some keys are refused.
     pub fn count_but(&mut self, refused: impl Fn(&Query) -> bool) -> Result<Arc<Tally>, SampleError> {
+        self.count_failing(|query| refused(query).then_some(SampleError::Permission))
+    }
+
+    /// Counts once. Some queries fail.
+    pub fn count_failing(&mut self, fails: impl Fn(&Query) -> Option<SampleError>) -> Result<Arc<Tally>, SampleError> {
         let mut queries = self.framework.start(1, self.now);
         for _ in 0..3 {
-            let answer = |query: &Query| match refused(query) {
-                true => Err(SampleError::Permission),
-                false => self.redis.answer(query),
-            };
+            let answer = |query: &Query| fails(query).map_or_else(|| self.redis.answer(query), Err);
             let replies = queries.iter().map(answer).collect();
             match self.framework.next(1, queries, replies, self.now)? {
                 Step::Ask(more) => queries = more,

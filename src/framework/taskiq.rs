@@ -13,6 +13,8 @@
 //! nothing shows what they run: they go by the grace period alone (`scaleDown.removal: Graceful`), or not at all.
 #![deny(clippy::disallowed_methods)]
 
+use std::{collections::BTreeMap, time::Duration};
+
 use jiff::Timestamp;
 
 use super::{
@@ -49,6 +51,12 @@ const GROUP: &str = "taskiq";
 /// Number of entries that are counted one by one where Redis does not tell their number.
 const ONE_BY_ONE: u16 = 100;
 
+/// Time for which an entry that was too large is not asked for again.
+const TOO_LARGE: Duration = Duration::from_secs(60);
+
+/// Time for which ready workers leave what waits alone before it is believed that they read another group.
+const UNREAD: Duration = Duration::from_secs(120);
+
 /// Accepts all options: there are none.
 pub fn check(_: &App) -> Result<(), String> {
     Ok(())
@@ -78,6 +86,16 @@ struct TaskiqQueue {
     count: QueueCount,
     /// Number of waiting entries that was counted last.
     known: u64,
+    /// Number of entries that are counted one by one, as far as they came in one reply.
+    most: u16,
+    /// Id after which a single entry was too large, and the time since then.
+    too_large: Option<(String, Moment)>,
+    /// Ids that were delivered last, by group.
+    delivered: BTreeMap<String, String>,
+    /// Whether any of them has changed since the last count.
+    moved: bool,
+    /// Time since which nobody has read the group that is counted, although workers are ready.
+    unread: Option<Moment>,
 }
 
 /// Count of a queue.
@@ -88,6 +106,10 @@ struct QueueCount {
     oldest: Option<Timestamp>,
     /// Number of entries that consumers of any group hold.
     held: u64,
+    /// Whether Redis does not tell the number of waiting entries, so that they are counted one by one.
+    untold: bool,
+    /// Name of the group that is counted, and of another one that is read to its end.
+    rival: Option<(String, String)>,
     /// Whether the key was of another type than before.
     other: bool,
     /// Mismatch: the group that was counted is one of several, or there is none.
@@ -101,6 +123,11 @@ impl TaskiqPool {
             stream: false,
             count: QueueCount::default(),
             known: 0,
+            most: ONE_BY_ONE,
+            too_large: None,
+            delivered: BTreeMap::new(),
+            moved: false,
+            unread: None,
         };
         Self {
             queues: app.queues.iter().map(queue).collect(),
@@ -120,7 +147,12 @@ impl TaskiqQueue {
         }
     }
 
-    fn take(&mut self, query: &Query, reply: Result<Reply, SampleError>) -> Result<Option<Query>, SampleError> {
+    fn take(
+        &mut self,
+        query: &Query,
+        reply: Result<Reply, SampleError>,
+        now: Moment,
+    ) -> Result<Option<Query>, SampleError> {
         match (query, reply) {
             (Query::ListLength { .. } | Query::StreamGroups { .. }, Err(SampleError::WrongType)) => {
                 self.stream = !self.stream;
@@ -132,19 +164,27 @@ impl TaskiqQueue {
             }
             (Query::ListLength { .. }, Ok(Reply::Number(length))) => self.count.ready = length,
             (Query::StreamGroups { .. }, Ok(Reply::Missing)) => self.stream = false,
-            (Query::StreamGroups { .. }, Ok(Reply::Groups(groups))) => return Ok(self.group(groups)),
+            (Query::StreamGroups { .. }, Ok(Reply::Groups(groups))) => return Ok(self.group(groups, now)),
             (Query::StreamAfter { most, .. }, Ok(Reply::Texts(ids))) => {
                 let ids: Vec<_> = ids.into_iter().flatten().collect();
-                if *most == ONE_BY_ONE {
+                if self.count.untold {
                     // There may be more than were looked at: as many as were known before.
-                    let full = ids.len() >= usize::from(ONE_BY_ONE);
+                    let full = ids.len() >= usize::from(*most);
                     self.count.ready = (ids.len() as u64).max(if full { self.known } else { 0 });
+                    // The next look may bring more, as far as they are not too large again.
+                    self.most = (self.most + u16::from(full)).min(ONE_BY_ONE);
                 }
                 self.count.oldest = ids.first().and_then(|id| published(id));
             }
-            // The reply is too large, so there are at least as many entries; their age is not known.
-            (Query::StreamAfter { most, .. }, Err(SampleError::TooLarge)) => {
-                self.count.ready = self.count.ready.max(u64::from(*most)).max(self.known);
+            // At least one entry is there; their age is not known.
+            (Query::StreamAfter { after, most, .. }, Err(SampleError::TooLarge)) => {
+                if *most == 1 {
+                    self.too_large = Some((after.clone(), now));
+                }
+                if self.count.untold {
+                    self.most = (most / 2).max(1);
+                    self.count.ready = self.known.max(1);
+                }
             }
             (_, Err(error)) => return Err(error),
             (_, Ok(_)) => return Err(SampleError::Protocol),
@@ -153,12 +193,20 @@ impl TaskiqQueue {
     }
 
     /// Counts the group that matters.
-    fn group(&mut self, groups: Vec<StreamGroup>) -> Option<Query> {
+    fn group(&mut self, groups: Vec<StreamGroup>, now: Moment) -> Option<Query> {
+        let ids = groups
+            .iter()
+            .map(|group| (group.name.clone(), group.last_delivered.clone()));
+        let delivered = ids.collect();
+        let before = std::mem::replace(&mut self.delivered, delivered);
+        self.moved |= self.delivered != before;
         self.count.held = groups.iter().fold(0, |sum, group| group.pending.saturating_add(sum));
         // A group that never had a consumer is read by nobody, unless that is true of all.
         let (read, unread): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.consumers > 0);
         let candidates = if read.is_empty() { unread } else { read };
         let several = candidates.len() > 1;
+        let read_to_its_end = |group: &&StreamGroup| group.consumers > 0 && group.lag == Some(0);
+        let rival = candidates.iter().find(read_to_its_end).map(|group| group.name.clone());
         let default = candidates.iter().position(|group| group.name == GROUP);
         let Some(group) = candidates.into_iter().nth(default.unwrap_or(0)) else {
             // The first worker creates a group, so that what is published from then on is delivered.
@@ -178,14 +226,51 @@ impl TaskiqQueue {
             );
             self.count.odd = Some(("SeveralConsumerGroups", text));
         }
+        if before.get(&group.name) != Some(&group.last_delivered) {
+            self.unread = None;
+        }
+        self.count.rival = rival
+            .filter(|rival| *rival != group.name)
+            .map(|rival| (group.name, rival));
         self.count.pending = group.pending;
+        self.count.untold = group.lag.is_none();
         self.count.ready = group.lag.unwrap_or(0);
+        let same =
+            |(after, at): &(String, Moment)| *after == group.last_delivered && now.saturating_sub(*at) < TOO_LARGE;
+        if self.too_large.as_ref().is_some_and(same) {
+            self.count.ready = group.lag.unwrap_or(self.known.max(1));
+            return None;
+        }
         // If Redis says that all was delivered, there is nothing to read.
         (group.lag != Some(0)).then(|| Query::StreamAfter {
             key: self.key.clone(),
             after: group.last_delivered,
-            most: if group.lag.is_some() { 1 } else { ONE_BY_ONE },
+            most: if group.lag.is_some() { 1 } else { self.most },
         })
+    }
+
+    /// Takes in that the sample is complete. `ready`: whether workers are. Another group that is read, while the one that is
+    /// counted is not, is the one that the workers use; a group that was renamed keeps its consumers.
+    fn counted(&mut self, ready: bool, now: Moment) {
+        self.known = self.count.ready;
+        let count = &mut self.count;
+        let rival = count
+            .rival
+            .take()
+            .filter(|_| ready && count.ready > 0 && count.pending == 0);
+        let Some((group, rival)) = rival else {
+            self.unread = None;
+            return;
+        };
+        let since = *self.unread.get_or_insert(now);
+        if now.saturating_sub(since) >= UNREAD {
+            let text = format!(
+                "Nobody reads the consumer group `{group}` of the stream `{}`, which is counted, while `{rival}` is read to its \
+                 end. If the workers use that one (`consumer_group_name`), destroy the other (`XGROUP DESTROY`).",
+                self.key
+            );
+            count.odd = Some(("SeveralConsumerGroups", text));
+        }
     }
 }
 
@@ -202,7 +287,7 @@ impl Polled for TaskiqPool {
 
     fn start(&mut self, _: Now) -> Vec<Query> {
         let first = |queue: &mut TaskiqQueue| {
-            queue.known = std::mem::take(&mut queue.count).ready;
+            queue.count = QueueCount::default();
             queue.size()
         };
         self.queues.iter_mut().map(first).collect()
@@ -212,7 +297,7 @@ impl Polled for TaskiqPool {
         &mut self,
         queries: Vec<Query>,
         replies: Vec<Result<Reply, SampleError>>,
-        _: Now,
+        now: Now,
     ) -> Result<Vec<Query>, SampleError> {
         let mut next = Vec::new();
         for (query, reply) in queries.into_iter().zip(replies) {
@@ -221,7 +306,7 @@ impl Polled for TaskiqPool {
                 _ => return Err(SampleError::Protocol),
             };
             if let Some(queue) = self.queues.iter_mut().find(|queue| queue.key == *key) {
-                next.extend(queue.take(&query, reply)?);
+                next.extend(queue.take(&query, reply, now.moment)?);
             }
         }
         Ok(next)
@@ -233,8 +318,11 @@ impl Polled for TaskiqPool {
             ..Tally::default()
         };
         let work = &mut tally.work;
-        let mut held = 0_u64;
-        for TaskiqQueue { key, count, .. } in &mut self.queues {
+        let (mut held, mut moved) = (0_u64, false);
+        for queue in &mut self.queues {
+            queue.counted(self.roster.ready > 0, now.moment);
+            moved |= std::mem::take(&mut queue.moved);
+            let TaskiqQueue { key, count, .. } = queue;
             held = held.saturating_add(count.held);
             work.ready = work.ready.saturating_add(count.ready);
             work.in_flight = work.in_flight.saturating_add(count.pending);
@@ -247,7 +335,8 @@ impl Polled for TaskiqPool {
             });
         }
         let idle = work.ready == 0 && held == 0;
-        let since = *self.idle_since.get_or_insert(now.moment);
+        // What came and was done between two counts shows by what was delivered.
+        let since = self.idle_since.filter(|_| !moved).unwrap_or(now.moment);
         self.idle_since = idle.then_some(since);
         // An application uses one kind of broker; a key that is not there yet is of no kind.
         let streams = self.queues.iter().any(|queue| queue.stream);

@@ -218,3 +218,127 @@ fn several_queues_add_up_and_what_is_refused_is_an_error() {
     let refused = bench.count_but(|query| matches!(query, Query::StreamGroups { .. }));
     assert_eq!(refused.unwrap_err(), SampleError::Permission);
 }
+
+/// What a failed look costs: entries of this number at most come in one reply.
+fn too_large(most_that_fit: u16) -> impl Fn(&Query) -> Option<SampleError> {
+    move |query| match query {
+        Query::StreamAfter { most, .. } if *most > most_that_fit => Some(SampleError::TooLarge),
+        _ => None,
+    }
+}
+
+#[test]
+fn entries_that_are_too_large_are_counted_as_far_as_they_come() {
+    let mut bench = bench();
+    let ids = ["1-0", "2-0", "3-0", "4-0", "5-0"];
+    stream(&mut bench, vec![group("taskiq", 0, None, "0-0")], &ids);
+    let ready = |bench: &mut Bench, fit| numbers(&bench.count_failing(too_large(fit)).unwrap()).0;
+    let seen: Vec<u64> = (0..12).map(|_| ready(&mut bench, 3)).collect();
+    assert_eq!(
+        seen,
+        [1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3],
+        "half as many each time, then one more"
+    );
+    let seen: Vec<u64> = (0..4).map(|_| ready(&mut bench, 100)).collect();
+    assert_eq!(seen.last(), Some(&5), "{seen:?}");
+}
+
+#[test]
+fn a_number_that_redis_tells_stands_whatever_is_too_large() {
+    let mut bench = bench();
+    let ids = ["1-0", "2-0", "3-0"];
+    let mut ready = |lag, last: &str| {
+        stream(&mut bench, vec![group("taskiq", 0, lag, last)], &ids);
+        let tally = bench.count_failing(too_large(0)).unwrap();
+        assert_eq!(tally.work.oldest, None);
+        tally.work.ready
+    };
+    assert_eq!(ready(Some(300), "0-0"), 300);
+    assert_eq!(ready(Some(3), "0-0"), 3, "it falls");
+    assert_eq!(ready(Some(1), "2-0"), 1);
+}
+
+#[test]
+fn a_single_entry_that_is_too_large_is_not_asked_for_each_time() {
+    let mut bench = bench();
+    stream(&mut bench, vec![group("taskiq", 0, Some(2), "0-0")], &["1-0", "2-0"]);
+    let asked = std::cell::Cell::new(0);
+    let mut count = |seconds| {
+        bench.pass(seconds);
+        let fails = |query: &Query| {
+            asked.set(asked.get() + u32::from(matches!(query, Query::StreamAfter { .. })));
+            too_large(0)(query)
+        };
+        assert_eq!(bench.count_failing(fails).unwrap().work.ready, 2);
+        asked.get()
+    };
+    assert_eq!([count(0), count(1), count(58), count(1)], [1, 1, 1, 2]);
+}
+
+#[test]
+fn a_failed_read_forgets_nothing() {
+    let mut bench = bench();
+    let many: Vec<String> = (100..400).map(|at| format!("1799999990{at}-0")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    stream(&mut bench, vec![group("taskiq", 0, Some(300), "0-0")], &many);
+    assert_eq!(numbers(&bench.count()), (300, 0));
+    stream(&mut bench, vec![group("taskiq", 0, None, "0-0")], &many);
+    bench.count_but(|_| true).unwrap_err();
+    assert_eq!(numbers(&bench.count()), (300, 0));
+}
+
+#[test]
+fn what_came_and_was_done_between_two_counts_is_no_idleness() {
+    let mut bench = bench();
+    bench.pods(&["a"], 1);
+    let mut idle_since = |last| {
+        stream(&mut bench, vec![group("taskiq", 0, Some(0), last)], &[last]);
+        bench.pass(1);
+        let since = bench.count().pods["a"].idle_since.unwrap();
+        (bench.now.moment - since).as_secs()
+    };
+    assert_eq!([idle_since("1-0"), idle_since("1-0"), idle_since("1-0")], [0, 1, 2]);
+    assert_eq!([idle_since("2-0"), idle_since("2-0")], [0, 1]);
+    // Also where the count itself failed.
+    stream(&mut bench, vec![group("taskiq", 0, Some(1), "3-0")], &["3-0"]);
+    bench
+        .count_but(|query| matches!(query, Query::StreamAfter { .. }))
+        .unwrap_err();
+    stream(&mut bench, vec![group("taskiq", 0, Some(0), "3-0")], &["3-0"]);
+    assert_eq!(bench.count().pods["a"].idle_since, Some(bench.now.moment));
+}
+
+#[test]
+fn a_group_that_was_renamed_is_told_once_ready_workers_leave_it_alone() {
+    let mut bench = bench();
+    let mut told = |ready, seconds, lag, last, rival_lag| {
+        bench.pods(&["p"], ready);
+        bench.pass(seconds);
+        let groups = vec![
+            group("taskiq", 0, Some(lag), last),
+            group("workers", 0, Some(rival_lag), "9-0"),
+        ];
+        stream(&mut bench, groups, &["7-0", "8-0", "9-0"]);
+        let tally = bench.count();
+        assert_eq!(tally.work.ready, lag, "it is counted all the same");
+        tally.mismatch.as_ref().map(|(reason, _)| *reason)
+    };
+    assert_eq!(
+        [told(0, 0, 3, "6-0", 0), told(0, 600, 3, "6-0", 0)],
+        [None; 2],
+        "nobody is there"
+    );
+    assert_eq!(
+        [told(1, 1, 3, "6-0", 0), told(1, 119, 2, "7-0", 0)],
+        [None; 2],
+        "it is read"
+    );
+    assert_eq!(
+        [told(1, 1, 2, "7-0", 0), told(1, 119, 2, "7-0", 1)],
+        [None; 2],
+        "so is nobody else's"
+    );
+    assert_eq!([told(1, 1, 2, "7-0", 0), told(1, 119, 2, "7-0", 0)], [None; 2]);
+    assert_eq!(told(1, 1, 3, "7-0", 0), Some("SeveralConsumerGroups"));
+    assert_eq!(told(1, 1, 0, "9-0", 0), None);
+}

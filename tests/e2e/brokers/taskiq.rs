@@ -2,7 +2,7 @@
 
 use futures::join;
 use serde_json::json;
-use taskworkerpool::model::{DrainSupport, Tally};
+use taskworkerpool::model::{DrainSupport, PodReport, Tally};
 
 use super::rows::{Place, judge, place};
 use crate::support::{
@@ -52,16 +52,14 @@ async fn a_stream(stage: &AppStage) -> Vec<Place> {
     watch.roster(&[pod]);
     watch
         .settles("nothing is known of the pod", |tally| {
-            tally.pods.values().all(|pod| pod.live && !pod.fresh)
+            tally.pods.len() == 1 && tally.pods.values().all(|pod| pod.live && !pod.fresh)
         })
         .await;
     app.wait_ended(6).await;
     rows.push(row("stream: all are done, and it is as long as before", &watch, (0, 0)).await);
     let idle = |tally: &Tally| {
-        tally
-            .pods
-            .values()
-            .all(|pod| pod.fresh && pod.running == 0 && pod.idle_since.is_some())
+        let done = |pod: &PodReport| pod.fresh && pod.running == 0 && pod.idle_since.is_some();
+        tally.pods.len() == 1 && tally.pods.values().all(done)
     };
     watch.settles("the pod is idle", idle).await;
     app.publish(&[Load::endless(3)]).await;
