@@ -87,7 +87,7 @@ pub enum SampleError {
     OutOfMemory,
     /// `MOVED`, `ASK`, `CROSSSLOT`, `CLUSTERDOWN`: a node of a Redis Cluster.
     #[error(
-        "this is a node of a Redis Cluster, which Celery cannot use as a broker either: \
+        "this is a node of a Redis Cluster, which is not read: \
          the broker URL must lead to a Redis with cluster mode off"
     )]
     RedisCluster,

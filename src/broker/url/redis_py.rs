@@ -14,7 +14,7 @@ pub(super) fn read(text: &str, encrypted: bool) -> Result<Address, UrlError> {
     if text.is_empty() {
         return Err(UrlError::Empty);
     }
-    let (scheme, rest) = text.split_once("://").ok_or(UrlError::NoScheme)?;
+    let (scheme, rest) = text.split_once("://").ok_or(UrlError::RedisOnly)?;
     let tls = match scheme {
         "redis" => encrypted,
         "rediss" => true,
@@ -77,7 +77,7 @@ mod tests {
     fn what_cannot_be_used_is_refused() {
         for (text, error) in [
             ("", UrlError::Empty),
-            ("host", UrlError::NoScheme),
+            ("host", UrlError::RedisOnly),
             ("amqp://h", UrlError::RedisOnly),
             ("unix:///run/redis.sock", UrlError::RedisOnly),
             ("redis+sentinel://h", UrlError::Sentinel),
