@@ -68,11 +68,6 @@ const UNMOVED: Duration = Duration::from_secs(60);
 /// Fields that are read of a job.
 const JOB: &[&str] = &["enqueued_at"];
 
-/// Accepts all options: there are none.
-pub fn check(_: &App) -> Result<(), String> {
-    Ok(())
-}
-
 /// RQ application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
     polled::application(NAME, RqPool::new(app))

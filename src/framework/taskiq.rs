@@ -57,11 +57,6 @@ const TOO_LARGE: Duration = Duration::from_secs(60);
 /// Time for which ready workers leave what waits alone before it is believed that they read another group.
 const UNREAD: Duration = Duration::from_secs(120);
 
-/// Accepts all options: there are none.
-pub fn check(_: &App) -> Result<(), String> {
-    Ok(())
-}
-
 /// taskiq application of a pool.
 pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
     polled::application(NAME, TaskiqPool::new(app))
