@@ -11,9 +11,9 @@ mod scanner;
 #[path = "architecture/table.rs"]
 mod table;
 
-use scanner::{File, is_pure, module, modules_in, must_be_pure, names, root, row, sources, tests};
+use scanner::{File, framework_in, is_pure, module, modules_in, must_be_pure, names, root, row, sources, tests};
 use std::{collections::BTreeSet, fs, process::Command};
-use table::{CRATES, IMPURE, IMPURE_CRATES, PURE, TABLE};
+use table::{CRATES, IMPURE, IMPURE_CRATES, NAMED, NAMELESS, PURE, TABLE};
 
 const LONGEST: usize = 500;
 /// As many as there are: one more is a decision.
@@ -48,6 +48,31 @@ fn no_module_uses_a_crate_that_the_table_does_not_allow() {
             .find(|name| names(line, name))
             .map(|name| (*name).to_owned())
     }));
+}
+
+/// Whoever knows an application's layout by name would have to be changed for the next one. Comments count, tests do not.
+#[test]
+fn the_rooms_that_serve_all_frameworks_name_none() {
+    let names = |file: &&File| NAMELESS.iter().any(|room| file.path.starts_with(room));
+    let excepted = |file: &&File| NAMED.iter().any(|(path, _)| file.path.starts_with(path));
+    let files = sources();
+    let found = files
+        .iter()
+        .filter(names)
+        .filter(|file| !excepted(file))
+        .flat_map(|file| {
+            let lines = file.text.lines().take(file.length).enumerate();
+            lines.filter_map(move |(at, line)| {
+                let name = framework_in(line)?;
+                Some(format!("src/{}:{} names {name}", file.path, at + 1))
+            })
+        });
+    assert_none(found.collect());
+    let stale = NAMED.iter().filter(|(path, _)| {
+        let mut within = files.iter().filter(|file| file.path.starts_with(path));
+        !within.any(|file| file.text.lines().any(|line| framework_in(line).is_some()))
+    });
+    assert_eq!(stale.count(), 0, "an exception that nothing needs");
 }
 
 /// A task that is gone leaves its pools alone, and nobody would notice: the process ends instead and is started again.
@@ -189,6 +214,10 @@ fn the_scanner_sees_every_way_to_name_a_module() {
     assert!(names("use redis::aio;", "redis") && names("    kube::Api::all(c)", "kube"));
     assert!(!names("mod redis;", "redis") && !names("use super::redis::X;", "redis"));
     assert!(!names("crate::broker::redis::X", "redis") && !names("my_kube::X", "kube"));
+    assert_eq!(framework_in("/// As kombu's `unacked`"), Some("kombu"));
+    assert_eq!(framework_in("    for Celery, RQ"), Some("celery"));
+    assert_eq!(framework_in("let x = q::_rq_key;"), Some("rq"));
+    assert_eq!(framework_in("let celeryev = irq + rqs;"), None);
     assert!(!names("use crate::{api::Mode, kube::Key};", "kube"));
 }
 

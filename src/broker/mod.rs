@@ -3,7 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `mod.rs` | the seam: [`Endpoint`], [`Address`] |
-//! | `url.rs` | broker URLs, parsed as kombu parses them (pure) |
+//! | `url.rs` | broker URLs, parsed as the application's own library parses them (pure) |
 //! | `secret.rs` | text that no log, error or `Debug` shows |
 //! | `egress.rs` | where connections may go (pure) |
 //! | `task.rs` | tasks that end with their owner |

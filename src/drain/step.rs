@@ -12,7 +12,7 @@
 //! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
 //!
 //! A worker on Redis that was told to stop may still have a `BRPOP` under way, for a second at most; what that fetches
-//! is given back to the queue (kombu's `_reject_inbound_message`). So it is empty only if it says so [`SETTLES`] after
+//! is given back to the queue (`_reject_inbound_message`). So it is empty only if it says so [`SETTLES`] after
 //! it stopped. A quorum queue takes back what is on its way to the worker in the moment of its `basic.cancel`, and adds
 //! 1 to the messages' `x-delivery-count` (measured with RabbitMQ 4.0: a client that acknowledged as fast as it could,
 //! 913 cancels, 8,436 messages; a classic queue: none).

@@ -114,7 +114,7 @@ pub enum SampleError {
     /// The number of messages is larger than is read.
     #[error(
         "more messages come where the workers' heartbeats are listened to than the operator reads (6,000 a second): \
-         `celery.heartbeatChannel` must be the channel of the workers' events alone"
+         `heartbeatChannel` must be the channel of the workers' events alone"
     )]
     Flooded,
     /// The reply is not of the protocol, or a value is out of range.

@@ -1,6 +1,6 @@
 //! Reads the sources, and sees whom they name.
 
-use super::table::{PURE, TABLE};
+use super::table::{FRAMEWORKS, PURE, TABLE};
 use std::{
     collections::BTreeSet,
     fs,
@@ -189,6 +189,13 @@ fn head(path: &str) -> Option<String> {
         .take_while(|c| c.is_alphanumeric() || *c == '_')
         .collect();
     name.starts_with(|c: char| c.is_lowercase()).then_some(name)
+}
+
+/// The framework, or the library of one, that a line names as a word.
+pub fn framework_in(line: &str) -> Option<&'static str> {
+    let words = line.split(|sign: char| !sign.is_alphanumeric());
+    let name = |word: &str| FRAMEWORKS.iter().find(|name| word.eq_ignore_ascii_case(name)).copied();
+    words.filter_map(name).next()
 }
 
 /// The line has a path that begins with this crate's name. What is used of this house may have the same name.

@@ -84,6 +84,18 @@ pub const PURE: &[&str] = &[
     "controller/validate.rs",
 ];
 
+/// Frameworks, and the library by which one of them reaches its broker.
+pub const FRAMEWORKS: &[&str] = &["celery", "kombu", "rq", "taskiq"];
+
+/// Rooms that serve all frameworks alike, and name none.
+pub const NAMELESS: &[&str] = &["broker/", "drain/", "model/"];
+
+/// What may name one all the same, and why.
+pub const NAMED: &[(&str, &str)] = &[
+    ("broker/url", "a URL is read as the application's own library reads it"),
+    ("model/mod.rs", "the names of those ways to read a URL"),
+];
+
 /// What no pure file says.
 pub const IMPURE: &[&str] = &[
     "kube::Client",

@@ -14,7 +14,7 @@ pub(super) const FRAME_MAX: u32 = 8192;
 /// Size in bytes of type, channel and size before a frame's payload, and of the end octet after it.
 const OVERHEAD: u32 = 8;
 
-/// Largest depth of tables and arrays; RabbitMQ and Celery send three.
+/// Largest depth of tables and arrays; RabbitMQ and applications send three.
 const DEPTH_MAX: usize = 16;
 
 /// Frame types of AMQP 0-9-1 (4.2.3).

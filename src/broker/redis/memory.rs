@@ -198,7 +198,7 @@ fn keep<'a, C: Default>(kept: &'a mut HashMap<Query, Kept<C>>, read: &Query, now
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framework::celery::message;
+    use crate::model::Decoder;
 
     fn seconds(seconds: u64) -> Moment {
         Duration::from_secs(seconds)
@@ -207,7 +207,7 @@ mod tests {
     fn list(key: &str) -> Query {
         Query::ScanList {
             key: key.to_owned(),
-            decoder: message::QUEUED,
+            decoder: Decoder::NOTHING,
         }
     }
 

@@ -13,8 +13,8 @@
 //!
 //! A sample's first round trips count everything (`LLEN`, `HLEN`, `SCARD`, about a thousand at a time); an idle endpoint
 //! needs no others. Then come bounded looks at what is not empty. Commands an ACL must allow: these, `LRANGE`,
-//! `ZRANGE`, `HSTRLEN`, `HMGET`, `SMEMBERS`; for RQ and taskiq `LINDEX`, `ZCOUNT`, `XINFO`, `XRANGE`; for heartbeats `PSUBSCRIBE` and `PING`; for remote control `SADD`, `SREM`,
-//! `PUBLISH`, `RPOP`, `DEL`. All of them are in Redis 5. `INFO` is asked only where one of them is unknown.
+//! `ZRANGE`, `HSTRLEN`, `HMGET`, `SMEMBERS`; for what is one command `EXISTS`, `LINDEX`, `ZCOUNT`, `XINFO`, `XRANGE`; for
+//! heartbeats `PSUBSCRIBE` and `PING`; for remote control `SADD`, `SREM`, `PUBLISH`, `RPOP`, `DEL`. All of them are in Redis 5. `INFO` is asked only where one of them is unknown.
 
 mod heartbeats;
 mod link;

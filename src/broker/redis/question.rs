@@ -360,7 +360,7 @@ fn answered(scan: &Arc<Scan>) -> Next {
     Next::Done(Ok(Reply::Scan(Arc::clone(scan))))
 }
 
-/// Names that are no UTF-8 are none of kombu's.
+/// Names that are no UTF-8 are none of an application's.
 fn as_strings(texts: Vec<Vec<u8>>) -> Vec<String> {
     texts
         .into_iter()

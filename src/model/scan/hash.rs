@@ -12,7 +12,7 @@ pub const MAX_TAGS: usize = 10_000;
 /// Largest number of values that are fetched in one turn.
 pub const MAX_FETCH: usize = super::budget::MAX_ELEMENTS;
 
-/// Longest tag that is fetched, in bytes: kombu's are UUIDs.
+/// Longest tag that is fetched, in bytes: they are UUIDs.
 const MAX_TAG_BYTES: usize = 255;
 
 /// Scan of one (hash, index) pair, kept by the broker from sample to sample.

@@ -1,4 +1,4 @@
-//! The scan of a list that is pushed at the left and popped at the right, as kombu does: the oldest element is at
+//! The scan of a list that is pushed at the left and popped at the right: the oldest element is at
 //! index −1. It tells tasks that are not due yet from ready ones.
 //!
 //! Elements are remembered by a short hash, oldest first and without gaps. The oldest element of the list says how far
@@ -183,7 +183,7 @@ fn as_usize(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// Hash that distinguishes elements and tags (each Celery message carries a UUID); no protection against a forger, who
+/// Hash that distinguishes elements and tags (each message carries a UUID); no protection against a forger, who
 /// could push anything.
 pub(super) fn fingerprint(element: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();

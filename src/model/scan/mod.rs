@@ -4,8 +4,8 @@
 //! | file | concept |
 //! |---|---|
 //! | `mod.rs` | the words: [`Decoder`], [`MessageInfo`], [`Scan`]; what is remembered of a message |
-//! | `hash.rs` | a hash with an index of its tags (kombu's `unacked`) |
-//! | `list.rs` | a list that is pushed at the left and popped at the right (a Celery queue) |
+//! | `hash.rs` | a hash with an index of its tags (`unacked`) |
+//! | `list.rs` | a list that is pushed at the left and popped at the right |
 //! | `budget.rs` | how much to read at a time |
 //!
 //! A *turn* is one read of messages; a *sample* may take several turns (`wants_more`), of at most 2,000 messages or
