@@ -50,6 +50,8 @@ pub struct ControlWords {
     pub partly: &'static str,
     /// Reason why live workers may not take questions: settings.
     pub unresponsive: &'static str,
+    /// What follows where a worker did not end by itself: a sentence after a space.
+    pub overstayed: &'static str,
     /// Workers that run tasks in the very process that would answer: an option.
     pub solo: &'static str,
 }

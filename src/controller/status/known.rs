@@ -38,12 +38,13 @@ pub(super) fn workers_known(facts: &Facts) -> ConditionSpec {
         control_refused(facts, tally),
         busy(facts, tally),
         not_heard(facts, tally),
+        unread(facts, tally),
         unknown(facts, tally),
         deaf(facts, tally),
     ];
-    let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts));
+    let (reason, message) = told.into_iter().flatten().next().unwrap_or_else(|| known(facts, tally));
     let status = match reason {
-        KNOWN | NONE | COVERED => True,
+        KNOWN | TOGETHER | NONE | COVERED => True,
         STARTING | BUSY => Unknown,
         _ => False,
     };
@@ -51,6 +52,7 @@ pub(super) fn workers_known(facts: &Facts) -> ConditionSpec {
 }
 
 const KNOWN: &str = "AllKnown";
+const TOGETHER: &str = "KnownTogether";
 const NONE: &str = "NoWorkers";
 const STARTING: &str = "Starting";
 const BUSY: &str = "WorkersBusy";
@@ -61,7 +63,7 @@ const LONG_TASK: Duration = Duration::from_secs(3600);
 
 type Finding = Option<(&'static str, String)>;
 
-fn known(facts: &Facts) -> (&'static str, String) {
+fn known(facts: &Facts, tally: &Tally) -> (&'static str, String) {
     let Heard { ready, .. } = facts.workers;
     let foreign = facts.leaving.map_or(&[][..], |plan| &plan.foreign);
     let others = match foreign {
@@ -71,16 +73,25 @@ fn known(facts: &Facts) -> (&'static str, String) {
             names(pods.iter().map(String::as_str))
         ),
     };
-    // If the pool does not rely on the grace period, it matters for these tasks alone.
+    let words = facts.framework.words;
     let late = facts.overstayed.map(|pod| {
+        let then = words.control.as_ref().map_or("", |control| control.overstayed);
         format!(
-            " The pod `{pod}` held nothing and did not end within its grace period, as with a shell for its first process \
-             (`exec`, `tini` or `dumb-init` help): on Redis pods stay until their tasks with an ETA have run."
+            " The pod `{pod}` held nothing when it was told to end, and did not within its grace period: it may have taken a \
+             task in that moment. {}{then}",
+            words.overstays
         )
     });
     let late = late.unwrap_or_default();
-    match ready {
-        0 => (NONE, format!("No pod is ready.{others}{late}")),
+    match (ready, tally.drain) {
+        (0, _) => (NONE, format!("No pod is ready.{others}{late}")),
+        (_, DrainSupport::None) if !tally.pods.is_empty() => (
+            TOGETHER,
+            format!(
+                "Nothing shows what a single pod holds: those with running workers are kept while any of them may hold \
+                 something, and go when none does.{others}{late}"
+            ),
+        ),
         _ => (KNOWN, format!("All ready pods are heard or answer.{others}{late}")),
     }
 }
@@ -90,7 +101,7 @@ fn stop_ignored(facts: &Facts) -> Finding {
     let pod = facts.overstayed.filter(|_| facts.graceful)?;
     let message = format!(
         "The pod `{pod}` was told to end and did not within its grace period: its tasks may have been cut off. \
-         `removal: Graceful` is not followed until the target gets a new template: pods go when they are idle. {}",
+         `removal: Graceful` is not followed until the target gets a new template: only pods go that are known to hold nothing. {}",
         facts.framework.words.overstays
     );
     Some(("StopIgnored", message))
@@ -179,22 +190,14 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Finding {
         (all, pods) => format!("{all} of {ready} ready pods ({})", names(pods.iter().copied())),
     };
     let words = facts.framework.words;
-    let silent = format!("The workers of {whom} are not known: {}", words.silence);
-    let (hearing, rights) = (words.hearing, words.rights);
-    Some(match (&tally.hearing, &tally.control, &words.reports) {
-        (Hearing::Refused { right }, ..) => (
-            "HeartbeatsRefused",
-            format!(
-                "{silent}; the broker's permissions refuse {hearing}{}. Grant the rights for {hearing} ({rights}). {GRACEFUL}",
-                missing(right)
-            ),
-        ),
-        (Hearing::Failing(why), ..) => (
-            "HeartbeatsFail",
-            format!("{silent}; {hearing} cannot be read: {why}. {GRACEFUL}"),
-        ),
-        (_, Control::Failing(why), _) => ("RemoteControlFails", format!("{silent}: {why}. {GRACEFUL}")),
-        (.., Some(reports)) if !tally.strangers.is_empty() => (
+    let lost = format!("The workers of {whom} are not known:");
+    let silent = format!("{lost} {}", words.silence);
+    if let Some((reason, why)) = hindered(facts, tally) {
+        return Some((reason, format!("{lost} {why} {GRACEFUL}")));
+    }
+    Some(match (&tally.control, &words.reports) {
+        (Control::Failing(why), _) => ("RemoteControlFails", format!("{silent}: {why}. {GRACEFUL}")),
+        (_, Some(reports)) if !tally.strangers.is_empty() => (
             "NodeNamesUnknown",
             format!(
                 "{silent}. Workers are there whose names fit no pod of the target, or several: {}. {} {GRACEFUL}",
@@ -205,6 +208,33 @@ fn not_heard(facts: &Facts, tally: &Tally) -> Finding {
         _ if heard == 0 => ("NobodyHeard", format!("{silent}. {} {GRACEFUL}", words.nobody)),
         _ => ("WorkersSilent", format!("{silent}. {} {GRACEFUL}", words.silent)),
     })
+}
+
+/// Reason why what workers announce cannot be read, and the fix.
+fn hindered(facts: &Facts, tally: &Tally) -> Finding {
+    let (hearing, rights) = (facts.framework.words.hearing, facts.framework.words.rights);
+    match &tally.hearing {
+        Hearing::Refused { right } => Some((
+            "HeartbeatsRefused",
+            format!(
+                "the broker's permissions refuse {hearing}{}. Grant the rights for {hearing} ({rights}).",
+                missing(right)
+            ),
+        )),
+        Hearing::Failing(why) => Some(("HeartbeatsFail", format!("{hearing} cannot be read: {why}."))),
+        Hearing::NotYet | Hearing::Works => None,
+    }
+}
+
+/// Pods that are heard, where some of what the workers say cannot be read and nobody can be asked.
+fn unread(facts: &Facts, tally: &Tally) -> Finding {
+    let unread = tally.pods.iter().filter(|(_, pod)| pod.live && !pod.fresh);
+    let mut unread = unread.filter(|_| tally.drain == DrainSupport::ReportsOnly).peekable();
+    unread.peek()?;
+    let (reason, why) = hindered(facts, tally)?;
+    let pods = names(unread.map(|(pod, _)| pod.as_str()));
+    let message = format!("It is not known what the workers of pods such as {pods} hold: {why} {GRACEFUL}");
+    Some((reason, message))
 }
 
 /// Draining pods whose workers do not say what they hold.
@@ -236,7 +266,7 @@ fn unknown(facts: &Facts, tally: &Tally) -> Finding {
         ),
         Why::NotAnswered => (
             "RemoteControlSilent",
-            format!("The workers of {pods} are there, but have not answered lately what they hold. {GRACEFUL}"),
+            format!("The workers of {pods} are there, but have not said lately what they hold. {GRACEFUL}"),
         ),
         Why::Partly => (
             "RemoteControlSilent",

@@ -92,6 +92,7 @@ pub const WORDS: Words = Words {
         partly: "the answer may be larger than is accepted (very many prefetched tasks or tasks with an ETA), or tasks were sent \
              as pickle with arguments that JSON does not know",
         unresponsive: "`worker_enable_remote_control`, another `task_serializer`",
+        overstayed: " On Redis pods stay from now on until their tasks with an ETA have run.",
         solo: "`--pool solo`",
     }),
 };

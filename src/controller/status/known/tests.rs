@@ -60,6 +60,93 @@ fn where_no_pod_can_be_known_the_grace_period_is_enough() {
     assert_eq!(of(true).0, "True/CoveredByGracePeriod");
 }
 
+/// Two pods that are alive, and of which nothing was said lately.
+fn stale(drain: DrainSupport, hearing: Hearing) -> Tally {
+    let pod = PodReport {
+        live: true,
+        ..PodReport::default()
+    };
+    Tally {
+        drain,
+        hearing,
+        pods: ["mail-a", "mail-b"].map(|name| (name.to_owned(), pod.clone())).into(),
+        ..tally()
+    }
+}
+
+#[test]
+fn where_pods_are_known_together_alone_nobody_is_said_to_be_heard() {
+    let stream = stale(DrainSupport::None, Hearing::Works);
+    let (condition, message) = said(&stream, |facts| facts.framework = row("Taskiq"));
+    assert_eq!(condition, "True/KnownTogether");
+    assert!(!message.contains("heard"), "{message}");
+}
+
+#[test]
+fn pods_that_are_alive_and_cannot_be_read_are_not_known() {
+    let refused = Hearing::Refused { right: "hmget".into() };
+    for (hearing, expected, words) in [
+        (
+            Hearing::Failing(SampleError::TooLarge),
+            "False/HeartbeatsFail",
+            "larger than",
+        ),
+        (refused, "False/HeartbeatsRefused", "(missing: hmget)"),
+        (Hearing::Works, "True/AllKnown", "heard"),
+    ] {
+        let stale = stale(DrainSupport::ReportsOnly, hearing);
+        let plan = Plan {
+            unknown: vec![Unknown {
+                pod: "mail-a".into(),
+                why: Why::NotAnswered,
+            }],
+            ..Plan::default()
+        };
+        let (condition, message) = said(&stale, |facts| facts.framework = row("RQ"));
+        assert_eq!(condition, expected);
+        assert!(message.contains(words), "{message}");
+        let decision = decision(Rule::Backlog);
+        let drained = workers_known(&Facts {
+            framework: row("RQ"),
+            leaving: Some(&plan),
+            ..working(&stale, &decision)
+        });
+        assert_eq!(
+            drained.reason == "RemoteControlSilent",
+            words == "heard",
+            "{}",
+            drained.message
+        );
+    }
+}
+
+#[test]
+fn what_is_refused_is_not_said_to_be_missing() {
+    let mut refused = tally();
+    refused.hearing = Hearing::Refused {
+        right: "smembers".into(),
+    };
+    let (condition, message) = said(&refused, |facts| {
+        (facts.framework, facts.workers) = (row("RQ"), heard(0, 60));
+    });
+    assert_eq!(condition, "False/HeartbeatsRefused");
+    assert!(
+        message.contains("smembers") && !message.contains("no entry"),
+        "{message}"
+    );
+}
+
+#[test]
+fn only_celery_users_are_told_of_tasks_with_an_eta() {
+    for framework in ["Celery", "RQ", "Taskiq"].map(row) {
+        let (_, message) = said(&tally(), |facts| {
+            (facts.framework, facts.overstayed) = (framework, Some("mail-1-b"));
+        });
+        assert_eq!(message.contains("ETA"), framework.name == "Celery", "{message}");
+        assert!(message.contains(framework.words.overstays), "{message}");
+    }
+}
+
 #[test]
 fn who_runs_tasks_itself_is_busy_and_not_lost_for_an_hour() {
     let silent = |solo: [bool; 2]| {
