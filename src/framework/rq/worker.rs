@@ -60,9 +60,12 @@ pub(super) struct Vanished {
     silent: Moment,
 }
 
+/// What a hash tells: the worker, and the queues that it fetches from, unless it has no hash any more.
+pub(super) type RqHash = (RqWorker, Option<BTreeSet<String>>);
+
 impl RqWorker {
-    /// Reads a hash: the worker, and the queues that it fetches from, unless it has no hash any more. `None`: the worker has
-    /// ended. The hash of one that was killed expires, and so does that of a `SimpleWorker` whose job lasts long.
+    /// Reads a hash. `None`: the worker has ended. The hash of one that was killed expires, and so does that of a
+    /// `SimpleWorker` whose job lasts long.
     ///
     /// # Errors
     /// [`SampleError::TooLarge`] for texts out of bounds, [`SampleError::Protocol`] for another number of fields.
@@ -70,7 +73,7 @@ impl RqWorker {
         fields: Vec<Option<String>>,
         before: Option<&Self>,
         now: Now,
-    ) -> Result<Option<(Self, Option<BTreeSet<String>>)>, SampleError> {
+    ) -> Result<Option<RqHash>, SampleError> {
         let [state, host, death, queues, good, bad, heartbeat, birth] =
             <[Option<String>; 8]>::try_from(fields).map_err(|_| SampleError::Protocol)?;
         let Some(host) = host else {
