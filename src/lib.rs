@@ -14,7 +14,7 @@
 //! |---|---|---|---|
 //! | [`api`] | data: the custom resource | serde, schemars, kube derive, k8s-openapi types | any other module |
 //! | [`model`] | pure: the words that all share, and the seam between brokers and frameworks | std, jiff | tokio, clients, clocks |
-//! | [`framework`] | pure: what counts as work, one folder a framework | `model`, serde, jiff | tokio, clients, clocks |
+//! | [`framework`] | pure: what counts as work, one file or folder a framework | `model`, serde, jiff | tokio, clients, clocks |
 //! | [`scaling`] | pure: how many workers, and why | std, jiff, `model` types | tokio, clients, clocks |
 //! | `sim` | pure: how a policy would have scaled a workload | std, `scaling` | clocks, files, `broker` |
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |

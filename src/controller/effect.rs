@@ -114,6 +114,8 @@ pub struct Job {
     pub uid: String,
     /// Label selector of its pods.
     pub selector: String,
+    /// Names of the programs that run its workers.
+    pub programs: &'static [&'static str],
     /// Number of replicas now.
     pub from: u32,
     /// Number of replicas decided on.

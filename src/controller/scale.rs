@@ -77,7 +77,8 @@ async fn look_and_mark(tools: &Tools, job: &Job, seen: &mut Option<Plan>) -> Res
         return Ok(job.from);
     }
     let namespace = &job.target.namespace;
-    let pods = pods::list(&tools.cluster, namespace, &job.selector, tools.clock.now().wall).await?;
+    let now = tools.clock.now().wall;
+    let pods = pods::list(&tools.cluster, namespace, &job.selector, job.programs, now).await?;
     let plan = plan(tools, job, &pods);
     // Marks must be on the pods before their workers are told.
     pods::mark(&tools.cluster, namespace, &plan.marks).await?;

@@ -150,7 +150,8 @@ async fn unmark(cluster: &Cluster, clock: Clock, uncordon: &Uncordon, told: &BTr
         return;
     }
     let namespace = &uncordon.key.namespace;
-    let listed = pods::list(cluster, namespace, &uncordon.selector, clock.now().wall).await;
+    let programs = uncordon.pool.app.framework.programs;
+    let listed = pods::list(cluster, namespace, &uncordon.selector, programs, clock.now().wall).await;
     let mark = |pod: Pod| {
         let Intent::Uncordon(queues) = told.get(&pod.name)? else {
             return None;
@@ -174,8 +175,9 @@ async fn look(
     told: &PodIntents,
 ) -> Result<Plan, CallError> {
     let namespace = &uncordon.key.namespace;
+    let programs = uncordon.pool.app.framework.programs;
     let replicas = replicas(cluster, &uncordon.target()).await?;
-    let pods = pods::list(cluster, namespace, &uncordon.selector, clock.now().wall).await?;
+    let pods = pods::list(cluster, namespace, &uncordon.selector, programs, clock.now().wall).await?;
     Ok(drain::plan(&PlanInput {
         deployment: &uncordon.pool.target,
         pool: &uncordon.key.name,

@@ -136,6 +136,21 @@ impl Bench {
         self.framework.roster(1, Roster { pods, ready });
     }
 
+    /// Sets the number of bytes that may be remembered.
+    pub fn allow(&mut self, bytes: usize) {
+        self.framework.allow(bytes);
+    }
+
+    /// Number of bytes that are remembered, and whether anything was dropped for lack of room.
+    pub fn held(&mut self) -> (usize, bool) {
+        self.framework.held()
+    }
+
+    /// Time passes on the wall clock alone, as when it is set.
+    pub fn drift(&mut self, by: Duration) {
+        self.now.wall += by;
+    }
+
     pub fn pass(&mut self, seconds: u64) {
         self.now.moment += Duration::from_secs(seconds);
         self.now.wall += Duration::from_secs(seconds);

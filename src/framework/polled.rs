@@ -12,6 +12,15 @@ pub(super) trait Polled: Debug + Send + 'static {
     /// Takes in the pods of the pool's target.
     fn roster(&mut self, roster: Roster);
 
+    /// Sets the number of bytes that may be remembered of workers; what is remembered already stays until it is forgotten.
+    fn allow(&mut self, _bytes: usize) {}
+
+    /// Number of bytes that are remembered of workers, and whether anything was dropped for lack of room since the last
+    /// call.
+    fn held(&mut self) -> (usize, bool) {
+        (0, false)
+    }
+
     /// Queries of the first step of a sample.
     fn start(&mut self, now: Now) -> Vec<Query>;
 
@@ -32,32 +41,64 @@ pub(super) trait Polled: Debug + Send + 'static {
 
 /// A pool's application, for the framework of this name.
 pub(super) fn application<P: Polled>(framework: &'static str, pool: P) -> Application {
-    Application::new(framework, |_| Box::new(PolledPools::<P>(BTreeMap::new())), pool)
+    Application::new(framework, |_| Box::new(PolledPools::<P>::default()), pool)
 }
 
 /// Pools of one endpoint, each with its last tally.
 #[derive(Debug)]
-struct PolledPools<P>(BTreeMap<PoolId, (P, Option<Arc<Tally>>)>);
+struct PolledPools<P> {
+    pools: BTreeMap<PoolId, (P, Option<Arc<Tally>>)>,
+    /// Number of bytes that all together may remember.
+    most: usize,
+    /// Number of bytes that they remember.
+    held: usize,
+    /// Whether one of them dropped something for lack of room.
+    full: bool,
+}
+
+impl<P> Default for PolledPools<P> {
+    fn default() -> Self {
+        Self {
+            pools: BTreeMap::new(),
+            most: usize::MAX,
+            held: 0,
+            full: false,
+        }
+    }
+}
 
 impl<P: Polled> Framework for PolledPools<P> {
     fn add(&mut self, id: PoolId, application: Application) -> Option<Subscription> {
         let pool: P = application.said()?;
-        self.0.insert(id, (pool, None));
+        self.remove(id);
+        self.pools.insert(id, (pool, None));
         None
     }
 
     fn remove(&mut self, id: PoolId) {
-        self.0.remove(&id);
+        if let Some((mut pool, _)) = self.pools.remove(&id) {
+            self.held = self.held.saturating_sub(pool.held().0);
+        }
     }
 
     fn roster(&mut self, id: PoolId, roster: Roster) {
-        if let Some((pool, _)) = self.0.get_mut(&id) {
+        if let Some((pool, _)) = self.pools.get_mut(&id) {
             pool.roster(roster);
         }
     }
 
+    fn allow(&mut self, bytes: usize) {
+        self.most = bytes;
+    }
+
+    fn held(&mut self) -> (usize, bool) {
+        (self.held, std::mem::take(&mut self.full))
+    }
+
     fn start(&mut self, id: PoolId, now: Now) -> Vec<Query> {
-        self.0.get_mut(&id).map_or_else(Vec::new, |(pool, _)| pool.start(now))
+        self.pools
+            .get_mut(&id)
+            .map_or_else(Vec::new, |(pool, _)| pool.start(now))
     }
 
     fn next(
@@ -67,11 +108,16 @@ impl<P: Polled> Framework for PolledPools<P> {
         replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Step, SampleError> {
-        let (pool, last) = self.0.get_mut(&id).ok_or(SampleError::NotYet)?;
-        let more = pool.next(queries, replies, now)?;
-        Ok(match more.is_empty() {
+        let (pool, last) = self.pools.get_mut(&id).ok_or(SampleError::NotYet)?;
+        let others = self.held.saturating_sub(pool.held().0);
+        pool.allow(self.most.saturating_sub(others));
+        let step = pool.next(queries, replies, now).map(|more| match more.is_empty() {
             true => Step::Done(keep(last, pool.tally(now))),
             false => Step::Ask(more),
-        })
+        });
+        let (held, full) = pool.held();
+        self.held = others.saturating_add(held);
+        self.full |= full;
+        step
     }
 }

@@ -26,6 +26,7 @@ static ROWS: [FrameworkRow; 3] = [
     FrameworkRow {
         name: celery::NAME,
         queue: "celery",
+        programs: &["celery"],
         rabbitmq: true,
         key_prefix: true,
         dialect: UrlDialect::Kombu,
@@ -37,6 +38,7 @@ static ROWS: [FrameworkRow; 3] = [
     FrameworkRow {
         name: rq::NAME,
         queue: "default",
+        programs: &["rq"],
         rabbitmq: false,
         key_prefix: true,
         dialect: UrlDialect::RedisPy,
@@ -48,6 +50,7 @@ static ROWS: [FrameworkRow; 3] = [
     FrameworkRow {
         name: taskiq::NAME,
         queue: "taskiq",
+        programs: &["taskiq"],
         rabbitmq: false,
         key_prefix: false,
         dialect: UrlDialect::RedisPy,
@@ -64,6 +67,8 @@ pub struct FrameworkRow {
     pub name: &'static str,
     /// Name of the queue that an application uses if it names none.
     pub queue: &'static str,
+    /// Names with which the programs begin that run its workers, in the command lines of containers.
+    pub programs: &'static [&'static str],
     /// Whether its work can also be counted on RabbitMQ; on Redis it always can.
     pub rabbitmq: bool,
     /// Whether its applications can give all their Redis keys a prefix (`spec.broker.keyPrefix`).

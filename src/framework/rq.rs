@@ -10,20 +10,25 @@
 //! | *scheduled* | `rq:scheduled:<q>` (score: due, Unix seconds) and `rq:deferred:<q>` (wait for another job) |
 //! | *oldest* | `enqueued_at` of the job at the left of the list |
 //!
-//! Workers are read, not heard: `rq:workers:<q>` names them, and a worker's hash tells its host (in a pod the pod's name) and
+//! Workers are read, not heard: `rq:workers` names them, and a worker's hash tells its host (in a pod the pod's name) and
 //! its state. Members of workers that were killed stay; their hashes expire (90 s if busy, 480 s if idle). Nothing tells a
 //! single worker to pause: `rq suspend` holds for the whole database, reaches no worker that waits in its blocking pop, and
 //! keeps new ones from starting. So a pod goes when all its workers have been idle for a while, by their own word; a worker
 //! that is told to end (SIGTERM) while it runs a job finishes it.
 #![deny(clippy::disallowed_methods)]
 
+mod worker;
 mod workers;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
-use self::workers::RqWorkers;
+use self::workers::{RqScope, RqWorkers};
 use super::{
     polled::{self, Polled},
     registry::App,
@@ -77,14 +82,13 @@ pub fn from_app(app: &App, _: BrokerKind, _: Option<Delayed>) -> Application {
 #[derive(Debug)]
 struct RqPool {
     prefix: String,
-    queues: Vec<String>,
-    target: String,
-    roster: Roster,
+    scope: RqScope,
     /// Results of the first step of a sample.
     found: FirstCounts,
     workers: RqWorkers,
-    /// Job at the left of the intermediate list, and the time since which it has been there, by queue.
-    sticks: BTreeMap<String, (String, Moment)>,
+    /// Hash of the job's id at the left of the intermediate list, and the time since which it has been there, by queue. An
+    /// id may be long.
+    sticks: BTreeMap<String, (u64, Moment)>,
     /// Time since which due jobs have not been moved although workers are alive.
     unmoved: Option<Moment>,
 }
@@ -108,9 +112,11 @@ impl RqPool {
         let prefix = Some(&app.key_prefix).filter(|prefix| !prefix.is_empty());
         Self {
             prefix: prefix.map_or("rq", String::as_str).to_owned(),
-            queues: app.queues.clone(),
-            target: app.target.clone(),
-            roster: Roster::default(),
+            scope: RqScope {
+                target: app.target.clone(),
+                roster: Roster::default(),
+                queues: app.queues.clone(),
+            },
             found: FirstCounts::default(),
             workers: RqWorkers::default(),
             sticks: BTreeMap::new(),
@@ -167,7 +173,7 @@ impl RqPool {
                 key: format!("{}:workers", self.prefix),
             },
         ];
-        self.queues.iter().flat_map(of_queue).chain(of_all).collect()
+        self.scope.queues.iter().flat_map(of_queue).chain(of_all).collect()
     }
 
     /// Takes in the counts; asks for the workers' hashes and the oldest jobs.
@@ -175,7 +181,7 @@ impl RqPool {
         let mut replies = Replies::new(replies);
         let mut found = FirstCounts::default();
         let (mut heads, mut unheld) = (Vec::new(), 0_u64);
-        for queue in self.queues.clone() {
+        for queue in self.scope.queues.clone() {
             let (ready, head) = (replies.number()?, first(replies.texts()?));
             let (between, between_head) = (replies.number()?, first(replies.texts()?));
             let (wip, expired) = (replies.number()?, replies.number()?);
@@ -204,10 +210,7 @@ impl RqPool {
             });
         }
         found.suspended = replies.number()? > 0;
-        let keys = replies.members().unwrap_or_else(|error| {
-            found.trouble = Some(error);
-            Vec::new()
-        });
+        let keys = replies.members().map_err(|error| found.trouble = Some(error)).ok();
         found.work.unheld = Some(unheld);
         found.heads = heads.len();
         let heads = heads.iter().map(|id| Query::HashFields {
@@ -215,8 +218,7 @@ impl RqPool {
             fields: JOB,
         });
         let mut queries: Vec<_> = heads.collect();
-        let keys = keys.into_iter().collect();
-        queries.extend(self.workers.ask(keys, &self.target, &self.roster.pods));
+        queries.extend(self.workers.ask(keys, &self.scope));
         self.found = found;
         Ok(queries)
     }
@@ -227,10 +229,10 @@ impl RqPool {
             self.sticks.remove(queue);
             return false;
         };
-        let entry = self
-            .sticks
-            .entry(queue.to_owned())
-            .or_insert_with(|| (head.clone(), now));
+        let mut hasher = DefaultHasher::new();
+        head.hash(&mut hasher);
+        let head = hasher.finish();
+        let entry = self.sticks.entry(queue.to_owned()).or_insert((head, now));
         if entry.0 != head {
             *entry = (head, now);
         }
@@ -249,7 +251,7 @@ impl RqPool {
                 found.work.oldest = at.map(Since::Published).or(found.work.oldest);
             }
         }
-        found.trouble = self.workers.take(&mut replies, found.trouble, now);
+        found.trouble = self.workers.take(&mut replies, found.trouble, &self.scope, now);
     }
 
     /// Reason why the workers do not take what is counted. Jobs that are due and that none of the workers moves keep
@@ -262,10 +264,16 @@ impl RqPool {
         let work = &mut found.work;
         if unmoved {
             work.ready = work.ready.saturating_sub(found.overdue).saturating_add(1);
+            // The others have not gone: no number of tasks may seem to vanish.
+            work.scheduled = work.scheduled.saturating_add(found.overdue - 1);
         }
         if found.suspended {
-            // Nobody takes it before it is resumed, and a worker that starts now ends at once.
-            work.scheduled = work.scheduled.saturating_add(std::mem::take(&mut work.ready));
+            // Nobody takes it before it is resumed, and a worker that starts now ends at once: it cleans nothing up either.
+            let unheld = work.unheld.replace(0).unwrap_or(0);
+            work.in_flight = work.in_flight.saturating_sub(unheld);
+            let waits = std::mem::take(&mut work.ready).saturating_add(unheld);
+            work.scheduled = work.scheduled.saturating_add(waits);
+            (work.due_soon, work.next_due) = (0, None);
         }
         if found.suspended {
             let text = "RQ is suspended (`rq suspend`): its workers take no jobs, and new ones end at once. `rq resume` ends \
@@ -292,7 +300,15 @@ fn due_at(score: &str) -> Option<Timestamp> {
 
 impl Polled for RqPool {
     fn roster(&mut self, roster: Roster) {
-        self.roster = roster;
+        self.scope.roster = roster;
+    }
+
+    fn allow(&mut self, bytes: usize) {
+        self.workers.allow(bytes);
+    }
+
+    fn held(&mut self) -> (usize, bool) {
+        self.workers.held()
     }
 
     fn start(&mut self, now: Now) -> Vec<Query> {
@@ -325,8 +341,7 @@ impl Polled for RqPool {
             degraded: found.trouble,
             ..Tally::default()
         };
-        let target = (self.target.as_str(), &*self.roster.pods, self.roster.ready);
-        self.workers.report(&mut tally, target, &self.queues, now);
+        self.workers.report(&mut tally, &self.scope, now);
         found.work.running = tally.work.running;
         tally.mismatch = self.mismatch(&mut found, tally.workers_heard, now.moment);
         tally.queues = found.queues;

@@ -130,6 +130,16 @@ impl CommandLine {
         words.any(|word| word.to_ascii_lowercase().contains(what))
     }
 
+    /// Whether a name in the command line begins with that of one of these programs.
+    fn names(&self, programs: &[&str]) -> bool {
+        let words = self.command.iter().chain(&self.args);
+        let mut names = words.flat_map(|word| word.split(|letter: char| !letter.is_ascii_alphanumeric()));
+        names.any(|name| {
+            let name = name.to_ascii_lowercase();
+            programs.iter().any(|program| name.starts_with(program))
+        })
+    }
+
     /// Whether a worker is started by a shell that is not replaced by it (`exec`, or one command alone) and traps no
     /// signal.
     fn is_shell_without_exec(&self) -> bool {
@@ -215,12 +225,13 @@ impl ContainerStatus {
 }
 
 impl PodObject {
-    /// Pod for the drain plan; `None` if it has ended (such pods are no replicas).
-    pub(super) fn pod(self, now: Timestamp) -> Option<Pod> {
+    /// Pod for the drain plan; `None` if it has ended (such pods are no replicas). `programs`: names of those that run
+    /// workers.
+    pub(super) fn pod(self, programs: &[&str], now: Timestamp) -> Option<Pod> {
         if matches!(self.status.phase.as_str(), "Succeeded" | "Failed") {
             return None;
         }
-        let readiness = self.readiness(now);
+        let readiness = self.readiness(programs, now);
         let annotation = |name: &str| self.metadata.annotations.as_ref().and_then(|all| all.get(name));
         let labelled = self
             .metadata
@@ -240,7 +251,7 @@ impl PodObject {
         Some(Pod {
             readiness,
             pending: self.status.phase == "Pending",
-            began: self.began(now).min(),
+            began: self.began(programs, now).min(),
             killed_at: self.metadata.deletion_timestamp.as_ref().map(|at| at.0),
             owner: controller.map(|owner| owner.uid.clone()).unwrap_or_default(),
             replica_set: replica_set.map(|owner| owner.name.clone()).unwrap_or_default(),
@@ -255,19 +266,19 @@ impl PodObject {
         })
     }
 
-    fn readiness(&self, now: Timestamp) -> Readiness {
+    fn readiness(&self, programs: &[&str], now: Timestamp) -> Readiness {
         let mut conditions = self.status.conditions.iter();
         if conditions.any(|condition| condition.kind == "Ready" && condition.status == "True") {
             return Readiness::Ready;
         }
         // The container that began last counts: a sidecar may have run for long.
-        if let Some(at) = self.began(now).max() {
+        if let Some(at) = self.began(programs, now).max() {
             return match now.duration_since(at) <= BOOT {
                 true => Readiness::Booting,
                 false => Readiness::NotReady,
             };
         }
-        match (self.status.phase.as_str(), self.may_run(now)) {
+        match (self.status.phase.as_str(), self.may_run(programs, now)) {
             ("Running" | "Unknown", true) => Readiness::Booting,
             ("Running" | "Unknown", false) => Readiness::Down,
             _ if self.spec.node_name.is_empty() => Readiness::Unassigned,
@@ -276,13 +287,13 @@ impl PodObject {
         }
     }
 
-    /// Containers that a worker may run in: where a command line names one of Celery's, those whose command line names
-    /// a worker at all, if only by a script of that name; else all.
-    fn workers(&self) -> impl Iterator<Item = &ContainerStatus> {
+    /// Containers that a worker may run in: where a command line names one of these programs and a worker, those whose
+    /// command line names a worker at all, if only by a script of that name; else all.
+    fn workers<'a>(&'a self, names: &[&str]) -> impl Iterator<Item = &'a ContainerStatus> + use<'a> {
         let programs: Vec<_> = self.spec.programs().collect();
         let all = !programs
             .iter()
-            .any(|program| program.contains("celery") && program.contains("worker"));
+            .any(|program| program.names(names) && program.contains("worker"));
         let sidecars = self.status.init_container_statuses.iter();
         let sidecars = sidecars.filter(|container| self.spec.sidecars().any(|program| program.name == container.name));
         let is_worker = move |container: &&ContainerStatus| {
@@ -293,15 +304,17 @@ impl PodObject {
     }
 
     /// Start times of the running ones among them. A container without a start time has just begun.
-    fn began(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
-        let runs = self.workers().filter_map(|container| container.state.running.as_ref());
+    fn began<'a>(&'a self, programs: &[&str], now: Timestamp) -> impl Iterator<Item = Timestamp> + use<'a> {
+        let runs = self
+            .workers(programs)
+            .filter_map(|container| container.state.running.as_ref());
         runs.map(move |running| running.started_at.unwrap_or(now))
     }
 
     /// Whether a container may have begun although the node has not reported it yet: it does so a moment later, or many
     /// on a busy node.
-    fn may_run(&self, now: Timestamp) -> bool {
-        let containers: Vec<_> = self.workers().collect();
+    fn may_run(&self, programs: &[&str], now: Timestamp) -> bool {
+        let containers: Vec<_> = self.workers(programs).collect();
         let held_back = |container: &ContainerStatus| {
             let reason = container.state.waiting.as_ref().map(|waiting| waiting.reason.as_str());
             reason.is_some_and(|reason| !reason.is_empty() && !STARTS.contains(&reason))

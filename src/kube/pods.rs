@@ -22,14 +22,21 @@ const PAGES: usize = 64;
 /// Number of pods written at a time.
 const WRITES: usize = 8;
 
-/// Pods that this label selector selects (`app=mail,tier in (a,b)`), without those that have ended.
+/// Pods that this label selector selects (`app=mail,tier in (a,b)`), without those that have ended. `programs`: names of
+/// the programs that run workers, by which their containers are told from others; without any, all count.
 ///
 /// # Errors
 /// [`CallError`] of the first page that failed, each under the deadline of 5 s; also if there is no end of pages.
-pub async fn list(cluster: &Cluster, namespace: &str, selector: &str, now: Timestamp) -> Result<Vec<Pod>, CallError> {
+pub async fn list(
+    cluster: &Cluster,
+    namespace: &str,
+    selector: &str,
+    programs: &[&str],
+    now: Timestamp,
+) -> Result<Vec<Pod>, CallError> {
     let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let params = ListParams::default().labels(selector);
-    pages(cluster, &api, params, |object| object.pod(now)).await
+    pages(cluster, &api, params, |object| object.pod(programs, now)).await
 }
 
 /// The Deployment's own pods that are not terminating, and whether each is ready.
@@ -42,7 +49,7 @@ pub async fn own(
     selector: &str,
     now: Timestamp,
 ) -> Result<BTreeMap<String, bool>, CallError> {
-    let listed = list(cluster, &target.namespace, selector, now).await?;
+    let listed = list(cluster, &target.namespace, selector, &[], now).await?;
     let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.name);
     let named = |pod: Pod| (pod.name, pod.readiness == Readiness::Ready);
     Ok(listed.into_iter().filter(own).map(named).collect())
@@ -114,7 +121,7 @@ pub async fn protect(
     busy: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<(), CallError> {
-    let pods = list(cluster, namespace, selector, now).await?;
+    let pods = list(cluster, namespace, selector, &[], now).await?;
     let api = Api::<PodObject>::namespaced(cluster.client.clone(), namespace);
     let writes = pods.into_iter().filter(|pod| !pod.is_terminating()).filter_map(|pod| {
         let changes = pod.asks.changes(busy.contains(&pod.name));

@@ -62,6 +62,7 @@ fn job(from: u32, to: u32) -> Job {
         },
         uid: "u".into(),
         selector: "app=mail".into(),
+        programs: &[],
         from,
         to,
         write: true,

@@ -1,3 +1,5 @@
+mod workers;
+
 use std::sync::Arc;
 
 use super::*;
@@ -162,7 +164,7 @@ fn due_jobs_wait_and_those_that_no_worker_moves_keep_one_worker_and_are_told() {
     assert_eq!(bench.count().work.ready, 3);
     bench.pass(60);
     let tally = bench.count();
-    assert_eq!(tally.work.ready, 1);
+    assert_eq!(numbers(&tally), [1, 0, 0, 2, 0, 0], "none of them has vanished");
     assert_eq!(tally.mismatch.as_ref().unwrap().0, "NoScheduler");
     bench.redis.texts.insert("rq:scheduler-lock:q".into());
     let tally = bench.count();
@@ -177,8 +179,22 @@ fn while_rq_is_suspended_nothing_is_ready() {
     let tally = bench.count();
     assert_eq!(tally.mismatch.as_ref().unwrap().0, "Suspended");
     assert_eq!((numbers(&tally), tally.queues[0].ready), ([0, 0, 0, 2, 0, 0], 2));
+    // Neither what comes due nor what a killed worker left orders one: it would end at once.
+    let now = bench.now.wall.as_second();
+    bench.redis.score("rq:scheduled:q", &[("s", now + 10)]);
+    bench
+        .redis
+        .score("rq:wip:q", &[("dead:1", now - 1), ("runs:1", now + 60)]);
+    let tally = bench.count();
+    assert_eq!(
+        (numbers(&tally), tally.work.next_due),
+        ([0, 1, 0, 4, 0, 0], None),
+        "one job runs on"
+    );
     bench.redis.texts.clear();
-    assert_eq!(bench.count().work.ready, 2);
+    let tally = bench.count();
+    assert_eq!(numbers(&tally), [2, 2, 0, 1, 1, 1]);
+    assert!(tally.work.next_due.is_some());
 }
 
 #[test]

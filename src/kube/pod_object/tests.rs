@@ -61,7 +61,7 @@ fn a_pod_whose_node_is_about_to_start_it_may_run_already() {
         });
         let object: PodObject = serde_json::from_value(pod.clone()).unwrap();
         assert_eq!(
-            object.readiness("2026-01-01T00:00:00Z".parse().unwrap()),
+            object.readiness(&["celery"], "2026-01-01T00:00:00Z".parse().unwrap()),
             expected,
             "{pod}"
         );
@@ -80,7 +80,7 @@ fn a_container_that_crashed_again_does_not_run_while_its_node_backs_off() {
                 "state": {"terminated": {"startedAt": at(began), "finishedAt": at(ended)}}}],
         }});
         let object: PodObject = serde_json::from_value(pod).unwrap();
-        object.readiness(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(now))
+        object.readiness(&["celery"], Timestamp::UNIX_EPOCH + SignedDuration::from_secs(now))
     };
     assert_eq!(
         seen(None, 1000, 1001, 1001),
@@ -121,7 +121,7 @@ fn a_worker_may_be_a_sidecar() {
                 "initContainerStatuses": [{"name": "w", "state": {"running": {"startedAt": "2025-12-31T23:00:00Z"}}}]},
         });
         let object: PodObject = serde_json::from_value(pod).unwrap();
-        object.readiness("2026-01-01T00:00:00Z".parse().unwrap())
+        object.readiness(&["celery"], "2026-01-01T00:00:00Z".parse().unwrap())
     };
     assert_eq!((seen("Always"), seen("")), (Readiness::NotReady, Readiness::Down));
 }
@@ -142,7 +142,9 @@ fn of_several_containers_the_workers_tell_and_of_those_the_one_that_began_last()
             "status": {"phase": phase, "containerStatuses": statuses},
         });
         let object: PodObject = serde_json::from_value(pod).unwrap();
-        let pod = object.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        let pod = object
+            .pod(&["celery"], "2026-01-01T00:00:00Z".parse().unwrap())
+            .unwrap();
         (pod.readiness, pod.pending, pod.began.map(|at| at.to_string()))
     };
     let began = |at: &str| Some(at.to_owned());
@@ -164,11 +166,67 @@ fn of_several_containers_the_workers_tell_and_of_those_the_one_that_began_last()
 }
 
 #[test]
+fn beside_a_sidecar_the_worker_tells_of_whichever_framework_it_is() {
+    let [old, new] = ["2025-12-31T20:00:00Z", "2025-12-31T23:00:00Z"];
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let seen = |programs: &[&str], command: &[&str], state: serde_json::Value| {
+        let pod = json!({
+            "metadata": {"name": "a"},
+            "spec": {"nodeName": "n", "containers": [
+                {"name": "w", "command": command}, {"name": "mesh", "args": ["proxy", "sidecar", "--concurrency=2"]},
+            ]},
+            "status": {"phase": "Running", "containerStatuses": [
+                {"name": "w", "state": state}, {"name": "mesh", "state": {"running": {"startedAt": old}}},
+            ]},
+        });
+        let object: PodObject = serde_json::from_value(pod).unwrap();
+        let pod = object.pod(programs, now).unwrap();
+        (pod.readiness, pod.began.map(|at| at.to_string()))
+    };
+    let restarted = json!({"running": {"startedAt": new}});
+    let down = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+    for (program, command) in [
+        ("rq", &["rq", "worker", "mail"][..]),
+        ("rq", &["sh", "-c", "exec /venv/bin/rq worker-pool mail"]),
+        ("rq", &["python", "manage.py", "rqworker", "mail"]),
+        ("taskiq", &["taskiq", "worker", "shop:broker"]),
+        ("celery", &["celery", "-A", "shop", "worker"]),
+    ] {
+        let began = Some(new.to_owned());
+        assert_eq!(
+            seen(&[program], command, restarted.clone()),
+            (Readiness::NotReady, began),
+            "{command:?}"
+        );
+        assert_eq!(
+            seen(&[program], command, down.clone()),
+            (Readiness::Down, None),
+            "{command:?}"
+        );
+    }
+    // Nobody knows what a script starts.
+    for (programs, command) in [
+        (&["rq"][..], &["torque", "worker"][..]),
+        (&["rq"], &["/start"]),
+        (&[], &["rq", "worker"]),
+    ] {
+        assert_eq!(
+            seen(programs, command, restarted.clone()).1.as_deref(),
+            Some(old),
+            "{command:?}"
+        );
+    }
+}
+
+#[test]
 fn a_shell_that_goes_on_beside_its_worker_hands_no_signal_on() {
     let shell = |command: &[&str]| {
         let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "w", "command": command}]}});
         let object: PodObject = serde_json::from_value(pod).unwrap();
-        object.pod("2026-01-01T00:00:00Z".parse().unwrap()).unwrap().shell
+        object
+            .pod(&["celery"], "2026-01-01T00:00:00Z".parse().unwrap())
+            .unwrap()
+            .shell
     };
     for deaf in [
         ["sh", "-c", "python manage.py migrate; celery -A shop worker"],

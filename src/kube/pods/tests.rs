@@ -45,7 +45,7 @@ async fn all_pages_are_read_and_reduced() {
             json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": token}, "items": items}),
         )
     });
-    let pods = list(&cluster, "shop", "app=mail", now()).await.unwrap();
+    let pods = list(&cluster, "shop", "app=mail", &[], now()).await.unwrap();
     let pod = |name: &str, readiness, terminating: bool, cost| Pod {
         name: name.into(),
         readiness,
@@ -89,7 +89,7 @@ async fn what_stands_on_a_pod_is_read() {
             json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}),
         )
     });
-    let pods = list(&cluster, "shop", "app=mail", now()).await.unwrap();
+    let pods = list(&cluster, "shop", "app=mail", &[], now()).await.unwrap();
     let drain = Drain {
         pool: "mail".into(),
         queues: [("celery@a".to_owned(), ["celery".to_owned()].into())].into(),
@@ -250,7 +250,10 @@ async fn one_refusal_is_told_and_the_others_are_still_written() {
 #[tokio::test]
 async fn pages_without_end_are_an_error() {
     let (cluster, asked) = server(|_, _| (200, json!({"metadata": {"continue": "again"}, "items": []})));
-    assert_eq!(list(&cluster, "shop", "", now()).await, Err(CallError::NotUnderstood));
+    assert_eq!(
+        list(&cluster, "shop", "", &[], now()).await,
+        Err(CallError::NotUnderstood)
+    );
     assert_eq!(asked.lock().unwrap().len(), PAGES);
 }
 
@@ -258,7 +261,7 @@ async fn pages_without_end_are_an_error() {
 async fn a_silent_server_is_not_waited_for() {
     let start = Instant::now();
     assert_eq!(
-        list(&Cluster::open(fixture::silent()), "shop", "", now()).await,
+        list(&Cluster::open(fixture::silent()), "shop", "", &[], now()).await,
         Err(CallError::Timeout)
     );
     assert_eq!(start.elapsed(), DEADLINE);

@@ -101,8 +101,16 @@ async fn a_taskiq_stream_goes_from_zero_to_several_and_back_when_nothing_is_pend
     app.publish(&[Load::new(1, 0).with("held", json!(true)), Load::new(8, 3)])
         .await;
     stage.ns.wait_replicas("mail", 4).await;
-    // Who of them runs the long one nobody can say.
+    // Who of them runs the long one nobody can say: fewer are wanted, and none goes.
     app.wait_ended(8).await;
+    eventually("fewer replicas are wanted than there are", LONG, async || {
+        let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
+        match status.desired_replicas {
+            Some(desired) if desired < 4 => Ok(()),
+            desired => Err(format!("{desired:?} are; {}", operator.log())),
+        }
+    })
+    .await;
     assert_eq!(stage.ns.replicas("mail").await, Ok(4));
     release(stage, &app).await;
     done(stage, &app, 9, &operator).await;
