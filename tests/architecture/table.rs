@@ -88,7 +88,7 @@ pub const PURE: &[&str] = &[
 pub const FRAMEWORKS: &[&str] = &["celery", "kombu", "rq", "taskiq"];
 
 /// Rooms that serve all frameworks alike, and name none.
-pub const NAMELESS: &[&str] = &["broker/", "drain/", "model/"];
+pub const NAMELESS: &[&str] = &["broker/", "drain/", "kube/", "model/"];
 
 /// What may name one all the same, and why.
 pub const NAMED: &[(&str, &str)] = &[

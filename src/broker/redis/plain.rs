@@ -3,8 +3,11 @@
 use super::resp::{Commands, KeyPlace, Value};
 use crate::model::{ListEnd, Query, Reply, SampleError, StreamGroup};
 
-/// Bytes of one element at the end of a list, or of the fields of a hash: a larger one is dropped.
+/// Bytes of one element at the end of a list: a larger one is dropped.
 const ELEMENT_BYTES: u64 = 64 << 10;
+
+/// Bytes of the fields of one hash. Thousands of hashes may be read in one sample.
+const FIELDS_BYTES: u64 = 8 << 10;
 
 /// Bytes of a stream's next entries, which come whole.
 const ENTRIES_BYTES: u64 = 1 << 20;
@@ -38,7 +41,7 @@ pub(super) fn add(query: &Query, commands: &mut Commands) {
         Query::HashFields { key, fields } => {
             let fields = fields.iter().map(|field| field.as_bytes());
             let words: Vec<_> = [b"HMGET", key.as_bytes()].into_iter().chain(fields).collect();
-            commands.add_for(ELEMENT_BYTES, KeyPlace::FIRST, &words);
+            commands.add_for(FIELDS_BYTES, KeyPlace::FIRST, &words);
         }
         Query::StreamGroups { key } => {
             commands.add_for(GROUPS_BYTES, KeyPlace::Word(2), &[b"XINFO", b"GROUPS", key.as_bytes()])
