@@ -16,6 +16,8 @@ ROOT = HERE.parent.parent
 ARGOCD = ROOT / "deploy/gitops/argocd"
 SCRIPTS = ARGOCD / "resource_customizations/taskworkerpool.dev/TaskWorkerPool"
 CRD = ROOT / "crds/taskworkerpools.taskworkerpool.dev.yaml"
+DOCS = ROOT / "docs/gitops.md"
+BEGIN, END = "<!-- contract: UPDATE=1 tests/contract/run.sh -->\n", "<!-- /contract -->\n"
 
 
 def load(path):
@@ -77,6 +79,32 @@ def _fails(script, pool):
     return False
 
 
+SITUATIONS = {
+    "just-created": "just created",
+    "working": "works",
+    "at-limit": "at `maxReplicas` or `minReplicas`",
+    "broker-lost-briefly": "the broker has been unreadable for less than 30 s",
+    "broker-lost": "the broker has been unreadable for longer",
+    "reference-missing": "a Secret, a key, the Deployment or a right is missing",
+    "spec-cannot-work": "the spec cannot work",
+    "suspended": "`suspend: true`",
+    "target-taken": "an older pool scales the same Deployment",
+    "deleted": "being deleted",
+}
+
+
+def table(pools, expected):
+    """The contract for people: the conditions that the verdicts follow from, and the verdicts."""
+    kinds = ["Ready", "Reconciling", "Stalled", "SourceAvailable", "ScalingActive", "Degraded"]
+    lines = [["situation", *(f"`{kind}`" for kind in kinds), "kstatus (Flux)", "Argo CD"]]
+    lines.append(["---"] * len(lines[0]))
+    for name, situation in SITUATIONS.items():
+        found = {one["type"]: one["status"] for one in pools[name]["status"]["conditions"]}
+        verdicts = expected[name]
+        lines.append([situation, *(found.get(kind, "–") for kind in kinds), verdicts["kstatus"], verdicts["argo"]])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
 def main():
     expected = load(HERE / "expected.yaml")
     pools = {path.stem: load(path) for path in sorted(HERE.glob("*.yaml")) if path.name != "expected.yaml"}
@@ -107,6 +135,14 @@ def main():
         }
         if set(load(patch)["data"]) != customized:
             wrong.append(f"{patch.relative_to(ROOT)}: its keys are not {sorted(customized)}")
+
+    text = DOCS.read_text()
+    begin, rest = text.split(BEGIN, 1)
+    filled = begin + BEGIN + table(pools, expected) + END + rest.split(END, 1)[1]
+    if os.environ.get("UPDATE"):
+        DOCS.write_text(filled)
+    elif text != filled:
+        wrong.append(f"{DOCS.relative_to(ROOT)} has another table: UPDATE=1 tests/contract/run.sh")
 
     rows = len(pools)
     noticed = self_check(pools, expected, crd)
