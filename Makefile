@@ -22,12 +22,12 @@ E2E := $(TEST) --test e2e --
 DENY := $(CACHE)/cargo-deny-0.20.2
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test checks lint unit bed image brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo test checks lint contract unit bed image brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
-	@echo "make test      everything: lint, unit, brokers, install, cluster, interrupt, alone, zoo (a third of the applications)"
-	@echo "make lint | unit | brokers | cluster | interrupt | alone | zoo | install    one part of it"
+	@echo "make test      everything: lint, contract, unit, brokers, install, cluster, interrupt, alone, zoo (a third of the applications)"
+	@echo "make lint | contract | unit | brokers | cluster | interrupt | alone | zoo | install    one part of it"
 	@echo "make verify    what takes too long for that: the zoo whole (seven questions each; ONLY=NAME,NAME), an operator killed at every"
 	@echo "               point of a drain, more spikes, a thousand pools, a pipeline that fights, versions (50 minutes)"
 	@echo "make versions  other versions of Redis, Valkey, RabbitMQ and Celery, a part of verify (8 minutes; VERSIONS=NAME,NAME)"
@@ -56,6 +56,7 @@ test:
 # One after the other: both want all processors.
 checks:
 	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory contract
 	$(MAKE) --no-print-directory unit
 
 # `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
@@ -68,6 +69,11 @@ lint:
 	$(DENY)/bin/cargo-deny --locked check bans licenses sources
 	cargo check --locked --features cli --bin kubectl-twp  # as the README has it, without the solver
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --all-features
+
+# What Argo CD and Flux make of each status; some seconds.
+contract:
+	$(say) "the status contract"
+	tests/contract/run.sh
 
 unit:
 	$(say) "unit tests"
@@ -135,6 +141,7 @@ bench-waves: bed
 install: image
 	$(say) "the chart, installed"
 	eval "$$($(BED) env)"; TWP_HELM=$$TWP_HELM charts/check.sh
+	eval "$$($(BED) env)"; tests/contract/run.sh manifests
 	eval "$$($(BED) env)"; $(E2E) install:: --test-threads=1
 
 crd:

@@ -60,23 +60,22 @@ install_operator() {
   kubectl -n $system get pods
 }
 
-# Manifests with the images that this cluster can pull.
-manifests() {
-  sed -e "s|localhost/redis:8|$TWP_IMAGE_REDIS|; s|localhost/rabbitmq:4|$TWP_IMAGE_RABBITMQ|; s|localhost/django-celery:1|$TWP_IMAGE_APP|" "$@"
+# The shop's manifests with the images that this cluster can pull.
+manifests() { # BROKER
+  kubectl kustomize "deploy/examples/testbed/$1" |
+    sed -e "s|localhost/redis:8|$TWP_IMAGE_REDIS|; s|localhost/rabbitmq:4|$TWP_IMAGE_RABBITMQ|; s|localhost/django-celery:1|$TWP_IMAGE_APP|"
 }
 
 start_shop() { # BROKER NAMESPACE
   local broker=$1 ns=$2
   heading "the shop with $broker"
   kubectl get namespace "$ns" >/dev/null 2>&1 || kubectl create namespace "$ns" >/dev/null
-  for part in broker app; do
-    manifests "deploy/examples/$broker/$part.yaml" | kubectl -n "$ns" apply -f - >/dev/null
-  done
+  manifests "$broker" | kubectl -n "$ns" apply -f - >/dev/null
   for deployment in "$broker" web sink; do
     kubectl -n "$ns" rollout status "deployment/$deployment" --timeout=120s >/dev/null || fail "$deployment does not start"
   done
-  cat "deploy/examples/$broker/pool.yaml"
-  kubectl -n "$ns" apply -f "deploy/examples/$broker/pool.yaml" >/dev/null
+  cat deploy/examples/pool/pool.yaml
+  kubectl -n "$ns" apply -k deploy/examples/pool >/dev/null
   kubectl -n "$ns" wait twp/mail --for=condition=Ready --for=condition=SourceAvailable --timeout=60s >/dev/null || {
     kubectl -n "$ns" describe twp mail
     fail "the pool does not become Ready"
