@@ -61,7 +61,7 @@ checks:
 # `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
 lint:
 	$(say) "format and lints"
-	python3 tests/docs/check.py
+	python3 tests/docs/check.py && tests/docs/workflows.sh
 	@command -v cargo >/dev/null || { echo "missing: cargo (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-features --profile test --lib --bins --benches --test '*' -- -D warnings
