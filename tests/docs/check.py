@@ -6,8 +6,10 @@
     check.py --pools DIR  writes each manifest of a pool into a file of its own, for a server-side dry run
 """
 
+import json
 import pathlib
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -22,6 +24,12 @@ NOT_OURS = re.compile(r"\bworks? (\w+ )?off\b|\bfetch(es)? no more\b|\bbeats\b|\
 # Capital words between quotes in the files below that are no reasons: types of conditions come from the code itself.
 NO_REASONS = {"True", "False", "References", "Deployment", "TaskWorkerPool", "Scale", "ProgressDeadlineExceeded", "Progressing",
               "ReplicaFailure", "Celery", "Taskiq", "Unknown"}
+
+
+# Of the chart's `resources`, which its schema leaves to Kubernetes.
+OTHERS_VALUES = {"resources.limits.memory"}
+# Of a Deployment and its pods, and a file.
+OTHERS_FIELDS = {"spec.replicas", "spec.hostname", "celery.py"}
 
 
 class Tree:
@@ -144,6 +152,40 @@ def commands(tree):
             yield f"{block.where()}: {run[1]} does not read {block.page}"
         elif block.language in SHELL and not run and not reason:
             yield f"{block.where()}: neither `<!-- run: PATH OF THE TEST -->` nor `<!-- not run: WHY -->` stands above it"
+
+
+def syntax(tree):
+    """The shell can read what it is given."""
+    for block in blocks(tree):
+        if block.language == "sh":
+            shell = subprocess.run(["bash", "-n"], input="\n".join(block.lines), capture_output=True, text=True, check=False)
+            if shell.returncode:
+                yield f"{block.where()}: {shell.stderr.strip()}"
+
+
+def code_words(tree):
+    """What stands between backquotes in prose, with its page."""
+    for page in tree.pages():
+        text = re.sub(r"<!--.*?-->", "", "\n".join(split(page, tree.read(page))[0]), flags=re.S)
+        yield from ((page, word) for word in re.findall(r"`([^`\n]+)`", text))
+
+
+def names(tree):
+    """Fields of a pool, and values of the chart, that are named by their path exist."""
+    fields = crd.schema(tree)
+    paths = {path for kind in ("spec", "status") for path in crd.paths(fields[kind])}
+    paths |= {f"{kind}.{path}" for kind in ("spec", "status") for path in crd.paths(fields[kind])}
+    values = set(crd.paths(json.loads(tree.read("charts/twp-operator/values.schema.json"))))
+    for known, what, others in ((paths, "field", OTHERS_FIELDS), (values, "value of the chart", OTHERS_VALUES)):
+        first = {path.split(".")[0] for path in known}
+        for page, word in code_words(tree):
+            path = re.match(r"([a-z]\w*(?:\.[a-z]\w*)+)(?=$|[:= ])", word)
+            if path and path[1].split(".")[0] in first and path[1] not in known and path[1] not in others:
+                yield f"{page}: there is no {what} `{path[1]}`"
+    for page in tree.pages():
+        for path in re.findall(r"--set(?:-string)? '?([\w.]+)=", tree.read(page)):
+            if path not in values:
+                yield f"{page}: there is no value of the chart `{path}`"
 
 
 def keys(text):
@@ -285,7 +327,7 @@ def fields(tree):
         yield "docs/reference/crd.md is not made from crds/: run `python3 tests/docs/check.py --write`"
 
 
-CHECKS = [links, paths, summary, commands, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields]
+CHECKS = [links, paths, summary, commands, syntax, names, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields]
 
 
 def main():

@@ -93,6 +93,14 @@ def names(node):
         yield from names(node["items"])
 
 
+def paths(node, above=""):
+    """The paths of all fields, such as `broker.tls.caFrom`."""
+    for name, child in node.get("properties", {}).items():
+        yield above + name
+        yield from paths(child, f"{above}{name}.")
+        yield from paths(child.get("items", {}), f"{above}{name}.")
+
+
 def rows(node, path):
     """Path, type and description of each field below."""
     required = node.get("required", [])
