@@ -26,6 +26,8 @@ NO_REASONS = {"True", "False", "References", "Deployment", "TaskWorkerPool", "Sc
               "ReplicaFailure", "Celery", "Taskiq", "Unknown"}
 
 
+# Their links are checked, too.
+OTHER_PAGES = ("charts/twp-operator/README.md", "deploy/examples/README.md", "tests/testbed/README.md", "tests/traces/README.md")
 # Of the chart's `resources`, which its schema leaves to Kubernetes.
 OTHERS_VALUES = {"resources.limits.memory"}
 # Of a Deployment and its pods, and a file.
@@ -107,7 +109,7 @@ def anchors(text):
 
 
 def links(tree):
-    for page in tree.pages():
+    for page in [*tree.pages(), *OTHER_PAGES]:
         prose = "\n".join(split(page, tree.read(page))[0])
         prose = re.sub(r"<!--.*?-->", "", re.sub(r"`[^`]*`", "", prose), flags=re.S)
         for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", prose):
@@ -126,7 +128,9 @@ def links(tree):
 
 
 def paths(tree):
-    """Files that are named exist."""
+    """Files that are named exist, also those that the operator names in its messages."""
+    for path, text in tree.sources("src/**/*.rs"):
+        yield from (f"{path}: there is no {page}" for page in re.findall(r"\bdocs/[\w./-]+\.md\b", text) if not tree.exists(page))
     for page in tree.pages():
         for path in re.findall(r"`((?:tests|src|docs|charts|crds|deploy)/[\w./-]*)`", "\n".join(split(page, tree.read(page))[0])):
             if not tree.exists(path.rstrip("/")) and not re.search(r"NAME", path):
@@ -186,6 +190,21 @@ def names(tree):
         for path in re.findall(r"--set(?:-string)? '?([\w.]+)=", tree.read(page)):
             if path not in values:
                 yield f"{page}: there is no value of the chart `{path}`"
+
+
+def samples(tree):
+    """What `kubectl get twp` is said to print has the columns of the CRD, and sentences that a test expects of the code."""
+    custom = crd.parse(tree.read("crds/taskworkerpools.taskworkerpool.dev.yaml"))
+    columns = custom["spec"]["versions"][0]["additionalPrinterColumns"]
+    head = ["NAME", *(column["name"].upper() for column in columns if "priority" not in column)]
+    expected = "\n".join(tree.read(path) for path in tree.files("src/**/tests.rs", "src/**/tests/*.rs")).replace('\\"', '"')
+    for block in blocks(tree):
+        if not block.lines or block.lines[0] != "$ kubectl get twp":
+            continue
+        if block.lines[1].split() != head:
+            yield f"{block.where()}: the columns are {' '.join(head)}"
+        at = block.lines[1].rfind(" WHY") + 1
+        yield from (f"{block.where()}: no test expects the sentence \"{line[at:]}\"" for line in block.lines[2:] if line[at:] not in expected)
 
 
 def keys(text):
@@ -327,7 +346,7 @@ def fields(tree):
         yield "docs/reference/crd.md is not made from crds/: run `python3 tests/docs/check.py --write`"
 
 
-CHECKS = [links, paths, summary, commands, syntax, names, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields]
+CHECKS = [links, paths, summary, commands, syntax, names, samples, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields]
 
 
 def main():
