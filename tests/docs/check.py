@@ -4,6 +4,7 @@
     check.py              all checks, and whether each of them notices a fault that is planted for it
     check.py --write      makes docs/reference/crd.md anew
     check.py --pools DIR  writes each manifest of a pool into a file of its own, for a server-side dry run
+    check.py --figures    all checks, and the figures in target/figures/install.json
 """
 
 import json
@@ -352,7 +353,7 @@ CHECKS = [links, paths, summary, commands, syntax, names, samples, manifests, re
 def main():
     tree = Tree()
     match sys.argv[1:]:
-        case []:
+        case [] | ["--figures"]:
             pass
         case ["--write"]:
             (ROOT / "docs/reference/crd.md").write_text(crd.page(tree))
@@ -373,6 +374,12 @@ def main():
     shell = [block for block in blocks(tree) if block.language in SHELL or "run: " in block.above]
     run = [block for block in shell if block.above.startswith("<!-- run: ")]
     text = tree.read("README.md")
+    if sys.argv[1:] == ["--figures"]:
+        file = ROOT / "target/figures/install.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figures = json.loads(file.read_text()) if file.exists() else {}
+        figures |= {"readme_lines": len(text.splitlines()), "doc_blocks_run": [len(run), len(shell)]}
+        file.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"docs: {len(tree.pages())} pages, README {len(text.splitlines())} lines and {len(text.split())} words, {len(run)} of {len(shell)} "
           f"blocks of commands are run by a test, {len(list(pools(tree)))} pools, {len(planted.FAULTS)} planted faults, {len(wrong)} wrong")
     return 1 if wrong or unnoticed else 0
