@@ -62,12 +62,13 @@ checks:
 # `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
 lint:
 	$(say) "format and lints"
+	python3 tests/docs/check.py && tests/docs/workflows.sh
 	@command -v cargo >/dev/null || { echo "missing: cargo (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-features --profile test --lib --bins --benches --test '*' -- -D warnings
 	[ -x $(DENY)/bin/cargo-deny ] || env -u CARGO_TARGET_DIR cargo install --locked cargo-deny@0.20.2 --root $(DENY)
 	$(DENY)/bin/cargo-deny --locked check bans licenses sources
-	cargo check --locked --features cli --bin kubectl-twp  # as the README has it, without the solver
+	cargo check --locked --features cli --bin kubectl-twp  # as docs/simulate.md has it, without the solver
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items --all-features
 
 # What Argo CD and Flux make of each status; some seconds.

@@ -195,6 +195,35 @@ fn errors_name_file_line_and_fix() {
 }
 
 #[test]
+fn what_the_docs_show_is_what_comes() {
+    let page = include_str!("../docs/simulate.md");
+    let after = |begin: &str| page.split_once(begin).unwrap().1.split_once("```").unwrap().0;
+    let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
+    let folder = Folder::new("docs");
+    folder.write("pool.yaml", after("```yaml\n"));
+    let recorded = fs::read_to_string(traces.join("azure_llm_2023_code.csv")).unwrap();
+    folder.write("arrivals.csv", &recorded);
+    let (command, shown) = after("```console\n$ kubectl twp simulate ").split_once('\n').unwrap();
+    let text = folder.says(&command.split(' ').collect::<Vec<_>>());
+    // The page shows the program without the solver.
+    let text = match text.split_once("Nobody starts") {
+        Some((before, rest)) => format!("{before}{}", rest.split_once("\n\n").unwrap().1),
+        None => text,
+    };
+    assert_eq!(text, shown);
+    let command = after("```sh\nkubectl twp simulate ").trim();
+    for trace in [after("```\narrival_seconds,"), after("```\ninterval_start_seconds,")] {
+        let header = if trace.starts_with("duration") {
+            "arrival"
+        } else {
+            "interval_start"
+        };
+        folder.write("arrivals.csv", &format!("{header}_seconds,{trace}"));
+        folder.says(&command.split(' ').collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn the_long_help_shows_the_format_of_a_trace() {
     let folder = Folder::new("help");
     let text = folder.says(&["--help"]);

@@ -13,17 +13,17 @@ use super::{
     watch::{Watch, address},
 };
 
-pub const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/celery.md");
 
 fn harness() -> Harness {
-    let mut blocks = README.split("```python\n").skip(1);
+    let mut blocks = PAGE.split("```python\n").skip(1);
     let stamp = blocks.next().and_then(|rest| rest.split("```").next());
     Harness {
         name: "celery",
         image: "APP",
         files: vec![
             ("load.py", include_str!("../workload/load.py").to_owned()),
-            ("stamp.py", stamp.expect("the README's lines").to_owned()),
+            ("stamp.py", stamp.expect("the page's lines").to_owned()),
         ],
         imports: &["celery.app.amqp", "kombu.transport.redis", "kombu.transport.pyamqp"],
     }
@@ -38,7 +38,7 @@ pub struct Celery<'a> {
     pub queue: String,
     pub late: bool,
     pub quorum: bool,
-    /// It says in each message when it was published, by the README's lines.
+    /// It says in each message when it was published, by the lines of docs/celery.md.
     pub stamped: bool,
     pub options: Value,
     /// Celery's settings beside these.

@@ -1,7 +1,7 @@
 """The Celery application of tests/e2e/brokers: naps, and a record of each in a Redis of its own (tests/support/app.rs).
 
 Settings come as JSON in the variable LOAD: name, broker, queue, kind (classic or quorum), late, options (transport), settings
-(Celery's own), record, stamped (with the README's lines).
+(Celery's own), record, stamped (with the lines of docs/celery.md).
 As a worker: `celery -A load worker`. As a client: `python3 load.py '[{"tasks": 40, "seconds": 600}]'`.
 """
 import json

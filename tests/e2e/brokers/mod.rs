@@ -7,7 +7,7 @@
 //! | `redis_keys.rs` | pools that share a database, prefixes, priorities, separators |
 //! | `remote_control.rs` | single workers stop fetching and fetch again, and nothing is lost |
 //! | `worker_kinds.rs` | what each kind of worker says of itself, idle and busy |
-//! | `rights.rs` | users with no more rights than the README lists |
+//! | `rights.rs` | users with no more rights than the docs list |
 //! | `connections.rs` | TLS and plain, wrong passwords, ports, certificates, vhosts, missing queues |
 //! | `rows.rs` | the rows of that table, for any framework |
 //! | `rq.rs`, `taskiq.rs` | other frameworks: every place of a task, and what is known of workers |

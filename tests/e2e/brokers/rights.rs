@@ -1,4 +1,5 @@
-//! Users with no more rights than the README lists, step by step: counting, heartbeats, remote control.
+//! Users with no more rights than docs/redis.md and docs/rabbitmq.md list, step by step: counting, heartbeats, remote
+//! control.
 
 use std::time::Duration;
 
@@ -9,17 +10,20 @@ use tokio::time::sleep;
 
 use crate::support::{
     app::{App, AppStage, Load},
-    celery::{Celery, README, consumers, watching},
+    celery::{Celery, consumers, watching},
     watch::{Watch, address},
 };
 
-/// The steps of the README, in their order.
+const REDIS: &str = include_str!("../../../docs/redis.md");
+const RABBITMQ: &str = include_str!("../../../docs/rabbitmq.md");
+
+/// The steps of both pages, in their order.
 const STEPS: [&str; 3] = ["count", "heartbeats", "control"];
 
-/// The README's ACL rules, one list for each step, for another database and queue.
+/// The ACL rules of docs/redis.md, one list for each step, for another database and queue.
 fn acl_rules(db: u8, queue: &str) -> Vec<Vec<String>> {
-    let block = README.split("```\n").find(|block| block.starts_with("ACL SETUSER"));
-    let steps = block.expect("the README's rules").split("ACL SETUSER twp").skip(1);
+    let block = REDIS.split("```\n").find(|block| block.starts_with("ACL SETUSER"));
+    let steps = block.expect("the page's rules").split("ACL SETUSER twp").skip(1);
     let rule = |word: &str| {
         let word = word.trim_matches('"').replace("\\x06\\x16", "\x06\x16");
         let word = word.replace("~celery", &format!("~{queue}"));
@@ -32,9 +36,9 @@ fn acl_rules(db: u8, queue: &str) -> Vec<Vec<String>> {
     steps.map(rules).collect()
 }
 
-/// The README's permissions (configure, write, read), one triple for each step, for another queue.
+/// The permissions of docs/rabbitmq.md (configure, write, read), one triple for each step, for another queue.
 fn permissions(queue: &str) -> Vec<[String; 3]> {
-    let lines = README
+    let lines = RABBITMQ
         .lines()
         .filter(|line| line.starts_with("rabbitmqctl set_permissions twp"));
     let triple = |line: &str| {
@@ -86,7 +90,7 @@ async fn obeys(what: &str, watch: &Watch, pod: &str, app: &Celery<'_>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_redis_the_rights_of_the_readme_suffice_and_a_refused_key_is_no_empty_queue() {
+async fn on_redis_the_rights_of_the_docs_suffice_and_a_refused_key_is_no_empty_queue() {
     let stage = &AppStage::new("rights").await;
     let password = "p/:@%#w";
     let app = Celery {
@@ -138,16 +142,16 @@ async fn user(stage: &AppStage, rabbit: &str, name: &str, [configure, write, rea
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_rabbitmq_4_the_rights_of_the_readme_suffice() {
-    the_rights_of_the_readme_suffice("rabbitmq", "RABBITMQ").await;
+async fn on_rabbitmq_4_the_rights_of_the_docs_suffice() {
+    the_rights_of_the_docs_suffice("rabbitmq", "RABBITMQ").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_rabbitmq_3_the_rights_of_the_readme_suffice() {
-    the_rights_of_the_readme_suffice("rabbitmq3", "RABBITMQ3").await;
+async fn on_rabbitmq_3_the_rights_of_the_docs_suffice() {
+    the_rights_of_the_docs_suffice("rabbitmq3", "RABBITMQ3").await;
 }
 
-async fn the_rights_of_the_readme_suffice(name: &str, image: &str) {
+async fn the_rights_of_the_docs_suffice(name: &str, image: &str) {
     let stage = &AppStage::new("rights").await;
     let rabbit = stage.rabbitmq(name, image, "").await;
     let app = Celery {

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_lines_of_the_readme_a_task_says_since_when_it_waits() {
+async fn with_the_lines_of_the_docs_a_task_says_since_when_it_waits() {
     let stage = &AppStage::new("waits").await;
     let plain = Celery::new(stage, "plain", &format!("redis://{}/0", stage.redis));
     let stamped = Celery {

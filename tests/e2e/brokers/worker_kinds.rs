@@ -171,7 +171,7 @@ fn exact() -> Seen {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_kind_of_worker_says_what_the_readme_promises() {
+async fn each_kind_of_worker_says_what_the_docs_promise() {
     let stage = &AppStage::new("kinds").await;
     let kinds = [
         ("prefork", "-c 2", json!({}), exact()),

@@ -45,7 +45,7 @@ async fn an_apply_that_drops_the_replicas_is_put_back_and_named_in_an_event() {
     stage.ns.wait_replicas("mail", 3).await;
 }
 
-/// In the README's order.
+/// In the order of docs/adopt.md.
 #[tokio::test]
 async fn a_manifest_that_forgets_the_replicas_takes_no_worker_away() {
     let (stage, _operator) = three("forget").await;
