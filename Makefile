@@ -36,7 +36,9 @@ help:
 	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
 	@echo "make reality   the simulator beside real workers on the test bed; writes target/report and target/figures (8 minutes)"
 	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=three_waves | thousands | contrast | limit | drain)"
-	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
+	@echo "make image     the operator's image for amd64, packed without Docker; it prints where (docker load -i takes it)."
+	@echo "               With Docker, also for arm64: the lines at the top of Containerfile"
+	@echo "make crd       writes crds/, the chart's copy and deploy/install*.yaml anew from the Rust types"
 	@echo "make down      stops the test bed"
 	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"
 
