@@ -220,6 +220,7 @@ sys.exit(bool(problems))
 PY
 
 check "the chart's CRD is the generated one" same "$crd" "$chart/files/taskworkerpools.yaml"
+check "install.yaml has no CRD: who deletes it keeps the pools" bash -c "! grep -n 'CustomResourceDefinition' deploy/install.yaml"
 for each in install install-namespaced; do
     for by in "${helms[@]}"; do
         check "$each.yaml renders" bash -c "TWP_HELM='$by' charts/render.sh $each >'$out/$each.yaml'"
