@@ -19,7 +19,6 @@ DASHBOARD = "charts/twp-operator/files/dashboard.json"
 LANDING = {
     "twp_pool_arrivals_per_second", "twp_pool_draining_pods", "twp_pool_oldest_wait_seconds", "twp_pool_ready_replicas",
     "twp_pool_task_seconds", "twp_pool_tasks_in_time_ratio", "twp_pool_wait_target_seconds", "twp_queue_waiting_tasks",
-    "twp_source_sample_age_seconds", "twp_source_sample_duration_seconds",
 }  # fmt: skip
 # Labels of a target, which Prometheus adds.
 OF_THE_TARGET = {"namespace", "pod", "job", "instance"}
