@@ -219,6 +219,7 @@ print("\n".join(problems))
 sys.exit(bool(problems))
 PY
 
+check "docs/reference/values.md is what values.yaml says" bash -c "python3 charts/values.py | cmp - docs/reference/values.md"
 check "the chart's CRD is the generated one" same "$crd" "$chart/files/taskworkerpools.yaml"
 check "install.yaml has no CRD: who deletes it keeps the pools" bash -c "! grep -n 'CustomResourceDefinition' deploy/install.yaml"
 for each in install install-namespaced; do

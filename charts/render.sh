@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes what is derived from the chart and the generated CRD: the chart's copy of the CRD, and the manifests in deploy/.
+# Makes what is derived from the chart and the generated CRD: the chart's copy of the CRD, the manifests in deploy/, the page of values.
 #   charts/render.sh                                   into the repository
 #   charts/render.sh install | install-namespaced      one of them to standard output, nothing else touched (a drift test compares it)
-# Needs helm 3 or 4, named by TWP_HELM if it is not in the PATH.
+# Needs python3, and helm 3 or 4, named by TWP_HELM if it is not in the PATH.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 chart=$root/charts/twp-operator
@@ -55,6 +55,8 @@ install-namespaced) install_namespaced ;;
     trap 'rm -f "$root"/deploy/*.new' EXIT
     install >"$root/deploy/install.yaml.new"
     install_namespaced >"$root/deploy/install-namespaced.yaml.new"
+    mkdir -p "$root/docs/reference"
+    python3 "$root/charts/values.py" >"$root/docs/reference/values.md"
     for each in install install-namespaced; do mv "$root/deploy/$each.yaml.new" "$root/deploy/$each.yaml"; done
     ;;
 *)
