@@ -44,11 +44,13 @@ def notes(helm, *more):
     return text.partition("NOTES:\n")[2] if good else why
 
 
-def pasted(text, namespace):
-    """The pool in the notes, as a shell would hand it to kubectl."""
-    found = re.search(r"^ *kubectl -n (\S+) apply -f - <<'YAML'\n(.*?)\n *YAML$", text, re.MULTILINE | re.DOTALL)
-    assert found and found[1] == namespace, text
-    return yaml.safe_load(found[2])
+def pasted(text, namespace, crd):
+    """Problems of the command in the notes, as a shell runs it, and of the pool that kubectl gets."""
+    command = text[text.index("kubectl -n ", text.index("\n2. ")) : text.index("\n3. ")]
+    good, said, why = run("bash", "-euc", f'kubectl() {{ echo "# $*"; cat; }}\n{command}')
+    if not good or why or not said.startswith(f"# -n {namespace} apply -f -\n"):
+        yield f"kubectl gets {said[:80]!r}: {why}"
+    yield from pool_problems(yaml.safe_load(said), crd)
 
 
 def annotations(chart, crd):
@@ -122,8 +124,7 @@ def main(helm=""):
     checks, schemas = Checks(), Schemas()
     crd, chart = load(CRD), load("charts/twp-operator/Chart.yaml")
     for namespace, more in (("default", []), ("shop", ["--set", "watchNamespaces={shop,billing}"])) if helm else ():
-        text = notes(helm, *more)
-        checks.say(f"the notes have a whole pool for {namespace}", pool_problems(pasted(text, namespace), crd))
+        checks.say(f"the notes have a whole pool for {namespace}", pasted(notes(helm, *more), namespace, crd))
     checks.say("Artifact Hub is told the truth", annotations(chart, crd))
     checks.say("the manifests for kubectl are right", manifests(schemas))
     checks.say("the image is made alike twice", image())
