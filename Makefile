@@ -22,7 +22,7 @@ E2E := $(TEST) --test e2e --
 DENY := $(CACHE)/cargo-deny-0.20.2
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo test checks lint contract unit bed image brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo test checks lint contract unit bed image image-arm64 brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
@@ -36,7 +36,9 @@ help:
 	@echo "make bench-heartbeats   what a thousand workers' heartbeats cost the operator, on the test bed; writes target/figures (6 minutes)"
 	@echo "make reality   the simulator beside real workers on the test bed; writes target/report and target/figures (8 minutes)"
 	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=three_waves | thousands | contrast | limit | drain)"
-	@echo "make crd       writes crds/, the chart's copy and deploy/install.yaml anew from the Rust types"
+	@echo "make image | image-arm64    the operator's image, packed without Docker; it prints where (docker load -i takes it)."
+	@echo "               With Docker, for both: the lines at the top of Containerfile"
+	@echo "make crd       writes crds/, the chart's copy and deploy/install*.yaml anew from the Rust types"
 	@echo "make down      stops the test bed"
 	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"
 
@@ -89,6 +91,16 @@ image: bed
 	rustup target add $(MUSL)
 	cargo build --locked --release --target $(MUSL) --bin twp-operator
 	$(BED) image-operator $(OPERATOR)
+
+# Nothing here can run it. The C compiler is for the cryptography library.
+image-arm64:
+	$(say) "the operator's image for arm64"
+	@command -v aarch64-linux-gnu-gcc >/dev/null || { echo "missing: aarch64-linux-gnu-gcc (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross)" >&2; exit 1; }
+	rustup target add aarch64-unknown-linux-musl
+	CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_musl=aarch64-linux-gnu-ar \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc \
+	cargo build --locked --release --target aarch64-unknown-linux-musl --bin twp-operator
+	$(BED) image-operator $(CARGO_TARGET_DIR)/aarch64-unknown-linux-musl/release/twp-operator arm64
 
 brokers: bed
 	$(say) "counts, against real brokers and real Celery workers"

@@ -128,6 +128,8 @@ async fn with_pool(name: &str) -> Stage {
 #[tokio::test]
 async fn cluster_wide_it_installs_acts_upgrades_hands_over_and_leaves_the_pools() {
     let ns = Namespace::new("twp-system").await;
+    let restricted = "pod-security.kubernetes.io/enforce=restricted";
+    ns.kubectl(&["label", "namespace", &ns.name, restricted]).await;
     let install = Install::new(&ns, &[]);
     let deployment = ns.deployment(RELEASE).await.unwrap();
     assert_eq!(

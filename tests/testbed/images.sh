@@ -210,11 +210,21 @@ build_coredns_image() {
   image "$IMAGE_COREDNS" --entrypoint '["/coredns"]' -- "$LAYER"
 }
 
-# The operator under test: a static binary and the certificate authorities, nothing else.
+# cargo_field NAME : a field of the package.
+cargo_field() { sed -n "s/^$1 = \"\(.*\)\"$/\1/p" "$REPO/Cargo.toml" | head -n 1; }
+
+# The operator under test: a static binary and the certificate authorities, nothing else; as Containerfile makes it.
+# build_operator_image BINARY [ARCHITECTURE] : other architectures than the bed's have it in the tag. Sets ARCHIVE.
 build_operator_image() {
-  local binary=$1 base
+  local binary=$1 architecture=${2:-amd64} name=$IMAGE_OPERATOR base
   [ -x "$binary" ] || die "no executable at $binary" "Make it by: rustup target add x86_64-unknown-linux-musl; cargo build --release --target x86_64-unknown-linux-musl --bin twp-operator"
+  [ "$architecture" = amd64 ] || name+=-$architecture
   root_layer base "$DEBIAN_SUITE" python3,ca-certificates; base=$LAYER
   files_layer operator "$binary" /twp-operator "$base/etc/ssl/certs/ca-certificates.crt" /etc/ssl/certs/ca-certificates.crt
-  image "$IMAGE_OPERATOR" --entrypoint '["/twp-operator"]' --user 65532:65532 -- "$LAYER"
+  image "$name" --architecture "$architecture" --entrypoint '["/twp-operator"]' --user 65532:65532 \
+    --label org.opencontainers.image.title=twp-operator --label org.opencontainers.image.licenses=Apache-2.0 \
+    --label "org.opencontainers.image.description=$(cargo_field description)" \
+    --label "org.opencontainers.image.version=$(cargo_field version)" -- "$LAYER"
+  ARCHIVE=$ARCHIVES/${name/:/-}.tar
+  progress "the operator's image: $ARCHIVE"
 }

@@ -42,6 +42,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "twp-operator.image" -}}
+{{- if not .Values.image.repository }}
+{{- fail (printf "image.repository is not set: no image is published yet; build one as the sources' Containerfile says, push it to where your cluster pulls from, and set image.repository=registry.example/twp-operator (the tag is %s unless image.tag or image.digest is set)" .Chart.AppVersion) }}
+{{- end }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else }}
