@@ -29,8 +29,6 @@ NO_REASONS = {"True", "False", "References", "Deployment", "TaskWorkerPool", "Sc
 
 # Their links are checked, too.
 OTHER_PAGES = ("charts/twp-operator/README.md", "deploy/examples/README.md", "tests/testbed/README.md", "tests/traces/README.md")
-# Of the chart's `resources`, which its schema leaves to Kubernetes.
-OTHERS_VALUES = {"resources.limits.memory"}
 # Of a Deployment and its pods, and a file.
 OTHERS_FIELDS = {"spec.replicas", "spec.hostname", "celery.py"}
 
@@ -180,8 +178,10 @@ def names(tree):
     fields = crd.schema(tree)
     paths = {path for kind in ("spec", "status") for path in crd.paths(fields[kind])}
     paths |= {f"{kind}.{path}" for kind in ("spec", "status") for path in crd.paths(fields[kind])}
+    # Below some values the chart's schema leaves all to Kubernetes; the page of the values is made from values.yaml.
     values = set(crd.paths(json.loads(tree.read("charts/twp-operator/values.schema.json"))))
-    for known, what, others in ((paths, "field", OTHERS_FIELDS), (values, "value of the chart", OTHERS_VALUES)):
+    values |= set(re.findall(r"^\| `([\w.]+)` \|", tree.read("docs/reference/values.md"), re.M)) | {"resources.limits.memory"}
+    for known, what, others in ((paths, "field", OTHERS_FIELDS), (values, "value of the chart", set())):
         first = {path.split(".")[0] for path in known}
         for page, word in code_words(tree):
             path = re.match(r"([a-z]\w*(?:\.[a-z]\w*)+)(?=$|[:= ])", word)
@@ -274,8 +274,10 @@ def reasons(tree):
     none = NO_REASONS | condition_types(tree)
     found = {}
     for path, text in tree.sources(*files):
-        for word in re.findall(r'"([A-Z][a-z]+(?:[A-Z][A-Za-z]*)*)"', text):
-            if word not in none:
+        # `Suspended` is a type as well; what follows a status is a reason in any case.
+        certain = re.findall(r'\b(?:True|False|Unknown),\s*"([A-Z]\w+)"', text)
+        for word in [*certain, *re.findall(r'"([A-Z][a-z]+(?:[A-Z][A-Za-z]*)*)"', text)]:
+            if word in certain or word not in none:
                 found.setdefault(word, path)
     # Limits of the replicas: the rules that `limited` names by themselves.
     found.setdefault("Behavior", "src/scaling/mod.rs")
@@ -299,7 +301,10 @@ def decision_rules(tree):
 def metrics(tree):
     code = set()
     for _, text in tree.sources("src/telemetry/*.rs", "src/telemetry/*/*.rs"):
-        code |= set(re.findall(r'\.(?:register|number|write)\(\s*"([a-z_]+)"', text))
+        code |= set(re.findall(r'\.(?:register|number|maybe|write)\(\s*"([a-z_]+)"', text))
+        # The counters of the pools: a table of names and helps.
+        for table in re.findall(r"\bCOUNTERS: [^=]*= \[(.*?)\n\];", text, re.S):
+            code |= set(re.findall(r'\(\s*"([a-z_]+)",', table))
     page = tree.read("docs/reference/metrics.md")
     rows = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.M))
     bare = {row.removesuffix("_total") for row in rows}
