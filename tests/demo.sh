@@ -113,7 +113,7 @@ show() { # BROKER
     read -r replicas ready < <(kubectl -n "$ns" get deployment mail-worker -o jsonpath='{.spec.replicas} {.status.readyReplicas}{" 0\n"}')
     why=$(kubectl -n "$ns" get twp mail -o jsonpath='{.status.decision.message}')
     received=$(sink "$ns" | jq .unique)
-    printf '%-8s %8s %8s %9s %6s %6s  %s\n' "$(date +%T)" "$(number twp_queue_backlog "$ns" <<<"$numbers")" \
+    printf '%-8s %8s %8s %9s %6s %6s  %s\n' "$(date +%T)" "$(number twp_queue_waiting_tasks "$ns" <<<"$numbers")" \
       "$(number twp_pool_in_flight_tasks "$ns" <<<"$numbers")" "$replicas" "${ready%% *}" "$received" "$why"
     [ "$received" -ge $mails ] && [ "$replicas" = 0 ] && break
     sleep 0.6

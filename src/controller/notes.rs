@@ -9,6 +9,7 @@ use crate::{
 /// Writes a note to the log and the metrics.
 pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
     let Key { namespace, name } = key;
+    let pool = (namespace.as_str(), name.as_str());
     match note {
         Note::Decided {
             replicas,
@@ -18,7 +19,7 @@ pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
         } => {
             tracing::info!(namespace, name, replicas, rule, why = sentence, "decided");
             if *held {
-                metrics.held(rule);
+                metrics.held(pool, rule);
             }
         }
         Note::Scaled {
@@ -30,7 +31,7 @@ pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
             metrics.scale_written();
             if from != to {
                 let direction = if to > from { Direction::Up } else { Direction::Down };
-                metrics.scaled(direction, rule);
+                metrics.scaled(pool, direction, rule);
                 tracing::info!(namespace, name, from, to, rule, why = sentence, "scaled");
             }
         }
@@ -39,7 +40,7 @@ pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
             found,
             restored,
         } => {
-            metrics.overwritten(manager);
+            metrics.overwritten(pool, manager);
             tracing::warn!(namespace, name, manager, found, restored, "replicas overwritten");
         }
         Note::ScaleFailed(why) => tracing::warn!(namespace, name, why = %why, "the target could not be written"),
@@ -47,7 +48,7 @@ pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
         Note::ProtectFailed(why) => tracing::warn!(namespace, name, why = %why, "busy pods could not be protected"),
         Note::StatusWritten => metrics.status_written(),
         Note::StatusFailed(why) => tracing::warn!(namespace, name, why = %why, "the status could not be written"),
-        Note::SourceFailed(why) => metrics.source_failed(why.label()),
+        Note::SourceFailed(why) => metrics.source_failed(pool, why.label()),
         Note::SourceChanged => tracing::info!(
             namespace,
             name,

@@ -55,10 +55,6 @@ impl Direction {
 pub struct Metrics {
     registry: Arc<Registry>,
     pools: PoolMetrics,
-    source_errors: Family<OneLabel, SharedCounter>,
-    scale_events: Family<TwoLabels, SharedCounter>,
-    decisions_held: Family<OneLabel, SharedCounter>,
-    target_overwrites: Family<OneLabel, SharedCounter>,
     watch_errors: Family<OneLabel, SharedCounter>,
     status_writes: SharedCounter,
     scale_writes: SharedCounter,
@@ -78,10 +74,6 @@ impl Metrics {
         let mut metrics = Self {
             registry: Arc::default(),
             pools,
-            source_errors: Family::default(),
-            scale_events: Family::default(),
-            decisions_held: Family::default(),
-            target_overwrites: Family::default(),
             watch_errors: Family::default(),
             status_writes: Counter::default(),
             scale_writes: Counter::default(),
@@ -95,26 +87,6 @@ impl Metrics {
 
     /// Gives every metric its name and help (a full stop is added to the help, `_total` to a counter's name).
     fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "twp_source_errors",
-            "Samples that failed, by kind of error",
-            self.source_errors.clone(),
-        );
-        registry.register(
-            "twp_scale_events",
-            "Changes of a target's replicas",
-            self.scale_events.clone(),
-        );
-        registry.register(
-            "twp_decisions_held",
-            "Decisions that kept the replicas although the work asks for others",
-            self.decisions_held.clone(),
-        );
-        registry.register(
-            "twp_target_overwrites",
-            "Times that another manager changed a target's replicas",
-            self.target_overwrites.clone(),
-        );
         registry.register(
             "twp_watch_errors",
             "Failures of watches, by kind",
@@ -159,26 +131,26 @@ impl Metrics {
         self.pools.forget(namespace, name);
     }
 
-    /// Counts a failed sample; `kind` is the error's label.
-    pub fn source_failed(&self, kind: &'static str) {
-        self.source_errors.get_or_create(&[("kind", kind)]).inc();
+    /// Counts a failed sample of a pool (namespace and name); `kind` is the error's label.
+    pub fn source_failed(&self, pool: (&str, &str), kind: &'static str) {
+        self.pools.count(pool, ("twp_source_errors", vec![("kind", kind)]));
     }
 
-    /// Counts a change of a target's replicas; `reason` is the rule that set them.
-    pub fn scaled(&self, direction: Direction, reason: &'static str) {
-        let labels = [("direction", direction.label()), ("reason", reason)];
-        self.scale_events.get_or_create(&labels).inc();
+    /// Counts a change of the target's replicas; `reason` is the rule that set them.
+    pub fn scaled(&self, pool: (&str, &str), direction: Direction, reason: &'static str) {
+        let labels = vec![("direction", direction.label()), ("reason", reason)];
+        self.pools.count(pool, ("twp_scale_events", labels));
     }
 
     /// Counts a decision that kept the replicas although the work asks for others; `reason` is the rule that kept them.
-    pub fn held(&self, reason: &'static str) {
-        self.decisions_held.get_or_create(&[("reason", reason)]).inc();
+    pub fn held(&self, pool: (&str, &str), reason: &'static str) {
+        self.pools.count(pool, ("twp_decisions_held", vec![("reason", reason)]));
     }
 
-    /// Counts a change of a target's replicas by another writer; `manager` is the name in `managedFields`.
-    pub fn overwritten(&self, manager: &str) {
-        let labels = [("manager", known_manager(manager))];
-        self.target_overwrites.get_or_create(&labels).inc();
+    /// Counts a change of the target's replicas by another writer; `manager` is the name in `managedFields`.
+    pub fn overwritten(&self, pool: (&str, &str), manager: &str) {
+        let labels = vec![("manager", known_manager(manager))];
+        self.pools.count(pool, ("twp_target_overwrites", labels));
     }
 
     /// Counts a failed watch; `kind` is the resource.

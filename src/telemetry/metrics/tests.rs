@@ -9,9 +9,14 @@ fn numbers() -> PoolNumbers {
         max: 20,
         queues: vec![("mail".into(), 412), ("a\"b\\c\n".into(), 1)],
         in_flight: Some(12),
-        scheduled: Some(0),
-        source_up: true,
-        conditions: vec![("Ready", "True"), ("Degraded", "False")],
+        ready: 2,
+        oldest_wait: Some(12.5),
+        wait_target: Some(60.0),
+        in_time: Some(0.995),
+        task_seconds: Some(0.25),
+        arrivals: Some(3.0),
+        source_up: Some(true),
+        conditions: vec![("Degraded", "True")],
         ..PoolNumbers::default()
     }
 }
@@ -20,11 +25,12 @@ fn numbers() -> PoolNumbers {
 fn busy() -> Metrics {
     let metrics = Metrics::new("0.1.0");
     metrics.pool("shop", "mail", numbers());
-    metrics.source_failed("Timeout");
-    metrics.scaled(Direction::Up, "Backlog");
-    metrics.scaled(Direction::Down, "Idle");
-    metrics.held("Window");
-    metrics.overwritten("kubectl-edit");
+    let mail = ("shop", "mail");
+    metrics.source_failed(mail, "Timeout");
+    metrics.scaled(mail, Direction::Up, "Backlog");
+    metrics.scaled(mail, Direction::Down, "Idle");
+    metrics.held(mail, "Window");
+    metrics.overwritten(mail, "kubectl-edit");
     metrics.watch_failed("Deployment");
     metrics.status_written();
     metrics.scale_written();
@@ -39,19 +45,22 @@ fn each_number_has_its_series() {
         "twp_build_info{version=\"0.1.0\"} 1",
         "twp_pool_desired_replicas{namespace=\"shop\",name=\"mail\"} 7",
         "twp_pool_current_replicas{namespace=\"shop\",name=\"mail\"} 3",
-        "twp_pool_min_replicas{namespace=\"shop\",name=\"mail\"} 0",
+        "twp_pool_ready_replicas{namespace=\"shop\",name=\"mail\"} 2",
+        "twp_pool_oldest_wait_seconds{namespace=\"shop\",name=\"mail\"} 12.5",
+        "twp_pool_wait_target_seconds{namespace=\"shop\",name=\"mail\"} 60.0",
+        "twp_pool_tasks_in_time_ratio{namespace=\"shop\",name=\"mail\"} 0.995",
+        "twp_pool_task_seconds{namespace=\"shop\",name=\"mail\"} 0.25",
+        "twp_pool_arrivals_per_second{namespace=\"shop\",name=\"mail\"} 3.0",
         "twp_pool_max_replicas{namespace=\"shop\",name=\"mail\"} 20",
         "twp_pool_in_flight_tasks{namespace=\"shop\",name=\"mail\"} 12",
-        "twp_pool_scheduled_tasks{namespace=\"shop\",name=\"mail\"} 0",
-        "twp_queue_backlog{namespace=\"shop\",name=\"mail\",queue=\"mail\"} 412",
-        "twp_queue_backlog{namespace=\"shop\",name=\"mail\",queue=\"a\\\"b\\\\c\\n\"} 1",
+        "twp_queue_waiting_tasks{namespace=\"shop\",name=\"mail\",queue=\"mail\"} 412",
+        "twp_queue_waiting_tasks{namespace=\"shop\",name=\"mail\",queue=\"a\\\"b\\\\c\\n\"} 1",
         "twp_source_up{namespace=\"shop\",name=\"mail\"} 1",
-        "twp_fallback_active{namespace=\"shop\",name=\"mail\"} 0",
-        "twp_pool_condition{namespace=\"shop\",name=\"mail\",type=\"Ready\",status=\"True\"} 1",
-        "twp_source_errors_total{kind=\"Timeout\"} 1",
-        "twp_scale_events_total{direction=\"up\",reason=\"Backlog\"} 1",
-        "twp_decisions_held_total{reason=\"Window\"} 1",
-        "twp_target_overwrites_total{manager=\"kubectl\"} 1",
+        "twp_pool_condition{namespace=\"shop\",name=\"mail\",type=\"Degraded\",status=\"True\"} 1",
+        "twp_source_errors_total{namespace=\"shop\",name=\"mail\",kind=\"Timeout\"} 1",
+        "twp_scale_events_total{namespace=\"shop\",name=\"mail\",direction=\"up\",reason=\"Backlog\"} 1",
+        "twp_decisions_held_total{namespace=\"shop\",name=\"mail\",reason=\"Window\"} 1",
+        "twp_target_overwrites_total{namespace=\"shop\",name=\"mail\",manager=\"kubectl\"} 1",
         "twp_watch_errors_total{kind=\"Deployment\"} 1",
         "twp_status_writes_total 1",
         "twp_scale_writes_total 1",
@@ -59,6 +68,21 @@ fn each_number_has_its_series() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
+}
+
+/// What a pool with one queue costs, its counters aside: they come with what they count.
+#[test]
+fn a_usual_pool_has_twelve_series() {
+    let metrics = Metrics::new("0.1.0");
+    let usual = PoolNumbers {
+        queues: vec![("mail".into(), 412)],
+        conditions: Vec::new(),
+        ..numbers()
+    };
+    metrics.pool("shop", "mail", usual);
+    let text = metrics.text().unwrap();
+    let series = text.lines().filter(|line| line.contains("name=\"mail\"")).count();
+    assert_eq!(series, 12, "{text}");
 }
 
 #[test]
@@ -76,9 +100,9 @@ fn what_is_unknown_has_no_series() {
     let metrics = busy();
     metrics.pool("shop", "mail", PoolNumbers::default());
     let text = metrics.text().unwrap();
-    assert!(!text.contains("twp_queue_backlog{"), "{text}");
+    assert!(!text.contains("twp_queue_waiting_tasks{"), "{text}");
     assert!(!text.contains("twp_pool_in_flight_tasks{"), "{text}");
-    assert!(text.contains("twp_source_up{namespace=\"shop\",name=\"mail\"} 0"));
+    assert!(!text.contains("twp_source_up{"), "{text}");
 }
 
 /// Rules of `promtool check metrics`: HELP and TYPE before a metric's series, each once, counters end in `_total`.

@@ -197,7 +197,7 @@ async fn troubled(name: &str, mode: Mode, lasts: Duration) {
     let mut connection = stage.connection().await;
     publish(&mut connection, "mail", 30).await;
     eventually("it is counted at once", PATIENCE, async || {
-        match operator.metric("twp_queue_backlog").await {
+        match operator.metric("twp_queue_waiting_tasks").await {
             30.0 => Ok(()),
             seen => Err(seen.to_string()),
         }
