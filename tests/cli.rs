@@ -166,7 +166,7 @@ fn errors_name_file_line_and_fix() {
         ),
         (
             &["limits.yaml", "--trace", "trace.csv"],
-            "limits.yaml: line 10: `minReplicas` must be at most",
+            "limits.yaml: line 10: `minReplicas` must be less than or equal to",
         ),
         (
             &["unknown.yaml", "--trace", "trace.csv"],

@@ -48,7 +48,7 @@ fn the_columns_show_what_they_are_called() {
             .unwrap_or(&Value::Null)
     };
     for (name, path) in [
-        ("Waiting", ".status.work.ready"),
+        ("Waiting", ".status.work.waiting"),
         ("Running", ".status.work.running"),
         ("Desired", ".status.desiredReplicas"),
         ("Why", ".status.message"),

@@ -29,7 +29,7 @@ pub use spec::{
     TaskWorkerPool, TaskWorkerPoolSpec, WorkerSpec,
 };
 pub use status::{
-    Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, Status, WorkStatus,
+    Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, QueueStatus, Status, WorkStatus,
 };
 
 /// The API group.

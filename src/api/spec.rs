@@ -31,7 +31,7 @@ use super::{Behavior, Broker, Schedule, Status};
     printcolumn(json_path = ".spec.maxReplicas", name = "Max", type_ = "integer"),
     printcolumn(json_path = ".status.replicas", name = "Replicas", type_ = "integer"),
     printcolumn(json_path = ".status.desiredReplicas", name = "Desired", type_ = "integer"),
-    printcolumn(json_path = ".status.work.ready", name = "Waiting", type_ = "integer"),
+    printcolumn(json_path = ".status.work.waiting", name = "Waiting", type_ = "integer"),
     printcolumn(json_path = ".status.work.running", name = "Running", type_ = "integer"),
     printcolumn(
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
@@ -51,6 +51,13 @@ use super::{Behavior, Broker, Schedule, Status};
         type_ = "string",
         priority = 1
     ),
+    printcolumn(json_path = ".spec.queues", name = "Queues", type_ = "string", priority = 1),
+    printcolumn(
+        json_path = ".status.estimates.arrivalsPerMinute",
+        name = "Rate",
+        type_ = "integer",
+        priority = 1
+    ),
     printcolumn(
         json_path = ".status.lastScale.message",
         name = "Last-Scale",
@@ -61,9 +68,9 @@ use super::{Behavior, Broker, Schedule, Status};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.minReplicas <= self.maxReplicas")
-        .message("`minReplicas` must be at most `maxReplicas`").field_path(".minReplicas"),
+        .message("`minReplicas` must be less than or equal to `maxReplicas`").field_path(".minReplicas"),
     validation = Rule::new("!has(self.fallback) || self.fallback.replicas <= self.maxReplicas")
-        .message("`fallback.replicas` must be at most `maxReplicas`").field_path(".fallback.replicas"),
+        .message("`fallback.replicas` must be less than or equal to `maxReplicas`").field_path(".fallback.replicas"),
     validation = Rule::new("!has(self.profile) || !has(self.target) || !has(self.target.backlogPerReplica)")
         .message("`profile` must not be set with `target.backlogPerReplica`: it tunes the wait target").field_path(".profile"),
     validation = Rule::new("!has(self.scaleDown) || !has(self.scaleDown.removal) || self.scaleDown.removal != 'Graceful' || (has(self.worker) && has(self.worker.maxTaskSeconds))")
@@ -84,7 +91,7 @@ pub struct TaskWorkerPoolSpec {
     /// Broker that holds the queues: exactly one of `url` and `urlFrom`. Example: `{url: "redis://redis:6379/0"}`.
     pub broker: Broker,
 
-    /// The task framework, which says how work lies in the broker. Default: Celery.
+    /// The task framework, which says how work lies in the broker. Default: Celery. Example: `RQ`.
     #[serde(default)]
     pub framework: FrameworkName,
 
@@ -103,12 +110,12 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub celery: Option<CeleryOptions>,
 
-    /// Minimum number of replicas, 0 to 10000. With 0 the pool goes to zero when there is no work. Default: 0.
+    /// Lower limit of replicas, 0 to 10000. With 0 the pool goes to zero when there is no work. Default: 0. Example: 1.
     #[serde(default)]
     #[schemars(range(min = 0, max = 10000))]
     pub min_replicas: i32,
 
-    /// Maximum number of replicas, 1 to 10000. Default: 10.
+    /// Upper limit of replicas, 1 to 10000. Default: 10. Example: 20.
     #[serde(default = "default_max")]
     #[schemars(range(min = 1, max = 10000))]
     pub max_replicas: i32,
@@ -118,9 +125,9 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRule>,
 
-    /// Balance between cost and waiting: `Economy` lets tasks wait nearly as long as the wait target allows and costs
-    /// least, `Balanced` keeps a margin, `Responsive` keeps waits short. Only with `target.waitSeconds`. Default:
-    /// `Balanced`.
+    /// Trade-off between cost and waiting: `Economy` is cheapest and lets tasks wait nearly as long as the wait target
+    /// allows, `Balanced` keeps a margin, `Responsive` keeps waits short. Only with `target.waitSeconds`. Default:
+    /// `Balanced`. Example: `Economy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfileName>,
 
@@ -140,9 +147,8 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
 
-    /// Periods of the calendar with a minimum number of replicas, whatever the work; up to 16 of them. The replicas are
-    /// ready when a period starts: the minimum applies from a pod's start-up time (30 s) before it. `maxReplicas` stays
-    /// the limit. Default: none. Example: `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone:
+    /// Periods of the calendar with a minimum number of replicas, whatever the work; up to 16 of them. A period takes
+    /// effect 30 s before its start, so that pods are ready in time. `maxReplicas` stays the limit. Default: none. Example: `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone:
     /// Europe/Berlin, minReplicas: 2}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -154,13 +160,12 @@ pub struct TaskWorkerPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
 
-    /// Whether the operator leaves the pool alone: with `true` it counts nothing and writes nothing to the target.
-    /// Default: false.
+    /// Stops counting and scaling; the replicas stay as they are. Default: false. Example: true.
     #[serde(default)]
     pub suspend: bool,
 
     /// What the operator does with its decision: `Act` writes the replicas; `Observe` only reports what it would do,
-    /// for a trial beside another autoscaler. Default: Act.
+    /// for a trial beside another autoscaler. Default: Act. Example: `Observe`.
     #[serde(default)]
     pub mode: Mode,
 
@@ -285,16 +290,16 @@ pub struct CeleryOptions {
     #[schemars(length(min = 1, max = 200))]
     pub event_exchange: Option<String>,
 
-    /// The pattern to subscribe to for heartbeats (Redis), 1 to 255 characters. Needed where a Redis ACL names another
-    /// pattern, for it compares the text. Default: `/{db}.celeryev/*`, with the key prefix in front.
+    /// The pattern to subscribe to for heartbeats (Redis), 1 to 255 characters. It must equal the pattern in the Redis
+    /// ACL, literally. Default: `/{db}.celeryev/*`, with the key prefix in front. Example: `celeryev/*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub heartbeat_channel: Option<String>,
 }
 
-/// Balance between cost and waiting: `Economy` lets tasks wait nearly as long as the wait target allows and costs
-/// least, `Balanced` keeps a margin, `Responsive` keeps waits short. Only with `target.waitSeconds`. Default:
-/// `Balanced`.
+/// Trade-off between cost and waiting: `Economy` is cheapest and lets tasks wait nearly as long as the wait target
+/// allows, `Balanced` keeps a margin, `Responsive` keeps waits short. Only with `target.waitSeconds`. Default:
+/// `Balanced`. Example: `Economy`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum ProfileName {
     /// Waits nearly as long as the target allows, at the least cost.
@@ -312,9 +317,9 @@ pub enum ProfileName {
 #[x_kube(validation = Rule::new("has(self.waitSeconds) != has(self.backlogPerReplica)")
     .message("`target` must set exactly one of `waitSeconds` and `backlogPerReplica`"))]
 pub struct TargetRule {
-    /// Wait target: number of seconds within which a queued task starts, 1 to 86400, reached for 99 of 100 tasks with
-    /// the fewest replicas. Task duration, start-up time and arrivals are learned. A target shorter than a pod's
-    /// start-up can only be met by replicas that are there already. Default: 60. Example: 30.
+    /// Goal for 99 % of the tasks: seconds from due in the queue to started, 1 to 86400, with the fewest replicas. Task
+    /// duration, start-up time and arrivals are learned. A target shorter than a pod's start-up can only be met by
+    /// replicas that are there already. Default: 60. Example: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub wait_seconds: Option<i32>,
@@ -330,10 +335,9 @@ pub struct TargetRule {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerSpec {
-    /// Number of tasks that one replica runs at the same time (Celery's `--concurrency`), 1 to 10000. Default: what the
-    /// workers report by remote control; where that is not permitted, the wait target assumes the largest number that
-    /// one replica was seen to run. Running work is then protected by what the workers' heartbeats say, or, without
-    /// heartbeats, as if each replica ran 1 task.
+    /// Tasks that one replica runs at a time (Celery's `--concurrency`), 1 to 10000. Default: asked from the workers;
+    /// where they cannot be asked, the largest number that one was seen to run. Set it if remote control is off.
+    /// Example: 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub concurrency: Option<i32>,
@@ -357,8 +361,8 @@ pub struct WorkerSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDown {
     /// Replicas that may be removed. `WhenIdle`: only those that run no task. `Graceful`: also busy ones whose
-    /// `terminationGracePeriodSeconds` is at least `worker.maxTaskSeconds`; they finish their running tasks, and what
-    /// else they had fetched goes back to the queue. Default: WhenIdle.
+    /// `terminationGracePeriodSeconds` is at least `worker.maxTaskSeconds`; they finish their running tasks, and
+    /// prefetched tasks return to the queue. Default: WhenIdle. Example: `Graceful`.
     #[serde(default)]
     pub removal: Removal,
 
@@ -399,7 +403,8 @@ pub struct Fallback {
     #[schemars(range(min = 0, max = 10000))]
     pub replicas: i32,
 
-    /// Seconds without a readable broker before the fallback applies, 1 to 86400. Default: 120.
+    /// Seconds without a successful read of the broker before the fallback applies, 1 to 86400. Default: 120. Example:
+    /// 300.
     #[serde(default = "default_after")]
     #[schemars(range(min = 1, max = 86400))]
     pub after_seconds: i32,

@@ -40,9 +40,15 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkStatus>,
 
-    /// Tasks that are not due and that RabbitMQ does not show as such. The workers hold them; when the last worker has
-    /// gone they lie in the queue like all other messages. Until the first of them is due, this number of messages is
-    /// not counted as waiting. A restarted operator begins with it.
+    /// Queues of the pool as last counted, up to 64 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub queues: Vec<QueueStatus>,
+
+    /// ETA and countdown tasks that RabbitMQ shows as ready. The workers hold them; when the last worker has gone they
+    /// lie in the queue like all other messages. They are not counted as waiting until `nextDueAt`. A restarted
+    /// operator begins with this number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldStatus>,
 
@@ -59,24 +65,41 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scale: Option<LastScale>,
 
-    /// Conditions. `Ready` says whether the spec works; `SourceAvailable`, `ScalingActive`, `ScalingLimited`,
-    /// `QueuesMatch` and `WorkersKnown` describe the broker, the scaling, the queues and the workers; `Degraded` is
-    /// True whenever one of them is not as it should be. Others appear only while they have something to report:
-    /// `QueueBlocked`, `TargetFeasible`, `Fallback`, `TargetConflict`, `DeletionCostConflict`, `Reconciling` and
-    /// `Stalled`.
+    /// Conditions. `Ready` says whether the spec works; `SourceAvailable`, `QueuesMatch`, `WorkersKnown`,
+    /// `ScalingActive`, `ScalingLimited`, `TargetFeasible`, `TargetConflict` and `Suspended` describe the broker, the
+    /// queues, the workers, the scaling and the target; `Degraded` is True while something keeps the pool from its
+    /// target. `Reconciling` and `Stalled` are there only while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
+/// Queue as last counted.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueStatus {
+    /// Name of the queue.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+
+    /// Number of tasks that wait in it and are due.
+    #[schemars(range(min = 0, max = 9007199254740991i64))]
+    pub waiting: i64,
+
+    /// Whether the broker knows no queue of this name (RabbitMQ). Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+}
+
 /// Work as last counted, in tasks.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkStatus {
-    /// Number of tasks that wait for a worker now.
+    /// Number of tasks that wait in the queues and are due. Default: 0.
+    #[serde(default)]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
-    pub ready: i64,
+    pub waiting: i64,
 
     /// Number of tasks that run now, as far as the workers report them. Default: 0.
     #[serde(default)]
@@ -129,7 +152,7 @@ pub struct EstimatesStatus {
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub arrivals_per_minute: Option<i64>,
 
-    /// Seconds from the order of a replica until it is ready; three of five replicas were faster.
+    /// Seconds from the order of a replica until it is ready: the 60th percentile of those seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9007199254740991i64))]
     pub startup_seconds: Option<i64>,
@@ -148,7 +171,9 @@ pub struct DecisionStatus {
     #[schemars(range(min = 0, max = 2147483647))]
     pub replicas: i32,
 
-    /// Rule that set the number, one word. Example: `Backlog`.
+    /// Rule that set the number. By the work: `Deadline`, `Rate`, `Reserve`, `Backlog`, `Scheduled`, `Stranded`,
+    /// `Idle`; by a limit of the spec: `Minimum`, `Maximum`, `Schedule`, `Behavior`, `Suspended`, `Fallback`; held back:
+    /// `CoolingDown`, `Window`, `RunningWork`, `Rollout`, `JustStarted`, `BlockedQueue`, `Stale`, `Unknown`.
     #[schemars(length(max = 64))]
     pub rule: String,
 

@@ -34,8 +34,8 @@ pub struct ReplicaOwnership {
     pub kept: Option<u32>,
     /// Last write without an answer: it may have been carried out, or may still be.
     pub unconfirmed: Option<Change>,
-    /// Error of the last write.
-    pub failed: Option<String>,
+    /// Error of the last write, and the time since which all have failed.
+    pub failed: Option<(String, Moment)>,
     /// Time before which nothing is written (failed writes back off).
     pub not_before: Moment,
     /// Pause after failures.

@@ -1,6 +1,8 @@
 //! Reports about a pool: a note for each changed decision, the Events that go with a change, the metrics. Pure.
 #![deny(clippy::disallowed_methods)]
 
+use std::time::Duration;
+
 use super::{
     effect::Note,
     pool::Pool,
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     api::{Condition, ConditionStatus, Status},
     kube::Target,
-    scaling::{Decision, Rule},
+    scaling::{Decision, Rule, TargetRule},
     telemetry::{PoolEvent, PoolNumbers},
 };
 
@@ -49,14 +51,16 @@ fn same(before: &Decision, after: &Decision) -> bool {
 /// Events for changed conditions that a person must know of.
 pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
     let Some(before) = before else { return Vec::new() };
+    let old = |condition: &Condition| before.conditions.iter().find(|old| old.kind == condition.kind);
     after
         .conditions
         .iter()
-        .filter(|condition| is_told(condition) && condition.status != ConditionStatus::Unknown)
+        .filter(|condition| is_told(old(condition), condition) && condition.status != ConditionStatus::Unknown)
         .filter(|condition| {
             let good = condition.status == wished(&condition.kind);
-            match before.conditions.iter().find(|old| old.kind == condition.kind) {
-                None => !(good && ALWAYS.contains(&condition.kind.as_str())),
+            match old(condition) {
+                // An earlier version did not publish it.
+                None => !good,
                 // A change from one problem to another is news as well.
                 Some(old) if old.status == condition.status => !good && old.reason != condition.reason,
                 // A condition that only became known, and is good, is none.
@@ -68,28 +72,23 @@ pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
             kind: condition.kind.clone(),
             status: word(condition.status).to_owned(),
             message: condition.message.clone(),
-            warns: condition.status != wished(&condition.kind),
+            warns: condition.status != wished(&condition.kind) && condition.kind != "Suspended",
         })
         .collect()
 }
 
-/// Whether a person must know of changes of this condition; `Degraded` repeats another one, except for its own reasons.
-fn is_told(condition: &Condition) -> bool {
-    let told = [
-        "Ready",
-        "SourceAvailable",
-        "QueuesMatch",
-        "WorkersKnown",
-        "QueueBlocked",
-        "TargetFeasible",
-        "TargetConflict",
-    ];
-    let own = [BEAT_STOPS, BEAT_RUNS_TWICE].contains(&condition.reason.as_str());
-    told.contains(&condition.kind.as_str()) || (condition.kind == "Degraded" && own)
+/// Whether a person must know of a change of this condition: `Degraded` repeats another one, except for its own reasons,
+/// and `ScalingActive` follows others, except where writes fail.
+fn is_told(old: Option<&Condition>, condition: &Condition) -> bool {
+    let of = |reason: &str| condition.reason == reason || old.is_some_and(|old| old.reason == reason);
+    match condition.kind.as_str() {
+        "Ready" | "SourceAvailable" | "QueuesMatch" | "WorkersKnown" | "TargetFeasible" | "TargetConflict"
+        | "Suspended" => true,
+        "ScalingActive" => of("WriteFailed"),
+        "Degraded" => of(BEAT_STOPS) || of(BEAT_RUNS_TWICE),
+        _ => false,
+    }
 }
-
-/// Conditions that also exist while all is well.
-const ALWAYS: [&str; 2] = ["QueuesMatch", "WorkersKnown"];
 
 /// Status of this condition while all is well.
 fn wished(kind: &str) -> ConditionStatus {
@@ -106,9 +105,15 @@ pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, 
     let tally = state.samples.last.as_ref().map(|(tally, _)| tally);
     let decision = state.decision.as_ref().map(|(_, decision)| decision);
     let replicas = target.map_or(0, |target| target.replicas);
+    let learned = decision.and_then(|decision| decision.estimates);
+    let suspended = pool.is_none_or(|pool| pool.policy.suspended);
+    // Neither asked nor expected to answer: an alert on 0 means a broker that is lost.
+    let asked = !suspended && (state.samples.failing.is_some() || tally.is_some());
     PoolNumbers {
         desired: decision.map_or(replicas, |decision| decision.replicas),
         current: replicas,
+        ready: target.map_or(0, |target| target.ready),
+        draining: state.drain.plan.waits_for.emptying + state.drain.plan.waits_for.cordoning,
         min: pool.map_or(0, |pool| pool.policy.min),
         max: pool.map_or(0, |pool| pool.policy.max),
         queues: tally
@@ -117,15 +122,31 @@ pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, 
             .map(|queue| (queue.queue.clone(), queue.ready))
             .collect(),
         in_flight: tally.map(|tally| tally.work.in_flight),
-        scheduled: tally.map(|tally| tally.work.scheduled),
-        source_up: state.samples.failing.is_none() && tally.is_some(),
+        scheduled: tally.map_or(0, |tally| tally.work.scheduled),
+        oldest_wait: match tally {
+            Some(tally) if tally.work.ready > 0 => decision.and_then(|decision| decision.oldest_wait).map(seconds),
+            tally => tally.map(|_| 0.0),
+        },
+        wait_target: pool.and_then(|pool| match pool.policy.target {
+            TargetRule::Wait(wait) => Some(seconds(wait.within)),
+            TargetRule::Backlog(_) => None,
+        }),
+        in_time: learned.and_then(|learned| learned.in_time),
+        task_seconds: learned.and_then(|learned| learned.task),
+        arrivals: learned.map(|learned| learned.rate),
+        source_up: asked.then(|| state.samples.failing.is_none() && tally.is_some()),
         fallback: decision.is_some_and(|decision| decision.rule == Rule::Fallback),
         conditions: status
             .conditions
             .iter()
+            .filter(|condition| condition.status != wished(&condition.kind))
             .filter_map(|condition| Some((fixed(&condition.kind)?, word(condition.status))))
             .collect(),
     }
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
 }
 
 /// Condition types that are metrics labels.
@@ -138,11 +159,9 @@ pub fn fixed(kind: &str) -> Option<&'static str> {
         "Degraded",
         "QueuesMatch",
         "WorkersKnown",
-        "QueueBlocked",
         "TargetFeasible",
-        "Fallback",
         "TargetConflict",
-        "DeletionCostConflict",
+        "Suspended",
         "Reconciling",
         "Stalled",
     ]

@@ -214,6 +214,7 @@ pub fn remembered(stored: Option<&Status>) -> Memory {
         rate: 0.0,
         startup: learned.startup_seconds.map(|startup| startup as f64),
         slots: learned.concurrency.and_then(|slots| u32::try_from(slots).ok()),
+        in_time: None,
     })
 }
 

@@ -17,7 +17,7 @@ pub use degraded::{BEAT_RUNS_TWICE, BEAT_STOPS};
 pub use facts::{BrokerAddress, Facts, Heard, Pods, SourceState};
 pub use queues::SharedQueue;
 
-use numbers::{count, estimates, held, whole_second, wide, work};
+use numbers::{count, estimates, held, queues, whole_second, wide, work};
 
 use super::pool::DEGRADED_AFTER;
 use crate::{
@@ -64,6 +64,9 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
                 .map(|wait| wide(wait.as_secs())),
             ..work(tally, at)
         }),
+        queues: counted
+            .filter(|_| usable)
+            .map_or_else(Vec::new, |(tally, _)| queues(tally)),
         held: match counted.filter(|_| usable) {
             Some((tally, _)) => tally.later.held.map(held),
             // Kept until the broker has been read again.
@@ -141,26 +144,17 @@ fn conditions(facts: &Facts, before: Option<&Status>) -> Vec<Condition> {
     let mut specs = vec![
         ready(facts),
         source(facts),
-        active(facts),
-        limited(facts),
         queues::queues_match(facts),
         known::workers_known(facts),
+        active(facts),
+        limited(facts),
+        feasible::feasible(facts),
+        conflict(facts),
     ];
-    specs.extend(
-        [
-            blocked(facts),
-            feasible::feasible(facts),
-            fallback(facts),
-            conflict(facts),
-            leaving::cost_conflict(facts),
-            reconciling(facts),
-            stalled(facts),
-        ]
-        .into_iter()
-        .flatten(),
-    );
-    // Placed after the four conditions that it is read with.
-    specs.insert(4, degraded::degraded(facts, &specs));
+    specs.push(degraded::degraded(facts, &specs));
+    specs.push(suspended(facts));
+    // These exist only while they are True, as kstatus expects it.
+    specs.extend([reconciling(facts), stalled(facts)].into_iter().flatten());
     specs.into_iter().map(|spec| dated(spec, facts, before)).collect()
 }
 
@@ -199,7 +193,7 @@ fn condition(
 fn ready(facts: &Facts) -> ConditionSpec {
     match facts.problem {
         Some(problem) => condition("Ready", False, problem.reason, problem.message.clone()),
-        None if facts.suspended => condition("Ready", True, "Suspended", "`suspend` is true: hands off."),
+        None if facts.suspended => condition("Ready", True, "Suspended", SUSPENDED),
         None if matches!(facts.source, SourceState::NotYet) => {
             condition("Ready", Unknown, "Starting", "The broker has not been asked yet.")
         }
@@ -252,12 +246,12 @@ fn active(facts: &Facts) -> ConditionSpec {
         return condition(kind, False, "NotReady", "The pool is not ready.");
     }
     if facts.suspended {
-        return condition(kind, False, "Suspended", "`suspend` is true: hands off.");
+        return condition(kind, False, "Suspended", SUSPENDED);
     }
     if facts.mode == Mode::Observe {
         return condition(kind, False, "Observing", "`mode` is Observe: nothing is written.");
     }
-    if let Some(why) = facts.write_failed {
+    if let Some((why, _)) = facts.write_failed {
         return condition(
             kind,
             False,
@@ -268,18 +262,21 @@ fn active(facts: &Facts) -> ConditionSpec {
     match &facts.source {
         SourceState::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
         SourceState::Read { .. } => condition(kind, True, "Scaling", "The replicas follow the work."),
-        SourceState::Lost { age, .. } if *age < DEGRADED_AFTER => condition(
-            kind,
-            Unknown,
-            "SourceLost",
-            "The broker cannot be read; the replicas are held.",
-        ),
-        SourceState::Lost { .. } => condition(
-            kind,
-            False,
-            "SourceLost",
-            "The broker cannot be read; nothing is scaled down.",
-        ),
+        SourceState::Lost { age, .. } => match facts.decision.filter(|decision| decision.rule == Rule::Fallback) {
+            Some(fallback) => condition(kind, False, "Fallback", fallback.sentence.clone()),
+            None if *age < DEGRADED_AFTER => condition(
+                kind,
+                Unknown,
+                "SourceLost",
+                "The broker cannot be read; the replicas are held.",
+            ),
+            None => condition(
+                kind,
+                False,
+                "SourceLost",
+                "The broker cannot be read; nothing is scaled down.",
+            ),
+        },
     }
 }
 
@@ -316,43 +313,32 @@ fn limited(facts: &Facts) -> ConditionSpec {
     }
 }
 
-fn blocked(facts: &Facts) -> Option<ConditionSpec> {
-    facts.decision.filter(|decision| decision.blocked)?;
-    let SourceState::Read { tally, .. } = &facts.source else {
-        return None;
-    };
-    let waiting = tally.queues.iter().filter(|queue| queue.ready > 0);
-    let names: Vec<_> = waiting.map(|queue| queue.queue.as_str()).collect();
-    (facts.problem.is_none() && !facts.suspended).then(|| {
-        condition(
-            "QueueBlocked",
-            True,
-            "NothingStarts",
-            format!(
-                "Tasks wait in `{}`, workers are there, and nothing starts: a task with an ETA at the head, consumers that \
-                 are stuck, or none. More workers would not help.",
-                names.join("`, `"),
-            ),
-        )
-    })
+fn conflict(facts: &Facts) -> ConditionSpec {
+    let kind = "TargetConflict";
+    let overwritten = facts.fought_by.map(|manager| {
+        let message = format!("`{manager}` keeps changing the target's replicas: {}", cure(manager));
+        ("ReplicasOverwritten", message)
+    });
+    match overwritten.or_else(|| leaving::cost_conflict(facts)) {
+        Some((reason, message)) => condition(kind, True, reason, message),
+        None => condition(
+            kind,
+            False,
+            "NoConflict",
+            "Nobody else keeps changing the target's replicas or its pods' deletion costs.",
+        ),
+    }
 }
 
-fn fallback(facts: &Facts) -> Option<ConditionSpec> {
-    let decision = facts
-        .decision
-        .filter(|decision| decision.rule == Rule::Fallback && facts.problem.is_none())?;
-    Some(condition("Fallback", True, "SourceLost", decision.sentence.clone()))
+fn suspended(facts: &Facts) -> ConditionSpec {
+    match facts.suspended {
+        true => condition("Suspended", True, "Suspended", SUSPENDED),
+        false => condition("Suspended", False, "NotSuspended", "`suspend` is false."),
+    }
 }
 
-fn conflict(facts: &Facts) -> Option<ConditionSpec> {
-    let manager = facts.fought_by?;
-    Some(condition(
-        "TargetConflict",
-        True,
-        "ReplicasOverwritten",
-        format!("`{manager}` keeps changing the target's replicas: {}", cure(manager)),
-    ))
-}
+/// Message while the pool is suspended.
+const SUSPENDED: &str = "`suspend` is true: nothing is counted, the replicas stay as they are.";
 
 /// Fix for a conflict with this field manager.
 fn cure(manager: &str) -> &'static str {

@@ -35,7 +35,9 @@ const MOST_SCHEDULES: usize = 16;
 pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
     let spec = &object.spec;
     if spec.min_replicas > spec.max_replicas {
-        return Err(Problem::invalid("`minReplicas` must be at most `maxReplicas`"));
+        return Err(Problem::invalid(
+            "`minReplicas` must be less than or equal to `maxReplicas`",
+        ));
     }
     let app = app(spec)?;
     Ok(Pool {

@@ -43,7 +43,9 @@ pub enum SampleError {
     #[error("the broker refuses the user or the password in the broker URL")]
     Authentication,
     /// The user may not read this key, queue, channel or vhost.
-    #[error("the broker's permissions refuse this read: see the README for the rights that are needed")]
+    #[error(
+        "the broker's permissions refuse this read: the rights are listed in docs/redis.md, docs/rabbitmq.md and docs/frameworks.md"
+    )]
     Permission,
     /// The server's limit on connections is reached.
     #[error(

@@ -26,39 +26,82 @@ pub(crate) struct Case<'a> {
     pub(crate) window: Duration,
 }
 
-/// One sentence.
+/// One sentence: a verb, a number (and the one that the work alone would do with), the cause, and the field of the spec
+/// that governs it.
 pub(crate) fn explain(case: &Case) -> String {
     let Case {
         policy, seen, replicas, ..
     } = case;
     if case.rule == Rule::Suspended {
-        return format!("Suspended: hands off {}.", count(*replicas, "replica"));
+        return format!("Suspended: replicas stay at {replicas}.");
     }
     let work = match &seen.reading {
         Reading::Fresh(work) => work,
         Reading::Stale { .. } | Reading::Unknown { .. } => return unread(case),
     };
     match case.rule {
-        Rule::Maximum => format!("{}; the maximum is {}.", need(case, work), policy.max),
-        Rule::Minimum => format!("{}; the minimum is {}.", need(case, work), policy.min.min(policy.max)),
-        Rule::Schedule => format!("{}; {}.", need(case, work), keeps(case)),
-        Rule::Idle if seen.replicas > *replicas => idle(&format!("No work for {}", seconds(policy.idle)), work),
-        Rule::Idle => idle("No work", work),
-        Rule::CoolingDown => kept(case, &format!("no work, but not for {} yet", seconds(policy.idle))),
-        Rule::Window => kept_though(case, &format!("a {} window has not passed", seconds(case.window))),
-        Rule::RunningWork => kept_though(case, &protects(case, work)),
-        Rule::Rollout => kept_though(case, "the target is rolling out"),
+        Rule::Maximum => {
+            let needed = needed(case);
+            format!(
+                "Capped at {} by maxReplicas ({needed} would do): {}.",
+                policy.max,
+                cause(case, work)
+            )
+        }
+        Rule::Minimum => format!(
+            "Keeping {} by minReplicas{}: {}.",
+            policy.min.min(policy.max),
+            less(case),
+            cause(case, work)
+        ),
+        Rule::Schedule => format!("{}{}: {}.", keeps(case), less(case), cause(case, work)),
+        Rule::Idle if seen.replicas > *replicas => {
+            format!("Idle: no work for {}{}.", seconds(policy.idle), later(work))
+        }
+        Rule::Idle => format!("Idle: no work{}.", later(work)),
+        Rule::CoolingDown => format!(
+            "Keeping {replicas}: idle for less than scaleDown.idleSeconds ({}).",
+            seconds(policy.idle)
+        ),
+        Rule::Window => kept(
+            case,
+            &format!("the {} scale-down window has not passed", seconds(case.window)),
+        ),
+        Rule::RunningWork => kept(case, &protects(case, work)),
+        Rule::Rollout => kept(case, "the target is rolling out"),
         Rule::JustStarted => {
             let guard = seconds(policy.guard());
-            kept_though(case, &format!("the work has been watched for less than {guard}"))
+            kept(case, &format!("the work has been watched for less than {guard}"))
         }
         Rule::Behavior => behavior(case),
-        Rule::BlockedQueue => format!(
-            "{} kept: {} and the workers start none of them, so more workers would not help.",
-            count(*replicas, "replica"),
-            verb(work.ready, "task", "waits", "wait"),
-        ),
-        _ => format!("{}.", need(case, work)),
+        Rule::BlockedQueue => {
+            let waiting = verb(work.ready, "task", "waits", "wait");
+            format!("Keeping {replicas}: {waiting} and the workers start none, so more workers would not help.")
+        }
+        _ => {
+            let verb = match case.demand.rule {
+                Rule::Scheduled | Rule::Stranded if seen.replicas >= *replicas => format!("Keeping {replicas}"),
+                _ => count(*replicas, "replica"),
+            };
+            let more = Some(needed(case)).filter(|needed| needed > replicas && case.demand.answer.is_some());
+            let more = more.map_or_else(String::new, |needed| format!(" ({needed} would do)"));
+            format!("{verb}{more}: {}.", cause(case, work))
+        }
+    }
+}
+
+/// Number of replicas that the work alone asks for.
+fn needed(case: &Case) -> u32 {
+    case.demand
+        .wanted
+        .max(case.demand.answer.map_or(0, |answer| answer.needed))
+}
+
+/// ` (1 would do)`: the work asks for fewer replicas, but for some.
+fn less(case: &Case) -> String {
+    match needed(case) {
+        0 => String::new(),
+        needed => format!(" ({needed} would do)"),
     }
 }
 
@@ -75,12 +118,12 @@ fn unread(case: &Case) -> String {
     let why = why.map_or_else(String::new, |why| format!(" ({})", why.label()));
     match (case.rule, case.policy.fallback) {
         (Rule::Fallback, Some(fallback)) => format!(
-            "The broker could not be read for {}{why}: at least {}, as the fallback says.",
-            seconds(fallback.after),
+            "Fallback: at least {} while the broker cannot be read{why}, after fallback.afterSeconds ({}).",
             count(case.replicas.min(fallback.replicas), "replica"),
+            seconds(fallback.after),
         ),
-        (Rule::Schedule, _) => format!("{}: {}; {what}{why}.", count(case.replicas, "replica"), keeps(case)),
-        (Rule::Minimum, _) => format!("The minimum is {}; {what}{why}.", count(case.replicas, "replica")),
+        (Rule::Schedule, _) => format!("{}: {what}{why}.", keeps(case)),
+        (Rule::Minimum, _) => format!("Keeping {} by minReplicas: {what}{why}.", case.replicas),
         _ => format!(
             "Holding {}: {what}{why}; nothing is scaled down.",
             count(case.replicas, "replica")
@@ -88,22 +131,18 @@ fn unread(case: &Case) -> String {
     }
 }
 
-/// `the schedule "office" keeps at least 2`.
+/// `Keeping 5 by the schedule "office"`.
 fn keeps(case: &Case) -> String {
     let name = case.floor.name.unwrap_or_default();
     let (floor, max) = (case.floor.replicas, case.policy.max);
-    let limit = match floor > max {
-        true => format!(", but the maximum is {max}"),
-        false => String::new(),
-    };
-    format!("the schedule \"{name}\" keeps at least {floor}{limit}")
+    match floor > max {
+        true => format!("Keeping {max} by the schedule \"{name}\" (it asks for {floor}, maxReplicas is {max})"),
+        false => format!("Keeping {} by the schedule \"{name}\"", case.replicas),
+    }
 }
 
 /// What the work asks for, without the full stop.
-fn need(case: &Case, work: &Work) -> String {
-    let needed = case.demand.answer.map_or(0, |answer| answer.needed);
-    let replicas = count(case.demand.wanted.max(needed), "replica");
-    let needs = |tasks: u64| if tasks == 1 { "needs" } else { "need" };
+fn cause(case: &Case, work: &Work) -> String {
     let each = case.policy.backlog_per_replica();
     match case.demand.rule {
         Rule::Backlog => {
@@ -111,69 +150,56 @@ fn need(case: &Case, work: &Work) -> String {
             let held = work.running.saturating_add(reserved);
             let on_theirs = held_that_counts(work, case.policy, case.seen) < held;
             let stay = match on_theirs && case.rule == Rule::Backlog {
-                true if reserved > 0 => ", held ones only theirs",
-                true => ", running ones only theirs",
+                true if reserved > 0 => "; delivered tasks stay on their pods",
+                true => "; running tasks stay on their pods",
                 false => "",
             };
             let soon = due_soon(work, case.seen, case.keep_one.within);
             let tasks = work.ready.saturating_add(work.in_flight).saturating_add(soon);
             let outstanding = count(tasks, "task");
-            let verb = needs(tasks);
-            format!(
-                "{outstanding} outstanding ({}) {verb} {replicas} at {each} each{stay}",
-                parts(case, work)
-            )
+            format!("{outstanding} ({}), {each} per replica{stay}", parts(case, work))
         }
         Rule::Scheduled if due_soon(work, case.seen, case.keep_one.within) > 0 => {
             let due = verb(work.due_soon, "scheduled task", "comes", "come");
-            let verb = needs(work.due_soon);
             let at = match case.policy.target {
-                TargetRule::Backlog(_) => format!(" at {each} each"),
+                TargetRule::Backlog(_) => format!(", {each} per replica"),
                 TargetRule::Wait(_) => String::new(),
             };
-            format!(
-                "{due} due within {} and {verb} {replicas}{at}",
-                seconds(case.keep_one.within)
-            )
+            format!("{due} due within {}{at}", seconds(case.keep_one.within))
         }
         Rule::Stranded => {
-            let waits = verb(case.keep_one.stranded, "task", "waits", "wait");
             let (place, when) = case.policy.stranded;
-            format!(
-                "{waits} {place} for a worker that died or is stopping: {replicas} to give {} back {when}",
-                if case.keep_one.stranded == 1 { "it" } else { "them" },
-            )
+            let tasks = count(case.keep_one.stranded, "task");
+            let verb = if case.keep_one.stranded == 1 {
+                "returns"
+            } else {
+                "return"
+            };
+            format!("{tasks} of a dead or stopping worker ({place}) {verb} to the queue {when}")
         }
-        Rule::Deadline | Rule::Rate | Rule::Reserve => {
-            format!("{}{}", by_wait(case, work, &replicas), only(case))
-        }
-        Rule::Scheduled => scheduled(case, work, &replicas),
-        _ => "No work".to_owned(),
+        Rule::Deadline | Rule::Rate | Rule::Reserve => format!("{}{}", by_wait(case, work), only(case)),
+        Rule::Scheduled => scheduled(case, work),
+        _ => "no work".to_owned(),
     }
 }
 
 /// One worker for what is not due.
-fn scheduled(case: &Case, work: &Work, replicas: &str) -> String {
+fn scheduled(case: &Case, work: &Work) -> String {
     let due = case.seen.next_due_in.is_some_and(|due| due <= case.keep_one.within);
     match work.stay.filter(|_| !due) {
-        Some(KeepAlive::UnknownDue) => {
-            let live = verb(work.scheduled, "scheduled task", "lives", "live");
-            format!("{live} in a worker's memory, due at a time that is not known: {replicas} for that")
-        }
-        Some(KeepAlive::Unreported) => {
-            format!("The workers have not all said whether they hold tasks that are not due: {replicas} until they do")
-        }
-        Some(KeepAlive::Refused) => format!(
-            "The broker's permissions refuse to ask the workers whether they hold tasks that are not due: {replicas} in case they do"
+        Some(KeepAlive::UnknownDue) => format!(
+            "a worker holds {} whose due time is not known",
+            count(work.scheduled, "scheduled task")
         ),
-        None => format!(
-            "A scheduled task comes due within {} and needs {replicas}",
-            seconds(case.keep_one.within)
-        ),
+        Some(KeepAlive::Unreported) => "some workers have not answered whether they hold scheduled tasks".to_owned(),
+        Some(KeepAlive::Refused) => {
+            "the broker's permissions refuse to ask the workers whether they hold scheduled tasks".to_owned()
+        }
+        None => format!("a scheduled task comes due within {}", seconds(case.keep_one.within)),
     }
 }
 
-/// `, but only 22 are ordered while 3 pods are not ready`: fewer than the work needs, because more would not help.
+/// `; no more while 3 pods are not ready`: fewer than the work needs, because more would not help.
 fn only(case: &Case) -> String {
     let Some(answer) = case.demand.answer.filter(|answer| answer.needed > case.demand.wanted) else {
         return String::new();
@@ -183,51 +209,37 @@ fn only(case: &Case) -> String {
         None if answer.hangs => "while no task finishes".to_owned(),
         None => "until one of those ordered lately is ready".to_owned(),
     };
-    let pods = case.demand.wanted;
-    let verb = if pods == 1 { "is" } else { "are" };
-    format!(", but only {pods} {verb} ordered {why}")
+    format!("; no more {why}")
 }
 
 /// What the wait rule found.
-fn by_wait(case: &Case, work: &Work, replicas: &str) -> String {
+fn by_wait(case: &Case, work: &Work) -> String {
     let (Some(answer), TargetRule::Wait(wait)) = (&case.demand.answer, &case.policy.target) else {
-        return "No work".to_owned();
+        return "no work".to_owned();
     };
     let target = seconds(wait.within);
     let task = seconds(rounded(answer.service));
-    let slots = count(answer.slots, "slot");
+    let pace = format!("({task} each, {} at a time per replica)", answer.slots);
     let waiting = waiting(work, work.running);
     match case.demand.rule {
-        Rule::Rate => {
-            format!(
-                "{} tasks a second at {task} each need {replicas} of {slots}",
-                per_second(answer.rate)
-            )
-        }
+        Rule::Rate => format!("{} tasks arrive each second {pace}", per_second(answer.rate)),
         Rule::Reserve => format!(
-            "Pods start in {}, later than the target of {target}: {replicas} for what may arrive meanwhile",
+            "for what may arrive while pods start ({}, longer than target.waitSeconds: {target})",
             seconds(rounded(answer.startup)),
         ),
         _ if waiting == 0 && work.in_flight == 0 => {
-            format!("Nothing waits or runs now: {replicas} for what may still come at the recent rate")
+            "nothing waits or runs; for what may still come at the recent rate".to_owned()
         }
-        _ if waiting == 0 => {
-            let running = count(work.in_flight, "task");
-            let verb = if work.in_flight == 1 {
-                "runs and needs"
-            } else {
-                "run and need"
-            };
-            format!("{running} {verb} {replicas}")
-        }
+        _ if waiting == 0 => verb(work.in_flight, "task", "runs", "run"),
         _ => {
-            let tasks = verb(waiting, "task", "waits", "wait");
             let late = match answer.fetched {
-                Some(fetched) => format!(", {fetched} of them fetched by busy workers, and no other can start those"),
-                None if answer.need.overdue => ", too many for pods to start in time".to_owned(),
+                Some(fetched) => {
+                    format!("; {fetched} of them are prefetched by busy workers, and no other can start those")
+                }
+                None if answer.need.overdue => "; too many for pods to start in time".to_owned(),
                 None => String::new(),
             };
-            format!("{tasks} to start within {target}{late}: at {task} each that needs {replicas} of {slots}")
+            format!("{} must start within {target} {pace}{late}", count(waiting, "task"))
         }
     }
 }
@@ -249,7 +261,7 @@ fn parts(case: &Case, work: &Work) -> String {
     let parts = [
         (work.ready, "waiting"),
         (work.in_flight.min(work.running), "running"),
-        (reserved, "in flight"),
+        (reserved, "prefetched"),
         (due_soon(work, case.seen, case.keep_one.within), "due soon"),
     ];
     let parts = parts.iter().filter(|(tasks, _)| *tasks > 0);
@@ -257,11 +269,11 @@ fn parts(case: &Case, work: &Work) -> String {
     parts.join(", ")
 }
 
-fn idle(no_work: &str, work: &Work) -> String {
+/// `; 4 scheduled tasks are not due yet`.
+fn later(work: &Work) -> String {
     match work.scheduled {
-        0 => format!("{no_work}."),
-        1 => format!("{no_work}; 1 scheduled task is not due yet."),
-        tasks => format!("{no_work}; {tasks} scheduled tasks are not due yet."),
+        0 => String::new(),
+        tasks => format!("; {} not due yet", verb(tasks, "scheduled task", "is", "are")),
     }
 }
 
@@ -277,60 +289,39 @@ fn behavior(case: &Case) -> String {
         Some(Select::Disabled) => "is disabled".to_owned(),
         _ => format!("allows no {than} for now"),
     };
-    let wish = if up { needed(case.wish) } else { enough(case.wish) };
-    format!(
-        "{}: {wish}, but behavior.{direction} {verdict}.",
-        count(case.replicas, "replica")
-    )
+    kept(case, &format!("behavior.{direction} {verdict}"))
 }
 
 /// Who would be interrupted.
 fn protects(case: &Case, work: &Work) -> String {
     if case.seen.silent_pods > 0 {
-        let silent = verb(
-            case.seen.silent_pods.into(),
-            "silent pod",
-            "may run more",
-            "may run more",
-        );
+        let silent = count(case.seen.silent_pods, "silent pod");
         return match work.running {
-            0 => silent.replace(" more", " tasks"),
-            tasks => format!("{}, and {silent}", verb(tasks, "task", "runs", "run")),
+            0 => format!("{silent} may run tasks"),
+            tasks => format!("{}, and {silent} may run more", verb(tasks, "task", "runs", "run")),
         };
     }
     if case.seen.workers_heard && case.seen.drains && case.policy.slots.or(case.seen.slots).is_some() {
-        return format!("{} need the room", count(work.running, "running task"));
+        let occupy = if case.replicas == 1 {
+            ["occupies it", "occupy it"]
+        } else {
+            ["occupies them", "occupy them"]
+        };
+        return verb(work.running, "running task", occupy[0], occupy[1]);
     }
     match (case.seen.workers_heard, case.replicas) {
-        (true, 1) => "1 runs tasks".to_owned(),
-        (true, busy) => format!("{busy} run tasks"),
-        (false, _) => format!("{} in flight may run on any of them", count(work.in_flight, "task")),
+        (true, 1) => "it runs tasks".to_owned(),
+        (true, _) => "they run tasks".to_owned(),
+        (false, _) => format!(
+            "{} may be on any of them",
+            count(work.in_flight, "reserved or running task")
+        ),
     }
 }
 
-/// `7 replicas kept: <why>.`
+/// `Keeping 7 (3 would do): <why>.`
 fn kept(case: &Case, why: &str) -> String {
-    format!("{} kept: {why}.", count(case.replicas, "replica"))
-}
-
-/// `7 replicas kept: 3 are enough, but <why>.`
-fn kept_though(case: &Case, why: &str) -> String {
-    kept(case, &format!("{}, but {why}", enough(case.wish)))
-}
-
-fn enough(replicas: u32) -> String {
-    match replicas {
-        0 => "none is needed".to_owned(),
-        1 => "1 is enough".to_owned(),
-        more => format!("{more} are enough"),
-    }
-}
-
-fn needed(replicas: u32) -> String {
-    match replicas {
-        1 => "1 is needed".to_owned(),
-        more => format!("{more} are needed"),
-    }
+    format!("Keeping {} ({} would do): {why}.", case.replicas, case.wish)
 }
 
 /// `1 task`, `3 tasks`.

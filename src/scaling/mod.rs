@@ -250,6 +250,8 @@ pub struct Estimates {
     pub startup: Option<f64>,
     /// Number of task slots of a pod.
     pub slots: Option<u32>,
+    /// Share of the tasks started recently that were in time; it is not remembered.
+    pub in_time: Option<f64>,
 }
 
 /// Memory of one pool from decision to decision. Starts empty: after a restart nothing is scaled down until one trim

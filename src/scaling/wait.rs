@@ -351,6 +351,7 @@ impl Waiting {
             rate: answer.map_or(0.0, |answer| answer.rate),
             startup: Some(self.startup.seconds(STARTUP_QUANTILE, now)).filter(|_| self.startup.is_known()),
             slots: policy.slots.or(Some(self.slots).filter(|slots| *slots > 0)),
+            in_time: self.flow.attainment.in_time(),
         }
     }
 

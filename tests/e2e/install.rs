@@ -171,7 +171,7 @@ async fn cluster_wide_it_installs_acts_upgrades_hands_over_and_leaves_the_pools(
 async fn look_as_a_user(stage: &Stage) {
     eventually("kubectl get twp says why", PATIENCE, async || {
         let seen = stage.ns.kubectl(&["get", "twp"]).await;
-        let good = ["mail", "TARGET", "WHY", "need 3 replicas at 10 each."]
+        let good = ["mail", "TARGET", "WHY", "3 replicas: ", "10 per replica."]
             .iter()
             .all(|part| seen.contains(part));
         if !good {

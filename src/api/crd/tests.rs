@@ -89,11 +89,11 @@ fn what_cannot_work_is_refused_with_the_field_and_the_fix() {
         ),
         (
             json!({"minReplicas": 11}),
-            "`minReplicas` must be at most `maxReplicas`",
+            "`minReplicas` must be less than or equal to `maxReplicas`",
         ),
         (
             json!({"fallback": {"replicas": 11, "afterSeconds": 1}}),
-            "`fallback.replicas` must be at most `maxReplicas`",
+            "`fallback.replicas` must be less than or equal to `maxReplicas`",
         ),
         (
             json!({"queues": ["a", "b", "a"]}),

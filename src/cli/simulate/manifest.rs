@@ -130,7 +130,7 @@ mod tests {
             (format!("{POOL}---\n{POOL}"), "2 objects"),
             (
                 format!("{POOL}  minReplicas: 30\n"),
-                "line 7: `minReplicas` must be at most `maxReplicas`",
+                "line 7: `minReplicas` must be less than or equal to `maxReplicas`",
             ),
             (
                 format!("# x\n---\n{POOL}  queues: [a, a]\n"),

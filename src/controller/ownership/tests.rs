@@ -134,7 +134,7 @@ fn unconfirmed(from: u32, to: u32) -> ReplicaOwnership {
     let mut hold = ReplicaOwnership::default();
     look(&mut hold, &target(9, from, MANAGER));
     let change = Change { from, to, kept: 0 };
-    (hold.unconfirmed, hold.failed) = (Some(change), Some("no answer".into()));
+    (hold.unconfirmed, hold.failed) = (Some(change), Some(("no answer".into(), Moment::ZERO)));
     hold
 }
 

@@ -82,6 +82,8 @@ fn a_condition_that_changes_its_status_is_an_event() {
         ("Ready", True, True, vec![]),
         ("Ready", True, Unknown, vec![]),
         ("ScalingLimited", False, True, vec![]),
+        ("Suspended", False, True, vec![false]),
+        ("Suspended", True, False, vec![false]),
     ] {
         assert_eq!(
             warnings(&with(kind, before), &with(kind, after)),
@@ -89,7 +91,7 @@ fn a_condition_that_changes_its_status_is_an_event() {
             "{kind} {before:?} to {after:?}"
         );
     }
-    assert_eq!(warnings(&Status::default(), &with("QueueBlocked", True)), [true]);
+    assert_eq!(warnings(&Status::default(), &with("TargetConflict", True)), [true]);
     assert!(
         conditions(None, &with("Ready", False)).is_empty(),
         "nothing was known before"
@@ -128,6 +130,21 @@ fn trouble_is_told_when_it_begins_changes_and_ends() {
         (Status::default(), with("QueuesMatch", True, "A"), vec![]),
         (Status::default(), with("QueuesMatch", False, "A"), vec![true]),
         (with("Ready", True, "A"), with("Ready", True, "B"), vec![]),
+        (
+            with("ScalingActive", True, "Scaling"),
+            with("ScalingActive", False, "WriteFailed"),
+            vec![true],
+        ),
+        (
+            with("ScalingActive", False, "WriteFailed"),
+            with("ScalingActive", True, "Scaling"),
+            vec![false],
+        ),
+        (
+            with("ScalingActive", True, "Scaling"),
+            with("ScalingActive", False, "SourceLost"),
+            vec![],
+        ),
         (
             with("Degraded", False, "A"),
             with("Degraded", True, BEAT_STOPS),

@@ -48,8 +48,8 @@ pub struct DrainState {
     not_before: Moment,
     /// Pause after failed examinations.
     backoff: Backoff,
-    /// Error of the last examination.
-    pub failed: Option<String>,
+    /// Error of the last examination, and the time since which all have failed.
+    pub failed: Option<(String, Moment)>,
 }
 
 impl DrainState {
@@ -65,7 +65,8 @@ impl DrainState {
     /// Takes in that the pods could not be examined.
     pub fn failed(&mut self, why: CallError, now: Moment, id: PoolId) {
         self.not_before = now + scattered(self.backoff.failed(FIRST, MOST), id);
-        self.failed = Some(why.to_string());
+        let since = self.failed.as_ref().map_or(now, |(_, since)| *since);
+        self.failed = Some((why.to_string(), since));
     }
 
     /// Clears errors: the last examination succeeded, or there is none to make.

@@ -241,6 +241,7 @@ impl PoolState {
         let startup = self.startup();
         let (late, late_in) = target.map_or((0, None), |target| self.late.look(target, startup, now.moment));
         let late_in = late_in.unwrap_or(AT_LEAST);
+        let failed = self.ownership.failed.as_ref().or(self.drain.failed.as_ref());
         let facts = Facts {
             generation: self.identity.generation,
             problem,
@@ -269,7 +270,7 @@ impl PoolState {
             graceful: pool.is_some_and(|pool| pool.graceful.is_some()),
             cost_conflict: self.drain.fought_over(now.moment),
             fought_by: conflicting.as_deref(),
-            write_failed: self.ownership.failed.as_deref().or(self.drain.failed.as_deref()),
+            write_failed: failed.map(|(why, since)| (why.as_str(), now.moment.saturating_sub(*since))),
             last_scale: self.last_scale.as_ref(),
             now: now.wall,
         };

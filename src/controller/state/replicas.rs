@@ -80,7 +80,8 @@ impl PoolState {
         let most = if why.passes() { PASSES } else { MOST };
         let pause = ownership.backoff.failed(FIRST, MOST).min(most);
         ownership.not_before = cx.now.moment + scattered(pause, self.id);
-        ownership.failed = Some(why.to_string());
+        let since = ownership.failed.as_ref().map_or(cx.now.moment, |(_, since)| *since);
+        ownership.failed = Some((why.to_string(), since));
     }
 
     /// Takes in that the replicas are written: remembers and reports it, with the decision that they were written for.

@@ -66,8 +66,8 @@ pub struct Facts<'a> {
     pub cost_conflict: Option<&'a str>,
     /// Field manager of the last of three changes of the target's replicas by others in ten minutes.
     pub fought_by: Option<&'a str>,
-    /// Error of the last write to the target.
-    pub write_failed: Option<&'a str>,
+    /// Error of the last write to the target, and the time for which all have failed.
+    pub write_failed: Option<(&'a str, Duration)>,
     /// Latest change by the operator.
     pub last_scale: Option<&'a LastScale>,
     /// Wall-clock time, for transition times.

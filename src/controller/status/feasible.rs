@@ -1,18 +1,55 @@
-//! Condition `TargetFeasible`: present while something keeps the target from being met.
+//! Condition `TargetFeasible`: whether something keeps the pool from its target.
 #![deny(clippy::disallowed_methods)]
 
-use super::{ConditionSpec, Facts, Pods, condition};
-use crate::{api::ConditionStatus::False, scaling::Trouble};
+use super::{ConditionSpec, Facts, Pods, SourceState, condition};
+use crate::{
+    api::ConditionStatus::{False, True, Unknown},
+    scaling::Trouble,
+};
 
-/// Condition, if something keeps the target from being met.
-pub(super) fn feasible(facts: &Facts) -> Option<ConditionSpec> {
+const KIND: &str = "TargetFeasible";
+
+/// Condition, which is always present.
+pub(super) fn feasible(facts: &Facts) -> ConditionSpec {
     if facts.problem.is_some() || facts.suspended {
-        return None;
+        return condition(KIND, Unknown, "NotAsked", "Nothing is scaled.");
     }
+    let found = blocked(facts).or_else(|| missed(facts));
+    match (found, &facts.source) {
+        (Some((reason, message)), _) => condition(KIND, False, reason, message),
+        (None, SourceState::Read { .. }) => {
+            condition(KIND, True, "Feasible", "Nothing keeps the pool from its target.")
+        }
+        (None, SourceState::NotYet) => condition(KIND, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        (None, SourceState::Lost { .. }) => condition(KIND, Unknown, "SourceLost", "The broker cannot be read."),
+    }
+}
+
+/// Reason and message.
+type Finding = Option<(&'static str, String)>;
+
+/// Tasks wait, and the workers start none.
+fn blocked(facts: &Facts) -> Finding {
+    facts.decision.filter(|decision| decision.blocked)?;
+    let SourceState::Read { tally, .. } = &facts.source else {
+        return None;
+    };
+    let waiting = tally.queues.iter().filter(|queue| queue.ready > 0);
+    let names: Vec<_> = waiting.map(|queue| queue.queue.as_str()).collect();
+    let message = format!(
+        "Tasks wait in `{}` and the workers start none, so more workers would not help: look for a task with an ETA at the \
+         head, and for workers that are stuck or consume nothing.",
+        names.join("`, `"),
+    );
+    Some(("NothingStarts", message))
+}
+
+/// What the rules found, or the Deployment.
+fn missed(facts: &Facts) -> Finding {
     let trouble = facts.decision.and_then(|decision| decision.trouble);
     let learned = matches!(trouble, Some(Trouble::PodsNotReady { .. }));
     if !learned && (facts.pods.late > 0 || facts.pods.why.is_some()) {
-        return Some(condition("TargetFeasible", False, NOT_READY, not_ready(&facts.pods)));
+        return Some((NOT_READY, not_ready(&facts.pods)));
     }
     let trouble = trouble?;
     let message = match trouble {
@@ -45,7 +82,7 @@ pub(super) fn feasible(facts: &Facts) -> Option<ConditionSpec> {
             started(in_time)
         ),
     };
-    Some(condition("TargetFeasible", False, trouble.reason(), message))
+    Some((trouble.reason(), message))
 }
 
 /// Reason, whatever the target's rule.
@@ -56,8 +93,9 @@ fn not_ready(pods: &Pods) -> String {
     let late = match pods.late {
         0 => "Ordered replicas cannot be made.".to_owned(),
         late => format!(
-            "{late} of the ordered replicas are not ready for longer than that takes: look at their pods (no room on the nodes, \
-             a missing image, a crash)."
+            "{late} of the ordered replicas {} not ready, for longer than usual: look at their pods (no room on the nodes, a \
+             missing image, a crash).",
+            if late == 1 { "is" } else { "are" }
         ),
     };
     match pods.why {

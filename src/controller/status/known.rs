@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{ConditionSpec, Facts, Heard, SourceState, condition};
+use super::{ConditionSpec, Facts, Heard, SUSPENDED, SourceState, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
@@ -27,7 +27,7 @@ const GRACEFUL: &str = "`scaleDown.removal: Graceful` says that a pod's grace pe
 /// Condition, which is always present.
 pub(super) fn workers_known(facts: &Facts) -> ConditionSpec {
     if facts.suspended {
-        return condition(KIND, Unknown, "Suspended", "`suspend` is true: hands off.");
+        return condition(KIND, Unknown, "Suspended", SUSPENDED);
     }
     let (SourceState::Read { tally, .. }, None) = (&facts.source, facts.problem) else {
         return condition(KIND, Unknown, "NotAsked", "The broker is not read: nothing is removed.");
@@ -121,16 +121,18 @@ fn control_refused(facts: &Facts, tally: &Tally) -> Finding {
     if let Hearing::Refused { right: beats } = &tally.hearing {
         let message = format!(
             "The broker's permissions refuse remote control{} and heartbeats{}, so nothing is known of the workers. Grant the \
-             rights (README, \"Rights on the broker\"). {GRACEFUL}",
+             rights ({}). {GRACEFUL}",
             missing(right),
-            missing(beats)
+            missing(beats),
+            facts.framework.words.rights
         );
         return Some(("RemoteControlRefused", message));
     }
     let message = format!(
         "The broker's permissions keep workers from being asked and told{}: only those are removed whose heartbeats say that \
-         they run nothing. Grant the rights for remote control (README, \"Rights on the broker\").",
-        missing(right)
+         they run nothing. Grant the rights for remote control ({}).",
+        missing(right),
+        facts.framework.words.rights
     );
     Some(("RemoteControlRefused", message))
 }

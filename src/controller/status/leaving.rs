@@ -1,8 +1,8 @@
 //! Messages about draining pods.
 #![deny(clippy::disallowed_methods)]
 
-use super::{ConditionSpec, Facts, condition};
-use crate::{api::ConditionStatus::True, drain::WaitsFor};
+use super::Facts;
+use crate::drain::WaitsFor;
 
 /// Sentence with the reason for the number of replicas above the decision.
 pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
@@ -15,28 +15,34 @@ pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
         rollout,
     } = *waits_for;
     if rollout {
-        return format!("{kept} kept: pods of two templates are there, and nobody can say which would go.");
+        return format!("{kept} more until the rollout ends.");
     }
     let mut why = Vec::new();
     if emptying > 0 {
         why.push(format!(
-            "{emptying} fetch no more and work off {}",
+            "{} drained ({} left)",
+            verb(emptying, "is", "are"),
             count(tasks, "task")
         ));
     }
     if cordoning > 0 {
-        why.push(format!("{cordoning} are told to fetch no more"));
+        why.push(format!("{} told to stop consuming", verb(cordoning, "is", "are")));
     }
     if busy > 0 {
-        why.push(format!("{busy} run tasks"));
+        why.push(format!("{} tasks", verb(busy, "runs", "run")));
     }
     if unknown > 0 {
-        why.push(format!("{unknown} have not said that they run nothing"));
+        why.push(format!("{} not reported to be idle", verb(unknown, "has", "have")));
     }
-    if why.is_empty() {
-        why.push("their pods are being looked at".to_owned());
+    match why.is_empty() {
+        true => format!("{kept} more while their pods are examined."),
+        false => format!("{kept} more for now: {}.", why.join(", ")),
     }
-    format!("{kept} kept: {}.", why.join(", "))
+}
+
+/// `1 runs`, `2 run`.
+fn verb(number: u32, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn count(number: u32, one: &str) -> String {
@@ -46,13 +52,11 @@ fn count(number: u32, one: &str) -> String {
     }
 }
 
-/// Condition while another writer changes the pods' deletion cost.
-pub(super) fn cost_conflict(facts: &Facts) -> Option<ConditionSpec> {
+/// Reason and message while another writer changes the pods' deletion cost.
+pub(super) fn cost_conflict(facts: &Facts) -> Option<(&'static str, String)> {
     let pod = facts.cost_conflict.filter(|_| facts.problem.is_none())?;
-    Some(condition(
-        "DeletionCostConflict",
-        True,
-        "CostOverwritten",
+    Some((
+        "DeletionCostOverwritten",
         format!(
             "Another writer changed `controller.kubernetes.io/pod-deletion-cost` of the pod `{pod}`, which decides who goes \
              first: let only one of the two write it."

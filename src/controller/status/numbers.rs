@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{EstimatesStatus, HeldStatus, Time, WorkStatus},
+    api::{EstimatesStatus, HeldStatus, QueueStatus, Time, WorkStatus},
     model::{Delayed, Tally},
     scaling::Estimates,
 };
@@ -12,7 +12,7 @@ use crate::{
 /// Latest count.
 pub(super) fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
     WorkStatus {
-        ready: wide(tally.work.ready),
+        waiting: wide(tally.work.ready),
         running: wide(tally.work.running),
         in_flight: wide(tally.work.in_flight),
         scheduled: wide(tally.work.scheduled),
@@ -20,6 +20,21 @@ pub(super) fn work(tally: &Tally, at: Timestamp) -> WorkStatus {
         ..WorkStatus::default()
     }
 }
+
+/// Queues of the latest count.
+pub(super) fn queues(tally: &Tally) -> Vec<QueueStatus> {
+    let queues = tally.queues.iter().take(MOST_QUEUES);
+    queues
+        .map(|queue| QueueStatus {
+            name: queue.queue.clone(),
+            waiting: wide(queue.ready),
+            missing: queue.missing,
+        })
+        .collect()
+}
+
+/// Number of queues in a status, as in the schema.
+const MOST_QUEUES: usize = 64;
 
 /// Remembered tasks that are not due.
 pub(super) fn held(held: Delayed) -> HeldStatus {

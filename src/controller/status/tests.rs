@@ -115,14 +115,16 @@ fn each_situation_has_its_conditions() {
                 decision: None,
                 ..works()
             },
-            "Ready=Unknown/Starting SourceAvailable=Unknown/NotSampledYet ScalingActive=Unknown/NotSampledYet \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked Reconciling=True/Starting",
+            "Ready=Unknown/Starting SourceAvailable=Unknown/NotSampledYet QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked \
+             ScalingActive=Unknown/NotSampledYet ScalingLimited=False/WithinLimits TargetFeasible=Unknown/NotSampledYet TargetConflict=False/NoConflict \
+             Degraded=False/AsExpected Suspended=False/NotSuspended Reconciling=True/Starting",
         ),
         (
             "working",
             works(),
-            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=False/AsExpected QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown",
+            "Ready=True/Working SourceAvailable=True/Sampled QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown \
+             ScalingActive=True/Scaling ScalingLimited=False/WithinLimits TargetFeasible=True/Feasible TargetConflict=False/NoConflict \
+             Degraded=False/AsExpected Suspended=False/NotSuspended",
         ),
         (
             "broker lost a moment ago",
@@ -130,8 +132,9 @@ fn each_situation_has_its_conditions() {
                 source: lost(29),
                 ..works()
             },
-            "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=Unknown/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked",
+            "Ready=True/Working SourceAvailable=False/ConnectionRefused QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked \
+             ScalingActive=Unknown/SourceLost ScalingLimited=False/WithinLimits TargetFeasible=Unknown/SourceLost TargetConflict=False/NoConflict \
+             Degraded=False/AsExpected Suspended=False/NotSuspended",
         ),
         (
             "broker lost for long",
@@ -139,8 +142,9 @@ fn each_situation_has_its_conditions() {
                 source: lost(30),
                 ..works()
             },
-            "Ready=True/Working SourceAvailable=False/ConnectionRefused ScalingActive=False/SourceLost \
-             ScalingLimited=False/WithinLimits Degraded=True/SourceLost QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked",
+            "Ready=True/Working SourceAvailable=False/ConnectionRefused QueuesMatch=Unknown/NotSampledYet WorkersKnown=Unknown/NotAsked \
+             ScalingActive=False/SourceLost ScalingLimited=False/WithinLimits TargetFeasible=Unknown/SourceLost TargetConflict=False/NoConflict \
+             Degraded=True/SourceLost Suspended=False/NotSuspended",
         ),
         (
             "a Secret is missing",
@@ -148,8 +152,9 @@ fn each_situation_has_its_conditions() {
                 problem: Some(&missing),
                 ..works()
             },
-            "Ready=False/SecretNotFound SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/SecretNotFound QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/NotAsked Reconciling=True/SecretNotFound",
+            "Ready=False/SecretNotFound SourceAvailable=Unknown/NotAsked QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/NotAsked \
+             ScalingActive=False/NotReady ScalingLimited=False/WithinLimits TargetFeasible=Unknown/NotAsked TargetConflict=False/NoConflict \
+             Degraded=True/SecretNotFound Suspended=False/NotSuspended Reconciling=True/SecretNotFound",
         ),
         (
             "the spec cannot work",
@@ -157,8 +162,9 @@ fn each_situation_has_its_conditions() {
                 problem: Some(&invalid),
                 ..works()
             },
-            "Ready=False/InvalidSpec SourceAvailable=Unknown/NotAsked ScalingActive=False/NotReady \
-             ScalingLimited=False/WithinLimits Degraded=True/InvalidSpec QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/NotAsked Stalled=True/InvalidSpec",
+            "Ready=False/InvalidSpec SourceAvailable=Unknown/NotAsked QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/NotAsked \
+             ScalingActive=False/NotReady ScalingLimited=False/WithinLimits TargetFeasible=Unknown/NotAsked TargetConflict=False/NoConflict \
+             Degraded=True/InvalidSpec Suspended=False/NotSuspended Stalled=True/InvalidSpec",
         ),
         (
             "suspended",
@@ -166,8 +172,9 @@ fn each_situation_has_its_conditions() {
                 suspended: true,
                 ..works()
             },
-            "Ready=True/Suspended SourceAvailable=Unknown/NotAsked ScalingActive=False/Suspended \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/Suspended",
+            "Ready=True/Suspended SourceAvailable=Unknown/NotAsked QueuesMatch=Unknown/NotAsked WorkersKnown=Unknown/Suspended \
+             ScalingActive=False/Suspended ScalingLimited=False/WithinLimits TargetFeasible=Unknown/NotAsked TargetConflict=False/NoConflict \
+             Degraded=False/AsExpected Suspended=True/Suspended",
         ),
         (
             "observing",
@@ -175,17 +182,19 @@ fn each_situation_has_its_conditions() {
                 mode: Mode::Observe,
                 ..works()
             },
-            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/Observing \
-             ScalingLimited=False/WithinLimits Degraded=False/AsExpected QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown",
+            "Ready=True/Working SourceAvailable=True/Sampled QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown \
+             ScalingActive=False/Observing ScalingLimited=False/WithinLimits TargetFeasible=True/Feasible TargetConflict=False/NoConflict \
+             Degraded=False/AsExpected Suspended=False/NotSuspended",
         ),
         (
             "the write is refused",
             Facts {
-                write_failed: Some("no rights"),
+                write_failed: Some(("no rights", Duration::from_secs(30))),
                 ..works()
             },
-            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=False/WriteFailed \
-             ScalingLimited=False/WithinLimits Degraded=True/WriteFailed QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown",
+            "Ready=True/Working SourceAvailable=True/Sampled QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown \
+             ScalingActive=False/WriteFailed ScalingLimited=False/WithinLimits TargetFeasible=True/Feasible TargetConflict=False/NoConflict \
+             Degraded=True/WriteFailed Suspended=False/NotSuspended",
         ),
         (
             "others write, too",
@@ -193,8 +202,9 @@ fn each_situation_has_its_conditions() {
                 fought_by: Some("argocd"),
                 ..works()
             },
-            "Ready=True/Working SourceAvailable=True/Sampled ScalingActive=True/Scaling ScalingLimited=False/WithinLimits \
-             Degraded=True/ReplicasOverwritten QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown TargetConflict=True/ReplicasOverwritten",
+            "Ready=True/Working SourceAvailable=True/Sampled QueuesMatch=True/AsConfigured WorkersKnown=True/AllKnown \
+             ScalingActive=True/Scaling ScalingLimited=False/WithinLimits TargetFeasible=True/Feasible TargetConflict=True/ReplicasOverwritten \
+             Degraded=True/ReplicasOverwritten Suspended=False/NotSuspended",
         ),
     ];
     for (situation, facts, expected) in table {
@@ -243,14 +253,18 @@ fn fallback_and_a_blocked_queue_are_conditions_while_they_last() {
         source: lost(300),
         ..working(&tally, &fallback)
     };
-    assert!(line(&status(&facts, None)).contains("Fallback=True/SourceLost"));
+    let lost = line(&status(&facts, None));
+    assert!(
+        lost.contains("ScalingActive=False/Fallback") && lost.contains("Degraded=True/"),
+        "{lost}"
+    );
     let stuck = status(&working(&tally, &blocked), None);
-    let said = message(&stuck, "QueueBlocked");
+    let said = message(&stuck, "TargetFeasible");
     assert!(said.contains("`mail`") && !said.contains("reports"), "{said}");
     let backlog = decision(Rule::Backlog);
     let after = line(&status(&working(&tally, &backlog), Some(&stuck)));
     assert!(
-        !after.contains("QueueBlocked") && !after.contains("Fallback"),
+        after.contains("TargetFeasible=True/") && !after.contains("Fallback"),
         "nothing stale is left: {after}"
     );
 }

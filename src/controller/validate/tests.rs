@@ -227,7 +227,7 @@ fn what_cannot_work_names_the_field_and_the_fix() {
         (json!({"queues": ["a", "b", "a"]}), "`queues[2]` must not repeat"),
         (
             json!({"minReplicas": 11}),
-            "`minReplicas` must be at most `maxReplicas`",
+            "`minReplicas` must be less than or equal to `maxReplicas`",
         ),
         (json!({"minReplicas": -1}), "`minReplicas` must not be negative"),
         (

@@ -72,7 +72,7 @@ pub const WORDS: Words = Words {
     stranded: ("in `unacked`", "after the visibility timeout"),
     prefetch: "`worker_prefetch_multiplier = 1` does",
     hearing: "heartbeats",
-    rights: "README, \"Rights on the broker\"",
+    rights: "docs/redis.md or docs/rabbitmq.md, \"Rights\"",
     overstays: "A shell as the first process hands no signal on: start the worker with `exec`, or by `tini` or `dumb-init`.",
     silence: "they neither beat nor answer remote control",
     nobody: "Either they use another broker (check the URL, the database or virtual host, `keyPrefix`, `controlExchange`, \

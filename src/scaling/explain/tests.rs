@@ -12,52 +12,52 @@ fn the_work() {
     says(
         p(),
         &[mixed],
-        "412 tasks outstanding (400 waiting, 12 running) need 42 replicas at 10 each; the maximum is 20.",
+        "Capped at 20 by maxReplicas (42 would do): 412 tasks (400 waiting, 12 running), 10 per replica.",
     );
     let all = at(0., 5).waiting(40).running(12, 5).reserved(3).due_soon(1);
     says(
         p(),
         &[all],
-        "56 tasks outstanding (40 waiting, 12 running, 3 in flight, 1 due soon) need 6 replicas at 10 each.",
+        "6 replicas: 56 tasks (40 waiting, 12 running, 3 prefetched, 1 due soon), 10 per replica.",
     );
     says(
         p(),
         &[at(0., 0).waiting(1)],
-        "1 task outstanding (1 waiting) needs 1 replica at 10 each.",
+        "1 replica: 1 task (1 waiting), 10 per replica.",
     );
     says(
         pool(2, 20, 10),
         &[at(0., 0).waiting(1)],
-        "1 task outstanding (1 waiting) needs 1 replica at 10 each; the minimum is 2.",
+        "Keeping 2 by minReplicas (1 would do): 1 task (1 waiting), 10 per replica.",
     );
     says(
         pool(0, 20, 1),
         &[at(0., 1).waiting(4).running(4, 1)],
-        "8 tasks outstanding (4 waiting, 4 running) need 5 replicas at 1 each, running ones only theirs.",
+        "5 replicas: 8 tasks (4 waiting, 4 running), 1 per replica; running tasks stay on their pods.",
     );
 }
 
 #[test]
 fn no_work() {
     let p = || pool(0, 20, 10);
-    says(p(), &[at(0., 0)], "No work.");
-    says(p(), &[at(0., 0), at(99., 0)], "No work.");
-    says(p(), &[at(0., 1), at(60., 1)], "No work for 60 s.");
+    says(p(), &[at(0., 0)], "Idle: no work.");
+    says(p(), &[at(0., 0), at(99., 0)], "Idle: no work.");
+    says(p(), &[at(0., 1), at(60., 1)], "Idle: no work for 60 s.");
     says(
         p(),
         &[at(0., 0).scheduled(4)],
-        "No work; 4 scheduled tasks are not due yet.",
+        "Idle: no work; 4 scheduled tasks are not due yet.",
     );
     says(
         p(),
         &[at(0., 0).scheduled(1)],
-        "No work; 1 scheduled task is not due yet.",
+        "Idle: no work; 1 scheduled task is not due yet.",
     );
-    says(pool(2, 20, 10), &[at(0., 0)], "No work; the minimum is 2.");
+    says(pool(2, 20, 10), &[at(0., 0)], "Keeping 2 by minReplicas: no work.");
     says(
         p().idle(1.5),
         &[at(0., 1).waiting(1), at(60., 1).waiting(1), at(61., 1)],
-        "1 replica kept: no work, but not for 1.5 s yet.",
+        "Keeping 1: idle for less than scaleDown.idleSeconds (1.5 s).",
     );
 }
 
@@ -67,37 +67,37 @@ fn scheduled_work() {
     says(
         p(),
         &[at(0., 0).due_soon(25)],
-        "25 scheduled tasks come due within 30 s and need 3 replicas at 10 each.",
+        "3 replicas: 25 scheduled tasks come due within 30 s, 10 per replica.",
     );
     says(
         p(),
         &[at(0., 0).due_soon(1)],
-        "1 scheduled task comes due within 30 s and needs 1 replica at 10 each.",
+        "1 replica: 1 scheduled task comes due within 30 s, 10 per replica.",
     );
     says(
         p(),
         &[at(0., 1).scheduled_in_memory(4)],
-        "4 scheduled tasks live in a worker's memory, due at a time that is not known: 1 replica for that.",
+        "Keeping 1: a worker holds 4 scheduled tasks whose due time is not known.",
     );
     says(
         p(),
         &[at(0., 0).scheduled(4).due_in(9.)],
-        "A scheduled task comes due within 30 s and needs 1 replica.",
+        "1 replica: a scheduled task comes due within 30 s.",
     );
     says(
         p(),
         &[at(0., 1).scheduled(4).due_in(90.)],
-        "A scheduled task comes due within 90 s and needs 1 replica.",
+        "Keeping 1: a scheduled task comes due within 90 s.",
     );
     says(
         p(),
         &[at(0., 1).stay(KeepAlive::Unreported)],
-        "The workers have not all said whether they hold tasks that are not due: 1 replica until they do.",
+        "Keeping 1: some workers have not answered whether they hold scheduled tasks.",
     );
     says(
         p(),
         &[at(0., 1).stay(KeepAlive::Refused)],
-        "The broker's permissions refuse to ask the workers whether they hold tasks that are not due: 1 replica in case they do.",
+        "Keeping 1: the broker's permissions refuse to ask the workers whether they hold scheduled tasks.",
     );
 }
 
@@ -109,12 +109,12 @@ fn work_of_dead_workers() {
         says(
             policy.clone(),
             &known(4),
-            "4 tasks wait in `unacked` for a worker that died or is stopping: 1 replica to give them back after the visibility timeout.",
+            "Keeping 1: 4 tasks of a dead or stopping worker (in `unacked`) return to the queue after the visibility timeout.",
         );
         says(
             policy,
             &known(1),
-            "1 task waits in `unacked` for a worker that died or is stopping: 1 replica to give it back after the visibility timeout.",
+            "Keeping 1: 1 task of a dead or stopping worker (in `unacked`) returns to the queue after the visibility timeout.",
         );
     }
 }
@@ -125,21 +125,21 @@ fn silent_is_not_dead() {
     says(
         pool(0, 20, 10),
         &[silent(0., 1), silent(8., 1), silent(200., 1)],
-        "2 tasks outstanding (2 in flight) need 1 replica at 10 each.",
+        "1 replica: 2 tasks (2 prefetched), 10 per replica.",
     );
     let keep_one = |t, seen: Observation| Observation { now: s(t), ..seen };
     for (seen, sentence) in [
         (
             at(0., 3).silent(2),
-            "2 replicas kept: none is needed, but 2 silent pods may run tasks.",
+            "Keeping 2 (0 would do): 2 silent pods may run tasks.",
         ),
         (
             at(0., 3).running(1, 1).silent(1),
-            "2 replicas kept: 1 is enough, but 1 task runs, and 1 silent pod may run more.",
+            "Keeping 2 (1 would do): 1 task runs, and 1 silent pod may run more.",
         ),
         (
             at(0., 3).silent(3).unheard(),
-            "3 replicas kept: none is needed, but 3 silent pods may run tasks.",
+            "Keeping 3 (0 would do): 3 silent pods may run tasks.",
         ),
     ] {
         says(
@@ -158,40 +158,40 @@ fn what_holds_replicas_back() {
     says(
         p(),
         &down(at(101., 7).waiting(30)),
-        "7 replicas kept: 3 are enough, but a 30 s window has not passed.",
+        "Keeping 7 (3 would do): the 30 s scale-down window has not passed.",
     );
     says(
         p(),
         &down(at(101., 7).waiting(60)),
-        "7 replicas kept: 6 are enough, but a 60 s window has not passed.",
+        "Keeping 7 (6 would do): the 60 s scale-down window has not passed.",
     );
     says(
         p(),
         &down(at(101., 7).waiting(9).rollout()),
-        "7 replicas kept: 1 is enough, but the target is rolling out.",
+        "Keeping 7 (1 would do): the target is rolling out.",
     );
     says(
         p(),
         &[full(0.), at(101., 7), at(200., 7).running(5, 5)],
-        "5 replicas kept: 1 is enough, but 5 run tasks.",
+        "Keeping 5 (1 would do): they run tasks.",
     );
     says(
         p(),
         &[full(0.), at(101., 7), at(200., 7).reserved(9).unheard()],
-        "3 replicas kept: 1 is enough, but 9 tasks in flight may run on any of them.",
+        "Keeping 3 (1 would do): 9 reserved or running tasks may be on any of them.",
     );
     says(
         p(),
         &[at(0., 7)],
-        "7 replicas kept: none is needed, but the work has been watched for less than 60 s.",
+        "Keeping 7 (0 would do): the work has been watched for less than 60 s.",
     );
     let stuck = |t, tasks| at(t, 2).waiting(tasks).processed(0);
     says(
         p(),
         &[stuck(0., 20), stuck(15., 400)],
-        "2 replicas kept: 400 tasks wait and the workers start none of them, so more workers would not help.",
+        "Keeping 2: 400 tasks wait and the workers start none, so more workers would not help.",
     );
-    says(p().suspended(), &[at(0., 1)], "Suspended: hands off 1 replica.");
+    says(p().suspended(), &[at(0., 1)], "Suspended: replicas stay at 1.");
 }
 
 #[test]
@@ -200,18 +200,18 @@ fn behavior() {
     says(
         up(Select::Max),
         &[at(0., 0).waiting(50)],
-        "2 replicas: 5 are needed, but behavior.scaleUp allows no more for now.",
+        "Keeping 2 (5 would do): behavior.scaleUp allows no more for now.",
     );
     says(
         up(Select::Disabled),
         &[at(0., 1).waiting(50)],
-        "1 replica: 5 are needed, but behavior.scaleUp is disabled.",
+        "Keeping 1 (5 would do): behavior.scaleUp is disabled.",
     );
     let down = pool(0, 20, 10).down(rules(Select::Max, None, &[allows(PolicyType::Pods, 2, 60.)]));
     says(
         down,
         &[at(0., 7), at(60., 7)],
-        "5 replicas: none is needed, but behavior.scaleDown allows no fewer for now.",
+        "Keeping 5 (0 would do): behavior.scaleDown allows no fewer for now.",
     );
 }
 
@@ -231,12 +231,12 @@ fn no_reading() {
     says(
         pool(2, 20, 10),
         &[at(0., 0).unknown()],
-        "The minimum is 2 replicas; the broker cannot be read (Timeout).",
+        "Keeping 2 by minReplicas: the broker cannot be read (Timeout).",
     );
     says(
         p().fallback(3, 30.),
         &[at(0., 0).unknown(), at(30., 0).unknown()],
-        "The broker could not be read for 30 s (Timeout): at least 3 replicas, as the fallback says.",
+        "Fallback: at least 3 replicas while the broker cannot be read (Timeout), after fallback.afterSeconds (30 s).",
     );
 }
 
@@ -266,25 +266,21 @@ fn reasons_are_the_rules_names() {
 #[test]
 fn schedules() {
     let p = |min| pool(0, 20, 10).schedule("office", "1 12 * * *", "5 12 * * *", min);
-    says(
-        p(2),
-        &[at(60., 0)],
-        "No work; the schedule \"office\" keeps at least 2.",
-    );
+    says(p(2), &[at(60., 0)], "Keeping 2 by the schedule \"office\": no work.");
     says(
         p(2),
         &[at(60., 2).waiting(1)],
-        "1 task outstanding (1 waiting) needs 1 replica at 10 each; the schedule \"office\" keeps at least 2.",
+        "Keeping 2 by the schedule \"office\" (1 would do): 1 task (1 waiting), 10 per replica.",
     );
     says(
         p(30),
         &[at(60., 0)],
-        "No work; the schedule \"office\" keeps at least 30, but the maximum is 20.",
+        "Keeping 20 by the schedule \"office\" (it asks for 30, maxReplicas is 20): no work.",
     );
     says(
         p(2),
         &[at(60., 0).unknown()],
-        "2 replicas: the schedule \"office\" keeps at least 2; the broker cannot be read (Timeout).",
+        "Keeping 2 by the schedule \"office\": the broker cannot be read (Timeout).",
     );
 }
 
@@ -293,39 +289,39 @@ fn the_wait_target() {
     says(
         waits(0, 50, 60.0),
         &[at(0., 0).waiting(400)],
-        "400 tasks wait to start within 60 s: at 6 s each that needs 19 replicas of 4 slots.",
+        "19 replicas: 400 tasks must start within 60 s (6 s each, 4 at a time per replica).",
     );
     says(
         waits(0, 10, 60.0),
         &[at(0., 0).waiting(1), at(1., 0).waiting(400)],
-        "400 tasks wait to start within 60 s: at 6 s each that needs 19 replicas of 4 slots; the maximum is 10.",
+        "Capped at 10 by maxReplicas (19 would do): 400 tasks must start within 60 s (6 s each, 4 at a time per replica).",
     );
     says(
         waits(0, 50, 60.0),
         &[at(0., 1).running(2, 1)],
-        "2 tasks run and need 1 replica.",
+        "1 replica: 2 tasks run.",
     );
     says(
         waits(0, 50, 60.0),
         &[at(0., 1).running(4, 1).reserved(146)],
-        "146 tasks wait to start within 60 s, 146 of them fetched by busy workers, and no other can start those: \
-         at 6 s each that needs 1 replica of 4 slots.",
+        "1 replica: 146 tasks must start within 60 s (6 s each, 4 at a time per replica); 146 of them are prefetched by \
+         busy workers, and no other can start those.",
     );
     let pending = |t, waiting| at(t, 10).ready_pods(4).waiting(waiting);
     says(
         waits(0, 1000, 60.0),
         &[at(0., 4), pending(1., 0), pending(299., 0), pending(300., 5000)],
-        "5000 tasks wait to start within 60 s: at 6 s each that needs 220 replicas of 4 slots, but only 12 are ordered \
-         while 6 pods are not ready.",
+        "12 replicas (220 would do): 5000 tasks must start within 60 s (6 s each, 4 at a time per replica); no more while \
+         6 pods are not ready.",
     );
     says(
         waits(0, 50, 60.0),
         &std::array::from_fn::<_, 121, _>(|n| at(n as f64, 1).waiting(u64::from(n % 3 == 1 && n < 118))),
-        "Nothing waits or runs now: 1 replica for what may still come at the recent rate.",
+        "1 replica: nothing waits or runs; for what may still come at the recent rate.",
     );
     says(
         waits(0, 50, 60.0),
         &[at(0., 1).waiting(1).running(1, 1), at(60., 1), at(130., 1)],
-        "No work for 60 s.",
+        "Idle: no work for 60 s.",
     );
 }

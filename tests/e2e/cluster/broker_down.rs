@@ -41,7 +41,10 @@ async fn with_a_broker_down_the_workers_stay_and_the_fallback_comes() {
 
     stage.ns.wait_condition("mail", "Degraded", "True", "SourceLost").await;
     stage.ns.wait_replicas("mail", 4).await;
-    stage.ns.wait_condition("mail", "Fallback", "True", "SourceLost").await;
+    stage
+        .ns
+        .wait_condition("mail", "ScalingActive", "False", "Fallback")
+        .await;
     stage.ns.wait_event(&["FallbackStarted"]).await;
 
     start_again(&stage).await;

@@ -165,7 +165,7 @@ async fn workers_are_given_back(kind: &str, over: Over) {
     eventually("the sentence says what is awaited", LONG, async || {
         let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
         let said = status.decision.map(|decision| decision.message).unwrap_or_default();
-        match said.contains("1 kept: 1 fetch no more and work off 1 task.") {
+        match said.contains("1 more for now: 1 is drained (1 task left).") {
             true => Ok(()),
             false => Err(said),
         }

@@ -112,7 +112,7 @@ async fn another_writer_of_the_deletion_cost_is_named_and_nobody_goes_meanwhile(
         .await;
     let said = stage
         .ns
-        .wait_condition("mail", "DeletionCostConflict", "True", "CostOverwritten")
+        .wait_condition("mail", "TargetConflict", "True", "DeletionCostOverwritten")
         .await;
     assert!(said.contains("mail-"), "it names the pod: {said}");
     // Kubernetes might choose the busy one.

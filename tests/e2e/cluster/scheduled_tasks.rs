@@ -92,7 +92,7 @@ async fn twenty_tasks_of_ninety_seconds(broker: &str) {
             .status
             .and_then(|status| status.work)
             .unwrap_or_default();
-        match (work.ready, work.scheduled) {
+        match (work.waiting, work.scheduled) {
             (0, 20) => Ok(()),
             _ => Err(format!("{work:?}\n{}", operator.log())),
         }
@@ -165,7 +165,7 @@ async fn an_operator_that_starts_anew_remembers_what_is_not_due_on_rabbitmq() {
     let status = stage.ns.pool("mail").await.unwrap().status.unwrap();
     let told = (
         status.held.map(|held| held.tasks),
-        status.work.map(|work| (work.ready, work.scheduled)),
+        status.work.map(|work| (work.waiting, work.scheduled)),
     );
     assert_eq!(told, (Some(20), Some((0, 20))));
     at_once(&stage, 100).await;

@@ -36,7 +36,7 @@ async fn waiting_tasks_get_the_workers_that_start_them_in_time_and_zero_comes_af
     assert!((15..=30).contains(&replicas), "{first}");
     assert_eq!(first["rule"], "Deadline");
     let why = first["why"].as_str().expect("a sentence");
-    assert!(why.contains("400 tasks wait to start within 60 s"), "{why}");
+    assert!(why.contains("400 tasks must start within 60 s"), "{why}");
     eventually("they are there, and the status says why", PATIENCE, async || {
         let seen = stage.ns.replicas("mail").await?;
         let decision = stage.ns.pool("mail").await?.status.and_then(|status| status.decision);

@@ -11,32 +11,21 @@ use super::{
 };
 
 /// Conditions that are `True` while all is well …
-const GOOD: [&str; 8] = [
+const GOOD: [&str; 6] = [
     "Ready",
     "SourceAvailable",
     "ScalingActive",
     "WorkersKnown",
     "QueuesMatch",
-    "QueuesFound",
-    "DrainAvailable",
     "TargetFeasible",
 ];
 /// … and those that are not.
-const BAD: [&str; 7] = [
-    "Degraded",
-    "QueueBlocked",
-    "Fallback",
-    "TargetConflict",
-    "DeletionCostConflict",
-    "Stalled",
-    "Reconciling",
-];
+const BAD: [&str; 5] = ["Degraded", "TargetConflict", "Suspended", "Stalled", "Reconciling"];
 /// One of them beside `Degraded=False` is a lie.
-const SERIOUS: [(&str, &str); 6] = [
+const SERIOUS: [(&str, &str); 5] = [
     ("SourceAvailable", "False"),
     ("WorkersKnown", "False"),
     ("QueuesMatch", "False"),
-    ("QueueBlocked", "True"),
     ("TargetFeasible", "False"),
     ("TargetConflict", "True"),
 ];
@@ -92,13 +81,15 @@ fn untrue(set_up: &SetUp, seen: &Everything, sample: &Sample, condition: &Condit
     let expected = || set_up.expect.says.iter().any(|says| is(says, condition));
     let still = match kind {
         "WorkersKnown" if condition.reason == "Starting" => starting(seen, sample),
-        "WorkersKnown" | "QueuesMatch" if status == "Unknown" => !sample.is("SourceAvailable", "True"),
-        "WorkersKnown" | "DrainAvailable" => starting(seen, sample),
+        "WorkersKnown" | "QueuesMatch" | "TargetFeasible" if status == "Unknown" => {
+            !sample.is("SourceAvailable", "True")
+        }
+        "WorkersKnown" => starting(seen, sample),
         "SourceAvailable" if condition.reason == "Timeout" => slow(seen, sample.at),
         "ScalingActive" if condition.reason == "SourceLost" => !sample.is("SourceAvailable", "True"),
         // Nobody has declared it yet.
-        "QueuesFound" | "QueuesMatch" if condition.reason == "QueueMissing" => unused(seen, sample.at),
-        "TargetFeasible" => sample.pods.iter().any(|pod| !pod.ready),
+        "QueuesMatch" if condition.reason == "QueueMissing" => unused(seen, sample.at),
+        "TargetFeasible" if condition.reason != "NothingStarts" => sample.pods.iter().any(|pod| !pod.ready),
         "Degraded" => others(set_up, seen, sample),
         _ => false,
     };

@@ -26,7 +26,7 @@ const ZERO: i64 = 1_767_225_600;
 /// What the pool says in a second in which it counts so many tasks.
 fn status(second: i64, ready: i64, in_flight: i64) -> Status {
     let at = jiff::Timestamp::from_second(ZERO + second).expect("a time").to_string();
-    let work = json!({"ready": ready, "inFlight": in_flight, "scheduled": 0, "sampledAt": at});
+    let work = json!({"waiting": ready, "inFlight": in_flight, "scheduled": 0, "sampledAt": at});
     let good = ["Ready", "SourceAvailable", "ScalingActive"].map(|kind| condition(kind, "True", "Well"));
     let mut status: Status = serde_json::from_value(json!({"work": work, "desiredReplicas": 0})).expect("a status");
     status.conditions = good
@@ -163,7 +163,7 @@ fn a_pool_that_stays_up_says_why_or_is_wrong() {
 fn a_condition_that_is_not_so_is_found() {
     for (kind, state, reason) in [
         ("WorkersKnown", "False", "NobodyHeard"),
-        ("QueueBlocked", "True", "NothingStarts"),
+        ("TargetFeasible", "False", "NothingStarts"),
         ("Degraded", "True", "SourceLost"),
         ("ScalingLimited", "True", "Maximum"),
         ("SomethingNew", "True", "Why"),

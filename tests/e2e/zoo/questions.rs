@@ -95,12 +95,12 @@ fn count(_: &SetUp, seen: &Everything) -> Vec<String> {
         let work = sample.status.work.clone().unwrap_or_default();
         let (all, busy) = (outstanding.at(at), running.at(at));
         compared += usize::from(all > 0);
-        let counted = work.ready + work.in_flight + work.scheduled;
+        let counted = work.waiting + work.in_flight + work.scheduled;
         if counted != all || work.in_flight < busy {
             wrong.push(format!(
-                "at {:.0} s: ready {} + in flight {} + scheduled {}, and {all} were outstanding, {busy} ran",
+                "at {:.0} s: waiting {} + in flight {} + scheduled {}, and {all} were outstanding, {busy} ran",
                 at - seen.begun,
-                work.ready,
+                work.waiting,
                 work.in_flight,
                 work.scheduled,
             ));

@@ -104,7 +104,7 @@ pub async fn run(stage: &ZooStage, ready: Ready) -> Row {
             .status
             .work
             .as_ref()
-            .map_or(0, |work| work.ready + work.in_flight + work.scheduled);
+            .map_or(0, |work| work.waiting + work.in_flight + work.scheduled);
         let counted = work == i64::try_from(set_up.expect.left).expect("a number");
         let said = set_up
             .expect

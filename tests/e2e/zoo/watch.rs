@@ -58,7 +58,7 @@ impl Sample {
             .status
             .work
             .as_ref()
-            .map(|work| (work.ready, work.in_flight, work.scheduled));
+            .map(|work| (work.waiting, work.in_flight, work.scheduled));
         let why = self.status.decision.as_ref().map(|decision| decision.message.as_str());
         let pods: Vec<_> = self
             .pods

@@ -38,7 +38,7 @@ async fn three(api: &Arc<FakeApi>) -> Stage {
     stage.say(target("mail", 3, 1)).await;
     stage.say(listed(&["mail"])).await;
     stage.say(pool("mail", &from_secret())).await;
-    until("the work is counted", || api.status("mail")["work"]["ready"] == 6).await;
+    until("the work is counted", || api.status("mail")["work"]["waiting"] == 6).await;
     stage
 }
 

@@ -10,7 +10,7 @@ fn status() -> Status {
         replicas: Some(2),
         desired_replicas: Some(2),
         work: Some(WorkStatus {
-            ready: 5,
+            waiting: 5,
             ..WorkStatus::default()
         }),
         decision: Some(DecisionStatus {
@@ -70,7 +70,10 @@ fn a_changed_number_text_or_rule_can_wait() {
         changed(|new| new.decision.as_mut().unwrap().rule = "Window".into()),
         Some(Due::Numbers)
     );
-    assert_eq!(changed(|new| new.work.as_mut().unwrap().ready = 6), Some(Due::Numbers));
+    assert_eq!(
+        changed(|new| new.work.as_mut().unwrap().waiting = 6),
+        Some(Due::Numbers)
+    );
     assert_eq!(changed(|new| new.ready_replicas = Some(1)), Some(Due::Numbers));
     assert_eq!(
         changed(|new| new.decision.as_mut().unwrap().message = "6.".into()),

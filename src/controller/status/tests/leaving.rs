@@ -19,10 +19,13 @@ fn the_sentence_says_what_the_pods_that_are_to_go_still_do() {
                 tasks: 5,
                 ..none
             },
-            "2 fetch no more and work off 5 tasks.",
+            "3 more for now: 2 are drained (5 tasks left).",
         ),
-        (WaitsFor { cordoning: 2, ..none }, "2 are told to fetch no more."),
-        (WaitsFor { busy: 3, ..none }, "3 run tasks."),
+        (
+            WaitsFor { cordoning: 2, ..none },
+            "3 more for now: 2 are told to stop consuming.",
+        ),
+        (WaitsFor { busy: 3, ..none }, "3 more for now: 3 run tasks."),
         (
             WaitsFor {
                 emptying: 1,
@@ -30,7 +33,7 @@ fn the_sentence_says_what_the_pods_that_are_to_go_still_do() {
                 unknown: 1,
                 ..none
             },
-            "1 fetch no more and work off 1 task, 1 have not said that they run nothing.",
+            "3 more for now: 1 is drained (1 task left), 1 has not reported to be idle.",
         ),
         (
             WaitsFor {
@@ -38,9 +41,9 @@ fn the_sentence_says_what_the_pods_that_are_to_go_still_do() {
                 busy: 1,
                 ..none
             },
-            "pods of two templates are there, and nobody can say which would go.",
+            "3 more until the rollout ends.",
         ),
-        (none, "their pods are being looked at."),
+        (none, "3 more while their pods are examined."),
     ] {
         let leaving = plan(waits_for);
         let facts = Facts {
@@ -50,7 +53,7 @@ fn the_sentence_says_what_the_pods_that_are_to_go_still_do() {
         };
         assert_eq!(
             sentence(&facts, &decision),
-            format!("15 outstanding at 4 each need 4. 3 kept: {said}")
+            format!("15 outstanding at 4 each need 4. {said}")
         );
     }
 }
@@ -64,5 +67,6 @@ fn a_condition_says_who_else_writes_costs() {
         cost_conflict: Some("mail-1-a"),
         ..working(&quiet, &decision)
     };
-    assert!(of(&fought).contains("DeletionCostConflict=True/CostOverwritten"));
+    assert!(of(&fought).contains("TargetConflict=True/DeletionCostOverwritten"));
+    assert!(of(&fought).contains("Degraded=True/DeletionCostOverwritten"));
 }

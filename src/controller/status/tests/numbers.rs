@@ -28,7 +28,7 @@ fn the_numbers_are_those_of_the_count_and_the_decision() {
     let status = status(&working(&tally, &backlog), None);
     let work = status.work.unwrap();
     assert_eq!(
-        (work.ready, work.in_flight, work.scheduled, work.oldest_wait_seconds),
+        (work.waiting, work.in_flight, work.scheduled, work.oldest_wait_seconds),
         (12, 3, 1, Some(4))
     );
     assert_eq!(work.running, 2, "of those in flight");
@@ -86,7 +86,7 @@ fn numbers_beyond_the_schema_end_at_its_bounds() {
         ..working(&tally, &backlog)
     };
     let status = status(&facts, None);
-    assert_eq!(status.work.unwrap().ready, 9_007_199_254_740_991);
+    assert_eq!(status.work.unwrap().waiting, 9_007_199_254_740_991);
     assert_eq!(status.replicas, Some(i32::MAX));
 }
 
@@ -99,7 +99,7 @@ fn the_sentence_says_what_was_left_undone() {
         ..working(&tally, &backlog)
     };
     let said = sentence(&kept, &backlog);
-    assert!(said.starts_with("15 outstanding at 4 each need 4. 2 kept:"), "{said}");
+    assert!(said.starts_with("15 outstanding at 4 each need 4. 2 more"), "{said}");
     assert!(said.ends_with("(Observe: nothing is written.)"), "{said}");
 }
 

@@ -139,7 +139,11 @@ fn a_queue_that_another_pool_counts_is_named_with_that_pool() {
         ..working(&quiet, &backlog)
     };
     let status = status(&facts, None);
-    assert!(line(&status).contains("Degraded=True/QueueShared QueuesMatch=False/QueueShared"));
+    let line = line(&status);
+    assert!(
+        line.contains("Degraded=True/QueueShared") && line.contains("QueuesMatch=False/QueueShared"),
+        "{line}"
+    );
     let text = message(&status, "QueuesMatch");
     assert!(text.contains("`shop/other`") && text.contains("`mail`"), "{text}");
 }

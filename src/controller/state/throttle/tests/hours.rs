@@ -32,7 +32,7 @@ impl Told {
         status.replicas = number(seen.replicas);
         status.desired_replicas = number(decision.replicas);
         status.work = Some(WorkStatus {
-            ready: i64::try_from(seen.waiting).unwrap(),
+            waiting: i64::try_from(seen.waiting).unwrap(),
             running: i64::from(seen.running as u32),
             ..WorkStatus::default()
         });
