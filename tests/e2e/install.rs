@@ -50,7 +50,8 @@ impl<'a> Install<'a> {
             ns,
             extra: extra.iter().map(|set| (*set).to_owned()).collect(),
         };
-        install.helm("install", &["--take-ownership"]);
+        // Another test may have applied the CRD of an earlier version by kubectl, whose fields are then kubectl's.
+        install.helm("install", &["--take-ownership", "--force-conflicts"]);
         install
     }
 
