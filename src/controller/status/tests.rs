@@ -1,5 +1,6 @@
 //! A status: its conditions in each situation.
 mod broken;
+mod contract;
 mod leaving;
 mod numbers;
 mod queues;
