@@ -3,12 +3,14 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// The broker that holds the queues: exactly one of `url` and `urlFrom`.
+use super::BrokerParts;
+
+/// The broker that holds the queues: exactly one of `url`, `urlFrom` and `parts`.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.url) != has(self.urlFrom)")
-        .message("must set exactly one of `url` and `urlFrom`"),
+    validation = Rule::new("[has(self.url), has(self.urlFrom), has(self.parts)].filter(set, set).size() == 1")
+        .message("must set exactly one of `url`, `urlFrom` and `parts`"),
     // On the object, not on the field: a refused field is quoted with its value.
     validation = Rule::new("!has(self.url) || !self.url.matches('(?s)://[^:]*:.+@')")
         .message("must not carry a password: put the URL in a Secret and use `urlFrom`").field_path(".url"),
@@ -31,16 +33,20 @@ pub struct Broker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_from: Option<ValueFrom>,
 
+    /// Address by parts, where no key holds a whole URL. Its references are read again each minute. Default: none. Example: `{scheme:
+    /// redis, host: redis, passwordFrom: {secretKeyRef: {name: redis, key: redis-password}}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<BrokerParts>,
+
     /// Prefix of every Redis key, Celery's `global_keyprefix` or RQ's `RQ_KEY_PREFIX`; up to 255 characters. Default:
     /// none, for RQ `rq`. Example: `"shop:"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub key_prefix: Option<String>,
 
-    /// TLS settings: the certificate authorities to trust and the client certificate to present. Where they are set the
-    /// connection is encrypted, also if the URL does not say so (as Celery's `broker_use_ssl`; `{}` is enough). The
-    /// broker's certificate is always verified. Default: encrypted with `rediss` and `amqps`, the system's certificate
-    /// authorities, no client certificate.
+    /// TLS settings: the certificate authorities to trust and the client certificate to present. The broker's
+    /// certificate is always verified. Default: encrypted with `rediss` and `amqps`, the system's certificate
+    /// authorities, no client certificate. Example: `{enabled: true}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
@@ -54,6 +60,11 @@ pub struct Broker {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
+    /// Whether the connection is encrypted also if the URL does not say so, as with Celery's `broker_use_ssl`. Default:
+    /// true where `tls` is set. Example: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+
     /// Key that holds the certificates to trust, PEM. Default: the system's. Example: `{configMapKeyRef: {name: ca,
     /// key: ca.crt}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

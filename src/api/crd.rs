@@ -1,7 +1,7 @@
 //! The CustomResourceDefinition as it is published: generated from the types, then tidied.
 
 use kube::CustomResourceExt;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
 use super::TaskWorkerPool;
 
@@ -15,8 +15,15 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub fn crd() -> Result<Value, serde_json::Error> {
     let mut crd = serde_json::to_value(TaskWorkerPool::crd())?;
     tidy(&mut crd);
+    // kstatus, with which `kubectl wait` and Flux judge objects, takes one without a status for finished.
+    if let Some(status) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
+        status["default"] = json!({"observedGeneration": NOT_OBSERVED});
+    }
     Ok(crd)
 }
+
+/// The `status.observedGeneration` of a pool that no operator has seen yet.
+pub const NOT_OBSERVED: i64 = -1;
 
 /// Bounds as people write them (`1800`, not `1800.0`), texts on one line, and no `nullable`: the API server drops a null
 /// where it is not allowed, which is what someone who writes one means.

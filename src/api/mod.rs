@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `spec.rs` | what the user asks for: [`TaskWorkerPool`] and its parts |
 //! | `broker.rs` | where the broker is: [`Broker`] and the references to Secrets and ConfigMaps |
+//! | `parts.rs` | the broker's address by parts: [`BrokerParts`] |
 //! | `behavior.rs` | the HPA v2 `behavior` field, with bounds |
 //! | `schedule.rs` | periods of the calendar with a minimum number of replicas: [`Schedule`] |
 //! | `status.rs` | what the operator reports: [`Status`] |
@@ -15,14 +16,16 @@
 mod behavior;
 mod broker;
 mod crd;
+mod parts;
 mod schedule;
 mod spec;
 mod status;
 
 pub use behavior::{Behavior, PolicyType, ScalingPolicy, ScalingRules, SelectPolicy};
 pub use broker::{Broker, KeyRef, Management, Tls, ValueFrom};
-pub use crd::crd;
+pub use crd::{NOT_OBSERVED, crd};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+pub use parts::{BrokerParts, Scheme};
 pub use schedule::Schedule;
 pub use spec::{
     CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, Removal, ScaleDown, TargetKind, TargetRef, TargetRule,

@@ -88,7 +88,7 @@ pub struct TaskWorkerPoolSpec {
     /// Workers to scale, in the pool's own namespace. Example: `{name: mail-worker}`.
     pub target_ref: TargetRef,
 
-    /// Broker that holds the queues: exactly one of `url` and `urlFrom`. Example: `{url: "redis://redis:6379/0"}`.
+    /// Broker that holds the queues: exactly one of `url`, `urlFrom` and `parts`. Example: `{url: "redis://redis:6379/0"}`.
     pub broker: Broker,
 
     /// The task framework, which says how work lies in the broker. Default: Celery. Example: `RQ`.

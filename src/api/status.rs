@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The `metadata.generation` of the spec that this status describes.
+    /// The `metadata.generation` of the spec that this status describes; -1: no operator has seen the pool yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 9007199254740991i64))]
+    #[schemars(range(min = -1, max = 9007199254740991i64))]
     pub observed_generation: Option<i64>,
 
     /// Summary in one sentence: what keeps the pool from working, else the reason of the decision.

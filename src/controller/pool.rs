@@ -39,7 +39,7 @@ impl Pool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// URL of the broker.
-    pub url: Text,
+    pub url: UrlSource,
     /// Whether the connection is encrypted, whatever the URL says.
     pub encrypted: bool,
     /// CA certificates.
@@ -55,9 +55,45 @@ pub struct Source {
 impl Source {
     /// Whether any of it is in Secrets or ConfigMaps, so that it may change without the pool.
     pub fn refers(&self) -> bool {
-        let texts = [Some(&self.url), self.management.as_ref()];
-        let from = |text: &&Text| matches!(text, Text::From(_));
-        texts.into_iter().flatten().any(|text| from(&text)) || self.ca.is_some() || self.identity.is_some()
+        let url = match &self.url {
+            UrlSource::Whole(text) => text.refers(),
+            UrlSource::Parts(parts) => parts.refers(),
+        };
+        let management = self.management.as_ref().is_some_and(Text::refers);
+        url || management || self.ca.is_some() || self.identity.is_some()
+    }
+}
+
+/// Source of the broker's URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UrlSource {
+    /// One text.
+    Whole(Text),
+    /// Its parts.
+    Parts(Box<Parts>),
+}
+
+/// Parts of the broker's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Scheme of the URL.
+    pub scheme: &'static str,
+    /// Host name or IP address.
+    pub host: Text,
+    /// Port.
+    pub port: Option<Text>,
+    /// Database number (Redis) or virtual host (RabbitMQ).
+    pub path: Option<Text>,
+    /// User.
+    pub user: Option<Text>,
+    /// Key of the Secret with the password.
+    pub password: Option<ValueFrom>,
+}
+
+impl Parts {
+    fn refers(&self) -> bool {
+        let others = [&self.port, &self.path, &self.user].into_iter().flatten();
+        self.password.is_some() || self.host.refers() || others.into_iter().any(Text::refers)
     }
 }
 
@@ -68,6 +104,12 @@ pub enum Text {
     Plain(String),
     /// Reference to a Secret or a ConfigMap.
     From(ValueFrom),
+}
+
+impl Text {
+    fn refers(&self) -> bool {
+        matches!(self, Self::From(_))
+    }
 }
 
 /// Problem that keeps a pool from working. Its text names the field and the fix.

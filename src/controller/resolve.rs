@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    pool::{Pool, Problem, Text},
-    validate::{self, Texts},
+    pool::{Parts, Pool, Problem, Text, UrlSource},
+    validate::{self, PartTexts, Texts},
 };
 use crate::{
     api::{KeyRef, ValueFrom},
@@ -37,7 +37,13 @@ pub async fn addresses(references: &References, namespace: &str, pool: &Pool) ->
     };
     let source = &pool.source;
     let texts = Texts {
-        url: reader.text("broker.urlFrom", &source.url).await?,
+        url: match &source.url {
+            UrlSource::Whole(text) => reader.text("broker.urlFrom", text).await?,
+            UrlSource::Parts(parts) => {
+                let texts = reader.parts(parts).await?;
+                validate::url_of_parts(parts, &texts, namespace)?
+            }
+        },
         ca: match &source.ca {
             Some(from) => Some(reader.value("broker.tls.caFrom", from).await?),
             None => None,
@@ -66,6 +72,48 @@ struct ReferenceReader<'a> {
 }
 
 impl ReferenceReader<'_> {
+    async fn parts(&mut self, parts: &Parts) -> Result<PartTexts, Problem> {
+        let path = if parts.scheme.starts_with("redis") {
+            "broker.parts.databaseFrom"
+        } else {
+            "broker.parts.virtualHostFrom"
+        };
+        let password = match &parts.password {
+            Some(from) => {
+                let password = self.value("broker.parts.passwordFrom", from).await?;
+                Some((Secret::new(password), self.hosts(from)))
+            }
+            None => None,
+        };
+        let host = self.text("broker.parts.hostFrom", &parts.host).await?;
+        Ok(PartTexts {
+            host: host.expose().to_owned(),
+            port: self.perhaps("broker.parts.portFrom", parts.port.as_ref()).await?,
+            path: self.perhaps(path, parts.path.as_ref()).await?,
+            user: self.perhaps("broker.parts.userFrom", parts.user.as_ref()).await?,
+            password,
+        })
+    }
+
+    async fn perhaps(&mut self, field: &str, text: Option<&Text>) -> Result<Option<String>, Problem> {
+        match text {
+            Some(text) => Ok(Some(self.text(field, text).await?.expose().to_owned())),
+            None => Ok(None),
+        }
+    }
+
+    /// Hosts that the Secret, which has been read, names in its annotation.
+    fn hosts(&self, from: &ValueFrom) -> Vec<String> {
+        let at = from.secret_key_ref.as_ref();
+        let at = at.map(|key| At::Secret(self.namespace.to_owned(), key.name.clone()));
+        let hosts = at.and_then(|at| self.read.get(&at)?.annotations.get(validate::HOSTS));
+        let hosts = hosts.into_iter().flat_map(|hosts| hosts.split(','));
+        hosts
+            .map(|host| host.trim().to_owned())
+            .filter(|host| !host.is_empty())
+            .collect()
+    }
+
     async fn text(&mut self, field: &str, text: &Text) -> Result<Secret, Problem> {
         match text {
             Text::Plain(text) => Ok(Secret::new(text.clone())),
@@ -96,7 +144,7 @@ impl ReferenceReader<'_> {
         let value = self
             .read
             .get(&at)
-            .and_then(|data| data.get(key))
+            .and_then(|data| data.values.get(key))
             .ok_or(Failure::NoKey)?;
         String::from_utf8(value.clone()).map_err(|_| Failure::NotText)
     }

@@ -3,14 +3,16 @@
 #![deny(clippy::disallowed_methods)]
 
 mod address;
+mod parts;
 
 use std::time::Duration;
 
 pub use address::{Texts, addresses, describe};
+pub use parts::{HOSTS, PartTexts, url as url_of_parts};
 
-use super::pool::{Pool, Problem, Source, Text};
+use super::pool::{Pool, Problem, Source, Text, UrlSource};
 use crate::{
-    api::{self, ProfileName, Removal, ScalingRules, TaskWorkerPool, TaskWorkerPoolSpec},
+    api::{self, NOT_OBSERVED, ProfileName, Removal, ScalingRules, Status, TaskWorkerPool, TaskWorkerPoolSpec},
     broker::{Address, url},
     framework::registry::{self, App},
     model::{Application, Delayed, Words},
@@ -51,6 +53,11 @@ pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
     })
 }
 
+/// Status that an operator has written; the API server gives each new pool one of its own.
+pub fn published(status: Option<Status>) -> Option<Status> {
+    status.filter(|status| status.observed_generation != Some(NOT_OBSERVED))
+}
+
 /// Longest task, if busy replicas may be removed whose grace period covers it.
 fn graceful(spec: &TaskWorkerPoolSpec) -> Result<Option<Duration>, Problem> {
     if spec.scale_down.removal != Removal::Graceful {
@@ -85,7 +92,7 @@ fn queues(names: &[String]) -> Result<(), Problem> {
 }
 
 fn source(broker: &api::Broker) -> Result<Source, Problem> {
-    let encrypted = broker.tls.is_some();
+    let encrypted = broker.tls.as_ref().is_some_and(|tls| tls.enabled != Some(false));
     let tls = broker.tls.clone().unwrap_or_default();
     let identity = match (tls.client_cert_from, tls.client_key_from) {
         (Some(cert), Some(key)) => Some((cert, key)),
@@ -108,7 +115,15 @@ fn source(broker: &api::Broker) -> Result<Source, Problem> {
         })
         .transpose()?;
     Ok(Source {
-        url: text("broker", broker.url.as_ref(), broker.url_from.as_ref())?,
+        url: match (&broker.parts, &broker.url, &broker.url_from) {
+            (Some(spec), None, None) => UrlSource::Parts(Box::new(parts::parts(spec)?)),
+            (Some(_), ..) => {
+                return Err(Problem::invalid(
+                    "`broker` must set exactly one of `url`, `urlFrom` and `parts`",
+                ));
+            }
+            (None, url, from) => UrlSource::Whole(text("broker", url.as_ref(), from.as_ref())?),
+        },
         encrypted,
         ca: tls.ca_from,
         identity,

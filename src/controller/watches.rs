@@ -31,7 +31,7 @@ pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
         Some(match shown {
             Shown::Present(identity, object) => {
                 let (pool, status) = match object.0 {
-                    Ok(object) => (validate::pool(&object), object.status),
+                    Ok(object) => (validate::pool(&object), validate::published(object.status)),
                     // The parser's message may quote the object; it is not repeated.
                     Err(_) => (
                         Err(Problem::invalid(

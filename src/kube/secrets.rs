@@ -16,7 +16,16 @@ use tokio::{sync::Mutex as Slot, time::Instant};
 use super::{CallError, Class, Cluster};
 
 /// Content of the object, whether a Secret or a ConfigMap.
-pub type Data = Arc<BTreeMap<String, Vec<u8>>>;
+pub type Data = Arc<Content>;
+
+/// Keys and annotations of an object.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Values by key.
+    pub values: BTreeMap<String, Vec<u8>>,
+    /// Annotations of the object.
+    pub annotations: BTreeMap<String, String>,
+}
 
 /// Object that is referred to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,19 +90,30 @@ impl References {
 
     async fn call(&self, at: &At) -> Result<Data, CallError> {
         let (client, cluster) = (self.cluster.client.clone(), &self.cluster);
-        let data = match at {
+        let (values, annotations) = match at {
             At::Secret(namespace, name) => {
                 let api: Api<Secret> = Api::namespaced(client, namespace);
-                let data = cluster.call(Class::Read, api.get(name)).await?.data.unwrap_or_default();
-                data.into_iter().map(|(key, value)| (key, value.0)).collect()
+                let secret = cluster.call(Class::Read, api.get(name)).await?;
+                let data = secret.data.unwrap_or_default().into_iter();
+                (
+                    data.map(|(key, value)| (key, value.0)).collect(),
+                    secret.metadata.annotations,
+                )
             }
             At::ConfigMap(namespace, name) => {
                 let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-                let data = cluster.call(Class::Read, api.get(name)).await?.data.unwrap_or_default();
-                data.into_iter().map(|(key, value)| (key, value.into_bytes())).collect()
+                let map = cluster.call(Class::Read, api.get(name)).await?;
+                let data = map.data.unwrap_or_default().into_iter();
+                (
+                    data.map(|(key, value)| (key, value.into_bytes())).collect(),
+                    map.metadata.annotations,
+                )
             }
         };
-        Ok(Arc::new(data))
+        Ok(Arc::new(Content {
+            values,
+            annotations: annotations.unwrap_or_default(),
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<At, Arc<Slot<Read>>>> {

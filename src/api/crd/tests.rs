@@ -49,6 +49,8 @@ fn what_cannot_work_is_refused_with_the_field_and_the_fix() {
     let secret = json!({"secretKeyRef": {"name": "a", "key": "b"}});
     let both = json!({"secretKeyRef": {"name": "a", "key": "b"}, "configMapKeyRef": {"name": "a", "key": "b"}});
     let one_url = "must set exactly one of `url` and `urlFrom`";
+    let one_source = "must set exactly one of `url`, `urlFrom` and `parts`";
+    let by_parts = |parts: Value| json!({"broker": {"parts": parts}});
     let one_ref = "must set exactly one of `secretKeyRef` and `configMapKeyRef`";
     let no_password = "must not carry a password: put the URL in a Secret and use `urlFrom`";
     let amqp = |more: Value| {
@@ -59,8 +61,31 @@ fn what_cannot_work_is_refused_with_the_field_and_the_fix() {
         json!({"broker": broker})
     };
     for (bad, why) in [
-        (json!({"broker": {}}), one_url),
-        (json!({"broker": {"url": "redis://redis", "urlFrom": secret}}), one_url),
+        (json!({"broker": {}}), one_source),
+        (
+            json!({"broker": {"url": "redis://redis", "urlFrom": secret}}),
+            one_source,
+        ),
+        (
+            json!({"broker": {"url": "redis://redis", "parts": {"scheme": "redis", "host": "r"}}}),
+            one_source,
+        ),
+        (
+            by_parts(json!({"scheme": "redis"})),
+            "exactly one of `host` and `hostFrom`",
+        ),
+        (
+            by_parts(json!({"scheme": "redis", "host": "r", "virtualHost": "v"})),
+            "`virtualHost` must not be set with Redis",
+        ),
+        (
+            by_parts(json!({"scheme": "amqp", "host": "r", "database": 1})),
+            "`database` must not be set with RabbitMQ",
+        ),
+        (
+            by_parts(json!({"scheme": "amqp", "host": "r", "user": "u", "userFrom": secret})),
+            "both `user` and `userFrom`",
+        ),
         (json!({"broker": {"url": "redis://:pw@redis:6379/0"}}), no_password),
         (json!({"broker": {"url": "amqp://user:p/w#@rabbitmq//"}}), no_password),
         (json!({"broker": {"urlFrom": {}}}), one_ref),

@@ -7,7 +7,7 @@ use crate::{
         self, Address, Kind, Secret,
         url::{self, UrlError},
     },
-    controller::pool::{Pool, Problem, Text},
+    controller::pool::{Pool, Problem, Text, UrlSource},
 };
 
 /// Texts behind a pool's references.
@@ -35,7 +35,10 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
         "no broker URL that the operator can use: it must be {}",
         framework.words.url
     );
-    let mut addresses = read.map_err(|error| refused("broker", &wanted, &pool.source.url, error))?;
+    let mut addresses = read.map_err(|error| match &pool.source.url {
+        UrlSource::Whole(text) => refused("broker", &wanted, text, error),
+        UrlSource::Parts(_) => Problem::invalid(format!("`broker.parts`: {error}")),
+    })?;
     let management = match (&pool.source.management, &texts.management) {
         (Some(source), Some(text)) => {
             let mut management = management(&addresses, source, text)?;

@@ -54,10 +54,39 @@ fn texts(url: &str) -> Texts {
 }
 
 #[test]
+fn the_status_of_a_pool_that_nobody_has_seen_is_none() {
+    let crd = crate::api::crd().unwrap();
+    let new = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"];
+    let new: Status = serde_json::from_value(new.clone()).unwrap();
+    assert_eq!(published(Some(new)), None);
+    let written = Status {
+        observed_generation: Some(1),
+        ..Status::default()
+    };
+    assert_eq!(published(Some(written.clone())), Some(written));
+}
+
+/// A name without a row would be Celery.
+#[test]
+fn each_framework_of_the_schema_has_a_row_of_its_own() {
+    let crd = crate::api::crd().unwrap();
+    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let names = spec["properties"]["framework"]["enum"].as_array().unwrap();
+    assert!(names.len() > 2);
+    for name in names {
+        let name = name.as_str().unwrap();
+        assert_eq!(registry::row(name).name, name);
+    }
+}
+
+#[test]
 fn the_smallest_pool_gets_the_defaults() {
     let pool = good(json!({}));
     assert_eq!(pool.target, "mail-worker");
-    assert_eq!(pool.source.url, Text::Plain("redis://redis:6379/0".into()));
+    assert_eq!(
+        pool.source.url,
+        UrlSource::Whole(Text::Plain("redis://redis:6379/0".into()))
+    );
     assert_eq!(
         (pool.app.framework.name, &*pool.app.queues),
         ("Celery", &["celery".to_owned()][..])
@@ -96,7 +125,7 @@ fn every_field_arrives() {
         "behavior": {"scaleUp": {"stabilizationWindowSeconds": 8, "selectPolicy": "Min", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]},
                      "scaleDown": {"selectPolicy": "Disabled"}},
     }));
-    assert!(matches!(pool.source.url, Text::From(_)));
+    assert!(matches!(pool.source.url, UrlSource::Whole(Text::From(_))));
     assert!(pool.source.ca.is_some() && pool.source.identity.is_some());
     assert_eq!(pool.source.server_name.as_deref(), Some("r"));
     let app = &pool.app;

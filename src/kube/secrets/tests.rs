@@ -51,7 +51,7 @@ async fn a_thousand_who_ask_at_once_are_answered_by_two_reads_and_nothing_older_
     let (slow, references) = slow();
     let ask = |references: &References| {
         let references = references.clone();
-        tokio::spawn(async move { references.read(&env()).await.unwrap()["url"].clone() })
+        tokio::spawn(async move { references.read(&env()).await.unwrap().values["url"].clone() })
     };
     let first = ask(&references);
     settle().await;
@@ -79,7 +79,7 @@ async fn who_does_not_wait_any_more_keeps_nobody_waiting() {
     let gone = tokio::spawn(async move { one.read(&env()).await });
     settle().await;
     let two = references.clone();
-    let waits = tokio::spawn(async move { two.read(&env()).await.unwrap()["url"].clone() });
+    let waits = tokio::spawn(async move { two.read(&env()).await.unwrap().values["url"].clone() });
     settle().await;
     gone.abort();
     settle().await;

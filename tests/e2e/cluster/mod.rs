@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `api_server.rs` | an API server that refuses, is slow or falls silent (`api_proxy.rs` is a way to it) |
 //! | `broker_down.rs` | a broker that is away for a while |
+//! | `broker_parts.rs` | a broker whose address a chart carries by parts |
 //! | `drain.rs` | workers are emptied before they go, and given back when they are to stay |
 //! | `foreign_writers.rs` | others at the same Deployment: people, pipelines, rollouts, another pool |
 //! | `frameworks.rs` | RQ and taskiq: from zero to several workers and back |
@@ -26,6 +27,7 @@ mod admission;
 mod api_proxy;
 mod api_server;
 mod broker_down;
+mod broker_parts;
 mod drain;
 mod foreign_writers;
 mod frameworks;

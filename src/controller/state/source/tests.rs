@@ -11,7 +11,7 @@ use crate::{
         fixture::{FakeApi, FakeRedis, Stage, controller, key, listed, pool, target, until},
         fleet::Fleet,
         input::{Done, Input, PoolSeen},
-        pool::Text,
+        pool::{Text, UrlSource},
         state::{PoolInput, tests::Alone},
     },
     model::{Intent, PodIntent},
@@ -202,7 +202,7 @@ fn an_answer_to_an_older_question_leads_nowhere() {
     alone.on(PoolInput::Wake, 0);
     let first = alone.state.tasks.resolving.unwrap();
     let mut other = alone.state.pool.clone().unwrap();
-    other.source.url = Text::Plain("redis://new".into());
+    other.source.url = UrlSource::Whole(Text::Plain("redis://new".into()));
     let seen = PoolSeen {
         identity: alone.state.identity.clone(),
         pool: Ok(other),

@@ -1,0 +1,194 @@
+//! From the parts of a broker's address to its URL, and whether the password may go to that host.
+#![deny(clippy::disallowed_methods)]
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::describe;
+use crate::{
+    api::{BrokerParts, ValueFrom},
+    broker::Secret,
+    controller::pool::{Parts, Problem, Text},
+};
+
+/// Annotation of a Secret with the hosts that its password may be sent to, separated by commas.
+pub const HOSTS: &str = "taskworkerpool.dev/hosts";
+
+/// Texts behind the parts of an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartTexts {
+    /// Host name or IP address.
+    pub host: String,
+    /// Port.
+    pub port: Option<String>,
+    /// Database number or virtual host.
+    pub path: Option<String>,
+    /// User.
+    pub user: Option<String>,
+    /// Password, and the hosts that its Secret names.
+    pub password: Option<(Secret, Vec<String>)>,
+}
+
+/// Parts as the spec has them.
+///
+/// # Errors
+/// A [`Problem`] that names the field and the fix.
+pub(super) fn parts(spec: &BrokerParts) -> Result<Parts, Problem> {
+    let redis = spec.scheme.name().starts_with("redis");
+    let number = |number: Option<i32>| number.map(|number| number.to_string());
+    let (database, virtual_host) = (
+        one("database", number(spec.database), &spec.database_from)?,
+        one("virtualHost", spec.virtual_host.clone(), &spec.virtual_host_from)?,
+    );
+    let path = match (redis, database, virtual_host) {
+        (true, path, None) | (false, None, path) => path,
+        (true, _, Some(_)) => return Err(invalid("virtualHost", "must not be set with Redis")),
+        (false, Some(_), _) => {
+            return Err(invalid(
+                "database",
+                "must not be set with RabbitMQ: it has virtual hosts",
+            ));
+        }
+    };
+    let host = one("host", spec.host.clone(), &spec.host_from)?;
+    let password = spec.password_from.clone();
+    if password.as_ref().is_some_and(|from| from.secret_key_ref.is_none()) {
+        return Err(invalid("passwordFrom", "must name a key of a Secret"));
+    }
+    Ok(Parts {
+        scheme: spec.scheme.name(),
+        host: host.ok_or_else(|| invalid("host", "must be set, or `hostFrom`"))?,
+        port: one("port", number(spec.port), &spec.port_from)?,
+        path,
+        user: one("user", spec.user.clone(), &spec.user_from)?,
+        password,
+    })
+}
+
+fn one(field: &str, plain: Option<String>, from: &Option<ValueFrom>) -> Result<Option<Text>, Problem> {
+    match (plain, from) {
+        (Some(_), Some(_)) => Err(invalid(field, &format!("must not be set beside `{field}From`"))),
+        (Some(text), None) => Ok(Some(Text::Plain(text))),
+        (None, from) => Ok(from.clone().map(Text::From)),
+    }
+}
+
+fn invalid(field: &str, what: &str) -> Problem {
+    Problem::invalid(format!("`broker.parts.{field}` {what}"))
+}
+
+/// URL of the broker, seen from the pool's namespace.
+///
+/// # Errors
+/// A [`Problem`] that names the field and the fix, and no text of a Secret.
+pub fn url(parts: &Parts, texts: &PartTexts, namespace: &str) -> Result<Secret, Problem> {
+    let host = host(trimmed(&texts.host)).ok_or_else(|| wrong("host", &parts.host, "a host name or an IP address"))?;
+    let at = service(&host, namespace).unwrap_or_else(|| host.clone());
+    let port = match (texts.port.as_deref().map(trimmed), &parts.port) {
+        (None, _) => String::new(),
+        (Some(text), from) => {
+            let port = text.parse::<u16>().ok().filter(|port| *port > 0);
+            let source = from.as_ref().unwrap_or(&parts.host);
+            let port = port.ok_or_else(|| wrong("port", source, "a number from 1 to 65535"))?;
+            format!(":{port}")
+        }
+    };
+    let path = match (texts.path.as_deref().map(trimmed), &parts.path) {
+        (Some(text), Some(from)) if parts.scheme.starts_with("redis") => {
+            let database = text
+                .parse::<u32>()
+                .map_err(|_| wrong("database", from, "a database number"))?;
+            format!("/{database}")
+        }
+        (Some(text), _) => format!("/{}", encoded(text)),
+        (None, _) => String::new(),
+    };
+    let user = texts.user.as_deref().map(trimmed).map(encoded).unwrap_or_default();
+    let credentials = match (&texts.password, &parts.password) {
+        (Some((password, hosts)), Some(from)) => {
+            may_go(&host, parts, from, hosts, namespace)?;
+            format!("{user}:{}@", encoded(trimmed(password.expose())))
+        }
+        _ if user.is_empty() => String::new(),
+        _ => format!("{user}@"),
+    };
+    let at = if at.contains(':') { format!("[{at}]") } else { at };
+    Ok(Secret::new(format!("{}://{credentials}{at}{port}{path}", parts.scheme)))
+}
+
+/// Whether the password may be sent to this host: whoever may write pools may not be allowed to read Secrets.
+fn may_go(host: &str, parts: &Parts, from: &ValueFrom, hosts: &[String], namespace: &str) -> Result<(), Problem> {
+    let secret = |from: &ValueFrom| from.secret_key_ref.as_ref().map(|key| key.name.clone());
+    let beside = matches!(&parts.host, Text::From(host) if secret(host).is_some() && secret(host) == secret(from));
+    let local = !host.contains(['.', ':']) || service(host, namespace).is_some() || in_namespace(host, namespace);
+    let named = hosts.iter().any(|named| named.eq_ignore_ascii_case(host));
+    if beside || local || named {
+        return Ok(());
+    }
+    let line = match &parts.host {
+        Text::From(from) if from.secret_key_ref.is_some() => format!("`{HOSTS}` with that host"),
+        _ => format!("`{HOSTS}: {host}`"),
+    };
+    let owner = secret(from).unwrap_or_default();
+    Err(Problem {
+        reason: "HostNotAllowed",
+        message: format!(
+            "`broker.parts.passwordFrom`: the password of Secret `{owner}` is sent only where its owner wants it: add the \
+             annotation {line} to that Secret, or take the host from the same Secret, or use a Service of the pool's \
+             namespace"
+        ),
+        wait: false,
+    })
+}
+
+/// Host as a URL has it; `None`: it is none.
+fn host(text: &str) -> Option<String> {
+    if let Some(address) = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .or(Some(text))
+        && address.parse::<std::net::Ipv6Addr>().is_ok()
+    {
+        return Some(address.to_owned());
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (!text.is_empty() && text.chars().all(allowed)).then(|| text.to_ascii_lowercase())
+}
+
+/// A Service of the namespace, written with the namespace alone, by the name that leaves the cluster in no case: the
+/// namespace may be called as a domain of the internet is.
+fn service(host: &str, namespace: &str) -> Option<String> {
+    let name = host.strip_suffix(namespace)?.strip_suffix('.')?;
+    (!name.is_empty() && !name.contains('.')).then(|| format!("{name}.{namespace}.svc"))
+}
+
+/// Whether it is a Service of this namespace, or a pod behind one, by its full name.
+fn in_namespace(host: &str, namespace: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    let name = host.strip_suffix(".cluster.local").unwrap_or(host);
+    name.strip_suffix(".svc").is_some_and(|name| {
+        let name = name.strip_suffix(namespace).and_then(|name| name.strip_suffix('.'));
+        name.is_some_and(|name| !name.is_empty())
+    })
+}
+
+/// Line ends are nothing: a Secret made with `echo` ends with one.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(['\r', '\n', '\t'])
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn wrong(field: &str, source: &Text, wanted: &str) -> Problem {
+    match source {
+        Text::Plain(_) => invalid(field, &format!("must be {wanted}")),
+        Text::From(from) => Problem::invalid(format!(
+            "the value that `broker.parts.{field}From` names ({}) must be {wanted}",
+            describe(from)
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
