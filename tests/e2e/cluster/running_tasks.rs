@@ -137,7 +137,7 @@ async fn one_worker_stays_for_the_work_of_killed_ones() {
         let decision = status.decision.unwrap_or_default();
         let told = decision
             .message
-            .starts_with("3 tasks wait in `unacked` for a worker that died");
+            .starts_with("Keeping 1: 3 tasks of a dead or stopping worker");
         match stage.ns.replicas("mail").await? {
             1 if told && decision.rule == "Stranded" => Ok(()),
             replicas => Err(format!("{replicas} replicas, {decision:?}\n{}", operator.log())),
