@@ -16,7 +16,7 @@ pub struct Status {
     #[schemars(range(min = -1, max = 9007199254740991i64))]
     pub observed_generation: Option<i64>,
 
-    /// Summary in one sentence: what keeps the pool from working, else the reason of the decision.
+    /// Summary: what keeps the pool from its target and what helps, else the reason of the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,

@@ -167,10 +167,15 @@ impl Failure {
     fn problem(&self, field: &str, from: &ValueFrom) -> Problem {
         let what = validate::describe(from);
         match self {
-            Self::Call(error) if error.is_not_found() => Problem::waiting(
-                "ReferenceMissing",
-                format!("`{field}`: {what} does not exist: create it in the pool's namespace"),
-            ),
+            Self::Call(error) if error.is_not_found() => {
+                let (key, object) = validate::named(from);
+                Problem::waiting(
+                    "ReferenceMissing",
+                    format!(
+                        "`{field}`: {object} does not exist: create it in the pool's namespace, with the key `{key}`"
+                    ),
+                )
+            }
             Self::Call(CallError::Refused { code: 403 }) => Problem::waiting(
                 "ReferenceForbidden",
                 format!("`{field}`: the operator may not read {what}: check its Role"),

@@ -104,13 +104,14 @@ fn is_still_true(facts: &Facts, before: &Status) -> bool {
     expected && quiet && same && worked
 }
 
-/// The problem, else the decision's sentence, else the message of `Ready`.
+/// What keeps the pool from its target, else the decision's sentence, else the message of `Ready`.
 fn summary(facts: &Facts, decision: Option<&Decision>, conditions: &[Condition]) -> String {
-    let ready = conditions.iter().find(|condition| condition.kind == "Ready");
-    match (facts.problem, decision) {
-        (Some(problem), _) => cut(problem.message.clone()),
+    let named = |kind: &str| conditions.iter().find(|condition| condition.kind == kind);
+    let degraded = named("Degraded").filter(|degraded| degraded.status == True);
+    match (degraded, decision) {
+        (Some(degraded), _) => degraded.message.clone(),
         (None, Some(decision)) => sentence(facts, decision),
-        (None, None) => ready.map_or_else(String::new, |ready| ready.message.clone()),
+        (None, None) => named("Ready").map_or_else(String::new, |ready| ready.message.clone()),
     }
 }
 

@@ -7,7 +7,7 @@ mod parts;
 
 use std::time::Duration;
 
-pub use address::{Texts, addresses, describe};
+pub use address::{Texts, addresses, describe, named};
 pub use parts::{HOSTS, PartTexts, url as url_of_parts};
 
 use super::pool::{Pool, Problem, Source, Text, UrlSource};

@@ -146,9 +146,15 @@ fn refused(field: &str, wanted: &str, text: &Text, error: UrlError) -> Problem {
 
 /// Reference as text for a person.
 pub fn describe(from: &api::ValueFrom) -> String {
+    let (key, object) = named(from);
+    format!("key `{key}` of {object}")
+}
+
+/// Key of a reference, and its object as text for a person.
+pub fn named(from: &api::ValueFrom) -> (&str, String) {
     match (&from.secret_key_ref, &from.config_map_key_ref) {
-        (Some(secret), _) => format!("key `{}` of Secret `{}`", secret.key, secret.name),
-        (None, Some(map)) => format!("key `{}` of ConfigMap `{}`", map.key, map.name),
-        (None, None) => "no key".into(),
+        (Some(secret), _) => (&secret.key, format!("Secret `{}`", secret.name)),
+        (None, Some(map)) => (&map.key, format!("ConfigMap `{}`", map.name)),
+        (None, None) => ("", "no object".into()),
     }
 }
