@@ -156,6 +156,7 @@ install: image
 	eval "$$($(BED) env)"; TWP_HELM=$$TWP_HELM charts/check.sh
 	eval "$$($(BED) env)"; tests/contract/run.sh manifests
 	eval "$$($(BED) env)"; $(E2E) install:: --test-threads=1
+	eval "$$($(BED) env)"; tests/contract/run.sh golden  # the CRD is there by now
 
 crd:
 	UPDATE=1 $(TEST) --test crd the_file_is_what_the_operator_prints

@@ -87,7 +87,14 @@ SITUATIONS = {
     "at-limit": "at `maxReplicas` or `minReplicas`",
     "broker-lost-briefly": "the broker has been unreadable for less than 30 s",
     "broker-lost": "the broker has been unreadable for longer",
-    "reference-missing": "a Secret, a key, the Deployment or a right is missing",
+    "reference-missing": "a Secret, the Deployment or a right of the operator is missing",
+    "key-missing": "the Secret has no such key",
+    "permission-denied": "the broker's permissions refuse to count",
+    "replicas-overwritten": "somebody else keeps changing the replicas",
+    "nothing-starts": "tasks wait and the workers start none",
+    "pods-not-ready": "pods that were ordered are not ready",
+    "other-queues": "the workers use other queues than the pool counts",
+    "observed": "`mode: Observe`",
     "spec-cannot-work": "the spec cannot work",
     "suspended": "`suspend: true`",
     "target-taken": "an older pool scales the same Deployment",
@@ -184,4 +191,5 @@ def main():
     sys.exit(2 if blind else 1 if wrong else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

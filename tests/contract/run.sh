@@ -1,8 +1,9 @@
 #!/bin/bash
 # The status contract: what Argo CD's script and kstatus make of each situation's pool, and Argo CD's own tests of the script
-# and its actions. Some seconds, no cluster. `run.sh manifests` checks the examples of deploy/ instead (needs kubectl).
+# and its actions. Some seconds, no cluster. `run.sh manifests` checks the examples of deploy/ instead (needs kubectl), `run.sh
+# golden` what kubectl shows of the pools (needs a cluster that knows them).
 # UPDATE=1 writes what follows from the pools and scripts anew: argocd-cm.yaml, the messages in health_test.yaml, the table in
-# docs/gitops.md.
+# docs/gitops.md; golden/ and the rows in docs/on-call.md.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${TWP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/twp}

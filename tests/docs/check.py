@@ -194,11 +194,13 @@ def names(tree):
 
 
 def samples(tree):
-    """What `kubectl get twp` is said to print has the columns of the CRD, and sentences that a test expects of the code."""
+    """What `kubectl get twp` is said to print has the columns of the CRD, and sentences that a test expects of the code or that
+    kubectl has shown."""
     custom = crd.parse(tree.read("crds/taskworkerpools.taskworkerpool.dev.yaml"))
     columns = custom["spec"]["versions"][0]["additionalPrinterColumns"]
     head = ["NAME", *(column["name"].upper() for column in columns if "priority" not in column)]
-    expected = "\n".join(tree.read(path) for path in tree.files("src/**/tests.rs", "src/**/tests/*.rs")).replace('\\"', '"')
+    sources = tree.files("src/**/tests.rs", "src/**/tests/*.rs", "tests/contract/golden/get.txt")
+    expected = "\n".join(tree.read(path) for path in sources).replace('\\"', '"')
     for block in blocks(tree):
         if not block.lines or block.lines[0] != "$ kubectl get twp":
             continue

@@ -194,6 +194,21 @@ fn what_holds_replicas_back() {
     says(p().suspended(), &[at(0., 1)], "Suspended: replicas stay at 1.");
 }
 
+/// Sentences of the pools in `tests/contract`.
+#[test]
+fn the_status_contract() {
+    let p = || pool(0, 8, 2);
+    let waiting = |tasks| at(0., 0).waiting(tasks);
+    says(p(), &[waiting(12)], "6 replicas: 12 tasks (12 waiting), 2 per replica.");
+    says(
+        p(),
+        &[waiting(200)],
+        "Capped at 8 by maxReplicas (100 would do): 200 tasks (200 waiting), 2 per replica.",
+    );
+    says(pool(1, 8, 2), &[at(0., 1)], "Keeping 1 by minReplicas: no work.");
+    says(p().suspended(), &[at(0., 6)], "Suspended: replicas stay at 6.");
+}
+
 #[test]
 fn behavior() {
     let up = |select| pool(0, 20, 10).up(rules(select, None, &[allows(PolicyType::Pods, 2, 60.)]));

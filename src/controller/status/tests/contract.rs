@@ -1,7 +1,12 @@
-//! The ten rows of the status contract: the pools in `tests/contract`, on which Argo CD's script and kstatus are tried,
+//! The rows of the status contract: the pools in `tests/contract`, on which Argo CD's script and kstatus are tried,
 //! carry the very status that is published.
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::api::TaskWorkerPool;
+use crate::{
+    api::TaskWorkerPool,
+    model::{DrainSupport, PodIntents, PodReport},
+};
 
 macro_rules! rows {
     ($($name:literal),*) => {
@@ -9,9 +14,15 @@ macro_rules! rows {
     };
 }
 
-/// Counted work, as in the status.
-fn counted(status: &Status) -> Tally {
+/// Counted work, as in the status; in one row a worker fetches from another queue.
+fn counted(row: &str, status: &Status) -> Tally {
     let waiting = status.work.as_ref().map_or(0, |work| work.waiting as u64);
+    let heard = (row == "other-queues").then_some("mail-worker-1");
+    let live = PodReport {
+        live: true,
+        fresh: true,
+        ..PodReport::default()
+    };
     Tally {
         work: Work {
             ready: waiting,
@@ -21,6 +32,12 @@ fn counted(status: &Status) -> Tally {
             ready: waiting,
             ..QueueTally::none("celery")
         }],
+        pods: heard.map(|pod| (pod.to_owned(), live)).into_iter().collect(),
+        fetches: heard
+            .map(|pod| (pod.to_owned(), BTreeSet::from(["mail".to_owned()]).into()))
+            .into_iter()
+            .collect(),
+        drain: DrainSupport::StopFetching,
         ..Tally::default()
     }
 }
@@ -30,6 +47,8 @@ fn decided(row: &str, status: &Status) -> Option<Decision> {
     let written = status.decision.as_ref()?;
     let rule = match written.rule.as_str() {
         "Maximum" => Rule::Maximum,
+        "Minimum" => Rule::Minimum,
+        "BlockedQueue" => Rule::BlockedQueue,
         "Stale" => Rule::Stale,
         "Unknown" => Rule::Unknown,
         "Suspended" => Rule::Suspended,
@@ -37,8 +56,8 @@ fn decided(row: &str, status: &Status) -> Option<Decision> {
     };
     Some(Decision {
         replicas: written.replicas as u32,
-        sentence: written.message.clone(),
-        limited: (row == "at-limit").then_some(Rule::Maximum),
+        sentence: written.message.replace(" (Observe: nothing is written.)", ""),
+        limited: Some(rule).filter(|rule| matches!(rule, Rule::Maximum | Rule::Minimum)),
         wanted: if row == "at-limit" {
             100
         } else {
@@ -58,6 +77,13 @@ fn every_row_of_the_contract_is_published_as_it_is_written() {
         "broker-lost-briefly",
         "broker-lost",
         "reference-missing",
+        "key-missing",
+        "permission-denied",
+        "replicas-overwritten",
+        "nothing-starts",
+        "pods-not-ready",
+        "observed",
+        "other-queues",
         "spec-cannot-work",
         "suspended",
         "target-taken",
@@ -66,7 +92,7 @@ fn every_row_of_the_contract_is_published_as_it_is_written() {
     for (row, text) in rows {
         let pool: TaskWorkerPool = serde_saphyr::from_str(text).unwrap();
         let written = pool.status.expect("a status");
-        let (tally, decision) = (counted(&written), decided(row, &written));
+        let (tally, decision) = (counted(row, &written), decided(row, &written));
         let ready = written
             .conditions
             .iter()
@@ -74,30 +100,42 @@ fn every_row_of_the_contract_is_published_as_it_is_written() {
             .expect("Ready");
         let problem = (ready.status == False).then(|| Problem {
             reason: match row {
-                "reference-missing" => "ReferenceMissing",
+                "reference-missing" | "key-missing" => "ReferenceMissing",
                 "target-taken" => "TargetTaken",
                 _ => "InvalidSpec",
             },
             message: ready.message.clone(),
-            wait: row == "reference-missing",
+            wait: matches!(row, "reference-missing" | "key-missing"),
         });
         let at = written.work.as_ref().and_then(|work| work.sampled_at.clone());
         let at = at.map_or(at_nine(), |at| at.0);
         let age = |age| SourceState::Lost {
-            why: SampleError::Refused,
+            why: match row {
+                "permission-denied" => SampleError::Permission,
+                _ => SampleError::Refused,
+            },
             age: Duration::from_secs(age),
             last: Some((&tally, at)),
         };
         let ready = written.ready_replicas.map_or(0, |ready| ready as u32);
+        let nobody = PodIntents::new();
         let facts = Facts {
             generation: written.observed_generation.unwrap_or_default(),
             problem: problem.as_ref(),
             suspended: pool.spec.suspend,
+            mode: pool.spec.mode,
             target: written.replicas.map(|replicas| (replicas as u32, ready)),
+            pods: Pods {
+                late: if row == "pods-not-ready" { 2 } else { 0 },
+                why: None,
+            },
+            min: pool.spec.min_replicas as u32,
             max: pool.spec.max_replicas as u32,
+            intents: Some(&nobody),
+            fought_by: (row == "replicas-overwritten").then_some("argocd-controller"),
             source: match row {
                 "broker-lost-briefly" => age(29),
-                "broker-lost" => age(30),
+                "broker-lost" | "permission-denied" => age(30),
                 _ if written.work.is_some() => SourceState::Read { tally: &tally, at },
                 _ => SourceState::NotYet,
             },
