@@ -5,7 +5,7 @@
 mod kombu;
 mod redis_py;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 pub use self::kombu::{all, parse};
 use super::{Address, Management, Secret};
@@ -83,6 +83,43 @@ pub fn addresses(text: &str, dialect: UrlDialect, encrypted: bool) -> Result<Vec
         UrlDialect::Kombu => kombu::read(text, encrypted),
         UrlDialect::RedisPy => redis_py::read(text, encrypted).map(|address| vec![address]),
     }
+}
+
+/// Parts of a broker URL as they are, nothing percent-encoded.
+#[derive(Clone, Copy)]
+pub struct UrlParts<'a> {
+    /// Scheme.
+    pub scheme: &'a str,
+    /// User, if there is one.
+    pub user: Option<&'a str>,
+    /// Password, if there is one.
+    pub password: Option<&'a str>,
+    /// Host name or IP address.
+    pub host: &'a str,
+    /// Port, if it is not the usual one.
+    pub port: Option<u16>,
+    /// Database number or virtual host, if it is not the usual one.
+    pub path: Option<&'a str>,
+}
+
+/// Broker URL of these parts.
+pub fn join(parts: &UrlParts<'_>) -> Secret {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let user = parts.user.map(encoded).unwrap_or_default();
+    let credentials = match parts.password {
+        Some(password) => format!("{user}:{}@", encoded(password)),
+        None if user.is_empty() => String::new(),
+        None => format!("{user}@"),
+    };
+    let host = match parts.host.contains(':') {
+        true => format!("[{}]", parts.host),
+        false => parts.host.to_owned(),
+    };
+    let port = parts.port.map_or_else(String::new, |port| format!(":{port}"));
+    let path = parts
+        .path
+        .map_or_else(String::new, |path| format!("/{}", encoded(path)));
+    Secret::new(format!("{}://{credentials}{host}{port}{path}", parts.scheme))
 }
 
 /// Parses the URL of RabbitMQ's management API; the ports are 15672 and, for https, 15671 where none is given.

@@ -1,12 +1,13 @@
 //! From the parts of a broker's address to its URL, and whether the password may go to that host.
 #![deny(clippy::disallowed_methods)]
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::describe;
 use crate::{
     api::{BrokerParts, ValueFrom},
-    broker::Secret,
+    broker::{
+        Secret,
+        url::{self, UrlParts},
+    },
     controller::pool::{Parts, Problem, Text},
 };
 
@@ -80,39 +81,32 @@ fn invalid(field: &str, what: &str) -> Problem {
 ///
 /// # Errors
 /// A [`Problem`] that names the field and the fix, and no text of a Secret.
-pub fn url(parts: &Parts, texts: &PartTexts, namespace: &str) -> Result<Secret, Problem> {
+pub fn url_of_parts(parts: &Parts, texts: &PartTexts, namespace: &str) -> Result<Secret, Problem> {
     let host = host(trimmed(&texts.host)).ok_or_else(|| wrong("host", &parts.host, "a host name or an IP address"))?;
-    let at = service(&host, namespace).unwrap_or_else(|| host.clone());
-    let port = match (texts.port.as_deref().map(trimmed), &parts.port) {
-        (None, _) => String::new(),
-        (Some(text), from) => {
-            let port = text.parse::<u16>().ok().filter(|port| *port > 0);
-            let source = from.as_ref().unwrap_or(&parts.host);
-            let port = port.ok_or_else(|| wrong("port", source, "a number from 1 to 65535"))?;
-            format!(":{port}")
+    let port = match (&texts.port, &parts.port) {
+        (Some(text), Some(from)) => {
+            let port = trimmed(text).parse::<u16>().ok().filter(|port| *port > 0);
+            Some(port.ok_or_else(|| wrong("port", from, "a number from 1 to 65535"))?)
         }
+        _ => None,
     };
-    let path = match (texts.path.as_deref().map(trimmed), &parts.path) {
-        (Some(text), Some(from)) if parts.scheme.starts_with("redis") => {
-            let database = text
-                .parse::<u32>()
-                .map_err(|_| wrong("database", from, "a database number"))?;
-            format!("/{database}")
-        }
-        (Some(text), _) => format!("/{}", encoded(text)),
-        (None, _) => String::new(),
-    };
-    let user = texts.user.as_deref().map(trimmed).map(encoded).unwrap_or_default();
-    let credentials = match (&texts.password, &parts.password) {
-        (Some((password, hosts)), Some(from)) => {
-            may_go(&host, parts, from, hosts, namespace)?;
-            format!("{user}:{}@", encoded(trimmed(password.expose())))
-        }
-        _ if user.is_empty() => String::new(),
-        _ => format!("{user}@"),
-    };
-    let at = if at.contains(':') { format!("[{at}]") } else { at };
-    Ok(Secret::new(format!("{}://{credentials}{at}{port}{path}", parts.scheme)))
+    let path = texts.path.as_deref().map(trimmed);
+    if let (Some(database), Some(from), true) = (path, &parts.path, parts.scheme.starts_with("redis")) {
+        let number = database.parse::<u32>();
+        number.map_err(|_| wrong("database", from, "a database number"))?;
+    }
+    if let (Some((_, hosts)), Some(from)) = (&texts.password, &parts.password) {
+        may_go(&host, parts, from, hosts, namespace)?;
+    }
+    let password = texts.password.as_ref().map(|(password, _)| trimmed(password.expose()));
+    Ok(url::join(&UrlParts {
+        scheme: parts.scheme,
+        user: texts.user.as_deref().map(trimmed),
+        password,
+        host: &service(&host, namespace).unwrap_or(host),
+        port,
+        path,
+    }))
 }
 
 /// Whether the password may be sent to this host: whoever may write pools may not be allowed to read Secrets.
@@ -174,10 +168,6 @@ fn in_namespace(host: &str, namespace: &str) -> bool {
 /// Line ends are nothing: a Secret made with `echo` ends with one.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(['\r', '\n', '\t'])
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 fn wrong(field: &str, source: &Text, wanted: &str) -> Problem {

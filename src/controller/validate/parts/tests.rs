@@ -19,7 +19,7 @@ fn texts(host: &str, password: Option<&str>) -> PartTexts {
 }
 
 fn read(parts: &Parts, texts: &PartTexts) -> Result<String, String> {
-    let url = url(parts, texts, "shop");
+    let url = url_of_parts(parts, texts, "shop");
     url.map(|url| url.expose().to_owned())
         .map_err(|problem| problem.message)
 }
