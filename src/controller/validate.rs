@@ -117,12 +117,14 @@ fn source(broker: &api::Broker) -> Result<Source, Problem> {
     Ok(Source {
         url: match (&broker.parts, &broker.url, &broker.url_from) {
             (Some(spec), None, None) => UrlSource::Parts(Box::new(parts::parts(spec)?)),
-            (Some(_), ..) => {
+            (None, url, from) if url.is_some() != from.is_some() => {
+                UrlSource::Whole(text("broker", url.as_ref(), from.as_ref())?)
+            }
+            _ => {
                 return Err(Problem::invalid(
                     "`broker` must set exactly one of `url`, `urlFrom` and `parts`",
                 ));
             }
-            (None, url, from) => UrlSource::Whole(text("broker", url.as_ref(), from.as_ref())?),
         },
         encrypted,
         ca: tls.ca_from,

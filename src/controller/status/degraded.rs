@@ -54,7 +54,7 @@ pub(super) fn degraded(facts: &Facts, others: &[ConditionSpec]) -> ConditionSpec
     let message = match facts.source {
         SourceState::Read { .. } => "The broker answers, and nothing is known that keeps the pool from its target.",
         SourceState::NotYet => "The broker has not been asked yet.",
-        SourceState::Lost { .. } => "The broker cannot be read; nothing is lost if that passes within 30 s.",
+        SourceState::Lost { .. } => "The broker cannot be read; that counts as a fault once it has lasted 30 s.",
     };
     condition(kind, False, "AsExpected", message)
 }

@@ -1,6 +1,7 @@
 //! From the texts behind a pool's references to the addresses of its broker.
 #![deny(clippy::disallowed_methods)]
 
+use super::parts;
 use crate::{
     api,
     broker::{
@@ -52,7 +53,13 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
     for address in &mut addresses {
         complete(address, pool, texts)?;
         address.management.clone_from(&management);
-        if let Some(host) = service(&address.host, namespace) {
+        let host = match &pool.source.url {
+            UrlSource::Whole(_) => service(&address.host, namespace),
+            UrlSource::Parts(_) => {
+                service(&address.host, namespace).or_else(|| parts::service(&address.host, namespace))
+            }
+        };
+        if let Some(host) = host {
             if let Some(tls) = &mut address.tls {
                 // The certificate has the name that the application uses.
                 tls.server_name.get_or_insert_with(|| address.host.clone());

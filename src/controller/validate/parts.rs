@@ -77,7 +77,7 @@ fn invalid(field: &str, what: &str) -> Problem {
     Problem::invalid(format!("`broker.parts.{field}` {what}"))
 }
 
-/// URL of the broker, seen from the pool's namespace.
+/// URL of the broker.
 ///
 /// # Errors
 /// A [`Problem`] that names the field and the fix, and no text of a Secret.
@@ -103,7 +103,7 @@ pub fn url_of_parts(parts: &Parts, texts: &PartTexts, namespace: &str) -> Result
         scheme: parts.scheme,
         user: texts.user.as_deref().map(trimmed),
         password,
-        host: &service(&host, namespace).unwrap_or(host),
+        host: &host,
         port,
         path,
     }))
@@ -149,8 +149,8 @@ fn host(text: &str) -> Option<String> {
 }
 
 /// A Service of the namespace, written with the namespace alone, by the name that leaves the cluster in no case: the
-/// namespace may be called as a domain of the internet is.
-fn service(host: &str, namespace: &str) -> Option<String> {
+/// namespace may be called as a domain of the internet is, and a password goes there.
+pub(super) fn service(host: &str, namespace: &str) -> Option<String> {
     let name = host.strip_suffix(namespace)?.strip_suffix('.')?;
     (!name.is_empty() && !name.contains('.')).then(|| format!("{name}.{namespace}.svc"))
 }

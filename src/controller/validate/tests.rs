@@ -261,11 +261,11 @@ fn what_cannot_work_names_the_field_and_the_fix() {
         (json!({"minReplicas": -1}), "`minReplicas` must not be negative"),
         (
             json!({"broker": {}}),
-            "`broker` must set exactly one of `url` and `urlFrom`",
+            "`broker` must set exactly one of `url`, `urlFrom` and `parts`",
         ),
         (
             json!({"broker": both}),
-            "`broker` must set exactly one of `url` and `urlFrom`",
+            "`broker` must set exactly one of `url`, `urlFrom` and `parts`",
         ),
         (
             json!({"broker": {"url": "redis://:pw@redis"}}),

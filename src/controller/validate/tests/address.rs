@@ -39,6 +39,26 @@ fn a_host_of_one_word_is_a_service_beside_the_pool() {
     );
 }
 
+/// A password goes there, and the namespace may be called as a domain of the internet is.
+#[test]
+fn a_service_that_is_given_by_parts_never_leaves_the_cluster_and_its_certificate_keeps_the_name() {
+    let parts = json!({"scheme": "rediss", "host": "redis.io"});
+    let pool = good(json!({"broker": {"parts": parts}}));
+    let within = address(&pool, "io", texts("rediss://:pw@redis.io")).unwrap();
+    assert_eq!(within.host, "redis.io.svc");
+    assert_eq!(within.tls.unwrap().server_name.as_deref(), Some("redis.io"));
+    assert_eq!(
+        address(&pool, "shop", texts("rediss://:pw@redis.io")).unwrap().host,
+        "redis.io"
+    );
+    // The application resolves a whole URL's host by itself.
+    let whole = good(json!({"broker": {"urlFrom": secret()}}));
+    assert_eq!(
+        address(&whole, "io", texts("rediss://:pw@redis.io")).unwrap().host,
+        "redis.io"
+    );
+}
+
 #[test]
 fn the_tls_fields_encrypt_any_address() {
     let pool = good(json!({"broker": {"urlFrom": secret(), "tls": {"serverName": "r"}}}));
