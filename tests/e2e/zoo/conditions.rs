@@ -31,6 +31,8 @@ const SERIOUS: [(&str, &str); 5] = [
 ];
 /// A worker that has started may not have been heard for so long, in seconds.
 const HEARD: f64 = 20.0;
+/// What a pod was so long ago may still be what the status tells of, in seconds.
+const LAG: f64 = 5.0;
 
 pub fn all(set_up: &SetUp, seen: &Everything) -> Vec<String> {
     let mut wrong: Vec<String> = Vec::new();
@@ -122,8 +124,14 @@ fn unused(seen: &Everything, at: f64) -> bool {
     published.chain(workers).all(|came| came > at - 10.0)
 }
 
-/// A worker that has just started, or not yet, or that is about to end, may well be unknown.
+/// A worker that has just started, or not yet, or that is about to end, may well be unknown; a pod that fails at
+/// its start is ready for a second only.
 fn starting(seen: &Everything, sample: &Sample) -> bool {
+    let recent = |then: &&Sample| then.at <= sample.at && then.at >= sample.at - LAG;
+    seen.samples.iter().filter(recent).any(|then| starts(seen, then))
+}
+
+fn starts(seen: &Everything, sample: &Sample) -> bool {
     let heard = |pod: &str| {
         let mut words = seen.words.iter().filter(|word| word.pod == pod && word.at <= sample.at);
         words

@@ -175,3 +175,16 @@ fn a_condition_that_is_not_so_is_found() {
         assert!(!conditions::all(&set_up(json!({})), &wrong).is_empty(), "{kind}");
     }
 }
+
+#[test]
+fn a_pod_that_was_ready_for_a_moment_may_be_told_of_a_little_later() {
+    let told = |second: usize| {
+        let mut world = world();
+        world.samples[44].pods.push(pod("w-crashes"));
+        let conditions = &mut world.samples[second].status.conditions;
+        conditions.push(condition("WorkersKnown", "Unknown", "Starting"));
+        conditions::all(&set_up(json!({})), &world)
+    };
+    assert_eq!(told(48), Vec::<String>::new());
+    assert!(!told(52).is_empty());
+}
