@@ -1,6 +1,8 @@
 //! The chart on a real cluster: installed, upgraded, uninstalled; two replicas of which one acts; the rights it has are
 //! the rights it uses. Runs alone: a cluster-wide operator acts on everybody's pools.
 
+mod newcomer;
+
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 use crate::support::stage::Stage;
@@ -102,16 +104,18 @@ impl<'a> Install<'a> {
 
 impl Drop for Install<'_> {
     fn drop(&mut self) {
+        drop(Uninstalled(&self.ns.name));
+    }
+}
+
+/// The release of this namespace is uninstalled when it goes out of scope.
+struct Uninstalled<'a>(&'a str);
+
+impl Drop for Uninstalled<'_> {
+    fn drop(&mut self) {
         let program = std::env::var("TWP_HELM").unwrap_or_else(|_| "helm".to_owned());
         let _ended = Command::new(program)
-            .args([
-                "uninstall",
-                RELEASE,
-                "-n",
-                &self.ns.name,
-                "--ignore-not-found",
-                "--wait",
-            ])
+            .args(["uninstall", RELEASE, "-n", self.0, "--ignore-not-found", "--wait"])
             .env("KUBECONFIG", kubeconfig())
             .output();
     }

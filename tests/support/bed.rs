@@ -44,6 +44,21 @@ pub fn kubeconfig() -> String {
     })
 }
 
+/// A copy of the kubeconfig with these texts replaced, in a file of its own.
+pub fn kubeconfig_with(change: impl Fn(&mut serde_json::Value)) -> String {
+    let text = std::fs::read_to_string(kubeconfig()).expect("the kubeconfig");
+    let mut config: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    change(&mut config);
+    let file = std::env::temp_dir().join(format!("twp-kubeconfig-{}", unique()));
+    std::fs::write(&file, config.to_string()).expect("a kubeconfig");
+    file.to_str().expect("a path").to_owned()
+}
+
+/// The same with this namespace as the one that is meant where none is named.
+pub fn kubeconfig_in(namespace: &str) -> String {
+    kubeconfig_with(|config| config["contexts"][0]["context"]["namespace"] = namespace.into())
+}
+
 /// A client with the administrator's rights, of the runtime that it is made in.
 pub async fn client() -> Client {
     let _already = rustls::crypto::ring::default_provider().install_default();

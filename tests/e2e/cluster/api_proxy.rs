@@ -17,7 +17,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{cluster::rights::kubeconfig_with, support::bed::kubectl_command};
+use crate::support::bed::{kubeconfig_with, kubectl_command};
 
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

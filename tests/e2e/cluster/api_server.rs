@@ -17,10 +17,10 @@ use tokio::{
 use crate::{
     cluster::{
         api_proxy::{ApiProxy, Mode},
-        rights::{grant, kubeconfig_with},
+        rights::grant,
     },
     support::{
-        bed::{PATIENCE, eventually, kubeconfig},
+        bed::{PATIENCE, eventually, kubeconfig, kubeconfig_with},
         figures,
         operator::{Operator, Options},
         stage::{Stage, publish},

@@ -3,19 +3,9 @@
 use serde_json::json;
 
 use crate::support::{
-    bed::{Namespace, kubeconfig, unique},
+    bed::{Namespace, kubeconfig_with},
     operator::Options,
 };
-
-/// A copy of the kubeconfig with these texts replaced, in a file of its own.
-pub fn kubeconfig_with(change: impl Fn(&mut serde_json::Value)) -> String {
-    let text = std::fs::read_to_string(kubeconfig()).expect("the kubeconfig");
-    let mut config: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
-    change(&mut config);
-    let file = std::env::temp_dir().join(format!("twp-kubeconfig-{}", unique()));
-    std::fs::write(&file, config.to_string()).expect("a kubeconfig");
-    file.to_str().expect("a path").to_owned()
-}
 
 /// What an operator needs that has no Lease: a role's name, its verbs, its resources.
 const RIGHTS: [[&str; 3]; 5] = [
