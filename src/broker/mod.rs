@@ -193,6 +193,8 @@ pub struct Sampled {
     pub result: Result<Arc<Tally>, SampleError>,
     /// Time of the sample.
     pub at: Moment,
+    /// Duration of the sample, whatever came of it.
+    pub took: Duration,
     /// Time by which the next sample comes later than the pool's period, because samples are expensive at this
     /// endpoint.
     pub rest: Duration,

@@ -440,10 +440,10 @@ impl<E: Endpoint> Sampler<E> {
             }
         }
         results.extend(batch.ids().map(|id| (id, Err(SampleError::Timeout))));
+        let took = self.clock.now().moment.saturating_sub(started.moment);
         // A failure says nothing about what a sample costs the broker; it waits for its own reason.
         if answered {
-            let duration = self.clock.now().moment.saturating_sub(started.moment);
-            self.pace.took(started.moment, duration);
+            self.pace.took(started.moment, took);
         }
         for (id, result) in results {
             let Some(pool) = self.pools.get_mut(&id) else {
@@ -452,7 +452,14 @@ impl<E: Endpoint> Sampler<E> {
             pool.sampled(&result, started.moment);
             let at = started.moment;
             let rest = self.pace.not_before.saturating_sub(at.saturating_add(pool.period));
-            self.out.send(Sampled { id, result, at, rest }).await?;
+            let sampled = Sampled {
+                id,
+                result,
+                at,
+                took,
+                rest,
+            };
+            self.out.send(sampled).await?;
         }
         Ok(())
     }

@@ -49,7 +49,10 @@ impl Controller {
             let wake = self.fleet.next_wake().unwrap_or(now + BEAT).saturating_sub(now);
             tokio::select! {
                 Some(input) = own.recv() => self.take(input),
-                Some(sampled) = samples.recv() => self.take(Input::Sampled(sampled)),
+                Some(sampled) = samples.recv() => {
+                    self.effects.sampled(sampled.took);
+                    self.take(Input::Sampled(sampled));
+                }
                 input = watched.recv() => match input {
                     Some(input) => self.take(input),
                     // The watches end only with the process.

@@ -12,7 +12,7 @@ use std::{
 
 use prometheus_client::{
     encoding::text,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -30,6 +30,9 @@ type TwoLabels = [(&'static str, &'static str); 2];
 type SharedCounter = Counter<u64, AtomicU64>;
 /// Gauge of small numbers.
 type SmallGauge = Gauge<u32, AtomicU32>;
+
+/// Upper bounds of the durations of samples, in seconds: one takes milliseconds, and is given up after a few seconds.
+const SAMPLES: [f64; 7] = [0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5];
 
 /// Direction of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ pub struct Metrics {
     scale_writes: SharedCounter,
     leader: Family<[(&'static str, String); 1], SmallGauge>,
     api_calls: Family<TwoLabels, SharedCounter>,
+    samples: Histogram,
 }
 
 impl Metrics {
@@ -79,6 +83,7 @@ impl Metrics {
             scale_writes: Counter::default(),
             leader: Family::default(),
             api_calls: Family::default(),
+            samples: Histogram::new(SAMPLES),
         };
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
@@ -106,6 +111,11 @@ impl Metrics {
             "twp_api_calls",
             "Calls to the API server, by what they were for and what became of them",
             self.api_calls.clone(),
+        );
+        registry.register(
+            "twp_source_sample_duration_seconds",
+            "Seconds that the samples of brokers took, whatever came of them",
+            self.samples.clone(),
         );
         registry.register(
             "leader_election_master_status",
@@ -156,6 +166,11 @@ impl Metrics {
     /// Counts a failed watch; `kind` is the resource.
     pub fn watch_failed(&self, kind: &'static str) {
         self.watch_errors.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// Counts a sample, by its duration in seconds.
+    pub fn sampled(&self, seconds: f64) {
+        self.samples.observe(seconds);
     }
 
     /// Counts a status write.

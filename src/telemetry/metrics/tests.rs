@@ -32,6 +32,7 @@ fn busy() -> Metrics {
     metrics.held(mail, "Window");
     metrics.overwritten(mail, "kubectl-edit");
     metrics.watch_failed("Deployment");
+    metrics.sampled(0.05);
     metrics.status_written();
     metrics.scale_written();
     metrics.leads("twp-operator", true);
@@ -62,6 +63,9 @@ fn each_number_has_its_series() {
         "twp_decisions_held_total{namespace=\"shop\",name=\"mail\",reason=\"Window\"} 1",
         "twp_target_overwrites_total{namespace=\"shop\",name=\"mail\",manager=\"kubectl\"} 1",
         "twp_watch_errors_total{kind=\"Deployment\"} 1",
+        "twp_source_sample_duration_seconds_bucket{le=\"0.02\"} 0",
+        "twp_source_sample_duration_seconds_bucket{le=\"0.1\"} 1",
+        "twp_source_sample_duration_seconds_count 1",
         "twp_status_writes_total 1",
         "twp_scale_writes_total 1",
         "leader_election_master_status{name=\"twp-operator\"} 1",
@@ -121,7 +125,11 @@ fn every_metric_is_described_once() {
             assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
         } else {
             let series = line.split([' ', '{']).next().unwrap();
-            assert!(described.contains(series), "{series} is not described");
+            let of = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| series.strip_suffix(end));
+            let known = described.contains(series) || of.is_some_and(|name| described.contains(name));
+            assert!(known, "{series} is not described");
             assert!(seen.insert(line.rsplit_once(' ').unwrap().0), "{line} occurs twice");
         }
     }
