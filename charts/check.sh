@@ -125,6 +125,9 @@ check "  it ends before another begins" has alone 'type: Recreate$'
 check "  no right on leases" count alone 'leases' 0
 check "rbac.aggregate=false renders" render plain --set rbac.aggregate=false
 check "  one ClusterRole" count plain '^kind: ClusterRole$' 1
+check "  nothing of StatefulSets" count default 'statefulsets' 0
+check "rbac.statefulSets=true renders" render sets --set rbac.statefulSets=true
+check "  the right to see and to scale them" count sets 'resources: .statefulsets(/scale)?.$' 2
 check "rbac.create=false renders" render no_rbac --set rbac.create=false
 check "  no role" count no_rbac 'rbac.authorization' 0
 check "  a port for metrics, one for probes" python3 - "$out/default.yaml" <<'PY'

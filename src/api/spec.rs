@@ -213,12 +213,14 @@ pub struct TargetRef {
     pub name: String,
 }
 
-/// Kinds of targets: `Deployment`.
+/// Kinds of targets: `Deployment`, `StatefulSet`.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum TargetKind {
     /// Deployment of apps/v1.
     #[default]
     Deployment,
+    /// StatefulSet of apps/v1: its highest ordinals go first, so a busy one keeps those below it.
+    StatefulSet,
 }
 
 /// Task frameworks: `Celery`, `RQ`, `Taskiq`.

@@ -12,7 +12,7 @@ use crate::{
     api::Status,
     broker::{Address, PoolId, SamplerInput},
     drain::Plan,
-    kube::{CallError, Identity, Key, watch::Scope},
+    kube::{CallError, Identity, Key, TargetKey, watch::Scope},
     model::{Intent, PodIntents, Roster, SampleError, Tally},
     telemetry::{PoolEvent, PoolNumbers},
 };
@@ -26,6 +26,8 @@ pub enum Effect {
     Ready,
     /// A watch failed, and is retried.
     WatchFailed(Watched, Scope, CallError),
+    /// Watch StatefulSets from now on: a pool has one as its target.
+    WatchStatefulSets,
 }
 
 /// Effect for one pool. Those with an answer name its input.
@@ -65,7 +67,7 @@ pub enum PoolEffect {
     /// List the target's own pods: `Done::Listed`.
     ListPods {
         /// The target.
-        target: Key,
+        target: TargetKey,
         /// Label selector of its pods.
         selector: String,
     },
@@ -88,7 +90,7 @@ pub enum PoolEffect {
     /// Tell cordoned workers to fetch again, for as long as it takes.
     Uncordon(Box<Uncordon>),
     /// Stop that: a pool looks after the workers of this target again.
-    AbortUncordon(Key),
+    AbortUncordon(TargetKey),
     /// Write the status: `Done::Published`.
     WriteStatus(Identity, Box<Status>),
     /// Publish an Event about the pool.
@@ -108,12 +110,14 @@ pub struct Job {
     pub asked: u64,
     /// Name of the pool.
     pub pool: String,
-    /// The Deployment.
-    pub target: Key,
-    /// Its UID: a new Deployment of the same name must not be written.
+    /// The target.
+    pub target: TargetKey,
+    /// Its UID: a new object of the same name must not be written.
     pub uid: String,
     /// Label selector of its pods.
     pub selector: String,
+    /// Lowest ordinal of its pods, if it is a StatefulSet.
+    pub start: u32,
     /// Names of the programs that run its workers.
     pub programs: &'static [&'static str],
     /// Number of replicas now.
@@ -202,10 +206,10 @@ pub struct Uncordon {
 
 impl Uncordon {
     /// Target of these pods.
-    pub fn target(&self) -> Key {
-        Key {
+    pub fn target(&self) -> TargetKey {
+        TargetKey {
             namespace: self.key.namespace.clone(),
-            name: self.pool.target.clone(),
+            workload: self.pool.target.clone(),
         }
     }
 }

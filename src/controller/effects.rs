@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     broker::{Clock, PoolId},
-    kube::{Cluster, Identity, Key, pods, pools, secrets::References},
+    kube::{Cluster, Identity, TargetKey, pods, pools, secrets::References},
     model::Tally,
     telemetry::{Events, Health, Metrics, PoolEvent},
 };
@@ -49,7 +49,9 @@ pub struct Effects {
     /// Tasks that tell workers to fetch again.
     uncordons: JoinSet<()>,
     /// Latest of these tasks, by target.
-    uncordoning: HashMap<Key, AbortHandle>,
+    uncordoning: HashMap<TargetKey, AbortHandle>,
+    /// Whether StatefulSets are watched.
+    stateful_sets: watch::Sender<bool>,
 }
 
 impl Effects {
@@ -77,7 +79,13 @@ impl Effects {
             jobs: HashMap::new(),
             uncordons: JoinSet::new(),
             uncordoning: HashMap::new(),
+            stateful_sets: watch::Sender::new(false),
         }
+    }
+
+    /// Shows whether StatefulSets are to be watched.
+    pub fn stateful_sets(&self) -> watch::Receiver<bool> {
+        self.stateful_sets.subscribe()
     }
 
     /// Performs these effects, in order.
@@ -86,10 +94,11 @@ impl Effects {
             match effect {
                 Effect::Pool(id, effect) => self.pool(id, effect),
                 Effect::Ready => self.health.ready(CRD),
+                Effect::WatchStatefulSets => drop(self.stateful_sets.send_replace(true)),
                 Effect::WatchFailed(watched, scope, why) => {
                     let kind = match watched {
                         Watched::Pools => "TaskWorkerPool",
-                        Watched::Targets => "Deployment",
+                        Watched::Targets(kind) => kind.name(),
                     };
                     self.metrics.watch_failed(kind);
                     let namespace = scope.as_deref().unwrap_or("*");
@@ -97,6 +106,11 @@ impl Effects {
                 }
             }
         }
+    }
+
+    /// Counts a sample.
+    pub fn sampled(&self, took: Duration) {
+        self.metrics.sampled(took.as_secs_f64());
     }
 
     fn pool(&mut self, id: PoolId, effect: PoolEffect) {

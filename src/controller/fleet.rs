@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     broker::{Address, PoolId},
-    kube::{CallError, Key, watch::Scope},
-    model::{Moment, Now},
+    kube::{CallError, Key, TargetKey, watch::Scope},
+    model::{Moment, Now, WorkloadKind},
 };
 
 /// Longest time between two reconciliations of a pool.
@@ -35,8 +35,10 @@ pub struct Fleet {
     pub(super) targets: Targets,
     queues: SharedQueues,
     turns: Turns,
+    /// Whether StatefulSets are watched.
+    stateful_sets: bool,
     /// Targets whose workers are being told to fetch again, and that no pool has taken back; that may be over.
-    uncordons: BTreeSet<Key>,
+    uncordons: BTreeSet<TargetKey>,
     /// Pools with draining pods at the start of the process that have not been seen yet.
     left: BTreeSet<Key>,
     /// State of the list of pools, by scope; empty once the process has reported that it is ready.
@@ -53,6 +55,7 @@ impl Fleet {
             targets: Targets::default(),
             queues: SharedQueues::default(),
             turns: Turns::default(),
+            stateful_sets: false,
             uncordons: BTreeSet::new(),
             left: BTreeSet::new(),
             lists: scopes.into_iter().map(|scope| (scope, Listing::Pending)).collect(),
@@ -76,8 +79,13 @@ impl Fleet {
                 self.leads = true;
                 self.wake_all(now);
             }
-            Input::Pool(seen) if !self.leads => self.know(*seen),
-            Input::Pool(seen) => self.pool(seen, now),
+            Input::Pool(seen) => {
+                self.watch_its_kind(&seen);
+                match self.leads {
+                    true => self.pool(seen, now),
+                    false => self.know(*seen),
+                }
+            }
             Input::PoolGone(key) => self.pool_gone(&key, now),
             Input::PoolsListed(scope, keys) => {
                 for key in self.pools.others(&scope, &keys) {
@@ -97,12 +105,12 @@ impl Fleet {
                 self.uncordons.remove(&key);
                 self.wake_on(&key, false, now);
             }
-            Input::TargetsListed(scope, keys) => {
-                for key in self.targets.others(&scope, &keys) {
+            Input::TargetsListed(kind, scope, keys) => {
+                for key in self.targets.others(kind, &scope, &keys) {
                     self.targets.remove(&key);
                     self.wake_on(&key, false, now);
                 }
-                self.targets.listing(scope, Listing::Done);
+                self.targets.listing(kind, scope, Listing::Done);
                 self.wake_all(now);
             }
             Input::WatchFailed(watched, scope, error) => self.watch_failed(watched, scope, error, now),
@@ -210,6 +218,15 @@ impl Fleet {
         })
     }
 
+    /// StatefulSets are watched from the first pool on that has one as its target.
+    fn watch_its_kind(&mut self, seen: &PoolSeen) {
+        let kind = seen.pool.as_ref().map(|pool| pool.target.kind);
+        if kind == Ok(WorkloadKind::StatefulSet) && !self.stateful_sets {
+            self.stateful_sets = true;
+            self.effects.push(Effect::WatchStatefulSets);
+        }
+    }
+
     /// Records a pool that another process looks after: only its present state counts.
     fn know(&mut self, seen: PoolSeen) {
         if let Some(id) = self.pools.id(&seen.identity.key) {
@@ -283,7 +300,7 @@ impl Fleet {
     }
 
     /// Wakes the pools of a target that changed.
-    fn wake_on(&mut self, target: &Key, rolled: bool, now: Now) {
+    fn wake_on(&mut self, target: &TargetKey, rolled: bool, now: Now) {
         for id in self.pools.on_target(target) {
             let input = match rolled {
                 true => PoolInput::TemplateChanged,
@@ -318,8 +335,8 @@ impl Fleet {
         let CallError::Refused { code } = error else { return };
         match watched {
             Watched::Pools => self.listing(scope, Listing::Refused(code)),
-            Watched::Targets => {
-                self.targets.listing(scope, Listing::Refused(code));
+            Watched::Targets(kind) => {
+                self.targets.listing(kind, scope, Listing::Refused(code));
                 self.wake_all(now);
             }
         }

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     api::Status,
     broker::{Address, PoolId, Sampled},
-    kube::{CallError, Identity, Key, Target, watch::Scope},
+    kube::{CallError, Identity, Key, Target, TargetKey, watch::Scope},
+    model::WorkloadKind,
 };
 
 /// Input of the event loop.
@@ -28,12 +29,12 @@ pub enum Input {
     PoolGone(Key),
     /// All pools of a scope have been listed: others of the scope are gone.
     PoolsListed(Scope, Vec<Key>),
-    /// Present state of a Deployment.
-    Target(Key, Box<Target>),
-    /// A Deployment was deleted.
-    TargetGone(Key),
-    /// All Deployments of a scope have been listed.
-    TargetsListed(Scope, Vec<Key>),
+    /// Present state of a Deployment or StatefulSet.
+    Target(TargetKey, Box<Target>),
+    /// A Deployment or StatefulSet was deleted.
+    TargetGone(TargetKey),
+    /// All targets of one kind in a scope have been listed.
+    TargetsListed(WorkloadKind, Scope, Vec<Key>),
     /// A watch failed.
     WatchFailed(Watched, Scope, CallError),
     /// A pool's sample.
@@ -64,8 +65,8 @@ pub enum Done {
 pub enum Watched {
     /// TaskWorkerPools.
     Pools,
-    /// Deployments.
-    Targets,
+    /// Deployments or StatefulSets.
+    Targets(WorkloadKind),
 }
 
 /// Pool as the watch shows it.

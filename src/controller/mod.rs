@@ -288,22 +288,32 @@ async fn work(
     let cluster = Cluster::new(client.clone(), limits, move |class, outcome| {
         told.api_call(class.label(), outcome.label());
     });
-    let mut watches = JoinSet::new();
-    for scope in scopes.clone() {
-        watches.spawn(watches::targets(client.clone(), scope.clone(), watched.clone()));
-        watches.spawn(watches::pools(client.clone(), scope, watched.clone()));
-    }
-    tokio::spawn(take_over(
-        leads,
-        inbox.clone(),
-        cluster.clone(),
-        scopes.clone(),
-        watched,
-    ));
     let events = Events::new(cluster.clone(), settings.pod_name.clone());
     let clock = Clock::start();
     let endpoints = Endpoints::new(clock, egress, out);
-    let effects = Effects::new(cluster, clock, metrics, events, health.clone(), endpoints, inbox);
+    let effects = Effects::new(
+        cluster.clone(),
+        clock,
+        metrics,
+        events,
+        health.clone(),
+        endpoints,
+        inbox.clone(),
+    );
+    let mut watches = JoinSet::new();
+    for scope in scopes.clone() {
+        let (client, out) = (client.clone(), watched.clone());
+        let wanted = effects.stateful_sets();
+        watches.spawn(watches::deployments(client.clone(), scope.clone(), out.clone()));
+        watches.spawn(watches::stateful_sets(
+            client.clone(),
+            scope.clone(),
+            out.clone(),
+            wanted,
+        ));
+        watches.spawn(watches::pools(client, scope, out));
+    }
+    tokio::spawn(take_over(leads, inbox, cluster, scopes.clone(), watched));
     let controller = Controller::new(Fleet::new(scopes), effects, clock, health);
     tokio::select! {
         () = controller.run(inputs, own, samples, stopped) => {}

@@ -6,14 +6,15 @@ use std::time::Duration;
 use crate::{
     api::{Mode, ValueFrom},
     framework::registry::App,
+    model::Workload,
     scaling::Policy,
 };
 
 /// Pool with a valid spec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
-    /// Name of the target, in the pool's namespace.
-    pub target: String,
+    /// The target, in the pool's namespace.
+    pub target: Workload,
     /// Source of the broker's address.
     pub source: Source,
     /// Application, as the spec describes it; the kind of broker follows from the URL.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{pool::Pool, state::PoolState};
 use crate::{
     broker::PoolId,
-    kube::{Key, Target, watch::Scope},
-    model::Moment,
+    kube::{Key, Target, TargetKey, watch::Scope},
+    model::{Moment, WorkloadKind},
 };
 
 /// All pools, by number and by name.
@@ -15,10 +15,10 @@ use crate::{
 pub struct Pools {
     states: BTreeMap<PoolId, PoolState>,
     by_key: BTreeMap<Key, PoolId>,
-    by_target: BTreeMap<Key, BTreeSet<PoolId>>,
+    by_target: BTreeMap<TargetKey, BTreeSet<PoolId>>,
     wakes: BTreeSet<(Moment, PoolId)>,
     /// Target and wake time of each pool, as they are in the two indexes above.
-    filed: BTreeMap<PoolId, (Option<Key>, Moment)>,
+    filed: BTreeMap<PoolId, (Option<TargetKey>, Moment)>,
     next_id: PoolId,
 }
 
@@ -97,7 +97,7 @@ impl Pools {
     }
 
     /// Pools with this target.
-    pub fn on_target(&self, target: &Key) -> Vec<PoolId> {
+    pub fn on_target(&self, target: &TargetKey) -> Vec<PoolId> {
         self.by_target.get(target).into_iter().flatten().copied().collect()
     }
 
@@ -138,14 +138,14 @@ fn others<'a>(all: impl Iterator<Item = &'a Key>, scope: &Scope, keys: &[Key]) -
         .collect()
 }
 
-/// All Deployments of the watched scopes, reduced to what is needed.
+/// All Deployments and StatefulSets of the watched scopes, reduced to what is needed.
 #[derive(Default)]
 pub struct Targets {
-    seen: HashMap<Key, Target>,
-    scopes: BTreeMap<Scope, Listing>,
+    seen: HashMap<TargetKey, Target>,
+    scopes: BTreeMap<(WorkloadKind, Scope), Listing>,
 }
 
-/// State of the list of a scope's Deployments.
+/// State of the list of a scope's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
     /// Complete.
@@ -157,27 +157,27 @@ pub enum Listing {
 }
 
 impl Targets {
-    /// Deployment of this name.
-    pub fn get(&self, key: &Key) -> Option<&Target> {
+    /// Target of this kind and name.
+    pub fn get(&self, key: &TargetKey) -> Option<&Target> {
         self.seen.get(key)
     }
 
-    /// Adds a Deployment; returns whether it is new or changed.
-    pub fn insert(&mut self, key: Key, target: Target) -> bool {
+    /// Adds a target; returns whether it is new or changed.
+    pub fn insert(&mut self, key: TargetKey, target: Target) -> bool {
         self.seen.get(&key) != Some(&target) && {
             self.seen.insert(key, target);
             true
         }
     }
 
-    /// Removes a Deployment.
-    pub fn remove(&mut self, key: &Key) {
+    /// Removes a target.
+    pub fn remove(&mut self, key: &TargetKey) {
         self.seen.remove(key);
     }
 
     /// Records the state of a scope's list.
-    pub fn listing(&mut self, scope: Scope, listing: Listing) {
-        let known = self.scopes.entry(scope).or_insert(Listing::Pending);
+    pub fn listing(&mut self, kind: WorkloadKind, scope: Scope, listing: Listing) {
+        let known = self.scopes.entry((kind, scope)).or_insert(Listing::Pending);
         // A complete list stays valid: a watch that fails later leaves it as it was.
         if *known != Listing::Done {
             *known = listing;
@@ -185,16 +185,23 @@ impl Targets {
     }
 
     /// State of the list of this namespace.
-    pub fn listed(&self, namespace: &str) -> Listing {
-        let own = self.scopes.get(&Some(namespace.to_owned()));
-        own.or_else(|| self.scopes.get(&None))
+    pub fn listed(&self, kind: WorkloadKind, namespace: &str) -> Listing {
+        let own = self.scopes.get(&(kind, Some(namespace.to_owned())));
+        own.or_else(|| self.scopes.get(&(kind, None)))
             .copied()
             .unwrap_or(Listing::Pending)
     }
 
-    /// Deployments of this scope that are not among these.
-    pub fn others(&self, scope: &Scope, keys: &[Key]) -> Vec<Key> {
-        others(self.seen.keys(), scope, keys)
+    /// Targets of this kind and scope that are not among these.
+    pub fn others(&self, kind: WorkloadKind, scope: &Scope, keys: &[Key]) -> Vec<TargetKey> {
+        let known: Vec<_> = self
+            .seen
+            .keys()
+            .filter(|key| key.workload.kind == kind)
+            .map(|key| key.key())
+            .collect();
+        let others = others(known.iter(), scope, keys).into_iter();
+        others.map(|key| TargetKey::new(key, kind)).collect()
     }
 }
 

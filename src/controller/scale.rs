@@ -96,7 +96,8 @@ fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
     let tally = tools.newest.borrow().clone();
     drain::plan(&PlanInput {
         pool: &job.pool,
-        deployment: &job.target.name,
+        target: &job.target.workload,
+        start: job.start,
         pods,
         work: &tally.pods,
         intents: &job.intents,

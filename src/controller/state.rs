@@ -44,7 +44,7 @@ use super::{
 use crate::{
     api::{LastScale, Status},
     broker::{Address, PoolId, Sampled},
-    kube::{Identity, Key, Target},
+    kube::{Identity, Target, TargetKey},
     model::{Backoff, Delayed, DrainSupport, Moment, Now, SampleError, Tally},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     telemetry::PoolEvent,
@@ -373,11 +373,11 @@ impl PoolState {
     }
 
     /// Target that a valid spec names.
-    pub fn target(&self) -> Option<Key> {
+    pub fn target(&self) -> Option<TargetKey> {
         let pool = self.pool.as_ref().ok()?;
-        Some(Key {
+        Some(TargetKey {
             namespace: self.identity.key.namespace.clone(),
-            name: pool.target.clone(),
+            workload: pool.target.clone(),
         })
     }
 

@@ -26,8 +26,7 @@ use crate::{
         ConditionStatus::{self, False, True, Unknown},
         DecisionStatus, LastScale, Mode, Status, Time, WorkStatus,
     },
-    drain::WaitsFor,
-    model::SampleError,
+    model::{SampleError, WorkloadKind},
     scaling::{Decision, Rule},
 };
 
@@ -119,13 +118,7 @@ fn summary(facts: &Facts, decision: Option<&Decision>, conditions: &[Condition])
 pub fn sentence(facts: &Facts, decision: &Decision) -> String {
     let mut text = decision.sentence.clone();
     if let Some(kept) = facts.kept {
-        text = format!(
-            "{text} {}",
-            leaving::kept(
-                kept,
-                &facts.leaving.map_or_else(WaitsFor::default, |plan| plan.waits_for)
-            )
-        );
+        text = format!("{text} {}", leaving::kept(kept, facts.leaving));
     }
     if facts.mode == Mode::Observe {
         text = format!("{text} (Observe: nothing is written.)");
@@ -317,7 +310,10 @@ fn limited(facts: &Facts) -> ConditionSpec {
 fn conflict(facts: &Facts) -> ConditionSpec {
     let kind = "TargetConflict";
     let overwritten = facts.fought_by.map(|manager| {
-        let message = format!("`{manager}` keeps changing the target's replicas: {}", cure(manager));
+        let message = format!(
+            "`{manager}` keeps changing the target's replicas: {}",
+            cure(manager, facts.kind)
+        );
         ("ReplicasOverwritten", message)
     });
     match overwritten.or_else(|| leaving::cost_conflict(facts)) {
@@ -342,18 +338,23 @@ fn suspended(facts: &Facts) -> ConditionSpec {
 const SUSPENDED: &str = "`suspend` is true: nothing is counted, the replicas stay as they are.";
 
 /// Fix for a conflict with this field manager.
-fn cure(manager: &str) -> &'static str {
+fn cure(manager: &str, kind: WorkloadKind) -> String {
     let name = manager.to_ascii_lowercase();
     if name.contains("argo") {
-        "in its Argo CD Application, list `/spec/replicas` of this Deployment under `ignoreDifferences`, and \
-         `RespectIgnoreDifferences=true` under `syncOptions`."
+        format!(
+            "in its Argo CD Application, list `/spec/replicas` of this {kind} under `ignoreDifferences`, and \
+             `RespectIgnoreDifferences=true` under `syncOptions`."
+        )
     } else if name == "kube-controller-manager" {
-        "that is a HorizontalPodAutoscaler, perhaps made by a KEDA ScaledObject: delete the one that names this Deployment."
+        format!(
+            "that is a HorizontalPodAutoscaler, perhaps made by a KEDA ScaledObject: delete the one that names this {kind}."
+        )
     } else if name.starts_with("kubectl") {
         "set `suspend: true` on this pool before you scale by hand, and remove `spec.replicas` from the manifest that you \
          apply."
+            .to_owned()
     } else {
-        "remove `spec.replicas` from the Deployment's manifest, and any other autoscaler."
+        format!("remove `spec.replicas` from the {kind}'s manifest, and any other autoscaler.")
     }
 }
 

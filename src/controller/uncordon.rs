@@ -14,7 +14,7 @@ use super::{effect::Uncordon, endpoints::sampler, resolve, validate};
 use crate::{
     broker::{Clock, Egress, PoolId, SamplerInput},
     drain::{self, Mark, Plan, PlanInput, Pod},
-    kube::{CallError, Cluster, Key, pods, secrets::References, targets},
+    kube::{CallError, Cluster, pods, secrets::References, targets},
     model::{Intent, PodIntents, Roster, Tally},
 };
 
@@ -176,10 +176,14 @@ async fn look(
 ) -> Result<Plan, CallError> {
     let namespace = &uncordon.key.namespace;
     let programs = uncordon.pool.app.framework.programs;
-    let replicas = replicas(cluster, &uncordon.target()).await?;
+    let target = targets::one(cluster, &uncordon.target()).await?;
+    // Pods beyond its replicas are about to be removed, and must not run anything until then. If it does not exist,
+    // nothing removes pods.
+    let replicas = target.as_ref().map_or(u32::MAX, |target| target.replicas);
     let pods = pods::list(cluster, namespace, &uncordon.selector, programs, clock.now().wall).await?;
     Ok(drain::plan(&PlanInput {
-        deployment: &uncordon.pool.target,
+        target: &uncordon.pool.target,
+        start: target.map_or(0, |target| target.start),
         pool: &uncordon.key.name,
         pods: &pods,
         work: &tally.pods,
@@ -201,11 +205,4 @@ fn fetches(pod: &str, tally: &Tally, told: &PodIntents) -> bool {
     let said = tally.pods.get(pod).and_then(|work| work.report.as_ref());
     let said = said.zip(told.get(pod));
     said.is_some_and(|(said, pod_intent)| said.resumed && said.since == pod_intent.since)
-}
-
-/// Number of the Deployment's replicas: pods beyond it are about to be removed, and must not run anything until then.
-/// If it does not exist, nothing removes pods.
-async fn replicas(cluster: &Cluster, target: &Key) -> Result<u32, CallError> {
-    let target = targets::one(cluster, target).await?;
-    Ok(target.map_or(u32::MAX, |target| target.replicas))
 }

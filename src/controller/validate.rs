@@ -12,10 +12,13 @@ pub use parts::{HOSTS, PartTexts, url_of_parts};
 
 use super::pool::{Pool, Problem, Source, Text, UrlSource};
 use crate::{
-    api::{self, NOT_OBSERVED, ProfileName, Removal, ScalingRules, Status, TaskWorkerPool, TaskWorkerPoolSpec},
+    api::{
+        self, NOT_OBSERVED, ProfileName, Removal, ScalingRules, Status, TargetKind, TargetRef, TaskWorkerPool,
+        TaskWorkerPoolSpec,
+    },
     broker::{Address, url},
     framework::registry::{self, App},
-    model::{Application, Delayed, Words},
+    model::{Application, Delayed, Words, Workload, WorkloadKind},
     scaling::{
         Behavior, BehaviorPolicy, Fallback, Policy, PolicyType, Profile, Rules, Schedule, Select, TargetRule, Wait,
     },
@@ -43,7 +46,7 @@ pub fn pool(object: &TaskWorkerPool) -> Result<Pool, Problem> {
     }
     let app = app(spec)?;
     Ok(Pool {
-        target: spec.target_ref.name.clone(),
+        target: workload(&spec.target_ref),
         source: source(&spec.broker)?,
         policy: policy(spec, app.framework.words)?,
         app,
@@ -147,6 +150,16 @@ fn text(field: &str, plain: Option<&String>, from: Option<&api::ValueFrom>) -> R
     }
 }
 
+fn workload(target: &TargetRef) -> Workload {
+    Workload {
+        kind: match target.kind {
+            TargetKind::Deployment => WorkloadKind::Deployment,
+            TargetKind::StatefulSet => WorkloadKind::StatefulSet,
+        },
+        name: target.name.clone(),
+    }
+}
+
 fn app(spec: &TaskWorkerPoolSpec) -> Result<App, Problem> {
     let framework = registry::row(spec.framework.name());
     let (whose, options) = spec.options();
@@ -158,7 +171,7 @@ fn app(spec: &TaskWorkerPoolSpec) -> Result<App, Problem> {
         framework,
         queues: spec.queues.clone().unwrap_or_else(own),
         key_prefix: spec.broker.key_prefix.clone().unwrap_or_default(),
-        target: spec.target_ref.name.clone(),
+        target: workload(&spec.target_ref),
         options,
     };
     queues(&app.queues)?;

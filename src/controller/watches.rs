@@ -1,4 +1,4 @@
-//! Watches of pools and Deployments, each scope in a task of its own, so that a refused one delays no other; and the
+//! Watches of pools and of their targets, each scope in a task of its own, so that a refused one delays no other; and the
 //! pods that an earlier process left.
 
 use std::time::Duration;
@@ -13,11 +13,12 @@ use super::{
 use crate::{
     api::TaskWorkerPool,
     kube::{
-        Cluster, SlimDeployment, Target,
+        Cluster, Slim, SlimDeployment, SlimStatefulSet, Target, TargetKey,
         client::Client,
         pods,
         watch::{DeserializeGuard, Scope, Shown, watch},
     },
+    model::WorkloadKind,
 };
 
 /// Pause between attempts to list pods.
@@ -51,20 +52,36 @@ pub async fn pools(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
 }
 
 /// Watches the Deployments of one scope until the receiver is dropped.
-pub async fn targets(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
+pub async fn deployments(client: Client, scope: Scope, out: mpsc::Sender<Input>) {
     let at = scope.clone();
-    watch(client, scope, out, |shown: Shown<SlimDeployment>| {
-        Some(match shown {
-            Shown::Present(_, object) => {
-                let (key, target) = Target::read(&object)?;
-                Input::Target(key, Box::new(target))
-            }
-            Shown::Gone(key) => Input::TargetGone(key),
-            Shown::Listed(keys) => Input::TargetsListed(at.clone(), keys),
-            Shown::Failed(error) => Input::WatchFailed(Watched::Targets, at.clone(), error),
-        })
+    let read = |shown: Shown<SlimDeployment>| target(WorkloadKind::Deployment, &at, shown);
+    watch(client, scope, out, read).await;
+}
+
+/// The same with StatefulSets, once they are wanted: the right to do so is not given to everyone.
+pub async fn stateful_sets(
+    client: Client,
+    scope: Scope,
+    out: mpsc::Sender<Input>,
+    mut wanted: tokio::sync::watch::Receiver<bool>,
+) {
+    let at = scope.clone();
+    let read = |shown: Shown<SlimStatefulSet>| target(WorkloadKind::StatefulSet, &at, shown);
+    if wanted.wait_for(|wanted| *wanted).await.is_ok() {
+        watch(client, scope, out, read).await;
+    }
+}
+
+fn target(kind: WorkloadKind, scope: &Scope, shown: Shown<impl Slim>) -> Option<Input> {
+    Some(match shown {
+        Shown::Present(_, object) => {
+            let (key, target) = Target::read(&object)?;
+            Input::Target(key, Box::new(target))
+        }
+        Shown::Gone(key) => Input::TargetGone(TargetKey::new(key, kind)),
+        Shown::Listed(keys) => Input::TargetsListed(kind, scope.clone(), keys),
+        Shown::Failed(error) => Input::WatchFailed(Watched::Targets(kind), scope.clone(), error),
     })
-    .await;
 }
 
 /// Finds the draining pods of one scope that an earlier process left; retries until it succeeds.

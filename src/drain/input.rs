@@ -6,15 +6,17 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::pod::Pod;
-use crate::model::{DrainSupport, Moment, Now, PodIntents, PodReport, WorkerReport};
+use crate::model::{DrainSupport, Moment, Now, PodIntents, PodReport, WorkerReport, Workload};
 
 /// Everything that a plan may know.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanInput<'a> {
     /// Name of the pool, for the pods' marks.
     pub pool: &'a str,
-    /// Name of the target, by which its own pods are known.
-    pub deployment: &'a str,
+    /// Target, by which its own pods are known, and what goes first.
+    pub target: &'a Workload,
+    /// Lowest ordinal of a StatefulSet's pods (`spec.ordinals.start`).
+    pub start: u32,
     /// Pods that the target's selector selects.
     pub pods: &'a [Pod],
     /// Reports of the workers, by pod.

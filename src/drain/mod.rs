@@ -5,6 +5,7 @@
 //! | `pod.rs` | [`Pod`]: the fields of a pod that matter; [`Mark`]: what is written on it |
 //! | `input.rs` | [`PlanInput`]: all that is known of the pods at one time |
 //! | `step.rs` | the drain of one pod: asked → told to fetch no more → works off what it holds → empty; and back |
+//! | `order.rs` | which pods go first: what the controllers of pods do |
 //! | `plan.rs` | [`plan()`]: which pods are to go, the next step of each, and the lowest safe number of replicas |
 //! | `disruption.rs` | protection of busy pods from node autoscalers |
 //!
@@ -16,12 +17,13 @@
 
 pub mod disruption;
 mod input;
+mod order;
 mod plan;
 pub mod pod;
 mod step;
 
 pub use disruption::Protection;
 pub use input::PlanInput;
-pub use plan::{Plan, Unknown, WaitsFor, dated_intents, plan};
-pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
+pub use plan::{HeldBack, Plan, Unknown, WaitsFor, dated_intents, plan};
+pub use pod::{DRAIN, DRAINING, Drain, Mark, Numbered, Pod, Readiness};
 pub use step::{IDLE, Why};

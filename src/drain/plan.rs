@@ -1,22 +1,20 @@
 //! Drain plan: which pods are to go, and down to which number only pods go that hold nothing. Pure.
 #![deny(clippy::disallowed_methods)]
 
-use std::{cmp::Reverse, collections::BTreeMap, mem, time::Duration};
+use std::{collections::BTreeMap, mem, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     input::PlanInput,
-    pod::{FIRST, Mark, Pod, Readiness},
-    step::{IDLE, NextStep, Why, holds_nothing, leave, stay},
+    order::{self, Going},
+    pod::{Drain, FIRST, Mark, Pod, Readiness},
+    step::{NextStep, Why, leave, stay},
 };
-use crate::model::{DrainSupport, Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport};
+use crate::model::{DrainSupport, Intent, Moment, PodIntent, PodIntents, PodReport, WorkerReport, WorkloadKind};
 
 /// Number of further pods that are asked what they hold, to find those that hold least.
 const CANDIDATES: usize = 8;
-
-/// Largest number of pods that are drained at once: the answers of more would not be read in time.
-const AT_ONCE: usize = 64;
 
 /// Number of pods that are named to people.
 const NAMED: usize = 3;
@@ -36,6 +34,8 @@ pub struct Plan {
     pub allowed: u32,
     /// Reasons that keep it above `to`.
     pub waits_for: WaitsFor,
+    /// Pods that hold nothing and cannot go before another one.
+    pub held_back: Option<HeldBack>,
     /// Pods that are to go and whose work has been unknown for longer than an answer takes: a few of them.
     pub unknown: Vec<Unknown>,
     /// Pods that the selector matches and that belong to another owner: a few of them. They are left alone.
@@ -62,6 +62,15 @@ pub struct Unknown {
     pub why: Why,
 }
 
+/// Pods of a StatefulSet that hold nothing and wait for one with a higher ordinal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Name of the pod that has to go before them.
+    pub by: String,
+    /// Number of pods.
+    pub pods: u32,
+}
+
 /// Work of the pods that are to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitsFor {
@@ -83,23 +92,16 @@ pub struct WaitsFor {
 /// except for pods that the ReplicaSet has still to remove: they are not told to fetch again, and keep their cost.
 ///
 /// Pods are chosen among those that a ReplicaSet would remove first anyway (those not ready) and, for the rest, by
-/// preference: those that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Never more
-/// than are to go, so no more slots are taken away than the decision allows.
+/// preference: those that hold nothing, idle longest, then the fewest running tasks, the fewest reserved. Of a
+/// StatefulSet, those with the highest ordinals. Never more than are to go, so no more slots are taken away than the
+/// decision allows.
 pub fn plan(input: &PlanInput) -> Plan {
-    let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = input.pods.iter().partition(|pod| pod.is_foreign(input.deployment));
+    let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = input.pods.iter().partition(|pod| pod.is_foreign(input.target));
     let (ending, mut pods): (Vec<&Pod>, Vec<&Pod>) = own.into_iter().partition(|pod| pod.is_terminating());
     let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
-    let count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
     // With no replicas left it does not matter which ReplicaSet a pod has.
     let unclear = rollout && input.to > 0;
-    let beyond = |replicas: u32| match unclear {
-        true => 0,
-        false => (count.saturating_sub(replicas) as usize).min(AT_ONCE),
-    };
-    // Pods beyond the present replicas count as gone: the ReplicaSet will remove them, by cost.
-    let (gone, surplus) = (beyond(input.to.max(input.from)), beyond(input.to));
-    pods.sort_by_key(|pod| (pod.class(), pod.cost.unwrap_or(0)));
-    pods[gone..].sort_by_cached_key(|pod| rank(pod, input));
+    let Going { gone, surplus } = order::sort(&mut pods, unclear, input);
     let mut plan = Plan {
         waits_for: WaitsFor {
             rollout,
@@ -114,16 +116,16 @@ pub fn plan(input: &PlanInput) -> Plan {
         ends: next_end(&ending, input),
         ..Plan::default()
     };
-    // Pods in the order in which they would go: whether each may, by readiness and cost.
-    let mut order = Vec::with_capacity(pods.len());
+    // Whether each may go, by itself; and by what stands on it already.
+    let (mut safe, mut settled) = (Vec::with_capacity(pods.len()), Vec::with_capacity(pods.len()));
     for (place, pod) in pods.iter().enumerate() {
         let next = match place {
             _ if place < gone => NextStep::gone(pod),
             _ if place < surplus => leave(pod, input),
             _ => stay(pod, input),
         };
-        let settled = next.mark.as_ref().is_none_or(|mark| mark.cost == pod.cost);
-        order.push((pod.class(), pod.cost.unwrap_or(0), next.safe && settled));
+        safe.push(next.safe);
+        settled.push((*pod, next.safe && stands(next.mark.as_ref(), pod)));
         if (gone..surplus).contains(&place) {
             let report = input.report(pod);
             let later = report
@@ -142,14 +144,15 @@ pub fn plan(input: &PlanInput) -> Plan {
         }
         plan.take(pod, next);
     }
-    if surplus > 0 && input.support == DrainSupport::StopFetching {
-        plan.compare(pods.iter().skip(surplus).take(CANDIDATES), input);
+    match input.target.kind {
+        WorkloadKind::Deployment if surplus > 0 && input.support == DrainSupport::StopFetching => {
+            plan.compare(pods.iter().skip(surplus).take(CANDIDATES), input);
+        }
+        WorkloadKind::Deployment => {}
+        WorkloadKind::StatefulSet => plan.held_back = held_back(&pods[..surplus], &safe),
     }
-    order.sort();
-    let safe = order.iter().take_while(|(_, _, safe)| *safe).count();
-    let least = count.saturating_sub(u32::try_from(safe).unwrap_or(u32::MAX));
-    let unsafe_mix = rollout && safe < pods.len();
-    plan.allowed = match unsafe_mix && input.to < input.from {
+    let least = order::least(&settled, input);
+    plan.allowed = match rollout && least > 0 && input.to < input.from {
         true => input.from,
         false => least.max(input.to).min(input.from.max(input.to)),
     };
@@ -158,7 +161,8 @@ pub fn plan(input: &PlanInput) -> Plan {
 
 impl Plan {
     fn take(&mut self, pod: &Pod, next: NextStep) {
-        if pod.drain.as_ref().is_some_and(|drain| drain.empty) && pod.cost != Some(FIRST) {
+        let chosen_by_cost = pod.numbered.is_none();
+        if chosen_by_cost && pod.drain.as_ref().is_some_and(|drain| drain.empty) && pod.cost != Some(FIRST) {
             self.conflict = Some(pod.name.clone());
         }
         self.unfinished |= next.intent.is_some() || next.mark.is_some() || pod.drain.is_some();
@@ -177,6 +181,23 @@ impl Plan {
             self.intents.entry(pod.name.clone()).or_insert(Intent::Report);
         }
     }
+}
+
+/// Whether what lets a pod go stands on it already.
+fn stands(mark: Option<&Mark>, pod: &Pod) -> bool {
+    let empty = |drain: Option<&Drain>| drain.is_some_and(|drain| drain.empty);
+    mark.is_none_or(|mark| mark.cost == pod.cost && empty(mark.drain.as_ref()) == empty(pod.drain.as_ref()))
+}
+
+/// Pods of a StatefulSet, in the order in which they go, that may and that wait for one that may not.
+fn held_back(pods: &[&Pod], safe: &[bool]) -> Option<HeldBack> {
+    let mut pods = pods.iter().zip(safe);
+    let (first, _) = pods.find(|(_, safe)| !**safe)?;
+    let waiting = pods.filter(|(_, safe)| **safe).count();
+    (waiting > 0).then(|| HeldBack {
+        by: first.name.clone(),
+        pods: u32::try_from(waiting).unwrap_or(u32::MAX),
+    })
 }
 
 /// Whether the pool removed the pod: covered by its grace period, or because it was empty.
@@ -242,32 +263,6 @@ impl WaitsFor {
             _ => self.busy += 1,
         }
         self.tasks = self.tasks.saturating_add(held.max(work.running).saturating_add(later));
-    }
-}
-
-/// Order in which pods are chosen. What a ReplicaSet removes first anyway comes first.
-fn rank<'a>(pod: &'a Pod, input: &PlanInput) -> (u8, u8, u32, u32, Reverse<Duration>, &'a str) {
-    let class = pod.class();
-    let named = |tier, running, reserved, idle| (class, tier, running, reserved, Reverse(idle), pod.name.as_str());
-    let begun = pod.drain.is_some();
-    let Some(work) = input.work.get(&pod.name) else {
-        let tier = if holds_nothing(pod, None, input) { 0 } else { 5 };
-        return named(tier, 0, 0, Duration::ZERO);
-    };
-    let report = work.report.as_ref();
-    let running = report.map_or(work.running, |report| report.running.max(work.running));
-    let reserved = report.map_or(0, |report| report.reserved);
-    let idle = work
-        .idle_since
-        .map_or(Duration::ZERO, |since| input.now.moment.saturating_sub(since));
-    let nothing = work.fresh && running == 0 && reserved == 0;
-    match () {
-        () if holds_nothing(pod, Some(work), input) => named(0, 0, 0, idle),
-        () if !work.fresh || input.is_silent(pod, work) || work.doubled.is_some() => named(5, running, reserved, idle),
-        () if nothing && begun => named(1, 0, 0, idle),
-        () if nothing && idle >= IDLE => named(2, 0, 0, idle),
-        () if begun => named(3, running, reserved, idle),
-        () => named(4, running, reserved, idle),
     }
 }
 

@@ -3,6 +3,8 @@
 //! A ReplicaSet removes pods in this order (`ActivePodsWithRanks`, kubernetes `pkg/controller/controller_utils.go`):
 //! unassigned, pending, *not ready*, *lower deletion cost*, more pods on the node, ready for a shorter time, more restarts,
 //! younger. So the annotation [`COST`] decides among pods that are ready, and nothing protects a pod that is not.
+//!
+//! A StatefulSet removes the highest ordinals, whatever their state: nothing that is written on a pod changes that.
 #![deny(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -11,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::disruption::Asks;
-use crate::model::Consumers;
+use crate::model::{Consumers, Workload, WorkloadKind};
 
 /// Annotation that orders a ReplicaSet's ready pods; absent means 0.
 pub const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -46,6 +48,8 @@ pub struct Pod {
     pub replica_set: String,
     /// Hash of its template, by which its Deployment names the ReplicaSet.
     pub template_hash: String,
+    /// Place in its StatefulSet, if it has one.
+    pub numbered: Option<Numbered>,
     /// Time that it may take to end once it is deleted (`terminationGracePeriodSeconds`).
     pub grace: Duration,
     /// Deletion cost, where it has one.
@@ -57,6 +61,15 @@ pub struct Pod {
     /// Whether the first process of a worker's container is a shell that goes on beside it: it passes no signal on, so
     /// the worker is killed at the end of the grace period.
     pub shell: bool,
+}
+
+/// Place of a pod in a StatefulSet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// Name of the StatefulSet.
+    pub set: String,
+    /// Number at the end of the pod's name.
+    pub ordinal: u32,
 }
 
 /// State of a pod's containers, in the order in which a ReplicaSet removes pods.
@@ -112,9 +125,19 @@ impl Pod {
         if self.pending { class.min(1) } else { class }
     }
 
-    /// Whether the pod belongs to another owner, and only the Deployment's selector matches it: it has no ReplicaSet,
-    /// or one that another Deployment has named.
-    pub fn is_foreign(&self, deployment: &str) -> bool {
+    /// Whether the pod belongs to another owner, and only the target's selector matches it: it is of no StatefulSet, or
+    /// of another one; it has no ReplicaSet, or one that another Deployment has named.
+    pub fn is_foreign(&self, target: &Workload) -> bool {
+        match target.kind {
+            WorkloadKind::StatefulSet => self
+                .numbered
+                .as_ref()
+                .is_none_or(|numbered| numbered.set != target.name),
+            WorkloadKind::Deployment => self.is_of_another_deployment(&target.name),
+        }
+    }
+
+    fn is_of_another_deployment(&self, deployment: &str) -> bool {
         let named_by = self.replica_set.strip_suffix(&self.template_hash);
         let named_by = named_by.and_then(|name| name.strip_suffix('-'));
         let named_by = named_by.filter(|_| !self.template_hash.is_empty());

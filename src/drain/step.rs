@@ -7,7 +7,7 @@
 //! | none of its workers is known | all workers are asked who is there; a worker that does not answer is unknown, and the pod stays |
 //! | several of its workers share a name | they are asked, and not told to stop: their work is never known, and the pod stays |
 //! | they say that they fetch from none | what they hold is asked for until it is nothing: no task runs, none is reserved, none comes due while it ends |
-//! | they hold nothing | the pod gets the lowest deletion cost; if they still hold nothing in the next plan, it may go |
+//! | they hold nothing | the pod gets a mark, and the lowest deletion cost; if they still hold nothing in the next plan, it may go |
 //! | the replicas are lowered, the pod is still there | nothing changes until the ReplicaSet has removed it |
 //! | it is to stay after all | they are told to fetch again (`add_consumer`) until they say that they do, then all marks go |
 //!
@@ -182,7 +182,9 @@ impl NextStep {
 
     fn marked(pod: &Pod, intent: Option<Intent>, drain: Option<Drain>, safe: bool, unknown: Option<Why>) -> Self {
         let own = pod.drain.as_ref().map_or(pod.cost, |drain| drain.cost);
-        let cost = if safe { Some(FIRST) } else { own };
+        // A StatefulSet does not ask for it.
+        let first = safe && pod.numbered.is_none();
+        let cost = if first { Some(FIRST) } else { own };
         let mark = Mark {
             pod: pod.name.clone(),
             // Where nothing new stands on it, it is not safe, and has its own cost again.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{celery, rq, taskiq};
-use crate::model::{Application, BrokerKind, Delayed, UrlDialect, Words};
+use crate::model::{Application, BrokerKind, Delayed, UrlDialect, Words, Workload};
 
 /// Framework of a pool that names none.
 pub static DEFAULT: &FrameworkRow = {
@@ -130,8 +130,8 @@ pub struct App {
     pub queues: Vec<String>,
     /// Prefix of all its Redis keys; usually empty.
     pub key_prefix: String,
-    /// Name of the Deployment that runs its workers.
-    pub target: String,
+    /// Target, whose pods run its workers.
+    pub target: Workload,
     /// Options of its framework alone, as JSON; null where there are none.
     pub options: Value,
 }

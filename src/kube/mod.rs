@@ -6,11 +6,11 @@
 //! | `client.rs` | shell | connections, as the environment describes them |
 //! | `budget.rs` | pure | which call may be made now: the most important first, limited at once and by the second, with the pauses that the server asks for |
 //! | `call.rs` | shell | [`Cluster`]: the client behind the gate; [`CallError`] |
-//! | `object.rs` | pure | which object is meant: [`Key`], [`Identity`] |
+//! | `object.rs` | pure | which object is meant: [`Key`], [`TargetKey`], [`Identity`] |
 //! | `watch.rs` | shell | what there is of one kind, and what becomes of it |
 //! | `pools.rs`, `events.rs` | shell | writes the status of a pool; publishes Events about it |
-//! | `targets.rs` | shell | reads one Deployment, writes its replicas |
-//! | `target_object.rs` | pure | the fields of a Deployment that are read: [`SlimDeployment`], [`Target`] |
+//! | `targets.rs` | shell | reads one target, writes its replicas |
+//! | `target_object.rs` | pure | the fields of a Deployment or StatefulSet that are read: [`Target`] |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `pod_object.rs` | pure | the fields of a pod that are read, and how far it has come |
 //! | `secrets.rs` | shell | reads Secrets and ConfigMaps, by name |
@@ -36,8 +36,8 @@ pub mod watch;
 
 pub use budget::{Class, Limits};
 pub use call::{CallError, CallOutcome, Cluster, DEADLINE};
-pub use object::{Identity, Key};
-pub use target_object::{SlimDeployment, Target};
+pub use object::{Identity, Key, TargetKey};
+pub use target_object::{Slim, SlimDeployment, SlimStatefulSet, Target};
 
 /// Field manager of the operator.
 pub const MANAGER: &str = "twp-operator";

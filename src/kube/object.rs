@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::model::{Workload, WorkloadKind};
+
 /// Namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -11,6 +13,34 @@ pub struct Key {
     pub namespace: String,
     /// The name.
     pub name: String,
+}
+
+/// A pool's target: a Deployment and a StatefulSet may have the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TargetKey {
+    /// The namespace.
+    pub namespace: String,
+    /// Kind and name.
+    pub workload: Workload,
+}
+
+impl TargetKey {
+    /// Target of this kind.
+    pub fn new(key: Key, kind: WorkloadKind) -> Self {
+        let Key { namespace, name } = key;
+        Self {
+            namespace,
+            workload: Workload { kind, name },
+        }
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> Key {
+        Key {
+            namespace: self.namespace.clone(),
+            name: self.workload.name.clone(),
+        }
+    }
 }
 
 /// Identity of an object: a name can be used again, a UID cannot.

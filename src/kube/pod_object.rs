@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::drain::{
     disruption::{Asks, DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
-    pod::{BOOT, COST, DRAIN, DRAINING, Drain, Pod, Readiness},
+    pod::{BOOT, COST, DRAIN, DRAINING, Drain, Numbered, Pod, Readiness},
 };
 
 /// Label by which a Deployment tells the pods of its templates apart.
@@ -243,6 +243,20 @@ impl PodObject {
         let mut controller = self.metadata.owner_references.iter().flatten();
         let controller = controller.find(|owner| owner.controller == Some(true));
         let replica_set = controller.filter(|owner| owner.kind == "ReplicaSet");
+        let numbered = controller
+            .filter(|owner| owner.kind == "StatefulSet")
+            .and_then(|owner| {
+                let ordinal = self
+                    .metadata
+                    .name
+                    .as_ref()?
+                    .strip_prefix(&owner.name)?
+                    .strip_prefix('-')?;
+                Some(Numbered {
+                    set: owner.name.clone(),
+                    ordinal: ordinal.parse().ok()?,
+                })
+            });
         let hash = self
             .metadata
             .labels
@@ -256,6 +270,7 @@ impl PodObject {
             owner: controller.map(|owner| owner.uid.clone()).unwrap_or_default(),
             replica_set: replica_set.map(|owner| owner.name.clone()).unwrap_or_default(),
             template_hash: hash.cloned().unwrap_or_default(),
+            numbered,
             grace: Duration::from_secs(self.spec.termination_grace_period_seconds),
             // The ReplicaSet controller, too, reads what is no number as 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{CallError, Class, Cluster, Key, pod_object::PodObject};
+use super::{CallError, Class, Cluster, Key, TargetKey, pod_object::PodObject};
 use crate::drain::pod::{COST, DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 
 /// Number of pods in a page.
@@ -39,18 +39,18 @@ pub async fn list(
     pages(cluster, &api, params, |object| object.pod(programs, now)).await
 }
 
-/// The Deployment's own pods that are not terminating, and whether each is ready.
+/// The target's own pods that are not terminating, and whether each is ready.
 ///
 /// # Errors
 /// As [`list`].
 pub async fn own(
     cluster: &Cluster,
-    target: &Key,
+    target: &TargetKey,
     selector: &str,
     now: Timestamp,
 ) -> Result<BTreeMap<String, bool>, CallError> {
     let listed = list(cluster, &target.namespace, selector, &[], now).await?;
-    let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.name);
+    let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.workload);
     let named = |pod: Pod| (pod.name, pod.readiness == Readiness::Ready);
     Ok(listed.into_iter().filter(own).map(named).collect())
 }

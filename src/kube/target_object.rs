@@ -1,5 +1,5 @@
-//! The fields of a Deployment that are read, and what a decision needs of them. The other fields are never kept in memory.
-//! Pure.
+//! The fields of a Deployment or StatefulSet that are read, and what a decision needs of them. The other fields are never
+//! kept in memory. Pure.
 #![deny(clippy::disallowed_methods)]
 
 use std::{
@@ -8,20 +8,20 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::apps::v1::Deployment,
+    api::apps::v1::{Deployment, StatefulSet},
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
 use kube::{Resource, core::Selector};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Key, MANAGER};
-use crate::model::tame;
+use super::{Key, MANAGER, TargetKey};
+use crate::model::{WorkloadKind, tame};
 
-/// Longest message of the Deployment controller that is kept, in bytes.
+/// Longest message of the controller that is kept, in bytes.
 const WORDS: usize = 300;
 
-/// Deployment as last seen.
+/// Deployment or StatefulSet as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The UID.
@@ -36,13 +36,15 @@ pub struct Target {
     pub rollout: bool,
     /// Field managers that own `spec.replicas`.
     pub owners: Vec<String>,
+    /// Lowest ordinal of its pods (`spec.ordinals.start`); a Deployment's have none.
+    pub start: u32,
     /// Label selector of its pods, as text; empty if it cannot be written as one.
     pub selector: String,
     /// Hash of the pod template.
     pub template: u64,
     /// Commands of the template's containers, with their arguments.
     pub commands: Arc<Vec<Vec<String>>>,
-    /// Reason why pods cannot be created (a quota, an admission), in the Deployment controller's words.
+    /// Reason why pods cannot be created (a quota, an admission), in the controller's words; only Deployments give one.
     pub failure: Option<String>,
     /// Reason why a rollout was given up, in its words.
     pub stuck: Option<String>,
@@ -50,8 +52,9 @@ pub struct Target {
 
 impl Target {
     /// Reads the watched object. `None` for one without name, namespace or UID, which no API server returns.
-    pub fn read(object: &SlimDeployment) -> Option<(Key, Self)> {
-        let meta = &object.metadata;
+    pub fn read(object: &impl Slim) -> Option<(TargetKey, Self)> {
+        let (kind, object) = object.parts();
+        let meta = object.metadata;
         let key = Key {
             namespace: meta.namespace.clone()?,
             name: meta.name.clone()?,
@@ -62,16 +65,21 @@ impl Target {
             replicas: object.spec.replicas.map_or(1, natural),
             ready: object.status.ready_replicas.map_or(0, natural),
             rollout: rollout(object),
-            owners: owners(object),
+            owners: owners(object.metadata),
+            start: object
+                .spec
+                .ordinals
+                .as_ref()
+                .map_or(0, |ordinals| natural(ordinals.start)),
             selector: Selector::try_from(object.spec.selector.clone())
                 .map(|selector| selector.to_string())
                 .unwrap_or_default(),
             template: object.spec.template.fingerprint,
             commands: Arc::new(object.spec.template.commands.clone()),
-            failure: words(object, "ReplicaFailure", "True"),
-            stuck: words(object, "Progressing", "False"),
+            failure: words(object.status, "ReplicaFailure", "True"),
+            stuck: words(object.status, "Progressing", "False"),
         };
-        Some((key, target))
+        Some((TargetKey::new(key, kind), target))
     }
 
     /// Whether the operator owns the replicas.
@@ -90,9 +98,9 @@ pub fn version(text: Option<&str>) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Message of a condition of the Deployment while it has this status, as far as a terminal may show it.
-fn words(object: &SlimDeployment, kind: &str, status: &str) -> Option<String> {
-    let mut conditions = object.status.conditions.iter();
+/// Message of a condition of the target while it has this status, as far as a terminal may show it.
+fn words(observed: &TargetStatus, kind: &str, status: &str) -> Option<String> {
+    let mut conditions = observed.conditions.iter();
     let condition = conditions.find(|condition| condition.kind == kind && condition.status == status)?;
     Some(tame(condition.message.as_deref()?, WORDS)).filter(|words| !words.is_empty())
 }
@@ -102,20 +110,24 @@ fn natural(number: i32) -> u32 {
 }
 
 /// Whether a rollout is in progress, as `kubectl rollout status` sees it; one that has exceeded its progress deadline
-/// makes none.
-fn rollout(object: &SlimDeployment) -> bool {
-    let status = &object.status;
+/// makes none. A StatefulSet leaves pods below its partition as they are, and all of them where only their deletion
+/// updates them.
+fn rollout(object: Parts) -> bool {
+    let status = object.status;
     let stuck = status.conditions.iter().any(|condition| {
         condition.kind == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
     });
     let observed = status.observed_generation.unwrap_or(0) >= object.metadata.generation.unwrap_or(0);
-    let pods = status.replicas.unwrap_or(0);
+    let strategy = &object.spec.update_strategy;
+    let partition = strategy.rolling_update.as_ref().map_or(0, |rolling| rolling.partition);
+    let pods = status.replicas.unwrap_or(0).saturating_sub(partition);
     let updated = status.updated_replicas.unwrap_or(0);
-    observed && !stuck && !object.spec.paused && updated < pods
+    let held = object.spec.paused || strategy.kind == "OnDelete";
+    observed && !stuck && !held && updated < pods
 }
 
-fn owners(object: &SlimDeployment) -> Vec<String> {
-    let fields = object.metadata.managed_fields.iter().flatten();
+fn owners(meta: &ObjectMeta) -> Vec<String> {
+    let fields = meta.managed_fields.iter().flatten();
     fields
         .filter(|entry| {
             entry
@@ -125,6 +137,20 @@ fn owners(object: &SlimDeployment) -> Vec<String> {
         })
         .filter_map(|entry| entry.manager.clone())
         .collect()
+}
+
+/// Object whose pods run workers, with only the fields that the operator reads.
+pub trait Slim {
+    /// Kind and fields.
+    fn parts(&self) -> (WorkloadKind, Parts<'_>);
+}
+
+/// Fields of a Deployment or StatefulSet.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    metadata: &'a ObjectMeta,
+    spec: &'a TargetSpec,
+    status: &'a TargetStatus,
 }
 
 /// Deployment, with only the fields that the operator reads.
@@ -142,22 +168,85 @@ pub struct SlimDeployment {
     pub status: TargetStatus,
 }
 
-/// Desired state of the Deployment.
+impl Slim for SlimDeployment {
+    fn parts(&self) -> (WorkloadKind, Parts<'_>) {
+        let Self { metadata, spec, status } = self;
+        (WorkloadKind::Deployment, Parts { metadata, spec, status })
+    }
+}
+
+/// StatefulSet, with only the fields that the operator reads.
+#[derive(Resource, Clone, Debug, Default, Deserialize, Serialize)]
+#[resource(inherit = StatefulSet)]
+pub struct SlimStatefulSet {
+    /// Name, UID, generation, managed fields.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// Desired state.
+    #[serde(default)]
+    pub spec: TargetSpec,
+    /// Observed state.
+    #[serde(default)]
+    pub status: TargetStatus,
+}
+
+impl Slim for SlimStatefulSet {
+    fn parts(&self) -> (WorkloadKind, Parts<'_>) {
+        let Self { metadata, spec, status } = self;
+        (WorkloadKind::StatefulSet, Parts { metadata, spec, status })
+    }
+}
+
+/// Desired state of the target.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetSpec {
     /// Number of replicas; the API server fills in 1 where none is given.
     #[serde(default)]
     pub replicas: Option<i32>,
-    /// Selector of the Deployment's pods.
+    /// Selector of its pods.
     #[serde(default)]
     pub selector: LabelSelector,
     /// Whether the Deployment is paused: then it rolls nothing out.
     #[serde(default)]
     pub paused: bool,
+    /// How a StatefulSet numbers its pods.
+    #[serde(default)]
+    pub ordinals: Option<TargetOrdinals>,
+    /// How a StatefulSet updates its pods.
+    #[serde(default, skip_serializing)]
+    pub update_strategy: UpdateStrategy,
     /// Template of its pods.
     #[serde(default, skip_serializing)]
     pub template: TargetTemplate,
+}
+
+/// Numbers of a StatefulSet's pods.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+pub struct TargetOrdinals {
+    /// The first one.
+    #[serde(default)]
+    pub start: i32,
+}
+
+/// How a StatefulSet updates its pods.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateStrategy {
+    /// `RollingUpdate`, or `OnDelete`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Which pods it updates.
+    #[serde(default)]
+    pub rolling_update: Option<RollingUpdate>,
+}
+
+/// Which pods of a StatefulSet are updated.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+pub struct RollingUpdate {
+    /// Number of the first pods that stay as they are.
+    #[serde(default)]
+    pub partition: i32,
 }
 
 /// Template of pods, reduced to a fingerprint and to the commands that their containers run.
@@ -192,7 +281,7 @@ fn command(container: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Observed state of the Deployment.
+/// Observed state of the target.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
@@ -208,12 +297,12 @@ pub struct TargetStatus {
     /// Number of ready pods.
     #[serde(default)]
     pub ready_replicas: Option<i32>,
-    /// Conditions that the Deployment controller reports.
+    /// Conditions that its controller reports; none of a StatefulSet.
     #[serde(default)]
     pub conditions: Vec<TargetCondition>,
 }
 
-/// Condition of the Deployment, such as the progress of a rollout.
+/// Condition of a Deployment, such as the progress of a rollout.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 pub struct TargetCondition {
     /// Type of the condition: `Progressing`, `Available` or `ReplicaFailure`.

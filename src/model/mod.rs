@@ -12,6 +12,7 @@
 //! | `later.rs` | tasks that are not due and that the broker does not show |
 //! | `tame.rs` | text of strangers, as far as a terminal may show it |
 //! | `words.rs` | a framework's own terms in what users are told |
+//! | `workload.rs` | what makes the workers' pods: [`Workload`] |
 //!
 //! The `broker` module asks the questions and knows no framework; the `scaling` module decides from [`Work`] and knows no
 //! broker.
@@ -26,6 +27,7 @@ mod query;
 pub mod scan;
 mod tame;
 mod words;
+mod workload;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,6 +48,7 @@ pub use query::{ListEnd, Query, Reply, StreamGroup};
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
 pub use tame::tame;
 pub use words::{ControlWords, ReportWords, Words};
+pub use workload::{Workload, WorkloadKind};
 
 /// Point in time on the process's own monotonic clock. Ages and windows use it, never the wall clock.
 pub type Moment = Duration;

@@ -81,7 +81,7 @@ impl<'a> Celery<'a> {
     pub fn config(&self) -> CeleryConfig {
         CeleryConfig {
             queues: vec![self.queue.clone()],
-            target: self.name.clone(),
+            target: self.name.as_str().into(),
             ..CeleryConfig::default()
         }
     }

@@ -42,7 +42,7 @@ impl Watch {
             framework,
             queues: queues.to_vec(),
             key_prefix: key_prefix.to_owned(),
-            target: target.to_owned(),
+            target: target.into(),
             options: Value::Null,
         };
         (framework.check)(&app).expect("options that can work");

@@ -114,7 +114,7 @@ mod tests {
         let text = format!("# workers\n---\nkind: Deployment\napiVersion: apps/v1\n--- # the pool\n{POOL}---\n# end\n");
         let found = read(&text).unwrap();
         assert_eq!(
-            (found.name.as_str(), found.pool.target.as_str()),
+            (found.name.as_str(), found.pool.target.name.as_str()),
             ("mail", "mail-worker")
         );
         assert_eq!(read(POOL).unwrap(), found);

@@ -10,6 +10,14 @@ fn key(namespace: &str, name: &str) -> Key {
     }
 }
 
+/// The Deployment `w`.
+fn workers(namespace: &str) -> TargetKey {
+    TargetKey {
+        namespace: namespace.into(),
+        workload: "w".into(),
+    }
+}
+
 fn target(version: u64) -> Target {
     Target {
         uid: "u".into(),
@@ -18,6 +26,7 @@ fn target(version: u64) -> Target {
         ready: 1,
         rollout: false,
         owners: vec![],
+        start: 0,
         selector: String::new(),
         template: 0,
         commands: std::sync::Arc::default(),
@@ -49,7 +58,7 @@ fn a_pool_is_found_by_number_name_and_target() {
     );
     assert_eq!(pools.get(3).unwrap().identity.key.name, "alone");
     assert_eq!(
-        (pools.on_target(&key("shop", "w")), pools.on_target(&key("other", "w"))),
+        (pools.on_target(&workers("shop")), pools.on_target(&workers("other"))),
         (vec![1, 2], vec![])
     );
 }
@@ -97,7 +106,7 @@ fn a_removed_pool_leaves_nothing_behind() {
     }
     assert!(pools.remove(1).is_none());
     assert_eq!((pools.ids(), pools.next_wake()), (vec![], None));
-    assert_eq!(pools.on_target(&key("shop", "w")), Vec::<PoolId>::new());
+    assert_eq!(pools.on_target(&workers("shop")), Vec::<PoolId>::new());
     assert!(pools.by_key.is_empty() && pools.by_target.is_empty() && pools.filed.is_empty());
 }
 
@@ -133,31 +142,40 @@ fn what_a_list_does_not_name_is_gone_within_its_scope_only() {
 #[test]
 fn a_target_is_news_only_if_it_differs() {
     let mut targets = Targets::default();
-    assert!(targets.insert(key("shop", "w"), target(1)));
-    assert!(!targets.insert(key("shop", "w"), target(1)));
-    assert!(targets.insert(key("shop", "w"), target(2)));
-    assert_eq!(targets.get(&key("shop", "w")).unwrap().version, 2);
-    assert_eq!(targets.others(&None, &[]), [key("shop", "w")]);
-    targets.remove(&key("shop", "w"));
-    assert_eq!(targets.get(&key("shop", "w")), None);
+    assert!(targets.insert(workers("shop"), target(1)));
+    assert!(!targets.insert(workers("shop"), target(1)));
+    assert!(targets.insert(workers("shop"), target(2)));
+    assert_eq!(targets.get(&workers("shop")).unwrap().version, 2);
+    let others = |kind| targets.others(kind, &None, &[]);
+    assert_eq!(others(WorkloadKind::Deployment), [workers("shop")]);
+    assert_eq!(
+        others(WorkloadKind::StatefulSet),
+        [],
+        "a list of these says nothing of those"
+    );
+    targets.remove(&workers("shop"));
+    assert_eq!(targets.get(&workers("shop")), None);
 }
 
 #[test]
 fn a_list_is_under_way_refused_or_done_and_done_stays() {
+    let listed = |targets: &Targets, namespace| targets.listed(WorkloadKind::Deployment, namespace);
     let mut targets = Targets::default();
-    assert_eq!(targets.listed("shop"), Listing::Pending);
-    targets.listing(Some("shop".into()), Listing::Refused(403));
+    assert_eq!(listed(&targets, "shop"), Listing::Pending);
+    targets.listing(WorkloadKind::Deployment, Some("shop".into()), Listing::Refused(403));
     assert_eq!(
-        (targets.listed("shop"), targets.listed("other")),
+        (listed(&targets, "shop"), listed(&targets, "other")),
         (Listing::Refused(403), Listing::Pending)
     );
-    targets.listing(Some("shop".into()), Listing::Done);
-    targets.listing(Some("shop".into()), Listing::Refused(403));
-    assert_eq!(targets.listed("shop"), Listing::Done);
-    targets.listing(None, Listing::Done);
+    targets.listing(WorkloadKind::Deployment, Some("shop".into()), Listing::Done);
+    targets.listing(WorkloadKind::Deployment, Some("shop".into()), Listing::Refused(403));
+    assert_eq!(listed(&targets, "shop"), Listing::Done);
+    targets.listing(WorkloadKind::Deployment, None, Listing::Done);
     assert_eq!(
-        targets.listed("other"),
+        listed(&targets, "other"),
         Listing::Done,
         "the list of all namespaces counts for each"
     );
+    let sets = targets.listed(WorkloadKind::StatefulSet, "shop");
+    assert_eq!(sets, Listing::Pending, "each kind has lists of its own");
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     kube::{
-        Key,
+        TargetKey,
         fixture::{self, Log, refused},
     },
     model::PodIntents,
@@ -56,12 +56,13 @@ fn job(from: u32, to: u32) -> Job {
     Job {
         asked: 1,
         pool: "mail".into(),
-        target: Key {
+        target: TargetKey {
             namespace: "shop".into(),
-            name: "mail".into(),
+            workload: "mail".into(),
         },
         uid: "u".into(),
         selector: "app=mail".into(),
+        start: 0,
         programs: &[],
         from,
         to,

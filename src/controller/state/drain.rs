@@ -15,7 +15,7 @@ use crate::{
         pool::Pool,
     },
     drain::{Plan, dated_intents},
-    kube::{CallError, Key},
+    kube::{CallError, TargetKey},
     model::{Backoff, Intent, Moment, Now, PodIntents},
 };
 
@@ -248,7 +248,7 @@ impl PoolState {
 
     /// Looks after its target's pods from now on. If their workers are being told to fetch again in this pool's name or
     /// an earlier pool's, that ends once this pool can tell them anything.
-    pub(super) fn take_back(&mut self, target: &Key, cx: &mut Cx) {
+    pub(super) fn take_back(&mut self, target: &TargetKey, cx: &mut Cx) {
         if cx.shared.uncordons && self.samples.last.is_some() {
             cx.shared.uncordons = false;
             self.drain.left = true;

@@ -14,8 +14,8 @@ use crate::{
         status::{self, Facts, Heard, Pods, SourceState},
     },
     framework::registry::DEFAULT,
-    kube::{Key, Target},
-    model::{Moment, Now, SampleError},
+    kube::{Target, TargetKey},
+    model::{Moment, Now, SampleError, Workload, WorkloadKind},
     scaling::{self, Reading},
 };
 
@@ -32,7 +32,7 @@ impl PoolState {
         let key = self.target();
         let target = key.and_then(|key| Some((targets.get(&key)?, key)));
         let Some(problem) = self.problem(target.is_some(), cx) else {
-            // The list of Deployments is not complete: nothing can be said yet.
+            // The list of its kind is not complete: nothing can be said yet.
             return;
         };
         let pool = self.pool.clone();
@@ -76,12 +76,17 @@ impl PoolState {
             }));
         }
         if !has_target {
-            let missing = match cx.shared.targets.listed(&self.identity.key.namespace) {
+            let Workload { kind, name } = &pool.target;
+            let missing = match cx.shared.targets.listed(*kind, &self.identity.key.namespace) {
                 Listing::Pending => return None,
                 Listing::Refused(code) => {
-                    format!("Deployments cannot be listed (status {code}): check the operator's rights.")
+                    let rights = match kind {
+                        WorkloadKind::Deployment => "check the operator's rights.",
+                        WorkloadKind::StatefulSet => "install the chart with `rbac.statefulSets: true`.",
+                    };
+                    format!("{kind}s cannot be listed (status {code}): {rights}")
                 }
-                Listing::Done => format!("There is no Deployment `{}` in this namespace: create it.", pool.target),
+                Listing::Done => format!("There is no {kind} `{name}` in this namespace: create it."),
             };
             return Some(Some(Problem::waiting(NO_TARGET, missing)));
         }
@@ -129,7 +134,7 @@ impl PoolState {
 
     /// Starts what the decision asks for, a write of the replicas or an examination of the draining pods, unless one is
     /// under way or it is too early to try again. Returns the time until the next check.
-    fn act(&mut self, pool: &Pool, target: &Target, key: &Key, cx: &mut Cx) -> Duration {
+    fn act(&mut self, pool: &Pool, target: &Target, key: &TargetKey, cx: &mut Cx) -> Duration {
         let now = cx.now.moment;
         if !pool.acts() {
             self.uncordon(cx);
@@ -201,6 +206,7 @@ impl PoolState {
             target: key.clone(),
             uid: target.uid.clone(),
             selector: target.selector.clone(),
+            start: target.start,
             programs: pool.app.framework.programs,
             from: self.ownership.overwritten.as_ref().map_or(from, |_| target.replicas),
             to: replicas,
@@ -247,6 +253,7 @@ impl PoolState {
             problem,
             suspended: pool.is_some_and(|pool| pool.policy.suspended),
             mode: pool.map_or(Mode::Act, |pool| pool.mode),
+            kind: pool.map_or(WorkloadKind::Deployment, |pool| pool.target.kind),
             target: target.map(|target| (self.ownership.replicas(target), target.ready)),
             source: pool.map_or(SourceState::NotYet, |pool| source(self, pool, now)),
             pods: Pods::of(target, late),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     controller::ownership::tests::target,
-    kube::MANAGER,
+    kube::{Key, MANAGER},
     model::{PodReport, Work},
 };
 
@@ -75,6 +75,7 @@ impl Alone {
             id: self.state.id,
             result: result.map(Arc::new),
             at: at(second).moment,
+            took: Duration::ZERO,
             rest: Duration::ZERO,
         };
         self.on(PoolInput::Sampled(sampled), second)

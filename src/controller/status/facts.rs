@@ -11,7 +11,7 @@ use crate::{
     drain::Plan,
     framework::registry::FrameworkRow,
     kube::Target,
-    model::{PodIntents, SampleError, Tally},
+    model::{PodIntents, SampleError, Tally, WorkloadKind},
     scaling::Decision,
 };
 
@@ -26,6 +26,8 @@ pub struct Facts<'a> {
     pub suspended: bool,
     /// `spec.mode`.
     pub mode: Mode,
+    /// Kind of the target.
+    pub kind: WorkloadKind,
     /// Number of the target's replicas (`spec.replicas`), and of its ready ones.
     pub target: Option<(u32, u32)>,
     /// State of the pods that are not ready.

@@ -2,10 +2,11 @@
 #![deny(clippy::disallowed_methods)]
 
 use super::Facts;
-use crate::drain::WaitsFor;
+use crate::drain::{HeldBack, Plan, WaitsFor};
 
 /// Sentence with the reason for the number of replicas above the decision.
-pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
+pub(super) fn kept(kept: u32, plan: Option<&Plan>) -> String {
+    let waits_for = plan.map_or_else(WaitsFor::default, |plan| plan.waits_for);
     let WaitsFor {
         emptying,
         cordoning,
@@ -13,7 +14,7 @@ pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
         busy,
         unknown,
         rollout,
-    } = *waits_for;
+    } = waits_for;
     if rollout {
         return format!("{kept} more until the rollout ends.");
     }
@@ -33,6 +34,12 @@ pub(super) fn kept(kept: u32, waits_for: &WaitsFor) -> String {
     }
     if unknown > 0 {
         why.push(format!("{} not reported to be idle", verb(unknown, "has", "have")));
+    }
+    if let Some(HeldBack { by, pods }) = plan.and_then(|plan| plan.held_back.as_ref()) {
+        why.push(format!(
+            "{} for `{by}` to go first",
+            verb(*pods, "idle one waits", "idle ones wait")
+        ));
     }
     match why.is_empty() {
         true => format!("{kept} more while their pods are examined."),

@@ -82,7 +82,7 @@ fn each_framework_of_the_schema_has_a_row_of_its_own() {
 #[test]
 fn the_smallest_pool_gets_the_defaults() {
     let pool = good(json!({}));
-    assert_eq!(pool.target, "mail-worker");
+    assert_eq!(pool.target, "mail-worker".into());
     assert_eq!(
         pool.source.url,
         UrlSource::Whole(Text::Plain("redis://redis:6379/0".into()))
@@ -130,7 +130,7 @@ fn every_field_arrives() {
     assert_eq!(pool.source.server_name.as_deref(), Some("r"));
     let app = &pool.app;
     assert_eq!(
-        (app.framework.name, &*app.key_prefix, &*app.target),
+        (app.framework.name, &*app.key_prefix, &*app.target.name),
         ("Celery", "shop:", "mail-worker")
     );
     assert_eq!(app.queues, ["mail", "reports"]);

@@ -1,4 +1,5 @@
 mod order;
+mod ordinals;
 mod support;
 
 use std::{sync::LazyLock, time::Duration};
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     drain::pod::{Drain, Readiness},
-    model::{Consumers, Now},
+    model::{Consumers, Now, Workload},
 };
 
 const NOW: Moment = Duration::from_secs(1000);
@@ -101,6 +102,12 @@ fn settled_intents() -> &'static PodIntents {
     &ALL
 }
 
+/// The target.
+fn mail() -> &'static Workload {
+    static MAIL: LazyLock<Workload> = LazyLock::new(|| "mail".into());
+    &MAIL
+}
+
 /// Time that is long enough ago.
 fn long_since() -> Option<Moment> {
     Some(NOW - Duration::from_secs(5))
@@ -115,7 +122,8 @@ fn work<const N: usize>(all: [(&str, PodReport); N]) -> Reports {
 fn plan_input<'a>(pods: &'a [Pod], work: &'a Reports, support: DrainSupport, to: u32) -> PlanInput<'a> {
     PlanInput {
         pool: "mail",
-        deployment: "mail",
+        target: mail(),
+        start: 0,
         pods,
         work,
         intents: settled_intents(),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::framework::celery::ask::{Ask, Inspect, Mailbox};
 use crate::framework::registry::App;
-use crate::model::{BrokerKind, Named, Place, Subscription};
+use crate::model::{BrokerKind, Named, Place, Subscription, Workload};
 
 use super::{events, wire::Wire};
 
@@ -34,8 +34,8 @@ pub struct CeleryConfig {
     pub event_exchange: String,
     /// Pattern to subscribe to for heartbeats, if not the usual one (Redis ACLs compare its text). Redis only.
     pub heartbeat_channel: Option<String>,
-    /// Name of the Deployment, by which the workers in its pods are recognised.
-    pub target: String,
+    /// Target, by whose name the workers in its pods are recognised.
+    pub target: Workload,
 }
 
 impl Default for CeleryConfig {
@@ -52,7 +52,7 @@ impl Default for CeleryConfig {
             control_exchange: "celery".into(),
             event_exchange: "celeryev".into(),
             heartbeat_channel: None,
-            target: String::new(),
+            target: Workload::default(),
         }
     }
 }

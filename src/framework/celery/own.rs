@@ -19,7 +19,7 @@ use crate::framework::{
     celery::ask::Inspect,
     pods::{common_prefix, is_any_pod},
 };
-use crate::model::{Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport};
+use crate::model::{Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport, Workload};
 
 /// Age after which answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -57,11 +57,11 @@ pub(super) struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    /// Selects those of the endpoint's workers that run in the target's pods: by host names built as a Deployment's pod
-    /// names are, and by the listed pod names, wherever those occur in a node's name.
-    pub(super) fn among(workers: &'a Workers, target: &str, placed: &'a Placed, now: Moment) -> Self {
+    /// Selects those of the endpoint's workers that run in the target's pods: by host names built as its pods' names
+    /// are, and by the listed pod names, wherever those occur in a node's name.
+    pub(super) fn among(workers: &'a Workers, target: &Workload, placed: &'a Placed, now: Moment) -> Self {
         let mut known: Vec<_> = workers
-            .on(common_prefix(target))
+            .on(common_prefix(&target.name))
             .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, node, worker)))
             .collect();
         let placed = placed.nodes.iter();
@@ -324,14 +324,14 @@ impl<'a> Own<'a> {
     }
 
     /// Workers that may be the pool's: they fetch from its queues, or their names look like its pods', and fit none.
-    pub(super) fn strangers(&self, target: &str, queues: &[String]) -> Vec<String> {
+    pub(super) fn strangers(&self, target: &Workload, queues: &[String]) -> Vec<String> {
         let fetches = |worker: &Worker| {
             let from = worker.queues.as_ref().map(|(_, from)| from);
             from.is_some_and(|from| queues.iter().any(|queue| from.contains(queue)))
         };
         let looks = |node: &str| {
             let host = pods::host(node);
-            host.contains(common_prefix(target)) && !is_any_pod(host)
+            host.contains(common_prefix(&target.name)) && !is_any_pod(host, target.kind)
         };
         let strangers = self.others().filter(|(node, worker)| looks(node) || fetches(worker));
         strangers.take(STRANGERS).map(|(node, _)| node.to_owned()).collect()

@@ -5,12 +5,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::workers::Workers;
-use crate::framework::pods::{is_pod_of, pod_among};
+use crate::{
+    framework::pods::{is_pod_of, pod_among},
+    model::Workload,
+};
 
-/// Pod that runs this node, if it is one of the Deployment's.
-pub(super) fn pod_of<'a>(node: &'a str, deployment: &str) -> Option<&'a str> {
+/// Pod that runs this node, if it is one of the target's.
+pub(super) fn pod_of<'a>(node: &'a str, target: &Workload) -> Option<&'a str> {
     let (_, host) = node.split_once('@')?;
-    is_pod_of(host, deployment).then_some(host)
+    is_pod_of(host, target).then_some(host)
 }
 
 /// Nodes of a pool whose pods follow only from the list of pods, not from the form of the name.
@@ -24,13 +27,14 @@ pub(super) struct Placed {
 
 impl Placed {
     /// Computes it again if the workers or the pods have changed.
-    pub(super) fn renew(&mut self, workers: &Workers, target: &str, pods: &Arc<BTreeSet<String>>) {
+    pub(super) fn renew(&mut self, workers: &Workers, target: &Workload, pods: &Arc<BTreeSet<String>>) {
         let of = (workers.generation(), pods.clone());
         if self.of == of {
             return;
         }
         let odd = workers.all().filter(|(node, _)| pod_of(node, target).is_none());
-        let placed = odd.filter_map(|(node, _)| Some((pod_among(host(node), pods)?.to_owned(), node.to_owned())));
+        let placed =
+            odd.filter_map(|(node, _)| Some((pod_among(host(node), pods, target.kind)?.to_owned(), node.to_owned())));
         self.nodes = if pods.is_empty() { Vec::new() } else { placed.collect() };
         self.of = of;
     }
@@ -47,9 +51,10 @@ mod tests {
 
     #[test]
     fn the_first_at_sign_counts() {
-        assert_eq!(pod_of("w1@mail-6d5f7c9b8-abcde", "mail"), Some("mail-6d5f7c9b8-abcde"));
-        assert_eq!(pod_of("mail-6d5f7c9b8-abcde", "mail"), None);
-        assert_eq!(pod_of("a@b@mail-6d5f7c9b8-abcde", "mail"), None);
+        let mail = Workload::from("mail");
+        assert_eq!(pod_of("w1@mail-6d5f7c9b8-abcde", &mail), Some("mail-6d5f7c9b8-abcde"));
+        assert_eq!(pod_of("mail-6d5f7c9b8-abcde", &mail), None);
+        assert_eq!(pod_of("a@b@mail-6d5f7c9b8-abcde", &mail), None);
     }
 
     #[test]

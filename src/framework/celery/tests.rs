@@ -151,7 +151,7 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     );
     // Of what they took on only what was seen counts.
     all.heard(&node(0), 1, 104, EVERY, now().moment);
-    let own = Own::among(&all, "mail", nobody(), now().moment);
+    let own = Own::among(&all, &"mail".into(), nobody(), now().moment);
     let tally = own.tally(Work::default());
     let busy: Vec<_> = tally.pods.iter().map(|(pod, work)| (&**pod, work.running)).collect();
     // The last one fell silent: whether it is gone or busy is not known.
@@ -166,7 +166,7 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     assert_eq!(tally.processed, Some(3));
     assert!(tally.workers_heard);
 
-    let nobody = Own::among(&all, "web", nobody(), now().moment).tally(Work::default());
+    let nobody = Own::among(&all, &"web".into(), nobody(), now().moment).tally(Work::default());
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
 }
 
@@ -314,7 +314,7 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
     let second = format!("second@{MAIL}aaaa0");
     all.heard(&second, 0, 7, EVERY, now().moment);
     let slots = |all: &Workers| {
-        Own::among(all, "mail", nobody(), now().moment)
+        Own::among(all, &"mail".into(), nobody(), now().moment)
             .tally(Work::default())
             .slots
     };
@@ -369,7 +369,8 @@ fn each_worker_is_asked_what_it_is_once_and_again_after_minutes() {
 #[test]
 fn the_way_of_acknowledging_is_learned_from_answers_with_tasks() {
     let mut all = workers(&[4, 4]);
-    let early = |all: &Workers, unacked| Own::among(all, "mail", nobody(), now().moment).running_acknowledged(unacked);
+    let early =
+        |all: &Workers, unacked| Own::among(all, &"mail".into(), nobody(), now().moment).running_acknowledged(unacked);
     assert_eq!(early(&all, 100), 8, "unknown: all on top");
     answers(&mut all, 0, Inspect::Active, 4, 0);
     assert_eq!(early(&all, 100), 0, "late, and the other worker is as this one");
@@ -386,7 +387,7 @@ fn the_way_of_acknowledging_is_learned_from_answers_with_tasks() {
 fn a_busy_worker_is_asked_now_and_then_while_it_matters() {
     let unclear = |all: &Workers, last: Option<&Tally>, later: u64| {
         let moment = now().moment + Duration::from_secs(later);
-        !Own::among(all, "mail", nobody(), moment)
+        !Own::among(all, &"mail".into(), nobody(), moment)
             .acknowledging_unclear(last)
             .is_empty()
     };

@@ -19,7 +19,7 @@ use super::{
     super::pods::{common_prefix, is_any_pod, is_pod_of, pod_among},
     worker::{FIELDS, RqWorker},
 };
-use crate::model::{Hearing, Moment, Now, Query, Queues, Replies, Roster, SampleError, Tally};
+use crate::model::{Hearing, Moment, Now, Query, Queues, Replies, Roster, SampleError, Tally, Workload};
 
 /// Time for which a worker that vanished while it was busy is remembered without another worker in its pod.
 const GONE: Duration = Duration::from_secs(600);
@@ -45,8 +45,8 @@ const TEXT: usize = 64;
 /// Pods and queues of a pool.
 #[derive(Debug)]
 pub(super) struct RqScope {
-    /// Name of the Deployment.
-    pub(super) target: String,
+    /// Target of the pool.
+    pub(super) target: Workload,
     /// Its pods.
     pub(super) roster: Roster,
     /// Queues that the pool counts.
@@ -234,7 +234,8 @@ impl RqWorkers {
     /// Marks a worker that runs elsewhere.
     fn mark(&mut self, key: &str, worker: &RqWorker, queues: &Queues, scope: &RqScope) {
         let ours = scope.queues.iter().any(|queue| queues.contains(queue));
-        let near = worker.host.contains(common_prefix(&scope.target)) || !is_any_pod(&worker.host);
+        let near =
+            worker.host.contains(common_prefix(&scope.target.name)) || !is_any_pod(&worker.host, scope.target.kind);
         if ours && near && self.near.len() < STRANGERS {
             self.near.insert(mark_of(key), worker.host.to_string());
         }
@@ -332,6 +333,6 @@ fn bytes_of_queues(queues: &BTreeSet<String>) -> usize {
 fn pod_of(host: &str, scope: &RqScope) -> Option<String> {
     match is_pod_of(host, &scope.target) {
         true => Some(host.to_owned()),
-        false => pod_among(host, &scope.roster.pods).map(str::to_owned),
+        false => pod_among(host, &scope.roster.pods, scope.target.kind).map(str::to_owned),
     }
 }

@@ -274,3 +274,30 @@ fn of_a_pods_metadata_only_what_is_read_is_kept() {
         assert!(metadata.deletion_timestamp.is_some() && metadata.name.is_some() && metadata.namespace.is_some());
     }
 }
+
+#[test]
+fn a_stateful_sets_pod_is_known_by_its_owner_and_its_ordinal() {
+    let numbered = |name: &str, owner: serde_json::Value| {
+        let object = json!({"metadata": {"name": name, "ownerReferences": [owner]}, "status": {"phase": "Running"}});
+        let object: PodObject = serde_json::from_value(object).unwrap();
+        object.pod(&[], Timestamp::UNIX_EPOCH).unwrap().numbered
+    };
+    let set = |controller: bool| json!({"kind": "StatefulSet", "name": "mail-1", "uid": "u", "controller": controller});
+    let second = Numbered {
+        set: "mail-1".into(),
+        ordinal: 12,
+    };
+    assert_eq!(numbered("mail-1-12", set(true)), Some(second));
+    for (name, owner) in [
+        ("mail-1-12", set(false)),
+        ("mail-1", set(true)),
+        ("mail-1-x", set(true)),
+        ("mail-2-1", set(true)),
+        (
+            "mail-1-12",
+            json!({"kind": "ReplicaSet", "name": "mail-1", "uid": "u", "controller": true}),
+        ),
+    ] {
+        assert_eq!(numbered(name, owner), None, "{name}");
+    }
+}

@@ -3,13 +3,14 @@ use serde_json::json;
 use super::*;
 
 fn read(spec: Value, status: Value) -> Target {
-    let object = json!({
+    let object: SlimDeployment = serde_json::from_value(json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "mail-worker", "namespace": "shop", "uid": "u-1", "generation": 5, "resourceVersion": "42"},
         "spec": spec, "status": status,
-    });
-    let (key, target) = Target::read(&serde_json::from_value(object).unwrap()).unwrap();
-    assert_eq!((&*key.namespace, &*key.name), ("shop", "mail-worker"));
+    }))
+    .unwrap();
+    let (key, target) = Target::read(&object).unwrap();
+    assert_eq!((&*key.namespace, key.workload), ("shop", "mail-worker".into()));
     target
 }
 
@@ -27,7 +28,9 @@ fn owned(fields: &[(&str, &str, bool)]) -> Target {
         })
         .collect();
     let object = json!({"metadata": {"name": "w", "namespace": "s", "uid": "u", "managedFields": entries}});
-    Target::read(&serde_json::from_value(object).unwrap()).unwrap().1
+    Target::read(&serde_json::from_value::<SlimDeployment>(object).unwrap())
+        .unwrap()
+        .1
 }
 
 #[test]
@@ -139,4 +142,53 @@ fn the_commands_of_the_template_are_read() {
         read(spec, json!({})).commands[0],
         ["celery", "-A", "app", "worker", "-B"]
     );
+}
+
+fn stateful_set(spec: Value, status: Value) -> (TargetKey, Target) {
+    let meta = json!({"name": "mail", "namespace": "shop", "uid": "u-1", "generation": 5});
+    let object = json!({"metadata": meta, "spec": spec, "status": status});
+    Target::read(&serde_json::from_value::<SlimStatefulSet>(object).unwrap()).unwrap()
+}
+
+#[test]
+fn a_stateful_set_is_read() {
+    let (key, target) = stateful_set(
+        json!({"replicas": 3, "ordinals": {"start": 5}, "selector": {"matchLabels": {"app": "mail"}}}),
+        json!({"readyReplicas": 2, "observedGeneration": 5}),
+    );
+    assert_eq!(key.workload.kind, WorkloadKind::StatefulSet);
+    assert_eq!((target.replicas, target.ready, target.start), (3, 2, 5));
+    assert_eq!(stateful_set(json!({}), json!({})).1.start, 0);
+}
+
+#[test]
+fn a_stateful_set_rolls_out_what_its_strategy_lets_it() {
+    for (strategy, updated, rolls) in [
+        (
+            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}),
+            3,
+            true,
+        ),
+        (json!({"type": "RollingUpdate"}), 4, false),
+        (
+            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 3}}),
+            1,
+            false,
+        ),
+        (
+            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}),
+            1,
+            true,
+        ),
+        (
+            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 9}}),
+            0,
+            false,
+        ),
+        (json!({"type": "OnDelete"}), 0, false),
+    ] {
+        let status = json!({"observedGeneration": 5, "replicas": 4, "updatedReplicas": updated});
+        let (_, target) = stateful_set(json!({"replicas": 4, "updateStrategy": strategy}), status);
+        assert_eq!(target.rollout, rolls, "{strategy} {updated}");
+    }
 }

@@ -30,7 +30,7 @@ impl<'a> Case<'a> {
         app.options = options;
         let config = CeleryConfig {
             queues: vec![app.queue.clone()],
-            target: app.name.clone(),
+            target: app.name.as_str().into(),
             ..said
         };
         Self { app, db, config }

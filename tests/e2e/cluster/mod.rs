@@ -42,4 +42,5 @@ mod rights;
 mod running_tasks;
 mod scheduled_tasks;
 mod spikes;
+mod stateful_set;
 mod wait_target;

@@ -61,7 +61,7 @@ pub async fn asked(folder: &Path, server: &Server, celery: &str, acks: &str) {
     let broker = server.url(2 * number + usize::from(late));
     let config = CeleryConfig {
         queues: vec![queue.clone()],
-        target: target.clone(),
+        target: target.as_str().into(),
         ..CeleryConfig::default()
     };
     let patient = Patient {

@@ -88,6 +88,7 @@ impl Bench {
             id: self.id(name),
             result: Ok(Arc::new(tally)),
             at: self.now().moment,
+            took: Duration::ZERO,
             rest: Duration::ZERO,
         };
         self.on(Input::Sampled(sampled))
@@ -270,7 +271,7 @@ fn what_comes_of_a_job_for_the_old_target_says_nothing_of_the_new_one() {
     effects.extend(bench.answers("mail"));
     effects.extend(bench.sample("mail", 300));
     let job = jobs(&effects).pop().unwrap_or_else(|| panic!("{effects:?}"));
-    assert_eq!(job.target, fixture::key("other"));
+    assert_eq!(job.target, fixture::target_key("other"));
     let change = Change {
         from: 3,
         to: 30,
@@ -302,7 +303,8 @@ fn the_old_targets_workers_are_given_back_whatever_becomes_of_the_new_one() {
         bench.second += 1;
         effects.extend(bench.sample("mail", 100));
     }
-    let given_back = |effect: &PoolEffect| matches!(effect, PoolEffect::Uncordon(pods) if pods.pool.target == "mail");
+    let given_back =
+        |effect: &PoolEffect| matches!(effect, PoolEffect::Uncordon(pods) if pods.pool.target == "mail".into());
     assert!(has(&effects, given_back), "{effects:?}");
     assert!(!has(&effects, |effect| matches!(effect, PoolEffect::AbortUncordon(_))));
 }
@@ -319,7 +321,7 @@ fn workers_are_given_back_no_longer_than_until_another_pool_sees_to_them() {
             has(&effects, |effect| matches!(effect, PoolEffect::Uncordon(_))),
             "{effects:?}"
         );
-        let aborts = |effect: &PoolEffect| matches!(effect, PoolEffect::AbortUncordon(target) if *target == fixture::key("mail"));
+        let aborts = |effect: &PoolEffect| matches!(effect, PoolEffect::AbortUncordon(target) if *target == fixture::target_key("mail"));
         let mut effects = bench.on(fixture::pool(name, &spec("mail")));
         effects = bench.resolved(name, effects);
         assert!(!has(&effects, aborts), "{name}: it can tell them nothing yet");
@@ -389,7 +391,7 @@ fn a_standby_knows_what_there_is_and_does_nothing_until_it_leads() {
         })
         .collect();
     let [mail, moved] = ["mail", "moved"].map(|name| bench.id(name));
-    let expected = [(mail, "mail".to_owned()), (moved, "elsewhere".to_owned())];
+    let expected = [(mail, "mail".into()), (moved, "elsewhere".into())];
     assert_eq!(read, expected, "both at once, as they are now: {effects:?}");
 }
 
@@ -440,4 +442,45 @@ fn one_failed_watch_and_one_refused_namespace_keep_nobody_waiting() {
             .iter()
             .all(|effect| matches!(effect, Effect::WatchFailed(..)))
     );
+}
+
+#[test]
+fn stateful_sets_are_watched_from_the_first_pool_on_that_has_one() {
+    let mut bench = Bench::new(&["mail"]);
+    let kept = |kind: &str| {
+        let mut spec = spec("mail");
+        spec["targetRef"]["kind"] = json!(kind);
+        spec
+    };
+    let watches = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::WatchStatefulSets));
+    assert!(!watches(&bench.on(fixture::pool("a", &kept("Deployment")))));
+    // A standby watches them as well.
+    let mut standby = Bench {
+        fleet: Fleet::new([None]),
+        second: 100,
+    };
+    for bench in [&mut bench, &mut standby] {
+        assert!(watches(&bench.on(fixture::pool("b", &kept("StatefulSet")))));
+        assert!(!watches(&bench.on(fixture::pool("c", &kept("StatefulSet")))), "once");
+    }
+    // The Deployment of that name is another target.
+    let older = |name: &str| {
+        let pools = &bench.fleet.pools;
+        let state = pools.get(bench.id(name)).unwrap();
+        pools.older(state).map(|older| older.identity.key.name.clone())
+    };
+    assert_eq!((older("b"), older("c")), (None, Some("b".into())));
+    let effects = bench.on(Input::WatchFailed(
+        Watched::Targets(WorkloadKind::StatefulSet),
+        None,
+        CallError::Refused { code: 403 },
+    ));
+    let told = |effect: &PoolEffect| match effect {
+        PoolEffect::WriteStatus(_, status) => {
+            let mut conditions = status.conditions.iter();
+            conditions.any(|one| one.reason == "TargetMissing" && one.message.contains("rbac.statefulSets"))
+        }
+        _ => false,
+    };
+    assert!(has(&effects, told), "{effects:?}");
 }

@@ -20,8 +20,8 @@ use crate::{
         validate,
     },
     drain::Plan,
-    kube::{Identity, MANAGER, Target},
-    model::{DrainSupport, PodReport, SampleError, Tally, Work},
+    kube::{Identity, MANAGER, Target, TargetKey},
+    model::{DrainSupport, PodReport, SampleError, Tally, Work, WorkloadKind},
     telemetry::PoolEvent,
 };
 
@@ -80,6 +80,7 @@ impl World {
             ready: replicas,
             rollout: false,
             owners: vec![MANAGER.into()],
+            start: 0,
             selector: "app=mail".into(),
             template: 0,
             commands: Arc::default(),
@@ -123,7 +124,10 @@ impl World {
         self.say(SHOWN, self.seen());
         self.say(SHOWN, Input::PoolsListed(None, vec![key()]));
         self.say(SHOWN, Input::Target(target_key(), Box::new(self.target.clone())));
-        self.say(SHOWN, Input::TargetsListed(None, vec![target_key()]));
+        self.say(
+            SHOWN,
+            Input::TargetsListed(WorkloadKind::Deployment, None, vec![target_key().key()]),
+        );
     }
 
     fn seen(&self) -> Input {
@@ -347,6 +351,7 @@ impl World {
                     id,
                     result: Err(SampleError::NotYet),
                     at: self.now,
+                    took: Duration::ZERO,
                     rest: Duration::ZERO,
                 };
                 self.say(SHOWN, Input::Sampled(first));
@@ -475,9 +480,9 @@ fn key() -> Key {
     }
 }
 
-fn target_key() -> Key {
-    Key {
+fn target_key() -> TargetKey {
+    TargetKey {
         namespace: "shop".into(),
-        name: "mail-worker".into(),
+        workload: "mail-worker".into(),
     }
 }

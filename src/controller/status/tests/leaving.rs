@@ -1,5 +1,5 @@
 use super::*;
-use crate::drain::{Plan, WaitsFor};
+use crate::drain::{HeldBack, Plan, WaitsFor};
 
 fn plan(waits_for: WaitsFor) -> Plan {
     Plan {
@@ -69,4 +69,39 @@ fn a_condition_says_who_else_writes_costs() {
     };
     assert!(of(&fought).contains("TargetConflict=True/DeletionCostOverwritten"));
     assert!(of(&fought).contains("Degraded=True/DeletionCostOverwritten"));
+}
+
+#[test]
+fn the_sentence_says_which_pod_of_a_stateful_set_holds_back_those_below_it() {
+    let (tally, decision) = (tally(), decision(Rule::Backlog));
+    for (pods, said) in [
+        (
+            1,
+            "3 more for now: 1 runs tasks, 1 idle one waits for `mail-5` to go first.",
+        ),
+        (
+            2,
+            "3 more for now: 1 runs tasks, 2 idle ones wait for `mail-5` to go first.",
+        ),
+    ] {
+        let leaving = Plan {
+            held_back: Some(HeldBack {
+                by: "mail-5".into(),
+                pods,
+            }),
+            ..plan(WaitsFor {
+                busy: 1,
+                ..WaitsFor::default()
+            })
+        };
+        let facts = Facts {
+            kept: Some(3),
+            leaving: Some(&leaving),
+            ..working(&tally, &decision)
+        };
+        assert_eq!(
+            sentence(&facts, &decision),
+            format!("15 outstanding at 4 each need 4. {said}")
+        );
+    }
 }

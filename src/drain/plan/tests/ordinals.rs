@@ -1,0 +1,142 @@
+//! StatefulSets: the highest ordinals go, and nothing changes that.
+
+use super::*;
+use crate::{
+    drain::pod::Numbered,
+    model::{Workload, WorkloadKind},
+};
+
+/// Like this pod, and with this ordinal.
+fn at(ordinal: u32, pod: Pod) -> Pod {
+    Pod {
+        name: format!("mail-{ordinal}"),
+        owner: "set".into(),
+        replica_set: String::new(),
+        template_hash: String::new(),
+        numbered: Some(Numbered {
+            set: "mail".into(),
+            ordinal,
+        }),
+        ..pod
+    }
+}
+
+/// An emptied one, as it stands after its mark was written.
+fn empty(ordinal: u32) -> Pod {
+    let pod = at(ordinal, marked(""));
+    Pod { cost: None, ..pod }
+}
+
+/// Plan for a StatefulSet that numbers its pods from here, and the pods' reports.
+fn planned(pods: &[Pod], reports: &[(u32, PodReport)], (from, to): (u32, u32), start: u32) -> Plan {
+    let target = Workload {
+        kind: WorkloadKind::StatefulSet,
+        name: "mail".into(),
+    };
+    let work = reports
+        .iter()
+        .map(|(ordinal, report)| (format!("mail-{ordinal}"), report.clone()));
+    let work: BTreeMap<_, _> = work.collect();
+    let cordon = |pod: &Pod| {
+        let intent = PodIntent {
+            intent: Intent::Cordon(consumers(&["celery"])),
+            since: Moment::ZERO,
+        };
+        (pod.name.clone(), intent)
+    };
+    let intents: PodIntents = pods.iter().map(cordon).collect();
+    plan(&PlanInput {
+        target: &target,
+        start,
+        from,
+        intents: &intents,
+        ..plan_input(pods, &work, DrainSupport::StopFetching, to)
+    })
+}
+
+fn idle() -> PodReport {
+    tells(0, 0, Some(NOW - Duration::from_secs(5)))
+}
+
+fn busy() -> PodReport {
+    tells(1, 0, Some(NOW - Duration::from_secs(5)))
+}
+
+fn cordoned(plan: &Plan) -> Vec<&str> {
+    let told = plan.intents.iter();
+    let told = told.filter(|(_, intent)| matches!(intent, Intent::Cordon(_)));
+    told.map(|(pod, _)| pod.as_str()).collect()
+}
+
+#[test]
+fn only_the_highest_ordinals_are_told_and_marks_have_no_cost() {
+    let pods: Vec<_> = (0..4).map(|ordinal| at(ordinal, stopped(""))).collect();
+    // The lowest are idle: a Deployment would take those.
+    let reports = [(0, idle()), (1, idle()), (2, busy()), (3, idle())];
+    let plan = planned(&pods, &reports, (4, 2), 0);
+    assert_eq!(cordoned(&plan), ["mail-2", "mail-3"]);
+    assert_eq!(plan.allowed, 4, "the mark does not stand yet");
+    let mark = plan.marks.iter().find(|mark| mark.pod == "mail-3").unwrap();
+    assert_eq!(mark.cost, None);
+    assert!(mark.drain.as_ref().unwrap().empty);
+    assert_eq!(plan.conflict, None);
+}
+
+#[test]
+fn a_busy_one_holds_back_those_below_it_and_no_others() {
+    let pods = [at(0, stopped("")), empty(1), empty(2), at(3, stopped("")), empty(4)];
+    let reports = [(0, idle()), (1, idle()), (2, idle()), (3, busy()), (4, idle())];
+    let plan = planned(&pods, &reports, (5, 1), 0);
+    assert_eq!(plan.allowed, 4, "the highest goes at once");
+    let held_back = HeldBack {
+        by: "mail-3".into(),
+        pods: 2,
+    };
+    assert_eq!(plan.held_back, Some(held_back));
+    assert_eq!(plan.waits_for.emptying, 1);
+    let all = planned(&pods[..3], &reports[..3], (3, 0), 0);
+    assert_eq!((all.allowed, all.held_back), (1, None), "mail-0 has no mark yet");
+}
+
+#[test]
+fn ordinals_count_from_the_first_and_what_is_below_it_goes_anyway() {
+    let pods = [at(2, stopped("")), at(5, stopped("")), empty(6), empty(7)];
+    let reports = [(2, busy()), (5, busy()), (6, idle()), (7, idle())];
+    let plan = planned(&pods, &reports, (3, 1), 5);
+    assert_eq!(plan.allowed, 1);
+    assert_eq!(
+        cordoned(&plan),
+        ["mail-2", "mail-6", "mail-7"],
+        "mail-2 is about to be removed"
+    );
+}
+
+#[test]
+fn what_the_stateful_set_has_still_to_remove_stays_told() {
+    // The replicas were lowered to two: the third waits for its turn.
+    let pods = [at(0, pod("")), at(1, pod("")), empty(2)];
+    let plan = planned(&pods, &[(2, idle())], (2, 2), 0);
+    assert_eq!(cordoned(&plan), ["mail-2"]);
+    assert_eq!((plan.marks.len(), plan.allowed), (0, 2));
+    // It is wanted again before that: it fetches again.
+    let plan = planned(&pods, &[(2, idle())], (2, 3), 0);
+    assert!(matches!(plan.intents["mail-2"], Intent::Uncordon(_)));
+}
+
+#[test]
+fn pods_of_others_are_left_alone() {
+    let other = Pod {
+        numbered: Some(Numbered {
+            set: "x-mail".into(),
+            ordinal: 7,
+        }),
+        ..at(7, pod(""))
+    };
+    let of_a_deployment = Pod {
+        name: "mail-6d5f7c9b8-abcde".into(),
+        ..pod("")
+    };
+    let pods = [empty(0), empty(1), other, of_a_deployment];
+    let plan = planned(&pods, &[(0, idle()), (1, idle())], (2, 1), 0);
+    assert_eq!((plan.allowed, plan.foreign.len()), (1, 2));
+}
