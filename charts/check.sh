@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Checks the chart and what is derived from it: what single values do, here; in check/ the sets of values, under Helm 4 and 3 and against
-# Kubernetes' schemas; the queries of alerts and dashboard; what people paste. Needs python3 with pip, and helm 4 or 3: TWP_HELM names it
-# if it is not in the PATH, TWP_HELM3 names a second one. `eval "$(tests/testbed/bed env)"` sets both. What else it takes is fetched once.
+# Checks the chart and what is derived from it: what single values do, here; in check/ what it is without any; the sets of values, under
+# Helm 4 and 3 and against Kubernetes' schemas; the queries of alerts and dashboard; what people paste. Needs python3 with pip, and helm 4
+# or 3: TWP_HELM names it if it is not in the PATH, TWP_HELM3 names a second one. `eval "$(tests/testbed/bed env)"` sets both. What else
+# it takes is fetched once.
 set -u
 cd "$(dirname "$0")/.."
 helm=${TWP_HELM:-helm}
@@ -155,6 +156,7 @@ commonLabels: {team: a}
 podLabels: {app.kubernetes.io/name: not-mine, color: blue}
 podAnnotations: {note: b}
 imagePullSecrets: [{name: pull}]
+image: {pullPolicy: Always}
 priorityClassName: system-cluster-critical
 nodeSelector: {kubernetes.io/os: linux}
 tolerations: [{operator: Exists}]
@@ -181,7 +183,7 @@ check "every optional value renders" render all --values "$out/all.values"
 check "  reaches its place" python3 - "$out/all.yaml" <<'PY'
 import sys
 text = open(sys.argv[1]).read()
-wanted = ["team: a", "color: blue", "note: b", "name: pull", "priorityClassName: system-cluster-critical", "kubernetes.io/os: linux",
+wanted = ["team: a", "color: blue", "note: b", "name: pull", "imagePullPolicy: Always", "priorityClassName: system-cluster-critical", "kubernetes.io/os: linux",
           "operator: Exists", "nodeAffinity: {}", "name: HTTPS_PROXY", "- --verbose", "mountPath: /ca", "name: one", "twp-operator-two",
           "role: r", 'value: "10.0.0.0/8,fd00::/8"', 'value: "k8s.example"', "release: prometheus", "kind: ServiceMonitor", "kind: PrometheusRule", 'grafana_dashboard: "1"', "grafana_folder: Workers", '"uid": "taskworkerpool"',
           "scraped: by-me", "topologyKey: rack", "fsGroup: 4711", "runAsUser: 4712", "runAsNonRoot: true", "kind: NetworkPolicy", "port: metrics", "namespaceSelector: {}", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}"]
@@ -232,6 +234,7 @@ for each in install install-namespaced; do
     done
 done
 
+part defaults "${helms[@]}"
 part sets "${helms[@]}"
 part queries ${PROMTOOL:+"$PROMTOOL"}
 case $("$helm" version --template '{{.Version}}') in v3*) part derived ;; *) part derived "$helm" ;; esac

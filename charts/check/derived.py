@@ -106,7 +106,7 @@ def image():
     bed = (ROOT / "tests/testbed/images.sh").read_text()
     toolchain = re.search(r'^channel = "(.*)"$', (ROOT / "rust-toolchain.toml").read_text(), re.MULTILINE)[1]
     version = load("charts/twp-operator/Chart.yaml")["appVersion"]
-    for wanted in (f"rust:{toolchain}-slim", f"ARG VERSION={version}", "\nUSER 65532:65532\n"):
+    for wanted in (f"rust:{toolchain}-slim", f"ARG VERSION={version}", "\nFROM scratch\n", "\nUSER 65532:65532\n"):
         if wanted not in recipe:
             yield f"Containerfile: no {wanted!r}"
     if "--user 65532:65532" not in bed:

@@ -1,7 +1,8 @@
 #!/bin/bash
 # The status contract: what Argo CD's script and kstatus make of each situation's pool, and Argo CD's own tests of the script
 # and its actions. Some seconds, no cluster. `run.sh manifests` checks the examples of deploy/ instead (needs kubectl), `run.sh
-# golden` what kubectl shows of the pools (needs a cluster that knows them).
+# golden` what kubectl shows of the pools (needs a cluster that knows them), `run.sh served` what an API server makes of the CRD and
+# of the docs' pools (needs a cluster).
 # UPDATE=1 writes what follows from the pools and scripts anew: argocd-cm.yaml, the messages in health_test.yaml, the table in
 # docs/gitops.md; golden/ and the rows in docs/on-call.md.
 set -euo pipefail

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Checks README.md and docs/ against themselves and against the code. Standard library only.
 
-    check.py              all checks, and whether each of them notices a fault that is planted for it
+    check.py              all checks, and whether each of them notices a fault that is planted for it; figures in target/figures/install.json
     check.py --write      makes docs/reference/crd.md anew
-    check.py --pools DIR  writes each manifest of a pool into a file of its own, for a server-side dry run
-    check.py --figures    all checks, and the figures in target/figures/install.json
+    check.py --pools DIR  writes each manifest of a pool into a file of its own: tests/contract/served.py has them applied
 """
 
+import fcntl
 import json
 import pathlib
 import re
@@ -16,6 +16,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import crd
 import planted
+from checklist import checklist, count
+from conventions import conventions
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST_LINES, MOST_WORDS = 130, 1000
@@ -354,13 +356,26 @@ def fields(tree):
         yield "docs/reference/crd.md is not made from crds/: run `python3 tests/docs/check.py --write`"
 
 
-CHECKS = [links, paths, summary, commands, syntax, names, samples, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields]
+CHECKS = [links, paths, summary, commands, syntax, names, samples, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields,
+          conventions, checklist]
+
+
+def record(figures):
+    """Beside what other tests record, under the same lock."""
+    path = ROOT / "target/figures/install.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known = json.loads(file.read() or "{}")
+        file.truncate(0)
+        json.dump(known | figures, file, indent=2)
 
 
 def main():
     tree = Tree()
     match sys.argv[1:]:
-        case [] | ["--figures"]:
+        case []:
             pass
         case ["--write"]:
             (ROOT / "docs/reference/crd.md").write_text(crd.page(tree))
@@ -381,14 +396,10 @@ def main():
     shell = [block for block in blocks(tree) if block.language in SHELL or "run: " in block.above]
     run = [block for block in shell if block.above.startswith("<!-- run: ")]
     text = tree.read("README.md")
-    if sys.argv[1:] == ["--figures"]:
-        file = ROOT / "target/figures/install.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figures = json.loads(file.read_text()) if file.exists() else {}
-        figures |= {"readme_lines": len(text.splitlines()), "doc_blocks_run": [len(run), len(shell)]}
-        file.write_text(json.dumps(figures, indent=2) + "\n")
+    ticked, promises = count(tree)
+    record({"readme_lines": len(text.splitlines()), "doc_blocks_run": [len(run), len(shell)], "checklist_rows": [ticked, promises]})
     print(f"docs: {len(tree.pages())} pages, README {len(text.splitlines())} lines and {len(text.split())} words, {len(run)} of {len(shell)} "
-          f"blocks of commands are run by a test, {len(list(pools(tree)))} pools, {len(planted.FAULTS)} planted faults, {len(wrong)} wrong")
+          f"blocks of commands are run by a test, {len(list(pools(tree)))} pools, {ticked} of {promises} rows of the checklist, {len(planted.FAULTS)} planted faults, {len(wrong)} wrong")
     return 1 if wrong or unnoticed else 0
 
 

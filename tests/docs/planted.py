@@ -12,6 +12,8 @@ spec:
 ```
 """
 
+CRD = "crds/taskworkerpools.taskworkerpool.dev.yaml"
+
 # Check, file, what is replaced ("": appended) by what, and a part of the complaint.
 FAULTS = [
     ("links", "README.md", "", "\n[nothing](docs/nothing.md)\n", "docs/nothing.md leads nowhere"),
@@ -58,7 +60,34 @@ FAULTS = [
     ("flags", "docs/reference/flags.md", "| `--probes` |", "| `--probe` |", "`--probe` does not exist"),
     ("rights", "charts/twp-operator/templates/rbac.yaml", "verbs: [get]\n", "verbs: [get, list]\n", "secrets"),
     ("events", "src/telemetry/events/words.rs", '"TasksVanished".to_owned()', '"TasksGone".to_owned()', "no row for `TasksGone`"),
-    ("fields", "crds/taskworkerpools.taskworkerpool.dev.yaml", "Upper limit of replicas", "Largest number of replicas", "is not made from"),
+    ("fields", CRD, "Upper limit of replicas", "Largest number of replicas", "is not made from"),
+    ("conventions", CRD, "    - twp\n    singular", "    - po\n    singular", "another meaning for po"),
+    ("conventions", CRD, "scope: Namespaced", "scope: Cluster", "pools are of a namespace"),
+    ("conventions", CRD, "subresources:\n      status: {}", "subresources:\n      status: {}\n      scale: {}", "others would write to the spec"),
+    ("conventions", CRD, "- jsonPath: .spec.targetRef.name\n    served", "- jsonPath: .spec.mode\n    served", "cannot be selected"),
+    ("conventions", CRD, "maxReplicas:\n", "MaxReplicas:\n", "not in camelCase"),
+    ("conventions", CRD, "serverName:\n", "namespace:\n", "in the pool's own namespace"),
+    ("conventions", CRD, "secretKeyRef:\n", "secretKey:\n", "is a `…Ref`"),
+    ("conventions", CRD, "idleSeconds:\n", "idle:\n", "does not say its unit"),
+    ("conventions", CRD, "timeZone:\n", "timePeriod:\n", "a whole number of `…Seconds`"),
+    ("conventions", CRD, "format: int32", "format: int64", "is an int32"),
+    ("conventions", CRD, "suspend:\n", "paused:\n", "spec.paused: a boolean"),
+    ("conventions", CRD, "suspend:\n", "paused:\n", "no spec.suspend any more"),
+    ("conventions", CRD, "- WhenIdle", "- when-idle", "the word when-idle"),
+    ("conventions", CRD, "x-kubernetes-list-type: map", "x-kubernetes-list-type: atomic", "a map by keys"),
+    ("conventions", CRD, "`queues` must not name a queue twice", "Queues are unique", "does not say which field"),
+    ("checklist", "docs/checklist.md", "| 7 | it can", "| 8 | it can", "not 1 to 56"),
+    ("checklist", "docs/checklist.md", " of 56 are kept", " of 57 are kept", "does not say that"),
+    ("checklist", "docs/checklist.md", "| no: there are logs", "| perhaps: there are logs", "neither ✓ nor no"),
+    ("checklist", "docs/checklist.md", "| `charts/check/defaults.py` `people` |", "| – |", "nothing shows it"),
+    ("checklist", "docs/checklist.md", "| `charts/check/defaults.py` `people` |", "| `charts/check/people.py` |", "charts/check/people.py is no file of tests"),
+    ("checklist", "docs/checklist.md", "| `charts/check/defaults.py` `people` |", "| `charts/render.sh` |", "charts/render.sh is no file of tests"),
+    ("checklist", "docs/checklist.md", " `the_definition_fits_into_an_annotation`", "", "names no test in tests/crd.rs"),
+    ("checklist", "tests/crd.rs", "#[test]\nfn the_definition_fits", "fn the_definition_fits", "no the_definition_fits_into_an_annotation in"),
+    ("checklist", "tests/e2e/cluster/references.rs", "fn bad_pools_are_told_apart", "fn pools_are_told_apart", "no bad_pools_are_told_apart"),
+    ("checklist", "charts/check.sh", 'check "  no wildcard"', 'check "  wildcards"', "no no wildcard in charts/check.sh"),
+    ("checklist", "charts/check/defaults.py", "def people(", "def persons(", "no people in"),
+    ("checklist", "charts/check/refused.yaml", "misspelt:", "mistyped:", "no misspelt in"),
 ]
 
 
