@@ -75,6 +75,26 @@ fn every_field_is_described() {
     });
 }
 
+/// Numbers, texts and lists; what has a few words as its values lists them.
+#[test]
+fn every_optional_field_of_the_spec_has_an_example() {
+    let fields = optional_fields().into_iter();
+    let written: Vec<_> = fields
+        .filter(|field| !matches!(kind(field), "object" | "boolean") && field.schema["enum"].is_null())
+        .collect();
+    assert!(written.len() > 30, "only {} fields were found", written.len());
+    let without = written.iter().filter(|field| {
+        let text = field.schema["description"].as_str().unwrap_or_default();
+        !["Example:", "Examples:", "Default: `"]
+            .iter()
+            .any(|word| text.contains(word))
+    });
+    assert_eq!(
+        without.map(|field| &field.path).collect::<Vec<_>>(),
+        Vec::<&String>::new()
+    );
+}
+
 #[test]
 fn every_string_number_and_array_is_bounded() {
     let fields: Vec<_> = fields_and_items()

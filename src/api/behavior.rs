@@ -24,7 +24,7 @@ pub struct ScalingRules {
     /// Seconds of past recommendations that count, 0 to 3600: scaling up follows the lowest of them, scaling down the
     /// highest. Default: 0 upwards; downwards two windows, one for a clear surplus and one for a small one, which a
     /// value here replaces: 3 s and 45 s (`Economy` 0 and 3, `Responsive` 15 and 60), with a backlog target 30 s and 60
-    /// s.
+    /// s. Example: `300`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub stabilization_window_seconds: Option<i32>,
@@ -34,7 +34,8 @@ pub struct ScalingRules {
     #[serde(default)]
     pub select_policy: SelectPolicy,
 
-    /// Limits on the change within a period, up to 16 of them. Default: none, no limit.
+    /// Limits on the change within a period, up to 16 of them. Default: none, no limit. Example:
+    /// `[{type: Pods, value: 4, periodSeconds: 60}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub policies: Vec<ScalingPolicy>,

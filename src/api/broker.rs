@@ -81,6 +81,7 @@ pub struct Tls {
     pub client_key_from: Option<ValueFrom>,
 
     /// Host name that the broker's certificate must carry, 1 to 253 characters. Default: the host in the URL.
+    /// Example: `redis.example.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub server_name: Option<String>,

@@ -177,7 +177,7 @@ pub struct TaskWorkerPoolSpec {
     pub protect_from_disruption: bool,
 
     /// Milliseconds between two counts of the work, 100 to 60000. The operator counts less often where a count is
-    /// expensive, so that counting takes at most 5 % of its time. Default: 500.
+    /// expensive, so that counting takes at most 5 % of its time. Default: 500. Example: `2000`.
     #[serde(default = "default_sample")]
     #[schemars(range(min = 100, max = 60000))]
     pub sample_milliseconds: i32,
@@ -261,7 +261,7 @@ pub enum Mode {
 #[serde(rename_all = "camelCase")]
 pub struct CeleryOptions {
     /// The transport option `priority_steps` (Redis), 1 to 256 steps of 0 to 255. Default: 0 to
-    /// 9, among which Celery's own `[0, 3, 6, 9]` are.
+    /// 9, among which Celery's own `[0, 3, 6, 9]` are. Example: `[0, 5, 9]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), inner(range(min = 0, max = 255)))]
     pub priority_steps: Option<Vec<i32>>,
@@ -369,6 +369,7 @@ pub struct ScaleDown {
     pub removal: Removal,
 
     /// Seconds without any work before the pool goes to `minReplicas`, 0 to 86400. Default: 60.
+    /// Example: `300`.
     #[serde(default = "default_idle")]
     #[schemars(range(min = 0, max = 86400))]
     pub idle_seconds: i32,

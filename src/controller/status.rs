@@ -26,7 +26,7 @@ use crate::{
         ConditionStatus::{self, False, True, Unknown},
         DecisionStatus, LastScale, Mode, Status, Time, WorkStatus,
     },
-    model::{SampleError, WorkloadKind},
+    model::{SampleError, WorkloadKind, tame},
     scaling::{Decision, Rule},
 };
 
@@ -81,7 +81,7 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
             .last_scale
             .cloned()
             .map(|scale| LastScale {
-                message: cut(scale.message),
+                message: tame(&scale.message, MESSAGE),
                 ..scale
             })
             .or_else(|| before.and_then(|before| before.last_scale.clone())),
@@ -123,7 +123,7 @@ pub fn sentence(facts: &Facts, decision: &Decision) -> String {
     if facts.mode == Mode::Observe {
         text = format!("{text} (Observe: nothing is written.)");
     }
-    cut(text)
+    tame(&text, MESSAGE)
 }
 
 /// Condition before it gets its times.
@@ -166,7 +166,7 @@ fn dated(spec: ConditionSpec, facts: &Facts, before: Option<&Status>) -> Conditi
             |condition| condition.last_transition_time.clone(),
         ),
         reason: spec.reason.to_owned(),
-        message: cut(spec.message),
+        message: tame(&spec.message, MESSAGE),
     }
 }
 
@@ -374,15 +374,6 @@ fn reconciling(facts: &Facts) -> Option<ConditionSpec> {
 fn stalled(facts: &Facts) -> Option<ConditionSpec> {
     let problem = facts.problem.filter(|problem| !problem.wait)?;
     Some(condition("Stalled", True, problem.reason, problem.message.clone()))
-}
-
-/// Cuts a text to the longest message.
-fn cut(mut text: String) -> String {
-    if text.len() > MESSAGE {
-        let end = (0..=MESSAGE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }
 
 #[cfg(test)]

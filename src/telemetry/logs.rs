@@ -1,4 +1,4 @@
-//! Structured logs on standard error: one line an event, stable keys (`namespace`, `name`, `reason`).
+//! Structured logs on standard error: one line an event, stable keys (`namespace`, `name`, `rule`, `why`).
 
 use std::{env, fmt, io, str::FromStr};
 

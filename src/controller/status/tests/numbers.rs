@@ -124,8 +124,8 @@ fn the_last_change_is_kept_over_a_restart() {
 }
 
 #[test]
-fn long_texts_are_cut_between_characters() {
-    let long = "ä".repeat(2000);
+fn long_texts_are_cut_between_characters_and_turn_nothing_around() {
+    let long = format!("\u{202e}{}", "ä".repeat(2000));
     let (tally, backlog) = (
         tally(),
         Decision {
@@ -160,5 +160,6 @@ fn long_texts_are_cut_between_characters() {
         works.last_scale.unwrap().message,
     ] {
         assert!((MESSAGE - 1..=MESSAGE).contains(&text.len()), "{} bytes", text.len());
+        assert!(!text.contains('\u{202e}'), "{text}");
     }
 }
