@@ -22,6 +22,7 @@
 //! | [`kube`] | shell: calls to the API server, through one gate; the objects as far as they are read | kube, k8s-openapi, tokio, `api`, `drain`, `model` types | decisions, `broker`, `framework`, `scaling`, `controller` |
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | the crates kube and k8s-openapi |
 //! | [`telemetry`] | shell: logs, metrics, health, events | tokio, hyper, [`kube`] | decisions, the crates kube and k8s-openapi |
+//! | [`doctor`] | shell: whether an installation is whole; what it compares is pure | `api`, [`kube`], tokio, clap | decisions, the crates kube and k8s-openapi |
 //! | `cli` | shell: `kubectl twp`, for whom there is no cluster | `api`, `controller::validate`, `scaling`, `sim` | clients |
 //!
 //! The words, besides Kubernetes' and Celery's own:
@@ -29,7 +30,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | pool | one TaskWorkerPool whose spec was found good |
-//! | target | the Deployment that it scales |
+//! | target, workload | the Deployment or StatefulSet that it scales; its kind and name |
 //! | endpoint | one broker address with its credentials; pools with equal ones share it |
 //! | query, reply | one bounded question to a broker, and what it answers |
 //! | scan, decoder | what a list or a hash holds, looked at bit by bit; how one message is read |
@@ -54,6 +55,7 @@ pub mod broker;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod controller;
+pub mod doctor;
 pub mod drain;
 pub mod framework;
 pub mod kube;

@@ -1,12 +1,14 @@
 //! `twp-operator`: parses its arguments, dispatches, and turns errors into an exit code.
 //!
 //! * `run`: the controller (every flag has an environment variable).
+//! * `doctor`: examines the installation, from inside the cluster.
 //! * `crd`: prints the CustomResourceDefinition as YAML.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use taskworkerpool::{api, controller, telemetry};
+use taskworkerpool::{api, controller, doctor, telemetry};
+use tokio::runtime::Runtime;
 
 /// Scales background workers by the work that waits for them.
 #[derive(Parser)]
@@ -20,6 +22,8 @@ struct Args {
 enum Command {
     /// Runs the controller until SIGTERM or SIGINT.
     Run(Box<controller::Settings>),
+    /// Examines the installation: API server, CRD, rights, who leads. Changes nothing; ends with 1 if something is wrong.
+    Doctor(doctor::Settings),
     /// Prints the CustomResourceDefinition as YAML.
     Crd,
 }
@@ -27,6 +31,7 @@ enum Command {
 fn main() -> ExitCode {
     match Args::parse().command {
         Command::Run(settings) => run(*settings),
+        Command::Doctor(settings) => examine(&settings),
         Command::Crd => crd(),
     }
 }
@@ -46,17 +51,9 @@ fn crd() -> ExitCode {
 
 fn run(settings: controller::Settings) -> ExitCode {
     telemetry::init(settings.log_format);
-    // One TLS provider for the whole process: kube, lapin and our own streams take this one.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return fail("a TLS provider is installed already");
-    }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .worker_threads(2)
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("the async runtime does not start: {error}")),
+        Err(why) => return fail(&why),
     };
     let outcome = runtime.block_on(controller::run(settings));
     // What still runs now is waiting for a broker or the API server; it must not delay the exit.
@@ -65,6 +62,33 @@ fn run(settings: controller::Settings) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
+}
+
+fn examine(settings: &doctor::Settings) -> ExitCode {
+    let findings = runtime().and_then(|runtime| runtime.block_on(doctor::examine(settings)));
+    match findings {
+        Ok(findings) => {
+            findings.iter().for_each(|finding| println!("{finding}"));
+            match findings.iter().any(doctor::Finding::is_wrong) {
+                true => ExitCode::FAILURE,
+                false => ExitCode::SUCCESS,
+            }
+        }
+        Err(why) => fail(&why),
+    }
+}
+
+/// Runtime with the TLS provider of the whole process: kube, lapin and our own streams take this one.
+fn runtime() -> Result<Runtime, String> {
+    let provider = rustls::crypto::ring::default_provider();
+    provider
+        .install_default()
+        .map_err(|_| "a TLS provider is installed already".to_owned())?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build()
+        .map_err(|error| format!("the async runtime does not start: {error}"))
 }
 
 fn fail(why: &str) -> ExitCode {

@@ -64,6 +64,11 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["clap", "jiff", "tokio", "tracing"],
     ),
     (
+        "doctor",
+        &["api", "kube"],
+        &["clap", "serde_json", "serde_saphyr", "tokio"],
+    ),
+    (
         "cli",
         &["api", "controller", "scaling", "sim"],
         &["clap", "serde_json", "serde_saphyr"],
@@ -78,6 +83,9 @@ pub const PURE: &[&str] = &[
     "scaling",
     "sim",
     "drain",
+    "doctor/finding.rs",
+    "doctor/rights.rs",
+    "doctor/schema.rs",
     "controller/fleet.rs",
     "controller/state",
     "controller/status.rs",

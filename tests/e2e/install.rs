@@ -28,6 +28,10 @@ fn root() -> PathBuf {
 
 /// Helm; it must succeed.
 fn helm(args: &[&str]) -> String {
+    try_helm(args).unwrap_or_else(|error| panic!("helm {args:?}: {error}"))
+}
+
+fn try_helm(args: &[&str]) -> Result<String, String> {
     let program = std::env::var("TWP_HELM").unwrap_or_else(|_| "helm".to_owned());
     let said = Command::new(&program)
         .args(args)
@@ -36,8 +40,10 @@ fn helm(args: &[&str]) -> String {
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}; `eval \"$(tests/testbed/bed env)\"` sets TWP_HELM"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(said.status.success(), "helm {args:?}: {}", text(&said.stderr));
-    text(&said.stdout)
+    match said.status.success() {
+        true => Ok(text(&said.stdout)),
+        false => Err(text(&said.stderr)),
+    }
 }
 
 /// The operator, installed; uninstalled when it goes out of scope.
@@ -77,6 +83,15 @@ impl<'a> Install<'a> {
         }
         args.extend(more);
         helm(&args);
+    }
+
+    /// What `helm test` comes to: whether all is well, and what it printed.
+    async fn examined(&self) -> (bool, String) {
+        let passed = try_helm(&["test", RELEASE, "-n", &self.ns.name, "--timeout", "90s"]).is_ok();
+        let pod = format!("{RELEASE}-doctor");
+        // One that passed is gone, with its log.
+        let log = self.ns.try_kubectl(&["logs", &pod], "").await.unwrap_or_default();
+        (passed, log)
     }
 
     async fn holder(&self) -> String {
@@ -162,6 +177,9 @@ async fn cluster_wide_it_installs_acts_upgrades_hands_over_and_leaves_the_pools(
     // What only happens when something goes down, or a reference is a ConfigMap.
     busy_work(&stage).await;
     rights_are_exact(&ns).await;
+    // It asks with the same account, so it comes after the account's calls were looked at.
+    let (well, said) = install.examined().await;
+    assert!(well, "{said}");
 
     helm(&["uninstall", RELEASE, "-n", &ns.name, "--wait"]);
     assert!(stage.ns.pool("mail").await.is_ok(), "the pools survive");
@@ -331,7 +349,7 @@ async fn for_one_namespace_it_needs_no_cluster_role() {
     let ns = Namespace::new("twp-system").await;
     let stage = with_pool("only").await;
     let only = format!("watchNamespaces={{{}}}", stage.ns.name);
-    let _install = Install::new(
+    let install = Install::new(
         &ns,
         &[
             &only,
@@ -346,6 +364,16 @@ async fn for_one_namespace_it_needs_no_cluster_role() {
     let label = ListParams::default().labels("app.kubernetes.io/name=twp-operator");
     assert_eq!(cluster.list(&label).await.unwrap().items.len(), 0, "no ClusterRole");
     stage.ns.wait_replicas("mail", 3).await;
+
+    let (well, said) = install.examined().await;
+    assert!(well, "{said}");
+    stage.ns.kubectl(&["delete", "rolebinding", RELEASE]).await;
+    let (well, said) = install.examined().await;
+    let names = format!(
+        "the operator may not list taskworkerpools.taskworkerpool.dev in `{}`",
+        stage.ns.name
+    );
+    assert!(!well && said.contains(&names), "{said}");
 }
 
 #[test]
