@@ -11,8 +11,8 @@ use super::{input::Watched, ownership::Change, pool::Pool};
 use crate::{
     api::Status,
     broker::{Address, PoolId, SamplerInput},
-    drain::Plan,
-    kube::{CallError, Identity, Key, TargetKey, watch::Scope},
+    drain::{Ordinals, Plan},
+    kube::{CallError, Identity, Key, Target, TargetKey, watch::Scope},
     model::{Intent, PodIntents, Roster, SampleError, Tally},
     telemetry::{PoolEvent, PoolNumbers},
 };
@@ -68,6 +68,8 @@ pub enum PoolEffect {
     ListPods {
         /// The target.
         target: TargetKey,
+        /// Its UID.
+        uid: String,
         /// Label selector of its pods.
         selector: String,
     },
@@ -116,8 +118,8 @@ pub struct Job {
     pub uid: String,
     /// Label selector of its pods.
     pub selector: String,
-    /// Lowest ordinal of its pods, if it is a StatefulSet.
-    pub start: u32,
+    /// How it numbers its pods and ends them, if it is a StatefulSet.
+    pub ordinals: Ordinals,
     /// Names of the programs that run its workers.
     pub programs: &'static [&'static str],
     /// Number of replicas now.
@@ -142,6 +144,13 @@ pub struct Job {
     pub fresh: Duration,
     /// Newest count, with what the workers hold.
     pub tally: Arc<Tally>,
+}
+
+impl Job {
+    /// Whether the target is as it was when this was decided: no fewer pods are there, and the same ones would go.
+    pub fn fits(&self, target: &Target) -> bool {
+        target.uid == self.uid && target.replicas == self.from && target.ordinals == self.ordinals
+    }
 }
 
 /// Result of a job.

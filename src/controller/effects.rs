@@ -136,8 +136,8 @@ impl Effects {
                     job.abort();
                 }
             }
-            PoolEffect::ListPods { target, selector } => self.answered(id, async move {
-                Done::Listed(pods::own(&cluster, &target, &selector, clock.now().wall).await)
+            PoolEffect::ListPods { target, uid, selector } => self.answered(id, async move {
+                Done::Listed(pods::own(&cluster, (&target, &uid), &selector, clock.now().wall).await)
             }),
             PoolEffect::Protect {
                 namespace,

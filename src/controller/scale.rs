@@ -97,7 +97,8 @@ fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
     drain::plan(&PlanInput {
         pool: &job.pool,
         target: &job.target.workload,
-        start: job.start,
+        uid: &job.uid,
+        ordinals: job.ordinals,
         pods,
         work: &tally.pods,
         intents: &job.intents,
@@ -124,7 +125,7 @@ async fn write(tools: &Tools, job: &Job, to: u32) -> ScaleOutcome {
     let mut unchanged = None;
     if lowers {
         match targets::one(&tools.cluster, &job.target).await {
-            Ok(Some(now)) if now.uid == job.uid && now.replicas == job.from => unchanged = Some(now.version),
+            Ok(Some(now)) if job.fits(&now) => unchanged = Some(now.version),
             Ok(_) => return ScaleOutcome::Outdated,
             Err(why) => return ScaleOutcome::Unseen(why),
         }

@@ -13,7 +13,7 @@ use tokio::{
 use super::{effect::Uncordon, endpoints::sampler, resolve, validate};
 use crate::{
     broker::{Clock, Egress, PoolId, SamplerInput},
-    drain::{self, Mark, Plan, PlanInput, Pod},
+    drain::{self, Mark, Ordinals, Plan, PlanInput, Pod},
     kube::{CallError, Cluster, pods, secrets::References, targets},
     model::{Intent, PodIntents, Roster, Tally},
 };
@@ -159,6 +159,7 @@ async fn unmark(cluster: &Cluster, clock: Clock, uncordon: &Uncordon, told: &BTr
         let drain = pod.drain.filter(|drain| drain.queues == *queues)?;
         Some(Mark {
             pod: pod.name,
+            uid: pod.uid,
             drain: None,
             cost: drain.cost,
         })
@@ -183,7 +184,8 @@ async fn look(
     let pods = pods::list(cluster, namespace, &uncordon.selector, programs, clock.now().wall).await?;
     Ok(drain::plan(&PlanInput {
         target: &uncordon.pool.target,
-        start: target.map_or(0, |target| target.start),
+        uid: target.as_ref().map_or("", |target| target.uid.as_str()),
+        ordinals: target.as_ref().map_or_else(Ordinals::default, |target| target.ordinals),
         pool: &uncordon.key.name,
         pods: &pods,
         work: &tally.pods,

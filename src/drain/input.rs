@@ -8,6 +8,15 @@ use jiff::Timestamp;
 use super::pod::Pod;
 use crate::model::{DrainSupport, Moment, Now, PodIntents, PodReport, WorkerReport, Workload};
 
+/// How a StatefulSet numbers its pods and ends them; without meaning for a Deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ordinals {
+    /// The lowest one (`spec.ordinals.start`).
+    pub start: u32,
+    /// Whether it ends one pod after the other (`podManagementPolicy: OrderedReady`), each when all below it are ready.
+    pub one_by_one: bool,
+}
+
 /// Everything that a plan may know.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanInput<'a> {
@@ -15,8 +24,10 @@ pub struct PlanInput<'a> {
     pub pool: &'a str,
     /// Target, by which its own pods are known, and what goes first.
     pub target: &'a Workload,
-    /// Lowest ordinal of a StatefulSet's pods (`spec.ordinals.start`).
-    pub start: u32,
+    /// Its UID.
+    pub uid: &'a str,
+    /// Which of a StatefulSet's pods there are, and how they go.
+    pub ordinals: Ordinals,
     /// Pods that the target's selector selects.
     pub pods: &'a [Pod],
     /// Reports of the workers, by pod.
@@ -51,7 +62,13 @@ impl PlanInput<'_> {
     pub(super) fn report(&self, pod: &Pod) -> Option<&WorkerReport> {
         let since = self.intents.get(&pod.name)?.since;
         let report = self.work.get(&pod.name)?.report.as_ref()?;
-        (report.since == since && self.now.moment.saturating_sub(report.asked) <= self.fresh).then_some(report)
+        let recent = self.now.moment.saturating_sub(report.asked) <= self.fresh;
+        (report.since == since && recent && report.asked >= self.renewed(pod)).then_some(report)
+    }
+
+    /// Time from which what is heard of a pod is said by the processes that run in it now.
+    pub(super) fn renewed(&self, pod: &Pod) -> Moment {
+        pod.renewed.map_or(Moment::ZERO, |at| self.moment(at) + SKEW)
     }
 
     /// Time for which the pod's present intent has been in force.

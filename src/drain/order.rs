@@ -9,7 +9,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use super::{
     input::PlanInput,
-    pod::Pod,
+    pod::{Drain, Pod, Readiness},
     step::{IDLE, holds_nothing},
 };
 use crate::model::WorkloadKind;
@@ -25,7 +25,8 @@ pub(super) struct Going {
     pub(super) surplus: usize,
 }
 
-/// Sorts the pods by the order in which they go. `unclear`: their controllers have an order each, so none is to go.
+/// Sorts the pods by the order in which they go. `unclear`: a Deployment's ReplicaSets have an order each, so none is to
+/// go.
 pub(super) fn sort(pods: &mut [&Pod], unclear: bool, input: &PlanInput) -> Going {
     let present = input.to.max(input.from);
     match input.target.kind {
@@ -52,7 +53,8 @@ pub(super) fn sort(pods: &mut [&Pod], unclear: bool, input: &PlanInput) -> Going
 }
 
 /// Lowest number of replicas for which the controller removes only pods that may go, by what stands on them already.
-pub(super) fn least(pods: &[(&Pod, bool)], input: &PlanInput) -> u32 {
+/// `ending`: whether others of its pods are being deleted.
+pub(super) fn least(pods: &[(&Pod, bool)], ending: bool, input: &PlanInput) -> u32 {
     let count = |pods: usize| u32::try_from(pods).unwrap_or(u32::MAX);
     match input.target.kind {
         WorkloadKind::Deployment => {
@@ -65,17 +67,36 @@ pub(super) fn least(pods: &[(&Pod, bool)], input: &PlanInput) -> u32 {
         }
         WorkloadKind::StatefulSet => {
             let stay = pods.iter().filter(|(_, safe)| !safe).map(|(pod, _)| place(pod, input));
-            stay.max().map_or(0, |highest| highest.saturating_add(1))
+            let least = stay.max().map_or(0, |highest| highest.saturating_add(1));
+            least.max(soonest(pods, ending, input))
         }
+    }
+}
+
+/// Lowest number of replicas at which a StatefulSet deletes nothing later than at once. One that ends its pods one by one
+/// may take minutes until the turn of the last one comes, and a pod that was not told to stop takes a task meanwhile.
+fn soonest(pods: &[(&Pod, bool)], ending: bool, input: &PlanInput) -> u32 {
+    let going = pods
+        .iter()
+        .filter(|(pod, _)| (input.to..input.from).contains(&place(pod, input)));
+    let stopped = |pod: &Pod| pod.drain.as_ref().is_some_and(Drain::fetched);
+    if !input.ordinals.one_by_one || going.clone().all(|(pod, _)| stopped(pod)) {
+        return 0;
+    }
+    let last = going.map(|(pod, _)| place(pod, input)).max();
+    let mut below = pods.iter().filter(|(pod, _)| Some(place(pod, input)) < last);
+    match ending || below.any(|(pod, _)| pod.readiness != Readiness::Ready) {
+        true => input.from,
+        false => input.from.saturating_sub(1),
     }
 }
 
 /// Number of a StatefulSet's pod, counted from its first ordinal. One below that is removed whatever the replicas are.
 fn place(pod: &Pod, input: &PlanInput) -> u32 {
-    let ordinal = pod.numbered.as_ref().map(|numbered| numbered.ordinal);
-    ordinal
-        .and_then(|ordinal| ordinal.checked_sub(input.start))
-        .unwrap_or(u32::MAX)
+    let place = pod
+        .ordinal
+        .and_then(|ordinal| ordinal.checked_sub(input.ordinals.start));
+    place.unwrap_or(u32::MAX)
 }
 
 /// Order in which pods are chosen. What a ReplicaSet removes first anyway comes first.

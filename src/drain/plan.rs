@@ -96,7 +96,10 @@ pub struct WaitsFor {
 /// StatefulSet, those with the highest ordinals. Never more than are to go, so no more slots are taken away than the
 /// decision allows.
 pub fn plan(input: &PlanInput) -> Plan {
-    let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = input.pods.iter().partition(|pod| pod.is_foreign(input.target));
+    let (foreign, own): (Vec<&Pod>, Vec<&Pod>) = input
+        .pods
+        .iter()
+        .partition(|pod| pod.is_foreign(input.target, input.uid));
     let (ending, mut pods): (Vec<&Pod>, Vec<&Pod>) = own.into_iter().partition(|pod| pod.is_terminating());
     let rollout = pods.windows(2).any(|two| matches!(two, [a, b] if a.owner != b.owner));
     // With no replicas left it does not matter which ReplicaSet a pod has.
@@ -151,7 +154,7 @@ pub fn plan(input: &PlanInput) -> Plan {
         WorkloadKind::Deployment => {}
         WorkloadKind::StatefulSet => plan.held_back = held_back(&pods[..surplus], &safe),
     }
-    let least = order::least(&settled, input);
+    let least = order::least(&settled, !ending.is_empty(), input);
     plan.allowed = match rollout && least > 0 && input.to < input.from {
         true => input.from,
         false => least.max(input.to).min(input.from.max(input.to)),
@@ -161,7 +164,7 @@ pub fn plan(input: &PlanInput) -> Plan {
 
 impl Plan {
     fn take(&mut self, pod: &Pod, next: NextStep) {
-        let chosen_by_cost = pod.numbered.is_none();
+        let chosen_by_cost = pod.ordinal.is_none();
         if chosen_by_cost && pod.drain.as_ref().is_some_and(|drain| drain.empty) && pod.cost != Some(FIRST) {
             self.conflict = Some(pod.name.clone());
         }
@@ -217,13 +220,15 @@ fn next_end(ending: &[&Pod], input: &PlanInput) -> Option<Timestamp> {
 /// Name of a pod that was stopped and is still there when its node is about to kill it. Not one of an older template:
 /// those of the present one may end by themselves.
 fn overstayed(ending: &[&Pod], pods: &[&Pod], input: &PlanInput) -> Option<String> {
-    let owner = pods.first().map(|pod| &pod.owner);
-    let rolls_out = pods.iter().any(|pod| Some(&pod.owner) != owner) || pods.is_empty() && input.from > 0;
+    // A StatefulSet's templates differ by their revision alone.
+    let template = |pod: &Pod| (pod.owner.clone(), pod.template_hash.clone());
+    let now = pods.first().map(|pod| template(pod));
+    let rolls_out = pods.iter().any(|pod| Some(template(pod)) != now) || pods.is_empty() && input.from > 0;
     let late = |pod: &Pod| {
         let killed = pod.killed_at.and_then(|at| at.checked_sub(KILLS).ok());
         pod.grace > KILLS && pod.began.is_some() && killed.is_some_and(|at| input.now.wall >= at)
     };
-    let present = |pod: &Pod| !rolls_out && owner.is_none_or(|owner| *owner == pod.owner);
+    let present = |pod: &Pod| !rolls_out && now.as_ref().is_none_or(|now| *now == template(pod));
     let mut ending = ending.iter();
     let found = ending.find(|pod| is_ours(pod, input) && present(pod) && late(pod))?;
     Some(found.name.clone())

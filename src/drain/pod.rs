@@ -32,6 +32,8 @@ pub const FIRST: i32 = i32::MIN;
 pub struct Pod {
     /// Name of the pod.
     pub name: String,
+    /// Its UID: a StatefulSet uses names again.
+    pub uid: String,
     /// State of its containers.
     pub readiness: Readiness,
     /// Whether its phase is `Pending`, even if some of its containers run: a ReplicaSet removes it before those that
@@ -39,17 +41,19 @@ pub struct Pod {
     pub pending: bool,
     /// Time since which all the containers have run that run now, of those a worker may run in.
     pub began: Option<Timestamp>,
+    /// Time at which the last of them began: what was heard before may have been said by another process.
+    pub renewed: Option<Timestamp>,
     /// Time at which its node kills what still runs, if the pod is being deleted: then it counts as no replica any
     /// more.
     pub killed_at: Option<Timestamp>,
-    /// UID of its ReplicaSet. Pods of two ReplicaSets are there while a new template is rolled out.
+    /// UID of its ReplicaSet or StatefulSet. Pods of two ReplicaSets are there while a new template is rolled out.
     pub owner: String,
     /// Name of its ReplicaSet; empty if it has none.
     pub replica_set: String,
-    /// Hash of its template, by which its Deployment names the ReplicaSet.
+    /// Hash of its template, by which its Deployment names the ReplicaSet; the revision of a StatefulSet's.
     pub template_hash: String,
-    /// Place in its StatefulSet, if it has one.
-    pub numbered: Option<Numbered>,
+    /// Number at the end of its name, if a StatefulSet made it.
+    pub ordinal: Option<u32>,
     /// Time that it may take to end once it is deleted (`terminationGracePeriodSeconds`).
     pub grace: Duration,
     /// Deletion cost, where it has one.
@@ -61,15 +65,6 @@ pub struct Pod {
     /// Whether the first process of a worker's container is a shell that goes on beside it: it passes no signal on, so
     /// the worker is killed at the end of the grace period.
     pub shell: bool,
-}
-
-/// Place of a pod in a StatefulSet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numbered {
-    /// Name of the StatefulSet.
-    pub set: String,
-    /// Number at the end of the pod's name.
-    pub ordinal: u32,
 }
 
 /// State of a pod's containers, in the order in which a ReplicaSet removes pods.
@@ -125,14 +120,11 @@ impl Pod {
         if self.pending { class.min(1) } else { class }
     }
 
-    /// Whether the pod belongs to another owner, and only the target's selector matches it: it is of no StatefulSet, or
-    /// of another one; it has no ReplicaSet, or one that another Deployment has named.
-    pub fn is_foreign(&self, target: &Workload) -> bool {
+    /// Whether the pod belongs to another owner, and only the target's selector matches it: it is not of the StatefulSet
+    /// with this UID; it has no ReplicaSet, or one that another Deployment has named.
+    pub fn is_foreign(&self, target: &Workload, uid: &str) -> bool {
         match target.kind {
-            WorkloadKind::StatefulSet => self
-                .numbered
-                .as_ref()
-                .is_none_or(|numbered| numbered.set != target.name),
+            WorkloadKind::StatefulSet => self.ordinal.is_none() || self.owner != uid,
             WorkloadKind::Deployment => self.is_of_another_deployment(&target.name),
         }
     }
@@ -172,6 +164,8 @@ impl Drain {
 pub struct Mark {
     /// Name of the pod.
     pub pod: String,
+    /// Its UID: another pod of that name is not meant.
+    pub uid: String,
     /// State of its drain; `None`: it stays.
     pub drain: Option<Drain>,
     /// Deletion cost; `None`: the default.

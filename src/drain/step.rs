@@ -145,6 +145,7 @@ pub(super) fn stay(pod: &Pod, input: &PlanInput) -> NextStep {
         return NextStep {
             mark: (cost != pod.cost).then(|| Mark {
                 pod: pod.name.clone(),
+                uid: pod.uid.clone(),
                 drain: None,
                 cost,
             }),
@@ -154,6 +155,7 @@ pub(super) fn stay(pod: &Pod, input: &PlanInput) -> NextStep {
     let resumed = !drain.fetched() || input.report(pod).is_some_and(|report| report.resumed);
     let back = Mark {
         pod: pod.name.clone(),
+        uid: pod.uid.clone(),
         drain: (!resumed).then(|| Drain {
             empty: false,
             ..drain.clone()
@@ -183,10 +185,11 @@ impl NextStep {
     fn marked(pod: &Pod, intent: Option<Intent>, drain: Option<Drain>, safe: bool, unknown: Option<Why>) -> Self {
         let own = pod.drain.as_ref().map_or(pod.cost, |drain| drain.cost);
         // A StatefulSet does not ask for it.
-        let first = safe && pod.numbered.is_none();
+        let first = safe && pod.ordinal.is_none();
         let cost = if first { Some(FIRST) } else { own };
         let mark = Mark {
             pod: pod.name.clone(),
+            uid: pod.uid.clone(),
             // Where nothing new stands on it, it is not safe, and has its own cost again.
             drain: drain.or_else(|| {
                 let before = pod.drain.clone()?;
@@ -237,7 +240,7 @@ fn may_go(pod: &Pod, work: Option<&PodReport>, input: &PlanInput) -> bool {
     let idle = work.fresh && work.running == 0;
     // A heartbeat of half a minute ago says nothing about now.
     let report = idle && work.tells;
-    let pauses = |since: Moment| input.now.moment.saturating_sub(since) < IDLE;
+    let pauses = |since: Moment| input.now.moment.saturating_sub(since.max(input.renewed(pod))) < IDLE;
     match input.support {
         DrainSupport::None | DrainSupport::ReportsOnly => report && !work.idle_since.is_none_or(pauses),
         DrainSupport::StopFetching if work.unresponsive => report && !work.idle_since.is_none_or(pauses),

@@ -13,11 +13,14 @@ use serde::{Deserialize, Deserializer};
 
 use crate::drain::{
     disruption::{Asks, DO_NOT_DISRUPT, PROTECTED, SAFE_TO_EVICT},
-    pod::{BOOT, COST, DRAIN, DRAINING, Drain, Numbered, Pod, Readiness},
+    pod::{BOOT, COST, DRAIN, DRAINING, Drain, Pod, Readiness},
 };
 
 /// Label by which a Deployment tells the pods of its templates apart.
 const TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// Label by which a StatefulSet does so.
+const REVISION: &str = "controller-revision-hash";
 
 /// Reasons for which a container waits that is about to run; any other reason means that it cannot.
 const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
@@ -44,8 +47,9 @@ pub(super) struct PodObject {
 }
 
 /// Labels and annotations that are read.
-const READ: [&str; 7] = [
+const READ: [&str; 8] = [
     TEMPLATE_HASH,
+    REVISION,
     DRAINING,
     DRAIN,
     COST,
@@ -61,6 +65,7 @@ const READ: [&str; 7] = [
 struct Whole<'a> {
     name: Option<String>,
     namespace: Option<String>,
+    uid: Option<String>,
     #[serde(borrow)]
     labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     #[serde(borrow)]
@@ -82,6 +87,7 @@ fn little_of<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error>
     Ok(ObjectMeta {
         name: whole.name,
         namespace: whole.namespace,
+        uid: whole.uid,
         labels: read(whole.labels),
         annotations: read(whole.annotations),
         owner_references: whole.owner_references,
@@ -243,34 +249,23 @@ impl PodObject {
         let mut controller = self.metadata.owner_references.iter().flatten();
         let controller = controller.find(|owner| owner.controller == Some(true));
         let replica_set = controller.filter(|owner| owner.kind == "ReplicaSet");
-        let numbered = controller
-            .filter(|owner| owner.kind == "StatefulSet")
-            .and_then(|owner| {
-                let ordinal = self
-                    .metadata
-                    .name
-                    .as_ref()?
-                    .strip_prefix(&owner.name)?
-                    .strip_prefix('-')?;
-                Some(Numbered {
-                    set: owner.name.clone(),
-                    ordinal: ordinal.parse().ok()?,
-                })
-            });
-        let hash = self
-            .metadata
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(TEMPLATE_HASH));
+        let set = controller.filter(|owner| owner.kind == "StatefulSet");
+        let ordinal = set.zip(self.metadata.name.as_ref()).and_then(|(set, name)| {
+            let ordinal = name.strip_prefix(&set.name)?.strip_prefix('-')?;
+            ordinal.parse().ok()
+        });
+        let template = if set.is_some() { REVISION } else { TEMPLATE_HASH };
+        let hash = self.metadata.labels.as_ref().and_then(|labels| labels.get(template));
         Some(Pod {
             readiness,
             pending: self.status.phase == "Pending",
             began: self.began(programs, now).min(),
+            renewed: self.began(programs, now).max(),
             killed_at: self.metadata.deletion_timestamp.as_ref().map(|at| at.0),
             owner: controller.map(|owner| owner.uid.clone()).unwrap_or_default(),
             replica_set: replica_set.map(|owner| owner.name.clone()).unwrap_or_default(),
             template_hash: hash.cloned().unwrap_or_default(),
-            numbered,
+            ordinal,
             grace: Duration::from_secs(self.spec.termination_grace_period_seconds),
             // The ReplicaSet controller, too, reads what is no number as 0.
             cost: annotation(COST).and_then(|cost| cost.parse().ok()),
@@ -278,6 +273,7 @@ impl PodObject {
             shell: self.spec.programs().any(CommandLine::is_shell_without_exec),
             asks: Asks::read(annotation),
             name: self.metadata.name?,
+            uid: self.metadata.uid.unwrap_or_default(),
         })
     }
 

@@ -45,12 +45,12 @@ pub async fn list(
 /// As [`list`].
 pub async fn own(
     cluster: &Cluster,
-    target: &TargetKey,
+    (target, uid): (&TargetKey, &str),
     selector: &str,
     now: Timestamp,
 ) -> Result<BTreeMap<String, bool>, CallError> {
     let listed = list(cluster, &target.namespace, selector, &[], now).await?;
-    let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.workload);
+    let own = |pod: &Pod| !pod.is_terminating() && !pod.is_foreign(&target.workload, uid);
     let named = |pod: Pod| (pod.name, pod.readiness == Readiness::Ready);
     Ok(listed.into_iter().filter(own).map(named).collect())
 }
@@ -148,7 +148,7 @@ async fn together<F: Future<Output = Result<(), CallError>>>(writes: Vec<F>) -> 
         .await
 }
 
-/// Merges into a pod's metadata; a pod that has gone meanwhile is no error.
+/// Merges into a pod's metadata; a pod that has gone meanwhile, or whose name another one has by now, is no error.
 async fn patch(
     cluster: &Cluster,
     api: Api<PodObject>,
@@ -160,7 +160,7 @@ async fn patch(
         .call(Class::Pods, api.patch_metadata(name, &PatchParams::default(), &patch))
         .await
     {
-        Err(error) if !error.is_not_found() => Err(error),
+        Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
         _ => Ok(()),
     }
 }
@@ -168,7 +168,9 @@ async fn patch(
 /// Writes one pod's mark, label and annotations at once; null removes one.
 async fn write(cluster: &Cluster, api: Api<PodObject>, mark: Mark) -> Result<(), CallError> {
     let text = |drain: &Drain| serde_json::to_string(drain).ok();
+    // Refused as a conflict if another pod has the name by now.
     let metadata = json!({
+        "uid": mark.uid,
         "labels": {DRAINING: mark.drain.as_ref().map(|_| "true")},
         "annotations": {
             DRAIN: mark.drain.as_ref().and_then(text),

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Key, MANAGER, TargetKey};
-use crate::model::{WorkloadKind, tame};
+use crate::{
+    drain::Ordinals,
+    model::{WorkloadKind, tame},
+};
 
 /// Longest message of the controller that is kept, in bytes.
 const WORDS: usize = 300;
@@ -36,8 +39,8 @@ pub struct Target {
     pub rollout: bool,
     /// Field managers that own `spec.replicas`.
     pub owners: Vec<String>,
-    /// Lowest ordinal of its pods (`spec.ordinals.start`); a Deployment's have none.
-    pub start: u32,
+    /// How a StatefulSet numbers its pods and ends them.
+    pub ordinals: Ordinals,
     /// Label selector of its pods, as text; empty if it cannot be written as one.
     pub selector: String,
     /// Hash of the pod template.
@@ -63,14 +66,21 @@ impl Target {
             uid: meta.uid.clone()?,
             version: version(meta.resource_version.as_deref()),
             replicas: object.spec.replicas.map_or(1, natural),
-            ready: object.status.ready_replicas.map_or(0, natural),
+            ready: object
+                .status
+                .ready_replicas
+                .map_or(0, natural)
+                .saturating_sub(ending(object.status)),
             rollout: rollout(object),
             owners: owners(object.metadata),
-            start: object
-                .spec
-                .ordinals
-                .as_ref()
-                .map_or(0, |ordinals| natural(ordinals.start)),
+            ordinals: Ordinals {
+                start: object
+                    .spec
+                    .ordinals
+                    .as_ref()
+                    .map_or(0, |ordinals| natural(ordinals.start)),
+                one_by_one: object.spec.pod_management_policy.as_deref() == Some("OrderedReady"),
+            },
             selector: Selector::try_from(object.spec.selector.clone())
                 .map(|selector| selector.to_string())
                 .unwrap_or_default(),
@@ -119,11 +129,29 @@ fn rollout(object: Parts) -> bool {
     });
     let observed = status.observed_generation.unwrap_or(0) >= object.metadata.generation.unwrap_or(0);
     let strategy = &object.spec.update_strategy;
-    let partition = strategy.rolling_update.as_ref().map_or(0, |rolling| rolling.partition);
-    let pods = status.replicas.unwrap_or(0).saturating_sub(partition);
-    let updated = status.updated_replicas.unwrap_or(0);
+    let partition = strategy
+        .rolling_update
+        .as_ref()
+        .map_or(0, |rolling| natural(rolling.partition));
+    let pods = status.replicas.map_or(0, natural).saturating_sub(ending(status));
+    let updated = status.updated_replicas.map_or(0, natural);
     let held = object.spec.paused || strategy.kind == "OnDelete";
-    observed && !stuck && !held && updated < pods
+    observed && !stuck && !held && updated < pods.saturating_sub(partition)
+}
+
+/// Number of pods that are being deleted and that the status counts all the same. A StatefulSet counts them among its
+/// replicas, and among the ready ones, until they have ended; only the numbers of its two revisions leave them out
+/// (`computeReplicaStatus`, kubernetes `pkg/controller/statefulset/stateful_set_control.go`).
+fn ending(status: &TargetStatus) -> u32 {
+    let (Some(current), Some(update)) = (&status.current_revision, &status.update_revision) else {
+        return 0;
+    };
+    let updated = status.updated_replicas.map_or(0, natural);
+    let older = status.current_replicas.filter(|_| current != update).map_or(0, natural);
+    status
+        .replicas
+        .map_or(0, natural)
+        .saturating_sub(updated.saturating_add(older))
 }
 
 fn owners(meta: &ObjectMeta) -> Vec<String> {
@@ -216,6 +244,9 @@ pub struct TargetSpec {
     /// How a StatefulSet updates its pods.
     #[serde(default, skip_serializing)]
     pub update_strategy: UpdateStrategy,
+    /// Whether a StatefulSet starts and ends one pod after the other: `OrderedReady`, or `Parallel`.
+    #[serde(default)]
+    pub pod_management_policy: Option<String>,
     /// Template of its pods.
     #[serde(default, skip_serializing)]
     pub template: TargetTemplate,
@@ -288,7 +319,7 @@ pub struct TargetStatus {
     /// The `metadata.generation` of the spec that this status describes.
     #[serde(default)]
     pub observed_generation: Option<i64>,
-    /// Number of pods, terminating ones left out.
+    /// Number of pods; a Deployment leaves terminating ones out, a StatefulSet does not.
     #[serde(default)]
     pub replicas: Option<i32>,
     /// Number of pods that were made from the current template.
@@ -297,6 +328,15 @@ pub struct TargetStatus {
     /// Number of ready pods.
     #[serde(default)]
     pub ready_replicas: Option<i32>,
+    /// Number of a StatefulSet's pods that were made from the template before, terminating ones left out.
+    #[serde(default)]
+    pub current_replicas: Option<i32>,
+    /// The revision that they have.
+    #[serde(default)]
+    pub current_revision: Option<String>,
+    /// The revision of a StatefulSet's current template.
+    #[serde(default)]
+    pub update_revision: Option<String>,
     /// Conditions that its controller reports; none of a StatefulSet.
     #[serde(default)]
     pub conditions: Vec<TargetCondition>,

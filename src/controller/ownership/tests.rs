@@ -12,7 +12,7 @@ pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
         ready: replicas,
         rollout: false,
         owners: vec![owner.into()],
-        start: 0,
+        ordinals: crate::drain::Ordinals::default(),
         selector: "app=mail".into(),
         template: 0,
         commands: std::sync::Arc::default(),

@@ -26,7 +26,7 @@ fn target(version: u64) -> Target {
         ready: 1,
         rollout: false,
         owners: vec![],
-        start: 0,
+        ordinals: crate::drain::Ordinals::default(),
         selector: String::new(),
         template: 0,
         commands: std::sync::Arc::default(),

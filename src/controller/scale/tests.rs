@@ -62,7 +62,7 @@ fn job(from: u32, to: u32) -> Job {
         },
         uid: "u".into(),
         selector: "app=mail".into(),
-        start: 0,
+        ordinals: crate::drain::Ordinals::default(),
         programs: &[],
         from,
         to,
@@ -106,6 +106,11 @@ async fn fewer_replicas_are_written_only_where_the_number_is_still_the_one_decid
         (vec![], ScaleOutcome::Outdated),
         "another process ordered more meanwhile"
     );
+
+    let mut renumbered = job(20, 4);
+    renumbered.ordinals.start = 1;
+    let (sent, outcome) = written(&renumbered, 20, false).await;
+    assert_eq!((sent, outcome), (vec![], ScaleOutcome::Outdated), "others would go");
 
     let (sent, outcome) = written(&job(20, 4), 20, true).await;
     assert_eq!(

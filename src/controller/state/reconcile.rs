@@ -206,7 +206,7 @@ impl PoolState {
             target: key.clone(),
             uid: target.uid.clone(),
             selector: target.selector.clone(),
-            start: target.start,
+            ordinals: target.ordinals,
             programs: pool.app.framework.programs,
             from: self.ownership.overwritten.as_ref().map_or(from, |_| target.replicas),
             to: replicas,

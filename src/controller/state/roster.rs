@@ -135,6 +135,7 @@ impl PoolState {
             self.roster.listing = true;
             cx.ask(PoolEffect::ListPods {
                 target: key,
+                uid: target.uid.clone(),
                 selector: target.selector.clone(),
             });
         }

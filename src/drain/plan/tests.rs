@@ -8,7 +8,10 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    drain::pod::{Drain, Readiness},
+    drain::{
+        Ordinals,
+        pod::{Drain, Readiness},
+    },
     model::{Consumers, Now, Workload},
 };
 
@@ -123,7 +126,8 @@ fn plan_input<'a>(pods: &'a [Pod], work: &'a Reports, support: DrainSupport, to:
     PlanInput {
         pool: "mail",
         target: mail(),
-        start: 0,
+        uid: "set",
+        ordinals: Ordinals::default(),
         pods,
         work,
         intents: settled_intents(),
@@ -265,6 +269,7 @@ fn who_is_to_stay_is_told_to_fetch_again_and_then_left_alone() {
         done.marks,
         [Mark {
             pod: "a".into(),
+            uid: String::new(),
             drain: None,
             cost: Some(7)
         }]

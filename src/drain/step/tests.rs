@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use proptest::prelude::*;
 
 use crate::{
-    drain::{Numbered, PlanInput, Pod, Readiness, dated_intents, plan},
+    drain::{Ordinals, PlanInput, Pod, Readiness, dated_intents, plan},
     framework::celery::{Ask, CeleryConfig, CeleryPool, Inspect, Inspection, Order, WorkerSignal, Workers},
     model::{BrokerKind, Moment, Now, PodIntents, Query, Reply, Tally, Workload, WorkloadKind},
 };
@@ -151,10 +151,9 @@ impl World {
                     name: format!("mail-{ordinal}"),
                     readiness: Readiness::Ready,
                     began,
-                    numbered: Some(Numbered {
-                        set: "mail".into(),
-                        ordinal,
-                    }),
+                    renewed: began,
+                    owner: "set".into(),
+                    ordinal: Some(ordinal),
                     ..Pod::default()
                 }
             }
@@ -184,7 +183,7 @@ impl World {
             });
         }
         self.bodies.sort_by_key(|body| {
-            let ordinal = body.pod.numbered.as_ref().map(|numbered| numbered.ordinal);
+            let ordinal = body.pod.ordinal;
             let cost = (body.pod.readiness, body.seen.unwrap_or(0));
             (Reverse(ordinal), cost, Reverse(body.pod.name.clone()))
         });
@@ -330,7 +329,8 @@ impl World {
         let plan = plan(&PlanInput {
             pool: "mail",
             target: &self.target,
-            start: 0,
+            uid: "set",
+            ordinals: Ordinals::default(),
             pods: &pods,
             work: &tally.pods,
             intents: &self.intents,

@@ -280,14 +280,10 @@ fn a_stateful_sets_pod_is_known_by_its_owner_and_its_ordinal() {
     let numbered = |name: &str, owner: serde_json::Value| {
         let object = json!({"metadata": {"name": name, "ownerReferences": [owner]}, "status": {"phase": "Running"}});
         let object: PodObject = serde_json::from_value(object).unwrap();
-        object.pod(&[], Timestamp::UNIX_EPOCH).unwrap().numbered
+        object.pod(&[], Timestamp::UNIX_EPOCH).unwrap().ordinal
     };
     let set = |controller: bool| json!({"kind": "StatefulSet", "name": "mail-1", "uid": "u", "controller": controller});
-    let second = Numbered {
-        set: "mail-1".into(),
-        ordinal: 12,
-    };
-    assert_eq!(numbered("mail-1-12", set(true)), Some(second));
+    assert_eq!(numbered("mail-1-12", set(true)), Some(12));
     for (name, owner) in [
         ("mail-1-12", set(false)),
         ("mail-1", set(true)),

@@ -103,6 +103,7 @@ async fn what_stands_on_a_pod_is_read() {
         replica_set: "mail-6d5f7c9b8".into(),
         template_hash: "6d5f7c9b8".into(),
         began: Some(now()),
+        renewed: Some(now()),
         grace: Duration::from_secs(30),
         drain: Some(drain),
         ..Pod::default()
@@ -144,6 +145,7 @@ async fn pools_with_pods_on_their_way_out_are_found_by_the_label() {
 fn mark_of(pod: &str, drain: Option<Drain>, cost: Option<i32>) -> Mark {
     Mark {
         pod: pod.into(),
+        uid: format!("uid-{pod}"),
         drain,
         cost,
     }
@@ -154,6 +156,9 @@ async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
     let (cluster, asked) = server(|_, uri| {
         if uri.contains("/gone") {
             return refused(404);
+        }
+        if uri.contains("/again") {
+            return refused(409);
         }
         (
             200,
@@ -166,15 +171,18 @@ async fn marks_are_merge_patches_and_a_lost_pod_is_no_error() {
     });
     let marks = [
         mark_of("a", drain.clone(), Some(102)),
-        mark_of("gone", drain, None),
+        mark_of("gone", drain.clone(), None),
+        mark_of("again", drain, None),
         mark_of("b", None, None),
     ];
     mark(&cluster, "shop", &marks).await.unwrap();
     let asked = asked.lock().unwrap();
     assert!(asked.iter().all(|asked| asked.method == "PATCH"));
     let text = r#"{"pool":"mail","queues":{},"empty":false}"#;
-    let set = json!({"metadata": {"labels": {DRAINING: "true"}, "annotations": {COST: "102", DRAIN: text}}});
-    let unset = json!({"metadata": {"labels": {DRAINING: null}, "annotations": {COST: null, DRAIN: null}}});
+    let set =
+        json!({"metadata": {"uid": "uid-a", "labels": {DRAINING: "true"}, "annotations": {COST: "102", DRAIN: text}}});
+    let unset =
+        json!({"metadata": {"uid": "uid-b", "labels": {DRAINING: null}, "annotations": {COST: null, DRAIN: null}}});
     for (path, expected) in [("a", set), ("b", unset)] {
         let asked = asked
             .iter()

@@ -157,8 +157,8 @@ fn a_stateful_set_is_read() {
         json!({"readyReplicas": 2, "observedGeneration": 5}),
     );
     assert_eq!(key.workload.kind, WorkloadKind::StatefulSet);
-    assert_eq!((target.replicas, target.ready, target.start), (3, 2, 5));
-    assert_eq!(stateful_set(json!({}), json!({})).1.start, 0);
+    assert_eq!((target.replicas, target.ready, target.ordinals.start), (3, 2, 5));
+    assert_eq!(stateful_set(json!({}), json!({})).1.ordinals, Ordinals::default());
 }
 
 #[test]
@@ -191,4 +191,29 @@ fn a_stateful_set_rolls_out_what_its_strategy_lets_it() {
         let (_, target) = stateful_set(json!({"replicas": 4, "updateStrategy": strategy}), status);
         assert_eq!(target.rollout, rolls, "{strategy} {updated}");
     }
+}
+
+#[test]
+fn pods_that_end_are_neither_a_rollout_nor_ready() {
+    let status = |updated: i32, current: &str| {
+        let status = json!({"observedGeneration": 5, "replicas": 4, "readyReplicas": 4, "currentReplicas": 1,
+            "updatedReplicas": updated, "currentRevision": current, "updateRevision": "b"});
+        let (_, target) = stateful_set(json!({"replicas": 2}), status);
+        (target.rollout, target.ready)
+    };
+    assert_eq!(status(2, "b"), (false, 2), "two of one revision end");
+    assert_eq!(status(4, "b"), (false, 4));
+    assert_eq!(status(3, "a"), (true, 4), "one is of the revision before");
+    assert_eq!(status(2, "a"), (true, 3), "and one ends");
+}
+
+#[test]
+fn how_a_stateful_set_ends_its_pods_is_read() {
+    let one_by_one = |policy: &str| {
+        stateful_set(json!({"podManagementPolicy": policy}), json!({}))
+            .1
+            .ordinals
+            .one_by_one
+    };
+    assert!(one_by_one("OrderedReady") && !one_by_one("Parallel"));
 }

@@ -80,7 +80,7 @@ impl World {
             ready: replicas,
             rollout: false,
             owners: vec![MANAGER.into()],
-            start: 0,
+            ordinals: crate::drain::Ordinals::default(),
             selector: "app=mail".into(),
             template: 0,
             commands: Arc::default(),

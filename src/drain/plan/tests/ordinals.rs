@@ -1,10 +1,7 @@
 //! StatefulSets: the highest ordinals go, and nothing changes that.
 
 use super::*;
-use crate::{
-    drain::pod::Numbered,
-    model::{Workload, WorkloadKind},
-};
+use crate::model::{Workload, WorkloadKind};
 
 /// Like this pod, and with this ordinal.
 fn at(ordinal: u32, pod: Pod) -> Pod {
@@ -13,10 +10,7 @@ fn at(ordinal: u32, pod: Pod) -> Pod {
         owner: "set".into(),
         replica_set: String::new(),
         template_hash: String::new(),
-        numbered: Some(Numbered {
-            set: "mail".into(),
-            ordinal,
-        }),
+        ordinal: Some(ordinal),
         ..pod
     }
 }
@@ -28,7 +22,20 @@ fn empty(ordinal: u32) -> Pod {
 }
 
 /// Plan for a StatefulSet that numbers its pods from here, and the pods' reports.
-fn planned(pods: &[Pod], reports: &[(u32, PodReport)], (from, to): (u32, u32), start: u32) -> Plan {
+fn planned(pods: &[Pod], reports: &[(u32, PodReport)], replicas: (u32, u32), start: u32) -> Plan {
+    let ordinals = Ordinals {
+        start,
+        one_by_one: false,
+    };
+    planned_with(pods, reports, replicas, (ordinals, DrainSupport::StopFetching))
+}
+
+fn planned_with(
+    pods: &[Pod],
+    reports: &[(u32, PodReport)],
+    (from, to): (u32, u32),
+    (ordinals, support): (Ordinals, DrainSupport),
+) -> Plan {
     let target = Workload {
         kind: WorkloadKind::StatefulSet,
         name: "mail".into(),
@@ -47,10 +54,10 @@ fn planned(pods: &[Pod], reports: &[(u32, PodReport)], (from, to): (u32, u32), s
     let intents: PodIntents = pods.iter().map(cordon).collect();
     plan(&PlanInput {
         target: &target,
-        start,
+        ordinals,
         from,
         intents: &intents,
-        ..plan_input(pods, &work, DrainSupport::StopFetching, to)
+        ..plan_input(pods, &work, support, to)
     })
 }
 
@@ -126,10 +133,7 @@ fn what_the_stateful_set_has_still_to_remove_stays_told() {
 #[test]
 fn pods_of_others_are_left_alone() {
     let other = Pod {
-        numbered: Some(Numbered {
-            set: "x-mail".into(),
-            ordinal: 7,
-        }),
+        owner: "another".into(),
         ..at(7, pod(""))
     };
     let of_a_deployment = Pod {
@@ -139,4 +143,67 @@ fn pods_of_others_are_left_alone() {
     let pods = [empty(0), empty(1), other, of_a_deployment];
     let plan = planned(&pods, &[(0, idle()), (1, idle())], (2, 1), 0);
     assert_eq!((plan.allowed, plan.foreign.len()), (1, 2));
+}
+
+#[test]
+fn where_pods_end_one_by_one_one_that_was_not_told_to_stop_goes_at_its_turn() {
+    let ordinals = Ordinals {
+        start: 0,
+        one_by_one: true,
+    };
+    let report = beats(0);
+    let reports: Vec<_> = (0..4).map(|ordinal| (ordinal, report.clone())).collect();
+    let idle = |ordinal: u32| {
+        let mut pod = at(ordinal, pod(""));
+        pod.drain = Some(Drain {
+            pool: "mail".into(),
+            empty: true,
+            ..Drain::default()
+        });
+        pod
+    };
+    let pods: Vec<_> = (0..4).map(idle).collect();
+    let allowed = |pods: &[Pod]| planned_with(pods, &reports, (4, 0), (ordinals, DrainSupport::ReportsOnly)).allowed;
+    assert_eq!(
+        allowed(&pods),
+        3,
+        "the next one takes a task before the first has ended"
+    );
+    let mut ends = pods.clone();
+    let killed_at = Some(now().wall + Duration::from_secs(30));
+    ends.push(Pod { killed_at, ..idle(4) });
+    assert_eq!(allowed(&ends), 4, "its turn comes when that has ended");
+    let mut boots = pods.clone();
+    boots[1].readiness = Readiness::NotReady;
+    assert_eq!(allowed(&boots), 4, "its turn comes when those below it are ready");
+    let mut broken = pods.clone();
+    broken[3].readiness = Readiness::Down;
+    assert_eq!(allowed(&broken), 3, "its own readiness keeps nothing");
+    // All at once, or with a word to each, nothing waits for a turn.
+    let parallel = (Ordinals::default(), DrainSupport::ReportsOnly);
+    assert_eq!(planned_with(&pods, &reports, (4, 0), parallel).allowed, 0);
+    let told: Vec<_> = (0..4).map(empty).collect();
+    let reports: Vec<_> = (0..4).map(|ordinal| (ordinal, self::idle())).collect();
+    let stopping = (ordinals, DrainSupport::StopFetching);
+    assert_eq!(planned_with(&told, &reports, (4, 0), stopping).allowed, 0);
+}
+
+#[test]
+fn what_a_process_said_before_this_one_began_is_not_believed() {
+    let pods = [at(0, stopped("")), empty(1)];
+    let reports = [(0, idle()), (1, idle())];
+    assert_eq!(planned(&pods, &reports, (2, 1), 0).allowed, 1);
+    let mut reborn = pods.clone();
+    // It answered half a second ago; a node's clock may be wrong by five seconds.
+    reborn[1].renewed = Some(now().wall - Duration::from_secs(4));
+    assert_eq!(planned(&reborn, &reports, (2, 1), 0).allowed, 2);
+    reborn[1].renewed = Some(now().wall - Duration::from_secs(7));
+    assert_eq!(planned(&reborn, &reports, (2, 1), 0).allowed, 1);
+    // By its heartbeats it has been idle for ten seconds: the process before was.
+    let beats = [(0, beats(0)), (1, beats(0))];
+    let by_beats =
+        |pods: &[Pod]| planned_with(pods, &beats, (2, 1), (Ordinals::default(), DrainSupport::ReportsOnly)).allowed;
+    assert_eq!(by_beats(&reborn), 1);
+    reborn[1].renewed = Some(now().wall - Duration::from_secs(6));
+    assert_eq!(by_beats(&reborn), 2);
 }

@@ -224,7 +224,7 @@ fn pods_of_others_are_named_and_left_alone() {
     assert!(plan.marks.is_empty());
     // A ReplicaSet of another name may have been adopted: its owner is unknown.
     let adopted = of("c", "old");
-    assert!(!adopted.is_foreign(mail()));
+    assert!(!adopted.is_foreign(mail(), ""));
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn a_worker_is_idle_since_its_first_beat_without_a_task() {
     assert_eq!(idle(&beats(0, 9, 108)), Some(at(108)));
     assert_eq!(
         idle(&beats(0, 0, 109)),
-        Some(at(108)),
+        Some(at(109)),
         "a new process that has run nothing"
     );
 }

@@ -153,7 +153,7 @@ impl Worker {
     /// Takes in a restart: what it held and where it fetched from is not known any more.
     pub(super) fn begin(&mut self, at: Moment) {
         self.inspections.clear();
-        (self.queues, self.stopped_since) = (None, None);
+        (self.queues, self.stopped_since, self.idle_since) = (None, None, None);
         (self.began, self.steady_since) = (at, at);
     }
 
