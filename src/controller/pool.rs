@@ -92,6 +92,14 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Name of the field that gives the path.
+    pub fn path_field(&self) -> &'static str {
+        match self.scheme.starts_with("redis") {
+            true => "database",
+            false => "virtualHost",
+        }
+    }
+
     fn refers(&self) -> bool {
         let others = [&self.port, &self.path, &self.user].into_iter().flatten();
         self.password.is_some() || self.host.refers() || others.into_iter().any(Text::refers)

@@ -1,6 +1,9 @@
 //! Reads the objects that a pool refers to, by name and nothing more, and builds the broker's address from them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     pool::{Parts, Pool, Problem, Text, UrlSource},
@@ -73,45 +76,34 @@ struct ReferenceReader<'a> {
 
 impl ReferenceReader<'_> {
     async fn parts(&mut self, parts: &Parts) -> Result<PartTexts, Problem> {
-        let path = if parts.scheme.starts_with("redis") {
-            "broker.parts.databaseFrom"
-        } else {
-            "broker.parts.virtualHostFrom"
-        };
-        let password = match &parts.password {
-            Some(from) => {
-                let password = self.value("broker.parts.passwordFrom", from).await?;
-                Some((Secret::new(password), self.hosts(from)))
-            }
-            None => None,
-        };
-        let host = self.text("broker.parts.hostFrom", &parts.host).await?;
+        let path = format!("broker.parts.{}From", parts.path_field());
         Ok(PartTexts {
-            host: host.expose().to_owned(),
+            host: self.text("broker.parts.hostFrom", &parts.host).await?,
             port: self.perhaps("broker.parts.portFrom", parts.port.as_ref()).await?,
-            path: self.perhaps(path, parts.path.as_ref()).await?,
+            path: self.perhaps(&path, parts.path.as_ref()).await?,
             user: self.perhaps("broker.parts.userFrom", parts.user.as_ref()).await?,
-            password,
+            password: match &parts.password {
+                Some(from) => Some(Secret::new(self.value("broker.parts.passwordFrom", from).await?)),
+                None => None,
+            },
+            hosts: self.hosts(),
         })
     }
 
-    async fn perhaps(&mut self, field: &str, text: Option<&Text>) -> Result<Option<String>, Problem> {
+    async fn perhaps(&mut self, field: &str, text: Option<&Text>) -> Result<Option<Secret>, Problem> {
         match text {
-            Some(text) => Ok(Some(self.text(field, text).await?.expose().to_owned())),
+            Some(text) => self.text(field, text).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// Hosts that the Secret, which has been read, names in its annotation.
-    fn hosts(&self, from: &ValueFrom) -> Vec<String> {
-        let at = from.secret_key_ref.as_ref();
-        let at = at.map(|key| At::Secret(self.namespace.to_owned(), key.name.clone()));
-        let hosts = at.and_then(|at| self.read.get(&at)?.annotations.get(validate::HOSTS));
-        let hosts = hosts.into_iter().flat_map(|hosts| hosts.split(','));
-        hosts
-            .map(|host| host.trim().to_owned())
-            .filter(|host| !host.is_empty())
-            .collect()
+    /// Hosts that the Secrets which have been read name, by Secret.
+    fn hosts(&self) -> BTreeMap<String, Vec<String>> {
+        let hosts = self.read.iter().filter_map(|(at, data)| match at {
+            At::Secret(_, name) => Some((name.clone(), data.hosts.clone())),
+            At::ConfigMap(..) => None,
+        });
+        hosts.collect()
     }
 
     async fn text(&mut self, field: &str, text: &Text) -> Result<Secret, Problem> {

@@ -8,7 +8,7 @@ mod parts;
 use std::time::Duration;
 
 pub use address::{Texts, addresses, describe, named};
-pub use parts::{HOSTS, PartTexts, url_of_parts};
+pub use parts::{PartTexts, url_of_parts};
 
 use super::pool::{Pool, Problem, Source, Text, UrlSource};
 use crate::{

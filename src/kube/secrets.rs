@@ -18,13 +18,16 @@ use super::{CallError, Class, Cluster};
 /// Content of the object, whether a Secret or a ConfigMap.
 pub type Data = Arc<Content>;
 
-/// Keys and annotations of an object.
+/// Annotation of a Secret with the hosts that its values may be sent to, separated by commas.
+pub const HOSTS: &str = "taskworkerpool.dev/hosts";
+
+/// What is kept of an object. Of its annotations one alone: `kubectl apply` keeps a copy of the whole Secret in another.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content {
     /// Values by key.
     pub values: BTreeMap<String, Vec<u8>>,
-    /// Annotations of the object.
-    pub annotations: BTreeMap<String, String>,
+    /// Hosts that the Secret's annotation names.
+    pub hosts: Vec<String>,
 }
 
 /// Object that is referred to.
@@ -90,35 +93,38 @@ impl References {
 
     async fn call(&self, at: &At) -> Result<Data, CallError> {
         let (client, cluster) = (self.cluster.client.clone(), &self.cluster);
-        let (values, annotations) = match at {
+        Ok(Arc::new(match at {
             At::Secret(namespace, name) => {
                 let api: Api<Secret> = Api::namespaced(client, namespace);
                 let secret = cluster.call(Class::Read, api.get(name)).await?;
                 let data = secret.data.unwrap_or_default().into_iter();
-                (
-                    data.map(|(key, value)| (key, value.0)).collect(),
-                    secret.metadata.annotations,
-                )
+                Content {
+                    values: data.map(|(key, value)| (key, value.0)).collect(),
+                    hosts: hosts(secret.metadata.annotations),
+                }
             }
             At::ConfigMap(namespace, name) => {
                 let api: Api<ConfigMap> = Api::namespaced(client, namespace);
                 let map = cluster.call(Class::Read, api.get(name)).await?;
                 let data = map.data.unwrap_or_default().into_iter();
-                (
-                    data.map(|(key, value)| (key, value.into_bytes())).collect(),
-                    map.metadata.annotations,
-                )
+                Content {
+                    values: data.map(|(key, value)| (key, value.into_bytes())).collect(),
+                    hosts: Vec::new(),
+                }
             }
-        };
-        Ok(Arc::new(Content {
-            values,
-            annotations: annotations.unwrap_or_default(),
         }))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<At, Arc<Slot<Read>>>> {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Hosts that the annotation names.
+fn hosts(annotations: Option<BTreeMap<String, String>>) -> Vec<String> {
+    let text = annotations.and_then(|mut all| all.remove(HOSTS)).unwrap_or_default();
+    let names = text.split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Participant in a read: the last one removes the entry.

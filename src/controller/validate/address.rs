@@ -38,12 +38,18 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
     );
     let mut addresses = read.map_err(|error| match &pool.source.url {
         UrlSource::Whole(text) => refused("broker", &wanted, text, error),
-        UrlSource::Parts(_) => Problem::invalid(format!("`broker.parts`: {error}")),
+        UrlSource::Parts(_) => Problem::invalid(format!("`broker.parts` gives {wanted}")),
     })?;
+    let by_parts = matches!(pool.source.url, UrlSource::Parts(_));
+    let local = |host: &str, by_parts: bool| {
+        service(host, namespace).or_else(|| parts::service(host, namespace).filter(|_| by_parts))
+    };
     let management = match (&pool.source.management, &texts.management) {
         (Some(source), Some(text)) => {
             let mut management = management(&addresses, source, text)?;
-            if let Some(host) = service(&management.host, namespace) {
+            // One without a password of its own gets the broker's, and is at the broker's host.
+            let plain = matches!(source, Text::Plain(_));
+            if let Some(host) = local(&management.host, by_parts && plain) {
                 management.host = host;
             }
             Some(management)
@@ -53,13 +59,7 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
     for address in &mut addresses {
         complete(address, pool, texts)?;
         address.management.clone_from(&management);
-        let host = match &pool.source.url {
-            UrlSource::Whole(_) => service(&address.host, namespace),
-            UrlSource::Parts(_) => {
-                service(&address.host, namespace).or_else(|| parts::service(&address.host, namespace))
-            }
-        };
-        if let Some(host) = host {
+        if let Some(host) = local(&address.host, by_parts) {
             if let Some(tls) = &mut address.tls {
                 // The certificate has the name that the application uses.
                 tls.server_name.get_or_insert_with(|| address.host.clone());

@@ -1,5 +1,7 @@
-//! From the parts of a broker's address to its URL, and whether the password may go to that host.
+//! From the parts of a broker's address to its URL, and whether what Secrets hold may go to that host.
 #![deny(clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
 
 use super::describe;
 use crate::{
@@ -9,24 +11,24 @@ use crate::{
         url::{self, UrlParts},
     },
     controller::pool::{Parts, Problem, Text},
+    kube::secrets::HOSTS,
 };
 
-/// Annotation of a Secret with the hosts that its password may be sent to, separated by commas.
-pub const HOSTS: &str = "taskworkerpool.dev/hosts";
-
-/// Texts behind the parts of an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Texts behind the parts of an address: any of them may come from a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartTexts {
     /// Host name or IP address.
-    pub host: String,
+    pub host: Secret,
     /// Port.
-    pub port: Option<String>,
+    pub port: Option<Secret>,
     /// Database number or virtual host.
-    pub path: Option<String>,
+    pub path: Option<Secret>,
     /// User.
-    pub user: Option<String>,
-    /// Password, and the hosts that its Secret names.
-    pub password: Option<(Secret, Vec<String>)>,
+    pub user: Option<Secret>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Hosts that the Secrets' annotations name, by Secret.
+    pub hosts: BTreeMap<String, Vec<String>>,
 }
 
 /// Parts as the spec has them.
@@ -83,6 +85,8 @@ fn invalid(field: &str, what: &str) -> Problem {
 /// A [`Problem`] that names the field and the fix, and no text of a Secret.
 pub fn url_of_parts(parts: &Parts, texts: &PartTexts, namespace: &str) -> Result<Secret, Problem> {
     let host = host(trimmed(&texts.host)).ok_or_else(|| wrong("host", &parts.host, "a host name or an IP address"))?;
+    // First of all: what is said of the other values shows whether they could be used.
+    may_go(&host, parts, &texts.hosts, namespace)?;
     let port = match (&texts.port, &parts.port) {
         (Some(text), Some(from)) => {
             let port = trimmed(text).parse::<u16>().ok().filter(|port| *port > 0);
@@ -90,48 +94,71 @@ pub fn url_of_parts(parts: &Parts, texts: &PartTexts, namespace: &str) -> Result
         }
         _ => None,
     };
-    let path = texts.path.as_deref().map(trimmed);
+    let path = texts.path.as_ref().map(trimmed);
     if let (Some(database), Some(from), true) = (path, &parts.path, parts.scheme.starts_with("redis")) {
         let number = database.parse::<u32>();
         number.map_err(|_| wrong("database", from, "a database number"))?;
     }
-    if let (Some((_, hosts)), Some(from)) = (&texts.password, &parts.password) {
-        may_go(&host, parts, from, hosts, namespace)?;
-    }
-    let password = texts.password.as_ref().map(|(password, _)| trimmed(password.expose()));
     Ok(url::join(&UrlParts {
         scheme: parts.scheme,
-        user: texts.user.as_deref().map(trimmed),
-        password,
+        user: texts.user.as_ref().map(trimmed),
+        password: texts.password.as_ref().map(trimmed),
         host: &host,
         port,
         path,
     }))
 }
 
-/// Whether the password may be sent to this host: whoever may write pools may not be allowed to read Secrets.
-fn may_go(host: &str, parts: &Parts, from: &ValueFrom, hosts: &[String], namespace: &str) -> Result<(), Problem> {
-    let secret = |from: &ValueFrom| from.secret_key_ref.as_ref().map(|key| key.name.clone());
-    let beside = matches!(&parts.host, Text::From(host) if secret(host).is_some() && secret(host) == secret(from));
+/// Whether what Secrets hold may be sent to this host: whoever may write pools may not be allowed to read Secrets. It is
+/// asked of each Secret by itself: the author of the pool may have made another one.
+fn may_go(host: &str, parts: &Parts, hosts: &BTreeMap<String, Vec<String>>, namespace: &str) -> Result<(), Problem> {
     let local = !host.contains(['.', ':']) || service(host, namespace).is_some() || in_namespace(host, namespace);
-    let named = hosts.iter().any(|named| named.eq_ignore_ascii_case(host));
-    if beside || local || named {
-        return Ok(());
-    }
-    let line = match &parts.host {
-        Text::From(from) if from.secret_key_ref.is_some() => format!("`{HOSTS}` with that host"),
-        _ => format!("`{HOSTS}: {host}`"),
+    let beside = match &parts.host {
+        Text::From(from) => secret(from),
+        Text::Plain(_) => None,
     };
-    let owner = secret(from).unwrap_or_default();
+    let allows = |owner: &str| {
+        let mut named = hosts.get(owner).into_iter().flatten();
+        local || beside == Some(owner) || named.any(|named| named.eq_ignore_ascii_case(host))
+    };
+    let Some((field, owner)) = sent(parts).find(|(_, owner)| !allows(owner)) else {
+        return Ok(());
+    };
+    let line = match beside {
+        Some(_) => format!("`{HOSTS}` with that host"),
+        None => format!("`{HOSTS}: {host}`"),
+    };
     Err(Problem {
         reason: "HostNotAllowed",
         message: format!(
-            "`broker.parts.passwordFrom`: the password of Secret `{owner}` is sent only where its owner wants it: add the \
+            "`broker.parts.{field}From`: what Secret `{owner}` holds is sent only where its owner wants it: add the \
              annotation {line} to that Secret, or take the host from the same Secret, or use a Service of the pool's \
              namespace"
         ),
         wait: false,
     })
+}
+
+/// Fields whose values come from Secrets and are sent to the host, each with the name of its Secret.
+fn sent(parts: &Parts) -> impl Iterator<Item = (&'static str, &str)> {
+    let texts = [
+        ("user", &parts.user),
+        (parts.path_field(), &parts.path),
+        ("port", &parts.port),
+    ];
+    let texts = texts.into_iter().filter_map(|(field, text)| match text {
+        Some(Text::From(from)) => Some((field, from)),
+        _ => None,
+    });
+    let password = parts.password.iter().map(|from| ("password", from));
+    password
+        .chain(texts)
+        .filter_map(|(field, from)| Some((field, secret(from)?)))
+}
+
+/// Name of the Secret, if it is one.
+fn secret(from: &ValueFrom) -> Option<&str> {
+    from.secret_key_ref.as_ref().map(|key| key.name.as_str())
 }
 
 /// Host as a URL has it; `None`: it is none.
@@ -166,13 +193,18 @@ fn in_namespace(host: &str, namespace: &str) -> bool {
 }
 
 /// Line ends are nothing: a Secret made with `echo` ends with one.
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(['\r', '\n', '\t'])
+fn trimmed(text: &Secret) -> &str {
+    text.expose().trim_matches(['\r', '\n', '\t'])
 }
 
+/// Of a value in a Secret it says the same whatever the value is, for whoever wrote the pool may not be allowed to read it.
 fn wrong(field: &str, source: &Text, wanted: &str) -> Problem {
     match source {
         Text::Plain(_) => invalid(field, &format!("must be {wanted}")),
+        Text::From(from) if from.secret_key_ref.is_some() => Problem::invalid(format!(
+            "the value that `broker.parts.{field}From` names ({}) cannot be used",
+            describe(from)
+        )),
         Text::From(from) => Problem::invalid(format!(
             "the value that `broker.parts.{field}From` names ({}) must be {wanted}",
             describe(from)

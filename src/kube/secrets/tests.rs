@@ -87,3 +87,30 @@ async fn who_does_not_wait_any_more_keeps_nobody_waiting() {
     assert_eq!(waits.await.unwrap(), b"b");
     assert!(references.lock().is_empty());
 }
+
+#[tokio::test]
+async fn of_the_annotations_the_hosts_are_kept_and_nothing_else() {
+    for (annotation, hosts) in [
+        (
+            Some(" redis.example, 10.0.0.1 ,,"),
+            vec!["redis.example".to_owned(), "10.0.0.1".to_owned()],
+        ),
+        (None, Vec::new()),
+    ] {
+        let (client, _) = fixture::server(move |_| async move {
+            let mut annotations =
+                json!({"kubectl.kubernetes.io/last-applied-configuration": "{\"data\": {\"url\": \"YQ==\"}}"});
+            if let Some(annotation) = annotation {
+                annotations[HOSTS] = json!(annotation);
+            }
+            let meta = json!({"name": "env", "annotations": annotations});
+            (
+                200,
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"url": "YQ=="}}),
+            )
+        });
+        let read = References::new(Cluster::open(client)).read(&env()).await.unwrap();
+        let Content { values, hosts: kept } = &*read;
+        assert_eq!((values["url"].as_slice(), kept), (b"a".as_slice(), &hosts));
+    }
+}

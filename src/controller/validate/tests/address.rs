@@ -59,6 +59,23 @@ fn a_service_that_is_given_by_parts_never_leaves_the_cluster_and_its_certificate
     );
 }
 
+/// It gets the broker's password, so it is at that very host; one with its own password is where its URL says.
+#[test]
+fn the_management_api_of_a_service_that_is_given_by_parts_never_leaves_the_cluster() {
+    let with = |management: Value, text: &str| {
+        let parts = json!({"scheme": "amqp", "host": "mq.io"});
+        let pool = good(json!({"broker": {"parts": parts, "management": management}}));
+        let texts = Texts {
+            management: Some(Secret::new(text)),
+            ..texts("amqp://u:pw@mq.io")
+        };
+        address(&pool, "io", texts).unwrap().management.unwrap().host
+    };
+    let url = "http://mq.io:15672";
+    assert_eq!(with(json!({ "url": url }), url), "mq.io.svc");
+    assert_eq!(with(json!({"urlFrom": secret()}), "https://m:n@mq.io"), "mq.io");
+}
+
 #[test]
 fn the_tls_fields_encrypt_any_address() {
     let pool = good(json!({"broker": {"urlFrom": secret(), "tls": {"serverName": "r"}}}));
