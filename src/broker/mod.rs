@@ -32,6 +32,7 @@ mod tls;
 pub mod url;
 
 use std::{
+    fmt,
     future::Future,
     hash::{BuildHasher, RandomState},
     sync::Arc,
@@ -50,7 +51,7 @@ use crate::model::{
 pub use crate::model::{PoolId, Signal};
 
 /// Address of one broker, with its credentials. Pools with equal addresses share one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     /// Protocol: Redis or RabbitMQ.
     pub kind: Kind,
@@ -86,7 +87,7 @@ impl Address {
 }
 
 /// Protocol of a broker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Redis and compatible servers, one database.
     Redis {
@@ -102,7 +103,7 @@ pub enum Kind {
 
 /// TLS settings: the authorities to trust and, perhaps, the client certificate. PEM texts, read from Secrets or
 /// ConfigMaps, never paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// Certificates to trust instead of the system's.
     pub ca: Option<String>,
@@ -113,7 +114,7 @@ pub struct Tls {
 }
 
 /// RabbitMQ's management API.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Management {
     /// Whether the connection uses https.
     pub https: bool,
@@ -128,6 +129,18 @@ pub struct Management {
     /// Password.
     pub password: Secret,
 }
+
+/// `Debug` that shows nothing but the name: each field may have come from a Secret.
+macro_rules! hidden {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(concat!("[", stringify!($name), "]"))
+            }
+        }
+    )*};
+}
+hidden!(Address, Kind, Tls, Management);
 
 /// Connection to a broker that answers batches of reads. One per endpoint; it reconnects by itself.
 pub trait Endpoint: Send {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::broker::Kind;
+use crate::broker::{Kind, Tls};
 
 /// `host:port user/password vhost-or-db [tls]`; a missing user or password is `-`.
 fn read(text: &str) -> String {
@@ -222,8 +222,20 @@ fn no_error_and_no_debug_shows_the_url() {
             }
         }
     }
-    let address = parse("amqp://u:cAn4ry@h/v").unwrap();
-    assert!(!format!("{address:?}").contains("cAn4ry"));
+    let mut address = parse("amqps://can4ry:can4ry@can4ry/can4ry").unwrap();
+    address.management = Some(management("http://can4ry:can4ry@can4ry/can4ry").unwrap());
+    let kind = address.kind.clone();
+    let tls = Tls {
+        ca: Some("can4ry".to_owned()),
+        ..Tls::default()
+    };
+    for shown in [
+        format!("{address:?}"),
+        format!("{:?}", address.management),
+        format!("{kind:?} {tls:?}"),
+    ] {
+        assert!(!shown.contains("can4ry"), "{shown}");
+    }
 }
 
 #[test]
