@@ -144,7 +144,7 @@ fn a_default_lies_within_the_bounds_and_is_named_in_the_description() {
 #[test]
 fn every_optional_field_of_the_spec_names_its_default() {
     // Except references and the like, of which exactly one is set.
-    let choices = ["url", "urlFrom", "secretKeyRef", "configMapKeyRef"];
+    let choices = ["url", "urlFrom", "host", "hostFrom", "secretKeyRef", "configMapKeyRef"];
     let silent: Vec<_> = optional_fields()
         .into_iter()
         .filter(|field| !choices.contains(&field.path.rsplit('.').next().unwrap()))

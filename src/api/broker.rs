@@ -20,9 +20,9 @@ use super::BrokerParts;
         .message("`tls.clientCertFrom` must be set with `tls.clientKeyFrom`").field_path(".tls")
 )]
 pub struct Broker {
-    /// Broker URL, as the application reads it: schemes `redis`, `rediss` and, for Celery (`broker_url`), `amqp`, `amqps`,
-    /// `pyamqp`; without a password (put a URL with a password in a Secret and use `urlFrom`). A host name of one word is a Service in the pool's
-    /// namespace. Up to 2048 characters. Example: `redis://redis:6379/0`.
+    /// Broker URL, as the application reads it: schemes `redis`, `rediss` and, for Celery (`broker_url`), `amqp`,
+    /// `amqps`, `pyamqp`; without a password (put a URL with a password in a Secret and use `urlFrom`). A host name of
+    /// one word is a Service in the pool's namespace. Up to 2048 characters. Example: `redis://redis:6379/0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub url: Option<String>,
@@ -33,8 +33,10 @@ pub struct Broker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_from: Option<ValueFrom>,
 
-    /// Address by parts, where no key holds a whole URL. Its references are read again each minute. Default: none. Example: `{scheme:
-    /// redis, host: redis, passwordFrom: {secretKeyRef: {name: redis, key: redis-password}}}`.
+    /// Address by parts, where no key holds a whole URL. Its references are read again each minute. What a Secret holds
+    /// is sent to a host from the same Secret, to a Service in the pool's namespace, or to a host that the Secret's
+    /// annotation `taskworkerpool.dev/hosts` names, and to no other. Default: none. Example: `{scheme: redis, host:
+    /// redis, passwordFrom: {secretKeyRef: {name: redis, key: redis-password}}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<BrokerParts>,
 

@@ -21,6 +21,8 @@ use super::ValueFrom;
         .message("must not set both `virtualHost` and `virtualHostFrom`"),
     validation = Rule::new("!has(self.user) || !has(self.userFrom)")
         .message("must not set both `user` and `userFrom`"),
+    validation = Rule::new("!has(self.passwordFrom) || has(self.passwordFrom.secretKeyRef)")
+        .message("`passwordFrom` must name a key of a Secret").field_path(".passwordFrom"),
     validation = Rule::new("!self.scheme.startsWith('redis') || (!has(self.virtualHost) && !has(self.virtualHostFrom))")
         .message("`virtualHost` must not be set with Redis"),
     validation = Rule::new("self.scheme.startsWith('redis') || (!has(self.database) && !has(self.databaseFrom))")
@@ -30,14 +32,14 @@ pub struct BrokerParts {
     /// Scheme of the broker URL: `redis` or `amqp`, with TLS `rediss` or `amqps`. Example: `amqp`.
     pub scheme: Scheme,
 
-    /// Host name or IP address, 1 to 253 characters. A name of one word is a Service in the pool's namespace. Default:
-    /// that of `hostFrom`. Example: `rabbitmq`.
+    /// Host name or IP address, 1 to 253 characters. A name of one word is a Service in the pool's namespace. Exactly
+    /// one of `host` and `hostFrom`. Example: `rabbitmq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
 
-    /// Key of a Secret or ConfigMap that holds the host. Default: that of `host`. Example: `{configMapKeyRef: {name:
-    /// env, key: REDIS_HOST}}`.
+    /// Key of a Secret or ConfigMap that holds the host. Exactly one of `host` and `hostFrom`. Example:
+    /// `{configMapKeyRef: {name: env, key: REDIS_HOST}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_from: Option<ValueFrom>,
 
@@ -46,8 +48,8 @@ pub struct BrokerParts {
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
 
-    /// Key of a Secret or ConfigMap that holds the port. Default: that of `port`. Example: `{secretKeyRef: {name:
-    /// rabbitmq-default-user, key: port}}`.
+    /// Key of a Secret or ConfigMap that holds the port, instead of `port`. Default: none. Example: `{secretKeyRef:
+    /// {name: rabbitmq-default-user, key: port}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_from: Option<ValueFrom>,
 
@@ -56,7 +58,7 @@ pub struct BrokerParts {
     #[schemars(range(min = 0, max = 1_000_000))]
     pub database: Option<i32>,
 
-    /// Key of a Secret or ConfigMap that holds the database number. Default: that of `database`. Example:
+    /// Key of a Secret or ConfigMap that holds the database number, instead of `database`. Default: none. Example:
     /// `{configMapKeyRef: {name: env, key: REDIS_DB}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_from: Option<ValueFrom>,
@@ -66,7 +68,7 @@ pub struct BrokerParts {
     #[schemars(length(min = 1, max = 255))]
     pub virtual_host: Option<String>,
 
-    /// Key of a Secret or ConfigMap that holds the virtual host. Default: that of `virtualHost`. Example:
+    /// Key of a Secret or ConfigMap that holds the virtual host, instead of `virtualHost`. Default: none. Example:
     /// `{configMapKeyRef: {name: env, key: RABBITMQ_VHOST}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_host_from: Option<ValueFrom>,
@@ -76,14 +78,13 @@ pub struct BrokerParts {
     #[schemars(length(min = 1, max = 255))]
     pub user: Option<String>,
 
-    /// Key of a Secret or ConfigMap that holds the user. Default: that of `user`. Example: `{secretKeyRef: {name:
-    /// rabbitmq-default-user, key: username}}`.
+    /// Key of a Secret or ConfigMap that holds the user, instead of `user`. Default: none. Example: `{secretKeyRef:
+    /// {name: rabbitmq-default-user, key: username}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_from: Option<ValueFrom>,
 
-    /// Key of a Secret that holds the password. It is sent to a host of the same Secret, to a Service in the pool's
-    /// namespace, or to a host that the Secret's annotation `taskworkerpool.dev/hosts` names, and to no other. Default:
-    /// no password for Redis, `guest` for RabbitMQ. Example: `{secretKeyRef: {name: redis, key: redis-password}}`.
+    /// Key of a Secret that holds the password. Default: no password for Redis, `guest` for RabbitMQ. Example:
+    /// `{secretKeyRef: {name: redis, key: redis-password}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_from: Option<ValueFrom>,
 }

@@ -88,7 +88,8 @@ pub struct TaskWorkerPoolSpec {
     /// Workers to scale, in the pool's own namespace. Example: `{name: mail-worker}`.
     pub target_ref: TargetRef,
 
-    /// Broker that holds the queues: exactly one of `url`, `urlFrom` and `parts`. Example: `{url: "redis://redis:6379/0"}`.
+    /// Broker that holds the queues: exactly one of `url`, `urlFrom` and `parts`. Example: `{url:
+    /// "redis://redis:6379/0"}`.
     pub broker: Broker,
 
     /// The task framework, which says how work lies in the broker. Default: Celery. Example: `RQ`.
@@ -148,8 +149,8 @@ pub struct TaskWorkerPoolSpec {
     pub behavior: Option<Behavior>,
 
     /// Periods of the calendar with a minimum number of replicas, whatever the work; up to 16 of them. A period takes
-    /// effect 30 s before its start, so that pods are ready in time. `maxReplicas` stays the limit. Default: none. Example: `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone:
-    /// Europe/Berlin, minReplicas: 2}]`.
+    /// effect 30 s before its start, so that pods are ready in time. `maxReplicas` stays the limit. Default: none.
+    /// Example: `[{name: office, start: "0 8 * * 1-5", end: "0 18 * * 1-5", timeZone: Europe/Berlin, minReplicas: 2}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -319,9 +320,9 @@ pub enum ProfileName {
 #[x_kube(validation = Rule::new("has(self.waitSeconds) != has(self.backlogPerReplica)")
     .message("`target` must set exactly one of `waitSeconds` and `backlogPerReplica`"))]
 pub struct TargetRule {
-    /// Goal for 99 % of the tasks: seconds from due in the queue to started, 1 to 86400, with the fewest replicas. Task
-    /// duration, start-up time and arrivals are learned. A target shorter than a pod's start-up can only be met by
-    /// replicas that are there already. Default: 60. Example: 30.
+    /// Goal for 99 % of the tasks: seconds between the time at which a task is due and its start, 1 to 86400, with the
+    /// fewest replicas. Task duration, start-up time and arrivals are learned. A target shorter than a pod's start-up
+    /// can only be met by replicas that are there already. Default: 60. Example: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub wait_seconds: Option<i32>,

@@ -86,6 +86,11 @@ fn what_cannot_work_is_refused_with_the_field_and_the_fix() {
             by_parts(json!({"scheme": "amqp", "host": "r", "user": "u", "userFrom": secret})),
             "both `user` and `userFrom`",
         ),
+        (
+            by_parts(json!({"scheme": "redis", "host": "r",
+                "passwordFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}})),
+            "`passwordFrom` must name a key of a Secret",
+        ),
         (json!({"broker": {"url": "redis://:pw@redis:6379/0"}}), no_password),
         (json!({"broker": {"url": "amqp://user:p/w#@rabbitmq//"}}), no_password),
         (json!({"broker": {"urlFrom": {}}}), one_ref),
