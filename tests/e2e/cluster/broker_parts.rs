@@ -1,5 +1,5 @@
-//! Brokers whose address a chart carries by parts, in the shapes of real charts: the password goes where its owner
-//! wants it, and nowhere else.
+//! Brokers whose address a chart carries by parts, in the shapes of real charts: what a Secret holds goes where
+//! its owner wants it, and nowhere else.
 
 use serde_json::{Value, json};
 
@@ -59,6 +59,13 @@ async fn each_shape_of_a_chart_is_read_and_a_password_goes_to_no_foreign_host() 
             "databaseFrom": env("REDIS_DB"), "passwordFrom": password}),
     )
     .await;
+    // Nor is a password his to send as the user.
+    pool(
+        &stage,
+        "as-user",
+        json!({"scheme": "redis", "hostFrom": env("REDIS_HOST"), "userFrom": password}),
+    )
+    .await;
     let options = Options {
         log_level: Some("trace".to_owned()),
         ..Options::default()
@@ -73,13 +80,12 @@ async fn each_shape_of_a_chart_is_read_and_a_password_goes_to_no_foreign_host() 
         .ns
         .wait_condition("bitnami", "SourceAvailable", "False", "HostNotFound")
         .await;
-    let said = stage
-        .ns
-        .wait_condition("foreign", "Stalled", "True", "HostNotAllowed")
-        .await;
     let line = format!("taskworkerpool.dev/hosts: {host}");
-    assert!(said.contains(&line), "it says the line to add: {said}");
-    assert_eq!(stage.ns.replicas("foreign").await, Ok(0));
+    for name in ["foreign", "as-user"] {
+        let said = stage.ns.wait_condition(name, "Stalled", "True", "HostNotAllowed").await;
+        assert!(said.contains(&line), "it says the line to add: {said}");
+        assert_eq!(stage.ns.replicas(name).await, Ok(0));
+    }
 
     // The owner of the Secret says that it may go there.
     let mut annotated = secret("redis", json!({"redis-password": CANARY}));
