@@ -265,6 +265,14 @@ fn what_belongs_to_the_other_broker_is_refused() {
 }
 
 #[test]
+fn parts_with_a_scheme_that_the_framework_does_not_read_are_told_the_right_ones() {
+    let pool = good(json!({"framework": "RQ", "broker": {"parts": {"scheme": "amqp", "host": "r"}}}));
+    let why = address(&pool, "shop", texts("amqp://r")).unwrap_err().message;
+    let begins = "`broker.parts` gives no broker URL that the operator can use: it must be redis:// or rediss://";
+    assert!(why.starts_with(begins), "{why}");
+}
+
+#[test]
 fn the_framework_follows_from_the_address() {
     let pool = good(json!({"broker": {"urlFrom": secret()}}));
     for (url, kind) in [
