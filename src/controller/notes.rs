@@ -43,7 +43,10 @@ pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
             metrics.overwritten(pool, manager);
             tracing::warn!(namespace, name, manager, found, restored, "replicas overwritten");
         }
-        Note::ScaleFailed(why) => tracing::warn!(namespace, name, why = %why, "the target could not be written"),
+        Note::ScaleFailed(why) => {
+            metrics.scale_failed(pool);
+            tracing::warn!(namespace, name, why = %why, "the target could not be written");
+        }
         Note::ListFailed(why) => tracing::warn!(namespace, name, why = %why, "the target's pods could not be listed"),
         Note::ProtectFailed(why) => tracing::warn!(namespace, name, why = %why, "busy pods could not be protected"),
         Note::StatusWritten => metrics.status_written(),

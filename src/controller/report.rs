@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     api::{Condition, ConditionStatus, Status},
+    drain::Plan,
     kube::Target,
+    model::Intent,
     scaling::{Decision, Rule, TargetRule},
     telemetry::{PoolEvent, PoolNumbers},
 };
@@ -102,18 +104,24 @@ fn wished(kind: &str) -> ConditionStatus {
 
 /// Metrics of the pool.
 pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, status: &Status) -> PoolNumbers {
-    let tally = state.samples.last.as_ref().map(|(tally, _)| tally);
+    // What the broker said is unknown once it can no longer be read: no series, instead of old numbers.
+    let read = status
+        .conditions
+        .iter()
+        .any(|condition| condition.kind == "SourceAvailable" && condition.status == ConditionStatus::True);
+    let last = state.samples.last.as_ref().map(|(tally, _)| tally);
+    let tally = last.filter(|_| read);
     let decision = state.decision.as_ref().map(|(_, decision)| decision);
     let replicas = target.map_or(0, |target| target.replicas);
     let learned = decision.and_then(|decision| decision.estimates);
     let suspended = pool.is_none_or(|pool| pool.policy.suspended);
     // Neither asked nor expected to answer: an alert on 0 means a broker that is lost.
-    let asked = !suspended && (state.samples.failing.is_some() || tally.is_some());
+    let asked = !suspended && (state.samples.failing.is_some() || last.is_some());
     PoolNumbers {
         desired: decision.map_or(replicas, |decision| decision.replicas),
         current: replicas,
         ready: target.map_or(0, |target| target.ready),
-        draining: state.drain.plan.waits_for.emptying + state.drain.plan.waits_for.cordoning,
+        draining: u32::try_from(told(&state.drain.plan)).unwrap_or(u32::MAX),
         min: pool.map_or(0, |pool| pool.policy.min),
         max: pool.map_or(0, |pool| pool.policy.max),
         queues: tally
@@ -134,7 +142,7 @@ pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, 
         in_time: learned.and_then(|learned| learned.in_time),
         task_seconds: learned.and_then(|learned| learned.task),
         arrivals: learned.map(|learned| learned.rate),
-        source_up: asked.then(|| state.samples.failing.is_none() && tally.is_some()),
+        source_up: asked.then(|| state.samples.failing.is_none() && last.is_some()),
         fallback: decision.is_some_and(|decision| decision.rule == Rule::Fallback),
         conditions: status
             .conditions
@@ -143,6 +151,13 @@ pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, 
             .filter_map(|condition| Some((fixed(&condition.kind)?, word(condition.status))))
             .collect(),
     }
+}
+
+/// Number of pods whose workers are told to fetch no more, from then until they are gone: also those that are empty and
+/// wait for others.
+fn told(plan: &Plan) -> usize {
+    let intents = plan.intents.values();
+    intents.filter(|intent| matches!(intent, Intent::Cordon(_))).count()
 }
 
 fn seconds(time: Duration) -> f64 {

@@ -152,6 +152,11 @@ impl Metrics {
         self.pools.count(pool, ("twp_scale_events", labels));
     }
 
+    /// Counts a write of the target's replicas that failed.
+    pub fn scale_failed(&self, pool: (&str, &str)) {
+        self.pools.count(pool, ("twp_scale_errors", vec![]));
+    }
+
     /// Counts a decision that kept the replicas although the work asks for others; `reason` is the rule that kept them.
     pub fn held(&self, pool: (&str, &str), reason: &'static str) {
         self.pools.count(pool, ("twp_decisions_held", vec![("reason", reason)]));

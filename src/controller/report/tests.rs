@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     api::{Condition, Time},
+    controller::state::tests::Alone,
+    model::{Consumers, Now, QueueTally, Tally, Work},
     scaling::Rule::{Backlog, Fallback, Unknown},
 };
 
@@ -158,4 +162,50 @@ fn trouble_is_told_when_it_begins_changes_and_ends() {
     ] {
         assert_eq!(warnings(&before, &after), warns, "{before:?} to {after:?}");
     }
+}
+
+#[test]
+fn what_the_broker_said_is_in_the_metrics_only_while_it_can_be_read() {
+    use ConditionStatus::{False, True};
+    let mut state = Alone::new(2).state;
+    let tally = Tally {
+        work: Work {
+            in_flight: 2,
+            scheduled: 4,
+            ..Work::default()
+        },
+        queues: vec![QueueTally::none("celery")],
+        ..Tally::default()
+    };
+    let now = Now {
+        wall: jiff::Timestamp::UNIX_EPOCH,
+        moment: Duration::ZERO,
+    };
+    state.samples.last = Some((Arc::new(tally), now));
+    let of = |read| {
+        let numbers = numbers(&state, None, None, &with("SourceAvailable", read));
+        (
+            numbers.queues.len(),
+            numbers.in_flight,
+            numbers.scheduled,
+            numbers.oldest_wait,
+        )
+    };
+    assert_eq!(of(True), (1, Some(2), 4, Some(0.0)));
+    assert_eq!(of(False), (0, None, 0, None));
+}
+
+#[test]
+fn a_pod_drains_from_the_first_word_to_its_workers_until_it_is_gone() {
+    let mut state = Alone::new(4).state;
+    let told = |pod: &str, intent: Intent| (pod.to_owned(), intent);
+    // Of `mail-2` it is asked only what it holds, `mail-3` is to stay after all.
+    state.drain.plan.intents = [
+        told("mail-0", Intent::Cordon(Consumers::new())),
+        told("mail-1", Intent::Cordon(Consumers::new())),
+        told("mail-2", Intent::Report),
+        told("mail-3", Intent::Uncordon(Consumers::new())),
+    ]
+    .into();
+    assert_eq!(numbers(&state, None, None, &Status::default()).draining, 2);
 }

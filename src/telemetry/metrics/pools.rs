@@ -25,7 +25,7 @@ pub struct PoolNumbers {
     pub current: u32,
     /// Number of the target's replicas that are ready.
     pub ready: u32,
-    /// Number of pods that are drained: no series for 0.
+    /// Number of pods whose workers are told to fetch no more: no series for 0.
     pub draining: u32,
     /// Minimum number of replicas, `spec.minReplicas`: no series for 0.
     pub min: u32,
@@ -75,9 +75,10 @@ struct PoolSeries {
 pub(super) struct PoolMetrics(Arc<Mutex<BTreeMap<PoolKey, PoolSeries>>>);
 
 /// Counters of the pools, with their help.
-pub(super) const COUNTERS: [(&str, &str); 4] = [
+pub(super) const COUNTERS: [(&str, &str); 5] = [
     ("twp_source_errors", "Samples that failed, by kind of error"),
     ("twp_scale_events", "Changes of the target's replicas"),
+    ("twp_scale_errors", "Writes of the target's replicas that failed"),
     (
         "twp_decisions_held",
         "Decisions that kept the replicas although the work asks for others",
@@ -140,7 +141,7 @@ impl Collector for PoolMetrics {
         )?;
         gauges.maybe(
             "twp_pool_draining_pods",
-            "Pods that are drained, while there are any",
+            "Pods whose workers are told to fetch no more, while there are any",
             |p| some(p.draining),
         )?;
         gauges.maybe(

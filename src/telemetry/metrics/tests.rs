@@ -29,6 +29,7 @@ fn busy() -> Metrics {
     metrics.source_failed(mail, "Timeout");
     metrics.scaled(mail, Direction::Up, "Backlog");
     metrics.scaled(mail, Direction::Down, "Idle");
+    metrics.scale_failed(mail);
     metrics.held(mail, "Window");
     metrics.overwritten(mail, "kubectl-edit");
     metrics.watch_failed("Deployment");
@@ -60,6 +61,7 @@ fn each_number_has_its_series() {
         "twp_pool_condition{namespace=\"shop\",name=\"mail\",type=\"Degraded\",status=\"True\"} 1",
         "twp_source_errors_total{namespace=\"shop\",name=\"mail\",kind=\"Timeout\"} 1",
         "twp_scale_events_total{namespace=\"shop\",name=\"mail\",direction=\"up\",reason=\"Backlog\"} 1",
+        "twp_scale_errors_total{namespace=\"shop\",name=\"mail\"} 1",
         "twp_decisions_held_total{namespace=\"shop\",name=\"mail\",reason=\"Window\"} 1",
         "twp_target_overwrites_total{namespace=\"shop\",name=\"mail\",manager=\"kubectl\"} 1",
         "twp_watch_errors_total{kind=\"Deployment\"} 1",
