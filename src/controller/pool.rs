@@ -142,6 +142,17 @@ impl Problem {
         }
     }
 
+    /// Problem of a pool whose target an older pool scales.
+    pub fn taken(older: &str) -> Self {
+        Self {
+            reason: TAKEN,
+            message: format!(
+                "The older pool `{older}` scales the same target: delete one of the two, or change `targetRef`."
+            ),
+            wait: false,
+        }
+    }
+
     /// Problem that may pass without a change of the spec: something is missing or refused.
     pub fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -151,6 +162,9 @@ impl Problem {
         }
     }
 }
+
+/// Reason while another pool scales the same target.
+pub const TAKEN: &str = "TargetTaken";
 
 /// Time without the broker after which the pool is `Degraded`.
 pub const DEGRADED_AFTER: Duration = Duration::from_secs(30);

@@ -143,9 +143,12 @@ impl ReferenceReader<'_> {
 }
 
 /// Reason why a key could not be read.
-enum Failure {
+pub(super) enum Failure {
+    /// The object could not be read.
     Call(CallError),
+    /// It has no such key.
     NoKey,
+    /// The value is no text.
     NotText,
 }
 
@@ -156,7 +159,8 @@ impl From<CallError> for Failure {
 }
 
 impl Failure {
-    fn problem(&self, field: &str, from: &ValueFrom) -> Problem {
+    /// Problem of the pool whose field refers to it.
+    pub(super) fn problem(&self, field: &str, from: &ValueFrom) -> Problem {
         let what = validate::describe(from);
         match self {
             Self::Call(error) if error.is_not_found() => {

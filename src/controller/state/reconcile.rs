@@ -8,7 +8,7 @@ use crate::{
     broker::Kind,
     controller::{
         effect::{Job, PoolEffect},
-        pool::{Pool, Problem},
+        pool::{Pool, Problem, TAKEN},
         registry::Listing,
         report,
         status::{self, Facts, Heard, Pods, SourceState},
@@ -42,7 +42,7 @@ impl PoolState {
             // A pool that only waits for its Secret still decides: it holds, and it falls back.
             let blocked = problem
                 .as_ref()
-                .is_some_and(|problem| problem.reason == CONFLICT || problem.reason == NO_TARGET);
+                .is_some_and(|problem| problem.reason == TAKEN || problem.reason == NO_TARGET);
             match &target {
                 Some((target, key)) if !blocked => {
                     next = next.min(self.decide(pool, target, cx));
@@ -67,13 +67,7 @@ impl PoolState {
             Err(problem) => return Some(Some(problem.clone())),
         };
         if let Some(older) = &cx.shared.older {
-            return Some(Some(Problem {
-                reason: CONFLICT,
-                message: format!(
-                    "The older pool `{older}` scales the same target: delete one of the two, or change `targetRef`."
-                ),
-                wait: false,
-            }));
+            return Some(Some(Problem::taken(older)));
         }
         if !has_target {
             let Workload { kind, name } = &pool.target;
@@ -313,8 +307,6 @@ impl PoolState {
     }
 }
 
-/// Reason while another pool scales the same target.
-const CONFLICT: &str = "TargetTaken";
 /// Reason while the target does not exist.
 const NO_TARGET: &str = "TargetMissing";
 

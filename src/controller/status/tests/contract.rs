@@ -5,6 +5,12 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     api::TaskWorkerPool,
+    broker::Secret,
+    controller::{
+        resolve::Failure,
+        validate::{self, Texts},
+    },
+    kube::CallError,
     model::{DrainSupport, PodIntents, PodReport},
 };
 
@@ -68,6 +74,28 @@ fn decided(row: &str, status: &Status) -> Option<Decision> {
     })
 }
 
+/// What keeps the pool of this row from working, as those find it who read its references, its spec and its target.
+fn problem(row: &str, pool: &TaskWorkerPool) -> Problem {
+    let from = pool.spec.broker.url_from.as_ref().expect("a reference");
+    let unread = |failure: Failure| failure.problem("broker.urlFrom", from);
+    match row {
+        "reference-missing" => unread(Failure::Call(CallError::Refused { code: 404 })),
+        "key-missing" => unread(Failure::NoKey),
+        "target-taken" => Problem::taken("mail"),
+        "spec-cannot-work" => {
+            let texts = Texts {
+                url: Secret::new("amqp://rabbitmq"),
+                ca: None,
+                identity: None,
+                management: None,
+            };
+            let valid = validate::pool(pool).expect("valid without the text of its Secret");
+            validate::addresses(&valid, "shop", &texts).expect_err("an amqp:// URL with a prefix of Redis keys")
+        }
+        other => panic!("nothing is known to keep {other} from working"),
+    }
+}
+
 #[test]
 fn every_row_of_the_contract_is_published_as_it_is_written() {
     let rows = rows![
@@ -90,23 +118,15 @@ fn every_row_of_the_contract_is_published_as_it_is_written() {
         "deleted"
     ];
     for (row, text) in rows {
-        let pool: TaskWorkerPool = serde_saphyr::from_str(text).unwrap();
-        let written = pool.status.expect("a status");
+        let mut pool: TaskWorkerPool = serde_saphyr::from_str(text).unwrap();
+        let written = pool.status.take().expect("a status");
         let (tally, decision) = (counted(row, &written), decided(row, &written));
         let ready = written
             .conditions
             .iter()
             .find(|one| one.kind == "Ready")
             .expect("Ready");
-        let problem = (ready.status == False).then(|| Problem {
-            reason: match row {
-                "reference-missing" | "key-missing" => "ReferenceMissing",
-                "target-taken" => "TargetTaken",
-                _ => "InvalidSpec",
-            },
-            message: ready.message.clone(),
-            wait: matches!(row, "reference-missing" | "key-missing"),
-        });
+        let problem = (ready.status == False).then(|| problem(row, &pool));
         let at = written.work.as_ref().and_then(|work| work.sampled_at.clone());
         let at = at.map_or(at_nine(), |at| at.0);
         let age = |age| SourceState::Lost {
