@@ -10,6 +10,7 @@
 //! | `backoff.rs` | pauses that grow while something fails |
 //! | `named.rs` | functions that can be compared |
 //! | `later.rs` | tasks that are not due and that the broker does not show |
+//! | `plural.rs` | numbers in sentences |
 //! | `tame.rs` | text of strangers, as far as a terminal may show it |
 //! | `words.rs` | a framework's own terms in what users are told |
 //! | `workload.rs` | what makes the workers' pods: [`Workload`] |
@@ -23,6 +24,7 @@ mod error;
 mod framework;
 mod later;
 mod named;
+mod plural;
 mod query;
 pub mod scan;
 mod tame;
@@ -44,6 +46,7 @@ pub use framework::{
 };
 pub use later::{Delayed, DelayedTasks, KeepAlive};
 pub use named::Named;
+pub use plural::{count, form};
 pub use query::{ListEnd, Query, Reply, StreamGroup};
 pub use scan::{Decoder, MessageInfo, Oldest, Scan};
 pub use tame::tame;

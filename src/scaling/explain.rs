@@ -8,6 +8,7 @@ use super::{
     flow::waiting,
     schedule::Floor,
 };
+use crate::model::{count, form};
 use std::time::Duration;
 
 /// What there is to explain.
@@ -26,8 +27,8 @@ pub(crate) struct Case<'a> {
     pub(crate) window: Duration,
 }
 
-/// One sentence: a verb, a number (and the one that the work alone would do with), the cause, and the field of the spec
-/// that governs it.
+/// One sentence: the number, or what is done with it; in many of them, in brackets, the number that would do instead;
+/// and the cause. Where a limit of the spec sets the number it names the field.
 pub(crate) fn explain(case: &Case) -> String {
     let Case {
         policy, seen, replicas, ..
@@ -169,12 +170,8 @@ fn cause(case: &Case, work: &Work) -> String {
         }
         Rule::Stranded => {
             let (place, when) = case.policy.stranded;
-            let tasks = count(case.keep_one.stranded, "task");
-            let verb = if case.keep_one.stranded == 1 {
-                "returns"
-            } else {
-                "return"
-            };
+            let stranded = case.keep_one.stranded;
+            let (tasks, verb) = (count(stranded, "task"), form(stranded, "returns", "return"));
             format!("{tasks} of a dead or stopping worker ({place}) {verb} to the queue {when}")
         }
         Rule::Deadline | Rule::Rate | Rule::Reserve => format!("{}{}", by_wait(case, work), only(case)),
@@ -324,17 +321,9 @@ fn kept(case: &Case, why: &str) -> String {
     format!("Keeping {} ({} would do): {why}.", case.replicas, case.wish)
 }
 
-/// `1 task`, `3 tasks`.
-fn count(number: impl Into<u64>, one: &str) -> String {
-    match number.into() {
-        1 => format!("1 {one}"),
-        many => format!("{many} {one}s"),
-    }
-}
-
 /// `1 task waits`, `3 tasks wait`.
 fn verb(number: u64, noun: &str, one: &str, many: &str) -> String {
-    format!("{} {}", count(number, noun), if number == 1 { one } else { many })
+    format!("{} {}", count(number, noun), form(number, one, many))
 }
 
 /// `60 s`, `1.5 s`.

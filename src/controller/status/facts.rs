@@ -101,7 +101,7 @@ impl Heard<'_> {
 pub struct Pods<'a> {
     /// Number of pods that take longer than usual; 0: none, or not for long.
     pub late: u32,
-    /// The Deployment's own message, if it cannot create pods or gives up.
+    /// The target's own message, if it cannot create pods or gives up.
     pub why: Option<&'a str>,
 }
 

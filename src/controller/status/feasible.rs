@@ -4,6 +4,7 @@
 use super::{ConditionSpec, Facts, Pods, SourceState, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
+    model::{WorkloadKind, form},
     scaling::Trouble,
 };
 
@@ -44,12 +45,12 @@ fn blocked(facts: &Facts) -> Finding {
     Some(("NothingStarts", message))
 }
 
-/// What the rules found, or the Deployment.
+/// What the rules found, or the target.
 fn missed(facts: &Facts) -> Finding {
     let trouble = facts.decision.and_then(|decision| decision.trouble);
     let learned = matches!(trouble, Some(Trouble::PodsNotReady { .. }));
     if !learned && (facts.pods.late > 0 || facts.pods.why.is_some()) {
-        return Some((NOT_READY, not_ready(&facts.pods)));
+        return Some((NOT_READY, not_ready(&facts.pods, facts.kind)));
     }
     let trouble = trouble?;
     let message = match trouble {
@@ -58,7 +59,7 @@ fn missed(facts: &Facts) -> Finding {
                 late: pods,
                 ..facts.pods
             };
-            not_ready(&pods)
+            not_ready(&pods, facts.kind)
         }
         Trouble::NothingFinishes => {
             "Tasks run and none has finished for far longer than one takes: look at the workers. \
@@ -88,18 +89,18 @@ fn missed(facts: &Facts) -> Finding {
 /// Reason, whatever the target's rule.
 const NOT_READY: &str = Trouble::PodsNotReady { pods: 0 }.reason();
 
-/// Message about the pods: what to examine, and the Deployment's own message.
-fn not_ready(pods: &Pods) -> String {
+/// Message about the pods: what to examine, and the target's own message.
+fn not_ready(pods: &Pods, kind: WorkloadKind) -> String {
     let late = match pods.late {
         0 => "Ordered replicas cannot be made.".to_owned(),
         late => format!(
             "{late} of the ordered replicas {} not ready, for longer than usual: look at their pods (no room on the nodes, a \
              missing image, a crash).",
-            if late == 1 { "is" } else { "are" }
+            form(late, "is", "are")
         ),
     };
     match pods.why {
-        Some(why) => format!("{late} The Deployment says: \"{why}\""),
+        Some(why) => format!("{late} The {kind} says: \"{why}\""),
         None => late,
     }
 }

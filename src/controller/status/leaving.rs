@@ -2,7 +2,10 @@
 #![deny(clippy::disallowed_methods)]
 
 use super::Facts;
-use crate::drain::{HeldBack, Plan, WaitsFor};
+use crate::{
+    drain::{HeldBack, Plan, WaitsFor},
+    model::{count, form},
+};
 
 /// Sentence with the reason for the number of replicas above the decision.
 pub(super) fn kept(kept: u32, plan: Option<&Plan>) -> String {
@@ -21,41 +24,35 @@ pub(super) fn kept(kept: u32, plan: Option<&Plan>) -> String {
     let mut why = Vec::new();
     if emptying > 0 {
         why.push(format!(
-            "{} drained ({} left)",
-            verb(emptying, "is", "are"),
+            "{emptying} {} drained ({} left)",
+            form(emptying, "is", "are"),
             count(tasks, "task")
         ));
     }
     if cordoning > 0 {
-        why.push(format!("{} told to stop consuming", verb(cordoning, "is", "are")));
+        why.push(format!(
+            "{cordoning} {} told to stop consuming",
+            form(cordoning, "is", "are")
+        ));
     }
     if busy > 0 {
-        why.push(format!("{} tasks", verb(busy, "runs", "run")));
+        why.push(format!("{busy} {} tasks", form(busy, "runs", "run")));
     }
     if unknown > 0 {
-        why.push(format!("{} not reported to be idle", verb(unknown, "has", "have")));
+        why.push(format!(
+            "{unknown} {} not reported to be idle",
+            form(unknown, "has", "have")
+        ));
     }
     if let Some(HeldBack { by, pods }) = plan.and_then(|plan| plan.held_back.as_ref()) {
         why.push(format!(
-            "{} for `{by}` to go first",
-            verb(*pods, "idle one waits", "idle ones wait")
+            "{pods} that may go {} for `{by}` to go first",
+            form(*pods, "waits", "wait")
         ));
     }
     match why.is_empty() {
         true => format!("{kept} more while their pods are examined."),
         false => format!("{kept} more for now: {}.", why.join(", ")),
-    }
-}
-
-/// `1 runs`, `2 run`.
-fn verb(number: u32, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-fn count(number: u32, one: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        many => format!("{many} {one}s"),
     }
 }
 

@@ -352,7 +352,7 @@ impl<'a> Own<'a> {
     /// Tally of this work and the workers' reports.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut pods = BTreeMap::<String, PodReport>::new();
-        // All workers of a Deployment are of one kind, and one that got a task at once could not report it.
+        // All workers of a pool are of one kind, and one that got a task at once could not report it.
         let solo = self.known.iter().any(|(_, _, worker)| worker.solo);
         let there: BTreeSet<&str> = self.workers.iter().map(|(pod, _)| *pod).collect();
         // A worker that said goodbye usually goes with its pod. If other workers of the pod are alive, it may still run

@@ -89,7 +89,7 @@ async fn the_highest_ordinals_are_busy_and_none_is_cut_off() {
         .await;
     stage.wait_ended(4).await;
     stage.ns.change_pool("mail", size(2)).await;
-    let holds = format!("2 idle ones wait for `{last}` to go first.");
+    let holds = format!("2 that may go wait for `{last}` to go first.");
     let sentence = eventually("the sentence names the busy one", LONG, async || {
         let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
         let said = status.decision.map(|decision| decision.message).unwrap_or_default();

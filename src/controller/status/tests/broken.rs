@@ -61,6 +61,11 @@ fn pods_that_are_not_ready_are_told_with_what_the_deployment_says_of_them() {
         text.ends_with("The Deployment says: \"exceeded quota: tiny\""),
         "{text}"
     );
+    let of_a_set = Facts {
+        kind: crate::model::WorkloadKind::StatefulSet,
+        ..with(2, Some("quota"))
+    };
+    assert!(degraded(&of_a_set).1.ends_with("The StatefulSet says: \"quota\""));
     let (reason, text) = degraded(&with(0, Some("exceeded quota: tiny")));
     assert_eq!(reason, "True/PodsNotReady");
     assert!(text.starts_with("Ordered replicas cannot be made."), "{text}");

@@ -77,11 +77,11 @@ fn the_sentence_says_which_pod_of_a_stateful_set_holds_back_those_below_it() {
     for (pods, said) in [
         (
             1,
-            "3 more for now: 1 runs tasks, 1 idle one waits for `mail-5` to go first.",
+            "3 more for now: 1 runs tasks, 1 that may go waits for `mail-5` to go first.",
         ),
         (
             2,
-            "3 more for now: 1 runs tasks, 2 idle ones wait for `mail-5` to go first.",
+            "3 more for now: 1 runs tasks, 2 that may go wait for `mail-5` to go first.",
         ),
     ] {
         let leaving = Plan {
