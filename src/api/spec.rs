@@ -24,7 +24,7 @@ use super::{Behavior, Broker, Schedule, Status};
     category = "twp",
     namespaced,
     status = "Status",
-    doc = "TaskWorkerPool scales one Deployment of background workers by the work that waits for it in a broker.",
+    doc = "TaskWorkerPool scales one Deployment or StatefulSet of background workers by the work that waits for it in a broker.",
     selectable = ".spec.targetRef.name",
     printcolumn(json_path = ".spec.targetRef.name", name = "Target", type_ = "string"),
     printcolumn(json_path = ".spec.minReplicas", name = "Min", type_ = "integer"),
