@@ -84,7 +84,7 @@ check "without what has no namespace renders" render local --set 'watchNamespace
 check "  only kinds that have one" python3 - "$out/local.yaml" <<'PY'
 import re, sys
 kinds = set(re.findall(r"^kind: (.*)$", open(sys.argv[1]).read(), re.M))
-sys.exit(str(more) if (more := kinds - {"ServiceAccount", "Role", "RoleBinding", "Deployment", "PodDisruptionBudget"}) else 0)
+sys.exit(str(more) if (more := kinds - {"ServiceAccount", "Role", "RoleBinding", "Deployment", "PodDisruptionBudget", "Pod"}) else 0)
 PY
 
 check "watchNamespaces renders" render namespaced --set 'watchNamespaces={a,b}'
