@@ -138,11 +138,16 @@ fn others<'a>(all: impl Iterator<Item = &'a Key>, scope: &Scope, keys: &[Key]) -
         .collect()
 }
 
+/// Statuses that do not pass by themselves: unknown, not allowed, no such resource.
+const RIGHTS: [u16; 3] = [401, 403, 404];
+
 /// All Deployments and StatefulSets of the watched scopes, reduced to what is needed.
 #[derive(Default)]
 pub struct Targets {
     seen: HashMap<TargetKey, Target>,
     scopes: BTreeMap<(WorkloadKind, Scope), Listing>,
+    /// Scopes whose watch is refused with this status, although it worked before.
+    refused: BTreeMap<(WorkloadKind, Scope), u16>,
 }
 
 /// State of the list of a scope's objects.
@@ -177,8 +182,14 @@ impl Targets {
 
     /// Records the state of a scope's list.
     pub fn listing(&mut self, kind: WorkloadKind, scope: Scope, listing: Listing) {
-        let known = self.scopes.entry((kind, scope)).or_insert(Listing::Pending);
-        // A complete list stays valid: a watch that fails later leaves it as it was.
+        let at = (kind, scope);
+        match listing {
+            Listing::Refused(code) if RIGHTS.contains(&code) => drop(self.refused.insert(at.clone(), code)),
+            Listing::Done => drop(self.refused.remove(&at)),
+            Listing::Refused(_) | Listing::Pending => {}
+        }
+        let known = self.scopes.entry(at).or_insert(Listing::Pending);
+        // A complete list stays as it was while a watch fails for a moment.
         if *known != Listing::Done {
             *known = listing;
         }
@@ -190,6 +201,12 @@ impl Targets {
         own.or_else(|| self.scopes.get(&(kind, None)))
             .copied()
             .unwrap_or(Listing::Pending)
+    }
+
+    /// Status with which the watch of this namespace is refused, although its list was complete: what is known is old.
+    pub fn refused(&self, kind: WorkloadKind, namespace: &str) -> Option<u16> {
+        let own = self.refused.get(&(kind, Some(namespace.to_owned())));
+        own.or_else(|| self.refused.get(&(kind, None))).copied()
     }
 
     /// Targets of this kind and scope that are not among these.

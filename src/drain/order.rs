@@ -9,7 +9,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use super::{
     input::PlanInput,
-    pod::{Drain, Pod, Readiness},
+    pod::{Pod, Readiness},
     step::{IDLE, holds_nothing},
 };
 use crate::model::WorkloadKind;
@@ -74,20 +74,23 @@ pub(super) fn least(pods: &[(&Pod, bool)], ending: bool, input: &PlanInput) -> u
 }
 
 /// Lowest number of replicas at which a StatefulSet deletes nothing later than at once. One that ends its pods one by one
-/// may take minutes until the turn of the last one comes, and a pod that was not told to stop takes a task meanwhile.
+/// may take minutes until the turn of the last one comes, and waits for as long as one below is not ready: a pod that was
+/// not told to stop, or whose container is started again, takes a task meanwhile.
 fn soonest(pods: &[(&Pod, bool)], ending: bool, input: &PlanInput) -> u32 {
     let going = pods
         .iter()
         .filter(|(pod, _)| (input.to..input.from).contains(&place(pod, input)));
-    let stopped = |pod: &Pod| pod.drain.as_ref().is_some_and(Drain::fetched);
-    if !input.ordinals.one_by_one || going.clone().all(|(pod, _)| stopped(pod)) {
+    let Some(next) = going
+        .map(|(pod, _)| place(pod, input))
+        .max()
+        .filter(|_| input.ordinals.one_by_one)
+    else {
         return 0;
-    }
-    let last = going.map(|(pod, _)| place(pod, input)).max();
-    let mut below = pods.iter().filter(|(pod, _)| Some(place(pod, input)) < last);
+    };
+    let mut below = pods.iter().filter(|(pod, _)| place(pod, input) < next);
     match ending || below.any(|(pod, _)| pod.readiness != Readiness::Ready) {
         true => input.from,
-        false => input.from.saturating_sub(1),
+        false => next,
     }
 }
 

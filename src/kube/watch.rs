@@ -2,7 +2,9 @@
 //!
 //! Rights needed: `list` and `watch` on what is watched.
 
-use futures::{StreamExt, pin_mut};
+use std::time::Duration;
+
+use futures::StreamExt;
 pub use kube::core::DeserializeGuard;
 use kube::{
     Api, Client, Resource,
@@ -13,12 +15,17 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{CallError, Identity, Key};
+use crate::model::Backoff;
 
 /// Duration of a watch in seconds: what happens meanwhile on a dead connection is seen when it begins anew.
 const WATCHES: u32 = 50;
+
+/// First pause after a refusal, and the longest.
+const FIRST: Duration = Duration::from_secs(1);
+const MOST: Duration = Duration::from_secs(10);
 
 /// Scope of a watch: a namespace, or all of them.
 pub type Scope = Option<String>;
@@ -51,9 +58,9 @@ where
         None => Api::all(client),
     };
     // A connection may die silently: the watch ends by itself, on our side at the latest a little later.
-    let stream = watcher(api, watcher::Config::default().timeout(WATCHES)).default_backoff();
-    pin_mut!(stream);
-    let mut listed = Vec::new();
+    let begin = || watcher(api.clone(), watcher::Config::default().timeout(WATCHES)).default_backoff();
+    let mut stream = Box::pin(begin());
+    let (mut listed, mut backoff) = (Vec::new(), Backoff::default());
     while let Some(event) = stream.next().await {
         let shown = match event {
             Ok(Event::Init) => {
@@ -69,10 +76,20 @@ where
             Ok(Event::Delete(object)) => Identity::of(object.meta()).map(|identity| Shown::Gone(identity.key)),
             Err(error) => Some(Shown::Failed(call_error(error))),
         };
+        let refused = matches!(&shown, Some(Shown::Failed(CallError::Refused { code: 401..=404 })));
+        let lists = matches!(&shown, Some(Shown::Listed(_)));
         if let Some(input) = shown.and_then(&read)
             && out.send(input).await.is_err()
         {
             return;
+        }
+        if lists {
+            backoff.succeeded();
+        }
+        if refused {
+            // What there is when the right is back is listed anew: a watch that goes on where it was says nothing.
+            sleep(backoff.failed(FIRST, MOST)).await;
+            stream = Box::pin(begin());
         }
     }
 }

@@ -2,6 +2,7 @@
 mod crowds;
 mod history;
 mod looks;
+mod rights;
 mod rules;
 mod world;
 

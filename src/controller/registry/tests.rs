@@ -168,8 +168,18 @@ fn a_list_is_under_way_refused_or_done_and_done_stays() {
         (Listing::Refused(403), Listing::Pending)
     );
     targets.listing(WorkloadKind::Deployment, Some("shop".into()), Listing::Done);
+    targets.listing(WorkloadKind::Deployment, Some("shop".into()), Listing::Refused(503));
+    assert_eq!(targets.refused(WorkloadKind::Deployment, "shop"), None, "that passes");
     targets.listing(WorkloadKind::Deployment, Some("shop".into()), Listing::Refused(403));
     assert_eq!(listed(&targets, "shop"), Listing::Done);
+    assert_eq!(
+        targets.refused(WorkloadKind::Deployment, "shop"),
+        Some(403),
+        "what is known is old"
+    );
+    assert_eq!(targets.refused(WorkloadKind::StatefulSet, "shop"), None);
+    targets.listing(WorkloadKind::Deployment, Some("shop".into()), Listing::Done);
+    assert_eq!(targets.refused(WorkloadKind::Deployment, "shop"), None);
     targets.listing(WorkloadKind::Deployment, None, Listing::Done);
     assert_eq!(
         listed(&targets, "other"),

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     BrokerLink, Cx, FIRST, MOST, PoolState,
     glance::{Glance, News},
+    replicas::mended,
     scattered,
 };
 use crate::{
@@ -66,7 +67,8 @@ impl DrainState {
     pub fn failed(&mut self, why: CallError, now: Moment, id: PoolId) {
         self.not_before = now + scattered(self.backoff.failed(FIRST, MOST), id);
         let since = self.failed.as_ref().map_or(now, |(_, since)| *since);
-        self.failed = Some((why.to_string(), since));
+        let what = "the target and its pods could not be read before that";
+        self.failed = Some((format!("{what}: {}", mended(why)), since));
     }
 
     /// Clears errors: the last examination succeeded, or there is none to make.

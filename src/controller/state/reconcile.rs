@@ -40,15 +40,20 @@ impl PoolState {
         if let Ok(pool) = &pool {
             next = next.min(self.connect(pool, cx));
             // A pool that only waits for its Secret still decides: it holds, and it falls back.
-            let blocked = problem
-                .as_ref()
-                .is_some_and(|problem| problem.reason == TAKEN || problem.reason == NO_TARGET);
+            let reason = problem.as_ref().map(|problem| problem.reason);
+            let blocked = reason.is_some_and(|reason| [TAKEN, NO_TARGET, UNSEEN].contains(&reason));
             match &target {
                 Some((target, key)) if !blocked => {
                     next = next.min(self.decide(pool, target, cx));
                     next = next.min(self.act(pool, target, key, cx));
                     next = next.min(self.list_unheard(target, cx));
                     next = next.min(self.protect(pool, target, cx));
+                }
+                Some(_) if reason == Some(UNSEEN) => {
+                    if self.tasks.writing.is_some() {
+                        self.abort_scale(cx);
+                    }
+                    self.uncordon(cx);
                 }
                 // The older pool tells the workers what to do.
                 Some(_) => self.stand_back(cx),
@@ -83,6 +88,13 @@ impl PoolState {
                 Listing::Done => format!("There is no {kind} `{name}` in this namespace: create it."),
             };
             return Some(Some(Problem::waiting(NO_TARGET, missing)));
+        }
+        let Workload { kind, .. } = &pool.target;
+        if let Some(code) = cx.shared.targets.refused(*kind, &self.identity.key.namespace) {
+            let text = format!(
+                "{kind}s cannot be watched any more (status {code}), so nothing is done: check the operator's rights."
+            );
+            return Some(Some(Problem::waiting(UNSEEN, text)));
         }
         match &self.link {
             BrokerLink::Failed(problem) if !pool.policy.suspended => Some(Some(problem.clone())),
@@ -307,6 +319,8 @@ impl PoolState {
     }
 }
 
+/// Reason while the target cannot be seen: what is known of it is old.
+const UNSEEN: &str = "TargetUnreadable";
 /// Reason while the target does not exist.
 const NO_TARGET: &str = "TargetMissing";
 

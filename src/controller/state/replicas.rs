@@ -17,6 +17,14 @@ use crate::{
 /// Longest pause after a write that the API server was too slow or too busy for.
 const PASSES: Duration = Duration::from_millis(1500);
 
+/// What failed, and what mends it.
+pub(super) fn mended(why: CallError) -> String {
+    match why {
+        CallError::Refused { code: 403 } => format!("{why}: check the operator's Role, and admission policies"),
+        _ => why.to_string(),
+    }
+}
+
 impl PoolState {
     pub(super) fn scaled(&mut self, outcome: Outcome, cx: &mut Cx) {
         let now = cx.now.moment;
@@ -24,6 +32,10 @@ impl PoolState {
         let looked = outcome.plan.is_some();
         if let Some(plan) = outcome.plan {
             self.looked(plan, cx);
+            // Where the target itself could not be read after its pods, that goes on.
+            if !matches!(outcome.replicas, ScaleOutcome::Unseen(_)) {
+                self.drain.clear_failures();
+            }
         }
         match outcome.replicas {
             ScaleOutcome::Written { change, version } => self.written(change, version, cx),
@@ -69,7 +81,6 @@ impl PoolState {
             self.roster.listed(plan.own.clone(), now);
         }
         self.drain.record(plan);
-        self.drain.clear_failures();
     }
 
     /// Takes in that a write was refused, or had no answer.
@@ -81,7 +92,7 @@ impl PoolState {
         let pause = ownership.backoff.failed(FIRST, MOST).min(most);
         ownership.not_before = cx.now.moment + scattered(pause, self.id);
         let since = ownership.failed.as_ref().map_or(cx.now.moment, |(_, since)| *since);
-        ownership.failed = Some((why.to_string(), since));
+        ownership.failed = Some((mended(why), since));
     }
 
     /// Takes in that the replicas are written: remembers and reports it, with the decision that they were written for.

@@ -79,9 +79,11 @@ fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
     let names = list(idle.iter().map(|(pod, _)| *pod));
     (!idle.is_empty()).then(|| {
         let text = format!(
-            "{} of the pods live and fetch from no queue, such as {names}: their workers have lost their consumers ({}); delete \
-             these pods.",
-            idle.len(),
+            "{} from no queue, such as {names}: their workers have lost their consumers ({}); delete these pods.",
+            match idle.len() {
+                1 => "1 pod lives and fetches".to_owned(),
+                many => format!("{many} pods live and fetch"),
+            },
             words.no_consumers
         );
         ("NothingFetched", text)

@@ -192,9 +192,9 @@ fn in_namespace(host: &str, namespace: &str) -> bool {
     })
 }
 
-/// Line ends are nothing: a Secret made with `echo` ends with one.
+/// Line ends at the end are nothing: a Secret made with `echo` ends with one. Blanks may belong to a password.
 fn trimmed(text: &Secret) -> &str {
-    text.expose().trim_matches(['\r', '\n', '\t'])
+    text.expose().trim_end_matches(['\r', '\n'])
 }
 
 /// Of a value in a Secret it says the same whatever the value is, for whoever wrote the pool may not be allowed to read it.

@@ -19,7 +19,9 @@ use crate::framework::{
     celery::ask::Inspect,
     pods::{common_prefix, is_any_pod},
 };
-use crate::model::{Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport, Workload};
+use crate::model::{
+    Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport, Workload, WorkloadKind,
+};
 
 /// Age after which answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
 const ANSWER_HOLDS: Duration = Duration::from_secs(30);
@@ -59,13 +61,26 @@ pub(super) struct Own<'a> {
 impl<'a> Own<'a> {
     /// Selects those of the endpoint's workers that run in the target's pods: by host names built as its pods' names
     /// are, and by the listed pod names, wherever those occur in a node's name.
-    pub(super) fn among(workers: &'a Workers, target: &Workload, placed: &'a Placed, now: Moment) -> Self {
+    pub(super) fn among(
+        workers: &'a Workers,
+        (target, queues): (&Workload, &[String]),
+        placed: &'a Placed,
+        now: Moment,
+    ) -> Self {
         let mut known: Vec<_> = workers
             .on(common_prefix(&target.name))
             .filter_map(|(node, worker)| Some((pods::pod_of(node, target)?, node, worker)))
             .collect();
         let placed = placed.nodes.iter();
         known.extend(placed.filter_map(|(pod, node)| Some((pod.as_str(), node.as_str(), workers.get(node)?))));
+        // A StatefulSet of the same name in another namespace has workers of the same names.
+        let ours = |worker: &Worker| match (&worker.queues, target.kind) {
+            (Some((_, from)), WorkloadKind::StatefulSet) => {
+                from.is_empty() || queues.iter().any(|queue| from.contains(queue))
+            }
+            _ => true,
+        };
+        known.retain(|(_, _, worker)| ours(worker));
         let live = known.iter().filter(|(_, _, worker)| worker.is_live(now));
         Self {
             workers: live.map(|(pod, _, worker)| (*pod, *worker)).collect(),

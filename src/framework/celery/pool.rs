@@ -194,7 +194,7 @@ impl CeleryPool {
         let config = self.known();
         self.placed.renew(workers, &config.target, &self.roster.pods);
         let placed = std::mem::take(&mut self.placed);
-        let own = Own::among(workers, &config.target, &placed, now.moment);
+        let own = Own::among(workers, (&config.target, &config.queues), &placed, now.moment);
         let mut reads: Vec<_> = self.seek_separator(now).into_iter().collect();
         reads.extend(match config.broker {
             BrokerKind::Redis { .. } => {
@@ -237,7 +237,7 @@ impl CeleryPool {
         }
         let config = self.known();
         self.placed.renew(workers, &config.target, &self.roster.pods);
-        let own = Own::among(workers, &config.target, &self.placed, now.moment);
+        let own = Own::among(workers, (&config.target, &config.queues), &self.placed, now.moment);
         let control = control(reads, replies, last);
         if control != Control::Works {
             self.failed_at = Some(now.moment);

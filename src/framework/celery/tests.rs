@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::*;
 use super::{own::Own, pods::Placed};
-use crate::model::{Control, Intent, Place, PodIntent, Work, WorkerReport};
+use crate::model::{Control, Intent, Place, PodIntent, Work, WorkerReport, Workload, WorkloadKind};
 
 pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
 
@@ -151,7 +151,7 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     );
     // Of what they took on only what was seen counts.
     all.heard(&node(0), 1, 104, EVERY, now().moment);
-    let own = Own::among(&all, &"mail".into(), nobody(), now().moment);
+    let own = Own::among(&all, (&"mail".into(), &[]), nobody(), now().moment);
     let tally = own.tally(Work::default());
     let busy: Vec<_> = tally.pods.iter().map(|(pod, work)| (&**pod, work.running)).collect();
     // The last one fell silent: whether it is gone or busy is not known.
@@ -166,8 +166,38 @@ fn only_live_workers_in_the_targets_pods_are_the_pools() {
     assert_eq!(tally.processed, Some(3));
     assert!(tally.workers_heard);
 
-    let nobody = Own::among(&all, &"web".into(), nobody(), now().moment).tally(Work::default());
+    let nobody = Own::among(&all, (&"web".into(), &[]), nobody(), now().moment).tally(Work::default());
     assert_eq!((nobody.workers_heard, nobody.processed), (false, None));
+}
+
+#[test]
+fn a_namesake_that_fetches_from_other_queues_says_nothing_of_a_stateful_sets_pod() {
+    let mut all = Workers::default();
+    for ordinal in 0..3 {
+        all.heard(&format!("celery@mail-{ordinal}"), 0, 7, EVERY, now().moment);
+    }
+    let mut tells = |ordinal: u32, queues: &[&str]| {
+        let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
+        let node = format!("celery@mail-{ordinal}");
+        let asked = now().moment;
+        all.take(&WorkerSignal::Queues { node, queues, asked }, asked);
+    };
+    tells(0, &["other"]);
+    tells(1, &["celery", "more"]);
+    tells(2, &[]);
+    let set = Workload {
+        kind: WorkloadKind::StatefulSet,
+        name: "mail".into(),
+    };
+    let heard = |target: &Workload| {
+        let tally = Own::among(&all, (target, &["celery".to_owned()]), nobody(), now().moment).tally(Work::default());
+        tally.pods.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        heard(&set),
+        ["mail-1", "mail-2"],
+        "one that fetches from none was told to stop"
+    );
 }
 
 fn watched() -> PodIntents {
@@ -314,7 +344,7 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
     let second = format!("second@{MAIL}aaaa0");
     all.heard(&second, 0, 7, EVERY, now().moment);
     let slots = |all: &Workers| {
-        Own::among(all, &"mail".into(), nobody(), now().moment)
+        Own::among(all, (&"mail".into(), &[]), nobody(), now().moment)
             .tally(Work::default())
             .slots
     };
@@ -369,8 +399,9 @@ fn each_worker_is_asked_what_it_is_once_and_again_after_minutes() {
 #[test]
 fn the_way_of_acknowledging_is_learned_from_answers_with_tasks() {
     let mut all = workers(&[4, 4]);
-    let early =
-        |all: &Workers, unacked| Own::among(all, &"mail".into(), nobody(), now().moment).running_acknowledged(unacked);
+    let early = |all: &Workers, unacked| {
+        Own::among(all, (&"mail".into(), &[]), nobody(), now().moment).running_acknowledged(unacked)
+    };
     assert_eq!(early(&all, 100), 8, "unknown: all on top");
     answers(&mut all, 0, Inspect::Active, 4, 0);
     assert_eq!(early(&all, 100), 0, "late, and the other worker is as this one");
@@ -387,7 +418,7 @@ fn the_way_of_acknowledging_is_learned_from_answers_with_tasks() {
 fn a_busy_worker_is_asked_now_and_then_while_it_matters() {
     let unclear = |all: &Workers, last: Option<&Tally>, later: u64| {
         let moment = now().moment + Duration::from_secs(later);
-        !Own::among(all, &"mail".into(), nobody(), moment)
+        !Own::among(all, (&"mail".into(), &[]), nobody(), moment)
             .acknowledging_unclear(last)
             .is_empty()
     };

@@ -19,7 +19,7 @@ use super::{
     super::pods::{common_prefix, is_any_pod, is_pod_of, pod_among},
     worker::{FIELDS, RqWorker},
 };
-use crate::model::{Hearing, Moment, Now, Query, Queues, Replies, Roster, SampleError, Tally, Workload};
+use crate::model::{Hearing, Moment, Now, Query, Queues, Replies, Roster, SampleError, Tally, Workload, WorkloadKind};
 
 /// Time for which a worker that vanished while it was busy is remembered without another worker in its pod.
 const GONE: Duration = Duration::from_secs(600);
@@ -193,7 +193,7 @@ impl RqWorkers {
             };
             let own = found
                 .as_ref()
-                .is_some_and(|(worker, _)| pod_of(&worker.host, scope).is_some());
+                .is_some_and(|(worker, queues)| pod_of(&worker.host, scope).is_some() && scope.means(queues));
             let size = match &found {
                 Some((worker, queues)) if own => {
                     let shared = self.queues.contains(queues);
@@ -327,6 +327,14 @@ fn bytes_of_queues(queues: &BTreeSet<String>) -> usize {
     // A node of the tree has room for eleven names, even if there are fewer.
     let nodes = queues.len().div_ceil(5) * 400;
     2 * (TEXT + nodes + queues.iter().map(|name| name.len() + TEXT / 2).sum::<usize>())
+}
+
+impl RqScope {
+    /// Whether a worker with these queues may be of the target's pods: a StatefulSet of the same name in another namespace has
+    /// pods of the same names.
+    fn means(&self, queues: &Queues) -> bool {
+        self.target.kind == WorkloadKind::Deployment || self.queues.iter().any(|queue| queues.contains(queue))
+    }
 }
 
 /// Pod that runs on this host.

@@ -141,7 +141,7 @@ impl Bench {
     }
 }
 
-fn spec(target: &str) -> serde_json::Value {
+pub(super) fn spec(target: &str) -> serde_json::Value {
     json!({"targetRef": {"name": target}, "broker": {"urlFrom": {"secretKeyRef": {"name": "env", "key": "url"}}},
         "target": {"backlogPerReplica": 10}, "maxReplicas": 50, "profile": "Responsive", "scaleDown": {"idleSeconds": 5}})
 }
@@ -154,7 +154,7 @@ pub(super) fn jobs(effects: &[Effect]) -> Vec<Job> {
     effects.iter().filter_map(job).collect()
 }
 
-fn has(effects: &[Effect], what: impl Fn(&PoolEffect) -> bool) -> bool {
+pub(super) fn has(effects: &[Effect], what: impl Fn(&PoolEffect) -> bool) -> bool {
     effects
         .iter()
         .any(|effect| matches!(effect, Effect::Pool(_, effect) if what(effect)))
@@ -442,45 +442,4 @@ fn one_failed_watch_and_one_refused_namespace_keep_nobody_waiting() {
             .iter()
             .all(|effect| matches!(effect, Effect::WatchFailed(..)))
     );
-}
-
-#[test]
-fn stateful_sets_are_watched_from_the_first_pool_on_that_has_one() {
-    let mut bench = Bench::new(&["mail"]);
-    let kept = |kind: &str| {
-        let mut spec = spec("mail");
-        spec["targetRef"]["kind"] = json!(kind);
-        spec
-    };
-    let watches = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::WatchStatefulSets));
-    assert!(!watches(&bench.on(fixture::pool("a", &kept("Deployment")))));
-    // A standby watches them as well.
-    let mut standby = Bench {
-        fleet: Fleet::new([None]),
-        second: 100,
-    };
-    for bench in [&mut bench, &mut standby] {
-        assert!(watches(&bench.on(fixture::pool("b", &kept("StatefulSet")))));
-        assert!(!watches(&bench.on(fixture::pool("c", &kept("StatefulSet")))), "once");
-    }
-    // The Deployment of that name is another target.
-    let older = |name: &str| {
-        let pools = &bench.fleet.pools;
-        let state = pools.get(bench.id(name)).unwrap();
-        pools.older(state).map(|older| older.identity.key.name.clone())
-    };
-    assert_eq!((older("b"), older("c")), (None, Some("b".into())));
-    let effects = bench.on(Input::WatchFailed(
-        Watched::Targets(WorkloadKind::StatefulSet),
-        None,
-        CallError::Refused { code: 403 },
-    ));
-    let told = |effect: &PoolEffect| match effect {
-        PoolEffect::WriteStatus(_, status) => {
-            let mut conditions = status.conditions.iter();
-            conditions.any(|one| one.reason == "TargetMissing" && one.message.contains("rbac.statefulSets"))
-        }
-        _ => false,
-    };
-    assert!(has(&effects, told), "{effects:?}");
 }

@@ -94,7 +94,10 @@ fn workers_that_fetch_nothing_are_named_unless_we_told_them_so() {
     let tally = counting(&["mail"], fetching(&[("p-1", &[]), ("p-2", &["mail"])]));
     let (reason, text) = said(&tally, |_| ());
     assert_eq!(reason, "NothingFetched");
-    assert!(text.contains("1 of the pods") && text.contains("`p-1`"), "{text}");
+    assert!(
+        text.contains("1 pod lives and fetches from no queue") && text.contains("`p-1`"),
+        "{text}"
+    );
     let pod_intent = PodIntent {
         intent: Intent::Cordon([("celery@p-1".to_owned(), ["mail".to_owned()].into())].into()),
         since: Duration::ZERO,

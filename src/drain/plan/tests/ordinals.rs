@@ -146,7 +146,7 @@ fn pods_of_others_are_left_alone() {
 }
 
 #[test]
-fn where_pods_end_one_by_one_one_that_was_not_told_to_stop_goes_at_its_turn() {
+fn where_pods_end_one_by_one_each_goes_at_its_turn() {
     let ordinals = Ordinals {
         start: 0,
         one_by_one: true,
@@ -179,13 +179,14 @@ fn where_pods_end_one_by_one_one_that_was_not_told_to_stop_goes_at_its_turn() {
     let mut broken = pods.clone();
     broken[3].readiness = Readiness::Down;
     assert_eq!(allowed(&broken), 3, "its own readiness keeps nothing");
-    // All at once, or with a word to each, nothing waits for a turn.
+    // Where all go at once, nothing waits for a turn.
     let parallel = (Ordinals::default(), DrainSupport::ReportsOnly);
     assert_eq!(planned_with(&pods, &reports, (4, 0), parallel).allowed, 0);
+    // One that was told to stop fetches again once its container is started anew.
     let told: Vec<_> = (0..4).map(empty).collect();
     let reports: Vec<_> = (0..4).map(|ordinal| (ordinal, self::idle())).collect();
     let stopping = (ordinals, DrainSupport::StopFetching);
-    assert_eq!(planned_with(&told, &reports, (4, 0), stopping).allowed, 0);
+    assert_eq!(planned_with(&told, &reports, (4, 0), stopping).allowed, 3);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn pod_intent(intent: Intent) -> PodIntent {
 /// What the pool `mail` asks and tells of these workers: orders with their nodes, and the nodes that are asked.
 fn said(workers: &Workers, intents: &[(&str, Intent)]) -> (Vec<(Order, Vec<String>)>, Vec<String>) {
     let config = config(BrokerKind::Redis { db: 0 }, &["celery"]);
-    let own = Own::among(workers, &config.target, nobody(), now().moment);
+    let own = Own::among(workers, (&config.target, &config.queues), nobody(), now().moment);
     let intents = intents
         .iter()
         .map(|(pod, intent)| ((*pod).to_owned(), pod_intent(intent.clone())));

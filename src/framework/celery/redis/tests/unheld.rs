@@ -41,7 +41,7 @@ fn what_no_worker_holds_is_perhaps_a_dead_ones() {
         moment: now().moment + std::time::Duration::from_secs(16),
         ..now()
     };
-    let old = crate::framework::celery::own::Own::among(&all, &"mail".into(), nobody(), later.moment);
+    let old = crate::framework::celery::own::Own::among(&all, (&"mail".into(), &[]), nobody(), later.moment);
     assert_eq!(old.unheld(9), Some(9), "they have fallen silent");
 }
 
