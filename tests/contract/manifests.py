@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 EXAMPLES, GITOPS = ROOT / "deploy/examples", ROOT / "deploy/gitops"
 KUBECTL = os.environ.get("TWP_KUBECTL", "kubectl")
-PUBLIC = {"django-celery:1", "redis:8", "rabbitmq:4-management"}
+PUBLIC = {"django-celery:1", "python:3.13-slim", "redis:8", "rabbitmq:4-management"}
 KIND = "taskworkerpool.dev/v1alpha1", "TaskWorkerPool"
 
 passed, failed = 0, []
@@ -78,7 +78,12 @@ def shops():
             check(f"{broker}: {name} is as restricted as Pod Security wants it", is_restricted(pod, container))
         of_brokers[broker] = {key for key in shop if broker in key[1]} | {("Secret", "django-env")}
     rest = [{key: one for key, one in built[broker].items() if key not in of_brokers[broker]} for broker in built]
-    check("one application, whatever the broker", rest[0] == rest[1] and len(rest[0]) == 5, rest[0].keys() ^ rest[1].keys())
+    check("one application, whatever the broker", rest[0] == rest[1] and len(rest[0]) == 7, rest[0].keys() ^ rest[1].keys())
+    worker, beat = (rest[0]["Deployment", name]["spec"] for name in ("mail-worker", "beat"))
+    limit = int(re.search(r"^CELERY_TASK_TIME_LIMIT = (\d+)$", (EXAMPLES / "django-celery/shop/settings.py").read_text(), re.M)[1])
+    grace = worker["template"]["spec"]["terminationGracePeriodSeconds"]
+    check("a task's time limit is below its worker's grace period", limit < grace, f"{limit} s, {grace} s")
+    check("one beat, never two", (beat["replicas"], beat["strategy"]["type"]) == (1, "Recreate"), beat)
     return built
 
 

@@ -376,6 +376,15 @@ async fn for_one_namespace_it_needs_no_cluster_role() {
     assert!(!well && said.contains(&names), "{said}");
 }
 
+/// As somebody who changes the example runs them, in its image.
+#[tokio::test]
+async fn the_examples_own_tests_pass() {
+    let ns = Namespace::new("example").await;
+    let image = format!("--image={}", image("APP"));
+    let pod = ["run", "tests", image.as_str(), "--image-pull-policy=IfNotPresent", "--restart=Never", "--attach"];
+    ns.kubectl(&[&pod[..], &["--", "python3", "manage.py", "test"]].concat()).await;
+}
+
 #[test]
 fn the_image_is_small() {
     let archive = cache().join("images/twp-operator-dev.tar");

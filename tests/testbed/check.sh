@@ -95,7 +95,7 @@ check "a Service answers the machine and a pod" service_answers
 check "RabbitMQ 4: management answers" api_of rabbit4 4.
 check "RabbitMQ 3: management answers" api_of rabbit3 3.
 check "celery runs" in_app celery --version
-check "the example's packages" in_app python3 -c 'import django, aiosmtpd, redis'
+check "the example's packages" in_app python3 -c 'import django, gunicorn, redis'
 check "rq runs" kube exec rq -- rq --version
 check "taskiq runs" kube exec taskiq -- taskiq --version
 check "no way out of a pod" no_way_out

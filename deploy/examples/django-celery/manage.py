@@ -1,9 +1,16 @@
-#!/usr/bin/env python3
+#!/usr/bin/env python
+"""Django's command-line utility for administrative tasks."""
+
 import os
 import sys
 
-from django.core.management import execute_from_command_line
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
-if __name__ == "__main__":
+def main():
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+    from django.core.management import execute_from_command_line
+
     execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

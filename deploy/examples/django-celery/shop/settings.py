@@ -2,6 +2,8 @@
 
 import os
 
+from celery.schedules import crontab
+
 
 def flag(name):
     return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
@@ -11,20 +13,30 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "demo-only")
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "shop.urls"
-INSTALLED_APPS = ["mail"]
+WSGI_APPLICATION = "shop.wsgi.application"
+INSTALLED_APPS = ["mail.apps.MailConfig"]
 MIDDLEWARE = []
 DATABASES = {}
+TIME_ZONE = "UTC"
 USE_TZ = True
 
 # redis://:password@host:6379/0 or amqp://user:password@host:5672//
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://localhost:6379/0")
-# redis://… or rpc://
-CELERY_RESULT_BACKEND = os.environ.get("CELERY_RESULT_BACKEND", "rpc://")
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_SERIALIZER = "json"
-CELERY_RESULT_SERIALIZER = "json"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Nobody asks what became of a mail.
+CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = flag("CELERY_TASK_ACKS_LATE")
+# With late acknowledgement: a child that is killed for memory gives its task back.
+CELERY_TASK_REJECT_ON_WORKER_LOST = CELERY_TASK_ACKS_LATE
+# No worker holds tasks that another one could run.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A task may clean up at the first limit and is killed at the second one, which is below the workers' grace period.
+CELERY_TASK_SOFT_TIME_LIMIT = 40
+CELERY_TASK_TIME_LIMIT = 45
+# Run by `celery beat`, in a Deployment of its own.
+CELERY_BEAT_SCHEDULE = {
+    "newsletter": {"task": "mail.tasks.send_newsletter", "schedule": crontab(hour=6, minute=0, day_of_week="monday")},
+}
 
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
 EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "8025"))

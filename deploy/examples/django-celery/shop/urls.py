@@ -1,7 +1,3 @@
-from django.urls import path
-from mail import views
+from django.urls import include, path
 
-urlpatterns = [
-    path("healthz", views.healthz),
-    path("send", views.send),
-]
+urlpatterns = [path("", include("mail.urls"))]
