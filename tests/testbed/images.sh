@@ -114,7 +114,7 @@ image() {
 }
 
 app_requirements() {
-  if [ -f "$APP_SOURCE/requirements.txt" ]; then cat "$APP_SOURCE/requirements.txt"; else tr ' ' '\n' <<<"$APP_REQUIREMENTS"; fi
+  cat "$APP_SOURCE/requirements.txt"
   tr ' ' '\n' <<<"$GREEN_REQUIREMENTS"
 }
 
@@ -156,7 +156,7 @@ app_files() {
   APP=$LAYERS/.app
   rm -rf "$APP"
   mkdir -p "$APP/app"
-  [ ! -d "$APP_SOURCE" ] || cp -rL "$APP_SOURCE/." "$APP/app/"
+  cp -rL "$APP_SOURCE/." "$APP/app/"
   find "$APP/app" \( -name __pycache__ -o -name '*.yaml' -o -name '*.yml' -o -name '*.md' -o -name '*file' \) -prune -exec rm -rf {} +
 }
 
@@ -176,15 +176,16 @@ build_images() {
   layer rabbitmq "rabbitmq.sh trim.sh" - "$base"
   rabbitmq_image "$IMAGE_RABBITMQ" "$base" "$LAYER"
 
-  root_layer bookworm "$DEBIAN_OLD_SUITE" ca-certificates; bookworm=$LAYER
-  layer rabbitmq3 "rabbitmq.sh trim.sh" - "$bookworm"
-  rabbitmq_image "$IMAGE_RABBITMQ3" "$bookworm" "$LAYER"
-
   python_packages pip "the example application" "$(app_requirements)"
   layer python-packages python-packages.sh "$PACKAGES" "$base"; packages=$LAYER
   app_files
   layer app app.sh "$APP" "$packages" "$base"
   python_image "$IMAGE_APP" "$base" "$packages" "$LAYER"
+  [ -n "$FOR_TESTS" ] || return 0
+
+  root_layer bookworm "$DEBIAN_OLD_SUITE" ca-certificates; bookworm=$LAYER
+  layer rabbitmq3 "rabbitmq.sh trim.sh" - "$bookworm"
+  rabbitmq_image "$IMAGE_RABBITMQ3" "$bookworm" "$LAYER"
 
   workload_image rq "$IMAGE_RQ" "$base"
   workload_image taskiq "$IMAGE_TASKIQ" "$base"
@@ -206,7 +207,7 @@ build_pause() {
 
 # Cluster DNS needs only the binary that build.sh made.
 build_coredns_image() {
-  files_layer coredns "$COREDNS_BIN/coredns" /coredns
+  files_layer coredns "$KUBERNETES_BIN/coredns" /coredns
   image "$IMAGE_COREDNS" --entrypoint '["/coredns"]' -- "$LAYER"
 }
 

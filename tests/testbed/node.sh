@@ -54,7 +54,9 @@ load() {
 
 default_archives() {
   local name
-  for name in "$IMAGE_PAUSE" "$IMAGE_COREDNS" "$IMAGE_REDIS" "$IMAGE_RABBITMQ" "$IMAGE_RABBITMQ3" "$IMAGE_APP" "$IMAGE_RQ" "$IMAGE_TASKIQ" "$IMAGE_OPERATOR"; do
+  local -a names=("$IMAGE_PAUSE" "$IMAGE_COREDNS" "$IMAGE_REDIS" "$IMAGE_RABBITMQ" "$IMAGE_APP" "$IMAGE_OPERATOR")
+  [ -z "$FOR_TESTS" ] || names+=("$IMAGE_RABBITMQ3" "$IMAGE_RQ" "$IMAGE_TASKIQ")
+  for name in "${names[@]}"; do
     if [ "$name" != "$IMAGE_OPERATOR" ] || [ -e "$ARCHIVES/${name/:/-}.tar" ]; then echo "$ARCHIVES/${name/:/-}.tar"; fi
   done
 }
