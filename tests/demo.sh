@@ -1,137 +1,171 @@
 #!/bin/bash
 # The main job, shown: a Django + Celery shop sends mails, and its workers are scaled 0 → N → 0 by the operator, first on
-# Redis, then on RabbitMQ. `make demo` builds what this needs. KEEP=1 leaves everything running.
+# Redis, then on RabbitMQ. `make demo` runs it on the test bed, `make demo-kind` on a cluster that kind makes in Docker; there it
+# has to do with the bash 3.2 and the tools of macOS. KEEP=1 leaves everything running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+where=${1:-bed}
 bed=tests/testbed/bed
-eval "$($bed env)"
-mails=200
 system=twp-system
-kubectl() { $bed kubectl "$@"; }
-heading() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+mails=200
+out=target/demo
 fail() { echo "demo: $*" >&2; exit 1; }
-watches=()
+
+# Step, seconds from an empty cache and when all is built (on two cores), what it is.
+case $where in
+  bed)
+    kubectl="$bed kubectl" helm="$bed helm" the_end="make down (on a cluster of yours: helm uninstall, delete the namespaces)"
+    steps="
+      tools     10   1  what Debian has
+      build    680  15  Kubernetes and the operator, built side by side; the cluster
+      install   35  35  two shops without a pool; the operator, by Helm
+      redis     65  65  $mails mails, with Redis
+      rabbitmq  65  65  $mails mails, with RabbitMQ" ;;
+  kind) # nobody has measured it
+    kubectl=kubectl helm=helm the_end="kind delete cluster --name twp-demo"
+    for tool in docker kind kubectl helm python3; do type -P $tool >/dev/null || fail "missing: $tool"; done
+    steps="
+      images     ?   ?  two images, built by Docker
+      cluster    ?   ?  a cluster in Docker, by kind
+      install    ?   ?  two shops without a pool; the operator, by Helm
+      redis     65  65  $mails mails, with Redis
+      rabbitmq  65  65  $mails mails, with RabbitMQ" ;;
+  *) fail "where? tests/demo.sh bed | kind" ;;
+esac
+kube() { $kubectl "$@"; }
+
+bold() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+as_minutes() { awk -v s="$1" 'BEGIN {if (s == "?") print s; else if (s < 100) printf "%d s", s; else printf "%.1f min", s / 60}'; }
+budget() {
+  local step first again text
+  printf '%-62s %12s %8s\n' "what it takes" "the 1st time" again
+  while read -r step first again text; do
+    [ -z "$step" ] || printf '%-62s %12s %8s\n' "$text" "$(as_minutes "$first")" "$(as_minutes "$again")"
+  done <<<"$steps"
+}
+
+# step NAME : the one before has ended. Without a name: the last one has.
+text='' began=0 took='' sum=0
+step() {
+  if [ -n "$text" ]; then
+    took+=$(printf '%-62s %5s s' "$text" $((SECONDS - began)))$'\n'
+    sum=$((sum + SECONDS - began))
+  fi
+  text=$(sed -n "s/^ *${1:-none}  *[0-9?]*  *[0-9?]*  *//p" <<<"$steps") began=$SECONDS
+  [ -z "$text" ] || bold "$text"
+}
 
 clean_up() {
   local code=$?
-  for pid in "${watches[@]}"; do kill "$pid" 2>/dev/null || true; done
+  [ -z "${compiler:-}" ] || kill "$compiler" 2>/dev/null || true
   if [ "${KEEP:-}" = 1 ]; then
-    heading "left running (KEEP=1)"
+    bold "left running (KEEP=1)"
     cat <<TEXT
-  export KUBECONFIG=$KUBECONFIG
-  $bed kubectl get twp -A                              why so many workers?
-  $bed kubectl -n shop-redis describe twp mail         the whole story
-  $bed kubectl create --raw '/api/v1/namespaces/shop-redis/services/web:8000/proxy/send?count=50' -f /dev/null
+  export KUBECONFIG=${KUBECONFIG:-}
+  $kubectl get twp -A                              why so many workers?
+  $kubectl -n shop-redis describe twp mail         the whole story
+  $kubectl create --raw '/api/v1/namespaces/shop-redis/services/web:8000/proxy/send?count=50' -f /dev/null
                                                        50 more mails
-  $bed kubectl -n $system logs -l app.kubernetes.io/name=twp-operator -f
-  make down                                            the end (on a cluster of yours: helm uninstall, delete the namespaces)
+  $kubectl -n $system logs -l app.kubernetes.io/name=twp-operator -f
+  $the_end
+                                                   the end
 TEXT
     exit "$code"
   fi
-  heading "cleaning up"
-  if [ "${TESTBED:-}" = existing ]; then
-    kubectl delete namespace shop-redis shop-rabbitmq --ignore-not-found --wait=false >/dev/null || true
-    $bed helm uninstall twp-operator -n $system >/dev/null 2>&1 || true
-    kubectl delete namespace $system --ignore-not-found --wait=false >/dev/null || true
-    echo "the CRD stays: $bed kubectl delete -f crds/"
+  bold "cleaning up"
+  if [ "$where" = kind ]; then
+    kind delete cluster --name twp-demo --kubeconfig "$out/kind.kubeconfig"
+  elif [ "${TESTBED:-}" = existing ]; then
+    kube delete namespace shop-redis shop-rabbitmq --ignore-not-found --wait=false >/dev/null || true
+    $helm uninstall twp-operator -n $system >/dev/null 2>&1 || true
+    kube delete namespace $system --ignore-not-found --wait=false >/dev/null || true
+    echo "the CRD stays: $kubectl delete -f crds/"
   else
     $bed down
   fi
   exit "$code"
 }
-trap clean_up EXIT
 
-# The replica that holds the Lease has the live numbers.
-metrics() {
-  local leader
-  leader=$(kubectl -n $system get lease twp-operator -o jsonpath='{.spec.holderIdentity}')
-  kubectl get --raw "/api/v1/namespaces/$system/pods/$leader:8080/proxy/metrics"
-}
-# number METRIC NAMESPACE, summed over queues
-number() { awk -v name="$1" -v ns="namespace=\"$2\"" 'index($0, name "{") == 1 && index($0, ns) {n += $NF} END {print n + 0}'; }
-sink() { kubectl get --raw "/api/v1/namespaces/$1/services/sink:8026/proxy/counts"; }
-now_ms() { date +%s%3N; }
-
-install_operator() {
-  heading "the operator, by Helm"
-  $bed helm upgrade --install twp-operator charts/twp-operator --namespace $system --create-namespace \
-    --set image.repository="${TWP_IMAGE_OPERATOR%:*}" --set image.tag="${TWP_IMAGE_OPERATOR##*:}" \
-    --set-string podAnnotations.startedAt="$(now_ms)" --take-ownership --wait --timeout 120s >/dev/null
-  kubectl -n $system get pods
+# The operator is compiled while Go compiles Kubernetes: each has times when it uses one processor only.
+prepare_bed() {
+  eval "$($bed env)"
+  step tools
+  $bed prerequisites
+  step build
+  make --no-print-directory operator >$out/operator.log 2>&1 &
+  compiler=$!
+  $bed up --demo
+  wait $compiler || { tail -n 25 $out/operator.log >&2; fail "the operator could not be compiled (whole log: $out/operator.log)"; }
+  compiler=''
+  $bed image-operator "${OPERATOR:?is the binary to pack: run this by make demo}"
 }
 
-# The shop's manifests with the images that this cluster can pull.
+prepare_kind() {
+  export KUBECONFIG=$PWD/$out/kind.kubeconfig
+  export TWP_IMAGE_OPERATOR=twp-operator:dev
+  step images
+  docker build -f Containerfile -t $TWP_IMAGE_OPERATOR .
+  docker build -t django-celery:1 deploy/examples/django-celery
+  step cluster
+  kind get clusters | grep -qx twp-demo || kind create cluster --name twp-demo --kubeconfig "$KUBECONFIG" --wait 5m
+  kind load docker-image --name twp-demo $TWP_IMAGE_OPERATOR django-celery:1
+}
+
+# The shop's manifests with images that this cluster can pull, or has.
 manifests() { # BROKER
-  kubectl kustomize "deploy/examples/testbed/$1" |
-    sed -e "s|localhost/redis:8|$TWP_IMAGE_REDIS|; s|localhost/rabbitmq:4|$TWP_IMAGE_RABBITMQ|; s|localhost/django-celery:1|$TWP_IMAGE_APP|"
+  if [ "$where" = kind ]; then
+    kube kustomize "deploy/examples/$1"
+  else
+    kube kustomize "deploy/examples/testbed/$1" |
+      sed -e "s|localhost/redis:8|$TWP_IMAGE_REDIS|; s|localhost/rabbitmq:4|$TWP_IMAGE_RABBITMQ|; s|localhost/django-celery:1|$TWP_IMAGE_APP|"
+  fi
 }
 
-start_shop() { # BROKER NAMESPACE
-  local broker=$1 ns=$2
-  heading "the shop with $broker"
-  kubectl get namespace "$ns" >/dev/null 2>&1 || kubectl create namespace "$ns" >/dev/null
-  manifests "$broker" | kubectl -n "$ns" apply -f - >/dev/null
-  for deployment in "$broker" web sink; do
-    kubectl -n "$ns" rollout status "deployment/$deployment" --timeout=120s >/dev/null || fail "$deployment does not start"
+# The shops come up while Helm waits. An operator that is there already, perhaps with an image of the same name, is replaced.
+install() {
+  local broker deployment more=''
+  for broker in redis rabbitmq; do
+    kube get namespace shop-$broker >/dev/null 2>&1 || kube create namespace shop-$broker >/dev/null
+    manifests $broker | kube -n shop-$broker apply -f - >/dev/null
   done
-  cat deploy/examples/pool/pool.yaml
-  kubectl -n "$ns" apply -k deploy/examples/pool >/dev/null
-  kubectl -n "$ns" wait twp/mail --for=condition=Ready --for=condition=SourceAvailable --timeout=60s >/dev/null || {
-    kubectl -n "$ns" describe twp mail
-    fail "the pool does not become Ready"
-  }
-}
-
-# The same file that the tests record their figures in.
-record() { # BROKER RECEIVED DUPLICATES
-  local file=target/figures/main-job.json
-  mkdir -p "${file%/*}"
-  [ -s $file ] || echo '{}' >$file
-  jq --arg broker "$1" --argjson sent $mails --argjson received "$2" --argjson duplicates "$3" \
-    '.[$broker] += {$sent, $received, $duplicates}' $file >$file.new
-  mv $file.new $file
+  [ "$where" = kind ] || more=--take-ownership
+  # shellcheck disable=SC2086  # one word or none
+  $helm upgrade --install twp-operator charts/twp-operator --namespace $system --create-namespace \
+    --set image.repository="${TWP_IMAGE_OPERATOR%:*}" --set image.tag="${TWP_IMAGE_OPERATOR##*:}" \
+    --set-string podAnnotations.startedAt="$(date +%s)" --wait --timeout 300s $more >/dev/null
+  kube -n $system get pods
+  for broker in redis rabbitmq; do
+    for deployment in $broker web beat sink; do
+      kube -n shop-$broker rollout status "deployment/$deployment" --timeout=300s >/dev/null || fail "$deployment does not start with $broker"
+    done
+  done
 }
 
 show() { # BROKER
-  local broker=$1 ns=shop-$1 writes sent_at begun first peak=0 received=0 duplicates=0 replicas=0 ready why numbers deadline
-  start_shop "$broker" "$ns"
-  writes=$(mktemp)
-  # Each change of the number of replicas, with its time.
-  kubectl -n "$ns" get deployment mail-worker -w -o jsonpath='{.spec.replicas}{"\n"}' 2>/dev/null |
-    while read -r n; do echo "$(now_ms) $n"; done >"$writes" &
-  watches+=($!)
-  until [ -s "$writes" ]; do sleep 0.1; done
-
-  heading "$mails mails through the view"
-  begun=$(now_ms)
-  kubectl create --raw "/api/v1/namespaces/$ns/services/web:8000/proxy/send?count=$mails" -f /dev/null >/dev/null
-  sent_at=$(now_ms)
-  printf '%-8s %8s %8s %9s %6s %6s  %s\n' TIME WAITING RUNNING REPLICAS READY MAILS WHY
-  deadline=$((SECONDS + 300))
-  while [ $SECONDS -lt $deadline ]; do
-    numbers=$(metrics)
-    read -r replicas ready < <(kubectl -n "$ns" get deployment mail-worker -o jsonpath='{.spec.replicas} {.status.readyReplicas}{" 0\n"}')
-    why=$(kubectl -n "$ns" get twp mail -o jsonpath='{.status.decision.message}')
-    received=$(sink "$ns" | jq .unique)
-    printf '%-8s %8s %8s %9s %6s %6s  %s\n' "$(date +%T)" "$(number twp_queue_waiting_tasks "$ns" <<<"$numbers")" \
-      "$(number twp_pool_in_flight_tasks "$ns" <<<"$numbers")" "$replicas" "${ready%% *}" "$received" "$why"
-    [ "$received" -ge $mails ] && [ "$replicas" = 0 ] && break
-    sleep 0.6
-  done
-  peak=$(awk '$2 > max {max = $2} END {print max + 0}' "$writes")
-  first=$(awk -v t="$begun" '$1 >= t && $2 > 0 {print $1 - t; exit}' "$writes")
-  duplicates=$(sink "$ns" | jq .duplicates)
-  record "$broker" "$received" "$duplicates"
-  summary+=("$(printf '%-9s %5s sent  %5s received  %2s twice   first replica write %5s ms after the request (which took %s ms)   peak %s   now %s' \
-    "$broker" $mails "$received" "$duplicates" "$first" $((sent_at - begun)) "$peak" "$replicas")")
-  [ "$received" = $mails ] && [ "$duplicates" = 0 ] || fail "$broker: $received of $mails mails arrived, $duplicates twice"
-  [ "$replicas" = 0 ] || fail "$broker: the workers did not go back to zero"
+  local ns=shop-$1
+  cat deploy/examples/pool/pool.yaml
+  kube -n "$ns" apply -k deploy/examples/pool >/dev/null
+  kube -n "$ns" wait twp/mail --for=condition=Ready --for=condition=SourceAvailable --timeout=60s >/dev/null || {
+    kube -n "$ns" describe twp mail
+    fail "the pool does not become Ready"
+  }
+  KUBECTL=$kubectl python3 tests/demo/watch.py "$1" "$ns" $mails $out/"$1".json
+  python3 tests/demo/draw.py $out/"$1".json >$out/"$1".svg
 }
 
-summary=()
-$bed up
-install_operator
-show redis
-show rabbitmq
-heading "summary"
-printf '%s\n' "${summary[@]}"
+mkdir -p $out
+budget
+trap clean_up EXIT
+prepare_"$where"
+step install
+install
+for broker in redis rabbitmq; do
+  step $broker
+  show $broker
+done
+step
+bold "summary"
+python3 tests/demo/watch.py --summary $out/redis.json $out/rabbitmq.json
+echo "pictures: $out/redis.svg $out/rabbitmq.svg"
+bold "time"
+printf '%s%-62s %5s s\n' "$took" sum $sum
