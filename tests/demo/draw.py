@@ -78,8 +78,8 @@ class Picture:
             self.add("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{self.y(share):.1f}", y2=f"{self.y(share):.1f}", class_="grid")
             self.text(LEFT - 8, self.y(share) + 4, f"{self.tasks * share:g}", "dim end")
             self.text(WIDTH - RIGHT + 8, self.y(share) + 4, f"{self.replicas * share:g}", "dim")
-        self.text(LEFT - 8, TOP - 14, "tasks", "dim end")
-        self.text(WIDTH - RIGHT + 8, TOP - 14, "pods", "dim")
+        self.text(LEFT - 8, TOP - 24, "tasks", "dim end")
+        self.text(WIDTH - RIGHT + 8, TOP - 24, "pods", "dim")
         for t in range(0, int(self.seconds) + 1, 10):
             self.text(self.x(t), TOP + HEIGHT + 18, f"{t} s", "dim middle")
 
@@ -97,7 +97,7 @@ class Picture:
         """The first of each kind of sentence, but what another one follows at once."""
         kinds = {}
         for one in self.samples:
-            kinds.setdefault(re.sub(r"\d+|s\b", "", one["why"]), one)
+            kinds.setdefault(re.sub(r"[\d.]+", "", one["why"]), one)
         firsts = list(kinds.values())
         told = [one for one, after in zip(firsts, [*firsts[1:], None]) if not after or self.x(after["t"]) - self.x(one["t"]) > 18]
         y = TOP + HEIGHT + 46

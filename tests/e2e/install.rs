@@ -381,8 +381,16 @@ async fn for_one_namespace_it_needs_no_cluster_role() {
 async fn the_examples_own_tests_pass() {
     let ns = Namespace::new("example").await;
     let image = format!("--image={}", image("APP"));
-    let pod = ["run", "tests", image.as_str(), "--image-pull-policy=IfNotPresent", "--restart=Never", "--attach"];
-    ns.kubectl(&[&pod[..], &["--", "python3", "manage.py", "test"]].concat()).await;
+    let pod = [
+        "run",
+        "tests",
+        image.as_str(),
+        "--image-pull-policy=IfNotPresent",
+        "--restart=Never",
+        "--attach",
+    ];
+    ns.kubectl(&[&pod[..], &["--", "python3", "manage.py", "test"]].concat())
+        .await;
 }
 
 #[test]
