@@ -1,0 +1,181 @@
+//! A pool takes over the replicas of a running Deployment in each of the four ways of docs/gitops.md, by the commands of that
+//! page, while two of three workers run a task: nobody may cut one off, and afterwards the number is the operator's.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `page.rs` | the page's commands |
+//! | `pipeline.rs` | whoever applies the Deployment, in one of the four ways |
+
+mod page;
+mod pipeline;
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::json;
+
+use self::pipeline::{Pipeline, Way};
+use crate::support::{
+    bed::{eventually, throughout},
+    celery_stage::{CeleryStage, LONG},
+    figures,
+    operator::Operator,
+    stage::pool,
+};
+
+/// As on the page.
+const REPLICAS: i32 = 3;
+/// The tasks that run meanwhile: fewer than there are workers, so that the operator's first change comes as well.
+const BUSY: i32 = 2;
+
+#[tokio::test]
+async fn a_running_deployment_is_adopted_in_four_ways_and_no_task_is_cut_off() {
+    let stage = CeleryStage::new("adoption", "redis").await;
+    let operator = Operator::start(&stage.ns.name).await;
+    let adopted = async |way| Adoption::new(&stage, way).adopted().await;
+    let each = tokio::join!(
+        adopted(Way::ClientSide),
+        adopted(Way::ServerSide),
+        adopted(Way::ArgoCd),
+        adopted(Way::Helm)
+    );
+    println!("cut off by client-side apply, server-side apply, Argo CD's way and Helm's: {each:?}");
+    let cut_off = each.0 + each.1 + each.2 + each.3;
+    figures::record_in("install", "adoption_cut_off", cut_off);
+    assert_eq!(cut_off, 0, "{each:?}\n{}", operator.log());
+    stage.undisturbed(&[], &operator).await;
+}
+
+/// One Deployment with a queue and a pool of the same name.
+struct Adoption<'a> {
+    stage: &'a CeleryStage,
+    pipeline: Pipeline<'a>,
+    name: &'static str,
+    /// Its tasks, by the numbers that they have in the records.
+    tasks: Vec<String>,
+}
+
+impl<'a> Adoption<'a> {
+    fn new(stage: &'a CeleryStage, way: Way) -> Self {
+        let name = way.name();
+        let celery = ["celery", "-A", "nap", "worker", "-l", "info", "-c", "1", "-Q", name];
+        // A grace period too short for any task: who is told to end is cut off.
+        let manifest = stage.deployment(name, REPLICAS, &celery, 1);
+        // A replica for each task, and none without a task as soon as may be.
+        let spec = json!({
+            "queues": [name], "target": {"backlogPerReplica": 1},
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+        });
+        Self {
+            stage,
+            pipeline: Pipeline::new(&stage.ns, way, manifest, &pool(name, spec)),
+            name,
+            tasks: (0..BUSY).map(|number| format!("{name}-{number}")).collect(),
+        }
+    }
+
+    /// From a Deployment without a pool to none of its workers left: how many of its tasks were cut off.
+    async fn adopted(mut self) -> usize {
+        self.pipeline.first_apply().await;
+        self.stage.ns.wait_ready(self.name).await;
+        let publish = |task| format!("nap.hold.apply_async(('{task}',), queue='{}')", self.name);
+        let publish: Vec<_> = self.tasks.iter().map(publish).collect();
+        self.stage.client(&publish.join("\n")).await;
+        self.wait_busy().await;
+
+        self.pipeline.hand_over().await;
+        self.wait_replicas(BUSY).await;
+        assert_eq!(self.owners().await, ["twp-operator"], "{}", self.name);
+        // The pipeline goes on, with a change that makes no new pods.
+        self.pipeline.change("minReadySeconds", json!(1));
+        self.pipeline.apply_again().await;
+        self.keeps(BUSY).await;
+        let spec = self.stage.ns.deployment(self.name).await.expect("the Deployment").spec;
+        let applied = spec.and_then(|spec| spec.min_ready_seconds);
+        assert_eq!(applied, Some(1), "{}: it was applied", self.name);
+
+        self.stage.release(&self.tasks).await;
+        let cut_off = self.wait_over().await;
+        if cut_off == 0 {
+            self.wait_replicas(0).await;
+            self.pipeline.apply_again().await;
+            self.keeps(0).await;
+        }
+        cut_off
+    }
+
+    /// Its tasks that have started: which, and where.
+    async fn started(&self) -> Vec<(String, String)> {
+        let lines = self.stage.list("started").await;
+        let words = lines.iter().filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next()?.to_owned(), words.next()?.to_owned()))
+        });
+        words.filter(|(task, _)| self.tasks.contains(task)).collect()
+    }
+
+    async fn wait_busy(&self) {
+        let what = format!("{}: each task runs", self.name);
+        eventually(&what, LONG, async || {
+            let started = self.started().await;
+            if started.len() == self.tasks.len() {
+                Ok(())
+            } else {
+                Err(format!("{started:?}"))
+            }
+        })
+        .await;
+    }
+
+    /// Waits until each attempt has ended, or its pod has: how many have not come to their own end.
+    async fn wait_over(&self) -> usize {
+        let what = format!("{}: all tasks are over", self.name);
+        eventually(&what, LONG, async || {
+            let (started, ended) = (self.started().await, self.stage.ended().await);
+            let pods = self.stage.ns.pods(&format!("app={}", self.name)).await;
+            let lives = |pod: &String| pods.iter().any(|one| one.metadata.name.as_ref() == Some(pod));
+            let mut open = started.iter().filter(|(task, _)| !ended.contains(task));
+            match open.find(|(_, pod)| lives(pod)) {
+                Some(running) => Err(format!("{running:?} runs")),
+                // Whatever ran a second time was cut off the first time.
+                None => Ok(started.len() - self.tasks.iter().filter(|task| ended.contains(*task)).count()),
+            }
+        })
+        .await
+    }
+
+    /// Patient: a pool watches for a minute before it takes anybody away.
+    async fn wait_replicas(&self, wished: i32) {
+        let what = format!("{}: {wished} replicas", self.name);
+        eventually(&what, LONG, async || {
+            let status = self.stage.ns.pool(self.name).await?.status.unwrap_or_default();
+            match self.stage.ns.replicas(self.name).await? {
+                seen if seen == wished => Ok(()),
+                seen => Err(format!("{seen}; {:?}", status.message)),
+            }
+        })
+        .await;
+    }
+
+    async fn keeps(&self, replicas: i32) {
+        let what = format!("{}: the pipeline leaves the number alone", self.name);
+        throughout(&what, Duration::from_secs(5), async || {
+            match self.stage.ns.replicas(self.name).await? {
+                seen if seen == replicas => Ok(()),
+                seen => Err(format!("{seen} replicas")),
+            }
+        })
+        .await;
+    }
+
+    /// The field managers that own the number.
+    async fn owners(&self) -> Vec<String> {
+        let found = self.stage.ns.api::<Deployment>().get(self.name).await;
+        let entries = found.expect("the Deployment").metadata.managed_fields;
+        let owns = entries.unwrap_or_default().into_iter().filter(|entry| {
+            let fields = entry.fields_v1.as_ref();
+            fields.is_some_and(|fields| fields.0.pointer("/f:spec/f:replicas").is_some())
+        });
+        owns.filter_map(|entry| entry.manager).collect()
+    }
+}
