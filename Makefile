@@ -168,7 +168,7 @@ install: image
 	eval "$$($(BED) env)"; TWP_HELM=$$TWP_HELM charts/check.sh
 	eval "$$($(BED) env)"; tests/contract/run.sh manifests
 	eval "$$($(BED) env)"; tests/contract/run.sh served
-	eval "$$($(BED) env)"; $(E2E) install:: --test-threads=1
+	eval "$$($(BED) env)"; $(E2E) install:: shapes:: --test-threads=1
 	eval "$$($(BED) env)"; tests/contract/run.sh golden  # the CRD is there by now
 
 crd:

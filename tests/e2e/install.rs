@@ -47,13 +47,14 @@ fn try_helm(args: &[&str]) -> Result<String, String> {
 }
 
 /// The operator, installed; uninstalled when it goes out of scope.
-struct Install<'a> {
+pub struct Install<'a> {
     ns: &'a Namespace,
     extra: Vec<String>,
 }
 
 impl<'a> Install<'a> {
-    fn new(ns: &'a Namespace, extra: &[&str]) -> Self {
+    /// In this namespace, with these values.
+    pub fn new(ns: &'a Namespace, extra: &[&str]) -> Self {
         let install = Self {
             ns,
             extra: extra.iter().map(|set| (*set).to_owned()).collect(),

@@ -7,6 +7,7 @@
 //! | `interrupt` | workers under load | scaling down never interrupts a task |
 //! | `zoo` | applications as people run them | seven questions each |
 //! | `install` | the chart | installed, upgraded, uninstalled |
+//! | `shapes` | the chart, and the workers of other charts | how a pool says where their broker is |
 //! | `self_heal` | a pipeline that fights | what it kills is killed once |
 //! | `versions` | other versions of servers and of Celery, as processes | each is counted right and drained |
 //! | `reality`, `waves`, `heartbeats` | measurements | the simulator is right; long runs; what heartbeats cost |
@@ -22,6 +23,7 @@ mod install;
 mod interrupt;
 mod reality;
 mod self_heal;
+mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
 mod versions;

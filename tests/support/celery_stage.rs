@@ -13,7 +13,7 @@ use crate::support::{
     records::Records,
 };
 
-const NAP: &str = include_str!("../workload/nap.py");
+pub const NAP: &str = include_str!("../workload/nap.py");
 /// A bystander, and a client beside it that runs what it is asked for.
 const CLIENTS: &str =
     "python3 -c 'import bystander, nap; bystander.stand_by(nap.app, nap.records)' & exec python3 client.py nap";

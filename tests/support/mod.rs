@@ -11,6 +11,7 @@
 //! | `pods.rs` | servers and programs as pods |
 //! | `records.rs` | a Redis in which an application records, and through which its clients are asked |
 //! | `operator.rs` | an operator of the test's own |
+//! | `certificates.rs` | certificates for brokers with TLS |
 //! | `bystander.rs` | an application's own `inspect ping`, judged |
 //! | `figures.rs` | what is measured |
 
@@ -19,6 +20,7 @@ pub mod bed;
 pub mod bystander;
 pub mod celery;
 pub mod celery_stage;
+pub mod certificates;
 pub mod figures;
 pub mod operator;
 pub mod pods;

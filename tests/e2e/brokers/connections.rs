@@ -1,7 +1,5 @@
 //! TLS and plain, wrong passwords, ports, certificates, vhosts; a missing queue beside another.
 
-use std::{path::Path, process::Command};
-
 use serde_json::json;
 use taskworkerpool::{
     broker::{Address, Tls},
@@ -11,69 +9,21 @@ use taskworkerpool::{
 
 use crate::support::{
     app::{App, AppStage, Load},
-    bed::unique,
     celery::{Celery, watching},
+    certificates::Certificates,
     watch::address,
 };
 
 const NAME: &str = "broker.test";
 
-/// What a broker with TLS needs, and a CA that did not sign it.
-struct Certificates {
-    ca: String,
-    stranger: String,
-    certificate: String,
-    key: String,
-}
-
-impl Certificates {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("twp-certificates-{}", unique()));
-        std::fs::create_dir(&folder).expect("a folder");
-        for ca in ["ca", "stranger"] {
-            openssl(
-                &folder,
-                &format!("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={ca} -keyout {ca}.key -out {ca}.pem"),
-            );
-        }
-        openssl(
-            &folder,
-            &format!(
-                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={NAME} -addext subjectAltName=DNS:{NAME} \
-                 -addext basicConstraints=critical,CA:FALSE -CA ca.pem -CAkey ca.key -keyout server.key -out server.pem"
-            ),
-        );
-        let read = |file: &str| std::fs::read_to_string(folder.join(file)).expect("a PEM file");
-        let made = Self {
-            ca: read("ca.pem"),
-            stranger: read("stranger.pem"),
-            certificate: read("server.pem"),
-            key: read("server.key"),
-        };
-        std::fs::remove_dir_all(&folder).expect("the folder is gone");
-        made
-    }
-
-    async fn mount(&self, stage: &AppStage) {
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tls"},
-            "stringData": {"ca.pem": self.ca, "server.pem": self.certificate, "server.key": self.key},
-        });
-        stage.ns.apply(secret.to_string()).await;
-    }
-}
-
-fn openssl(folder: &Path, arguments: &str) {
-    let said = Command::new("openssl")
-        .args(arguments.split_ascii_whitespace())
-        .current_dir(folder)
-        .output()
-        .expect("openssl is installed");
-    assert!(
-        said.status.success(),
-        "openssl {arguments}: {}",
-        String::from_utf8_lossy(&said.stderr)
-    );
+async fn mount(certificates: &Certificates, stage: &AppStage) {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tls"},
+        "stringData": {
+            "ca.pem": certificates.ca, "server.pem": certificates.certificate, "server.key": certificates.key,
+        },
+    });
+    stage.ns.apply(secret.to_string()).await;
 }
 
 /// The address with this CA and the name in the server's certificate.
@@ -95,8 +45,8 @@ async fn error_of(address: Address) -> SampleError {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_behind_tls_and_without() {
-    let (stage, certificates) = (&AppStage::new("redis-tls").await, Certificates::new());
-    certificates.mount(stage).await;
+    let (stage, certificates) = (&AppStage::new("redis-tls").await, Certificates::new(NAME));
+    mount(&certificates, stage).await;
     let tls = [
         "--tls-port",
         "6378",
@@ -149,8 +99,8 @@ const RABBITMQ_TLS: &str = "listeners.ssl.default = 5671\nssl_options.cacertfile
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rabbitmq_behind_tls_and_without() {
-    let (stage, certificates) = (&AppStage::new("rabbitmq-tls").await, Certificates::new());
-    certificates.mount(stage).await;
+    let (stage, certificates) = (&AppStage::new("rabbitmq-tls").await, Certificates::new(NAME));
+    mount(&certificates, stage).await;
     let sealed = stage.rabbitmq("sealed", "RABBITMQ", RABBITMQ_TLS).await;
     let app = Celery::new(stage, "sealed-app", &format!("amqp://{sealed}//"));
     app.publish(&[Load::endless(3)]).await;
