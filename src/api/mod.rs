@@ -28,8 +28,8 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use parts::{BrokerParts, Scheme};
 pub use schedule::Schedule;
 pub use spec::{
-    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, Removal, ScaleDown, TargetKind, TargetRef, TargetRule,
-    TaskWorkerPool, TaskWorkerPoolSpec, WorkerSpec,
+    CeleryOptions, Fallback, FrameworkName, Mode, ProfileName, QueuesFrom, Removal, ScaleDown, TargetKind, TargetRef,
+    TargetRule, TaskWorkerPool, TaskWorkerPoolSpec, WorkerSpec,
 };
 pub use status::{
     Condition, ConditionStatus, DecisionStatus, EstimatesStatus, HeldStatus, LastScale, QueueStatus, Status, WorkStatus,

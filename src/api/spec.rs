@@ -77,6 +77,8 @@ use super::{Behavior, Broker, Schedule, Status};
         .message("`scaleDown.removal: Graceful` needs `worker.maxTaskSeconds`, the longest that a task may take").field_path(".scaleDown.removal"),
     validation = Rule::new("!has(self.queues) || self.queues.all(q, self.queues.exists_one(p, p == q))")
         .message("`queues` must not name a queue twice").field_path(".queues"),
+    validation = Rule::new("!has(self.queues) || !has(self.queuesFrom)")
+        .message("`queuesFrom` must not be set with `queues`: leave one of them out").field_path(".queuesFrom"),
     validation = Rule::new("!has(self.celery) || !has(self.framework) || self.framework == 'Celery'")
         .message("`celery` must not be set with another `framework`").field_path(".celery"),
     validation = Rule::new("!has(self.broker.management) || !has(self.broker.url) || self.broker.url.startsWith('amqp') || self.broker.url.startsWith('pyamqp')")
@@ -97,13 +99,19 @@ pub struct TaskWorkerPoolSpec {
     pub framework: FrameworkName,
 
     /// Exact names of the queues that the target's workers consume, 1 to 64 of them. Default: the framework's own, for
-    /// Celery `[celery]`. Example: `[mail, reports]`.
+    /// Celery `[celery]`, unless `queuesFrom` is set. Example: `[mail, reports]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),
         inner(length(min = 1, max = 255), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))
     )]
     pub queues: Option<Vec<String>>,
+
+    /// Source of the names of the queues, in place of `queues`: with `Workers` the pool counts up to 200 queues that the
+    /// target's workers say they consume, and goes on with those when no worker is there. Until a worker has said it,
+    /// the replicas stay as they are. Celery and RQ. Default: none, `queues` names them. Example: `Workers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queues_from: Option<QueuesFrom>,
 
     /// Options of the Celery application that the broker URL cannot carry. Needed only where the application changes
     /// Celery's defaults (`broker_transport_options`, `control_exchange`, `event_exchange`). Default: Celery's.
@@ -234,6 +242,15 @@ pub enum FrameworkName {
     RQ,
     /// taskiq with Redis, in lists or streams.
     Taskiq,
+}
+
+/// Source of the names of the queues, in place of `queues`: with `Workers` the pool counts up to 200 queues that the
+/// target's workers say they consume, and goes on with those when no worker is there. Until a worker has said it,
+/// the replicas stay as they are. Celery and RQ. Default: none, `queues` names them. Example: `Workers`.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub enum QueuesFrom {
+    /// What the target's workers say they consume.
+    Workers,
 }
 
 impl FrameworkName {

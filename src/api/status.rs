@@ -40,9 +40,10 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkStatus>,
 
-    /// Queues of the pool as last counted, up to 64 of them.
+    /// Queues of the pool as last counted, up to 200 of them. With `queuesFrom: Workers` a restarted operator begins with
+    /// these names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 200))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub queues: Vec<QueueStatus>,
 

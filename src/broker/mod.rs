@@ -183,6 +183,13 @@ pub enum SamplerInput {
         /// Intents, by pod.
         intents: PodIntents,
     },
+    /// Count these queues of the pool from now on, and forget nothing else; its next sample comes at once.
+    Queues {
+        /// Id of the pool.
+        id: PoolId,
+        /// Names of the queues.
+        queues: Vec<String>,
+    },
     /// Use this roster of the pool's target from now on.
     Roster {
         /// Id of the pool.

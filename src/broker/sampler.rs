@@ -310,6 +310,15 @@ impl<E: Endpoint> Sampler<E> {
                 }
                 false
             }
+            SamplerInput::Queues { id, queues } => {
+                if let Some(pool) = self.pools.get_mut(&id) {
+                    pool.due = None;
+                }
+                if let Some(framework) = self.of(id) {
+                    framework.queues(id, queues);
+                }
+                false
+            }
             SamplerInput::Roster { id, roster } => {
                 if let Some(framework) = self.of(id) {
                     framework.roster(id, roster);

@@ -271,6 +271,8 @@ pub enum Note {
     SourceFailed(SampleError),
     /// The broker has changed.
     SourceChanged,
+    /// The workers fetch from other queues than before: so many are counted from now on.
+    QueuesLearned(usize),
     /// The next address of the broker URL is tried.
     NextAddress {
         /// Error of the present one.

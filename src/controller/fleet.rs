@@ -17,7 +17,7 @@ use super::{
     status::SharedQueue,
 };
 use crate::{
-    broker::{Address, PoolId},
+    broker::{Address, PoolId, SamplerInput},
     kube::{CallError, Key, TargetKey, watch::Scope},
     model::{Moment, Now, WorkloadKind},
 };
@@ -175,7 +175,11 @@ impl Fleet {
     fn take(&mut self, id: PoolId, effects: Vec<PoolEffect>, now: Now) {
         for effect in effects {
             match &effect {
-                PoolEffect::Sample { address, .. } => self.counts(id, address, now),
+                PoolEffect::Sample { address, .. }
+                | PoolEffect::Tell {
+                    address,
+                    subscription: SamplerInput::Queues { .. },
+                } => self.counts(id, address, now),
                 PoolEffect::Leave(_) => self.queues.forget(id),
                 PoolEffect::Uncordon(uncordon) if !uncordon.only_told => drop(self.uncordons.insert(uncordon.target())),
                 PoolEffect::AbortUncordon(target) => drop(self.uncordons.remove(target)),
@@ -188,10 +192,11 @@ impl Fleet {
     /// Records that the pool counts its queues at this address from now on. Other pools that count one of them have to
     /// report it.
     fn counts(&mut self, id: PoolId, address: &Address, now: Now) {
-        let Some(Ok(pool)) = self.pools.get(id).map(|state| &state.pool) else {
-            return;
-        };
-        let others = self.queues.count(id, pool, address);
+        let Some(state) = self.pools.get(id) else { return };
+        let Ok(pool) = &state.pool else { return };
+        let others = self
+            .queues
+            .count(id, &state.queues(pool), &pool.app.key_prefix, address);
         if others.is_empty() {
             return;
         }

@@ -13,6 +13,7 @@
 //! | `pool.rs`, `validate.rs` | pure | from the objects as written to a pool and its broker's address |
 //! | `ownership.rs` | pure | what the operator did to its target, and whether it still stands |
 //! | `late.rs`, `vanished.rs` | pure | pods that do not become ready; tasks that vanish |
+//! | `learned.rs` | pure | queues that the workers name |
 //! | `status.rs`, `report.rs` | pure | the status a pool ought to have; notes, Events and metrics |
 //! | `event_loop.rs`, `effects.rs` | shell | the one task that owns the state; the tasks that perform what it asks for |
 //! | `scale.rs` | shell | pods to spare, then `/scale` |
@@ -29,6 +30,7 @@ mod fixture;
 mod fleet;
 mod input;
 mod late;
+mod learned;
 mod notes;
 mod ownership;
 pub mod pool;

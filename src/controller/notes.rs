@@ -57,6 +57,12 @@ pub fn tell(key: &Key, note: &Note, metrics: &Metrics) {
             name,
             "the broker is another one now: what was counted before is forgotten"
         ),
+        Note::QueuesLearned(queues) => tracing::info!(
+            namespace,
+            name,
+            queues,
+            "the workers fetch from other queues than before: those are counted"
+        ),
         Note::NextAddress { why, next, of } => tracing::warn!(
             namespace,
             name,

@@ -104,6 +104,14 @@ impl ReplicaOwnership {
         None
     }
 
+    /// Takes another writer's number for the present one: nothing is known that speaks for the one that we wrote.
+    pub fn give_way(&mut self) {
+        if self.overwritten.take().is_some() {
+            self.conflicts.pop_back();
+            self.intended = None;
+        }
+    }
+
     /// Sets the pause before this change is reverted.
     fn grow_pause(&mut self, now: Moment) {
         // The pauses are part of the time between two changes.

@@ -13,7 +13,7 @@ use crate::{
     api::{Condition, ConditionStatus, Status},
     drain::Plan,
     kube::Target,
-    model::Intent,
+    model::{Intent, Tally},
     scaling::{Decision, Rule, TargetRule},
     telemetry::{PoolEvent, PoolNumbers},
 };
@@ -109,8 +109,9 @@ pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, 
         .conditions
         .iter()
         .any(|condition| condition.kind == "SourceAvailable" && condition.status == ConditionStatus::True);
+    let uncounted = |tally: &Tally| pool.is_some_and(|pool| PoolState::counts_nothing(pool, tally));
     let last = state.samples.last.as_ref().map(|(tally, _)| tally);
-    let tally = last.filter(|_| read);
+    let tally = last.filter(|tally| read && !uncounted(tally));
     let decision = state.decision.as_ref().map(|(_, decision)| decision);
     let replicas = target.map_or(0, |target| target.replicas);
     let learned = decision.and_then(|decision| decision.estimates);

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::pool::Pool;
 use crate::broker::{Address, Kind, PoolId};
 
 /// Queue at its broker.
@@ -24,18 +23,18 @@ pub struct SharedQueues {
 }
 
 impl SharedQueues {
-    /// Records that the pool counts its queues at this address, and nowhere else. Returns the other pools that count
+    /// Records that the pool counts these queues at this address, and nothing else. Returns the other pools that count
     /// one of them.
-    pub fn count(&mut self, id: PoolId, pool: &Pool, address: &Address) -> BTreeSet<PoolId> {
+    pub fn count(&mut self, id: PoolId, queues: &[String], prefix: &str, address: &Address) -> BTreeSet<PoolId> {
         self.forget(id);
         let queue = |name: &String| CountedQueue {
             kind: address.kind.clone(),
             host: address.host.clone(),
             port: address.port,
-            prefix: pool.app.key_prefix.clone(),
+            prefix: prefix.to_owned(),
             name: name.clone(),
         };
-        let queues: Vec<_> = pool.app.queues.iter().map(queue).collect();
+        let queues: Vec<_> = queues.iter().map(queue).collect();
         let mut others = BTreeSet::new();
         for queue in &queues {
             let users = self.users.entry(queue.clone()).or_default();
@@ -72,27 +71,28 @@ impl SharedQueues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::state::tests::pool_state;
 
     #[test]
     fn pools_share_a_queue_of_one_broker_database_and_prefix() {
-        let pool = |queues: &[&str], prefix: &str| {
-            let mut pool = pool_state(1, "mail", "w", 0).pool.unwrap();
-            pool.app.queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
-            pool.app.key_prefix = prefix.to_owned();
-            pool
-        };
-        let at = |url: &str| crate::broker::url::parse(url).unwrap();
         let mut shared = SharedQueues::default();
-        assert!(shared.count(1, &pool(&["a", "b"], ""), &at("redis://h")).is_empty());
+        let mut count = |id, queues: &[&str], prefix: &str, url: &str| {
+            let queues: Vec<_> = queues.iter().map(|queue| (*queue).to_owned()).collect();
+            shared.count(id, &queues, prefix, &crate::broker::url::parse(url).unwrap())
+        };
+        assert!(count(1, &["a", "b"], "", "redis://h").is_empty());
         for (id, prefix, url) in [(2, "x:", "redis://h"), (3, "", "redis://h/1"), (4, "", "redis://g")] {
-            assert!(shared.count(id, &pool(&["b"], prefix), &at(url)).is_empty(), "{id}");
+            assert!(count(id, &["b"], prefix, url).is_empty(), "{id}");
         }
-        let others = shared.count(5, &pool(&["b", "c"], ""), &at("redis://:other@h"));
+        let others = count(5, &["b", "c"], "", "redis://:other@h");
         assert_eq!(others, BTreeSet::from([1]));
         assert_eq!(shared.others(1).collect::<Vec<_>>(), [("b", 5)]);
         assert_eq!(shared.others(5).collect::<Vec<_>>(), [("b", 1)]);
-        shared.count(5, &pool(&["c"], ""), &at("redis://h"));
+        shared.count(
+            5,
+            &["c".to_owned()],
+            "",
+            &crate::broker::url::parse("redis://h").unwrap(),
+        );
         assert_eq!(shared.others(1).count(), 0);
         for id in 1..=5 {
             shared.forget(id);

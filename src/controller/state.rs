@@ -6,6 +6,7 @@
 //! | `replicas.rs` | what became of a write of the replicas |
 //! | `drain.rs` | the pods on their way out, and how their workers come back |
 //! | `glance.rs` | what shows without a look at the pods that a look would find something else |
+//! | `queues.rs` | which queues are counted, where the workers name them |
 //! | `source.rs` | where the broker is, what was counted there, and moves to another one |
 //! | `roster.rs` | ready pods that nobody hears: counted, listed, named |
 //! | `disruption.rs` | busy pods that node autoscalers are asked to leave alone |
@@ -15,6 +16,7 @@
 mod disruption;
 mod drain;
 mod glance;
+mod queues;
 mod reconcile;
 mod replicas;
 mod roster;
@@ -35,6 +37,7 @@ use super::{
     effect::{Note, PoolEffect},
     input::{Done, PoolSeen},
     late::Late,
+    learned::LearnedQueues,
     ownership::ReplicaOwnership,
     pool::{Pool, Problem},
     registry::Targets,
@@ -124,6 +127,8 @@ pub struct PoolState {
     pub drain: DrainState,
     /// Pods of the target, and those that are not heard.
     pub roster: RosterState,
+    /// Queues that its workers have named; empty where the pool names them.
+    pub learned: LearnedQueues,
     /// Pods that do not become ready.
     pub late: Late,
     /// Waiting tasks that disappeared.
@@ -231,6 +236,9 @@ impl PoolState {
     /// State of a pool that was just seen for the first time.
     pub fn new(id: PoolId, identity: Identity, pool: Result<Pool, Problem>, stored: Option<Status>) -> Self {
         let memory = remembered(stored.as_ref());
+        // A spec that is invalid now may leave the names to the workers when it is mended.
+        let named = pool.as_ref().is_ok_and(|pool| !pool.app.told);
+        let learned = LearnedQueues::remembered(stored.as_ref().filter(|_| !named));
         Self {
             id,
             identity,
@@ -244,6 +252,7 @@ impl PoolState {
             ownership: ReplicaOwnership::default(),
             drain: DrainState::default(),
             roster: RosterState::default(),
+            learned,
             late: Late::default(),
             vanished: Vanished::default(),
             disruption: Disruption::default(),
@@ -345,6 +354,7 @@ impl PoolState {
         if other_work {
             self.begin_anew();
         }
+        self.other_workers(&pool);
         (self.identity, self.pool) = (identity, pool);
     }
 
@@ -391,7 +401,10 @@ impl PoolState {
             Some((tally, at)) => {
                 let age = now.saturating_sub(at.moment);
                 if age <= self.fresh_for(pool) {
-                    Reading::Fresh(tally.work.clone())
+                    match Self::counts_nothing(pool, tally) {
+                        true => Reading::Untold,
+                        false => Reading::Fresh(tally.work.clone()),
+                    }
                 } else {
                     Reading::Stale {
                         work: tally.work.clone(),

@@ -24,7 +24,7 @@ use crate::{
     api::{
         Condition,
         ConditionStatus::{self, False, True, Unknown},
-        DecisionStatus, LastScale, Mode, Status, Time, WorkStatus,
+        DecisionStatus, LastScale, Mode, QueueStatus, Status, Time, WorkStatus,
     },
     model::{SampleError, WorkloadKind, tame},
     scaling::{Decision, Rule},
@@ -56,16 +56,19 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
             (Some(decision), _) => Some(count(decision.replicas)),
             (None, target) => target.map(|(replicas, _)| count(replicas)),
         },
-        work: counted.filter(|_| usable).map(|(tally, at)| WorkStatus {
-            oldest_wait_seconds: decision
-                .and_then(|decision| decision.oldest_wait)
-                .filter(|_| tally.work.ready > 0)
-                .map(|wait| wide(wait.as_secs())),
-            ..work(tally, at)
-        }),
-        queues: counted
-            .filter(|_| usable)
-            .map_or_else(Vec::new, |(tally, _)| queues(tally)),
+        work: counted
+            .filter(|(tally, _)| usable && !queues::are_untold(facts, tally))
+            .map(|(tally, at)| WorkStatus {
+                oldest_wait_seconds: decision
+                    .and_then(|decision| decision.oldest_wait)
+                    .filter(|_| tally.work.ready > 0)
+                    .map(|wait| wide(wait.as_secs())),
+                ..work(tally, at)
+            }),
+        queues: match counted.filter(|_| usable) {
+            Some((tally, _)) => queues(tally),
+            None => kept_queues(facts, before),
+        },
         held: match counted.filter(|_| usable) {
             Some((tally, _)) => tally.later.held.map(held),
             // Kept until the broker has been read again.
@@ -87,6 +90,17 @@ pub fn status(facts: &Facts, before: Option<&Status>) -> Status {
             .or_else(|| before.and_then(|before| before.last_scale.clone())),
         conditions,
     }
+}
+
+/// Queues that the workers named, as they were counted last: a process that begins anew counts them before any worker is
+/// there to name them again.
+fn kept_queues(facts: &Facts, before: Option<&Status>) -> Vec<QueueStatus> {
+    let Some(learned) = facts.learned else {
+        return Vec::new();
+    };
+    let before = before.into_iter().flat_map(|before| &before.queues);
+    let kept = before.filter(|queue| learned.names().contains(&queue.name));
+    kept.cloned().collect()
 }
 
 /// Whether the status before still counts: a process that just began, or a pool that moves to another
@@ -255,6 +269,12 @@ fn active(facts: &Facts) -> ConditionSpec {
     }
     match &facts.source {
         SourceState::NotYet => condition(kind, Unknown, "NotSampledYet", "The broker has not been asked yet."),
+        SourceState::Read { tally, .. } if queues::are_untold(facts, tally) => condition(
+            kind,
+            Unknown,
+            queues::NOT_TOLD,
+            "It is not known yet which queues hold the work; the replicas are held.",
+        ),
         SourceState::Read { .. } => condition(kind, True, "Scaling", "The replicas follow the work."),
         SourceState::Lost { age, .. } => match facts.decision.filter(|decision| decision.rule == Rule::Fallback) {
             Some(fallback) => condition(kind, False, "Fallback", fallback.sentence.clone()),

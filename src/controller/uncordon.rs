@@ -76,7 +76,8 @@ async fn give_back(
     let sampler = sampler(&address, egress, clock, out);
     sampler.send(SamplerInput::Add {
         id: ID,
-        application: validate::application(&uncordon.pool, &address, None),
+        // Whatever is in its queues: its workers are asked.
+        application: validate::application(&uncordon.pool, Vec::new(), &address, None),
         period: PERIOD,
     });
     let all = uncordon.stopped.clone();

@@ -166,15 +166,33 @@ fn app(spec: &TaskWorkerPoolSpec) -> Result<App, Problem> {
     if whose != spec.framework {
         return Err(Problem::invalid("`celery` must not be set with another `framework`"));
     }
-    let own = || vec![framework.queue.to_owned()];
+    let told = spec.queues_from.is_some();
     let app = App {
         framework,
-        queues: spec.queues.clone().unwrap_or_else(own),
+        queues: match &spec.queues {
+            Some(_) if told => {
+                return Err(Problem::invalid(
+                    "`queuesFrom` must not be set with `queues`: leave one of them out",
+                ));
+            }
+            Some(named) => named.clone(),
+            None if told => Vec::new(),
+            None => vec![framework.queue.to_owned()],
+        },
+        told,
         key_prefix: spec.broker.key_prefix.clone().unwrap_or_default(),
         target: workload(&spec.target_ref),
         options,
     };
-    queues(&app.queues)?;
+    if !told {
+        queues(&app.queues)?;
+    } else if !framework.tells_queues {
+        return Err(Problem::invalid(format!(
+            "`queuesFrom` must not be set with `framework: {}`, whose workers do not say what they fetch: name the queues in \
+             `queues`",
+            framework.name
+        )));
+    }
     if !framework.key_prefix && !app.key_prefix.is_empty() {
         return Err(Problem::invalid(format!(
             "`broker.keyPrefix` must not be set with `framework: {}`, whose keys have none",
@@ -317,9 +335,14 @@ fn seconds(field: &str, value: i32) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(u64::from(number(field, value)?)))
 }
 
-/// Application of this pool at this address. `held`: what is remembered of tasks that are not due.
-pub fn application(pool: &Pool, address: &Address, held: Option<Delayed>) -> Application {
-    (pool.app.framework.application)(&pool.app, address.broker(), held)
+/// Application of this pool at this address, with the queues to count. `held`: what is remembered of tasks that are not
+/// due.
+pub fn application(pool: &Pool, queues: Vec<String>, address: &Address, held: Option<Delayed>) -> Application {
+    let app = App {
+        queues,
+        ..pool.app.clone()
+    };
+    (app.framework.application)(&app, address.broker(), held)
 }
 
 #[cfg(test)]

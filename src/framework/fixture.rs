@@ -113,6 +113,7 @@ impl Bench {
         let app = App {
             framework: row(framework),
             queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
+            told: false,
             key_prefix: key_prefix.to_owned(),
             target: "mail".into(),
             options: serde_json::Value::Null,
@@ -129,6 +130,12 @@ impl Bench {
                 moment: Moment::from_secs(1_000),
             },
         }
+    }
+
+    /// Counts these queues from now on.
+    pub fn queues(&mut self, queues: &[&str]) {
+        let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
+        self.framework.queues(1, queues);
     }
 
     pub fn pods(&mut self, pods: &[&str], ready: u32) {

@@ -12,6 +12,9 @@ pub(super) trait Polled: Debug + Send + 'static {
     /// Takes in the pods of the pool's target.
     fn roster(&mut self, roster: Roster);
 
+    /// Counts these queues from now on. Only for frameworks whose workers say which queues they fetch from.
+    fn queues(&mut self, _queues: Vec<String>) {}
+
     /// Sets the number of bytes that may be remembered of workers; what is remembered already stays until it is forgotten.
     fn allow(&mut self, _bytes: usize) {}
 
@@ -84,6 +87,12 @@ impl<P: Polled> Framework for PolledPools<P> {
     fn roster(&mut self, id: PoolId, roster: Roster) {
         if let Some((pool, _)) = self.pools.get_mut(&id) {
             pool.roster(roster);
+        }
+    }
+
+    fn queues(&mut self, id: PoolId, queues: Vec<String>) {
+        if let Some((pool, _)) = self.pools.get_mut(&id) {
+            pool.queues(queues);
         }
     }
 

@@ -28,6 +28,7 @@ static ROWS: [FrameworkRow; 3] = [
         queue: "celery",
         programs: &["celery"],
         rabbitmq: true,
+        tells_queues: true,
         key_prefix: true,
         dialect: UrlDialect::Kombu,
         check: celery::check,
@@ -40,6 +41,7 @@ static ROWS: [FrameworkRow; 3] = [
         queue: "default",
         programs: &["rq"],
         rabbitmq: false,
+        tells_queues: true,
         key_prefix: true,
         dialect: UrlDialect::RedisPy,
         check: |_| Ok(()),
@@ -52,6 +54,7 @@ static ROWS: [FrameworkRow; 3] = [
         queue: "taskiq",
         programs: &["taskiq"],
         rabbitmq: false,
+        tells_queues: false,
         key_prefix: false,
         dialect: UrlDialect::RedisPy,
         check: |_| Ok(()),
@@ -71,6 +74,8 @@ pub struct FrameworkRow {
     pub programs: &'static [&'static str],
     /// Whether its work can also be counted on RabbitMQ; on Redis it always can.
     pub rabbitmq: bool,
+    /// Whether its workers say which queues they fetch from (`spec.queuesFrom`).
+    pub tells_queues: bool,
     /// Whether its applications can give all their Redis keys a prefix (`spec.broker.keyPrefix`).
     pub key_prefix: bool,
     /// Dialect in which its applications read a broker URL.
@@ -126,8 +131,10 @@ pub fn row(name: &str) -> &'static FrameworkRow {
 pub struct App {
     /// Framework of the application.
     pub framework: &'static FrameworkRow,
-    /// Names of its queues, at least one.
+    /// Names of its queues: at least one, but for an application whose workers have not told them yet.
     pub queues: Vec<String>,
+    /// Whether its workers tell them, and not the pool.
+    pub told: bool,
     /// Prefix of all its Redis keys; usually empty.
     pub key_prefix: String,
     /// Target, whose pods run its workers.

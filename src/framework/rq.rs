@@ -206,6 +206,7 @@ impl RqPool {
             heads.extend(head.filter(|_| ready > 0));
             found.queues.push(QueueTally {
                 ready,
+                not_due: scheduled.saturating_add(deferred),
                 ..QueueTally::none(queue)
             });
         }
@@ -303,6 +304,11 @@ impl Polled for RqPool {
         self.scope.roster = roster;
     }
 
+    fn queues(&mut self, queues: Vec<String>) {
+        self.sticks.retain(|queue, _| queues.contains(queue));
+        self.scope.queues = queues;
+    }
+
     fn allow(&mut self, bytes: usize) {
         self.workers.allow(bytes);
     }
@@ -321,8 +327,8 @@ impl Polled for RqPool {
         replies: Vec<Result<Reply, SampleError>>,
         now: Now,
     ) -> Result<Vec<Query>, SampleError> {
-        // The first step is recognised by its first query.
-        if !matches!(queries.first(), Some(Query::ListLength { .. })) {
+        // The second step reads hashes only, and the first one none.
+        if matches!(queries.first(), Some(Query::HashFields { .. })) {
             self.read(replies, now);
             return Ok(Vec::new());
         }

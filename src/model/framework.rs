@@ -79,6 +79,10 @@ pub trait Framework: fmt::Debug + Send {
     /// Sets the pods of the pool's target.
     fn roster(&mut self, id: PoolId, roster: Roster);
 
+    /// Counts these queues of the pool from now on, and keeps all else that it remembers. Only for frameworks whose
+    /// workers say which queues they fetch from.
+    fn queues(&mut self, id: PoolId, queues: Vec<String>);
+
     /// Sets the pods of a pool that need attention, and what is intended for each; all others are left alone. A
     /// framework whose workers take no questions ignores it.
     fn intend(&mut self, _id: PoolId, _intents: PodIntents, _now: Moment) {}

@@ -204,10 +204,13 @@ impl Work {
 /// One queue's share of a tally.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueTally {
-    /// Name of the queue, as in `spec.queues`.
+    /// Name of the queue.
     pub queue: String,
     /// Number of ready messages.
     pub ready: u64,
+    /// Number of its tasks that are not due yet, or not moved into it yet, where the broker shows them queue by queue
+    /// (Redis).
+    pub not_due: u64,
     /// Whether the broker says that the queue does not exist.
     pub missing: bool,
 }
@@ -218,6 +221,7 @@ impl QueueTally {
         Self {
             queue: queue.into(),
             ready: 0,
+            not_due: 0,
             missing: false,
         }
     }
@@ -228,7 +232,7 @@ impl QueueTally {
 pub struct Tally {
     /// Work of the pool.
     pub work: Work,
-    /// Tally of each queue, in the order of `spec.queues`.
+    /// Tally of each queue, in the order in which the pool names them.
     pub queues: Vec<QueueTally>,
     /// Reports of the pods whose workers are heard, or were, by pod name. A worker that fell silent without a goodbye
     /// may be busy rather than gone.

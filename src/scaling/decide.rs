@@ -39,7 +39,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
         Reading::Fresh(work) | Reading::Stale { work, .. } => {
             Demand::of(work, keep_one, policy, seen, &mut memory.waiting)
         }
-        Reading::Unknown { .. } => Demand {
+        Reading::Untold | Reading::Unknown { .. } => Demand {
             wanted: seen.replicas,
             rule: Rule::Unknown,
             answer: None,
@@ -158,7 +158,7 @@ impl RuleInput<'_> {
         let current = self.seen.replicas;
         match &self.seen.reading {
             _ if self.policy.suspended => Choice::of(current, Rule::Suspended),
-            Reading::Unknown { .. } => self.unread(Rule::Unknown),
+            Reading::Untold | Reading::Unknown { .. } => self.unread(Rule::Unknown),
             Reading::Stale { .. } => self.unread(Rule::Stale),
             Reading::Fresh(work) => {
                 let choice = if self.recommended > current {
@@ -192,7 +192,8 @@ impl RuleInput<'_> {
         let held = current.max(self.limits.min);
         let rule = if held > current { self.limits.min_rule } else { rule };
         let unread_for = self.memory.unread_for(self.seen.now);
-        match self.policy.fallback {
+        // The fallback is for a broker that cannot be read.
+        match self.policy.fallback.filter(|_| self.seen.reading != Reading::Untold) {
             Some(fallback) if unread_for >= fallback.after => {
                 Choice::of(held.max(fallback.replicas.min(self.limits.max)), Rule::Fallback)
             }

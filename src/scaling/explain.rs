@@ -38,7 +38,7 @@ pub(crate) fn explain(case: &Case) -> String {
     }
     let work = match &seen.reading {
         Reading::Fresh(work) => work,
-        Reading::Stale { .. } | Reading::Unknown { .. } => return unread(case),
+        Reading::Stale { .. } | Reading::Untold | Reading::Unknown { .. } => return unread(case),
     };
     match case.rule {
         Rule::Maximum => {
@@ -106,7 +106,7 @@ fn less(case: &Case) -> String {
     }
 }
 
-/// The broker cannot be read.
+/// The broker cannot be read, or nobody has said what to read.
 fn unread(case: &Case) -> String {
     let (what, why) = match &case.seen.reading {
         Reading::Stale { why, .. } => {
@@ -114,6 +114,7 @@ fn unread(case: &Case) -> String {
             (format!("the last count is older than {age}"), *why)
         }
         Reading::Fresh(_) => ("the broker cannot be read".to_owned(), None),
+        Reading::Untold => ("no worker has said yet which queues it fetches from".to_owned(), None),
         Reading::Unknown { why } => ("the broker cannot be read".to_owned(), Some(*why)),
     };
     let why = why.map_or_else(String::new, |why| format!(" ({})", why.label()));
@@ -125,10 +126,14 @@ fn unread(case: &Case) -> String {
         ),
         (Rule::Schedule, _) => format!("{}: {what}{why}.", keeps(case)),
         (Rule::Minimum, _) => format!("Keeping {} by minReplicas: {what}{why}.", case.replicas),
-        _ => format!(
-            "Holding {}: {what}{why}; nothing is scaled down.",
-            count(case.replicas, "replica")
-        ),
+        _ => {
+            let replicas = count(case.replicas, "replica");
+            let then = match (&case.seen.reading, case.replicas) {
+                (Reading::Untold, 0) => "start one (minReplicas: 1, or scale the target to 1 once)",
+                _ => "nothing is scaled down",
+            };
+            format!("Holding {replicas}: {what}{why}; {then}.")
+        }
     }
 }
 

@@ -229,6 +229,11 @@ impl Observation {
         self
     }
 
+    pub(crate) fn untold(mut self) -> Self {
+        self.reading = Reading::Untold;
+        self
+    }
+
     pub(crate) fn unknown(mut self) -> Self {
         self.reading = Reading::Unknown {
             why: SampleError::Timeout,

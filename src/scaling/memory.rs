@@ -68,6 +68,11 @@ impl Memory {
                 self.last_fresh = Some(seen.now.saturating_sub(*age));
                 self.lose_sight();
             }
+            // The broker is read: that is no time for the fallback.
+            Reading::Untold => {
+                self.last_fresh = Some(seen.now);
+                self.lose_sight();
+            }
             Reading::Unknown { .. } => {
                 // A reading is no longer fresh at that age. A caller that skipped fresh readings without anything new
                 // does not bring the fallback forward by that.

@@ -151,6 +151,8 @@ pub enum Reading {
         /// Reason why there is nothing newer, where known.
         why: Option<SampleError>,
     },
+    /// The broker answers, and nobody has said yet which of its queues hold the work.
+    Untold,
     /// Never counted, or not for a long time.
     Unknown {
         /// Reason why there is no count.
@@ -206,7 +208,7 @@ impl Observation {
     fn oldest_seen(&self) -> Option<Duration> {
         match &self.reading {
             Reading::Fresh(work) | Reading::Stale { work, .. } => self.oldest_wait(work),
-            Reading::Unknown { .. } => None,
+            Reading::Untold | Reading::Unknown { .. } => None,
         }
     }
 }

@@ -41,6 +41,7 @@ impl Watch {
         let app = App {
             framework,
             queues: queues.to_vec(),
+            told: false,
             key_prefix: key_prefix.to_owned(),
             target: target.into(),
             options: Value::Null,

@@ -13,7 +13,10 @@ fn spec(changes: Value) -> Value {
         "queues": ["celery"], "minReplicas": 0, "maxReplicas": 10,
     });
     for (name, value) in changes.as_object().unwrap() {
-        spec[name] = value.clone();
+        match value {
+            Value::Null => drop(spec.as_object_mut().unwrap().remove(name)),
+            value => spec[name] = value.clone(),
+        }
     }
     spec
 }
@@ -39,6 +42,7 @@ fn what_can_work_is_accepted() {
         json!({"broker": {"url": "amqps://rabbitmq//", "tls": {"caFrom": map, "clientCertFrom": secret, "clientKeyFrom": secret}}}),
         json!({"minReplicas": 10, "fallback": {"replicas": 10, "afterSeconds": 1}}),
         json!({"queues": ["a", "b", "c"]}),
+        json!({"queues": null, "queuesFrom": "Workers"}),
     ] {
         assert_eq!(refusals(good.clone()), Vec::<String>::new(), "{good}");
     }
@@ -124,6 +128,10 @@ fn what_cannot_work_is_refused_with_the_field_and_the_fix() {
         (
             json!({"fallback": {"replicas": 11, "afterSeconds": 1}}),
             "`fallback.replicas` must be less than or equal to `maxReplicas`",
+        ),
+        (
+            json!({"queues": ["a"], "queuesFrom": "Workers"}),
+            "`queuesFrom` must not be set with `queues`: leave one of them out",
         ),
         (
             json!({"queues": ["a", "b", "a"]}),

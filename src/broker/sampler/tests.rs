@@ -301,6 +301,20 @@ async fn a_slow_answer_now_and_then_silences_nobody() {
     assert_eq!(pace.not_before, at(19), "five in a row are its nature");
 }
 
+#[tokio::test(start_paused = true)]
+async fn other_queues_of_a_pool_are_counted_at_once() {
+    let mut bench = Bench::new(FAST, "");
+    bench.add(1, &["a"], 60_000);
+    assert_eq!(ready(&bench.next().await), Ok(7));
+    pass(500).await;
+    bench.handle.send(SamplerInput::Queues {
+        id: 1,
+        queues: vec!["a".into(), "c".into()],
+    });
+    assert_eq!(ready(&bench.next().await), Ok(14));
+    assert_eq!(bench.calls(), [(0, 1), (501, 2)]);
+}
+
 static HALL: room::Room = room::Room::of(600_000, 10_000);
 
 #[tokio::test(start_paused = true)]

@@ -224,3 +224,17 @@ fn pods_that_start_are_not_thrown_away_again_and_again() {
     };
     assert_eq!([at(100), at(110), at(120)], [0, 0, 60]);
 }
+
+#[test]
+fn where_nothing_speaks_for_the_own_number_anothers_is_taken_over() {
+    let mut hold = holding();
+    let theirs = target(11, 2, "kubectl");
+    look(&mut hold, &theirs);
+    assert_eq!((hold.replicas(&theirs), hold.conflicts.len()), (5, 1));
+    hold.give_way();
+    assert_eq!((hold.replicas(&theirs), hold.conflicts.len()), (2, 0));
+    assert!(hold.must_write(2), "it becomes ours");
+    hold.written(2, 12, SECOND);
+    hold.give_way();
+    assert_eq!(hold.intended, Some(2), "nobody has changed it");
+}

@@ -44,6 +44,7 @@ impl PoolState {
             let blocked = reason.is_some_and(|reason| [TAKEN, NO_TARGET, UNSEEN].contains(&reason));
             match &target {
                 Some((target, key)) if !blocked => {
+                    next = next.min(self.learn_queues(pool, target, cx));
                     next = next.min(self.decide(pool, target, cx));
                     next = next.min(self.act(pool, target, key, cx));
                     next = next.min(self.list_unheard(target, cx));
@@ -110,6 +111,10 @@ impl PoolState {
         if let Some(change) = found {
             // Reported with the sentence that it was written for: before the next decision.
             self.written(change, target.version, cx);
+        }
+        if pool.app.told && self.learned.names().is_empty() {
+            // Whoever starts a worker that says which queues there are is not in the way.
+            self.ownership.give_way();
         }
         let seen = self.observe(pool, target, now);
         let fresh = matches!(seen.reading, Reading::Fresh(_));
@@ -270,6 +275,8 @@ impl PoolState {
             max: pool.map_or(0, |pool| pool.policy.max),
             framework: pool.map_or(DEFAULT, |pool| pool.app.framework),
             shared: cx.shared.queue.as_ref(),
+            learned: Some(&self.learned).filter(|_| pool.is_none_or(|pool| pool.app.told)),
+            left_behind: self.learned.left_behind(now.moment).collect(),
             intents: Some(&self.drain.intents).filter(|_| !self.drain.left),
             // Until the API server has shown the broker's address, what was true before still counts.
             about_to_speak: self.link == BrokerLink::None || self.is_awaited(now.moment),
@@ -344,7 +351,7 @@ fn workers<'a>(state: &'a PoolState, target: Option<&Target>, now: Moment) -> He
 fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> SourceState<'a> {
     let failing = state.samples.failing;
     match (state.reading(pool, now.moment), state.counted()) {
-        (Reading::Fresh(_), Some((tally, at))) => SourceState::Read { tally, at },
+        (Reading::Fresh(_) | Reading::Untold, Some((tally, at))) => SourceState::Read { tally, at },
         (Reading::Stale { age, why, .. }, last) => SourceState::Lost {
             why: why.unwrap_or(SampleError::Timeout),
             age,
@@ -361,6 +368,6 @@ fn source<'a>(state: &'a PoolState, pool: &Pool, now: Now) -> SourceState<'a> {
             age: failing.map_or(Duration::ZERO, |(_, since)| now.moment.saturating_sub(since)),
             last,
         },
-        (Reading::Fresh(_), None) => SourceState::NotYet,
+        (Reading::Fresh(_) | Reading::Untold, None) => SourceState::NotYet,
     }
 }

@@ -153,7 +153,7 @@ impl PoolState {
             address: address.clone(),
             subscription: SamplerInput::Add {
                 id: self.id,
-                application: validate::application(pool, &address, held(self.stored.as_ref())),
+                application: validate::application(pool, self.queues(pool), &address, held(self.stored.as_ref())),
                 period: pool.policy.period,
             },
         });

@@ -132,11 +132,14 @@ fn essence(status: &Status) -> impl PartialEq {
         .iter()
         .map(|condition| (condition.kind.clone(), condition.status, condition.reason.clone()))
         .collect();
+    let names: Vec<_> = status.queues.iter().map(|queue| queue.name.clone()).collect();
     (
         status.observed_generation,
         status.replicas,
         status.desired_replicas,
         status.last_scale.clone(),
+        // A process that begins anew may have nothing else to know them from.
+        names,
         conditions,
     )
 }

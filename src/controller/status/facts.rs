@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::queues::SharedQueue;
 use crate::{
     api::{LastScale, Mode},
-    controller::pool::Problem,
+    controller::{learned::LearnedQueues, pool::Problem},
     drain::Plan,
     framework::registry::FrameworkRow,
     kube::Target,
@@ -40,6 +40,10 @@ pub struct Facts<'a> {
     pub max: u32,
     /// Framework of the pool's application.
     pub framework: &'static FrameworkRow,
+    /// Queues that the workers named, where the pool leaves that to them or is not known.
+    pub learned: Option<&'a LearnedQueues>,
+    /// Queues of them that hold tasks, and that no worker has fetched from for long.
+    pub left_behind: Vec<&'a str>,
     /// Another pool that counts the same queue.
     pub shared: Option<&'a SharedQueue>,
     /// Intents for the pods; `None`: not known, an earlier process may have told them something.

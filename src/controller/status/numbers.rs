@@ -34,7 +34,7 @@ pub(super) fn queues(tally: &Tally) -> Vec<QueueStatus> {
 }
 
 /// Number of queues in a status, as in the schema.
-const MOST_QUEUES: usize = 64;
+const MOST_QUEUES: usize = 200;
 
 /// Remembered tasks that are not due.
 pub(super) fn held(held: Delayed) -> HeldStatus {

@@ -37,8 +37,13 @@ pub(super) fn queues_match(facts: &Facts) -> ConditionSpec {
             return condition(kind, Unknown, "NotSampledYet", "The queues have not been counted yet.");
         }
     };
+    if are_untold(facts, tally) {
+        return not_told(facts);
+    }
     let wrong = nothing_fetched(facts, tally)
         .or_else(|| other_queues(facts, tally))
+        .or_else(|| too_many(facts))
+        .or_else(|| not_fetched(facts))
         .or_else(|| tally.mismatch.clone())
         .or_else(|| missing(tally))
         .or_else(|| shared(facts));
@@ -55,6 +60,52 @@ pub(super) fn queues_match(facts: &Facts) -> ConditionSpec {
 
 /// Reason and message.
 type Wrong = (&'static str, String);
+
+/// Reason while no worker has named a queue.
+pub(super) const NOT_TOLD: &str = "NotTold";
+
+/// Whether nothing is counted, because the workers are to name the queues and none has yet: that is no count of nothing.
+pub(super) fn are_untold(facts: &Facts, tally: &Tally) -> bool {
+    facts.learned.is_some() && tally.queues.is_empty()
+}
+
+/// No worker has named a queue. Those that are there may do so any moment; where there is none, somebody has to start one.
+fn not_told(facts: &Facts) -> ConditionSpec {
+    let ordered = facts.target.is_some_and(|(replicas, _)| replicas > 0);
+    let (status, then) = match ordered {
+        true => (Unknown, "the replicas stay as they are until one does."),
+        false => (False, "start one (`minReplicas: 1`, or scale the target to 1 once)."),
+    };
+    let message = format!("No worker has said yet which queues it fetches from: {then}");
+    condition("QueuesMatch", status, NOT_TOLD, message)
+}
+
+/// Problem: the workers name more queues than are counted.
+fn too_many(facts: &Facts) -> Option<Wrong> {
+    let learned = facts.learned.filter(|learned| !learned.beyond().is_empty())?;
+    let counted = learned.names().len();
+    let text = format!(
+        "The workers fetch from {} queues, and {counted} are counted, without {}: divide them among several targets, each with \
+         a pool, or name those that matter in `queues`.",
+        counted + learned.beyond().len(),
+        list(learned.beyond().iter().map(String::as_str))
+    );
+    Some(("TooManyQueues", text))
+}
+
+/// Problem: tasks are in queues from which the workers do not fetch any more.
+fn not_fetched(facts: &Facts) -> Option<Wrong> {
+    let words = facts.framework.words.reports.as_ref()?;
+    let left = &facts.left_behind;
+    (!left.is_empty()).then(|| {
+        let text = format!(
+            "Tasks are in {}, and no worker fetches from there any more: give the workers that queue again ({}), or purge it.",
+            list(left.iter().copied()),
+            words.queues
+        );
+        ("QueueNotFetched", text)
+    })
+}
 
 /// Live pods that have said what they fetch from and were not told to fetch anything else, with their queues. None
 /// while more are live than ready: some of them are terminating, and those fetch nothing.
@@ -93,7 +144,12 @@ fn nothing_fetched(facts: &Facts, tally: &Tally) -> Option<Wrong> {
 /// Problem: the workers fetch from queues that the pool does not count, or the pool counts queues that no worker
 /// fetches from.
 fn other_queues(facts: &Facts, tally: &Tally) -> Option<Wrong> {
-    let words = facts.framework.words.reports.as_ref()?;
+    let words = facts
+        .framework
+        .words
+        .reports
+        .as_ref()
+        .filter(|_| facts.learned.is_none())?;
     let counted: BTreeSet<_> = tally.queues.iter().map(|queue| queue.queue.as_str()).collect();
     let fetched: BTreeSet<_> = told(facts, tally)
         .flat_map(|(_, queues)| queues.iter().map(String::as_str))

@@ -99,6 +99,10 @@ fn the_smallest_pool_gets_the_defaults() {
             (framework, &[queue.to_owned()][..])
         );
     }
+    for framework in ["Celery", "RQ"] {
+        let app = good(json!({"framework": framework, "queuesFrom": "Workers"})).app;
+        assert!(app.told && app.queues.is_empty());
+    }
     assert_eq!((pool.policy.min, pool.policy.max), (0, 10));
     let wait = Wait {
         within: Duration::from_secs(60),
@@ -254,6 +258,15 @@ fn what_cannot_work_names_the_field_and_the_fix() {
         ),
         (json!({"queues": ["a\nb"]}), "without control characters"),
         (json!({"queues": ["a", "b", "a"]}), "`queues[2]` must not repeat"),
+        (
+            json!({"queues": ["a"], "queuesFrom": "Workers"}),
+            "`queuesFrom` must not be set with `queues`: leave one of them out",
+        ),
+        (
+            json!({"framework": "Taskiq", "queuesFrom": "Workers"}),
+            "`queuesFrom` must not be set with `framework: Taskiq`, whose workers do not say what they fetch: name the queues \
+             in `queues`",
+        ),
         (
             json!({"minReplicas": 11}),
             "`minReplicas` must be less than or equal to `maxReplicas`",

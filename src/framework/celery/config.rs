@@ -215,6 +215,7 @@ mod tests {
         App {
             framework: DEFAULT,
             queues: vec!["mail".into()],
+            told: false,
             key_prefix: "shop:".into(),
             target: "mail-worker".into(),
             options,

@@ -38,18 +38,18 @@ use crate::model::Moment;
 /// Number of questions of one moment that can be distinguished; also the nanoseconds in a millisecond.
 const SERIALS: u64 = 1_000_000;
 
-/// Largest number of queues in a worker's answer; an answer with more is ignored: no pool has more, and a forged one
-/// would be kept.
-const MAX_QUEUES: usize = 64;
+/// Largest number of queues in a worker's answer; an answer with more is ignored: a forged one would be kept, and a part
+/// of one would leave queues that a worker goes on to fetch from when it is told to stop.
+const MAX_QUEUES: usize = 256;
 
 /// Longest name of a queue, in bytes.
 const MAX_QUEUE_NAME: usize = 255;
 
 /// Longest total of these names, in bytes.
-const MAX_QUEUE_NAMES: usize = 4 << 10;
+const MAX_QUEUE_NAMES: usize = 16 << 10;
 
-/// Largest body of an answer that is read, in bytes: 64 queues take 45 kB.
-const MAX_ANSWER: usize = 64 << 10;
+/// Largest body of an answer that is read, in bytes: 256 queues with names of 40 letters take 210 kB.
+const MAX_ANSWER: usize = 256 << 10;
 
 /// The same for an answer to [`Inspect::Stats`], which has a counter for each of the application's tasks.
 const MAX_STATS: usize = 128 << 10;

@@ -245,6 +245,12 @@ impl Framework for Celery {
         }
     }
 
+    fn queues(&mut self, id: PoolId, queues: Vec<String>) {
+        if let Some(member) = self.pools.get_mut(&id) {
+            member.pool.queues(queues);
+        }
+    }
+
     fn intend(&mut self, id: PoolId, intents: PodIntents, now: Moment) {
         if let Some(member) = self.pools.get_mut(&id) {
             member.pool.attend(intents, now);

@@ -76,7 +76,7 @@ impl<'a> Own<'a> {
         // A StatefulSet of the same name in another namespace has workers of the same names.
         let ours = |worker: &Worker| match (&worker.queues, target.kind) {
             (Some((_, from)), WorkloadKind::StatefulSet) => {
-                from.is_empty() || queues.iter().any(|queue| from.contains(queue))
+                queues.is_empty() || from.is_empty() || queues.iter().any(|queue| from.contains(queue))
             }
             _ => true,
         };

@@ -287,6 +287,11 @@ impl CeleryPool {
         self.roster = roster;
     }
 
+    /// Counts these queues from now on.
+    pub fn queues(&mut self, queues: Vec<String>) {
+        self.config.queues = queues;
+    }
+
     /// Sets the pods that need attention, and no others.
     pub fn attend(&mut self, intents: PodIntents, now: Moment) {
         let came = |(pod, pod_intent): (&String, &PodIntent)| {

@@ -123,6 +123,7 @@ pub(super) fn tally(
                 let not_due = not_due(scan, wall);
                 if let Some(queue) = lists.get(key).and_then(|n| queues.get_mut(*n)) {
                     queue.ready = queue.ready.saturating_add(scan.total.saturating_sub(not_due.count));
+                    queue.not_due = queue.not_due.saturating_add(not_due.count);
                     later.join(&not_due);
                     let since = scan.oldest.and_then(|oldest| waits_since(oldest, wall));
                     oldest = oldest.into_iter().chain(since).max_by_key(|since| since.age(now));

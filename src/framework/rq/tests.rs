@@ -294,6 +294,26 @@ fn several_queues_and_another_prefix_are_read() {
 }
 
 #[test]
+fn workers_say_what_they_fetch_before_any_queue_is_counted() {
+    let mut bench = Bench::new(NAME, &[], "");
+    worker(&mut bench, "w", POD, "busy", "0");
+    worker(&mut bench, "v", POD, "idle", "0");
+    bench.redis.hash("rq:worker:v", &[("queues", "low prio,a.b")]);
+    bench.redis.push("rq:queue:a.b", &["one"]);
+    let now = bench.now.wall.as_second();
+    bench.redis.score("rq:deferred:q", &[("d", now)]);
+    let tally = bench.count();
+    assert_eq!((numbers(&tally), tally.queues.len()), ([0, 0, 1, 0, 0, 0], 0));
+    let told: Vec<_> = tally.fetches[POD].iter().map(String::as_str).collect();
+    assert_eq!(told, ["a.b", "low prio", "q"]);
+    bench.queues(&told);
+    let tally = bench.count();
+    assert_eq!(numbers(&tally), [1, 0, 1, 1, 0, 0]);
+    let queues: Vec<_> = tally.queues.iter().map(|queue| (queue.ready, queue.not_due)).collect();
+    assert_eq!(queues, [(1, 0), (0, 0), (0, 1)]);
+}
+
+#[test]
 fn counts_must_be_read_and_workers_may_be_refused() {
     let mut bench = bench();
     worker(&mut bench, "w", POD, "idle", "0");

@@ -23,10 +23,10 @@ pub(super) const FIELDS: &[&str] = &[
 const HOST_BYTES: usize = 253;
 
 /// Largest list of queues in bytes.
-const QUEUES_BYTES: usize = 4 << 10;
+const QUEUES_BYTES: usize = 16 << 10;
 
 /// Largest number of queues of a worker.
-const QUEUES: usize = 64;
+const QUEUES: usize = 256;
 
 /// The plan takes this from the time at which a container began, for nodes' clocks. A worker's heartbeat is written by the
 /// same node's clock.

@@ -333,7 +333,8 @@ impl RqScope {
     /// Whether a worker with these queues may be of the target's pods: a StatefulSet of the same name in another namespace has
     /// pods of the same names.
     fn means(&self, queues: &Queues) -> bool {
-        self.target.kind == WorkloadKind::Deployment || self.queues.iter().any(|queue| queues.contains(queue))
+        let any = self.queues.is_empty() || self.queues.iter().any(|queue| queues.contains(queue));
+        any || self.target.kind == WorkloadKind::Deployment
     }
 }
 

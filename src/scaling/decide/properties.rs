@@ -131,6 +131,7 @@ fn readings() -> impl Strategy<Value = Reading> {
         2 => Just(Reading::Fresh(Work::default())),
         1 => (works(), time()).prop_map(move |(work, age)| Reading::Stale { work, age, why: None }),
         1 => Just(Reading::Unknown { why }),
+        1 => Just(Reading::Untold),
     ]
 }
 
@@ -175,7 +176,7 @@ fn observations() -> impl Strategy<Value = Observation> {
 fn is_plausible(seen: &Observation) -> bool {
     let work = match &seen.reading {
         Reading::Fresh(work) | Reading::Stale { work, .. } => work.clone(),
-        Reading::Unknown { .. } => Work::default(),
+        Reading::Untold | Reading::Unknown { .. } => Work::default(),
     };
     let tasks = work
         .ready

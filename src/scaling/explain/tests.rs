@@ -256,6 +256,52 @@ fn no_reading() {
 }
 
 #[test]
+fn nobody_has_said_which_queues_there_are() {
+    let p = || pool(0, 20, 10);
+    says(
+        p(),
+        &[at(0., 0).untold()],
+        "Holding 0 replicas: no worker has said yet which queues it fetches from; start one (minReplicas: 1, or scale the \
+         target to 1 once).",
+    );
+    says(
+        p(),
+        &[at(0., 2).untold(), at(99., 2).untold()],
+        "Holding 2 replicas: no worker has said yet which queues it fetches from; nothing is scaled down.",
+    );
+    says(
+        pool(1, 20, 10),
+        &[at(0., 0).untold()],
+        "Keeping 1 by minReplicas: no worker has said yet which queues it fetches from.",
+    );
+    // The broker is read, so the fallback's time has not begun.
+    let untold = |then: Observation| [at(0., 0).untold(), at(29., 0).untold(), then];
+    for (then, sentence) in [
+        (
+            at(99., 0).untold(),
+            "Holding 0 replicas: no worker has said yet which queues it fetches from; start one (minReplicas: 1, or scale \
+             the target to 1 once).",
+        ),
+        (
+            at(58., 0).unknown(),
+            "Holding 0 replicas: the broker cannot be read (Timeout); nothing is scaled down.",
+        ),
+        (
+            at(59., 0).unknown(),
+            "Fallback: at least 3 replicas while the broker cannot be read (Timeout), after fallback.afterSeconds (30 s).",
+        ),
+    ] {
+        says(p().fallback(3, 30.), &untold(then), sentence);
+    }
+    // No count is one without work.
+    says(
+        p(),
+        &[at(0., 5), at(300., 5).untold(), at(301., 5)],
+        "Keeping 5 (0 would do): the work has been watched for less than 60 s.",
+    );
+}
+
+#[test]
 fn a_countdown_changes_no_sentence() {
     let policy = pool(0, 20, 10).fallback(3, 30.);
     let full = |t| at(t, 7).waiting(70);

@@ -10,6 +10,7 @@
 //! | `frameworks.rs` | RQ and taskiq: from zero to several workers and back |
 //! | `hostile.rs` | neighbours that mean harm |
 //! | `killed_workers.rs` | pods that others stop, and workers that die |
+//! | `learned_queues.rs` | queues that the workers name |
 //! | `many_pools.rs` | three hundred pools on one broker |
 //! | `operator_process.rs` | the operator is killed, and ended |
 //! | `pod_policy.rs` | the chart's admission policy |
@@ -33,6 +34,7 @@ mod foreign_writers;
 mod frameworks;
 mod hostile;
 mod killed_workers;
+mod learned_queues;
 mod many_pools;
 mod operator_process;
 mod pod_policy;

@@ -162,4 +162,9 @@ impl Framework for FakeFramework {
     }
 
     fn roster(&mut self, _: PoolId, _: Roster) {}
+
+    fn queues(&mut self, id: PoolId, queues: Vec<String>) {
+        let keys = queues.into_iter().map(|queue| &*queue.leak());
+        self.pools.get_mut(&id).unwrap().0 = keys.collect();
+    }
 }

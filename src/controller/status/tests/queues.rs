@@ -1,5 +1,7 @@
 //! Whether the pool counts what its workers fetch.
 use super::*;
+use crate::api::QueueStatus;
+use crate::controller::learned::LearnedQueues;
 use crate::model::{Intent, PodIntent, PodReport};
 use std::collections::BTreeMap;
 
@@ -41,7 +43,22 @@ fn said(tally: &Tally, change: impl FnOnce(&mut Facts)) -> (String, String) {
         ..working(tally, &backlog)
     };
     change(&mut facts);
-    let status = status(&facts, None);
+    shown(&facts)
+}
+
+/// The same where the workers name the queues. `left`: those that hold tasks and that none fetches from any more.
+fn said_of_learned(tally: &Tally, learned: &LearnedQueues, left: &[&str]) -> (String, String) {
+    let (backlog, nobody) = (decision(Rule::Backlog), BTreeMap::new());
+    shown(&Facts {
+        intents: Some(&nobody),
+        learned: Some(learned),
+        left_behind: left.to_vec(),
+        ..working(tally, &backlog)
+    })
+}
+
+fn shown(facts: &Facts) -> (String, String) {
+    let status = status(facts, None);
     let of = |kind: &str| status.conditions.iter().find(|one| one.kind == kind).unwrap().clone();
     let (found, degraded) = (of("QueuesMatch"), of("Degraded"));
     assert_eq!(found.status == False, degraded.status == True, "{}", line(&status));
@@ -174,4 +191,122 @@ fn missing_queues_are_named() {
         "{status:?}"
     );
     assert!(line(&status).contains("QueuesMatch=False/QueueMissing"));
+}
+
+/// Queues that a worker has named.
+fn learned(queues: &[&str]) -> LearnedQueues {
+    let mut learned = LearnedQueues::default();
+    learned.learn(&fetching(&[("p-1", queues)]), true, Duration::ZERO);
+    learned
+}
+
+#[test]
+fn before_a_worker_has_named_a_queue_somebody_is_told_to_start_one() {
+    let nothing = LearnedQueues::default();
+    let uncounted = counting(&[], tally());
+    let backlog = decision(Rule::Unknown);
+    for (replicas, expected, then) in [
+        (
+            0,
+            "QueuesMatch=False/NotTold Degraded=True/NotTold",
+            "start one (`minReplicas: 1`, or scale the target to 1 once).",
+        ),
+        (
+            1,
+            "QueuesMatch=Unknown/NotTold Degraded=False/AsExpected",
+            "the replicas stay as they are until one does.",
+        ),
+    ] {
+        let facts = Facts {
+            learned: Some(&nothing),
+            target: Some((replicas, replicas)),
+            ..working(&uncounted, &backlog)
+        };
+        let status = status(&facts, None);
+        let line = line(&status);
+        assert!(
+            expected.split(' ').all(|part| line.contains(part)) && line.contains("ScalingActive=Unknown/NotTold"),
+            "{line}"
+        );
+        assert_eq!(
+            status.work, None,
+            "that nothing is counted does not say that nothing waits"
+        );
+        let message = message(&status, "QueuesMatch");
+        assert_eq!(
+            message,
+            format!("No worker has said yet which queues it fetches from: {then}")
+        );
+    }
+}
+
+#[test]
+fn queues_that_the_workers_name_are_those_that_the_pool_counts() {
+    let named = learned(&["a", "b"]);
+    let told = |tally: &Tally| said_of_learned(tally, &named, &[]).0;
+    assert_eq!(
+        told(&counting(&["a", "b"], fetching(&[("p-1", &["a", "b"])]))),
+        "AsConfigured"
+    );
+    assert_eq!(
+        told(&counting(&["a", "b"], fetching(&[("p-1", &["a"])]))),
+        "AsConfigured",
+        "for a while"
+    );
+    assert_eq!(
+        told(&counting(&["a", "b"], fetching(&[("p-1", &[])]))),
+        "NothingFetched"
+    );
+}
+
+#[test]
+fn tasks_that_no_worker_fetches_any_more_are_told() {
+    let named = learned(&["a", "b"]);
+    let (reason, text) = said_of_learned(&counting(&["a", "b"], tally()), &named, &["b"]);
+    assert_eq!(reason, "QueueNotFetched");
+    assert!(
+        text.contains("`b`") && text.contains("`-Q`") && text.contains("purge"),
+        "{text}"
+    );
+}
+
+#[test]
+fn more_queues_than_are_counted_are_told() {
+    let many: Vec<_> = (0..230).map(|at| format!("queue-{at:03}")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let named = learned(&many);
+    let (reason, text) = said_of_learned(&counting(&many[..200], tally()), &named, &[]);
+    assert_eq!(reason, "TooManyQueues");
+    assert!(
+        text.contains("230 queues, and 200 are counted, without `queue-200`, `queue-201`, `queue-202` and 27 more"),
+        "{text}"
+    );
+}
+
+#[test]
+fn learned_queues_stay_in_the_status_while_nothing_is_counted() {
+    let named = learned(&["a"]);
+    let before = Status {
+        queues: [("a", 3), ("gone", 1)]
+            .map(|(name, waiting)| QueueStatus {
+                name: name.to_owned(),
+                waiting,
+                ..QueueStatus::default()
+            })
+            .into(),
+        ..Status::default()
+    };
+    let problem = Problem::invalid("`maxReplicas` must be positive");
+    let facts = |learned| Facts {
+        learned,
+        problem: Some(&problem),
+        ..Facts::default()
+    };
+    let kept = status(&facts(Some(&named)), Some(&before)).queues;
+    assert_eq!(kept, before.queues[..1]);
+    assert_eq!(
+        status(&facts(None), Some(&before)).queues,
+        [],
+        "a pool's own stand in its spec"
+    );
 }

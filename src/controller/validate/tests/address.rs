@@ -279,7 +279,8 @@ fn the_framework_follows_from_the_address() {
         ("redis://redis/5", "Redis { db: 5 }"),
         ("amqp://rabbitmq//", "RabbitMq { management: false }"),
     ] {
-        let application = application(&pool, &address(&pool, "shop", texts(url)).unwrap(), None);
+        let address = address(&pool, "shop", texts(url)).unwrap();
+        let application = application(&pool, pool.app.queues.clone(), &address, None);
         assert!(format!("{application:?}").contains(kind), "{application:?}");
     }
 }

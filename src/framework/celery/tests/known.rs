@@ -145,3 +145,61 @@ fn who_fetches_the_pools_queues_under_another_name_is_a_stranger() {
     celery.roster(roster(&["aaaa0"], 1));
     assert_eq!(tallied(&mut celery, &workers).1.strangers, ["fixed@worker"]);
 }
+
+#[test]
+fn workers_say_what_they_fetch_before_any_queue_is_counted() {
+    for broker in [BrokerKind::Redis { db: 0 }, BrokerKind::RabbitMq { management: true }] {
+        let mut celery = CeleryPool::new(config(broker, &[]));
+        let mut all = workers(&[1]);
+        let since = now().moment + Duration::from_secs(10);
+        all.heard(&node(0), 1, 102, EVERY, since);
+        all.told_queues(&node(0), &["a.b", "low prio"].map(str::to_owned).into(), since, since);
+        celery.attend(watched(), Moment::ZERO);
+        let before = at_later(&mut celery, &all, since);
+        assert_eq!((before.queues.len(), before.work.ready, before.work.running), (0, 0, 1));
+        let told: Vec<_> = before.fetches[&format!("{MAIL}aaaa0")].iter().cloned().collect();
+        celery.queues(told);
+        let after = at_later(&mut celery, &all, since);
+        let counted: Vec<_> = after
+            .queues
+            .iter()
+            .map(|queue| (queue.queue.as_str(), queue.ready))
+            .collect();
+        assert!(counted.iter().map(|(queue, _)| *queue).eq(["a.b", "low prio"]));
+        assert!(counted.iter().all(|(_, ready)| *ready > 0));
+        assert!(
+            !celery
+                .asks(&all, Some(&after), Now { moment: since, ..now() })
+                .iter()
+                .any(is_question),
+            "it goes on"
+        );
+    }
+}
+
+fn is_question(ask: &Ask) -> bool {
+    matches!(ask, Ask::Inspect { .. })
+}
+
+/// Tally at this moment; each list and each queue holds one message.
+fn at_later(celery: &mut CeleryPool, workers: &Workers, moment: Moment) -> Tally {
+    let now = Now { moment, ..now() };
+    let reads = celery.asks(workers, None, now);
+    let one = std::sync::Arc::new(crate::model::Scan {
+        total: 1,
+        ..crate::model::Scan::default()
+    });
+    let reply = |read: &Ask| match read {
+        Ask::Read(Query::ScanList { .. }) => Ok(Reply::Scan(one.clone())),
+        Ask::Read(Query::ScanHash { .. }) => Ok(Reply::Scan(Default::default())),
+        Ask::Read(Query::SetMembers { .. }) => Ok(Reply::Members(Vec::new())),
+        Ask::Read(Query::QueueDepth { .. }) => Ok(Reply::Depth {
+            ready: 1,
+            consumers: Some(1),
+        }),
+        Ask::Read(Query::QueueTotals { .. }) => Ok(Reply::Totals { ready: 1, unacked: 0 }),
+        _ => Ok(Reply::Asked),
+    };
+    let replies: Vec<_> = reads.iter().map(reply).collect();
+    celery.tally(&reads, &replies, workers, None, now).unwrap()
+}

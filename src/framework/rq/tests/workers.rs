@@ -17,8 +17,8 @@ fn looked_at(bench: &mut Bench) -> u32 {
 
 #[test]
 fn a_worker_whose_fields_have_no_end_is_one_that_cannot_be_read() {
-    let long = "x".repeat(5_000);
-    let many = "q,".repeat(100);
+    let long = "x".repeat(20_000);
+    let many = "q,".repeat(300);
     for (host, queues) in [(&*long, "q"), (POD, &*long), (POD, &*many)] {
         let mut bench = bench();
         worker(&mut bench, "good", OTHER, "idle", "0");
