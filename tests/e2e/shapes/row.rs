@@ -6,10 +6,7 @@ use futures::FutureExt;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use serde_json::Value;
 
-use super::{
-    shape::{Lacks, Shape},
-    stage::ShapeStage,
-};
+use super::{shape::Shape, stage::ShapeStage};
 use crate::support::{bed::eventually, bystander::Error, celery_stage::LONG};
 
 /// One runs and the others wait: a replica for five is wished.
@@ -61,13 +58,10 @@ async fn outcome(stage: &ShapeStage, shape: &Shape) -> Outcome {
         .ns()
         .try_kubectl(&["apply", "-f", "-"], &documents.join("\n---\n"))
         .await;
-    match (applied, &shape.lacks) {
-        (Err(said), Lacks::Field(field)) if said.contains(field) => {
-            Outcome::Cannot(format!("the API has no such `{field}`"))
-        }
+    match (applied, shape.refused) {
         (Err(said), _) => Outcome::Wrong(said),
-        (Ok(_), Lacks::Refused(words)) => Outcome::Cannot(refused(stage, shape, words).await),
-        (Ok(_), Lacks::Nothing | Lacks::Field(_)) => {
+        (Ok(_), Some(words)) => Outcome::Cannot(refused(stage, shape, words).await),
+        (Ok(_), None) => {
             let is_stateful = objects.iter().any(|object| object["kind"] == "StatefulSet");
             scales(stage, shape, is_stateful).await;
             Outcome::Expressed

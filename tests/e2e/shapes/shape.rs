@@ -11,22 +11,14 @@ use crate::support::{
     stage::{CANARY, ENCODED},
 };
 
-/// What keeps a pool from saying a shape.
-pub enum Lacks {
-    Nothing,
-    /// A field that the API server does not know.
-    Field(&'static str),
-    /// The operator refuses it by these words.
-    Refused(&'static str),
-}
-
 pub struct Shape {
     /// The file's, the workers' and the pool's.
     pub name: &'static str,
     /// Where its tasks are published, from inside of the namespace.
     broker: &'static str,
     pub queue: &'static str,
-    pub lacks: Lacks,
+    /// Words by which the operator refuses it, if no pool can say it.
+    pub refused: Option<&'static str>,
 }
 
 impl Shape {
@@ -35,12 +27,15 @@ impl Shape {
             name,
             broker,
             queue: "celery",
-            lacks: Lacks::Nothing,
+            refused: None,
         }
     }
 
-    const fn lacks(self, lacks: Lacks) -> Self {
-        Self { lacks, ..self }
+    const fn refused(self, words: &'static str) -> Self {
+        Self {
+            refused: Some(words),
+            ..self
+        }
     }
 
     const fn queue(self, queue: &'static str) -> Self {
@@ -55,15 +50,13 @@ pub static SHAPES: [Shape; 12] = [
     Shape::new("rabbitmq-parts", "amqp://shop:$ENCODED@rabbitmq:5672/shop%2Feu"),
     Shape::new("config-map-joined", "redis://:$TOKEN@redis:6379/4"),
     Shape::new("cluster-operator", "amqp://default_user_k3:$TOKEN@rabbitmq:5672//"),
-    Shape::new("sentinel", "").lacks(Lacks::Refused("Sentinel and other transports are not read")),
+    Shape::new("sentinel", "").refused("Sentinel and other transports are not read"),
     // The same server without TLS: the test's client does not know the certificates.
     Shape::new("tls-by-setting", "redis://redis-tls:6380/0"),
     Shape::new("shell", "redis://broker:6379/5"),
     Shape::new("sidecar-first", "redis://broker:6379/6"),
     Shape::new("stateful-set", "redis://broker:6379/7"),
-    Shape::new("many-queues", "redis://broker:6379/8")
-        .queue("queue-7")
-        .lacks(Lacks::Field("spec.queuesFrom")),
+    Shape::new("many-queues", "redis://broker:6379/8").queue("queue-7"),
 ];
 
 impl Shape {
