@@ -56,7 +56,7 @@ demo-kind:
 # goes down again, whatever happens, unless it was up before.
 test:
 	@if $(BED) status >/dev/null 2>&1; then was=up; else was=down; fi; \
-	code=0; $(BED) up && for suites in checks "install brokers" "cluster interrupt" alone zoo; do \
+	code=0; $(BED) up || code=$$?; for suites in checks "install brokers" "cluster interrupt" alone zoo; do \
 	[ $$code != 0 ] || $(MAKE) --no-print-directory -j3 $$suites || code=$$?; done; \
 	[ $$was = up ] || $(BED) down; exit $$code
 
