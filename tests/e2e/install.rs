@@ -392,6 +392,8 @@ async fn the_examples_own_tests_pass() {
     ];
     ns.kubectl(&[&pod[..], &["--", "python3", "manage.py", "test"]].concat())
         .await;
+    let log = ns.kubectl(&["logs", "tests"]).await;
+    assert!(log.contains("\nOK") && !log.contains("Ran 0 tests"), "{log}");
 }
 
 #[test]
