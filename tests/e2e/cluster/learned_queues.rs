@@ -73,10 +73,8 @@ async fn wait_no_pods(stage: &CeleryStage) {
 async fn story(kind: &str) {
     let stage = CeleryStage::new("learned", kind).await;
     stage.ns.apply(workers(&stage).to_string()).await;
-    stage
-        .ns
-        .apply(pool("mail", json!({"queuesFrom": "Workers"})).to_string())
-        .await;
+    let spec = json!({"queuesFrom": "Workers", "maxReplicas": 3, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}});
+    stage.ns.apply(pool("mail", spec).to_string()).await;
     let mut operator = Operator::start(&stage.ns.name).await;
 
     // Nobody has said anything: work that nobody knows of starts no worker, and the status says what does.
@@ -138,14 +136,17 @@ async fn story(kind: &str) {
         .await;
     stage.release(&["2"]).await;
     stage.wait_ended(32).await;
-    stage.ns.wait_replicas("mail", 1).await;
 
-    // The task in the queue that no worker fetches from any more is told of, and when it is gone the queue is, too.
-    let message = stage
-        .ns
-        .wait_condition("mail", "QueuesMatch", "False", "QueueNotFetched")
-        .await;
-    assert!(message.contains(FIRST[1]), "{message}");
+    // The task in the queue that no worker fetches from any more is told of, once the others have gone and the last has said
+    // so for a while. When the task is gone the queue is, too.
+    let told = eventually("it is told of", LONG, async || {
+        let status = stage.ns.pool("mail").await?.status.unwrap_or_default();
+        let found = status.conditions.iter().find(|one| one.reason == "QueueNotFetched");
+        let found = found.map(|one| one.message.clone());
+        found.ok_or_else(|| format!("{:?}\n{}", status.conditions, operator.log()))
+    })
+    .await;
+    assert!(told.contains(FIRST[1]), "{told}");
     stage
         .client(&format!(
             "with nap.app.connection() as it: it.default_channel.queue_purge({:?})",
