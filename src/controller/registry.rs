@@ -146,7 +146,7 @@ const RIGHTS: [u16; 3] = [401, 403, 404];
 pub struct Targets {
     seen: HashMap<TargetKey, Target>,
     scopes: BTreeMap<(WorkloadKind, Scope), Listing>,
-    /// Scopes whose watch is refused with this status, although it worked before.
+    /// Scopes whose watch is refused now, with this status.
     refused: BTreeMap<(WorkloadKind, Scope), u16>,
 }
 
@@ -203,7 +203,7 @@ impl Targets {
             .unwrap_or(Listing::Pending)
     }
 
-    /// Status with which the watch of this namespace is refused, although its list was complete: what is known is old.
+    /// Status with which the watch of this namespace is refused now: what is known of its targets is old.
     pub fn refused(&self, kind: WorkloadKind, namespace: &str) -> Option<u16> {
         let own = self.refused.get(&(kind, Some(namespace.to_owned())));
         own.or_else(|| self.refused.get(&(kind, None))).copied()

@@ -34,7 +34,7 @@ pub struct Plan {
     pub allowed: u32,
     /// Reasons that keep it above `to`.
     pub waits_for: WaitsFor,
-    /// Pods that hold nothing and cannot go before another one.
+    /// Pods that may go, and not before another one.
     pub held_back: Option<HeldBack>,
     /// Pods that are to go and whose work has been unknown for longer than an answer takes: a few of them.
     pub unknown: Vec<Unknown>,
@@ -62,7 +62,7 @@ pub struct Unknown {
     pub why: Why,
 }
 
-/// Pods of a StatefulSet that hold nothing and wait for one with a higher ordinal.
+/// Pods of a StatefulSet that may go, and wait for one with a higher ordinal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
     /// Name of the pod that has to go before them.
