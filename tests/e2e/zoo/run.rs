@@ -163,6 +163,8 @@ async fn work(app: &Application<'_>) -> bool {
         // Until the workers there are others it may ask for nobody.
         moved.open(20).await;
         moved.publish(&moves.load).await;
+        app.ns.kubectl(&["rollout", "status", "deployment/w"]).await;
+        moved.publish(&moves.rolled).await;
     }
     is_done(app).await
 }

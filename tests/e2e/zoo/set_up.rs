@@ -102,8 +102,11 @@ pub struct Elsewhere {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Moves {
-    /// What is published there, when all of the first load is done.
+    /// What is published there, when all of the first load is done, while the workers are rolled.
     pub load: Vec<Load>,
+    /// And when they have been. Work raises the number while they are rolled, so pods of the old template start, too, and the
+    /// rollout stops them with what they took: a longer task than the grace period is its victim, not the operator's.
+    pub rolled: Vec<Load>,
 }
 
 /// How the application is pinged.
