@@ -147,7 +147,7 @@ verify: image versions
 	eval "$$($(BED) env)"; TWP_SPIKES=4 $(E2E) every_spike_is_one_write
 	$(say) "a thousand pools, take-overs, and a pipeline that fights"
 	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 $(E2E) three_hundred_pools --nocapture
-	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(E2E) self_heal:: --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(E2E) self_heal:: rights_withdrawn:: --nocapture
 
 # Needs no cluster: servers and workers are processes here. VERSIONS=redis-6.0,celery-5.6 tries a part.
 versions:

@@ -24,6 +24,6 @@ mod step;
 
 pub use disruption::Protection;
 pub use input::{Ordinals, PlanInput};
-pub use plan::{HeldBack, Plan, Unknown, WaitsFor, dated_intents, plan};
+pub use plan::{HeldBack, Plan, Unknown, Until, WaitsFor, dated_intents, plan};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use step::{IDLE, Why};

@@ -53,8 +53,7 @@ pub(super) fn sort(pods: &mut [&Pod], unclear: bool, input: &PlanInput) -> Going
 }
 
 /// Lowest number of replicas for which the controller removes only pods that may go, by what stands on them already.
-/// `ending`: whether others of its pods are being deleted.
-pub(super) fn least(pods: &[(&Pod, bool)], ending: bool, input: &PlanInput) -> u32 {
+pub(super) fn least(pods: &[(&Pod, bool)], turn: &Turn, input: &PlanInput) -> u32 {
     let count = |pods: usize| u32::try_from(pods).unwrap_or(u32::MAX);
     match input.target.kind {
         WorkloadKind::Deployment => {
@@ -68,29 +67,53 @@ pub(super) fn least(pods: &[(&Pod, bool)], ending: bool, input: &PlanInput) -> u
         WorkloadKind::StatefulSet => {
             let stay = pods.iter().filter(|(_, safe)| !safe).map(|(pod, _)| place(pod, input));
             let least = stay.max().map_or(0, |highest| highest.saturating_add(1));
-            least.max(soonest(pods, ending, input))
+            least.max(match turn {
+                Turn::All => 0,
+                Turn::One(place) => *place,
+                Turn::None(_) => input.from,
+            })
         }
     }
 }
 
-/// Lowest number of replicas at which a StatefulSet deletes nothing later than at once. One that ends its pods one by one
-/// may take minutes until the turn of the last one comes, and waits for as long as one below is not ready: a pod that was
-/// not told to stop, or whose container is started again, takes a task meanwhile.
-fn soonest(pods: &[(&Pod, bool)], ending: bool, input: &PlanInput) -> u32 {
-    let going = pods
-        .iter()
-        .filter(|(pod, _)| (input.to..input.from).contains(&place(pod, input)));
-    let Some(next) = going
-        .map(|(pod, _)| place(pod, input))
-        .max()
-        .filter(|_| input.ordinals.one_by_one)
-    else {
-        return 0;
+/// Pods that the controller would delete at once, if the number were lowered.
+pub(super) enum Turn<'a> {
+    /// All beyond the number.
+    All,
+    /// The one at this place, and no other.
+    One(u32),
+    /// None: what it waits for first.
+    None(Blocker<'a>),
+}
+
+/// Pod for which a StatefulSet waits before it deletes another one.
+#[derive(Clone, Copy)]
+pub(super) enum Blocker<'a> {
+    /// It is being deleted.
+    Ends(&'a Pod),
+    /// It has a lower ordinal, and is not ready.
+    NotReady(&'a Pod),
+}
+
+/// Whose turn it is. A StatefulSet that ends its pods one by one may take minutes until the turn of the last one comes, and
+/// waits for as long as one below is not ready: a pod that was not told to stop, or whose container is started again, takes
+/// a task meanwhile. So nothing is lowered before.
+pub(super) fn turn<'a>(pods: &[&'a Pod], ending: Option<&'a Pod>, input: &PlanInput) -> Turn<'a> {
+    let places = pods.iter().map(|pod| (place(pod, input), *pod));
+    let going = places
+        .clone()
+        .map(|(place, _)| place)
+        .filter(|place| (input.to..input.from).contains(place));
+    let Some(next) = going.max().filter(|_| input.ordinals.one_by_one) else {
+        return Turn::All;
     };
-    let mut below = pods.iter().filter(|(pod, _)| place(pod, input) < next);
-    match ending || below.any(|(pod, _)| pod.readiness != Readiness::Ready) {
-        true => input.from,
-        false => next,
+    let unready = places
+        .filter(|(place, pod)| *place < next && pod.readiness != Readiness::Ready)
+        .max_by_key(|(place, _)| *place);
+    match (ending, unready) {
+        (Some(pod), _) => Turn::None(Blocker::Ends(pod)),
+        (None, Some((_, pod))) => Turn::None(Blocker::NotReady(pod)),
+        (None, None) => Turn::One(next),
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     input::PlanInput,
-    order::{self, Going},
+    order::{self, Blocker, Going, Turn},
     pod::{Drain, FIRST, Mark, Pod, Readiness},
     step::{NextStep, Why, leave, stay},
 };
@@ -62,13 +62,26 @@ pub struct Unknown {
     pub why: Why,
 }
 
-/// Pods of a StatefulSet that may go, and wait for one with a higher ordinal.
+/// Pods of a StatefulSet that may go, and wait for another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
-    /// Name of the pod that has to go before them.
+    /// Name of that pod.
     pub by: String,
+    /// What it has to do before them.
+    pub until: Until,
     /// Number of pods.
     pub pods: u32,
+}
+
+/// What a pod of a StatefulSet has to do before others can go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Go: its ordinal is higher.
+    Goes,
+    /// Come to its end: it is being deleted, and pods end one by one.
+    Ends,
+    /// Become ready: its ordinal is lower, and none is deleted before.
+    IsReady,
 }
 
 /// Work of the pods that are to go.
@@ -147,14 +160,15 @@ pub fn plan(input: &PlanInput) -> Plan {
         }
         plan.take(pod, next);
     }
+    let turn = order::turn(&pods, ending.first().copied(), input);
     match input.target.kind {
         WorkloadKind::Deployment if surplus > 0 && input.support == DrainSupport::StopFetching => {
             plan.compare(pods.iter().skip(surplus).take(CANDIDATES), input);
         }
         WorkloadKind::Deployment => {}
-        WorkloadKind::StatefulSet => plan.held_back = held_back(&pods[..surplus], &safe),
+        WorkloadKind::StatefulSet => plan.held_back = held_back(&pods[gone..surplus], &safe[gone..surplus], &turn),
     }
-    let least = order::least(&settled, !ending.is_empty(), input);
+    let least = order::least(&settled, &turn, input);
     plan.allowed = match rollout && least > 0 && input.to < input.from {
         true => input.from,
         false => least.max(input.to).min(input.from.max(input.to)),
@@ -192,13 +206,19 @@ fn stands(mark: Option<&Mark>, pod: &Pod) -> bool {
     mark.is_none_or(|mark| mark.cost == pod.cost && empty(mark.drain.as_ref()) == empty(pod.drain.as_ref()))
 }
 
-/// Pods of a StatefulSet, in the order in which they go, that may and that wait for one that may not.
-fn held_back(pods: &[&Pod], safe: &[bool]) -> Option<HeldBack> {
-    let mut pods = pods.iter().zip(safe);
-    let (first, _) = pods.find(|(_, safe)| !**safe)?;
-    let waiting = pods.filter(|(_, safe)| **safe).count();
+/// Pods of a StatefulSet, in the order in which they go, that may and that wait for one that may not, or for their turn.
+fn held_back(pods: &[&Pod], safe: &[bool], turn: &Turn) -> Option<HeldBack> {
+    let first = safe.iter().position(|safe| !safe);
+    let (by, until) = match (first, turn) {
+        (Some(first), _) => (pods.get(first).copied()?, Until::Goes),
+        (None, Turn::None(Blocker::Ends(pod))) => (*pod, Until::Ends),
+        (None, Turn::None(Blocker::NotReady(pod))) => (*pod, Until::IsReady),
+        (None, Turn::All | Turn::One(_)) => return None,
+    };
+    let waiting = safe.iter().skip(first.unwrap_or(0)).filter(|safe| **safe).count();
     (waiting > 0).then(|| HeldBack {
-        by: first.name.clone(),
+        by: by.name.clone(),
+        until,
         pods: u32::try_from(waiting).unwrap_or(u32::MAX),
     })
 }

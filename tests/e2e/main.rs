@@ -8,6 +8,7 @@
 //! | `zoo` | applications as people run them | seven questions each |
 //! | `install` | the chart | installed, upgraded, uninstalled |
 //! | `shapes` | the chart, and the workers of other charts | how a pool says where their broker is |
+//! | `rights_withdrawn` | an operator that loses a right | what it can no longer see it does not write |
 //! | `self_heal` | a pipeline that fights | what it kills is killed once |
 //! | `versions` | other versions of servers and of Celery, as processes | each is counted right and drained |
 //! | `reality`, `waves`, `heartbeats` | measurements | the simulator is right; long runs; what heartbeats cost |
@@ -22,6 +23,7 @@ mod heartbeats;
 mod install;
 mod interrupt;
 mod reality;
+mod rights_withdrawn;
 mod self_heal;
 mod shapes;
 #[path = "../support/mod.rs"]

@@ -3,7 +3,7 @@
 
 use super::Facts;
 use crate::{
-    drain::{HeldBack, Plan, WaitsFor},
+    drain::{HeldBack, Plan, Until, WaitsFor},
     model::{count, form},
 };
 
@@ -44,9 +44,14 @@ pub(super) fn kept(kept: u32, plan: Option<&Plan>) -> String {
             form(unknown, "has", "have")
         ));
     }
-    if let Some(HeldBack { by, pods }) = plan.and_then(|plan| plan.held_back.as_ref()) {
+    if let Some(HeldBack { by, until, pods }) = plan.and_then(|plan| plan.held_back.as_ref()) {
+        let what = match until {
+            Until::Goes => "go first",
+            Until::Ends => "end",
+            Until::IsReady => "be ready",
+        };
         why.push(format!(
-            "{pods} that may go {} for `{by}` to go first",
+            "{pods} that may go {} for `{by}` to {what}",
             form(*pods, "waits", "wait")
         ));
     }

@@ -42,7 +42,7 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
     })?;
     let by_parts = matches!(pool.source.url, UrlSource::Parts(_));
     let local = |host: &str, by_parts: bool| {
-        service(host, namespace).or_else(|| parts::service(host, namespace).filter(|_| by_parts))
+        one_word_service(host, namespace).or_else(|| parts::qualified_service(host, namespace).filter(|_| by_parts))
     };
     let management = match (&pool.source.management, &texts.management) {
         (Some(source), Some(text)) => {
@@ -96,7 +96,7 @@ fn complete(address: &mut Address, pool: &Pool, texts: &Texts) -> Result<(), Pro
 
 /// Host name of one word as a Service in the pool's namespace, as it is for the application's own pods; the operator's
 /// pod is in another namespace.
-fn service(host: &str, namespace: &str) -> Option<String> {
+fn one_word_service(host: &str, namespace: &str) -> Option<String> {
     let word = !host.contains(['.', ':']) && host != "localhost";
     word.then(|| format!("{host}.{namespace}.svc"))
 }

@@ -112,7 +112,8 @@ pub fn url_of_parts(parts: &Parts, texts: &PartTexts, namespace: &str) -> Result
 /// Whether what Secrets hold may be sent to this host: whoever may write pools may not be allowed to read Secrets. It is
 /// asked of each Secret by itself: the author of the pool may have made another one.
 fn may_go(host: &str, parts: &Parts, hosts: &BTreeMap<String, Vec<String>>, namespace: &str) -> Result<(), Problem> {
-    let local = !host.contains(['.', ':']) || service(host, namespace).is_some() || in_namespace(host, namespace);
+    let local =
+        !host.contains(['.', ':']) || qualified_service(host, namespace).is_some() || in_namespace(host, namespace);
     let beside = match &parts.host {
         Text::From(from) => secret(from),
         Text::Plain(_) => None,
@@ -177,7 +178,7 @@ fn host(text: &str) -> Option<String> {
 
 /// A Service of the namespace, written with the namespace alone, by the name that leaves the cluster in no case: the
 /// namespace may be called as a domain of the internet is, and a password goes there.
-pub(super) fn service(host: &str, namespace: &str) -> Option<String> {
+pub(super) fn qualified_service(host: &str, namespace: &str) -> Option<String> {
     let name = host.strip_suffix(namespace)?.strip_suffix('.')?;
     (!name.is_empty() && !name.contains('.')).then(|| format!("{name}.{namespace}.svc"))
 }

@@ -19,6 +19,7 @@
 //! | `running_tasks.rs` | nothing that runs is interrupted |
 //! | `scheduled_tasks.rs` | zero with tasks that are due later |
 //! | `spikes.rs` | from zero: how soon, and that it is one write |
+//! | `stateful_set/` | StatefulSets: the highest ordinals, their turns, and their namesakes |
 //! | `wait_target.rs` | the wait target: how many, why, and what is told |
 //! | `rights.rs` | operators with the rights of a service account |
 //!
@@ -40,7 +41,7 @@ mod operator_process;
 mod pod_policy;
 mod references;
 mod removal;
-mod rights;
+pub mod rights;
 mod running_tasks;
 mod scheduled_tasks;
 mod spikes;

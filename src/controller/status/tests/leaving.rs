@@ -1,5 +1,5 @@
 use super::*;
-use crate::drain::{HeldBack, Plan, WaitsFor};
+use crate::drain::{HeldBack, Plan, Until, WaitsFor};
 
 fn plan(waits_for: WaitsFor) -> Plan {
     Plan {
@@ -74,19 +74,32 @@ fn a_condition_says_who_else_writes_costs() {
 #[test]
 fn the_sentence_says_which_pod_of_a_stateful_set_holds_back_those_below_it() {
     let (tally, decision) = (tally(), decision(Rule::Backlog));
-    for (pods, said) in [
+    for (pods, until, said) in [
         (
             1,
+            Until::Goes,
             "3 more for now: 1 runs tasks, 1 that may go waits for `mail-5` to go first.",
         ),
         (
             2,
+            Until::Goes,
             "3 more for now: 1 runs tasks, 2 that may go wait for `mail-5` to go first.",
+        ),
+        (
+            2,
+            Until::IsReady,
+            "3 more for now: 1 runs tasks, 2 that may go wait for `mail-5` to be ready.",
+        ),
+        (
+            1,
+            Until::Ends,
+            "3 more for now: 1 runs tasks, 1 that may go waits for `mail-5` to end.",
         ),
     ] {
         let leaving = Plan {
             held_back: Some(HeldBack {
                 by: "mail-5".into(),
+                until,
                 pods,
             }),
             ..plan(WaitsFor {

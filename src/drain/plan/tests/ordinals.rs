@@ -97,6 +97,7 @@ fn a_busy_one_holds_back_those_below_it_and_no_others() {
     assert_eq!(plan.allowed, 4, "the highest goes at once");
     let held_back = HeldBack {
         by: "mail-3".into(),
+        until: Until::Goes,
         pods: 2,
     };
     assert_eq!(plan.held_back, Some(held_back));
@@ -163,7 +164,15 @@ fn where_pods_end_one_by_one_each_goes_at_its_turn() {
         pod
     };
     let pods: Vec<_> = (0..4).map(idle).collect();
-    let allowed = |pods: &[Pod]| planned_with(pods, &reports, (4, 0), (ordinals, DrainSupport::ReportsOnly)).allowed;
+    let planned = |pods: &[Pod]| planned_with(pods, &reports, (4, 0), (ordinals, DrainSupport::ReportsOnly));
+    let allowed = |pods: &[Pod]| planned(pods).allowed;
+    let held_back = |by: &str, until| {
+        Some(HeldBack {
+            by: by.to_owned(),
+            until,
+            pods: 4,
+        })
+    };
     assert_eq!(
         allowed(&pods),
         3,
@@ -173,9 +182,11 @@ fn where_pods_end_one_by_one_each_goes_at_its_turn() {
     let killed_at = Some(now().wall + Duration::from_secs(30));
     ends.push(Pod { killed_at, ..idle(4) });
     assert_eq!(allowed(&ends), 4, "its turn comes when that has ended");
+    assert_eq!(planned(&ends).held_back, held_back("mail-4", Until::Ends));
     let mut boots = pods.clone();
     boots[1].readiness = Readiness::NotReady;
     assert_eq!(allowed(&boots), 4, "its turn comes when those below it are ready");
+    assert_eq!(planned(&boots).held_back, held_back("mail-1", Until::IsReady));
     let mut broken = pods.clone();
     broken[3].readiness = Readiness::Down;
     assert_eq!(allowed(&broken), 3, "its own readiness keeps nothing");

@@ -1,5 +1,9 @@
 //! A StatefulSet loses its highest ordinals, whatever stands on its pods: so a busy one keeps those below it, and nothing
-//! else is told to stop.
+//! else is told to stop. `turns.rs`: nor is a pod given up before its turn; `namesake.rs`: nor by the word of another
+//! StatefulSet's pod of the same name.
+
+mod namesake;
+mod turns;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,13 +27,17 @@ const START: u32 = 3;
 
 /// The workers' Deployment as a StatefulSet, which numbers its pods from [`START`].
 fn stateful_set(stage: &CeleryStage) -> Value {
-    let worker = [
-        "python3", "-m", "celery", "-A", "nap", "worker", "-l", "info", "-c", "1",
-    ];
-    let mut set = stage.deployment("mail", 0, &worker, 300);
+    let mut set = set_with(stage, &["-c", "1"], 300);
+    set["spec"]["ordinals"] = json!({"start": START});
+    set
+}
+
+/// Celery workers with these arguments as a StatefulSet, with so many seconds to end.
+fn set_with(stage: &CeleryStage, arguments: &[&str], grace: u32) -> Value {
+    let worker = ["python3", "-m", "celery", "-A", "nap", "worker", "-l", "info"];
+    let mut set = stage.deployment("mail", 0, &[&worker[..], arguments].concat(), grace);
     set["kind"] = json!("StatefulSet");
     set["spec"]["serviceName"] = json!("mail");
-    set["spec"]["ordinals"] = json!({"start": START});
     set
 }
 
