@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum SampleError {
     /// The host name does not resolve.
-    #[error("the broker's host name does not resolve: check the host in the broker URL")]
+    #[error("the broker's host name does not resolve: check the host in `spec.broker`")]
     Dns,
     /// The address is one where the operator must not connect: the same error for all of them, whatever is there.
     #[error(
@@ -17,7 +17,7 @@ pub enum SampleError {
     )]
     NotAllowed,
     /// Nothing listens at the address.
-    #[error("the broker refuses the connection: check host and port in the broker URL")]
+    #[error("the broker refuses the connection: check host and port in `spec.broker`")]
     Refused,
     /// No answer within the deadline.
     #[error("the broker did not answer in time")]
@@ -40,7 +40,7 @@ pub enum SampleError {
     #[error("the broker refuses the client certificate: check `spec.broker.tls` (clientCertFrom, clientKeyFrom)")]
     TlsIdentity,
     /// Wrong user or password.
-    #[error("the broker refuses the user or the password in the broker URL")]
+    #[error("the broker refuses the user or the password that `spec.broker` gives")]
     Authentication,
     /// The user may not read this key, queue, channel or vhost.
     #[error(
@@ -53,7 +53,7 @@ pub enum SampleError {
     )]
     TooManyConnections,
     /// The vhost or database does not exist.
-    #[error("the virtual host or database number in the broker URL does not exist")]
+    #[error("the virtual host or database number that `spec.broker` gives does not exist")]
     NoSuchVhost,
     /// A key is of another type than this framework writes.
     #[error("a queue's key holds another type of value: check `queues` and `broker.keyPrefix`")]
@@ -65,7 +65,7 @@ pub enum SampleError {
     #[error("Redis is loading its data from disk (`LOADING`)")]
     Loading,
     /// `READONLY`: a replica, or an old master that has become one.
-    #[error("this Redis is a read-only replica (`READONLY`): the broker URL must lead to the master")]
+    #[error("this Redis is a read-only replica (`READONLY`): `spec.broker` must lead to the master")]
     ReadOnly,
     /// `MASTERDOWN`.
     #[error("this Redis is a replica that has lost its master (`MASTERDOWN`)")]
@@ -90,13 +90,13 @@ pub enum SampleError {
     /// `MOVED`, `ASK`, `CROSSSLOT`, `CLUSTERDOWN`: a node of a Redis Cluster.
     #[error(
         "this is a node of a Redis Cluster, which is not read: \
-         the broker URL must lead to a Redis with cluster mode off"
+         `spec.broker` must lead to a Redis with cluster mode off"
     )]
     RedisCluster,
     /// A Sentinel, which knows where the master is and holds no data.
     #[error(
         "this port belongs to a Redis Sentinel, which holds no tasks: \
-         the broker URL must lead to the master itself (a Service that follows it)"
+         `spec.broker` must lead to the master itself (a Service that follows it)"
     )]
     RedisSentinel,
     /// The key does not exist: Redis answers so to commands that need an existing key.

@@ -8,7 +8,7 @@ use super::{ConditionSpec, Facts, Heard, SUSPENDED, SourceState, condition};
 use crate::{
     api::ConditionStatus::{False, True, Unknown},
     drain::Why,
-    model::{Control, DrainSupport, Hearing, Tally},
+    model::{Control, DrainSupport, Hearing, Tally, WorkloadKind},
 };
 
 const KIND: &str = "WorkersKnown";
@@ -251,14 +251,23 @@ fn unknown(facts: &Facts, tally: &Tally) -> Finding {
     }
     let words = facts.framework.words;
     Some(match &first.why {
-        Why::Doubled { node } => (
-            "NodeNamesUnknown",
-            format!(
-                "Several workers call themselves `{node}` ({pods}), so nobody can say what each holds: give each a name of its \
-                 own ({}). {GRACEFUL}",
-                words.control.as_ref()?.several
-            ),
-        ),
+        Why::Doubled { node } => {
+            let several = words.control.as_ref()?.several;
+            let cure = match facts.kind {
+                // Names of pods are used once in a namespace, and a Deployment's have a random end.
+                WorkloadKind::StatefulSet => format!(
+                    "if another StatefulSet of this name uses the broker, give each a virtual host, database or key prefix of \
+                     its own; if not, give each worker a name of its own ({several})"
+                ),
+                WorkloadKind::Deployment => format!("give each a name of its own ({several})"),
+            };
+            (
+                "NodeNamesUnknown",
+                format!(
+                    "Several workers call themselves `{node}` ({pods}), so nobody can say what each holds: {cure}. {GRACEFUL}"
+                ),
+            )
+        }
         Why::NotHeard | Why::Silent => (
             "WorkersSilent",
             format!(

@@ -337,3 +337,28 @@ fn it_is_unknown_while_nothing_is_known() {
     let unread = said(&tally(), |facts| facts.source = SourceState::NotYet);
     assert_eq!(unread.0, "Unknown/NotAsked");
 }
+
+#[test]
+fn a_name_that_occurs_twice_has_another_cure_where_the_target_is_a_stateful_set() {
+    let plan = Plan {
+        unknown: vec![Unknown {
+            pod: "mail-0".into(),
+            why: Why::Doubled {
+                node: "celery@mail-0".into(),
+            },
+        }],
+        ..Plan::default()
+    };
+    let (decision, counted) = (decision(Rule::Backlog), tally());
+    let said = |kind| {
+        let facts = Facts {
+            kind,
+            leaving: Some(&plan),
+            ..working(&counted, &decision)
+        };
+        workers_known(&facts)
+            .message
+            .contains("another StatefulSet of this name")
+    };
+    assert!(said(WorkloadKind::StatefulSet) && !said(WorkloadKind::Deployment));
+}
