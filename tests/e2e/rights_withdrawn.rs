@@ -18,6 +18,9 @@ use crate::{
 /// Time after which the API server ends a watch, and some more.
 const WATCHED: Duration = Duration::from_secs(400);
 
+/// Enough for five replicas, ten each.
+const TASKS: usize = 45;
+
 #[tokio::test]
 async fn what_can_no_longer_be_seen_is_not_written() {
     let stage = CeleryStage::new("withdrawn", "redis").await;
@@ -67,7 +70,9 @@ async fn what_can_no_longer_be_seen_is_not_written() {
     // Somebody else raises the number; there is work, and each of the pods takes some.
     stage.ns.kubectl(&["scale", "statefulset/mail", "--replicas=3"]).await;
     stage.ns.kubectl(&["rollout", "status", "statefulset/mail"]).await;
-    stage.client("for number in range(30): nap.hold.delay(number)").await;
+    stage
+        .client(&format!("for number in range({TASKS}): nap.hold.delay(number)"))
+        .await;
     let number = || async {
         let number = ["get", "statefulset", "mail", "-o", "jsonpath={.spec.replicas}"];
         stage.ns.kubectl(&number).await
@@ -92,7 +97,7 @@ async fn what_can_no_longer_be_seen_is_not_written() {
         }
     })
     .await;
-    let numbers: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    let numbers: Vec<_> = (0..TASKS).map(|number| number.to_string()).collect();
     stage.release(&numbers).await;
-    stage.wait_ended(30).await;
+    stage.wait_ended(TASKS).await;
 }
