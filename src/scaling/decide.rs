@@ -1,7 +1,7 @@
 //! The order in which the rules apply.
 #![deny(clippy::disallowed_methods)]
 use super::{
-    Decision, Memory, Observation, Policy, Reading, Rule, Work,
+    Candidates, Decision, Memory, Observation, Policy, Reading, Rule, Work,
     demand::{Demand, KeepOne},
     explain::{Case, explain},
     memory::LONGEST_DELAY,
@@ -77,6 +77,7 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
         }),
         limited: chooser.limited(choice),
         wanted: demand.wanted,
+        candidates: candidates(policy, seen, &demand, &floor, &choice),
         estimates: demand
             .answer
             .map(|_| memory.waiting.estimates(policy, demand.answer, seen.now)),
@@ -96,6 +97,24 @@ pub fn decide(policy: &Policy, mut memory: Memory, seen: &Observation) -> (Memor
         .clamp(SHORTEST_DELAY, LONGEST_DELAY),
     };
     (memory, decision)
+}
+
+/// Numbers that the decision was chosen from, for people.
+fn candidates(policy: &Policy, seen: &Observation, demand: &Demand, floor: &Floor, choice: &Choice) -> Candidates {
+    let read = matches!(seen.reading, Reading::Fresh(_) | Reading::Stale { .. });
+    let answer = demand.answer;
+    let listed = answer.is_some() && matches!(demand.rule, Rule::Deadline | Rule::Rate | Rule::Reserve);
+    Candidates {
+        deadline: answer.map(|answer| answer.urgent),
+        rate: answer.map(|answer| answer.by_rate),
+        reserve: answer.and_then(|answer| answer.reserve),
+        work: (read && !listed).then_some((demand.rule, demand.wanted)),
+        running: choice.running,
+        window: choice.kept,
+        minimum: policy.min,
+        schedule: (floor.replicas > policy.min).then_some(floor.replicas),
+        maximum: policy.max,
+    }
 }
 
 /// Limits of the number of replicas; where they contradict each other the maximum counts.
@@ -127,6 +146,9 @@ struct Choice {
     /// Scale-down window that applies.
     window: Duration,
     pending: Option<Duration>,
+    /// Floors of the running work and of the windows, where they were looked at.
+    running: Option<u32>,
+    kept: Option<u32>,
 }
 
 impl Choice {
@@ -137,6 +159,8 @@ impl Choice {
             rule,
             window: Duration::ZERO,
             pending: None,
+            running: None,
+            kept: None,
         }
     }
 }
@@ -237,16 +261,17 @@ impl RuleInput<'_> {
         let starting_for = self.memory.starting_for(self.policy, now);
         let idle_in = self.memory.idle_in(self.policy, now);
         let stabilized = self.stabilized(idle_in);
+        let (running, kept) = (self.protected(work), stabilized.floor.min(self.limits.max));
         let floors = [
             (self.seen.rollout, current, Rule::Rollout),
             (!starting_for.is_zero(), current, Rule::JustStarted),
-            (true, self.protected(work), Rule::RunningWork),
+            (true, running, Rule::RunningWork),
             (
                 idle_in.is_some_and(|left| !left.is_zero()),
                 self.limits.max.min(1),
                 Rule::CoolingDown,
             ),
-            (true, stabilized.floor.min(self.limits.max), Rule::Window),
+            (true, kept, Rule::Window),
         ];
         let (mut replicas, mut rule) = (self.recommended, self.demand_rule());
         for (applies, floor, of) in floors {
@@ -270,6 +295,8 @@ impl RuleInput<'_> {
             replicas,
             rule,
             window,
+            running: Some(running),
+            kept: Some(kept),
             pending: soonest([
                 unchanged_in,
                 Some(starting_for).filter(|left| !left.is_zero()),

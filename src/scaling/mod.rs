@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | the vocabulary: [`Policy`], [`Observation`], [`Memory`], [`Decision`] |
 //! | `decide.rs` | the order in which the rules apply |
+//! | `candidates.rs` | what each rule alone would have asked for |
 //! | `demand.rs` | how many workers the work asks for; the backlog rule |
 //! | `wait.rs` | the wait rule: `flow.rs` (arrivals and starts), `service.rs` (how long a task takes), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
 //! | `lead_time.rs` | how long before a scheduled task comes due its worker is ordered |
@@ -21,6 +22,7 @@
 
 mod attainment;
 mod behavior;
+mod candidates;
 mod deadline;
 mod decide;
 mod demand;
@@ -47,6 +49,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 pub use behavior::{Behavior, BehaviorPolicy, PolicyType, Rules, Select};
+pub use candidates::Candidates;
 pub use decide::decide;
 pub use schedule::{Floor, Schedule, ScheduleError, floor};
 pub use stabilization::{SURPLUS_WINDOW, TRIM_WINDOW};
@@ -386,6 +389,8 @@ pub struct Decision {
     pub limited: Option<Rule>,
     /// Number of replicas that the work alone asks for, before windows and limits.
     pub wanted: u32,
+    /// Numbers that it was chosen from.
+    pub candidates: Candidates,
     /// Estimates that were learned; only the wait rule learns.
     pub estimates: Option<Estimates>,
     /// Time that the oldest waiting task has waited, where it is known.

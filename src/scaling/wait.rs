@@ -110,6 +110,10 @@ pub(crate) struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct WaitResult {
     pub(crate) pods: u32,
+    /// Numbers that the deadlines, the rate and the reserve each ask for.
+    pub(crate) urgent: u32,
+    pub(crate) by_rate: u32,
+    pub(crate) reserve: Option<u32>,
     /// Number of replicas that would be needed, if more of them helped.
     pub(crate) needed: u32,
     pub(crate) rule: Rule,
@@ -262,6 +266,9 @@ impl Waiting {
         let hoarded = waiting - supply.startable(waiting, within) >= 1.0;
         let mut answer = WaitResult {
             pods: urgent,
+            urgent,
+            by_rate,
+            reserve: None,
             needed: urgent,
             rule: Rule::Deadline,
             need,
@@ -289,6 +296,7 @@ impl Waiting {
             let kept = supply.needed(kept, within + blind);
             let most = f64::from(urgent.max(whole(rate * service / slots))) + RESERVE_MAX;
             let kept = whole(kept.min(most));
+            answer.reserve = Some(kept);
             if kept > answer.pods {
                 (answer.pods, answer.rule) = (kept, Rule::Reserve);
             }

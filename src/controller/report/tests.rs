@@ -15,6 +15,7 @@ fn made(rule: Rule, replicas: u32) -> Decision {
         sentence: "because".into(),
         limited: None,
         wanted: replicas,
+        candidates: crate::scaling::Candidates::default(),
         estimates: None,
         oldest_wait: None,
         trouble: None,

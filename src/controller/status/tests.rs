@@ -42,6 +42,7 @@ pub(super) fn decision(rule: Rule) -> Decision {
         sentence: "15 outstanding at 4 each need 4.".into(),
         limited: None,
         wanted: 4,
+        candidates: crate::scaling::Candidates::default(),
         estimates: None,
         oldest_wait: Some(Duration::from_secs(4)),
         trouble: None,
