@@ -20,6 +20,7 @@
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |
 //! | [`drain`] | pure: which pods are emptied, and which may go | std, jiff, serde, `model` | tokio, clients, clocks |
 //! | [`kube`] | shell: calls to the API server, through one gate; the objects as far as they are read | kube, k8s-openapi, tokio, `api`, `drain`, `model` types | decisions, `broker`, `framework`, `scaling`, `controller` |
+//! | [`view`] | what is known of the pools, for people: types, ring and JSON pure, the server shell | `api`, [`kube`], `model`, `scaling`, `telemetry`, tokio, hyper | decisions, the crates kube and k8s-openapi |
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | the crates kube and k8s-openapi |
 //! | [`telemetry`] | shell: logs, metrics, health, events | tokio, hyper, [`kube`] | decisions, the crates kube and k8s-openapi |
 //! | [`doctor`] | shell: whether an installation is whole; what it compares is pure | `api`, [`kube`], tokio, clap | decisions, the crates kube and k8s-openapi |
@@ -64,3 +65,4 @@ pub mod scaling;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod telemetry;
+pub mod view;

@@ -11,6 +11,7 @@ use super::{effects::Effects, fleet::Fleet, input::Input};
 use crate::{
     broker::{Clock, Sampled},
     telemetry::Health,
+    view::Question,
 };
 
 /// Longest time between two signs of life for the probes.
@@ -41,6 +42,7 @@ impl Controller {
         mut watched: mpsc::Receiver<Input>,
         mut own: mpsc::UnboundedReceiver<Input>,
         mut samples: mpsc::Receiver<Sampled>,
+        mut questions: mpsc::Receiver<Question>,
         mut stop: oneshot::Receiver<()>,
     ) {
         loop {
@@ -58,6 +60,7 @@ impl Controller {
                     // The watches end only with the process.
                     None => return,
                 },
+                Some(question) = questions.recv() => self.answer(question),
                 () = tokio::time::sleep(wake.min(BEAT)) => self.wake(),
                 _ = &mut stop => break,
             }
@@ -71,6 +74,19 @@ impl Controller {
     pub(super) fn take(&mut self, input: Input) {
         let effects = self.fleet.on(input, self.clock.now());
         self.effects.perform(effects);
+    }
+
+    /// Answers a question of the view, by counted references alone. Who asked may have gone.
+    fn answer(&self, question: Question) {
+        let now = self.clock.now();
+        match question {
+            Question::Pools(answer) => {
+                let _gone = self.fleet.snapshot(now).map(|all| answer.send(all));
+            }
+            Question::Pool(key, answer) => {
+                let _gone = self.fleet.whole(&key, now).map(|found| answer.send(found));
+            }
+        }
     }
 
     /// Processes what has become due.

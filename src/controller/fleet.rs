@@ -20,6 +20,7 @@ use crate::{
     broker::{Address, PoolId, SamplerInput},
     kube::{CallError, Key, TargetKey, watch::Scope},
     model::{Moment, Now, WorkloadKind},
+    view::{PoolView, Snapshot, Whole},
 };
 
 /// Longest time between two reconciliations of a pool.
@@ -41,6 +42,8 @@ pub struct Fleet {
     uncordons: BTreeSet<TargetKey>,
     /// Pools with draining pods at the start of the process that have not been seen yet.
     left: BTreeSet<Key>,
+    /// Whether what the view shows is kept.
+    shows: bool,
     /// State of the list of pools, by scope; empty once the process has reported that it is ready.
     lists: BTreeMap<Scope, Listing>,
     effects: Vec<Effect>,
@@ -58,6 +61,7 @@ impl Fleet {
             stateful_sets: false,
             uncordons: BTreeSet::new(),
             left: BTreeSet::new(),
+            shows: false,
             lists: scopes.into_iter().map(|scope| (scope, Listing::Pending)).collect(),
             effects: Vec::new(),
         }
@@ -69,6 +73,43 @@ impl Fleet {
         Self {
             leads: true,
             ..Self::new(scopes)
+        }
+    }
+
+    /// The same, and what the view shows is kept.
+    pub fn showing(self, shows: bool) -> Self {
+        Self { shows, ..self }
+    }
+
+    /// All pools, for the view; `None`: this process does not lead.
+    pub fn snapshot(&self, now: Now) -> Option<Snapshot> {
+        self.leads.then(|| Snapshot {
+            now,
+            entries: self
+                .pools
+                .all()
+                .filter_map(|state| Some(state.view.as_ref()?.entry()))
+                .collect(),
+        })
+    }
+
+    /// One pool, for the view; `None`: this process does not lead.
+    pub fn whole(&self, key: &Key, now: Now) -> Option<Option<Whole>> {
+        let whole = |state: &PoolState| {
+            let target = state.target().and_then(|key| self.targets.get(&key));
+            state.whole(target, now)
+        };
+        let id = self.pools.id(key);
+        self.leads.then(|| id.and_then(|id| self.pools.get(id)).and_then(whole))
+    }
+
+    /// State of a new pool.
+    fn state(&self, id: PoolId, seen: PoolSeen) -> PoolState {
+        let PoolSeen { identity, pool, status } = seen;
+        let view = self.shows.then(|| Box::new(PoolView::new(&identity.key)));
+        PoolState {
+            view,
+            ..PoolState::new(id, identity, pool, status)
         }
     }
 
@@ -237,9 +278,8 @@ impl Fleet {
         if let Some(id) = self.pools.id(&seen.identity.key) {
             self.pools.remove(id);
         }
-        let PoolSeen { identity, pool, status } = seen;
         let id = self.pools.next_id();
-        self.pools.insert(PoolState::new(id, identity, pool, status));
+        self.pools.insert(self.state(id, seen));
     }
 
     fn pool(&mut self, seen: Box<PoolSeen>, now: Now) {
@@ -263,10 +303,9 @@ impl Fleet {
                 if let Some(id) = namesake {
                     self.remove(id, now);
                 }
-                let PoolSeen { identity, pool, status } = *seen;
-                let mut state = PoolState::new(self.pools.next_id(), identity, pool, status);
+                let id = self.pools.next_id();
+                let mut state = self.state(id, *seen);
                 state.drain.left = self.left.remove(&state.identity.key);
-                let id = state.id;
                 self.pools.insert(state);
                 id
             }

@@ -52,7 +52,7 @@ use clap::Args;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 
@@ -66,6 +66,7 @@ use crate::{
         watch::Scope,
     },
     telemetry::{Events, Health, LogFormat, Metrics, Page, server},
+    view::{HostRule, Question, View, types::Leader},
 };
 
 /// Largest number of watch inputs that wait for the event loop.
@@ -87,6 +88,10 @@ pub struct Settings {
     /// Address that serves /livez and /readyz.
     #[arg(long, env = "TWP_PROBES", default_value = "0.0.0.0:8081")]
     pub probes: SocketAddr,
+    /// Address that serves the view: what is known of the pools, as JSON and on a page. Off where none is given. There is no
+    /// login: whoever reaches it sees all pools.
+    #[arg(long, env = "TWP_VIEW_LISTEN")]
+    pub view_listen: Option<SocketAddr>,
     /// Log format: json or text. RUST_LOG sets the level.
     #[arg(long, env = "TWP_LOG_FORMAT", default_value_t)]
     pub log_format: LogFormat,
@@ -154,13 +159,40 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let mut servers = JoinSet::new();
     servers.spawn(server::serve(for_metrics, Page::new(metrics.clone())));
     servers.spawn(server::serve(for_probes, health.clone()));
+    let holder = watch::Sender::new(None);
+    let mut questions = None;
+    if let Some(address) = settings.view_listen {
+        let (for_view, address) = bind(address)?;
+        let (view, asked) = view(&settings, address, &holder);
+        servers.spawn(server::serve(for_view, view));
+        tracing::info!(view = %address, "the pools can be looked at");
+        questions = Some(asked);
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, %probes, "started");
     let result = tokio::select! {
-        result = act(&settings, &metrics, &health, signals) => result,
+        result = act(&settings, &metrics, &health, signals, holder, questions) => result,
         _ = servers.join_next() => Err(RunError::Ended),
     };
     tracing::info!("ended");
     result
+}
+
+/// View at this address, and the questions that it asks. Who leads is told to `holder`.
+fn view(
+    settings: &Settings,
+    address: SocketAddr,
+    holder: &watch::Sender<Option<String>>,
+) -> (View, mpsc::Receiver<Question>) {
+    let own = Leader {
+        pod: settings.pod_name.clone(),
+        namespace: settings.pod_namespace.clone(),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+    };
+    let rule = match address.ip().is_loopback() {
+        true => HostRule::loopback(),
+        false => HostRule::of_pod(&settings.pod_name, &settings.pod_namespace, &domain(settings)),
+    };
+    View::new(own, rule, holder.subscribe())
 }
 
 /// Creates a listener, and returns its address: the system chooses the port where 0 is given.
@@ -198,7 +230,14 @@ impl Signals {
 /// Watches from the beginning and acts once this process leads, until a signal comes; then tells workers of draining
 /// pods to fetch again, and releases the Lease, so that a standby need not wait until it expires. A second signal ends
 /// it at once.
-async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signals: Signals) -> Result<(), RunError> {
+async fn act(
+    settings: &Settings,
+    metrics: &Metrics,
+    health: &Health,
+    mut signals: Signals,
+    holder: watch::Sender<Option<String>>,
+    questions: Option<mpsc::Receiver<Question>>,
+) -> Result<(), RunError> {
     // The Lease has a connection of its own: nothing else may delay it.
     let config = client::config().await?;
     let connect = || client::client(config.clone()).map_err(|_| RunError::Client);
@@ -212,12 +251,18 @@ async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signal
         egress,
         metrics.clone(),
         health.clone(),
-        leads,
-        stopped
+        Told {
+            leads,
+            stopped,
+            questions
+        }
     ));
     let mut leadership = None;
     if settings.leader_election {
-        let config = lease::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name);
+        let config = lease::Config {
+            holder,
+            ..lease::Config::new(&settings.pod_namespace, &settings.lease_name, &settings.pod_name)
+        };
         metrics.leads(&settings.lease_name, false);
         leadership = tokio::select! {
             gained = lease::lead(own, config) => Some(gained),
@@ -225,6 +270,8 @@ async fn act(settings: &Settings, metrics: &Metrics, health: &Health, mut signal
             () = signals.received() => return Ok(()),
         };
         metrics.leads(&settings.lease_name, true);
+    } else {
+        holder.send_replace(Some(settings.pod_name.clone()));
     }
     let _told = lead.send(());
     tokio::select! {
@@ -259,25 +306,35 @@ async fn lost(leadership: &mut Option<Leadership>) {
 
 /// Rules for connections to brokers: the API server is excluded.
 fn egress(settings: &Settings, config: &Config) -> Egress {
-    let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let domain = match settings.cluster_domain.as_str() {
-        "" => cluster_domain(&resolv_conf),
-        given => given.to_owned(),
-    };
     let api_server = client::hosts(config).into_iter().collect();
-    Egress::new(settings.broker_cidr.clone(), api_server, &domain)
+    Egress::new(settings.broker_cidr.clone(), api_server, &domain(settings))
+}
+
+/// Domain of the cluster.
+fn domain(settings: &Settings) -> String {
+    match settings.cluster_domain.as_str() {
+        "" => cluster_domain(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()),
+        given => given.to_owned(),
+    }
+}
+
+/// What the event loop is told while it works.
+struct Told {
+    /// This process leads.
+    leads: oneshot::Receiver<()>,
+    /// It is to end.
+    stopped: oneshot::Receiver<()>,
+    /// Questions of the view, if it is on.
+    questions: Option<mpsc::Receiver<Question>>,
 }
 
 /// Starts the watches and the event loop; ends some time after it was told to, or if a watch ends, which none does.
-async fn work(
-    settings: &Settings,
-    client: Client,
-    egress: Egress,
-    metrics: Metrics,
-    health: Health,
-    leads: oneshot::Receiver<()>,
-    stopped: oneshot::Receiver<()>,
-) {
+async fn work(settings: &Settings, client: Client, egress: Egress, metrics: Metrics, health: Health, told: Told) {
+    let Told {
+        leads,
+        stopped,
+        questions,
+    } = told;
     let (watched, inputs) = mpsc::channel(WATCHED);
     let (inbox, own) = mpsc::unbounded_channel();
     let (out, samples) = mpsc::channel(SAMPLES);
@@ -286,9 +343,9 @@ async fn work(
         in_flight: settings.kube_api_in_flight,
         per_second: settings.kube_api_qps,
     };
-    let told = metrics.clone();
+    let counts = metrics.clone();
     let cluster = Cluster::new(client.clone(), limits, move |class, outcome| {
-        told.api_call(class.label(), outcome.label());
+        counts.api_call(class.label(), outcome.label());
     });
     let events = Events::new(cluster.clone(), settings.pod_name.clone());
     let clock = Clock::start();
@@ -316,9 +373,12 @@ async fn work(
         watches.spawn(watches::pools(client, scope, out));
     }
     tokio::spawn(take_over(leads, inbox, cluster, scopes.clone(), watched));
-    let controller = Controller::new(Fleet::new(scopes), effects, clock, health);
+    let fleet = Fleet::new(scopes).showing(questions.is_some());
+    // A channel that nobody sends to.
+    let questions = questions.unwrap_or_else(|| mpsc::channel(1).1);
+    let controller = Controller::new(fleet, effects, clock, health);
     tokio::select! {
-        () = controller.run(inputs, own, samples, stopped) => {}
+        () = controller.run(inputs, own, samples, questions, stopped) => {}
         _ = watches.join_next() => tracing::error!("a watch has ended"),
     }
 }

@@ -34,6 +34,11 @@ impl Pools {
         self.states.keys().copied().collect()
     }
 
+    /// All pools.
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &PoolState> {
+        self.states.values()
+    }
+
     /// Number of the pool of this name.
     pub fn id(&self, key: &Key) -> Option<PoolId> {
         self.by_key.get(key).copied()

@@ -59,7 +59,7 @@ pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
         .iter()
         .filter(|condition| is_told(old(condition), condition) && condition.status != ConditionStatus::Unknown)
         .filter(|condition| {
-            let good = condition.status == wished(&condition.kind);
+            let good = is_well(condition);
             match old(condition) {
                 // An earlier version did not publish it.
                 None => !good,
@@ -74,7 +74,7 @@ pub fn conditions(before: Option<&Status>, after: &Status) -> Vec<PoolEvent> {
             kind: condition.kind.clone(),
             status: word(condition.status).to_owned(),
             message: condition.message.clone(),
-            warns: condition.status != wished(&condition.kind) && condition.kind != "Suspended",
+            warns: !is_well(condition) && condition.kind != "Suspended",
         })
         .collect()
 }
@@ -90,6 +90,11 @@ fn is_told(old: Option<&Condition>, condition: &Condition) -> bool {
         "Degraded" => of(BEAT_STOPS) || of(BEAT_RUNS_TWICE),
         _ => false,
     }
+}
+
+/// Whether a condition is as it should be.
+pub fn is_well(condition: &Condition) -> bool {
+    condition.status == wished(&condition.kind)
 }
 
 /// Status of this condition while all is well.
@@ -148,7 +153,7 @@ pub fn numbers(state: &PoolState, pool: Option<&Pool>, target: Option<&Target>, 
         conditions: status
             .conditions
             .iter()
-            .filter(|condition| condition.status != wished(&condition.kind))
+            .filter(|condition| !is_well(condition))
             .filter_map(|condition| Some((fixed(&condition.kind)?, word(condition.status))))
             .collect(),
     }

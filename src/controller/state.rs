@@ -11,6 +11,7 @@
 //! | `roster.rs` | ready pods that nobody hears: counted, listed, named |
 //! | `disruption.rs` | busy pods that node autoscalers are asked to leave alone |
 //! | `throttle.rs` | when a status that says something new is written |
+//! | `view.rs` | what the view shows of it |
 #![deny(clippy::disallowed_methods)]
 
 mod disruption;
@@ -22,6 +23,7 @@ mod replicas;
 mod roster;
 mod source;
 mod throttle;
+mod view;
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,6 +53,7 @@ use crate::{
     model::{Backoff, Delayed, DrainSupport, Moment, Now, SampleError, Tally},
     scaling::{Counted, Decision, Estimates, Memory, Observation, Reading},
     telemetry::PoolEvent,
+    view::PoolView,
 };
 
 /// Input for a pool.
@@ -141,6 +144,8 @@ pub struct PoolState {
     pub tasks: Tasks,
     /// Writes of the status.
     pub throttle: StatusThrottle,
+    /// What the view shows of it; nothing is kept where the view is off.
+    pub view: Option<Box<PoolView>>,
     /// Time at which it is reconciled even if nothing happens.
     pub wake: Moment,
 }
@@ -259,6 +264,7 @@ impl PoolState {
             last_scale: None,
             tasks: Tasks::default(),
             throttle: StatusThrottle::default(),
+            view: None,
             wake: Moment::ZERO,
         }
     }

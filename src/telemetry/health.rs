@@ -8,7 +8,7 @@ use std::{
 };
 
 use http_body_util::Full;
-use hyper::{Response, StatusCode, body::Bytes};
+use hyper::{Request, Response, StatusCode, body::Bytes};
 use tokio::time::Instant;
 
 use super::server::{Handler, text};
@@ -85,8 +85,8 @@ fn answer(path: &str, health: &Health, now: Instant) -> Response<Full<Bytes>> {
 }
 
 impl Handler for Health {
-    async fn answer(&self, path: &str) -> Response<Full<Bytes>> {
-        answer(path, self, Instant::now())
+    async fn answer(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+        answer(request.uri().path(), self, Instant::now())
     }
 }
 

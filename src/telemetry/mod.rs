@@ -5,9 +5,9 @@
 //! |---|---|
 //! | `logs.rs` | structured logs on standard error |
 //! | `metrics.rs`, `metrics/pools.rs` | counters of the process; the numbers of each pool, which vanish with it |
-//! | `page.rs` | `/metrics`: one text for all readers |
+//! | `page.rs`, `shared_text.rs` | `/metrics`: one text for all readers within a second |
 //! | `health.rs` | `/livez`, `/readyz` |
-//! | `server.rs` | the HTTP servers of these two, which many silent connections cannot block |
+//! | `server.rs` | the HTTP servers, which many silent connections cannot block |
 //! | `events.rs` | Kubernetes Events about a pool: their text and their limits |
 //!
 //! Nothing here carries a credential, a broker's words or an API server's words.
@@ -18,6 +18,7 @@ pub mod logs;
 pub mod metrics;
 pub mod page;
 pub mod server;
+mod shared_text;
 
 pub use events::{Events, PoolEvent};
 pub use health::Health;
@@ -25,3 +26,4 @@ pub use logs::LogFormat;
 pub use logs::init;
 pub use metrics::{Direction, Metrics, PoolNumbers};
 pub use page::Page;
+pub use shared_text::{NoText, SharedText};

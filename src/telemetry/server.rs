@@ -1,4 +1,5 @@
-//! The operator's HTTP servers: one for Prometheus, one for the kubelet, each with a port and places of its own.
+//! The operator's HTTP servers: one for Prometheus, one for the kubelet, perhaps one for people; each with a port and
+//! places of its own.
 //!
 //! No connection waits for another one to end. Each is accepted at once and has a second for its request. When all
 //! places are taken, the one that has been silent longest is closed for the new one. So a client that sends its request
@@ -48,8 +49,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Content of a server; clones share it.
 pub trait Handler: Clone + Send + Sync + 'static {
-    /// Answer to a GET of this path.
-    fn answer(&self, path: &str) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    /// Answer to this GET.
+    fn answer(&self, request: &Request<()>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
 /// Listens on this address.
@@ -91,7 +92,9 @@ async fn connection(stream: TcpStream, answers: impl Handler, place: SilentPlace
     let service = service_fn(|request: Request<Incoming>| {
         place.leave();
         let answers = &answers;
-        async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), answers).await) }
+        // Request bodies are not read.
+        let request = request.map(drop);
+        async move { Ok::<_, Infallible>(answer(&request, answers).await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -109,12 +112,12 @@ async fn connection(stream: TcpStream, answers: impl Handler, place: SilentPlace
     }
 }
 
-/// Answer to one request. Request bodies are not read.
-async fn answer(method: &Method, path: &str, answers: &impl Handler) -> Response<Full<Bytes>> {
-    if method != Method::GET && method != Method::HEAD {
+/// Answer to one request.
+async fn answer(request: &Request<()>, answers: &impl Handler) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
-    answers.answer(path).await
+    answers.answer(request).await
 }
 
 /// Response of plain text; the metrics' content type is plain text with a version, which probes do not mind.

@@ -50,6 +50,11 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "view",
+        &["api", "kube", "model", "scaling", "telemetry"],
+        &["http_body_util", "hyper", "jiff", "schemars", "serde_json", "tokio"],
+    ),
+    (
         "controller",
         &[
             "api",
@@ -60,6 +65,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
             "kube",
             "drain",
             "telemetry",
+            "view",
         ],
         &["clap", "jiff", "tokio", "tracing"],
     ),
@@ -90,6 +96,12 @@ pub const PURE: &[&str] = &[
     "controller/state",
     "controller/status.rs",
     "controller/validate.rs",
+    "view/host.rs",
+    "view/json.rs",
+    "view/record.rs",
+    "view/ring.rs",
+    "view/state.rs",
+    "view/types.rs",
 ];
 
 /// Frameworks, and the library by which one of them reaches its broker.

@@ -4,6 +4,7 @@ mod history;
 mod looks;
 mod rights;
 mod rules;
+mod shown;
 mod world;
 
 use std::collections::BTreeMap;

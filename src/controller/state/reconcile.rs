@@ -135,6 +135,9 @@ impl PoolState {
             AT_LEAST
         };
         let told = report::decision(before.as_ref(), &decision);
+        if told.is_some() {
+            self.show_decision(seen.replicas, &decision, now);
+        }
         self.decision = Some((seen, decision));
         if let Some((note, event)) = told {
             self.note(note, cx);
@@ -300,6 +303,7 @@ impl PoolState {
             key,
             Box::new(report::numbers(self, pool, target, &new)),
         ));
+        self.show(pool, &new, now.moment);
         let Some(due) = throttle::due(self.stored.as_ref(), &new) else {
             self.throttle.turn = None;
             return late_in;

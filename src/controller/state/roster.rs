@@ -87,6 +87,17 @@ impl RosterState {
         Some(now.saturating_sub(first.map_or(since, |first| since.min(*first))))
     }
 
+    /// Time since which a listed pod that was ready has not been heard.
+    pub fn silent_since(&self, pod: &str) -> Option<Moment> {
+        self.unheard.get(pod).copied().flatten()
+    }
+
+    /// Listed pods that were not ready.
+    pub fn not_ready(&self) -> impl Iterator<Item = &str> {
+        let ready = |pod: &&String| self.unheard.contains_key(*pod);
+        self.pods.iter().filter(move |pod| !ready(pod)).map(String::as_str)
+    }
+
     /// Roster that the sampler has.
     pub fn told(&self) -> Roster {
         self.told.clone()

@@ -40,6 +40,8 @@ pub struct Config {
     pub renew_deadline: Duration,
     /// Period of renewals, and of checks whether the lease is free.
     pub retry: Duration,
+    /// Place where it is told who holds the lease, as far as this process has seen it.
+    pub holder: watch::Sender<Option<String>>,
 }
 
 impl Config {
@@ -52,6 +54,7 @@ impl Config {
             lease: Duration::from_secs(15),
             renew_deadline: Duration::from_secs(10),
             retry: Duration::from_secs(2),
+            holder: watch::Sender::new(None),
         }
     }
 }
@@ -184,7 +187,22 @@ impl Election {
         let found = within(time(deadline), self.api.get_opt(&self.config.name)).await;
         let lease = self.told(found)?;
         self.seen.look(lease.as_ref(), self.started.elapsed());
+        self.tell_holder(lease.as_ref());
         self.write(lease.as_ref(), deadline).await
+    }
+
+    /// Tells who holds this lease.
+    fn tell_holder(&self, lease: Option<&Lease>) {
+        let spec = lease.and_then(|lease| lease.spec.as_ref());
+        let holder = spec.and_then(|spec| spec.holder_identity.as_deref());
+        let holder = holder.filter(|holder| !holder.is_empty());
+        self.config.holder.send_if_modified(|told| {
+            let news = told.as_deref() != holder;
+            if news {
+                *told = holder.map(str::to_owned);
+            }
+            news
+        });
     }
 
     /// Takes the next step after this lease.
@@ -199,6 +217,7 @@ impl Election {
             LeaseStep::Wait(until_expiry) => return Ok(LeaseAttempt::Wait(until_expiry)),
         };
         let lease = self.told(written)?;
+        self.tell_holder(Some(&lease));
         Ok(LeaseAttempt::Held(Box::new(Held { lease, since })))
     }
 

@@ -102,6 +102,21 @@ async fn the_second_follows_a_release_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_stands_by_knows_who_leads() {
+    let server = Server::default();
+    let (first, second) = (config("a"), config("b"));
+    let (of_first, of_second) = (first.holder.subscribe(), second.holder.subscribe());
+    let first = lead(server.client(), first).await;
+    assert_eq!(of_first.borrow().as_deref(), Some("a"));
+    let second = tokio::spawn(lead(server.client(), second));
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(of_second.borrow().as_deref(), Some("a"));
+    first.release().await;
+    second.await.unwrap();
+    assert_eq!(of_second.borrow().as_deref(), Some("b"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_second_waits_for_a_dead_leader() {
     let server = Server::default();
     server.taken_by("dead");

@@ -4,8 +4,12 @@ use tokio::{
     time::{advance, sleep, timeout},
 };
 
-use super::*;
+use super::{
+    super::shared_text::{FRESH, READERS},
+    *,
+};
 use crate::telemetry::{PoolNumbers, server::serve};
+use std::time::Duration;
 
 /// Longest time that a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,6 +21,11 @@ fn many() -> Metrics {
         metrics.pool("shop", &format!("pool-{number}"), PoolNumbers::default());
     }
     metrics
+}
+
+/// The text that is shared now.
+async fn text(page: &Page) -> Result<Bytes, std::fmt::Error> {
+    page.shared.text(page.write()).await
 }
 
 /// A connection that has asked for the page, and the first bytes of the answer.
@@ -36,13 +45,13 @@ async fn ask(address: std::net::SocketAddr) -> (TcpStream, String) {
 async fn all_who_ask_within_a_second_share_one_text() {
     let metrics = many();
     let page = Page::new(metrics.clone());
-    let first = page.text().await.unwrap();
+    let first = text(&page).await.unwrap();
     metrics.status_written();
     advance(FRESH - Duration::from_millis(1)).await;
-    let second = page.text().await.unwrap();
+    let second = text(&page).await.unwrap();
     assert_eq!(second.as_ptr(), first.as_ptr(), "one buffer");
     advance(Duration::from_millis(1)).await;
-    let third = page.text().await.unwrap();
+    let third = text(&page).await.unwrap();
     assert_ne!(third, first, "written anew");
     assert!(
         String::from_utf8(third.to_vec())
@@ -69,17 +78,17 @@ async fn slow_readers_share_one_text_and_one_more_is_refused_at_once() {
         slow.push(stream);
     }
     // None of them has read it, and all of them hold it.
-    assert_eq!(page.0.readers.available_permits(), 0);
+    assert_eq!(page.shared.readers.available_permits(), 0);
     assert_eq!(ask(address).await.1, "HTTP/1.1 503");
 
     // A reader that reads it all, or hangs up, makes room.
     let mut all = Vec::new();
     let read = timeout(PATIENCE, slow.remove(0).read_to_end(&mut all)).await;
     read.expect("the whole text").unwrap();
-    assert!(all.ends_with(&page.text().await.unwrap()));
+    assert!(all.ends_with(&text(&page).await.unwrap()));
     drop(slow);
     let free = async {
-        while page.0.readers.available_permits() < READERS {
+        while page.shared.readers.available_permits() < READERS {
             sleep(Duration::from_millis(10)).await;
         }
     };
@@ -90,17 +99,17 @@ async fn slow_readers_share_one_text_and_one_more_is_refused_at_once() {
 #[tokio::test]
 async fn what_one_reader_holds_is_the_shared_text() {
     let page = Page::new(many());
-    let shared = page.text().await.unwrap();
+    let shared = text(&page).await.unwrap();
     let held = [body(&page).await, body(&page).await];
     for bytes in &held {
         assert_eq!(bytes.as_ptr(), shared.as_ptr(), "no copy");
     }
-    assert_eq!(page.0.readers.available_permits(), READERS - held.len());
+    assert_eq!(page.shared.readers.available_permits(), READERS - held.len());
 }
 
 /// The bytes of one answer, as they go to the socket.
 async fn body(page: &Page) -> Bytes {
-    let mut response = page.answer("/metrics").await;
+    let mut response = page.answer(&Request::get("/metrics").body(()).unwrap()).await;
     let frame = http_body_util::BodyExt::frame(response.body_mut()).await;
     frame.unwrap().unwrap().into_data().unwrap()
 }

@@ -91,7 +91,7 @@ async fn a_client_that_never_ends_its_request_is_cut_off() {
 struct Never(Arc<Notify>);
 
 impl Handler for Never {
-    async fn answer(&self, _: &str) -> Response<Full<Bytes>> {
+    async fn answer(&self, _: &Request<()>) -> Response<Full<Bytes>> {
         self.0.notify_one();
         pending().await
     }

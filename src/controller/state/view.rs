@@ -1,0 +1,146 @@
+//! What the view shows of a pool: kept only where it is on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::PoolState;
+use crate::{
+    api::{Mode, Status},
+    broker::Kind,
+    controller::{pool::Pool, report},
+    kube::Target,
+    model::{Intent, Moment, Now, PodReport, Tally},
+    scaling::{Decision, TargetRule},
+    view::{Decided, PodSeen, PodState, Record, Whole, types},
+};
+
+/// Number of pods that are shown.
+const PODS: usize = 500;
+
+impl PoolState {
+    /// Keeps what is told of the pool now.
+    pub(super) fn show(&mut self, pool: Option<&Pool>, status: &Status, now: Moment) {
+        if self.view.is_none() {
+            return;
+        }
+        let record = self.shown(pool, status);
+        if let Some(view) = &mut self.view {
+            view.tell(record, now);
+        }
+    }
+
+    /// Keeps a decision that changed something.
+    pub(super) fn show_decision(&mut self, from: u32, decision: &Decision, now: Now) {
+        if let Some(view) = &mut self.view {
+            view.decided(Decided {
+                at: now.wall,
+                from,
+                to: decision.replicas,
+                rule: decision.rule,
+                sentence: decision.sentence.clone(),
+            });
+        }
+    }
+
+    fn shown(&self, pool: Option<&Pool>, status: &Status) -> Record {
+        let decision = self.decision.as_ref().map(|(_, decision)| decision);
+        let decision = decision.filter(|_| status.decision.is_some());
+        let (wait_seconds, backlog_per_replica) = match pool.map(|pool| pool.policy.target) {
+            Some(TargetRule::Wait(wait)) => (Some(wait.within.as_secs()), None),
+            Some(TargetRule::Backlog(each)) => (None, Some(each)),
+            None => (None, None),
+        };
+        let address = self.link.address();
+        let wrong = status.conditions.iter().filter(|condition| !report::is_well(condition));
+        let queues = self.samples.last.as_ref().map_or(0, |(tally, _)| tally.queues.len());
+        Record {
+            target: pool.map(|pool| types::Target {
+                kind: pool.target.kind.name().to_owned(),
+                name: pool.target.name.clone(),
+            }),
+            framework: pool.map_or("", |pool| pool.app.framework.name),
+            observes: pool.is_some_and(|pool| pool.mode == Mode::Observe),
+            broker: address.map(|address| types::Broker {
+                kind: match address.kind {
+                    Kind::Redis { .. } => "Redis",
+                    Kind::RabbitMq { .. } => "RabbitMQ",
+                }
+                .to_owned(),
+                host: address.host.clone(),
+            }),
+            wait_seconds,
+            backlog_per_replica,
+            limits: pool.map_or([0, 0], |pool| [pool.policy.min, pool.policy.max]),
+            wrong: wrong.cloned().collect(),
+            queues_omitted: u32::try_from(queues.saturating_sub(status.queues.len())).unwrap_or(u32::MAX),
+            decision: decision.map(|decision| (decision.rule, decision.replicas, decision.candidates)),
+            estimates: decision.and_then(|decision| decision.estimates),
+            status: status.clone(),
+            ..Record::new(self.identity.key.clone())
+        }
+    }
+
+    /// All that is known of the pool; `None`: nothing is kept.
+    pub fn whole(&self, target: Option<&Target>, now: Now) -> Option<Whole> {
+        let view = self.view.as_ref()?;
+        let mut pods = self.pods(target);
+        let omitted = pods.len().saturating_sub(PODS);
+        pods.truncate(PODS);
+        Some(Whole {
+            now,
+            entry: view.entry(),
+            log: view.log(),
+            pods,
+            pods_omitted: u32::try_from(omitted).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Pods whose workers are heard or are missed, and those that are known to start.
+    fn pods(&self, target: Option<&Target>) -> Vec<PodSeen> {
+        let none = BTreeMap::new();
+        let tally: Option<&Tally> = self.samples.last.as_ref().map(|(tally, _)| &**tally);
+        let heard = tally.map_or(&none, |tally| &tally.pods);
+        let missed: BTreeSet<&str> = tally.map_or_else(BTreeSet::new, |tally| self.roster.not_heard(tally).collect());
+        let unheard = |name: &str, state, since| PodSeen {
+            name: name.to_owned(),
+            state,
+            running: None,
+            holds: None,
+            since,
+            fresh: false,
+        };
+        let missed = missed.into_iter().filter(|name| !heard.contains_key(*name));
+        let missed = missed.map(|name| unheard(name, PodState::Silent, self.roster.silent_since(name)));
+        let starts = target.map_or(0, |target| target.replicas.saturating_sub(target.ready));
+        let starting = self.roster.not_ready().filter(|name| !heard.contains_key(*name));
+        let starting = starting.take(usize::try_from(starts).unwrap_or(0));
+        let starting = starting.map(|name| unheard(name, PodState::Starting, None));
+        let heard = heard.iter().map(|(name, report)| self.pod(name, report));
+        let mut pods: Vec<_> = heard.chain(missed).chain(starting).collect();
+        pods.sort_by(|a, b| (a.state, &a.name).cmp(&(b.state, &b.name)));
+        pods
+    }
+
+    fn pod(&self, name: &str, report: &PodReport) -> PodSeen {
+        let intent = self.drain.intents.get(name).map(|intent| &intent.intent);
+        let answer = report.report.as_ref();
+        let reserved = answer.map_or(0, |answer| answer.reserved);
+        let (state, since) = match intent {
+            Some(Intent::Cordon(_)) => (PodState::Draining, None),
+            _ if !report.live => (PodState::Silent, report.silent),
+            _ if report.running > 0 => (PodState::Busy, None),
+            _ if reserved > 0 => (PodState::Reserved, None),
+            _ => (PodState::Idle, report.idle_since),
+        };
+        PodSeen {
+            name: name.to_owned(),
+            state,
+            running: report.live.then_some(report.running),
+            holds: answer.map(|answer| [answer.reserved, answer.scheduled]),
+            since,
+            fresh: report.fresh,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,497 @@
+//! The JSON as it is published, and the pools with which the page is tested (`tests/view/`): written by these types, so that
+//! they cannot drift.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use super::*;
+use crate::{
+    api::{Condition as Told, ConditionStatus, DecisionStatus, QueueStatus, Status, Time, WorkStatus},
+    kube::Key,
+    scaling::{Candidates, Rule},
+    view::{
+        record::{Decided, PodSeen, PoolView},
+        types::{Broker, PodState, Refusal, State, Target},
+    },
+};
+
+/// Time at which they look.
+fn now(seconds: u64) -> Now {
+    Now {
+        wall: "2026-01-05T12:00:00Z".parse::<Timestamp>().unwrap() + Duration::from_secs(seconds),
+        moment: Duration::from_secs(seconds),
+    }
+}
+
+fn leader() -> Leader {
+    Leader {
+        pod: "twp-operator-7c9d6b5f4-abcde".into(),
+        namespace: "twp-system".into(),
+        version: Some("0.1.0".into()),
+    }
+}
+
+fn told(kind: &str, status: ConditionStatus, reason: &str, message: &str) -> Told {
+    Told {
+        kind: kind.into(),
+        status,
+        observed_generation: Some(1),
+        last_transition_time: Time(now(600).wall),
+        reason: reason.into(),
+        message: message.into(),
+    }
+}
+
+/// Pool of the tests: its replicas wanted and set, what waits and for how long.
+struct Sample<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    wanted: i32,
+    set: i32,
+    waiting: i64,
+    oldest: i64,
+    message: &'a str,
+    wrong: Vec<Told>,
+}
+
+impl Default for Sample<'_> {
+    fn default() -> Self {
+        Self {
+            namespace: "shop",
+            name: "mail",
+            wanted: 2,
+            set: 2,
+            waiting: 0,
+            oldest: 0,
+            message: "Keeping 2: nothing waits.",
+            wrong: Vec::new(),
+        }
+    }
+}
+
+impl Sample<'_> {
+    /// Record in which so many tasks wait now.
+    fn record(&self, waiting: i64, set: i32, at: Now) -> Record {
+        let mut conditions = vec![
+            told("Ready", ConditionStatus::True, "Working", "All is well."),
+            told(
+                "SourceAvailable",
+                ConditionStatus::True,
+                "Sampled",
+                "The broker answers.",
+            ),
+        ];
+        conditions.retain(|usual| self.wrong.iter().all(|wrong| wrong.kind != usual.kind));
+        conditions.extend(self.wrong.iter().cloned());
+        Record {
+            target: Some(Target {
+                kind: "Deployment".into(),
+                name: format!("{}-worker", self.name),
+            }),
+            framework: "Celery",
+            broker: Some(Broker {
+                kind: "Redis".into(),
+                host: "redis.shop".into(),
+            }),
+            wait_seconds: Some(60),
+            limits: [0, 50],
+            wrong: self.wrong.clone(),
+            decision: Some((
+                Rule::Deadline,
+                self.wanted as u32,
+                Candidates {
+                    deadline: Some(self.wanted as u32),
+                    rate: Some(7),
+                    reserve: Some(0),
+                    maximum: 50,
+                    ..Candidates::default()
+                },
+            )),
+            estimates: Some(scaling::Estimates {
+                task: Some(6.1),
+                rate: 3.2,
+                startup: Some(23.4),
+                slots: Some(4),
+                in_time: Some(0.993),
+            }),
+            status: Status {
+                message: Some(self.message.to_owned()),
+                replicas: Some(set),
+                ready_replicas: Some(set),
+                desired_replicas: Some(self.wanted),
+                work: Some(WorkStatus {
+                    waiting,
+                    running: i64::from(set) * 4,
+                    in_flight: i64::from(set) * 4,
+                    scheduled: 90,
+                    oldest_wait_seconds: (waiting > 0).then_some(self.oldest),
+                    sampled_at: Some(Time(whole_second(at.wall))),
+                }),
+                queues: vec![
+                    QueueStatus {
+                        name: self.name.into(),
+                        waiting,
+                        missing: false,
+                    },
+                    QueueStatus {
+                        name: format!("{}.high", self.name),
+                        waiting: 0,
+                        missing: true,
+                    },
+                ],
+                decision: Some(DecisionStatus::default()),
+                conditions,
+                ..Status::default()
+            },
+            ..Record::new(Key {
+                namespace: self.namespace.into(),
+                name: self.name.into(),
+            })
+        }
+    }
+
+    /// View after an hour in which a wave of tasks came and went.
+    fn view(&self) -> PoolView {
+        let mut view = PoolView::new(&Key {
+            namespace: self.namespace.into(),
+            name: self.name.into(),
+        });
+        for minute in 0..60_i64 {
+            let wave = (30 - (minute - 20).abs()).max(0);
+            let at = now(minute.unsigned_abs() * 60);
+            view.tell(self.record(wave * 14, (wave / 3) as i32, at), at.moment);
+        }
+        let at = now(3600);
+        for (from, to, seconds, rule) in [
+            (0, 7, 1800, Rule::Rate),
+            (7, 12, 2460, Rule::Deadline),
+            (12, 19, 3590, Rule::Deadline),
+        ] {
+            view.decided(Decided {
+                at: now(seconds).wall,
+                from,
+                to,
+                rule,
+                sentence: format!("Scaling to {to}: tasks must start within 60 s [target.waitSeconds]."),
+            });
+        }
+        view.tell(self.record(self.waiting, self.set, at), at.moment);
+        view
+    }
+}
+
+fn pod(name: &str, state: PodState, running: Option<u32>, holds: Option<[u32; 2]>, since: Option<u64>) -> PodSeen {
+    PodSeen {
+        name: name.into(),
+        state,
+        running,
+        holds,
+        since: since.map(Duration::from_secs),
+        fresh: running.is_some(),
+    }
+}
+
+fn three() -> Vec<Sample<'static>> {
+    let lost = "The broker did not answer in time: check that it runs and that a NetworkPolicy lets the operator in.";
+    vec![
+        Sample {
+            name: "newsletter",
+            message: "Idle at 0: nothing waits.",
+            wanted: 0,
+            set: 0,
+            ..Sample::default()
+        },
+        Sample {
+            wanted: 19,
+            set: 12,
+            waiting: 412,
+            oldest: 18,
+            message: "Scaling to 19: 412 tasks must start within 60 s [target.waitSeconds].",
+            ..Sample::default()
+        },
+        Sample {
+            namespace: "billing",
+            name: "pdf",
+            wanted: 4,
+            set: 4,
+            message: lost,
+            wrong: vec![
+                told("SourceAvailable", ConditionStatus::False, "Timeout", lost),
+                told("Degraded", ConditionStatus::True, "SourceLost", lost),
+            ],
+            ..Sample::default()
+        },
+    ]
+}
+
+fn whole(view: &PoolView) -> Whole {
+    Whole {
+        now: now(3600),
+        entry: view.entry(),
+        log: view.log(),
+        pods: vec![
+            pod("mail-worker-5d-d", PodState::Silent, None, None, Some(3560)),
+            pod("mail-worker-5d-b", PodState::Draining, Some(1), Some([1, 0]), None),
+            pod("mail-worker-5d-a", PodState::Busy, Some(4), None, None),
+            pod("mail-worker-5d-c", PodState::Starting, None, None, None),
+            pod("mail-worker-5d-e", PodState::Idle, Some(0), None, Some(3590)),
+        ],
+        pods_omitted: 0,
+    }
+}
+
+fn snapshot(views: &[PoolView]) -> Snapshot {
+    Snapshot {
+        now: now(3600),
+        entries: views.iter().map(PoolView::entry).collect(),
+    }
+}
+
+fn all(samples: &[Sample]) -> Pools<Each> {
+    let views: Vec<_> = samples.iter().map(Sample::view).collect();
+    list(snapshot(&views), leader())
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap() + "\n"
+}
+
+/// Compares with a file of the repository; UPDATE=1 writes it.
+fn is_published(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/view").join(file);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == text,
+        "tests/view/{file} is out of date: UPDATE=1 cargo test --lib view::"
+    );
+}
+
+#[test]
+fn the_json_is_as_published() {
+    is_published("pools.json", &pretty(&all(&three())));
+    let busy = three().remove(1).view();
+    is_published("pool.json", &pretty(&one(&whole(&busy), leader())));
+    let standby = Leader {
+        version: None,
+        ..leader()
+    };
+    let standby = refusal("NotLeader", "This replica stands by.".into(), Some(standby));
+    is_published("standby.json", &pretty(&standby));
+}
+
+/// Whoever reads it has the same types: what is written is read, and written again the same.
+#[test]
+fn what_is_written_can_be_read() {
+    let text = pretty(&all(&three()));
+    let read: Pools = serde_json::from_str(&text).unwrap();
+    assert_eq!(pretty(&read), text);
+    let order: Vec<_> = read.pools.iter().map(|pool| (pool.name.as_str(), pool.state)).collect();
+    assert_eq!(
+        order,
+        [
+            ("pdf", State::Degraded),
+            ("mail", State::Scaling),
+            ("newsletter", State::Idle)
+        ]
+    );
+    let busy = &read.pools[1];
+    assert!(busy.detail.is_none() && busy.sparkline.waiting.len() <= 30 && busy.sparkline.waiting.len() > 20);
+    let lost = &read.pools[0].sparkline;
+    assert_eq!(lost.waiting.last(), Some(&None), "what cannot be counted is not known");
+    let text = pretty(&one(&whole(&three().remove(1).view()), leader()));
+    let read: OnePool = serde_json::from_str(&text).unwrap();
+    assert_eq!(pretty(&read), text);
+    assert_eq!(read.pool.detail.unwrap().history.waiting.len(), 120);
+    let text = pretty(&refusal("Busy", "Ask again.".into(), None));
+    assert_eq!(pretty(&serde_json::from_str::<Refusal>(&text).unwrap()), text);
+}
+
+#[test]
+fn the_worst_of_the_same_kind_comes_first() {
+    let late = |name: &'static str, oldest, waiting| Sample {
+        name,
+        oldest,
+        waiting,
+        ..Sample::default()
+    };
+    let pools = all(&[
+        late("a", 61, 10),
+        late("b", 900, 1),
+        late("c", 59, 2),
+        late("d", 59, 7),
+        late("e", 61, 10),
+    ]);
+    let text = pretty(&pools);
+    let read: Pools = serde_json::from_str(&text).unwrap();
+    let names: Vec<_> = read.pools.iter().map(|pool| pool.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["b", "a", "e", "d", "c"],
+        "late ones first, by how late; then by what waits, then by name"
+    );
+}
+
+#[test]
+fn the_rule_that_set_the_number_is_always_told() {
+    let sample = Sample::default();
+    for rule in [
+        Rule::Deadline,
+        Rule::Suspended,
+        Rule::Unknown,
+        Rule::Fallback,
+        Rule::Maximum,
+    ] {
+        let mut record = sample.record(0, 2, now(0));
+        record.decision = record
+            .decision
+            .map(|(_, replicas, candidates)| (rule, replicas, candidates));
+        let chosen: Vec<_> = candidates(&record).into_iter().filter(|one| one.chosen).collect();
+        assert_eq!(chosen.len(), 1, "{rule:?}");
+        assert_eq!(chosen[0].rule, rule.reason());
+    }
+}
+
+#[test]
+fn a_pool_of_which_nothing_is_known_is_there() {
+    let view = PoolView::new(&Key {
+        namespace: "shop".into(),
+        name: "new".into(),
+    });
+    let text = pretty(&list(snapshot(&[view]), leader()));
+    let read: Pools = serde_json::from_str(&text).unwrap();
+    let new = &read.pools[0];
+    assert_eq!(
+        (new.state, new.work.is_none(), new.sparkline.waiting.len()),
+        (State::Unknown, true, 0)
+    );
+}
+
+#[test]
+fn the_log_keeps_the_last_twenty() {
+    let mut view = Sample::default().view();
+    for to in 0..30 {
+        view.decided(Decided {
+            at: now(0).wall,
+            from: 0,
+            to,
+            rule: Rule::Rate,
+            sentence: String::new(),
+        });
+    }
+    let log: Vec<_> = view.log().iter().map(|decided| decided.to).collect();
+    assert_eq!(log, (10..30).rev().collect::<Vec<_>>());
+}
+
+/// The list costs the event loop a pointer or two a pool: no text is copied, no number is read.
+#[test]
+fn ten_thousand_pools_are_handed_out_by_reference() {
+    let sample = Sample {
+        waiting: 5,
+        ..Sample::default()
+    };
+    let views: Vec<_> = (0..10_000_u64)
+        .map(|_| {
+            let mut view = PoolView::new(&Key {
+                namespace: "shop".into(),
+                name: "mail".into(),
+            });
+            view.tell(sample.record(1, 1, now(0)), Duration::ZERO);
+            view
+        })
+        .collect();
+    assert!(size_of::<Entry>() <= 2 * size_of::<usize>());
+    let handed = snapshot(&views);
+    for (entry, view) in handed.entries.iter().zip(&views) {
+        assert!(Arc::ptr_eq(&entry.record, &view.entry().record));
+    }
+    #[expect(clippy::disallowed_methods, reason = "it is measured")]
+    let quickest = |what: &mut dyn FnMut()| {
+        let once = |_| {
+            let start = std::time::Instant::now();
+            what();
+            start.elapsed()
+        };
+        (0..5).map(once).min().unwrap()
+    };
+    let handing = quickest(&mut || drop(snapshot(&views)));
+    let writing = quickest(&mut || drop(serde_json::to_vec(&list(snapshot(&views[..1000]), leader())).unwrap()));
+    println!("10,000 handed out in {handing:?}, 1,000 of them written in {writing:?}");
+    assert!(
+        handing < writing,
+        "{handing:?} for ten times as many as are written in {writing:?}"
+    );
+}
+
+/// While a reader has the hour, the pool goes on with a copy of it.
+#[test]
+fn who_reads_stops_nobody() {
+    let sample = Sample::default();
+    let mut view = sample.view();
+    let before = view.entry();
+    view.tell(sample.record(9_999, 1, now(3700)), now(3700).moment);
+    let last = |entry: &Entry| {
+        entry
+            .ring
+            .as_ref()
+            .unwrap()
+            .columns(now(3700).moment)
+            .waiting
+            .last()
+            .copied()
+    };
+    assert_eq!(last(&before), Some(Some(0)));
+    assert_eq!(last(&view.entry()), Some(Some(9_999)));
+}
+
+/// Pools for `tests/view/page.py`: a thousand, and some with hostile names.
+#[test]
+fn pools_for_the_page() {
+    let names: Vec<_> = (0..1000).map(|number| format!("pool-{number:04}")).collect();
+    let namespaces = ["shop", "billing", "media", "search"];
+    let thousand: Vec<_> = names
+        .iter()
+        .zip(0..)
+        .map(|(name, number): (_, i64)| Sample {
+            namespace: namespaces[(number % 4) as usize],
+            name,
+            waiting: number * 7 % 500,
+            oldest: number % 75,
+            wanted: (number % 40) as i32,
+            set: (number % 37) as i32,
+            message: "Scaling to 19: 412 tasks must start within 60 s [target.waitSeconds].",
+            ..Sample::default()
+        })
+        .collect();
+    let long = "n".repeat(253);
+    let hostile = [
+        "<img src=x onerror=alert(1)>",
+        "\"><script>alert(1)</script>",
+        "\u{202e}gnp.exe",
+        "a/../../b?c#d",
+        "__proto__",
+        "{{7*7}}",
+        long.as_str(),
+    ];
+    let hostile: Vec<_> = hostile
+        .iter()
+        .map(|name| Sample {
+            namespace: name,
+            name,
+            waiting: 3,
+            message: name,
+            wrong: vec![told("Degraded", ConditionStatus::True, name, name)],
+            ..Sample::default()
+        })
+        .collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/view");
+    fs::create_dir_all(&folder).unwrap();
+    let write = |file: &str, text: String| fs::write(folder.join(file), text).unwrap();
+    write("thousand.json", serde_json::to_string(&all(&thousand)).unwrap());
+    write("hostile.json", serde_json::to_string(&all(&hostile)).unwrap());
+    write(
+        "hostile-one.json",
+        serde_json::to_string(&one(&whole(&hostile[0].view()), leader())).unwrap(),
+    );
+}
