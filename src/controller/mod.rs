@@ -186,6 +186,7 @@ fn view(
     let own = Leader {
         pod: settings.pod_name.clone(),
         namespace: settings.pod_namespace.clone(),
+        port: address.port(),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
     };
     let rule = match address.ip().is_loopback() {

@@ -211,6 +211,7 @@ impl Whole {
         let leader = super::types::Leader {
             pod: "twp-0".into(),
             namespace: "twp-system".into(),
+            port: 8082,
             version: None,
         };
         super::json::one(self, leader)

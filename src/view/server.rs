@@ -108,6 +108,7 @@ impl View {
             false => Leader {
                 pod: holder,
                 namespace: own.namespace.clone(),
+                port: own.port,
                 version: None,
             },
         })

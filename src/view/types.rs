@@ -68,6 +68,8 @@ pub struct Leader {
     pub pod: String,
     /// Namespace of its pod.
     pub namespace: String,
+    /// Port of this API; all replicas have the same.
+    pub port: u16,
     /// Version of the operator, where it is the process that answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -26,6 +26,7 @@ fn leader() -> Leader {
     Leader {
         pod: "twp-operator-7c9d6b5f4-abcde".into(),
         namespace: "twp-system".into(),
+        port: 8082,
         version: Some("0.1.0".into()),
     }
 }
@@ -69,8 +70,13 @@ impl Default for Sample<'_> {
 }
 
 impl Sample<'_> {
-    /// Record in which so many tasks wait now.
-    fn record(&self, waiting: i64, set: i32, at: Now) -> Record {
+    /// Record of now.
+    fn record(&self, at: Now) -> Record {
+        self.then([self.waiting, self.oldest], [self.wanted, self.set, self.set], at)
+    }
+
+    /// Record at a time when so many tasks waited, for so long, with so many replicas wanted, set and ready.
+    fn then(&self, [waiting, oldest]: [i64; 2], [wanted, set, ready]: [i32; 3], at: Now) -> Record {
         let mut conditions = vec![
             told("Ready", ConditionStatus::True, "Working", "All is well."),
             told(
@@ -116,14 +122,14 @@ impl Sample<'_> {
             status: Status {
                 message: Some(self.message.to_owned()),
                 replicas: Some(set),
-                ready_replicas: Some(set),
-                desired_replicas: Some(self.wanted),
+                ready_replicas: Some(ready),
+                desired_replicas: Some(wanted),
                 work: Some(WorkStatus {
                     waiting,
                     running: i64::from(set) * 4,
                     in_flight: i64::from(set) * 4,
                     scheduled: 90,
-                    oldest_wait_seconds: (waiting > 0).then_some(self.oldest),
+                    oldest_wait_seconds: (waiting > 0).then_some(oldest),
                     sampled_at: Some(Time(whole_second(at.wall))),
                 }),
                 queues: vec![
@@ -156,9 +162,19 @@ impl Sample<'_> {
             name: self.name.into(),
         });
         for minute in 0..60_i64 {
-            let wave = (30 - (minute - 20).abs()).max(0);
+            // A wave that ebbs, and the one that is there now.
+            let wave = |minute: i64| (26 - (minute - 20).abs()).max(0);
+            let rises = (minute - 54).max(0);
+            let [waiting, oldest] = [
+                wave(minute) * 14 + self.waiting * rises / 6,
+                wave(minute) * 2 + self.oldest * rises / 6,
+            ];
+            let replicas = [0, 1, 2].map(|later| {
+                let wanted = wave(minute - later) * 2 / 3 + i64::from(self.set) * (rises - later).max(0) / 6;
+                i32::try_from(wanted).unwrap()
+            });
             let at = now(minute.unsigned_abs() * 60);
-            view.tell(self.record(wave * 14, (wave / 3) as i32, at), at.moment);
+            view.tell(self.then([waiting, oldest], replicas, at), at.moment);
         }
         let at = now(3600);
         for (from, to, seconds, rule) in [
@@ -174,7 +190,7 @@ impl Sample<'_> {
                 sentence: format!("Scaling to {to}: tasks must start within 60 s [target.waitSeconds]."),
             });
         }
-        view.tell(self.record(self.waiting, self.set, at), at.moment);
+        view.tell(self.record(at), at.moment);
         view
     }
 }
@@ -343,7 +359,7 @@ fn the_rule_that_set_the_number_is_always_told() {
         Rule::Fallback,
         Rule::Maximum,
     ] {
-        let mut record = sample.record(0, 2, now(0));
+        let mut record = sample.record(now(0));
         record.decision = record
             .decision
             .map(|(_, replicas, candidates)| (rule, replicas, candidates));
@@ -397,7 +413,7 @@ fn ten_thousand_pools_are_handed_out_by_reference() {
                 namespace: "shop".into(),
                 name: "mail".into(),
             });
-            view.tell(sample.record(1, 1, now(0)), Duration::ZERO);
+            view.tell(sample.record(now(0)), Duration::ZERO);
             view
         })
         .collect();
@@ -430,7 +446,7 @@ fn who_reads_stops_nobody() {
     let sample = Sample::default();
     let mut view = sample.view();
     let before = view.entry();
-    view.tell(sample.record(9_999, 1, now(3700)), now(3700).moment);
+    view.tell(sample.then([9_999, 1], [1; 3], now(3700)), now(3700).moment);
     let last = |entry: &Entry| {
         entry
             .ring

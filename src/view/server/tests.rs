@@ -15,6 +15,7 @@ fn own() -> Leader {
     Leader {
         pod: "twp-0".into(),
         namespace: "twp-system".into(),
+        port: 8082,
         version: Some("1".into()),
     }
 }
