@@ -77,6 +77,30 @@ def policy(things):
             yield f"{way}: {ports}"
 
 
+def view(helm):
+    """Where the view listens, and whom the network policy lets in to it."""
+    peers = [{"podSelector": {"matchLabels": {"looks": "at-it"}}}]
+    for values, listens, wanted in (
+        ({}, None, None),
+        ({"view": {"enabled": True}}, "127.0.0.1:8082", None),
+        ({"view": {"enabled": True, "listen": "Loopback"}, "http": {"address": "[::]"}}, "127.0.0.1:8082", None),
+        ({"view": {"enabled": True, "listen": "Pod"}}, "0.0.0.0:8082", None),
+        ({"view": {"enabled": True, "listen": "Pod", "port": 9000}, "networkPolicy": {"viewFrom": peers}}, "0.0.0.0:9000", peers),
+        ({"view": {"enabled": True}, "networkPolicy": {"viewFrom": peers}}, "127.0.0.1:8082", None),
+        ({"view": {"listen": "Pod"}, "networkPolicy": {"viewFrom": peers}}, None, None),
+    ):
+        things = documents(render(helm, {**values, "networkPolicy": {"enabled": True, **values.get("networkPolicy", {})}})[1])
+        (container,) = one(things, "Deployment")["spec"]["template"]["spec"]["containers"]
+        env = {variable["name"]: variable.get("value") for variable in container["env"]}
+        port = next((port["containerPort"] for port in container["ports"] if port["name"] == "view"), None)
+        if env.get("TWP_VIEW_LISTEN") != listens or (port and f":{port}") != (listens and listens[listens.rindex(":"):]):
+            yield f"{values}: listens at {env.get('TWP_VIEW_LISTEN')}, port {port}"
+        rules = one(things, "NetworkPolicy")["spec"]["ingress"]
+        found = [rule.get("from", "everybody") for rule in rules for at in rule["ports"] if at["port"] not in (8080, 8081)]
+        if found != ([wanted] if wanted else []):
+            yield f"{values}: let in {found}"
+
+
 def old_kubernetes(helm):
     for version, accepted in (("1.29.9", False), ("1.30.0", True), ("1.36.3-gke.1", True)):
         good, _, why = render(helm, {}, "--kube-version", version)
@@ -93,6 +117,7 @@ def main(helms):
         checks.say(f"the pod takes and may little, by {helm}", pod(things))
         checks.say(f"no webhook, by {helm}", webhooks(things))
         checks.say(f"only the ports that it needs, by {helm}", policy(documents(render(helm, {"networkPolicy": {"enabled": True}})[1])))
+        checks.say(f"nobody reaches the view who was not let in, by {helm}", view(helm))
         checks.say(f"an old Kubernetes is refused, by {helm}", old_kubernetes(helm))
     checks.end()
 

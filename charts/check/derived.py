@@ -111,6 +111,13 @@ def image():
             yield f"Containerfile: no {wanted!r}"
     if "--user 65532:65532" not in bed:
         yield "the test bed's image has another user"
+    # What the sources take in from elsewhere, their tests apart.
+    for source in ROOT.glob("src/**/*.rs"):
+        text = "" if "tests" in source.stem or "tests" in source.parts else source.read_text().split("#[cfg(test)]\nmod tests {")[0]
+        for path in re.findall(r'include_str!\("((?:\.\./)+[^"]+)"\)', text):
+            file = (source.parent / path).resolve().relative_to(ROOT)
+            if file.parts[0] != "src" and (f"COPY {file} {file}\n" not in recipe or f"!{file}\n" not in (ROOT / ".dockerignore").read_text()):
+                yield f"Containerfile or .dockerignore: no {file}"
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     if f"COPY --from=build {bundle} {bundle}" not in recipe or f"$base{bundle}\" {bundle}" not in bed:
         yield "no certificate authorities"
@@ -123,8 +130,8 @@ def image():
 def main(helm=""):
     checks, schemas = Checks(), Schemas()
     crd, chart = load(CRD), load("charts/twp-operator/Chart.yaml")
-    for namespace, more in (("default", []), ("shop", ["--set", "watchNamespaces={shop,billing}"])) if helm else ():
-        checks.say(f"the notes have a whole pool for {namespace}", pasted(notes(helm, *more), namespace, crd))
+    for namespace, more in (("default", []), ("default", ["--set", "view.enabled=true"]), ("shop", ["--set", "watchNamespaces={shop,billing}"])) if helm else ():
+        checks.say(f"the notes have a whole pool for {namespace} {' '.join(more)}".rstrip(), pasted(notes(helm, *more), namespace, crd))
     checks.say("Artifact Hub is told the truth", annotations(chart, crd))
     checks.say("the manifests for kubectl are right", manifests(schemas))
     checks.say("the image is made alike twice", image())

@@ -86,6 +86,16 @@ impl Address {
     }
 }
 
+impl Kind {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Redis { .. } => "Redis",
+            Self::RabbitMq { .. } => "RabbitMQ",
+        }
+    }
+}
+
 /// Protocol of a broker.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Kind {

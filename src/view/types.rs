@@ -11,6 +11,7 @@ pub const VERSION: &str = "v1";
 /// All pools, the worst first.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Pools")]
 pub struct Pools<P = Vec<Pool>> {
     /// Version of the API: `v1`.
     pub api_version: String,

@@ -2,7 +2,7 @@
 """Checks README.md and docs/ against themselves and against the code. Standard library only.
 
     check.py              all checks, and whether each of them notices a fault that is planted for it; figures in target/figures/install.json
-    check.py --write      makes docs/reference/crd.md anew
+    check.py --write      makes docs/reference/crd.md and api.md anew
     check.py --pools DIR  writes each manifest of a pool into a file of its own: tests/contract/served.py has them applied
 """
 
@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import api
 import crd
 import planted
 from checklist import checklist, count
@@ -356,7 +357,13 @@ def fields(tree):
         yield "docs/reference/crd.md is not made from crds/: run `python3 tests/docs/check.py --write`"
 
 
-CHECKS = [links, paths, summary, commands, syntax, names, samples, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields,
+def answers(tree):
+    """The page of the read API is made from its types."""
+    if tree.read("docs/reference/api.md") != api.page(tree):
+        yield "docs/reference/api.md is not made from tests/view/schema.json: run `python3 tests/docs/check.py --write`"
+
+
+CHECKS = [links, paths, summary, commands, syntax, names, samples, manifests, readme, wording, conditions, reasons, decision_rules, metrics, flags, rights, events, fields, answers,
           conventions, checklist]
 
 
@@ -379,6 +386,7 @@ def main():
             pass
         case ["--write"]:
             (ROOT / "docs/reference/crd.md").write_text(crd.page(tree))
+            (ROOT / "docs/reference/api.md").write_text(api.page(tree))
             return 0
         case ["--pools", directory]:
             pathlib.Path(directory).mkdir(parents=True, exist_ok=True)

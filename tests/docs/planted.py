@@ -61,6 +61,7 @@ FAULTS = [
     ("rights", "charts/twp-operator/templates/rbac.yaml", "verbs: [get]\n", "verbs: [get, list]\n", "secrets"),
     ("events", "src/telemetry/events/words.rs", '"TasksVanished".to_owned()', '"TasksGone".to_owned()', "no row for `TasksGone`"),
     ("fields", CRD, "Upper limit of replicas", "Largest number of replicas", "is not made from"),
+    ("answers", "tests/view/schema.json", "Tasks that wait and are due.", "Tasks that wait.", "is not made from"),
     ("conventions", CRD, "    - twp\n    singular", "    - po\n    singular", "another meaning for po"),
     ("conventions", CRD, "scope: Namespaced", "scope: Cluster", "pools are of a namespace"),
     ("conventions", CRD, "subresources:\n      status: {}", "subresources:\n      status: {}\n      scale: {}", "others would write to the spec"),

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::PoolState;
 use crate::{
     api::{Mode, Status},
-    broker::Kind,
     controller::{pool::Pool, report},
     kube::Target,
     model::{Intent, Moment, Now, PodReport, Tally},
@@ -60,11 +59,7 @@ impl PoolState {
             framework: pool.map_or("", |pool| pool.app.framework.name),
             observes: pool.is_some_and(|pool| pool.mode == Mode::Observe),
             broker: address.map(|address| types::Broker {
-                kind: match address.kind {
-                    Kind::Redis { .. } => "Redis",
-                    Kind::RabbitMq { .. } => "RabbitMQ",
-                }
-                .to_owned(),
+                kind: address.kind.name().to_owned(),
                 host: address.host.clone(),
             }),
             wait_seconds,

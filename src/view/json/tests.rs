@@ -511,3 +511,16 @@ fn pools_for_the_page() {
         serde_json::to_string(&one(&whole(&hostile[0].view()), leader())).unwrap(),
     );
 }
+
+/// From this the page `docs/reference/api.md` is made.
+#[test]
+fn the_schema_is_as_published() {
+    let mut schemas = schemars::generate::SchemaSettings::default()
+        .for_serialize()
+        .into_generator();
+    schemas.subschema_for::<Pools>();
+    schemas.subschema_for::<OnePool>();
+    schemas.subschema_for::<Refusal>();
+    let all = schemas.take_definitions(true);
+    is_published("schema.json", &pretty(&all));
+}
