@@ -176,7 +176,7 @@ podSecurityContext: {fsGroup: 4711}
 securityContext: {runAsUser: 4712}
 brokerCidrs: [10.0.0.0/8, "fd00::/8"]
 clusterDomain: k8s.example
-view: {enabled: true, listen: Pod}
+view: {enabled: true, listen: Pod, hosts: [api.example.com]}
 networkPolicy: {enabled: true, ingressFrom: [{namespaceSelector: {}}], viewFrom: [{podSelector: {matchLabels: {looks: at-it}}}], brokerPeers: [{ipBlock: {cidr: 10.0.0.0/8}}]}
 global: {from: parent}
 YAML
@@ -187,7 +187,7 @@ text = open(sys.argv[1]).read()
 wanted = ["team: a", "color: blue", "note: b", "name: pull", "imagePullPolicy: Always", "priorityClassName: system-cluster-critical", "kubernetes.io/os: linux",
           "operator: Exists", "nodeAffinity: {}", "name: HTTPS_PROXY", "- --verbose", "mountPath: /ca", "name: one", "twp-operator-two",
           "role: r", 'value: "10.0.0.0/8,fd00::/8"', 'value: "k8s.example"', "release: prometheus", "kind: ServiceMonitor", "kind: PrometheusRule", 'grafana_dashboard: "1"', "grafana_folder: Workers", '"uid": "taskworkerpool"',
-          "scraped: by-me", "topologyKey: rack", "fsGroup: 4711", "runAsUser: 4712", "runAsNonRoot: true", "kind: NetworkPolicy", "port: metrics", "namespaceSelector: {}", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}", 'value: "0.0.0.0:8082"', "looks: at-it"]
+          "scraped: by-me", "topologyKey: rack", "fsGroup: 4711", "runAsUser: 4712", "runAsNonRoot: true", "kind: NetworkPolicy", "port: metrics", "namespaceSelector: {}", "cidr: 10.0.0.0/8", "{port: 6379, protocol: TCP}", 'value: "0.0.0.0:8082"', "looks: at-it", 'value: "api.example.com"']
 missing = [w for w in wanted if w not in text]
 print(missing, "not-mine" in text)
 sys.exit(bool(missing) or "not-mine" in text or "topology.kubernetes.io/zone" in text)

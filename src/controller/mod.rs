@@ -92,6 +92,10 @@ pub struct Settings {
     /// login: whoever reaches it sees all pools.
     #[arg(long, env = "TWP_VIEW_LISTEN")]
     pub view_listen: Option<SocketAddr>,
+    /// Names by which the view may be asked, separated by commas, beside IP addresses, localhost and, unless it listens on
+    /// loopback, its own in the cluster: a proxy before it may leave the name in the request by which it was asked itself.
+    #[arg(long, env = "TWP_VIEW_HOSTS", value_delimiter = ',')]
+    pub view_host: Vec<String>,
     /// Log format: json or text. RUST_LOG sets the level.
     #[arg(long, env = "TWP_LOG_FORMAT", default_value_t)]
     pub log_format: LogFormat,
@@ -193,6 +197,7 @@ fn view(
         true => HostRule::loopback(),
         false => HostRule::of_pod(&settings.pod_name, &settings.pod_namespace, &domain(settings)),
     };
+    let rule = rule.and(&settings.view_host);
     View::new(own, rule, holder.subscribe())
 }
 

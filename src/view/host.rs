@@ -9,12 +9,17 @@ use std::net::IpAddr;
 pub struct HostRule {
     /// Names of the pod and endings of the names of Services; none on loopback.
     names: Option<(String, [String; 2])>,
+    /// Names that the user gave.
+    given: Vec<String>,
 }
 
 impl HostRule {
     /// Only addresses and `localhost`.
     pub fn loopback() -> Self {
-        Self { names: None }
+        Self {
+            names: None,
+            given: Vec::new(),
+        }
     }
 
     /// The pod's name, too, and Services of its namespace by their whole name: a name of one or two words might be
@@ -24,7 +29,16 @@ impl HostRule {
         let whole = format!("{service}.{}", domain.trim_matches('.'));
         Self {
             names: Some((pod.to_ascii_lowercase(), [service, whole])),
+            given: Vec::new(),
         }
+    }
+
+    /// The same, and these names: an API server that passes requests on leaves its own name in them.
+    pub fn and(mut self, names: &[String]) -> Self {
+        let names = names.iter().map(|name| name.trim().trim_end_matches('.'));
+        let names = names.filter(|name| !name.is_empty());
+        self.given.extend(names.map(str::to_ascii_lowercase));
+        self
     }
 
     /// Whether a request with this `Host` is answered. `None`: it has none.
@@ -36,6 +50,7 @@ impl HostRule {
         let address = name.trim_start_matches('[').trim_end_matches(']');
         address.parse::<IpAddr>().is_ok()
             || name == "localhost"
+            || self.given.iter().any(|given| given == name)
             || self.names.as_ref().is_some_and(|(pod, services)| {
                 let service = |end: &String| name.strip_suffix(end.as_str()).is_some_and(is_label);
                 name == pod || services.iter().any(service)
@@ -101,6 +116,15 @@ mod tests {
             assert!(!rule.allows(Some(host)), "{host}");
         }
         assert!(!rule.allows(Some("twp-operator-0")), "a port-forward does not send it");
+    }
+
+    #[test]
+    fn a_name_that_was_given_is_ours_and_none_below_it() {
+        let rule = HostRule::loopback().and(&["Api.example.com".into(), " ".into(), String::new()]);
+        assert!(rule.allows(Some("api.example.com:6443")) && rule.allows(Some("API.example.com.")));
+        for host in HOSTILE.into_iter().chain(["x.api.example.com", "example.com", " "]) {
+            assert!(!rule.allows(Some(host)), "{host}");
+        }
     }
 
     #[test]

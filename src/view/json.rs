@@ -123,7 +123,7 @@ fn pool(entry: &Entry, now: Now, most_queues: usize) -> Pool {
         queues_omitted: record
             .queues_omitted
             .saturating_add(u32::try_from(omitted).unwrap_or(u32::MAX)),
-        conditions: record.wrong.iter().map(condition).collect(),
+        conditions: status.conditions.iter().map(condition).collect(),
         sparkline: Sparkline {
             every_seconds: seconds(EVERY) * 4,
             waiting: spark.waiting,

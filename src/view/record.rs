@@ -12,7 +12,7 @@ use super::{
     types::{Broker, PodState, State, Target},
 };
 use crate::{
-    api::{Condition, Status},
+    api::Status,
     kube::Key,
     model::{Moment, Now},
     scaling::{Candidates, Estimates, Rule},
@@ -49,10 +49,9 @@ pub struct Record {
     pub backlog_per_replica: Option<u32>,
     /// Limits of the replicas.
     pub limits: [u32; 2],
-    /// Status as it ought to be now, whether or not it has been written.
+    /// Status as it ought to be now, whether or not it has been written: what is shown of it, and of its conditions those
+    /// that are not as they should be.
     pub status: Status,
-    /// Conditions of it that are not as they should be.
-    pub wrong: Vec<Condition>,
     /// Number of queues that the status has no room for.
     pub queues_omitted: u32,
     /// Decision: its rule, its number, and what it was chosen from.
@@ -74,7 +73,6 @@ impl Record {
             backlog_per_replica: None,
             limits: [0, 0],
             status: Status::default(),
-            wrong: Vec::new(),
             queues_omitted: 0,
             decision: None,
             estimates: None,
@@ -92,7 +90,8 @@ impl Record {
 
     /// Whether the broker cannot be read now.
     pub fn is_lost(&self) -> bool {
-        self.wrong.iter().any(|condition| condition.kind == "SourceAvailable")
+        let mut wrong = self.status.conditions.iter();
+        wrong.any(|condition| condition.kind == "SourceAvailable")
     }
 
     /// Numbers of now, for the hour. What was counted once and cannot be read now is not known.

@@ -196,8 +196,8 @@ impl View {
             (No::Host, _) => (
                 StatusCode::FORBIDDEN,
                 "HostNotAllowed",
-                "The request names a host that is not this one: use an IP address, localhost or, with view.listen: Pod, a name in \
-                 the operator's namespace."
+                "The request names a host that is not this one: use an IP address or localhost, or add the name to \
+                 view.hosts (--view-host)."
                     .to_owned(),
             ),
         };

@@ -13,7 +13,7 @@ pub struct Promise {
     pub acts: bool,
 }
 
-/// Word for a pool with this status.
+/// Word for a pool with this status, which has only conditions that are not as they should be.
 pub fn state(status: &Status, promise: Promise) -> State {
     let condition = |kind: &str| status.conditions.iter().find(|condition| condition.kind == kind);
     let is = |kind: &str, wanted| condition(kind).is_some_and(|condition| condition.status == wanted);
@@ -33,7 +33,7 @@ pub fn state(status: &Status, promise: Promise) -> State {
         State::Degraded
     } else if waits.is_some_and(late) {
         State::Late
-    } else if !is("SourceAvailable", ConditionStatus::True) || work.is_none() {
+    } else if condition("SourceAvailable").is_some() || work.is_none() {
         State::Unknown
     } else if limit.is_some_and(|limited| limited.reason != "Minimum" && limited.reason != "Schedule") {
         State::Limited
@@ -56,19 +56,15 @@ mod tests {
         acts: true,
     };
 
-    /// A pool at rest, with other conditions.
-    fn status(others: &[(&str, ConditionStatus, &str)]) -> Status {
-        let usual = [("Ready", True, "Working"), ("SourceAvailable", True, "Sampled")];
-        let left = usual
-            .iter()
-            .filter(|(kind, ..)| others.iter().all(|(other, ..)| other != kind));
+    /// A pool at rest, with these conditions.
+    fn status(wrong: &[(&str, ConditionStatus, &str)]) -> Status {
         Status {
             replicas: Some(2),
             ready_replicas: Some(2),
             desired_replicas: Some(2),
             work: Some(WorkStatus::default()),
-            conditions: left
-                .chain(others)
+            conditions: wrong
+                .iter()
                 .map(|(kind, status, reason)| Condition {
                     kind: (*kind).into(),
                     status: *status,

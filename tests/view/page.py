@@ -17,6 +17,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from browser import Browser, missing
 from fake import ROOT, Fake
+from operator_itself import Operator, program
 
 HERE, MADE = pathlib.Path(__file__).parent, ROOT / "target/view"
 THREE, ONE, STANDBY = ((json.loads((HERE / f"{name}.json").read_text())) for name in ("pools", "pool", "standby"))
@@ -325,6 +326,40 @@ def on_a_phone(s):
     same(s.browser.js("return [...new Set([...document.querySelectorAll('#rows td')].map((e) => e.getAttribute('role')))]"), ["cell"], "it is still a table")
 
 
+def the_operator_itself(s):
+    operator = Operator()
+    try:
+        seen = operator.until("a pool whose broker is lost", "/api/v1/pools", lambda status, body: status == 200 and body["pools"] and body["pools"][0]["state"] == "Degraded")
+        (mail,) = seen["pools"]
+        same([mail["name"], mail["replicas"], mail["broker"]], ["mail", {"wanted": 2, "set": 2, "ready": 2, "min": 2, "max": 9}, {"kind": "Redis", "host": "127.0.0.1"}])
+        same(seen["leader"] | {"version": ""}, {"pod": "twp-operator-0", "namespace": "twp-system", "port": operator.port, "version": ""})
+        status, one = operator.get("/api/v1/pools/shop/mail")
+        same([status, one["pool"]["detail"]["history"]["set"][-1], one["pool"]["detail"]["history"]["waiting"][-1]], [200, 2, None])
+        assert any(candidate["chosen"] for candidate in one["pool"]["candidates"]), one["pool"]["candidates"]
+        same(operator.get("/api/v1/pools", host="evil.example")[0], 403)
+        s.browser.open("about:blank")
+        s.browser.complaints()
+        s.browser.open(operator.url)
+        s.browser.until("the page is live", "document.getElementById('live').textContent === 'live'")
+        same(s.rows()[0][1], "shop/mail")
+        s.browser.js("document.querySelector('#rows a').click()")
+        s.browser.until("the conditions", "document.querySelectorAll('.wrong').length >= 2")
+        s.browser.js("document.querySelector('.wrong a').click()")
+        s.browser.until("the help", "document.getElementById('help-body').textContent.length > 50")
+        same([s.browser.complaints(), s.browser.js("return violations")], [[], []])
+    finally:
+        operator.close()
+    standby = Operator("--leader-election")
+    try:
+        said = standby.until("a standby that knows who leads", "/api/v1/pools", lambda status, body: status == 503 and body["leader"])
+        same([said["leader"]["pod"], said["leader"]["port"], said["error"]["reason"]], ["twp-operator-of-others", standby.port, "NotLeader"])
+        s.browser.open(standby.url)
+        s.browser.until("the command", "document.getElementById('forward').textContent.startsWith('kubectl')")
+        same(s.text("#forward"), f"kubectl -n twp-system port-forward pod/twp-operator-of-others {standby.port}:{standby.port}")
+    finally:
+        standby.close()
+
+
 def few_bytes(_):
     size = sum((ROOT / "src/view" / file).stat().st_size for file in FILES) / 1024
     FIGURES["page_kib"] = round(size, 1)
@@ -332,7 +367,7 @@ def few_bytes(_):
 
 
 TESTS = [three_pools, live_and_not, a_standby_names_the_leader, hidden_pages_ask_nothing, one_pool, conditions_and_their_cure, rows_are_patched,
-         filter_and_namespace, by_keyboard, a_thousand, hostile_names, nothing_is_complained_about, for_everybody, contrast, on_a_phone, few_bytes]
+         filter_and_namespace, by_keyboard, a_thousand, hostile_names, nothing_is_complained_about, for_everybody, contrast, on_a_phone, the_operator_itself, few_bytes]
 
 # A test, a file, what is replaced by what: the test must notice it.
 FAULTS = [
@@ -401,6 +436,9 @@ def main():
         return 1
     if not (MADE / "thousand.json").exists():
         print("page: NOT RUN: first `cargo test --locked --all-features --lib view::`, which writes target/view", file=sys.stderr)
+        return 1
+    if not program().exists():
+        print(f"page: NOT RUN: there is no {program()}: cargo build --locked --all-features --bin twp-operator", file=sys.stderr)
         return 1
     browser, fake = Browser(), Fake()
     stage = Stage(browser, fake)

@@ -14,4 +14,5 @@ if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
   fi
 fi
 cargo test --quiet --locked --all-features --lib view::json::tests::pools_for_the_page >/dev/null
+cargo build --quiet --locked --all-features --bin twp-operator
 PYTHONDONTWRITEBYTECODE=1 exec python3 tests/view/page.py "$@"

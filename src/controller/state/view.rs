@@ -49,7 +49,10 @@ impl PoolState {
             None => (None, None),
         };
         let address = self.link.address();
-        let wrong = status.conditions.iter().filter(|condition| !report::is_well(condition));
+        let wrong = status
+            .conditions
+            .iter()
+            .filter(|condition| !report::is_well(condition));
         let queues = self.samples.last.as_ref().map_or(0, |(tally, _)| tally.queues.len());
         Record {
             target: pool.map(|pool| types::Target {
@@ -65,11 +68,19 @@ impl PoolState {
             wait_seconds,
             backlog_per_replica,
             limits: pool.map_or([0, 0], |pool| [pool.policy.min, pool.policy.max]),
-            wrong: wrong.cloned().collect(),
             queues_omitted: u32::try_from(queues.saturating_sub(status.queues.len())).unwrap_or(u32::MAX),
             decision: decision.map(|decision| (decision.rule, decision.replicas, decision.candidates)),
             estimates: decision.and_then(|decision| decision.estimates),
-            status: status.clone(),
+            status: Status {
+                message: status.message.clone(),
+                replicas: status.replicas,
+                ready_replicas: status.ready_replicas,
+                desired_replicas: status.desired_replicas,
+                work: status.work.clone(),
+                queues: status.queues.clone(),
+                conditions: wrong.cloned().collect(),
+                ..Status::default()
+            },
             ..Record::new(self.identity.key.clone())
         }
     }

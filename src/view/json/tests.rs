@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
-    api::{Condition as Told, ConditionStatus, DecisionStatus, QueueStatus, Status, Time, WorkStatus},
+    api::{Condition as Told, ConditionStatus, QueueStatus, Status, Time, WorkStatus},
     kube::Key,
     scaling::{Candidates, Rule},
     view::{
@@ -77,17 +77,6 @@ impl Sample<'_> {
 
     /// Record at a time when so many tasks waited, for so long, with so many replicas wanted, set and ready.
     fn then(&self, [waiting, oldest]: [i64; 2], [wanted, set, ready]: [i32; 3], at: Now) -> Record {
-        let mut conditions = vec![
-            told("Ready", ConditionStatus::True, "Working", "All is well."),
-            told(
-                "SourceAvailable",
-                ConditionStatus::True,
-                "Sampled",
-                "The broker answers.",
-            ),
-        ];
-        conditions.retain(|usual| self.wrong.iter().all(|wrong| wrong.kind != usual.kind));
-        conditions.extend(self.wrong.iter().cloned());
         Record {
             target: Some(Target {
                 kind: "Deployment".into(),
@@ -100,7 +89,6 @@ impl Sample<'_> {
             }),
             wait_seconds: Some(60),
             limits: [0, 50],
-            wrong: self.wrong.clone(),
             decision: Some((
                 Rule::Deadline,
                 self.wanted as u32,
@@ -144,8 +132,7 @@ impl Sample<'_> {
                         missing: true,
                     },
                 ],
-                decision: Some(DecisionStatus::default()),
-                conditions,
+                conditions: self.wrong.clone(),
                 ..Status::default()
             },
             ..Record::new(Key {
