@@ -9,6 +9,7 @@ bed=tests/testbed/bed
 system=twp-system
 mails=200
 out=target/demo
+port=8082
 fail() { echo "demo: $*" >&2; exit 1; }
 
 # Step, seconds from an empty cache and when all is built, what it is. On two cores; the first figure of `build` is the sum of its
@@ -64,6 +65,7 @@ step() {
 clean_up() {
   local code=$?
   [ -z "${compiler:-}" ] || kill "$compiler" 2>/dev/null || true
+  [ -z "${forward:-}" ] || kill "$forward" 2>/dev/null || true
   if [ "${KEEP:-}" = 1 ]; then
     bold "left running (KEEP=1)"
     cat <<TEXT
@@ -72,6 +74,8 @@ clean_up() {
   $kubectl -n shop-redis describe twp mail         the whole story
   $kubectl create --raw '/api/v1/namespaces/shop-redis/services/web:8000/proxy/send?count=50' -f /dev/null
                                                        50 more mails
+  $kubectl -n $system port-forward ${leader:-deployment/twp-operator} $port
+                                                       all pools on a page: http://localhost:$port
   $kubectl -n $system logs -l app.kubernetes.io/name=twp-operator -f
   $the_end
                                                    the end
@@ -138,13 +142,36 @@ install() {
   # shellcheck disable=SC2086  # one word or none
   $helm upgrade --install twp-operator charts/twp-operator --namespace $system --create-namespace \
     --set image.repository="${TWP_IMAGE_OPERATOR%:*}" --set image.tag="${TWP_IMAGE_OPERATOR##*:}" \
-    --set-string podAnnotations.startedAt="$(date +%s)" --wait --timeout 300s $more >/dev/null
+    --set view.enabled=true --set view.port=$port --set-string podAnnotations.startedAt="$(date +%s)" --wait --timeout 300s $more >/dev/null
   kube -n $system get pods
   for broker in redis rabbitmq; do
     for deployment in $broker web beat sink; do
       kube -n shop-$broker rollout status "deployment/$deployment" --timeout=300s >/dev/null || fail "$deployment does not start with $broker"
     done
   done
+}
+
+# The page of the replica that leads, while this runs. Nothing depends on it: the port may be taken.
+look() {
+  local tries=30
+  until leader=$(kube -n $system get lease twp-operator -o 'jsonpath={.spec.holderIdentity}' 2>/dev/null) && [ -n "$leader" ]; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || { leader='' && echo "no page: nobody leads yet" && return; }
+    sleep 1
+  done
+  leader=pod/$leader
+  $kubectl -n $system port-forward "$leader" $port >$out/port-forward.log 2>&1 &
+  forward=$!
+  tries=10
+  until grep -q '^Forwarding from' $out/port-forward.log 2>/dev/null; do
+    tries=$((tries - 1))
+    if [ $tries -le 0 ] || ! kill -0 $forward 2>/dev/null; then
+      echo "no page: $(tail -n 1 $out/port-forward.log)"
+      return
+    fi
+    sleep 0.5
+  done
+  bold "all pools on a page, while this runs: http://localhost:$port"
 }
 
 show() { # BROKER
@@ -165,6 +192,7 @@ trap clean_up EXIT
 prepare_"$where"
 step install
 install
+look
 for broker in redis rabbitmq; do
   step $broker
   show $broker
