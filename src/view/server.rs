@@ -166,12 +166,15 @@ impl View {
             (No::Leader, Some(Leader { pod, namespace, .. })) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "NotLeader",
-                format!("This replica stands by. The one that acts has the live numbers: look at the pod {pod} in {namespace}."),
+                format!(
+                    "This replica stands by. The one that acts has the live numbers: look at the pod {pod} in {namespace}."
+                ),
             ),
             (No::Leader, None) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "NotLeader",
-                "No replica is known to act. Ask again in some seconds; if it lasts, look at the operator's log.".to_owned(),
+                "No replica is known to act. Ask again in some seconds; if it lasts, look at the operator's log."
+                    .to_owned(),
             ),
             (No::Starting, _) => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -49,10 +49,7 @@ impl PoolState {
             None => (None, None),
         };
         let address = self.link.address();
-        let wrong = status
-            .conditions
-            .iter()
-            .filter(|condition| !report::is_well(condition));
+        let wrong = status.conditions.iter().filter(|condition| !report::is_well(condition));
         let queues = self.samples.last.as_ref().map_or(0, |(tally, _)| tally.queues.len());
         Record {
             target: pool.map(|pool| types::Target {
