@@ -20,7 +20,7 @@
 //! | [`broker`] | shell: asks Redis and RabbitMQ | redis, lapin, hyper, tokio, `model` types | kube, `api`, `scaling` |
 //! | [`drain`] | pure: which pods are emptied, and which may go | std, jiff, serde, `model` | tokio, clients, clocks |
 //! | [`kube`] | shell: calls to the API server, through one gate; the objects as far as they are read | kube, k8s-openapi, tokio, `api`, `drain`, `model` types | decisions, `broker`, `framework`, `scaling`, `controller` |
-//! | [`view`] | what is known of the pools, for people: types, ring and JSON pure, the server shell | `api`, [`kube`], `model`, `scaling`, `telemetry`, tokio, hyper | decisions, the crates kube and k8s-openapi |
+//! | [`view`] | shell: shows people what is known of the pools; all of it but the server is pure | `api`, [`kube`], `model`, `scaling`, `telemetry`, tokio, hyper | decisions, the crates kube and k8s-openapi |
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | the crates kube and k8s-openapi |
 //! | [`telemetry`] | shell: logs, metrics, health, events | tokio, hyper, [`kube`] | decisions, the crates kube and k8s-openapi |
 //! | [`doctor`] | shell: whether an installation is whole; what it compares is pure | `api`, [`kube`], tokio, clap | decisions, the crates kube and k8s-openapi |
@@ -48,6 +48,7 @@
 //! | observation, memory | all that a decision may know; what it remembers |
 //! | decision | the number of replicas, the rule behind it, and why in one sentence |
 //! | input, effect | what came to a pool's state machine; what it wants done in the world |
+//! | view, record | what people are shown of the pools; what is kept of one for it |
 //!
 //! `sim` and `cli` are features: the operator is built without them. `tests/architecture.rs` enforces the table.
 

@@ -25,6 +25,5 @@ pub mod types;
 
 pub use host::HostRule;
 pub use record::{Decided, Entry, PodSeen, PoolView, Record, Snapshot, Whole};
-pub use ring::{EVERY, POINTS, Point};
 pub use server::{Question, View};
 pub use types::{PodState, State};

@@ -62,12 +62,15 @@ class Browser:
         """What the function with this body returns."""
         return self.call("POST", "/execute/sync", {"script": text, "args": list(arguments)})
 
-    def until(self, what, text, *arguments, seconds=10):
+    # Seconds until what must come has come: the machine may be busy.
+    patience = 40
+
+    def until(self, what, text, *arguments):
         """Waits until the expression is true; returns it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self.patience
         while not (value := self.js(f"return {text}", *arguments)):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds} s: {what}")
+                raise AssertionError(f"not within {self.patience} s: {what}")
             time.sleep(0.02)
         return value
 

@@ -455,6 +455,8 @@ def main():
             failed += bool(wrong)
             print(f"{'FAILED' if wrong else 'ok    '} {test.__name__} {wrong}", flush=True)
         unnoticed = 0
+        # What a fault keeps from coming is not waited for as long.
+        browser.patience = 6
         for name, file, old, new in FAULTS:
             test = next(test for test in TESTS if test.__name__ == name)
             if test not in chosen:
