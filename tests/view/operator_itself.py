@@ -116,7 +116,7 @@ class Operator:
                 said = error
             assert self.process.poll() is None, f"the operator has ended: {self.words()}"
             time.sleep(0.1)
-        raise AssertionError(f"not within a minute: {what}: {said}; {self.words()}")
+        raise AssertionError(f"not within a minute: {what}: {str(said)[:1000]}; {self.words()}")
 
     def words(self):
         self.log.flush()
