@@ -1,4 +1,4 @@
-//! `kubectl twp simulate` as a person runs it: what it says of a small trace, and of what it cannot use.
+//! `kubectl twp` as a person runs it: its codes and its forms; what `simulate` says of a small trace, and of what it cannot use.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+use serde_json::{Value, json};
 
 const POOL: &str = "\
 apiVersion: taskworkerpool.dev/v1alpha1
@@ -234,4 +236,97 @@ fn the_long_help_shows_the_format_of_a_trace() {
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
+}
+
+/// The program with these arguments.
+fn plugin(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kubectl-twp"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_mistake_ends_with_1_and_names_what_was_meant() {
+    for (args, said) in [
+        (&["simulat"][..], "'simulate'"),
+        (&["simulate", "pool.yaml", "--trase", "x"], "'--trace'"),
+        (&[], "Usage: kubectl twp"),
+        (&["completions", "bsh"], "'bash'"),
+        (&["man", "simulat"], "there is no command `simulat`"),
+    ] {
+        let output = plugin(args);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+        assert!(text.contains(said) && output.stdout.is_empty(), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn help_has_the_codes_and_examples() {
+    let output = plugin(&["--help"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        text.contains("Ends with 0") && text.contains("Examples:\n  kubectl twp simulate"),
+        "{text}"
+    );
+    assert!(!text.contains("  man "), "{text}");
+}
+
+#[test]
+fn a_shell_takes_the_completions() {
+    let script = String::from_utf8(plugin(&["completions", "bash"]).stdout).unwrap();
+    // Bash itself reads the script, and completes by it.
+    let asks = "COMP_WORDS=(kubectl-twp sim); COMP_CWORD=1; _kubectl__twp kubectl-twp sim kubectl-twp; echo \"${COMPREPLY[@]}\"";
+    let output = Command::new("bash")
+        .args(["--norc", "-c", &format!("{script}\n{asks}")])
+        .output()
+        .unwrap();
+    assert_eq!(
+        (
+            String::from_utf8(output.stdout).unwrap().trim(),
+            String::from_utf8(output.stderr).unwrap().trim()
+        ),
+        ("simulate", "")
+    );
+    for shell in ["zsh", "fish", "powershell", "elvish"] {
+        let script = String::from_utf8(plugin(&["completions", shell]).stdout).unwrap();
+        assert!(
+            script.contains("kubectl-twp") && script.contains("late-after-seconds"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_the_program_and_for_a_command() {
+    for (args, parts) in [
+        (&["man"][..], [".TH kubectl-twp 1", "simulate"]),
+        (
+            &["man", "simulate"],
+            [".TH kubectl-twp-simulate 1", "arrival_seconds,duration_seconds"],
+        ),
+    ] {
+        let page = String::from_utf8(plugin(args).stdout).unwrap();
+        assert!(parts.iter().all(|part| page.contains(part)), "{args:?}: {page}");
+    }
+}
+
+#[test]
+fn a_program_gets_the_numbers_of_the_report() {
+    let folder = Folder::new("values");
+    let args = ["pool.yaml", "--trace", "trace.csv", "--late-after-seconds", "5", "-o"];
+    let said = |form: &str| folder.says(&[&args[..], &[form]].concat());
+    let value: Value = serde_json::from_str(&said("json")).unwrap();
+    assert_eq!(value["pool"], "mail");
+    assert_eq!(
+        value["trace"],
+        json!({"file": "trace.csv", "tasks": 8, "meanTaskSeconds": 10.0, "lastArrivalSeconds": 0.0})
+    );
+    let figures = &value["runs"][0]["figures"];
+    assert_eq!((&figures["tasksDone"], &figures["lateShare"]), (&json!(8), &json!(0.5)));
+    assert_eq!(figures["waitSeconds"]["max"], 10.0);
+    assert_eq!(value["waitTargets"].as_array().map(Vec::len), Some(5));
+    assert_eq!(serde_saphyr::from_str::<Value>(&said("yaml")).unwrap(), value);
 }

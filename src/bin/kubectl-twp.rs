@@ -1,38 +1,40 @@
-//! `kubectl twp`: parses its arguments, dispatches, and turns errors into an exit code.
-//!
-//! * `simulate`: how a pool would have scaled recorded work.
+//! `kubectl twp`: parses its arguments, has the command run, prints its answer, and turns it into an exit code:
+//! 0 all is well, 1 no answer, 2 a finding.
 
 use std::{
-    io::{Write, stdout},
+    io::{Write, stderr, stdout},
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
-use taskworkerpool::cli::simulate;
+use clap::Parser;
+use taskworkerpool::cli::Args;
 
-/// Asks about TaskWorkerPools.
-#[derive(Parser)]
-#[command(name = "kubectl twp", bin_name = "kubectl twp", version)]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    // Its words are those of its arguments.
-    Simulate(simulate::SimulateArgs),
-}
+/// Code of an answer that is something to be mended.
+const FINDING: u8 = 2;
 
 fn main() -> ExitCode {
-    let answer = match Args::parse().command {
-        Command::Simulate(args) => simulate::run(&args),
+    let command = match Args::try_parse() {
+        Ok(args) => args.command,
+        Err(told) => {
+            let _closed = told.print();
+            // The parser's own code is 2, which is a finding here.
+            return match told.use_stderr() {
+                true => ExitCode::FAILURE,
+                false => ExitCode::SUCCESS,
+            };
+        }
     };
-    match answer {
-        // Whoever closes the pipe has read enough.
-        Ok(text) => {
+    let answer = command.run();
+    let printed = answer.and_then(|answer| Ok((answer.printed(command.format())?, answer)));
+    match printed {
+        // Whoever closes a pipe has read enough.
+        Ok((text, answer)) => {
+            let _closed = stderr().write_all(answer.aside.as_bytes());
             let _closed = stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+            match answer.finding {
+                true => ExitCode::from(FINDING),
+                false => ExitCode::SUCCESS,
+            }
         }
         Err(why) => {
             eprintln!("kubectl twp: {why}");

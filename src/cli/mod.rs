@@ -2,9 +2,16 @@
 //!
 //! | file | kind | concept |
 //! |---|---|---|
+//! | `args.rs` | shell | the commands: [`Args`] |
+//! | `answer.rs` | pure | what a command returns, and its forms: [`Answer`] |
 //! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes the result |
 //! | `simulate/manifest.rs` | pure | from a YAML text to a pool |
 //! | `simulate/plan.rs` | pure | which runs are needed |
-//! | `simulate/answer.rs` | pure | the results, as text and as a page |
+//! | `simulate/answer.rs` | pure | the results, as text, as a value and as a page |
 
+mod answer;
+mod args;
 pub mod simulate;
+
+pub use answer::{Answer, Format, OutputArgs};
+pub use args::{Args, Command};

@@ -77,7 +77,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     (
         "cli",
         &["api", "controller", "scaling", "sim"],
-        &["clap", "serde_json", "serde_saphyr"],
+        &["clap", "clap_complete", "clap_mangen", "serde_json", "serde_saphyr"],
     ),
 ];
 
@@ -151,6 +151,8 @@ pub const CRATES: &[&str] = &[
     "async_rs",
     "base64",
     "clap",
+    "clap_complete",
+    "clap_mangen",
     "clarabel",
     "cronexpr",
     "http_body_util",

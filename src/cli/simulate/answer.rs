@@ -1,6 +1,8 @@
 //! Results of the runs, as text for a terminal and as a page.
 #![deny(clippy::disallowed_methods)]
 
+use serde_json::{Value, json};
+
 use super::plan::{Result, RunKind, RunPlan};
 use crate::{
     scaling::TargetRule,
@@ -37,6 +39,41 @@ impl<'a> SimulationReport<'a> {
         let prices = self.prices();
         text += &format!("\n{}\n{}", prices.caption, aligned(&prices));
         text
+    }
+
+    /// The same numbers, not rounded.
+    pub(super) fn value(&self, trace: &str) -> Value {
+        let workload = &self.plan.workload;
+        let figures = |run: &Run| {
+            json!({
+                "tasksDone": run.tasks,
+                "podHours": run.pod_hours,
+                "waitSeconds": {"p50": run.waits.p50, "p95": run.waits.p95, "p99": run.waits.p99, "max": run.waits.max},
+                "lateShare": run.waits.late,
+                "scalingActions": run.actions,
+                "tasksKilled": run.killed,
+            })
+        };
+        let named = |(name, run): (String, &Run)| json!({"name": name, "figures": figures(run)});
+        let price = |result: &Result| match result {
+            Result::Run(RunKind::Within(target), run) => {
+                Some(json!({"waitTargetSeconds": target, "figures": figures(run)}))
+            }
+            _ => None,
+        };
+        json!({
+            "pool": self.plan.name,
+            "trace": {
+                "file": trace,
+                "tasks": workload.tasks.len(),
+                "meanTaskSeconds": mean_task(workload),
+                "lastArrivalSeconds": workload.tasks.last().map_or(0.0, |task| task.arrival),
+            },
+            "lateAfterSeconds": workload.wait_target,
+            "runs": self.compared().into_iter().map(named).collect::<Vec<_>>(),
+            "waitTargets": self.results.iter().filter_map(price).collect::<Vec<_>>(),
+            "lowestPodHours": self.lowest(),
+        })
     }
 
     pub(super) fn page(&self, trace: &str) -> ReportPage {
@@ -155,22 +192,26 @@ impl<'a> SimulationReport<'a> {
         table
     }
 
-    #[cfg(feature = "bound")]
     fn bound(&self) -> Option<String> {
-        let bound = self.results.iter().find_map(|result| match result {
-            Result::Bound(bound) => *bound,
-            _ => None,
-        })?;
         Some(format!(
             "Nobody starts each of these tasks within {} s with less than {} pod-hours, even who knows them beforehand.",
             self.plan.workload.wait_target,
-            number(bound, 2)
+            number(self.lowest()?, 2)
         ))
     }
 
-    /// Sentence about the lower bound; none, because the solver is not built in.
+    /// Number of pod-hours that nobody can beat.
+    #[cfg(feature = "bound")]
+    fn lowest(&self) -> Option<f64> {
+        self.results.iter().find_map(|result| match result {
+            Result::Bound(bound) => *bound,
+            _ => None,
+        })
+    }
+
+    /// None, because the solver is not built in.
     #[cfg(not(feature = "bound"))]
-    fn bound(&self) -> Option<String> {
+    fn lowest(&self) -> Option<f64> {
         None
     }
 }

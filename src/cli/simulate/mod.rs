@@ -18,6 +18,7 @@ use std::{
 
 use clap::ValueEnum;
 
+use super::{Answer, OutputArgs};
 use crate::sim::traces;
 use answer::SimulationReport;
 use plan::{Result as RunResult, RunOptions, RunPlan};
@@ -45,7 +46,8 @@ Without that column, give --mean-task-seconds. Times may count from anywhere, su
 
 Examples:
   kubectl twp simulate pool.yaml --trace arrivals.csv
-  kubectl twp simulate pool.yaml --trace counts.csv --mean-task-seconds 3.5 --compare keda --html report.html";
+  kubectl twp simulate pool.yaml --trace counts.csv --mean-task-seconds 3.5 --compare keda --html report.html
+  kubectl twp simulate pool.yaml --trace arrivals.csv -o json";
 
 /// Shows how a TaskWorkerPool would have scaled recorded work, and what other wait targets would have cost.
 ///
@@ -80,6 +82,9 @@ pub struct SimulateArgs {
     /// Seed of the pods' start-up times: the same number, the same result.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    #[expect(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Autoscaler to compare with.
@@ -89,11 +94,11 @@ pub enum Peer {
     Keda,
 }
 
-/// Runs the command; returns text for a terminal.
+/// Runs the command.
 ///
 /// # Errors
 /// Which file and line cannot be used, and what to change.
-pub fn run(args: &SimulateArgs) -> Result<String, String> {
+pub fn run(args: &SimulateArgs) -> Result<Answer, String> {
     let pool = manifest::read(&text(&args.pool)?).map_err(|why| format!("{}: {why}", args.pool.display()))?;
     let trace = text(&args.trace)?;
     let tasks = traces::read(&trace, args.mean_task_seconds).map_err(|error| in_trace(&args.trace, &error))?;
@@ -115,7 +120,10 @@ pub fn run(args: &SimulateArgs) -> Result<String, String> {
             format!("{path}: cannot be written: {error}; --html must name a file in a folder that exists")
         })?;
     }
-    Ok(answer.text(&trace))
+    Ok(Answer {
+        value: answer.value(&trace),
+        ..Answer::text(answer.text(&trace))
+    })
 }
 
 fn in_trace(path: &Path, error: &traces::TraceError) -> String {
