@@ -3,8 +3,9 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -268,7 +269,7 @@ fn help_has_the_codes_and_examples() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        text.contains("Ends with 0") && text.contains("Examples:\n  kubectl twp simulate"),
+        text.contains("Ends with 0") && text.contains("Examples:\n  kubectl twp lint"),
         "{text}"
     );
     assert!(!text.contains("  man "), "{text}");
@@ -329,4 +330,90 @@ fn a_program_gets_the_numbers_of_the_report() {
     assert_eq!(figures["waitSeconds"]["max"], 10.0);
     assert_eq!(value["waitTargets"].as_array().map(Vec::len), Some(5));
     assert_eq!(serde_saphyr::from_str::<Value>(&said("yaml")).unwrap(), value);
+}
+
+/// The program in a folder: code, standard output, standard error.
+fn run_in(folder: &Path, args: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-twp"))
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn lint_ends_with_2_for_errors_and_strictly_for_warnings() {
+    let folder = Folder::new("lint");
+    let run = |args: &[&str], input: &str| run_in(&folder.0, args, input);
+    let good = POOL.replace("minReplicas: 2", "minReplicas: 1");
+    let bad = POOL.replace("minReplicas: 2", "minReplicas: 3");
+    // The pool of the other tests never changes its replicas, which makes its target idle.
+    let told = "pool.yaml:8: warning: TaskWorkerPool/mail: `target` has no effect";
+    let (code, text, _) = run(&["lint", "pool.yaml"], "");
+    assert!(
+        code == Some(0) && text.starts_with(told) && text.ends_with("\n1 pool: 0 errors, 1 warning\n"),
+        "{code:?} {text}"
+    );
+    assert_eq!(run(&["lint", "pool.yaml", "--strict"], "").0, Some(2));
+    assert_eq!(
+        run(&["lint", "-", "--strict"], &good),
+        (Some(0), "1 pool: 0 errors, 0 warnings\n".into(), String::new())
+    );
+    let (code, text, _) = run(&["lint", "-"], &bad);
+    assert!(
+        code == Some(2) && text.starts_with("-:10: error: TaskWorkerPool/mail: `minReplicas` must be less"),
+        "{text}"
+    );
+    // Of a folder the manifests alone are taken.
+    fs::create_dir_all(folder.0.join("deploy/deep")).unwrap();
+    folder.write("deploy/deep/a.yml", &bad);
+    folder.write(
+        "deploy/b.json",
+        &good
+            .replace("name: mail", "name: post")
+            .replace("mail-worker", "post-worker"),
+    );
+    folder.write("deploy/notes.txt", &bad);
+    let (code, text, _) = run(&["lint", "deploy", "-o", "json"], "");
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (code, &value["pools"], &value["errors"]),
+        (Some(2), &json!(2), &json!(1))
+    );
+    let first = &value["findings"][0];
+    assert_eq!(
+        (
+            &first["file"],
+            &first["line"],
+            &first["field"],
+            &first["severity"],
+            &first["origin"]
+        ),
+        (
+            &json!("deploy/deep/a.yml"),
+            &json!(10),
+            &json!("spec.minReplicas"),
+            &json!("error"),
+            &json!("apiServer")
+        )
+    );
+    for (args, said) in [
+        (&["lint"][..], "<FILE>..."),
+        (&["lint", "gone.yaml"], "gone.yaml: cannot be read"),
+        (&["lint", "empty"], "empty: no file that ends with .yaml"),
+    ] {
+        fs::create_dir_all(folder.0.join("empty")).unwrap();
+        let (code, text, why) = run(args, "");
+        assert!(
+            code == Some(1) && text.is_empty() && why.contains(said),
+            "{args:?}: {code:?} {why}"
+        );
+    }
 }

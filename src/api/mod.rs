@@ -37,5 +37,7 @@ pub use status::{
 
 /// The API group.
 pub const GROUP: &str = "taskworkerpool.dev";
+/// The version of the API, the only one.
+pub const VERSION: &str = "v1alpha1";
 /// The CRD's name.
 pub const CRD_NAME: &str = "taskworkerpools.taskworkerpool.dev";

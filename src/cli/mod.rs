@@ -4,13 +4,17 @@
 //! |---|---|---|
 //! | `args.rs` | shell | the commands: [`Args`] |
 //! | `answer.rs` | pure | what a command returns, and its forms: [`Answer`] |
+//! | `manifest/` | pure, but for `files.rs` | the objects in files, and the verdict on a pool |
+//! | `lint/` | pure | what is wrong with manifests |
 //! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes the result |
-//! | `simulate/manifest.rs` | pure | from a YAML text to a pool |
+//! | `simulate/manifest.rs` | pure | the one pool of a manifest |
 //! | `simulate/plan.rs` | pure | which runs are needed |
 //! | `simulate/answer.rs` | pure | the results, as text, as a value and as a page |
 
 mod answer;
 mod args;
+pub mod lint;
+pub mod manifest;
 pub mod simulate;
 
 pub use answer::{Answer, Format, OutputArgs};

@@ -7,8 +7,10 @@ mod parts;
 
 use std::time::Duration;
 
-pub use address::{Texts, addresses, describe, named};
+pub use address::{Texts, addresses, describe, named, plain};
 pub use parts::{PartTexts, url_of_parts};
+
+pub use crate::broker::Address;
 
 use super::pool::{Pool, Problem, Source, Text, UrlSource};
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
         self, NOT_OBSERVED, ProfileName, Removal, ScalingRules, Status, TargetKind, TargetRef, TaskWorkerPool,
         TaskWorkerPoolSpec,
     },
-    broker::{Address, url},
+    broker::url,
     framework::registry::{self, App},
     model::{Application, Delayed, Words, Workload, WorkloadKind},
     scaling::{

@@ -3,7 +3,6 @@
 mod answer;
 mod manifest;
 mod plan;
-mod unknown;
 
 use std::{
     fs,
@@ -18,7 +17,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{Answer, OutputArgs};
+use super::{Answer, OutputArgs, manifest::files};
 use crate::sim::traces;
 use answer::SimulationReport;
 use plan::{Result as RunResult, RunOptions, RunPlan};
@@ -99,8 +98,8 @@ pub enum Peer {
 /// # Errors
 /// Which file and line cannot be used, and what to change.
 pub fn run(args: &SimulateArgs) -> Result<Answer, String> {
-    let pool = manifest::read(&text(&args.pool)?).map_err(|why| format!("{}: {why}", args.pool.display()))?;
-    let trace = text(&args.trace)?;
+    let pool = manifest::read(&files::text(&args.pool)?).map_err(|why| format!("{}: {why}", args.pool.display()))?;
+    let trace = files::text(&args.trace)?;
     let tasks = traces::read(&trace, args.mean_task_seconds).map_err(|error| in_trace(&args.trace, &error))?;
     drop(trace);
     let options = RunOptions {
@@ -132,13 +131,6 @@ fn in_trace(path: &Path, error: &traces::TraceError) -> String {
         _ => "",
     };
     format!("{}: {error}{flag}", path.display())
-}
-
-fn text(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| {
-        let path = path.display();
-        format!("{path}: cannot be read: {error}; give the path of a text file")
-    })
 }
 
 /// Runs the whole plan, in as many threads as the machine has.

@@ -1,14 +1,16 @@
 //! From the texts behind a pool's references to the addresses of its broker.
 #![deny(clippy::disallowed_methods)]
 
-use super::parts;
+use std::collections::BTreeMap;
+
+use super::parts::{self, PartTexts};
 use crate::{
     api,
     broker::{
         self, Address, Kind, Secret,
         url::{self, UrlError},
     },
-    controller::pool::{Pool, Problem, Text, UrlSource},
+    controller::pool::{Parts, Pool, Problem, Text, UrlSource},
 };
 
 /// Texts behind a pool's references.
@@ -68,6 +70,58 @@ pub fn addresses(pool: &Pool, namespace: &str, texts: &Texts) -> Result<Vec<Addr
         }
     }
     Ok(addresses)
+}
+
+/// Addresses of a pool that says them itself; `None`: it refers to a Secret or a ConfigMap for them, and only the cluster
+/// knows.
+pub fn plain(pool: &Pool, namespace: &str) -> Option<Result<Vec<Address>, Problem>> {
+    let own = |text: &Text| match text {
+        Text::Plain(text) => Some(Secret::new(text.clone())),
+        Text::From(_) => None,
+    };
+    let url = match &pool.source.url {
+        UrlSource::Whole(text) => own(text)?,
+        UrlSource::Parts(spec) => match plain_url(spec, namespace)? {
+            Ok(url) => url,
+            Err(problem) => return Some(Err(problem)),
+        },
+    };
+    let management = match &pool.source.management {
+        Some(text) => Some(own(text)?),
+        None => None,
+    };
+    // Certificates change nothing of the address.
+    let texts = Texts {
+        url,
+        ca: None,
+        identity: None,
+        management,
+    };
+    Some(addresses(pool, namespace, &texts))
+}
+
+/// URL from parts that are all in the spec.
+fn plain_url(spec: &Parts, namespace: &str) -> Option<Result<Secret, Problem>> {
+    let own = |text: &Text| match text {
+        Text::Plain(text) => Some(Secret::new(text.clone())),
+        Text::From(_) => None,
+    };
+    let perhaps = |text: &Option<Text>| match text {
+        Some(text) => own(text).map(Some),
+        None => Some(None),
+    };
+    if spec.password.is_some() {
+        return None;
+    }
+    let texts = PartTexts {
+        host: own(&spec.host)?,
+        port: perhaps(&spec.port)?,
+        path: perhaps(&spec.path)?,
+        user: perhaps(&spec.user)?,
+        password: None,
+        hosts: BTreeMap::new(),
+    };
+    Some(parts::url_of_parts(spec, &texts, namespace))
 }
 
 /// Adds what the URL cannot say, if it is compatible.

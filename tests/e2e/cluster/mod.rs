@@ -11,6 +11,7 @@
 //! | `hostile.rs` | neighbours that mean harm |
 //! | `killed_workers.rs` | pods that others stop, and workers that die |
 //! | `learned_queues.rs` | queues that the workers name |
+//! | `lint.rs` | the verdict of `kubectl twp lint` is the API server's |
 //! | `many_pools.rs` | three hundred pools on one broker |
 //! | `operator_process.rs` | the operator is killed, and ended |
 //! | `pod_policy.rs` | the chart's admission policy |
@@ -36,6 +37,7 @@ mod frameworks;
 mod hostile;
 mod killed_workers;
 mod learned_queues;
+mod lint;
 mod many_pools;
 mod operator_process;
 mod pod_policy;
