@@ -1,6 +1,11 @@
 //! `kubectl twp` as a person runs it: its codes and its forms; what `simulate` says of a small trace, and of what it cannot use.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "cli/convert.rs"]
+mod convert;
+#[path = "support/figures.rs"]
+mod figures;
+
 use std::{
     fs,
     io::Write,
@@ -269,7 +274,7 @@ fn help_has_the_codes_and_examples() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        text.contains("Ends with 0") && text.contains("Examples:\n  kubectl twp lint"),
+        text.contains("Ends with 0") && text.contains("Examples:\n  kubectl twp convert"),
         "{text}"
     );
     assert!(!text.contains("  man "), "{text}");

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{Answer, Format, lint, simulate};
+use super::{Answer, Format, convert, lint, simulate};
 
 /// Name of the program's file, by which `kubectl` finds it and a shell completes it.
 const FILE: &str = "kubectl-twp";
@@ -13,6 +13,7 @@ const AFTER: &str = "\
 Ends with 0 if all is well, with 1 if the question could not be answered, with 2 if the answer is something to be mended.
 
 Examples:
+  kubectl twp convert scaledobject.yaml deployment.yaml > pools.yaml
   kubectl twp lint deploy/
   kubectl twp simulate pool.yaml --trace arrivals.csv
   kubectl twp simulate pool.yaml --trace arrivals.csv -o json
@@ -31,6 +32,8 @@ pub struct Args {
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
     // Their words are those of their arguments.
+    #[expect(missing_docs)]
+    Convert(convert::ConvertArgs),
     #[expect(missing_docs)]
     Lint(lint::LintArgs),
     #[expect(missing_docs)]
@@ -60,6 +63,7 @@ impl Command {
     /// Why there is no answer, and what to change.
     pub fn run(&self) -> Result<Answer, String> {
         match self {
+            Self::Convert(args) => convert::run(args),
             Self::Lint(args) => lint::run(args),
             Self::Simulate(args) => simulate::run(args),
             Self::Completions { shell } => Ok(completions(*shell)),
@@ -70,6 +74,7 @@ impl Command {
     /// Form in which the answer is wanted.
     pub fn format(&self) -> Format {
         match self {
+            Self::Convert(args) => args.output.output,
             Self::Lint(args) => args.output.output,
             Self::Simulate(args) => args.output.output,
             Self::Completions { .. } | Self::Man { .. } => Format::Text,

@@ -5,6 +5,7 @@
 //! | `args.rs` | shell | the commands: [`Args`] |
 //! | `answer.rs` | pure | what a command returns, and its forms: [`Answer`] |
 //! | `manifest/` | pure, but for `files.rs` | the objects in files, and the verdict on a pool |
+//! | `convert/` | pure | from KEDA and HPA to pools |
 //! | `lint/` | pure | what is wrong with manifests |
 //! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes the result |
 //! | `simulate/manifest.rs` | pure | the one pool of a manifest |
@@ -13,6 +14,7 @@
 
 mod answer;
 mod args;
+pub mod convert;
 pub mod lint;
 pub mod manifest;
 pub mod simulate;

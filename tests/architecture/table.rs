@@ -82,6 +82,7 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
             "clap_complete",
             "clap_mangen",
             "kube_cel",
+            "percent_encoding",
             "regex",
             "serde_json",
             "serde_saphyr",

@@ -11,7 +11,7 @@
 mod effect;
 mod finding;
 mod neighbors;
-mod workload;
+pub(super) mod workload;
 
 use std::path::PathBuf;
 

@@ -62,7 +62,7 @@ pub(super) fn faults(target: &Object, pool: &Object, checked: &CheckedPool) -> V
             ),
         ));
     }
-    let commands = commands(template);
+    let commands = target.commands();
     let framework = checked.pool.app.framework;
     if framework.schedules(&commands)
         && let Some(scheduler) = &framework.scheduler
@@ -75,9 +75,7 @@ pub(super) fn faults(target: &Object, pool: &Object, checked: &CheckedPool) -> V
         found.extend(sentence.map(|sentence| ("spec.template.spec.containers", sentence.to_owned())));
     }
     let is_web = |command: &Vec<String>| command.iter().any(|word| says(word, &WEB));
-    let is_worker = |command: &Vec<String>| {
-        command.iter().any(|word| says(word, framework.programs)) && command.iter().any(|word| says(word, &["worker"]))
-    };
+    let is_worker = |command: &Vec<String>| runs_workers(command, framework.programs);
     if commands.iter().any(is_web) && commands.iter().any(is_worker) {
         found.push((
             "spec.template.spec.containers",
@@ -91,29 +89,15 @@ pub(super) fn faults(target: &Object, pool: &Object, checked: &CheckedPool) -> V
     found
 }
 
+/// Whether a command runs workers by one of these programs.
+pub(in crate::cli) fn runs_workers(command: &[String], programs: &[&str]) -> bool {
+    command.iter().any(|word| says(word, programs)) && command.iter().any(|word| says(word, &["worker"]))
+}
+
 /// Whether a word of a command is one of these programs, or a script that runs one of them.
 fn says(word: &str, programs: &[&str]) -> bool {
     let mut parts = word.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '/' | '(' | ')'));
     parts.any(|part| programs.contains(&part))
-}
-
-/// Commands of the containers, each with its arguments.
-fn commands(template: Option<&Node>) -> Vec<Vec<String>> {
-    let containers = template.and_then(|template| template.get("containers"));
-    let words = |container: &Node, field: &str| {
-        let items = container.get(field).map(Node::items).unwrap_or_default();
-        items
-            .iter()
-            .filter_map(|item| item.value().as_str().map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    let command = |container: &Node| [words(container, "command"), words(container, "args")].concat();
-    containers
-        .map(Node::items)
-        .unwrap_or_default()
-        .iter()
-        .map(command)
-        .collect()
 }
 
 fn number(node: &Node) -> Option<i64> {

@@ -80,6 +80,24 @@ impl Object {
         way.iter().try_fold(&self.node, |node, name| node.get(name))?.text(last)
     }
 
+    /// Containers of the pods of a workload.
+    pub fn containers(&self) -> &[Node] {
+        self.get(&["spec", "template", "spec", "containers"])
+            .map(Node::items)
+            .unwrap_or_default()
+    }
+
+    /// Commands of these containers, each with its arguments.
+    pub fn commands(&self) -> Vec<Vec<String>> {
+        let words = |container: &Node, field: &str| {
+            let items = container.get(field).map(Node::items).unwrap_or_default();
+            let texts = items.iter().filter_map(|item| item.value().as_str().map(str::to_owned));
+            texts.collect::<Vec<_>>()
+        };
+        let command = |container: &Node| [words(container, "command"), words(container, "args")].concat();
+        self.containers().iter().map(command).collect()
+    }
+
     /// Value of a field, by its path.
     pub fn get(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(&self.node, |node, name| node.get(name))
