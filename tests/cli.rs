@@ -3,6 +3,8 @@
 
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/docs.rs"]
+mod docs;
 #[path = "support/figures.rs"]
 mod figures;
 

@@ -30,12 +30,9 @@ pub(super) fn autoscaler(object: &Object, pool: &PoolIn) -> Option<String> {
 
 /// What two pools have in common: field of the second with a sentence about it.
 pub(super) fn shared(one: &PoolIn, other: &PoolIn) -> Option<(&'static str, String)> {
-    if !one.object.is_beside(other.object) {
-        return None;
-    }
     let (first, second) = (&one.checked.pool, &other.checked.pool);
     let name = named(one.object);
-    if first.target == second.target {
+    if first.target == second.target && one.object.is_beside(other.object) {
         let text = format!(
             "`targetRef` names `{}`, as {name} does: only the older of the two acts; make one pool of them, with all `queues`",
             first.target.name
@@ -60,5 +57,7 @@ pub(super) fn shared(one: &PoolIn, other: &PoolIn) -> Option<(&'static str, Stri
 /// Whether two pools surely have the same broker: the same address, or the same reference to it.
 fn same_broker(one: &PoolIn, other: &PoolIn) -> bool {
     let (first, second) = (&one.checked.pool.source, &other.checked.pool.source);
-    first.url == second.url || matches!((&one.addresses, &other.addresses), (Some(one), Some(other)) if one == other)
+    // A reference is to an object of the namespace, and so is a host name of one word, which an address has whole.
+    let same_text = first.url == second.url && one.object.is_beside(other.object);
+    same_text || matches!((&one.addresses, &other.addresses), (Some(one), Some(other)) if one == other)
 }

@@ -179,6 +179,8 @@ fn others_in_the_way_are_told() {
     );
     let keda = scaler("keda.sh/v1alpha1", "ScaledObject", "{name: mail-worker}");
     let shared = pool("other", "").replace("6379/0", "6379");
+    let elsewhere = pool("other", "").replace("{name: other}", "{name: other, namespace: b}");
+    let there = elsewhere.replace("//redis:", "//redis.default.svc:");
     for (text, part) in [
         (
             &hpa,
@@ -189,6 +191,7 @@ fn others_in_the_way_are_told() {
             &pool("other", "").replace("other-worker", "mail-worker"),
             "`targetRef` names `mail-worker`, as TaskWorkerPool/mail does",
         ),
+        (&there, "`queues` has `celery`, as TaskWorkerPool/mail has"),
         (
             &shared,
             "`queues` has `celery`, as TaskWorkerPool/mail has on the same broker",
@@ -205,6 +208,7 @@ fn others_in_the_way_are_told() {
             "{kind: StatefulSet, name: mail-worker}",
         ),
         pool("other", "").replace("6379/0", "6379/1"),
+        elsewhere,
         pool("other", "  queues: [other]\n"),
         pool("other", "  framework: RQ\n"),
     ] {

@@ -184,6 +184,12 @@ fn faults_name_line_field_and_fix() {
             "Sentinel is not supported",
         ),
         (
+            POOL.replace("{url: redis://redis:6379/0}", "{parts: {scheme: redis, host: a b}}"),
+            6,
+            Judge::Operator,
+            "`broker.parts.host` must be a host name",
+        ),
+        (
             with("framework: Taskiq\n  queuesFrom: Workers"),
             8,
             Judge::Operator,

@@ -33,7 +33,7 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         let said = faults
             .iter()
             .map(|fault| format!("line {}: {}", object.node.line_of(&fault.path), fault.message));
-        said.collect::<Vec<_>>().join("\n")
+        said.collect::<Vec<_>>().join("\n  ")
     })?;
     Ok(Manifest {
         name: object.name.clone(),
