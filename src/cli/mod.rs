@@ -4,9 +4,10 @@
 //! |---|---|---|
 //! | `args.rs` | shell | the commands: [`Args`] |
 //! | `answer.rs` | pure | what a command returns, and its forms: [`Answer`] |
-//! | `manifest/` | pure, but for `files.rs` | the objects in files, and the verdict on a pool |
-//! | `convert/` | pure | from KEDA and HPA to pools |
-//! | `lint/` | pure | what is wrong with manifests |
+//! | `files.rs` | shell | from paths to texts |
+//! | `manifest/` | pure | the objects in a text, and the verdict on a pool |
+//! | `convert/` | pure, but for its `run` | from KEDA and HPA to pools |
+//! | `lint/` | pure, but for its `run` | what is wrong with manifests |
 //! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes the result |
 //! | `simulate/manifest.rs` | pure | the one pool of a manifest |
 //! | `simulate/plan.rs` | pure | which runs are needed |
@@ -15,6 +16,7 @@
 mod answer;
 mod args;
 pub mod convert;
+mod files;
 pub mod lint;
 pub mod manifest;
 pub mod simulate;

@@ -99,6 +99,7 @@ pub const PURE: &[&str] = &[
     "scaling",
     "sim",
     "drain",
+    "cli/manifest",
     "doctor/finding.rs",
     "doctor/rights.rs",
     "doctor/schema.rs",

@@ -28,8 +28,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, OutputArgs,
-    manifest::{self, Object, files},
+    Answer, OutputArgs, files,
+    manifest::{self, Object},
 };
 pub use draft::{Draft, Fate, Note};
 pub use plan::PlanStep;

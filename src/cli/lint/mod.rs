@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{
-    Answer, OutputArgs,
-    manifest::{self, CheckedPool, Object, files, is_pool},
+    Answer, OutputArgs, files,
+    manifest::{self, CheckedPool, Object, is_pool},
 };
 use crate::controller::validate;
 pub use finding::{Finding, Origin, Severity};

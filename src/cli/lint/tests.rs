@@ -35,7 +35,11 @@ fn a_good_set_of_manifests_has_no_finding() {
         "  queues: [mail]\n  worker: {concurrency: 4, maxTaskSeconds: 25}\n  scaleDown: {removal: Graceful}\n",
     ) + &pool("reports", "  queues: [reports]\n  minReplicas: 1\n  mode: Observe\n")
         + &deployment("mail", "", CELERY)
-        + &deployment("reports", "", "\"sh\", -c, \"exec celery -A shop worker\"")
+        + &deployment(
+            "reports",
+            "  replicas: 2\n",
+            "\"sh\", -c, \"exec celery -A shop worker\"",
+        )
         + "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {scaleTargetRef: {kind: Deployment, \
            name: reports-worker}}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n";
     assert_eq!(found(&shop), []);

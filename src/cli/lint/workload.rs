@@ -36,7 +36,8 @@ pub(super) fn is_target(object: &Object, pool: &Object, checked: &CheckedPool) -
 pub(super) fn faults(target: &Object, pool: &Object, checked: &CheckedPool) -> Vec<Found> {
     let (spec, mut found) = (&checked.spec, Vec::new());
     let name = &pool.name;
-    if target.get(&["spec", "replicas"]).is_some() {
+    // A pool that only looks does not fight.
+    if checked.pool.acts() && target.get(&["spec", "replicas"]).is_some() {
         found.push((
             "spec.replicas",
             format!(

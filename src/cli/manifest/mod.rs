@@ -1,19 +1,17 @@
 //! Manifests: the objects in files, with their lines, and what the API server and the operator would say of a pool.
 //!
-//! | file | kind | concept |
-//! |---|---|---|
-//! | `files.rs` | shell | from paths to texts |
-//! | `mod.rs` | pure | from a text to its objects: [`Object`] |
-//! | `node.rs` | pure | values with their lines: [`Node`] |
-//! | `fault.rs` | pure | what is wrong with a field, and whose verdict it is: [`Fault`] |
-//! | `schema.rs` | pure | the API server's verdict by the schema: unknown fields, types, bounds, rules |
-//! | `meta.rs` | pure | its verdict on `metadata` |
-//! | `pool.rs` | pure | both verdicts on a pool, and the pool itself |
+//! | file | concept |
+//! |---|---|
+//! | `mod.rs` | from a text to its objects: [`Object`] |
+//! | `node.rs` | values with their lines: [`Node`] |
+//! | `fault.rs` | what is wrong with a field, and whose verdict it is: [`Fault`] |
+//! | `schema.rs` | the API server's verdict by the schema: unknown fields, types, bounds, rules |
+//! | `meta.rs` | its verdict on `metadata` |
+//! | `pool.rs` | both verdicts on a pool, and the pool itself |
 
 #![deny(clippy::disallowed_methods)]
 
 mod fault;
-pub(super) mod files;
 mod meta;
 mod node;
 mod pool;

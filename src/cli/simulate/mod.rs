@@ -17,7 +17,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{Answer, OutputArgs, manifest::files};
+use super::{Answer, OutputArgs, files};
 use crate::sim::traces;
 use answer::SimulationReport;
 use plan::{Result as RunResult, RunOptions, RunPlan};

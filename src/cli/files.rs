@@ -1,5 +1,4 @@
 //! Texts of the files that a command is given.
-#![allow(clippy::disallowed_methods, reason = "the shell of a pure folder: it reads files")]
 
 use std::{
     fs,
