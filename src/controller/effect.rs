@@ -11,7 +11,7 @@ use super::{input::Watched, ownership::Change, pool::Pool};
 use crate::{
     api::Status,
     broker::{Address, PoolId, SamplerInput},
-    drain::{Ordinals, Plan},
+    drain::{Departed, Ordinals, Plan},
     kube::{CallError, Identity, Key, Target, TargetKey, watch::Scope},
     model::{Intent, PodIntents, Roster, SampleError, Tally},
     telemetry::{PoolEvent, PoolNumbers},
@@ -134,6 +134,8 @@ pub struct Job {
     pub refused: bool,
     /// Present intents for the pods.
     pub intents: PodIntents,
+    /// Pods that are gone, and were told to stop.
+    pub departed: Departed,
     /// Grace period that a busy pod needs to be removed as well.
     pub graceful: Option<Duration>,
     /// Whether a pod of the present template did not end by itself.

@@ -102,6 +102,7 @@ fn plan(tools: &Tools, job: &Job, pods: &[Pod]) -> Plan {
         pods,
         work: &tally.pods,
         intents: &job.intents,
+        departed: &job.departed,
         support: tally.drain.unless(job.refused),
         from: job.from,
         to: job.to,

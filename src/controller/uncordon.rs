@@ -13,7 +13,7 @@ use tokio::{
 use super::{effect::Uncordon, endpoints::sampler, resolve, validate};
 use crate::{
     broker::{Clock, Egress, PoolId, SamplerInput},
-    drain::{self, Mark, Ordinals, Plan, PlanInput, Pod},
+    drain::{self, Departed, Mark, Ordinals, Plan, PlanInput, Pod},
     kube::{CallError, Cluster, pods, secrets::References, targets},
     model::{Intent, PodIntents, Roster, Tally},
 };
@@ -191,6 +191,7 @@ async fn look(
         pods: &pods,
         work: &tally.pods,
         intents: told,
+        departed: &Departed::new(),
         support: tally.drain,
         from: replicas,
         to: replicas,

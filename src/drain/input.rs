@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::pod::Pod;
-use crate::model::{DrainSupport, Moment, Now, PodIntents, PodReport, WorkerReport, Workload};
+use crate::model::{Consumers, DrainSupport, Intent, Moment, Now, PodIntents, PodReport, WorkerReport, Workload};
 
 /// How a StatefulSet numbers its pods and ends them; without meaning for a Deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,13 @@ pub struct Ordinals {
     /// Whether it ends one pod after the other (`podManagementPolicy: OrderedReady`), each when all below it are ready.
     pub one_by_one: bool,
 }
+
+/// Pods of a StatefulSet that were told to stop and are listed no more, with what they fetched and the moment since which they
+/// are gone: the next one of the name may be told what was meant for them.
+pub type Departed = BTreeMap<String, (Consumers, Moment)>;
+
+/// Time after which no order to a pod that is gone is on its way any more: a sample takes a few seconds at most.
+const ARRIVES: Duration = Duration::from_secs(30);
 
 /// Everything that a plan may know.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +41,8 @@ pub struct PlanInput<'a> {
     pub work: &'a BTreeMap<String, PodReport>,
     /// Intents for the pods until now: answers that were given under another intent do not count.
     pub intents: &'a PodIntents,
+    /// What the plan before left of pods that are gone.
+    pub departed: &'a Departed,
     /// Evidence and orders that are available.
     pub support: DrainSupport,
     /// Number of replicas now.
@@ -69,6 +78,39 @@ impl PlanInput<'_> {
     /// Time from which what is heard of a pod is said by the processes that run in it now.
     pub(super) fn renewed(&self, pod: &Pod) -> Moment {
         pod.renewed.map_or(Moment::ZERO, |at| self.moment(at) + SKEW)
+    }
+
+    /// Queues that one of this name was told to stop fetching from, where nothing of it stands on this pod: it is a new one, and
+    /// may have been told the same.
+    pub(super) fn told(&self, pod: &Pod) -> Option<&Consumers> {
+        let new = pod.ordinal.is_some() && pod.drain.is_none();
+        let present = match self.intents.get(&pod.name).map(|intent| &intent.intent) {
+            Some(Intent::Cordon(consumers)) => Some(consumers),
+            _ => None,
+        };
+        present
+            .or_else(|| self.departed.get(&pod.name).map(|(consumers, _)| consumers))
+            .filter(|_| new)
+    }
+
+    /// Pods that were told to stop and are not among these.
+    pub(super) fn departed(&self, pods: &[&Pod]) -> Departed {
+        let now = self.now.moment;
+        let before = self
+            .departed
+            .iter()
+            .map(|(name, (consumers, since))| (name, consumers, *since));
+        let told = self.intents.iter().filter_map(|(name, intent)| match &intent.intent {
+            Intent::Cordon(consumers) => Some((name, consumers, now)),
+            Intent::Report | Intent::Uncordon(_) => None,
+        });
+        // What was told last comes last, and replaces what is older.
+        let all = before
+            .filter(|(.., since)| now.saturating_sub(*since) < ARRIVES)
+            .chain(told);
+        let gone = all.filter(|(name, ..)| pods.iter().all(|pod| pod.name != **name));
+        gone.map(|(name, consumers, since)| (name.clone(), (consumers.clone(), since)))
+            .collect()
     }
 
     /// Time for which the pod's present intent has been in force.

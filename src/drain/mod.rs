@@ -23,7 +23,7 @@ pub mod pod;
 mod step;
 
 pub use disruption::Protection;
-pub use input::{Ordinals, PlanInput};
+pub use input::{Departed, Ordinals, PlanInput};
 pub use plan::{HeldBack, Plan, Unknown, Until, WaitsFor, dated_intents, plan};
 pub use pod::{DRAIN, DRAINING, Drain, Mark, Pod, Readiness};
 pub use step::{IDLE, Why};

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, mem, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    input::PlanInput,
+    input::{Departed, PlanInput},
     order::{self, Blocker, Going, Turn},
     pod::{Drain, FIRST, Mark, Pod, Readiness},
     step::{NextStep, Why, leave, stay},
@@ -45,6 +45,8 @@ pub struct Plan {
     /// Time before which the pods must be listed again to see whether removed pods end by themselves: then the next of
     /// their nodes kills what still runs.
     pub ends: Option<Timestamp>,
+    /// Pods of a StatefulSet that are gone, and whose names come again.
+    pub departed: Departed,
     /// Pods of the target itself, by name, and whether each is ready.
     pub own: BTreeMap<String, bool>,
     /// Pod whose deletion cost was changed by another writer.
@@ -130,8 +132,13 @@ pub fn plan(input: &PlanInput) -> Plan {
             .map(|pod| (pod.name.clone(), pod.readiness == Readiness::Ready))
             .collect(),
         ends: next_end(&ending, input),
+        departed: match input.target.kind {
+            WorkloadKind::Deployment => Departed::new(),
+            WorkloadKind::StatefulSet => input.departed(&pods),
+        },
         ..Plan::default()
     };
+    plan.unfinished = !plan.departed.is_empty();
     // Whether each may go, by itself; and by what stands on it already.
     let (mut safe, mut settled) = (Vec::with_capacity(pods.len()), Vec::with_capacity(pods.len()));
     for (place, pod) in pods.iter().enumerate() {

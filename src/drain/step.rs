@@ -111,7 +111,8 @@ pub(super) fn leave(pod: &Pod, input: &PlanInput) -> NextStep {
         return NextStep::marked(pod, Some(Intent::Report), empty(pod, safe, input), safe, unknown);
     }
     let report = input.report(pod);
-    let known = pod.drain.as_ref().map(|drain| drain.queues.clone());
+    let known = pod.drain.as_ref().map(|drain| &drain.queues);
+    let known = known.or_else(|| input.told(pod)).cloned();
     let consumes = report.map(|report| report.consumes.clone());
     let queues = match (known, consumes) {
         (Some(known), Some(more)) => Some(both(known, more)),
@@ -139,6 +140,23 @@ fn both(mut known: Consumers, more: Consumers) -> Consumers {
 
 /// Next step of a pod that is to stay.
 pub(super) fn stay(pod: &Pod, input: &PlanInput) -> NextStep {
+    if let Some(consumers) = input.told(pod) {
+        // From now on it stands on the pod, until its workers are seen to fetch.
+        let queues = consumers.clone();
+        return NextStep {
+            intent: Some(Intent::Uncordon(queues.clone())),
+            mark: Some(Mark {
+                pod: pod.name.clone(),
+                uid: pod.uid.clone(),
+                drain: Some(Drain {
+                    queues,
+                    ..begun(pod, input)
+                }),
+                cost: pod.cost,
+            }),
+            ..NextStep::default()
+        };
+    }
     let Some(drain) = &pod.drain else {
         // No other writer gives this cost; without the annotation it is left over.
         let cost = pod.cost.filter(|cost| *cost != FIRST);

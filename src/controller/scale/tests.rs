@@ -70,6 +70,7 @@ fn job(from: u32, to: u32) -> Job {
         unfinished: false,
         refused: false,
         intents: PodIntents::new(),
+        departed: crate::drain::Departed::new(),
         graceful: None,
         overstays: false,
         returned: false,

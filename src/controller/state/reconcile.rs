@@ -228,6 +228,7 @@ impl PoolState {
             unfinished: self.drain.unfinished(),
             refused: self.drain.is_refused(now),
             intents: self.drain.intents.clone(),
+            departed: self.drain.plan.departed.clone(),
             // If a pod did not end by itself, the grace period covers nothing.
             graceful: pool.graceful.filter(|_| self.drain.overstayed.is_none()),
             overstays: self.drain.overstayed.is_some(),

@@ -116,6 +116,9 @@ fn long_since() -> Option<Moment> {
     Some(NOW - Duration::from_secs(5))
 }
 
+/// No pod has gone.
+static NOBODY: Departed = Departed::new();
+
 type Reports = BTreeMap<String, PodReport>;
 
 fn work<const N: usize>(all: [(&str, PodReport); N]) -> Reports {
@@ -131,6 +134,7 @@ fn plan_input<'a>(pods: &'a [Pod], work: &'a Reports, support: DrainSupport, to:
         pods,
         work,
         intents: settled_intents(),
+        departed: &NOBODY,
         support,
         from: u32::try_from(pods.iter().filter(|pod| !pod.is_terminating()).count()).unwrap(),
         to,

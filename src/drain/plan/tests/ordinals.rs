@@ -51,7 +51,8 @@ fn planned_with(
         };
         (pod.name.clone(), intent)
     };
-    let intents: PodIntents = pods.iter().map(cordon).collect();
+    // What is told stands on the pod before.
+    let intents: PodIntents = pods.iter().filter(|pod| pod.drain.is_some()).map(cordon).collect();
     plan(&PlanInput {
         target: &target,
         ordinals,
@@ -218,4 +219,47 @@ fn what_a_process_said_before_this_one_began_is_not_believed() {
     assert_eq!(by_beats(&reborn), 1);
     reborn[1].renewed = Some(now().wall - Duration::from_secs(6));
     assert_eq!(by_beats(&reborn), 2);
+}
+
+#[test]
+fn a_pod_whose_name_was_told_to_stop_is_told_to_fetch_again() {
+    let target = Workload {
+        kind: WorkloadKind::StatefulSet,
+        name: "mail".into(),
+    };
+    let queues = consumers(&["celery"]);
+    let cordon = PodIntent {
+        intent: Intent::Cordon(queues.clone()),
+        since: Moment::ZERO,
+    };
+    let told: PodIntents = [("mail-1".to_owned(), cordon)].into();
+    let planned = |pods: &[Pod], intents: &PodIntents, departed: &Departed, later: u64| {
+        let mut now = now();
+        now.moment += Duration::from_secs(later);
+        plan(&PlanInput {
+            target: &target,
+            intents,
+            departed,
+            now,
+            ..plan_input(pods, &Reports::new(), DrainSupport::StopFetching, 2)
+        })
+    };
+    // It went: what it was told is remembered for as long as it may arrive, and the pods are looked at.
+    let alone = [at(0, pod(""))];
+    let gone = planned(&alone, &told, &NOBODY, 0);
+    assert_eq!(gone.departed.keys().collect::<Vec<_>>(), ["mail-1"]);
+    assert!(gone.unfinished && gone.intents.is_empty());
+    let later = planned(&alone, &PodIntents::new(), &gone.departed, 29);
+    assert_eq!(later.departed, gone.departed);
+    let long_after = planned(&alone, &PodIntents::new(), &gone.departed, 30);
+    assert!(long_after.departed.is_empty() && !long_after.unfinished);
+    // Another one has its name: before the pods were listed without it, or after.
+    let both = [at(0, pod("")), at(1, pod(""))];
+    for (intents, departed) in [(&told, &NOBODY), (&PodIntents::new(), &gone.departed)] {
+        let plan = planned(&both, intents, departed, 1);
+        assert_eq!(plan.intents.get("mail-1"), Some(&Intent::Uncordon(queues.clone())));
+        let mark = plan.marks.iter().find(|mark| mark.pod == "mail-1").unwrap();
+        assert_eq!(mark.drain.as_ref().unwrap().queues, queues, "until it is seen to fetch");
+        assert!(plan.departed.is_empty() && !plan.intents.contains_key("mail-0"));
+    }
 }
