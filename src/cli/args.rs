@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{Answer, Format, convert, lint, simulate};
+use super::{Answer, Format, convert, lint, simulate, status, suspend, why};
 
 /// Name of the program's file, by which `kubectl` finds it and a shell completes it.
 const FILE: &str = "kubectl-twp";
@@ -15,8 +15,9 @@ Ends with 0 if all is well, with 1 if the question could not be answered, with 2
 Examples:
   kubectl twp convert scaledobject.yaml deployment.yaml > pools.yaml
   kubectl twp lint deploy/
-  kubectl twp simulate pool.yaml --trace arrivals.csv
   kubectl twp simulate pool.yaml --trace arrivals.csv -o json
+  kubectl twp status -A
+  kubectl twp why mail
   kubectl-twp completions bash > /etc/bash_completion.d/kubectl-twp";
 
 /// Asks about TaskWorkerPools.
@@ -38,6 +39,14 @@ pub enum Command {
     Lint(lint::LintArgs),
     #[expect(missing_docs)]
     Simulate(simulate::SimulateArgs),
+    #[expect(missing_docs)]
+    Status(status::StatusArgs),
+    #[expect(missing_docs)]
+    Why(why::WhyArgs),
+    /// Suspends pools: nothing is counted or scaled until they are resumed.
+    Suspend(suspend::SuspendArgs),
+    /// Lets suspended pools follow their work again.
+    Resume(suspend::SuspendArgs),
     /// Prints a script that completes `kubectl-twp` in a shell.
     #[command(
         after_help = "Examples:\n  kubectl-twp completions bash > /etc/bash_completion.d/kubectl-twp\n  \
@@ -66,6 +75,10 @@ impl Command {
             Self::Convert(args) => convert::run(args),
             Self::Lint(args) => lint::run(args),
             Self::Simulate(args) => simulate::run(args),
+            Self::Status(args) => status::run(args),
+            Self::Why(args) => why::run(args),
+            Self::Suspend(args) => suspend::run(args, true),
+            Self::Resume(args) => suspend::run(args, false),
             Self::Completions { shell } => Ok(completions(*shell)),
             Self::Man { command } => man(command.as_deref()),
         }
@@ -77,6 +90,9 @@ impl Command {
             Self::Convert(args) => args.output.output,
             Self::Lint(args) => args.output.output,
             Self::Simulate(args) => args.output.output,
+            Self::Status(args) => args.output.output,
+            Self::Why(args) => args.output.output,
+            Self::Suspend(args) | Self::Resume(args) => args.output.output,
             Self::Completions { .. } | Self::Man { .. } => Format::Text,
         }
     }

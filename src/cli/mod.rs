@@ -1,9 +1,14 @@
-//! Plugin `kubectl twp`: questions that need no cluster.
+//! Plugin `kubectl twp`: questions about pools, in files and in a cluster.
 //!
 //! | file | kind | concept |
 //! |---|---|---|
 //! | `args.rs` | shell | the commands: [`Args`] |
 //! | `answer.rs` | pure | what a command returns, and its forms: [`Answer`] |
+//! | `columns.rs` | pure | columns of text for a terminal |
+//! | `cluster/` | shell | which cluster; its pools, as the operator or their objects show them |
+//! | `status.rs` | shell | all pools, the worst first |
+//! | `why/` | pure, but for `mod.rs` | why this number, and what would change it |
+//! | `suspend.rs` | shell | leaves pools as they are, and lets them follow their work again |
 //! | `files.rs` | shell | from paths to texts |
 //! | `manifest/` | pure | the objects in a text, and the verdict on a pool |
 //! | `convert/` | pure, but for its `run` | from KEDA and HPA to pools |
@@ -15,11 +20,18 @@
 
 mod answer;
 mod args;
+mod cluster;
+mod columns;
 pub mod convert;
 mod files;
+#[cfg(test)]
+mod fixture;
 pub mod lint;
 pub mod manifest;
 pub mod simulate;
+pub mod status;
+pub mod suspend;
+pub mod why;
 
 pub use answer::{Answer, Format, OutputArgs};
 pub use args::{Args, Command};

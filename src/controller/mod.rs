@@ -56,6 +56,8 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use report::is_well;
+
 use self::{effects::Effects, endpoints::Endpoints, event_loop::Controller, fleet::Fleet, input::Input};
 use crate::{
     broker::{Clock, Egress, Network, cluster_domain},

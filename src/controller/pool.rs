@@ -6,8 +6,10 @@ use std::time::Duration;
 use crate::{
     api::{Mode, ValueFrom},
     framework::registry::App,
+    kube::Key,
     model::Workload,
-    scaling::Policy,
+    scaling::{Policy, TargetRule},
+    view::{Record, types},
 };
 
 /// Pool with a valid spec.
@@ -33,6 +35,26 @@ impl Pool {
     /// Whether the pool wants replicas to be written.
     pub fn acts(&self) -> bool {
         self.mode == Mode::Act && !self.policy.suspended
+    }
+
+    /// What the view shows of the spec.
+    pub fn record(&self, key: Key) -> Record {
+        let (wait_seconds, backlog_per_replica) = match self.policy.target {
+            TargetRule::Wait(wait) => (Some(wait.within.as_secs()), None),
+            TargetRule::Backlog(each) => (None, Some(each)),
+        };
+        Record {
+            target: Some(types::Target {
+                kind: self.target.kind.name().to_owned(),
+                name: self.target.name.clone(),
+            }),
+            framework: self.app.framework.name,
+            observes: self.mode == Mode::Observe,
+            wait_seconds,
+            backlog_per_replica,
+            limits: [self.policy.min, self.policy.max],
+            ..Record::new(key)
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `target_object.rs` | pure | the fields of a Deployment or StatefulSet that are read: [`Target`] |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `pod_object.rs` | pure | the fields of a pod that are read, and how far it has come |
+//! | `plugin.rs` | shell | what `kubectl twp` reads and writes, with the rights of whoever runs it |
 //! | `installation.rs` | shell | what there is of an installation: version, schema, rights, Lease |
 //! | `secrets.rs` | shell | reads Secrets and ConfigMaps, by name |
 //! | `lease/` | shell | one of several replicas leads; `step.rs`, the rule, is pure |
@@ -28,6 +29,8 @@ pub mod fixture;
 pub mod installation;
 pub mod lease;
 mod object;
+#[cfg(feature = "cli")]
+pub mod plugin;
 mod pod_object;
 pub mod pods;
 pub mod pools;

@@ -1,7 +1,7 @@
 //! From what is kept of the pools to the JSON.
 #![deny(clippy::disallowed_methods)]
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -51,6 +51,15 @@ pub fn one(whole: &Whole, leader: Leader) -> OnePool {
             ..pool(&whole.entry, now, usize::MAX)
         },
     }
+}
+
+/// Pool of which no more is known than its record: no hour, no pods, no decisions.
+pub fn recorded(record: Record, now: Now) -> Pool {
+    let entry = Entry {
+        record: Arc::new(record),
+        ring: None,
+    };
+    pool(&entry, now, usize::MAX)
 }
 
 /// Answer of another status than 200.

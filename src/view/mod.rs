@@ -24,6 +24,7 @@ mod state;
 pub mod types;
 
 pub use host::HostRule;
+pub use json::recorded;
 pub use record::{Decided, Entry, PodSeen, PoolView, Record, Snapshot, Whole};
 pub use server::{Question, View};
 pub use types::{PodState, State};

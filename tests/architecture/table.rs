@@ -76,17 +76,22 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["api", "controller", "scaling", "sim"],
+        &["api", "controller", "kube", "model", "scaling", "sim", "view"],
         &[
             "clap",
             "clap_complete",
             "clap_mangen",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "jiff",
             "kube_cel",
             "percent_encoding",
             "regex",
             "serde_json",
             "serde_saphyr",
             "strsim",
+            "tokio",
         ],
     ),
 ];

@@ -2,6 +2,7 @@
 //! the rights it uses. Runs alone: a cluster-wide operator acts on everybody's pools.
 
 mod newcomer;
+mod plugin;
 
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::PoolState;
 use crate::{
-    api::{Mode, Status},
+    api::Status,
     controller::{pool::Pool, report},
     kube::Target,
     model::{Intent, Moment, Now, PodReport, Tally},
-    scaling::{Decision, TargetRule},
+    scaling::Decision,
     view::{Decided, PodSeen, PodState, Record, Whole, types},
 };
 
@@ -43,28 +43,14 @@ impl PoolState {
     fn shown(&self, pool: Option<&Pool>, status: &Status) -> Record {
         let decision = self.decision.as_ref().map(|(_, decision)| decision);
         let decision = decision.filter(|_| status.decision.is_some());
-        let (wait_seconds, backlog_per_replica) = match pool.map(|pool| pool.policy.target) {
-            Some(TargetRule::Wait(wait)) => (Some(wait.within.as_secs()), None),
-            Some(TargetRule::Backlog(each)) => (None, Some(each)),
-            None => (None, None),
-        };
-        let address = self.link.address();
+        let (key, address) = (&self.identity.key, self.link.address());
         let wrong = status.conditions.iter().filter(|condition| !report::is_well(condition));
         let queues = self.samples.last.as_ref().map_or(0, |(tally, _)| tally.queues.len());
         Record {
-            target: pool.map(|pool| types::Target {
-                kind: pool.target.kind.name().to_owned(),
-                name: pool.target.name.clone(),
-            }),
-            framework: pool.map_or("", |pool| pool.app.framework.name),
-            observes: pool.is_some_and(|pool| pool.mode == Mode::Observe),
             broker: address.map(|address| types::Broker {
                 kind: address.kind.name().to_owned(),
                 host: address.host.clone(),
             }),
-            wait_seconds,
-            backlog_per_replica,
-            limits: pool.map_or([0, 0], |pool| [pool.policy.min, pool.policy.max]),
             queues_omitted: u32::try_from(queues.saturating_sub(status.queues.len())).unwrap_or(u32::MAX),
             decision: decision.map(|decision| (decision.rule, decision.replicas, decision.candidates)),
             estimates: decision.and_then(|decision| decision.estimates),
@@ -78,7 +64,7 @@ impl PoolState {
                 conditions: wrong.cloned().collect(),
                 ..Status::default()
             },
-            ..Record::new(self.identity.key.clone())
+            ..pool.map_or_else(|| Record::new(key.clone()), |pool| pool.record(key.clone()))
         }
     }
 

@@ -1,0 +1,109 @@
+//! `kubectl twp` with an operator that the chart installed: what it tells of pools, from either replica, and without its view.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use super::{Install, with_pool};
+use crate::support::{
+    bed::{Namespace, PATIENCE, eventually, kubeconfig},
+    stage::Stage,
+};
+
+/// Runs the plugin: its code, and what it printed.
+fn plugin(args: &[&str]) -> (Option<i32>, String, String) {
+    let program = env!("CARGO_BIN_EXE_kubectl-twp");
+    let said = Command::new(program)
+        .args(args)
+        .env("KUBECONFIG", kubeconfig())
+        .output();
+    let Output { status, stdout, stderr } = said.expect("the plugin");
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (status.code(), text(&stdout), text(&stderr))
+}
+
+fn value(args: &[&str]) -> Value {
+    let (code, out, err) = plugin(args);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{args:?}: {code:?} {error}: {out}\n{err}"))
+}
+
+async fn suspended(stage: &Stage) -> bool {
+    stage.ns.pool("mail").await.expect("the pool").spec.suspend
+}
+
+#[tokio::test]
+async fn the_plugin_tells_what_the_operator_knows() {
+    let ns = Namespace::new("twp-plugin").await;
+    let _install = Install::new(&ns, &["view.enabled=true"]);
+    let stage = with_pool("plugged").await;
+    let own = stage.ns.name.clone();
+    stage.ns.wait_replicas("mail", 3).await;
+
+    // Whichever of the two replicas is asked first, the one that acts answers.
+    let why = ["why", "mail", "-n", own.as_str(), "-o", "json"];
+    let told = eventually("the operator tells why", PATIENCE, async || {
+        let told = value(&why);
+        let chosen = &told["pool"]["candidates"][0];
+        match told["source"] == "operator" && chosen["replicas"] == 3 {
+            true => Ok(told),
+            false => Err(told.to_string()),
+        }
+    })
+    .await;
+    assert_eq!(told["pool"]["replicas"]["set"], 3, "{told}");
+    assert_eq!(told["pool"]["candidates"][0]["rule"], "Backlog", "{told}");
+    assert!(
+        told["pool"]["detail"]["decisions"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty()),
+        "{told}"
+    );
+    let (_, text, _) = plugin(&why[..4]);
+    assert!(
+        text.contains("3 set, ") && text.contains("\nCandidates\n") && text.contains("Last decisions"),
+        "{text}"
+    );
+
+    let (_, text, aside) = plugin(&["status", "-A"]);
+    assert!(text.contains(&format!("{own}/mail")), "{text}\n{aside}");
+    assert_eq!(aside, "");
+
+    // Hands off, and on again.
+    let (code, text, _) = plugin(&["suspend", "mail", "-n", &own]);
+    assert_eq!(
+        (code, text.as_str()),
+        (Some(0), "`mail` is suspended, its replicas stay at 3.\n")
+    );
+    assert!(suspended(&stage).await);
+    stage.ns.wait_condition("mail", "Suspended", "True", "Suspended").await;
+    let (code, text, _) = plugin(&["resume", "mail", "-n", &own]);
+    assert_eq!(
+        (code, text.as_str()),
+        (Some(0), "`mail` is resumed: it follows its work again.\n")
+    );
+    assert!(!suspended(&stage).await);
+
+    // What is not there is an error, with what helps.
+    let (code, _, said) = plugin(&["why", "letters", "-n", &own]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("there is no TaskWorkerPool `letters`") && said.contains("kubectl get twp -A"),
+        "{said}"
+    );
+    let (code, _, said) = plugin(&["status", "--context", "nowhere"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("--context nowhere"), "{said}");
+
+    // A pool that does not work is a finding. Where no operator can be asked, the objects are.
+    let broken = json!({"broker": {"urlFrom": {"secretKeyRef": {"name": "none", "key": "url"}}}});
+    stage.ns.change_pool("mail", broken).await;
+    stage
+        .ns
+        .wait_condition("mail", "Ready", "False", "ReferenceMissing")
+        .await;
+    let away = ["status", "-n", own.as_str(), "--operator-namespace", own.as_str()];
+    let (code, text, aside) = plugin(&away);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("Broken") && text.contains("`none`"), "{text}");
+    assert!(aside.contains("no operator runs"), "{aside}");
+}
