@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Install, with_pool};
 use crate::support::{
     bed::{Namespace, PATIENCE, eventually, kubeconfig},
+    figures,
     stage::Stage,
 };
 
@@ -34,7 +35,7 @@ async fn suspended(stage: &Stage) -> bool {
 #[tokio::test]
 async fn the_plugin_tells_what_the_operator_knows() {
     let ns = Namespace::new("twp-plugin").await;
-    let _install = Install::new(&ns, &["view.enabled=true"]);
+    let install = Install::new(&ns, &["view.enabled=true"]);
     let stage = with_pool("plugged").await;
     let own = stage.ns.name.clone();
     stage.ns.wait_replicas("mail", 3).await;
@@ -63,6 +64,20 @@ async fn the_plugin_tells_what_the_operator_knows() {
         text.contains("3 set, ") && text.contains("\nCandidates\n") && text.contains("Last decisions"),
         "{text}"
     );
+
+    // What a pool with one queue costs a Prometheus.
+    let path = format!(
+        "/api/v1/namespaces/{}/pods/{}:8080/proxy/metrics",
+        ns.name,
+        install.holder().await
+    );
+    let page = ns.kubectl(&["get", "--raw", &path]).await;
+    let series = page
+        .lines()
+        .filter(|line| line.contains(&format!("namespace=\"{own}\"")))
+        .count();
+    figures::record_in("install", "series_per_pool", series);
+    assert!((1..=12).contains(&series), "{series} series of one pool:\n{page}");
 
     let (_, text, aside) = plugin(&["status", "-A"]);
     assert!(text.contains(&format!("{own}/mail")), "{text}\n{aside}");
