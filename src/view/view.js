@@ -266,7 +266,7 @@ function podLine(pod) {
   if (pod.running) holds.push(`${pod.running} running`);
   if (pod.reserved) holds.push(`${pod.reserved} reserved`);
   if (pod.scheduled) holds.push(`${pod.scheduled} not due`);
-  if (pod.running === null && pod.state === "Silent") holds.push("not known");
+  if (pod.running === null) holds.push("not known");
   const word = el("span");
   word.className = `state ${pod.state}`;
   word.textContent = pod.state.toLowerCase() + (pod.seconds !== null ? ` for ${lasting(pod.seconds)}` : "");

@@ -191,6 +191,7 @@ fn held(pod: &Pod) -> String {
             .map(|number| format!("{number} {what}"))
     };
     let parts = [
+        pod.running.is_none().then(|| "not known".to_owned()),
         of(pod.running, "running"),
         of(pod.reserved, "reserved"),
         of(pod.scheduled, "scheduled"),
