@@ -7,6 +7,8 @@ mod convert;
 mod docs;
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "cli/init.rs"]
+mod init;
 
 use std::{
     fs,

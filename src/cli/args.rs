@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{Answer, Format, convert, lint, simulate, status, suspend, why};
+use super::{Answer, Format, convert, init, lint, simulate, status, suspend, why};
 
 /// Name of the program's file, by which `kubectl` finds it and a shell completes it.
 const FILE: &str = "kubectl-twp";
@@ -14,6 +14,7 @@ Ends with 0 if all is well, with 1 if the question could not be answered, with 2
 
 Examples:
   kubectl twp convert scaledobject.yaml deployment.yaml > pools.yaml
+  kubectl twp init deploy/mail-worker > pool.yaml
   kubectl twp lint deploy/
   kubectl twp simulate pool.yaml --trace arrivals.csv -o json
   kubectl twp status -A
@@ -35,6 +36,8 @@ pub enum Command {
     // Their words are those of their arguments.
     #[expect(missing_docs)]
     Convert(convert::ConvertArgs),
+    #[expect(missing_docs)]
+    Init(init::InitArgs),
     #[expect(missing_docs)]
     Lint(lint::LintArgs),
     #[expect(missing_docs)]
@@ -73,6 +76,7 @@ impl Command {
     pub fn run(&self) -> Result<Answer, String> {
         match self {
             Self::Convert(args) => convert::run(args),
+            Self::Init(args) => init::run(args),
             Self::Lint(args) => lint::run(args),
             Self::Simulate(args) => simulate::run(args),
             Self::Status(args) => status::run(args),
@@ -88,6 +92,7 @@ impl Command {
     pub fn format(&self) -> Format {
         match self {
             Self::Convert(args) => args.output.output,
+            Self::Init(args) => args.output.output,
             Self::Lint(args) => args.output.output,
             Self::Simulate(args) => args.output.output,
             Self::Status(args) => args.output.output,

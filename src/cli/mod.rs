@@ -11,7 +11,11 @@
 //! | `suspend.rs` | shell | leaves pools as they are, and lets them follow their work again |
 //! | `files.rs` | shell | from paths to texts |
 //! | `manifest/` | pure | the objects in a text, and the verdict on a pool |
+//! | `broker_url.rs` | pure | broker URLs by their parts |
+//! | `commented.rs` | pure | pools as YAML with comments |
+//! | `workload/` | pure | what a container runs, by its command |
 //! | `convert/` | pure, but for its `run` | from KEDA and HPA to pools |
+//! | `init/` | pure, but for its `run` and `fetch.rs` | from workers that run already to a pool |
 //! | `lint/` | pure, but for its `run` | what is wrong with manifests |
 //! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes the result |
 //! | `simulate/manifest.rs` | pure | the one pool of a manifest |
@@ -20,18 +24,22 @@
 
 mod answer;
 mod args;
+pub mod broker_url;
 mod cluster;
 mod columns;
+pub mod commented;
 pub mod convert;
 mod files;
 #[cfg(test)]
 mod fixture;
+pub mod init;
 pub mod lint;
 pub mod manifest;
 pub mod simulate;
 pub mod status;
 pub mod suspend;
 pub mod why;
+pub mod workload;
 
 pub use answer::{Answer, Format, OutputArgs};
 pub use args::{Args, Command};

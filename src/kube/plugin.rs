@@ -1,24 +1,31 @@
 //! What `kubectl twp` reads and writes, with the rights of the person who runs it. Makes no decisions.
 //!
 //! Rights needed: `list`, `get` on taskworkerpools; `patch` on them to suspend; `list` on pods and `create` on pods/portforward in
-//! the operator's namespace for what only the operator knows.
+//! the operator's namespace for what only the operator knows; for a new pool `get` on the workload and on the ConfigMaps and
+//! Secrets that it refers to, `list` on horizontalpodautoscalers and scaledobjects.
 
 use std::time::Duration;
 
-use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::Pod,
+    events::v1::Event,
+};
 use kube::{
     Api, Config, Resource,
-    api::{ListParams, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
     config::KubeConfigOptions,
 };
-use serde_json::json;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
 
 use super::{CallError, Class, Cluster, DEADLINE, Identity, Key, Limits, client};
-use crate::api::TaskWorkerPool;
+use crate::api::{GROUP, TaskWorkerPool, VERSION};
 
 /// Name under which the plugin's changes appear in an object.
 const MANAGER: &str = "kubectl-twp";
@@ -64,6 +71,14 @@ pub async fn pools(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Tas
         Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
+    listed(cluster, &api).await
+}
+
+/// All objects of a kind, page by page.
+async fn listed<K>(cluster: &Cluster, api: &Api<K>) -> Result<Vec<K>, CallError>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
     let mut found = Vec::new();
     let mut params = ListParams::default().limit(PAGE);
     loop {
@@ -74,6 +89,75 @@ pub async fn pools(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Tas
             None => return Ok(found),
         }
     }
+}
+
+/// Deployment or StatefulSet as JSON; `None`: there is none of this name.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn workload(cluster: &Cluster, stateful: bool, key: &Key) -> Result<Option<String>, CallError> {
+    let (client, namespace) = (cluster.client.clone(), key.namespace.as_str());
+    match stateful {
+        true => {
+            let api: Api<StatefulSet> = Api::namespaced(client, namespace);
+            let found = cluster.call(Class::Read, api.get_opt(&key.name)).await?;
+            Ok(found.as_ref().map(|object| text(object, "apps/v1", "StatefulSet")))
+        }
+        false => {
+            let api: Api<Deployment> = Api::namespaced(client, namespace);
+            let found = cluster.call(Class::Read, api.get_opt(&key.name)).await?;
+            Ok(found.as_ref().map(|object| text(object, "apps/v1", "Deployment")))
+        }
+    }
+}
+
+/// HorizontalPodAutoscalers of a namespace as JSON.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn autoscalers(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, CallError> {
+    let api: Api<HorizontalPodAutoscaler> = Api::namespaced(cluster.client.clone(), namespace);
+    let found = listed(cluster, &api).await?;
+    Ok(found
+        .iter()
+        .map(|object| text(object, "autoscaling/v2", "HorizontalPodAutoscaler"))
+        .collect())
+}
+
+/// KEDA's ScaledObjects of a namespace as JSON.
+///
+/// # Errors
+/// [`CallError`]; 404: the cluster does not know the kind.
+pub async fn scaled_objects(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, CallError> {
+    let kind = GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject");
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), namespace, &resource);
+    let found = listed(cluster, &api).await?;
+    Ok(found
+        .iter()
+        .map(|object| text(object, "keda.sh/v1alpha1", "ScaledObject"))
+        .collect())
+}
+
+/// Pools of a namespace as JSON.
+///
+/// # Errors
+/// [`CallError`]; 404: the cluster does not know the kind.
+pub async fn pool_texts(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, CallError> {
+    let found = pools(cluster, Some(namespace)).await?;
+    let version = format!("{GROUP}/{VERSION}");
+    Ok(found
+        .iter()
+        .map(|object| text(object, &version, "TaskWorkerPool"))
+        .collect())
+}
+
+/// Object as JSON, of which items of a list do not say what they are.
+fn text(object: &impl Serialize, api_version: &str, kind: &str) -> String {
+    let mut value = serde_json::to_value(object).unwrap_or(Value::Null);
+    value["apiVersion"] = api_version.into();
+    value["kind"] = kind.into();
+    value.to_string()
 }
 
 /// One pool; `None`: there is none of this name.

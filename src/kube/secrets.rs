@@ -31,7 +31,7 @@ pub struct Content {
 }
 
 /// Object that is referred to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum At {
     /// `namespace` and `name` of a Secret.
     Secret(String, String),

@@ -105,6 +105,7 @@ pub const PURE: &[&str] = &[
     "sim",
     "drain",
     "cli/manifest",
+    "cli/workload",
     "doctor/finding.rs",
     "doctor/rights.rs",
     "doctor/schema.rs",

@@ -70,6 +70,9 @@ fn the_flags_on_the_page_are_the_programs() {
     compare("docs/reference/plugin.md", &page);
 }
 
+/// What stands above a block that is run here.
+const RUN: &str = "<!-- run: tests/cli/docs.rs -->\n";
+
 /// Blocks of a page, each with its language and its lines.
 fn blocks(page: &str) -> Vec<(&str, &str)> {
     let parts: Vec<_> = page.split("```").collect();
@@ -87,11 +90,15 @@ fn what_the_page_shows_is_what_comes() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
     let folder = Folder::new("plugin");
     let mut manifests = blocks(&page).into_iter().filter(|(language, _)| *language == "yaml");
-    for name in ["pool.yaml", "deployment.yaml", "scaledobject.yaml"] {
+    for name in ["pdf.yaml", "pool.yaml", "deployment.yaml", "scaledobject.yaml"] {
         folder.write(name, manifests.next().unwrap().1);
     }
     let mut wanted = page.clone();
-    for (_, block) in blocks(&page).into_iter().filter(|(language, _)| *language == "console") {
+    let is_run = |block: &str| page.contains(&format!("{RUN}```console\n{block}"));
+    for (_, block) in blocks(&page)
+        .into_iter()
+        .filter(|(language, block)| *language == "console" && is_run(block))
+    {
         let mut shown = String::new();
         for command in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
             let program = env!("CARGO_BIN_EXE_kubectl-twp");

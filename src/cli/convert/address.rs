@@ -1,13 +1,13 @@
 //! Broker of a pool from the parts that a trigger has.
 #![deny(clippy::disallowed_methods)]
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::{
     draft::Draft,
     source::{Source, Sourced, Sources},
 };
+use crate::cli::broker_url;
 
 /// Parts of an address, as they are found.
 #[derive(Default)]
@@ -95,79 +95,9 @@ pub(super) fn broker(parts: FoundParts, draft: &mut Draft) -> Option<Value> {
 
 /// What a Secret holds goes to a host of the namespace, or to one that the Secret names.
 fn warn_of_host(host: &str, broker: &Map<String, Value>, draft: &mut Draft) {
-    let namespace = draft.pool["metadata"]["namespace"]
-        .as_str()
-        .unwrap_or("default")
-        .to_owned();
-    let name = host
-        .trim_end_matches('.')
-        .trim_end_matches(".cluster.local")
-        .trim_end_matches(".svc");
-    let local = !host.contains(['.', ':']) || name.split_once('.').is_some_and(|(_, rest)| rest == namespace);
-    let secret = broker.values().find_map(|value| value["secretKeyRef"]["name"].as_str());
-    if let (false, Some(secret)) = (local, secret) {
-        draft.changed(
-            "host",
-            "broker",
-            format!(
-                "what Secret `{secret}` holds is sent to `{host}` only if the Secret allows it: kubectl -n {namespace} annotate \
-                 secret {secret} taskworkerpool.dev/hosts={host}"
-            ),
-        );
-    }
-}
-
-/// Parts of a plain URL; `None`: it is none.
-pub(super) struct UrlParts {
-    pub(super) scheme: String,
-    pub(super) user: Option<String>,
-    pub(super) has_password: bool,
-    pub(super) host: String,
-    pub(super) port: Option<String>,
-    pub(super) path: Option<String>,
-}
-
-pub(super) fn url(text: &str) -> Option<UrlParts> {
-    let (scheme, rest) = text.trim().split_once("://")?;
-    let rest = rest.split(['?', '#']).next()?;
-    // A password may have a slash in it, which only the last `@` tells.
-    let (login, rest) = match rest.rsplit_once('@') {
-        Some((login, rest)) => (Some(login), rest),
-        None => (None, rest),
-    };
-    let (place, path) = match rest.split_once('/') {
-        Some((place, path)) => (place, Some(path)),
-        None => (rest, None),
-    };
-    let (host, port) = host_and_port(place);
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
-        Some((user, password)) => (
-            Some(decoded(user)).filter(|user| !user.is_empty()),
-            !password.is_empty(),
-        ),
-        None => (None, false),
-    };
-    Some(UrlParts {
-        scheme: scheme.to_ascii_lowercase(),
-        user,
-        has_password: password,
-        host: host.to_owned(),
-        port: port.map(str::to_owned),
-        path: path.map(decoded).filter(|path| !path.is_empty()),
-    })
-    .filter(|parts| !parts.host.is_empty())
-}
-
-/// Host and port of `host:port`, in which an IPv6 address is in brackets.
-pub(super) fn host_and_port(text: &str) -> (&str, Option<&str>) {
-    let text = text.trim();
-    if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return (host, rest.strip_prefix(':'));
-    }
-    match text.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
+    let namespace = draft.pool["metadata"]["namespace"].as_str();
+    if let Some(message) = broker_url::not_sent(host, broker, namespace) {
+        draft.changed("host", "broker", message);
     }
 }
 

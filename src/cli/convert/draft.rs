@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use super::plan::PlanStep;
 use crate::{
     api::{GROUP, VERSION},
-    cli::manifest::{self, CheckedPool, Object},
+    cli::{
+        commented::{self, Comment},
+        manifest::Object,
+    },
 };
 
 /// What became of a field.
@@ -129,33 +132,13 @@ impl Draft {
     /// # Errors
     /// What the API server or the operator would have against it.
     pub fn yaml(&self) -> Result<String, String> {
-        let plain = serde_saphyr::to_string(&self.pool).map_err(|error| error.to_string())?;
-        let (objects, _) = manifest::read(&plain);
-        let object = objects.first().ok_or("no object")?;
-        CheckedPool::read(object).map_err(|faults| {
-            let said: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            said.join("; ")
-        })?;
-        let mut text = format!(
+        let head = format!(
             "# From {} ({}:{}). It observes until the steps that were printed with it say otherwise.\n",
             self.from, self.file, self.line
         );
-        let told: Vec<_> = self.told().filter(|note| note.fate != Fate::Kept).collect();
-        for note in told.iter().filter(|note| note.to.is_empty()) {
-            text += &comment("", note);
-        }
-        for (at, line) in plain.lines().enumerate() {
-            let number = at as u64 + 1;
-            let indent: String = line.chars().take_while(|c| *c == ' ').collect();
-            for note in told
-                .iter()
-                .filter(|note| !note.to.is_empty() && object.node.line_of(&note.to) == number)
-            {
-                text += &comment(&indent, note);
-            }
-            text += &format!("{line}\n");
-        }
-        Ok(text)
+        let told = self.told().filter(|note| note.fate != Fate::Kept);
+        let comments: Vec<_> = told.map(comment).collect();
+        commented::yaml(&self.pool, &head, &comments)
     }
 
     /// Notes, in which fields of which the same is said are one.
@@ -173,21 +156,13 @@ impl Draft {
     }
 }
 
-/// Note as comments of at most some width.
-fn comment(indent: &str, note: &Note) -> String {
+fn comment(note: Note) -> Comment {
     let mark = match note.fate {
         Fate::Missing => "TODO ",
         _ => "",
     };
-    let mut lines = vec![String::new()];
-    for word in format!("{mark}{}: {}", note.field, note.message).split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.len() + word.len() < 110 => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(format!(" {word}")),
-        }
+    Comment {
+        text: format!("{mark}{}: {}", note.field, note.message),
+        to: note.to,
     }
-    lines.iter().map(|line| format!("{indent}#{line}\n")).collect()
 }

@@ -121,6 +121,7 @@ pub(super) fn autoscaler(file: &str, object: &Object, world: &World) -> Draft {
     }
     draft.plan = plan(&Takeover {
         pool: &draft.pool,
+        file: "pools.yaml",
         other: format!("hpa {}", object.name),
         hpa: object.name.clone(),
         keda: false,

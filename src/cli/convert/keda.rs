@@ -88,6 +88,7 @@ pub(super) fn scaled_object(file: &str, object: &Object, world: &World) -> Draft
     rest(fields, &mut draft);
     draft.plan = plan(&Takeover {
         pool: &draft.pool,
+        file: "pools.yaml",
         other: format!("scaledobject {}", object.name),
         hpa,
         keda: true,

@@ -33,6 +33,7 @@ use super::{
 };
 pub use draft::{Draft, Fate, Note};
 pub use plan::PlanStep;
+pub(super) use plan::{Takeover, plan};
 
 /// Examples, below the flags.
 const AFTER: &str = "\

@@ -13,23 +13,25 @@ pub struct PlanStep {
 }
 
 /// What the plan is about.
-pub(super) struct Takeover<'a> {
+pub(in crate::cli) struct Takeover<'a> {
     /// Pool, as it is written.
-    pub(super) pool: &'a Value,
+    pub(in crate::cli) pool: &'a Value,
     /// Resource of the other autoscaler, such as `scaledobject mail`.
-    pub(super) other: String,
+    pub(in crate::cli) other: String,
     /// Name of the HorizontalPodAutoscaler that does the scaling.
-    pub(super) hpa: String,
+    pub(in crate::cli) hpa: String,
     /// Whether it is KEDA's.
-    pub(super) keda: bool,
+    pub(in crate::cli) keda: bool,
     /// Whether KEDA would set the replicas back when it goes.
-    pub(super) restores: bool,
+    pub(in crate::cli) restores: bool,
+    /// File of the pool.
+    pub(in crate::cli) file: &'a str,
     /// Whether it was paused by an annotation.
-    pub(super) paused: bool,
+    pub(in crate::cli) paused: bool,
 }
 
 /// Steps by which the pool takes over.
-pub(super) fn plan(of: &Takeover) -> Vec<PlanStep> {
+pub(in crate::cli) fn plan(of: &Takeover) -> Vec<PlanStep> {
     let name = of.pool["metadata"]["name"].as_str().unwrap_or_default();
     let kubectl = match of.pool["metadata"]["namespace"].as_str() {
         Some(namespace) => format!("kubectl -n {namespace}"),
@@ -49,7 +51,7 @@ pub(super) fn plan(of: &Takeover) -> Vec<PlanStep> {
     step(
         "Create the pool beside the other autoscaler. With `mode: Observe` it decides, reports and writes nothing."
             .into(),
-        &[format!("{kubectl} apply -f pools.yaml")],
+        &[format!("{kubectl} apply -f {}", of.file)],
     );
     step(
         "Compare for as long as you like: DESIRED beside REPLICAS, and why. Go on when `SourceAvailable`, `QueuesMatch` and \

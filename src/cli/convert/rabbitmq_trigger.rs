@@ -4,12 +4,13 @@
 use serde_json::{Value, json};
 
 use super::{
-    address::{self, FoundParts, UrlParts},
+    address::{self, FoundParts},
     draft::Draft,
     fields::Fields,
     source::{Source, Sourced, Sources},
     trigger::{Counted, activation, backlog, is_on, login, tls},
 };
+use crate::cli::broker_url::{self, UrlParts};
 
 /// Target that KEDA takes where none is set.
 const USUAL: &str = "20";
@@ -143,7 +144,7 @@ fn broker(sources: &mut Sources, fields: &mut Fields, draft: &mut Draft) -> Valu
         Some(Sourced {
             field,
             source: Source::Plain(text),
-        }) => match address::url(&text) {
+        }) => match broker_url::url(&text) {
             Some(parts) => by_parts(sources, field, parts, (encrypted, login, vhost), draft),
             None => address::elsewhere(sources, &field, "it is no URL", draft),
         },
@@ -224,7 +225,7 @@ fn by_parts(
     };
     let http = parts.scheme.starts_with("http");
     let secure = encrypted || ["amqps", "https"].contains(&parts.scheme.as_str());
-    if parts.has_password && password.is_none() {
+    if parts.password.is_some() && password.is_none() {
         draft.missing(
             &field,
             "broker",

@@ -2,12 +2,13 @@
 #![deny(clippy::disallowed_methods)]
 
 use super::{
-    address::{self, FoundParts, host_and_port},
+    address::{self, FoundParts},
     draft::Draft,
     fields::Fields,
     source::{Source, Sourced, Sources},
     trigger::{Counted, activation, backlog, login, tls},
 };
+use crate::cli::broker_url;
 
 /// Target that KEDA takes where none is set.
 const USUAL: &str = "5";
@@ -120,7 +121,7 @@ fn broker(sources: &mut Sources, fields: &mut Fields, draft: &mut Draft) -> serd
         match source {
             Source::Plain(text) => {
                 let mut all = text.split(',');
-                let (name, number) = host_and_port(all.next().unwrap_or_default());
+                let (name, number) = broker_url::host_and_port(all.next().unwrap_or_default());
                 let of = |text: &str| Sourced {
                     field: field.clone(),
                     source: Source::Plain(text.to_owned()),

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{draft::Draft, fields::Fields};
 use crate::cli::{
-    lint::workload::runs_workers,
     manifest::{Content, Node, Object},
+    workload,
 };
 
 /// Value, as far as manifests tell it.
@@ -148,13 +148,8 @@ impl Sources<'_> {
 
     /// Framework whose workers the target runs, if its manifest shows it.
     pub(super) fn framework(&self) -> Option<&'static str> {
-        let commands = self.target?.commands();
-        let programs = [("Celery", "celery"), ("RQ", "rq"), ("Taskiq", "taskiq")];
-        let runs = |program: &str| commands.iter().any(|command| runs_workers(command, &[program]));
-        programs
-            .into_iter()
-            .find(|(_, program)| runs(program))
-            .map(|(name, _)| name)
+        let workers = workload::workers(&self.target?.commands());
+        workers.first().map(|worker| worker.framework)
     }
 
     /// Names what the authentication has and nobody takes, and where it cannot be used as it is.

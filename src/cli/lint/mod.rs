@@ -11,7 +11,7 @@
 mod effect;
 mod finding;
 mod neighbors;
-pub(super) mod workload;
+mod workload;
 
 use std::path::PathBuf;
 

@@ -3,22 +3,13 @@
 
 use serde_json::Value;
 
-use crate::cli::manifest::{CheckedPool, Content, Node, Object};
+use crate::cli::{
+    manifest::{CheckedPool, Content, Node, Object},
+    workload,
+};
 
 /// Grace period of a pod that sets none, in seconds.
 const GRACE: i64 = 30;
-
-/// Programs that serve web pages.
-const WEB: [&str; 8] = [
-    "gunicorn",
-    "uvicorn",
-    "daphne",
-    "hypercorn",
-    "uwsgi",
-    "waitress-serve",
-    "granian",
-    "runserver",
-];
 
 /// Field of the target with a sentence about it.
 type Found = (&'static str, String);
@@ -75,9 +66,8 @@ pub(super) fn faults(target: &Object, pool: &Object, checked: &CheckedPool) -> V
         };
         found.extend(sentence.map(|sentence| ("spec.template.spec.containers", sentence.to_owned())));
     }
-    let is_web = |command: &Vec<String>| command.iter().any(|word| says(word, &WEB));
-    let is_worker = |command: &Vec<String>| runs_workers(command, framework.programs);
-    if commands.iter().any(is_web) && commands.iter().any(is_worker) {
+    let mut workers = workload::workers(&commands).into_iter();
+    if workload::serves_web(&commands) && workers.any(|worker| worker.framework == framework.name) {
         found.push((
             "spec.template.spec.containers",
             format!(
@@ -88,17 +78,6 @@ pub(super) fn faults(target: &Object, pool: &Object, checked: &CheckedPool) -> V
         ));
     }
     found
-}
-
-/// Whether a command runs workers by one of these programs.
-pub(in crate::cli) fn runs_workers(command: &[String], programs: &[&str]) -> bool {
-    command.iter().any(|word| says(word, programs)) && command.iter().any(|word| says(word, &["worker"]))
-}
-
-/// Whether a word of a command is one of these programs, or a script that runs one of them.
-fn says(word: &str, programs: &[&str]) -> bool {
-    let mut parts = word.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '/' | '(' | ')'));
-    parts.any(|part| programs.contains(&part))
 }
 
 fn number(node: &Node) -> Option<i64> {
