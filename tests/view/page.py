@@ -139,7 +139,7 @@ def one_pool(s):
     same(chosen, ["Deadline 19 chosen"])
     pods = s.browser.js("return [...document.querySelectorAll('#pool-body table')].find((t) => t.caption.textContent === 'Pods').tBodies[0].innerText.split('\\n').map((l) => l.trim())")
     same(pods, ["mail-worker-5d-d\tsilent for 40 s\tnot known", "mail-worker-5d-b\tdraining\t1 running, 1 reserved", "mail-worker-5d-a\tbusy\t4 running",
-                "mail-worker-5d-c\tstarting\tnothing", "mail-worker-5d-e\tidle for 10 s\tnothing"])
+                "mail-worker-5d-c\tstarting\tnot known", "mail-worker-5d-e\tidle for 10 s\tnothing"])
     charts = s.browser.js("return [...document.querySelectorAll('.chart')].map((c) => [c.innerText.split('\\n')[0], [...c.querySelectorAll('path')].every((p) => p.getAttribute('d').length > 5)])")
     same([title.split("0 –")[0].strip() for title, _ in charts], ["Waiting tasks", "Oldest wait, seconds", "Replicas"])
     assert all(drawn for _, drawn in charts), charts
