@@ -96,11 +96,9 @@ fn answer(changed: &[(TaskWorkerPool, bool)], suspend: bool) -> Answer {
 }
 
 fn line(object: &TaskWorkerPool, was: bool, suspend: bool) -> String {
-    let replicas = object.status.as_ref().and_then(|status| status.replicas);
-    let stays = replicas.map_or(String::new(), |replicas| format!(", its replicas stay at {replicas}"));
     let name = name(object);
     match (was, suspend) {
-        (false, true) => format!("`{name}` is suspended{stays}.\n"),
+        (false, true) => format!("`{name}` is suspended: its replicas stay as they are.\n"),
         (true, false) => format!("`{name}` is resumed: it follows its work again.\n"),
         (_, true) => format!("`{name}` was suspended already.\n"),
         (_, false) => format!("`{name}` was not suspended.\n"),
@@ -138,7 +136,6 @@ mod tests {
             "apiVersion": "taskworkerpool.dev/v1alpha1", "kind": "TaskWorkerPool",
             "metadata": {"name": "mail", "namespace": "shop", "annotations": annotations},
             "spec": {"targetRef": {"name": "mail-worker"}, "broker": {"url": "redis://redis:6379/0"}},
-            "status": {"replicas": 7},
         });
         serde_json::from_value(object).unwrap()
     }
@@ -146,7 +143,7 @@ mod tests {
     #[test]
     fn what_was_done_is_said_and_what_was_so_already() {
         for (was, suspend, said) in [
-            (false, true, "`mail` is suspended, its replicas stay at 7.\n"),
+            (false, true, "`mail` is suspended: its replicas stay as they are.\n"),
             (true, false, "`mail` is resumed: it follows its work again.\n"),
             (true, true, "`mail` was suspended already.\n"),
             (false, false, "`mail` was not suspended.\n"),

@@ -87,7 +87,7 @@ async fn the_plugin_tells_what_the_operator_knows() {
     let (code, text, _) = plugin(&["suspend", "mail", "-n", &own]);
     assert_eq!(
         (code, text.as_str()),
-        (Some(0), "`mail` is suspended, its replicas stay at 3.\n")
+        (Some(0), "`mail` is suspended: its replicas stay as they are.\n")
     );
     assert!(suspended(&stage).await);
     stage.ns.wait_condition("mail", "Suspended", "True", "Suspended").await;
