@@ -127,7 +127,7 @@ brokers: bed
 # The rest of the module is `alone`.
 cluster: bed
 	$(say) "the operator on a real cluster"
-	eval "$$($(BED) env)"; $(E2E) cluster:: $(addprefix --skip ,$(ALONE)) --test-threads=8
+	eval "$$($(BED) env)"; $(E2E) cluster:: doctor:: $(addprefix --skip ,$(ALONE)) --test-threads=8
 
 # It asks whether a flooded operator answers within 2 s: nothing else may want the machine.
 ALONE := cluster::hostile

@@ -23,8 +23,8 @@
 //! | [`view`] | shell: shows people what is known of the pools; all of it but the server is pure | `api`, [`kube`], `model`, `scaling`, `telemetry`, tokio, hyper | decisions, the crates kube and k8s-openapi |
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | the crates kube and k8s-openapi |
 //! | [`telemetry`] | shell: logs, metrics, health, events | tokio, hyper, [`kube`] | decisions, the crates kube and k8s-openapi |
-//! | [`doctor`] | shell: whether an installation is whole; what it compares is pure | `api`, [`kube`], tokio, clap | decisions, the crates kube and k8s-openapi |
-//! | `cli` | shell: `kubectl twp`; what it says is pure | `api`, `controller::validate`, [`kube`], `model`, `scaling`, `sim`, [`view`] types, clap, hyper, tokio | decisions, the crates kube and k8s-openapi |
+//! | [`doctor`] | shell: whether an installation is whole, and one pool; what it compares is pure | `api`, [`controller`], [`kube`], `model`, tokio, clap | decisions, the crates kube and k8s-openapi |
+//! | `cli` | shell: `kubectl twp`; what it says is pure | `api`, `controller::validate`, [`doctor`], [`kube`], `model`, `scaling`, `sim`, [`view`] types, clap, hyper, tokio | decisions, the crates kube and k8s-openapi |
 //!
 //! The words, besides Kubernetes' and Celery's own:
 //!

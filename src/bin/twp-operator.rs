@@ -1,7 +1,7 @@
 //! `twp-operator`: parses its arguments, dispatches, and turns errors into an exit code.
 //!
 //! * `run`: the controller (every flag has an environment variable).
-//! * `doctor`: examines the installation, from inside the cluster.
+//! * `doctor`: examines the installation, or a pool, from inside the cluster.
 //! * `crd`: prints the CustomResourceDefinition as YAML.
 
 use std::process::ExitCode;
@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use taskworkerpool::{api, controller, doctor, telemetry};
 use tokio::runtime::Runtime;
+
+/// Code of an examination that found something wrong.
+const FINDING: u8 = 2;
 
 /// Scales background workers by the work that waits for them.
 #[derive(Parser)]
@@ -22,7 +25,9 @@ struct Args {
 enum Command {
     /// Runs the controller until SIGTERM or SIGINT.
     Run(Box<controller::Settings>),
-    /// Examines the installation: API server, CRD, rights, who leads. Changes nothing; ends with 1 if something is wrong.
+    /// Examines the installation (API server, CRD, rights, who leads), or one pool: its references, its target, its broker step by
+    /// step, its workers. Changes nothing. Ends with 0 if all is well, with 1 if it could not be examined, with 2 if something is
+    /// wrong.
     Doctor(doctor::Settings),
     /// Prints the CustomResourceDefinition as YAML.
     Crd,
@@ -66,11 +71,12 @@ fn run(settings: controller::Settings) -> ExitCode {
 
 fn examine(settings: &doctor::Settings) -> ExitCode {
     let findings = runtime().and_then(|runtime| runtime.block_on(doctor::examine(settings)));
-    match findings {
-        Ok(findings) => {
-            findings.iter().for_each(|finding| println!("{finding}"));
+    let printed = findings.and_then(|findings| Ok((settings.output.of(&findings)?, findings)));
+    match printed {
+        Ok((text, findings)) => {
+            print!("{text}");
             match findings.iter().any(doctor::Finding::is_wrong) {
-                true => ExitCode::FAILURE,
+                true => ExitCode::from(FINDING),
                 false => ExitCode::SUCCESS,
             }
         }

@@ -230,6 +230,20 @@ pub struct Sampled {
     pub rest: Duration,
 }
 
+/// Time for a connection that is made only to see whether it can be.
+const REACH: Duration = Duration::from_secs(5);
+
+/// Connects to this address as its endpoint does, with TLS where it is wanted, says nothing, and closes the connection.
+///
+/// # Errors
+/// The first step that fails: `Dns`, `NotAllowed`, `Refused`, `Timeout`, `Disconnected`, or an error of TLS.
+pub async fn reach(address: &Address, egress: &Egress) -> Result<(), SampleError> {
+    let Address { host, port, tls, .. } = address;
+    stream::connect(egress, host, *port, tls.as_ref(), REACH)
+        .await
+        .map(drop)
+}
+
 /// The pause, of which the last half is random, so that many that failed together do not come back together.
 fn scattered(pause: Duration) -> Duration {
     let share = u32::try_from(random() % 500).unwrap_or(0);

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{Answer, Format, convert, init, lint, simulate, status, suspend, why};
+use super::{Answer, Format, convert, doctor, init, lint, simulate, status, suspend, why};
 
 /// Name of the program's file, by which `kubectl` finds it and a shell completes it.
 const FILE: &str = "kubectl-twp";
@@ -19,6 +19,7 @@ Examples:
   kubectl twp simulate pool.yaml --trace arrivals.csv -o json
   kubectl twp status -A
   kubectl twp why mail
+  kubectl twp doctor mail
   kubectl-twp completions bash > /etc/bash_completion.d/kubectl-twp";
 
 /// Asks about TaskWorkerPools.
@@ -46,6 +47,8 @@ pub enum Command {
     Status(status::StatusArgs),
     #[expect(missing_docs)]
     Why(why::WhyArgs),
+    #[expect(missing_docs)]
+    Doctor(doctor::DoctorArgs),
     /// Suspends pools: nothing is counted or scaled until they are resumed.
     Suspend(suspend::SuspendArgs),
     /// Lets suspended pools follow their work again.
@@ -81,6 +84,7 @@ impl Command {
             Self::Simulate(args) => simulate::run(args),
             Self::Status(args) => status::run(args),
             Self::Why(args) => why::run(args),
+            Self::Doctor(args) => doctor::run(args),
             Self::Suspend(args) => suspend::run(args, true),
             Self::Resume(args) => suspend::run(args, false),
             Self::Completions { shell } => Ok(completions(*shell)),
@@ -97,6 +101,7 @@ impl Command {
             Self::Simulate(args) => args.output.output,
             Self::Status(args) => args.output.output,
             Self::Why(args) => args.output.output,
+            Self::Doctor(args) => args.output.output,
             Self::Suspend(args) | Self::Resume(args) => args.output.output,
             Self::Completions { .. } | Self::Man { .. } => Format::Text,
         }

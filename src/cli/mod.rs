@@ -8,6 +8,7 @@
 //! | `cluster/` | shell | which cluster; its pools, as the operator or their objects show them |
 //! | `status.rs` | shell | all pools, the worst first |
 //! | `why/` | pure, but for `mod.rs` | why this number, and what would change it |
+//! | `doctor/` | shell, but for its text | whether the installation is whole, or one pool |
 //! | `suspend.rs` | shell | leaves pools as they are, and lets them follow their work again |
 //! | `files.rs` | shell | from paths to texts |
 //! | `manifest/` | pure | the objects in a text, and the verdict on a pool |
@@ -29,6 +30,7 @@ mod cluster;
 mod columns;
 pub mod commented;
 pub mod convert;
+pub mod doctor;
 mod files;
 #[cfg(test)]
 mod fixture;

@@ -19,12 +19,14 @@
 //! | `scale.rs` | shell | pods to spare, then `/scale` |
 //! | `uncordon.rs` | shell | workers told to stop fetch again when nobody looks after them any more |
 //! | `endpoints.rs`, `resolve.rs` | shell | samplers; the broker's address, from Secrets and ConfigMaps |
+//! | `examine.rs` | shell | one pool as the operator finds it, for some seconds; reads only |
 //! | `watches.rs`, `notes.rs` | shell | what is watched, as inputs; log lines and counters |
 
 mod effect;
 mod effects;
 mod endpoints;
 mod event_loop;
+pub mod examine;
 #[cfg(test)]
 mod fixture;
 mod fleet;
@@ -58,9 +60,11 @@ use tokio::{
 
 pub use report::is_well;
 
+pub use crate::broker::Network;
+
 use self::{effects::Effects, endpoints::Endpoints, event_loop::Controller, fleet::Fleet, input::Input};
 use crate::{
-    broker::{Clock, Egress, Network, cluster_domain},
+    broker::{Clock, Egress, cluster_domain},
     kube::{
         Cluster, Limits,
         client::{self, Client, Config, InferConfigError},
@@ -197,7 +201,11 @@ fn view(
     };
     let rule = match address.ip().is_loopback() {
         true => HostRule::loopback(),
-        false => HostRule::of_pod(&settings.pod_name, &settings.pod_namespace, &domain(settings)),
+        false => HostRule::of_pod(
+            &settings.pod_name,
+            &settings.pod_namespace,
+            &domain(&settings.cluster_domain),
+        ),
     };
     let rule = rule.and(&settings.view_host);
     View::new(own, rule, holder.subscribe())
@@ -250,7 +258,7 @@ async fn act(
     let config = client::config().await?;
     let connect = || client::client(config.clone()).map_err(|_| RunError::Client);
     let (own, client) = (connect()?, connect()?);
-    let egress = egress(settings, &config);
+    let egress = egress(&settings.broker_cidr, &settings.cluster_domain, &config);
     let (stop, stopped) = oneshot::channel();
     let (lead, leads) = oneshot::channel();
     let mut work = pin!(work(
@@ -312,15 +320,15 @@ async fn lost(leadership: &mut Option<Leadership>) {
     }
 }
 
-/// Rules for connections to brokers: the API server is excluded.
-fn egress(settings: &Settings, config: &Config) -> Egress {
+/// Rules for connections to brokers, in these networks or anywhere: the API server is excluded.
+pub fn egress(networks: &[Network], cluster_domain: &str, config: &Config) -> Egress {
     let api_server = client::hosts(config).into_iter().collect();
-    Egress::new(settings.broker_cidr.clone(), api_server, &domain(settings))
+    Egress::new(networks.to_vec(), api_server, &domain(cluster_domain))
 }
 
-/// Domain of the cluster.
-fn domain(settings: &Settings) -> String {
-    match settings.cluster_domain.as_str() {
+/// Domain of the cluster, if it is not given that of this pod.
+fn domain(given: &str) -> String {
+    match given {
         "" => cluster_domain(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()),
         given => given.to_owned(),
     }

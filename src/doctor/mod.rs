@@ -1,14 +1,17 @@
-//! `twp-operator doctor`: whether an installation is whole, from inside the cluster, with the operator's own rights. It
-//! changes nothing. `helm test` runs it.
+//! `twp-operator doctor`: whether an installation is whole, or one pool and its broker, from inside the cluster, with the
+//! operator's own rights. It changes nothing. `helm test` runs it, `kubectl twp doctor` as well.
 //!
 //! | file | kind | concept |
 //! |---|---|---|
 //! | `mod.rs` | shell | what is examined, one after the other |
 //! | `finding.rs` | pure | what was seen, or what is wrong and how to mend it |
+//! | `pool.rs`, `broker.rs` | pure | what the examination of a pool found; the way to its broker, step by step |
 //! | `rights.rs` | pure | the rights that the operator needs |
 //! | `schema.rs` | pure | what the operator writes and reads, and the cluster's CRD lacks |
 
+mod broker;
 mod finding;
+mod pool;
 mod rights;
 mod schema;
 
@@ -17,14 +20,16 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
-pub use finding::Finding;
+pub use finding::{Finding, Level};
 
 use crate::{
     api,
+    controller::{self, examine},
     kube::{
-        CallError, Cluster, Limits,
-        client::{self, Client},
+        CallError, Cluster, Key, Limits,
+        client::{self, Client, Config},
         installation::{self, Right},
+        pools,
     },
 };
 
@@ -35,9 +40,15 @@ const RENEWS: Duration = Duration::from_secs(20);
 /// Pause between two looks at the Lease.
 const LOOKS: Duration = Duration::from_secs(1);
 
-/// Installation to examine; the operator's own flags and environment variables.
+/// Installation or pool to examine; the operator's own flags and environment variables.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
+    /// Pool to examine instead of the installation.
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = key)]
+    pub pool: Option<Key>,
+    /// Form of the findings.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
     /// Namespaces that the operator watches, separated by commas; all where none is given.
     #[arg(long, env = "TWP_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
@@ -50,17 +61,91 @@ pub struct Settings {
     /// Namespace of the Lease.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     pub pod_namespace: String,
+    /// Networks where brokers may be, separated by commas; anywhere where none is given.
+    #[arg(long, env = "TWP_BROKER_CIDRS", value_delimiter = ',')]
+    pub broker_cidr: Vec<controller::Network>,
+    /// Domain of the cluster; that of the pod's /etc/resolv.conf where none is given.
+    #[arg(long, env = "TWP_CLUSTER_DOMAIN", default_value = "")]
+    pub cluster_domain: String,
 }
 
-/// Examines the installation.
+/// Form of the findings.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// A line for each.
+    #[default]
+    Text,
+    /// A list, for a program.
+    Json,
+}
+
+impl Output {
+    /// Findings in this form.
+    ///
+    /// # Errors
+    /// Never in practice: they cannot be written.
+    pub fn of(self, findings: &[Finding]) -> Result<String, String> {
+        match self {
+            Self::Text => Ok(findings.iter().map(|finding| format!("{finding}\n")).collect()),
+            Self::Json => serde_json::to_string_pretty(findings)
+                .map(|text| text + "\n")
+                .map_err(|error| error.to_string()),
+        }
+    }
+}
+
+fn key(text: &str) -> Result<Key, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => Ok(Key {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }),
+        _ => Err("it must be the namespace and the name of a pool, such as shop/mail".to_owned()),
+    }
+}
+
+/// Examines the installation, or one pool.
 ///
 /// # Errors
-/// A sentence: there is no API server that could be asked.
+/// A sentence: there is no API server that could be asked, or no such pool.
 pub async fn examine(settings: &Settings) -> Result<Vec<Finding>, String> {
     let config = client::config()
         .await
         .map_err(|error| format!("no API server is configured: run in a cluster, or set KUBECONFIG ({error})"))?;
-    let client = client::client(config).map_err(|_| "the API server's configuration cannot be used".to_owned())?;
+    let client =
+        client::client(config.clone()).map_err(|_| "the API server's configuration cannot be used".to_owned())?;
+    match &settings.pool {
+        Some(key) => pool(key, settings, &config, client).await,
+        None => installation(settings, client).await,
+    }
+}
+
+/// Examines one pool.
+async fn pool(key: &Key, settings: &Settings, config: &Config, client: Client) -> Result<Vec<Finding>, String> {
+    let cluster = Cluster::new(client.clone(), Limits::default(), |_, _| {});
+    let egress = controller::egress(&settings.broker_cidr, &settings.cluster_domain, config);
+    let object = pools::one(&cluster, key).await.ok().flatten();
+    let longest = object.and_then(|object| object.spec.worker?.max_task_seconds);
+    let longest = longest.and_then(|seconds| u32::try_from(seconds).ok());
+    let seen = examine::examine(&client, &cluster, egress, key).await;
+    let mut findings = pool::findings(key, &seen, longest)?;
+    let mut watched = settings
+        .watch_namespaces
+        .iter()
+        .filter(|name| !name.trim().is_empty())
+        .peekable();
+    if watched.peek().is_some() && !watched.any(|name| name.trim() == key.namespace) {
+        let cure = format!(
+            "it does not watch the namespace `{}`: add that to `watchNamespaces` in the chart (`--watch-namespaces`)",
+            key.namespace
+        );
+        findings.insert(0, Finding::wrong("Operator", cure));
+    }
+    Ok(findings)
+}
+
+/// Examines the installation.
+async fn installation(settings: &Settings, client: Client) -> Result<Vec<Finding>, String> {
     let mut findings = vec![server(&client).await];
     if findings[0].is_wrong() {
         // Nothing else would be known of it.

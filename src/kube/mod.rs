@@ -8,12 +8,13 @@
 //! | `call.rs` | shell | [`Cluster`]: the client behind the gate; [`CallError`] |
 //! | `object.rs` | pure | which object is meant: [`Key`], [`TargetKey`], [`Identity`] |
 //! | `watch.rs` | shell | what there is of one kind, and what becomes of it |
-//! | `pools.rs`, `events.rs` | shell | writes the status of a pool; publishes Events about it |
+//! | `pools.rs`, `events.rs` | shell | reads one pool, writes the status of one; publishes Events about it |
 //! | `targets.rs` | shell | reads one target, writes its replicas |
 //! | `target_object.rs` | pure | the fields of a Deployment or StatefulSet that are read: [`Target`] |
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `pod_object.rs` | pure | the fields of a pod that are read, and how far it has come |
 //! | `plugin.rs` | shell | what `kubectl twp` reads and writes, with the rights of whoever runs it |
+//! | `neighbors.rs` | shell | the same, of what stands around a target and the operator: autoscalers, NetworkPolicies, Events |
 //! | `installation.rs` | shell | what there is of an installation: version, schema, rights, Lease |
 //! | `secrets.rs` | shell | reads Secrets and ConfigMaps, by name |
 //! | `lease/` | shell | one of several replicas leads; `step.rs`, the rule, is pure |
@@ -28,6 +29,8 @@ pub mod events;
 pub mod fixture;
 pub mod installation;
 pub mod lease;
+#[cfg(feature = "cli")]
+pub mod neighbors;
 mod object;
 #[cfg(feature = "cli")]
 pub mod plugin;

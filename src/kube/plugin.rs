@@ -1,10 +1,10 @@
 //! What `kubectl twp` reads and writes, with the rights of the person who runs it. Makes no decisions.
 //!
 //! Rights needed: `list`, `get` on taskworkerpools; `patch` on them to suspend; `list` on pods and `create` on pods/portforward in
-//! the operator's namespace for what only the operator knows; for a new pool `get` on the workload and on the ConfigMaps and
-//! Secrets that it refers to, `list` on horizontalpodautoscalers and scaledobjects.
+//! the operator's namespace for what only the operator knows; `create` on pods/exec there to have it examine something; for a new pool
+//! `get` on the workload and on the ConfigMaps and Secrets that it refers to, `list` on horizontalpodautoscalers and scaledobjects.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
@@ -13,14 +13,15 @@ use k8s_openapi::api::{
     events::v1::Event,
 };
 use kube::{
-    Api, Config, Resource,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+    Api, Config, Error, Resource,
+    api::{ApiResource, AttachParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+    client::UpgradeConnectionError,
     config::KubeConfigOptions,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     time::timeout,
 };
 
@@ -33,6 +34,10 @@ const MANAGER: &str = "kubectl-twp";
 const PAGE: u32 = 500;
 /// Variable by which an operator is told where to serve its view.
 const VIEW: &str = "TWP_VIEW_LISTEN";
+/// Time for a command in a pod: the longest examination takes some 25 s.
+const EXEC: Duration = Duration::from_secs(60);
+/// Largest output of a command that is read, in bytes.
+const LONGEST_OUTPUT: u64 = 1 << 20;
 /// Time for a connection through the API server to a pod.
 const FORWARD: Duration = Duration::from_secs(10);
 
@@ -231,6 +236,8 @@ pub struct Viewed {
     pub pod: String,
     /// Port; `None`: its view is off.
     pub port: Option<u16>,
+    /// Labels of the pod.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Running pods of operators, in a namespace or in all.
@@ -259,6 +266,7 @@ fn viewed(pod: Pod) -> Option<Viewed> {
         .find(|variable| variable.name == VIEW)
         .and_then(|variable| variable.value.as_ref()?.rsplit(':').next()?.parse().ok());
     Some(Viewed {
+        labels: pod.metadata.labels.unwrap_or_default(),
         namespace: pod.metadata.namespace?,
         pod: pod
             .metadata
@@ -280,8 +288,55 @@ pub async fn forward(
 ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, CallError> {
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
     let forwarded = timeout(FORWARD, api.portforward(pod, &[port])).await;
-    let mut forwarded = forwarded.map_err(|_| CallError::Timeout)??;
+    let mut forwarded = forwarded.map_err(|_| CallError::Timeout)?.map_err(upgraded)?;
     forwarded.take_stream(port).ok_or(CallError::Unreachable)
+}
+
+/// What a command in a pod printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// On its standard output.
+    pub out: String,
+    /// On its standard error.
+    pub err: String,
+}
+
+/// Runs a command in the operator's container of a pod to its end, and returns what it printed.
+///
+/// # Errors
+/// [`CallError`]; 403: the right to `create` on pods/exec is missing.
+pub async fn exec(cluster: &Cluster, namespace: &str, pod: &str, command: &[&str]) -> Result<Printed, CallError> {
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+    let params = AttachParams::default().stdin(false).stdout(true).stderr(true);
+    let run = async {
+        let mut attached = api
+            .exec(pod, command.iter().copied(), &params)
+            .await
+            .map_err(upgraded)?;
+        // What nobody reads of one of them holds up the other one.
+        let (out, err) = tokio::join!(whole(attached.stdout()), whole(attached.stderr()));
+        Ok(Printed { out, err })
+    };
+    timeout(EXEC, run).await.map_err(|_| CallError::Timeout)?
+}
+
+async fn whole(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        // Where the connection breaks, what came until then is not understood.
+        let _broken = stream.take(LONGEST_OUTPUT).read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A connection that the server refused to change has its status in another place.
+fn upgraded(error: Error) -> CallError {
+    match error {
+        Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
+            CallError::Refused { code: status.as_u16() }
+        }
+        error => error.into(),
+    }
 }
 
 /// Sentence for a call that failed, with what helps where it is a lack of rights.

@@ -21,6 +21,8 @@ use crate::{
     model::{WorkloadKind, tame},
 };
 
+/// Grace period of pods whose template sets none, in seconds.
+const GRACE: u32 = 30;
 /// Longest message of the controller that is kept, in bytes.
 const WORDS: usize = 300;
 
@@ -47,6 +49,8 @@ pub struct Target {
     pub template: u64,
     /// Commands of the template's containers, with their arguments.
     pub commands: Arc<Vec<Vec<String>>>,
+    /// Grace period of its pods, in seconds.
+    pub grace: u32,
     /// Reason why pods cannot be created (a quota, an admission), in the controller's words; only Deployments give one.
     pub failure: Option<String>,
     /// Reason why a rollout was given up, in its words.
@@ -86,6 +90,7 @@ impl Target {
                 .unwrap_or_default(),
             template: object.spec.template.fingerprint,
             commands: Arc::new(object.spec.template.commands.clone()),
+            grace: object.spec.template.grace.unwrap_or(GRACE),
             failure: words(object.status, "ReplicaFailure", "True"),
             stuck: words(object.status, "Progressing", "False"),
         };
@@ -280,7 +285,7 @@ pub struct RollingUpdate {
     pub partition: i32,
 }
 
-/// Template of pods, reduced to a fingerprint and to the commands that their containers run.
+/// Template of pods, reduced to a fingerprint, to the commands that their containers run and to their grace period.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(from = "Value")]
 pub struct TargetTemplate {
@@ -288,6 +293,8 @@ pub struct TargetTemplate {
     pub fingerprint: u64,
     /// Command and arguments of each container, as written.
     pub commands: Vec<Vec<String>>,
+    /// Grace period in seconds, where one is written.
+    pub grace: Option<u32>,
 }
 
 impl From<Value> for TargetTemplate {
@@ -298,6 +305,10 @@ impl From<Value> for TargetTemplate {
         Self {
             fingerprint: hasher.finish(),
             commands: containers.into_iter().flatten().map(command).collect(),
+            grace: template
+                .pointer("/spec/terminationGracePeriodSeconds")
+                .and_then(Value::as_u64)
+                .and_then(|seconds| u32::try_from(seconds).ok()),
         }
     }
 }

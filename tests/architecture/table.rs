@@ -71,12 +71,12 @@ pub const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "doctor",
-        &["api", "kube"],
+        &["api", "controller", "kube", "model"],
         &["clap", "serde_json", "serde_saphyr", "tokio"],
     ),
     (
         "cli",
-        &["api", "controller", "kube", "model", "scaling", "sim", "view"],
+        &["api", "controller", "doctor", "kube", "model", "scaling", "sim", "view"],
         &[
             "clap",
             "clap_complete",
@@ -106,7 +106,9 @@ pub const PURE: &[&str] = &[
     "drain",
     "cli/manifest",
     "cli/workload",
+    "doctor/broker.rs",
     "doctor/finding.rs",
+    "doctor/pool.rs",
     "doctor/rights.rs",
     "doctor/schema.rs",
     "controller/fleet.rs",

@@ -6,6 +6,7 @@
 //! | `cluster` | the operator on a cluster | what it must do, and what it must survive |
 //! | `interrupt` | workers under load | scaling down never interrupts a task |
 //! | `zoo` | applications as people run them | seven questions each |
+//! | `doctor` | the operator's program, on pools with one fault each | the fault is named, and nothing else |
 //! | `install` | the chart | installed, upgraded, uninstalled |
 //! | `shapes` | the chart, and the workers of other charts | how a pool says where their broker is |
 //! | `rights_withdrawn` | an operator that loses a right | what it can no longer see it does not write |
@@ -19,6 +20,7 @@
 
 mod brokers;
 mod cluster;
+mod doctor;
 mod heartbeats;
 mod install;
 mod interrupt;

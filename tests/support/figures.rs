@@ -1,5 +1,5 @@
 //! What the tests measure: `target/figures/main-job.json`, `interrupt.json` for scaling down without an interruption,
-//! `real.json` for real applications, and `install.json` for what comes with a chart.
+//! `real.json` for real applications, `install.json` for what comes with a chart, and `plugin.json` for `kubectl twp`.
 
 use std::{
     fs::{self, File},
@@ -14,7 +14,7 @@ pub fn record(path: &str, value: impl Into<Value>) {
     record_in("main-job", path, value);
 }
 
-/// Records one figure under a dotted path, in one of the files: `main-job`, `interrupt`, `real` or `install`.
+/// Records one figure under a dotted path, in one of the files: `main-job`, `interrupt`, `real`, `install` or `plugin`.
 pub fn record_in(file: &str, path: &str, value: impl Into<Value>) {
     let value = value.into();
     println!("figure {file}: {path} = {value}");

@@ -14,6 +14,7 @@ app.conf.update(
     worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "1")),
     broker_transport_options=json.loads(os.environ.get("TRANSPORT", "{}")),
     task_ignore_result=True,
+    worker_enable_remote_control=os.environ.get("CONTROL") != "0",
     broker_connection_retry_on_startup=True,
 )
 records = redis.Redis.from_url(os.environ["RECORDS"])

@@ -105,7 +105,9 @@ async fn ask<T: DeserializeOwned>(cluster: &Cluster, operator: Option<&str>, pat
 }
 
 async fn get<T: DeserializeOwned>(cluster: &Cluster, viewed: &Viewed, path: &str) -> Result<Told<T>, String> {
-    let Viewed { namespace, pod, port } = viewed;
+    let Viewed {
+        namespace, pod, port, ..
+    } = viewed;
     let stream = plugin::forward(cluster, namespace, pod, port.unwrap_or_default()).await;
     let stream =
         stream.map_err(|why| plugin::explained(&format!("no connection to the pod `{pod}` in `{namespace}`"), why))?;

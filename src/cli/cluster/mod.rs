@@ -59,6 +59,11 @@ impl Connection {
         })
     }
 
+    /// Namespace of the operator, where it is given.
+    pub fn operator(&self) -> Option<&str> {
+        self.operator.as_deref()
+    }
+
     /// Pool of this name, in the namespace that is meant.
     pub fn key(&self, name: &str) -> Key {
         Key {

@@ -6,6 +6,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Deployment at this version, with these replicas, set by this manager.
 pub fn target(version: u64, replicas: u32, owner: &str) -> Target {
     Target {
+        grace: 30,
         uid: "deployment".into(),
         version,
         replicas,

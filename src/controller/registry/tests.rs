@@ -20,6 +20,7 @@ fn workers(namespace: &str) -> TargetKey {
 
 fn target(version: u64) -> Target {
     Target {
+        grace: 30,
         uid: "u".into(),
         version,
         replicas: 1,

@@ -87,6 +87,15 @@ impl RosterState {
         Some(now.saturating_sub(first.map_or(since, |first| since.min(*first))))
     }
 
+    /// Lets pods that have not been heard for as long as `listened` count as not heard for `long`: nobody listens any longer.
+    pub fn give_up(&mut self, listened: Duration, long: Duration, now: Moment) {
+        if let Some((since, _)) = &mut self.missing
+            && now.saturating_sub(*since) >= listened
+        {
+            *since = since.saturating_sub(long);
+        }
+    }
+
     /// Time since which a listed pod that was ready has not been heard.
     pub fn silent_since(&self, pod: &str) -> Option<Moment> {
         self.unheard.get(pod).copied().flatten()
@@ -241,6 +250,19 @@ mod tests {
         assert_eq!(roster.missing_for(at(22)), Some(at(2)), "that one is");
         assert_eq!(roster.count(&tally(&["a", "b", "c", "d"]), 4, at(10)), 0);
         assert_eq!(roster.missing_for(at(10)), None);
+    }
+
+    #[test]
+    fn who_listens_no_longer_takes_those_for_silent_that_were_not_heard_all_the_time() {
+        let mut roster = RosterState::default();
+        roster.count(&tally(&[]), 1, at(100));
+        roster.give_up(at(10), at(60), at(109));
+        assert_eq!(roster.missing_for(at(109)), Some(at(9)), "it has just come");
+        roster.give_up(at(10), at(60), at(110));
+        assert_eq!(roster.missing_for(at(110)), Some(at(70)));
+        roster.count(&tally(&["a"]), 1, at(111));
+        roster.give_up(at(0), at(60), at(111));
+        assert_eq!(roster.missing_for(at(111)), None);
     }
 
     #[test]

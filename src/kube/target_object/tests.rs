@@ -52,6 +52,14 @@ fn a_deployment_is_read() {
 }
 
 #[test]
+fn pods_have_30_s_to_end_where_the_template_says_nothing() {
+    let grace = |pods: Value| read(json!({"template": {"spec": pods}}), json!({})).grace;
+    assert_eq!(grace(json!({})), 30);
+    assert_eq!(grace(json!({"terminationGracePeriodSeconds": 0})), 0);
+    assert_eq!(grace(json!({"terminationGracePeriodSeconds": 600})), 600);
+}
+
+#[test]
 fn replicas_that_are_not_told_are_one() {
     assert_eq!(read(json!({}), json!({})).replicas, 1);
     assert_eq!(read(json!({"replicas": 0}), json!({})).replicas, 0);

@@ -74,6 +74,7 @@ impl World {
     /// With this pool.
     pub fn new(spec: serde_json::Value, replicas: u32, fault: Fault) -> Self {
         let target = Target {
+            grace: 30,
             uid: "deployment".into(),
             version: 1,
             replicas,
