@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    cluster::rights::grant,
+    cluster::rights::{bind, grant, grant_stateful_sets},
     support::{
         bed::{eventually, throughout},
         celery_stage::{CeleryStage, LONG},
@@ -34,18 +34,7 @@ async fn what_can_no_longer_be_seen_is_not_written() {
     set["spec"]["serviceName"] = json!("mail");
     stage.ns.apply(set.to_string()).await;
     let options = grant(&stage.ns, &[(&stage.ns, "")]).await;
-    let to = format!("--serviceaccount={}:op", stage.ns.name);
-    for (role, verbs, resource) in [
-        ("sets", "list,watch", "statefulsets.apps"),
-        ("sets-scale", "patch", "statefulsets/scale"),
-    ] {
-        let (verbs, resource) = (format!("--verb={verbs}"), format!("--resource={resource}"));
-        stage.ns.kubectl(&["create", "role", role, &verbs, &resource]).await;
-        stage
-            .ns
-            .kubectl(&["create", "rolebinding", role, "--role", role, &to])
-            .await;
-    }
+    grant_stateful_sets(&stage.ns).await;
     let spec = json!({"targetRef": {"kind": "StatefulSet", "name": "mail"}, "minReplicas": 1, "maxReplicas": 5});
     stage.ns.apply(pool("mail", spec).to_string()).await;
     let operator = Operator::start_with(&stage.ns.name, options).await;
@@ -86,10 +75,7 @@ async fn what_can_no_longer_be_seen_is_not_written() {
     .await;
 
     // It is given back, and the pool acts again.
-    stage
-        .ns
-        .kubectl(&["create", "rolebinding", "sets", "--role", "sets", &to])
-        .await;
+    bind(&stage.ns, "sets").await;
     eventually("the target follows the work again", LONG, async || {
         match number().await.as_str() {
             "3" => Err(operator.log()),

@@ -4,7 +4,15 @@
 use crate::view::{State, types::Pool};
 
 /// Rules that do not say what the work needs, but what limits or holds the number.
-const LIMITS: [&str; 5] = ["Minimum", "Maximum", "Schedule", "Window", "RunningWork"];
+const LIMITS: [&str; 7] = [
+    "Minimum",
+    "Maximum",
+    "Schedule",
+    "Window",
+    "RunningWork",
+    "JustStarted",
+    "Unknown",
+];
 
 /// What would change the number, in sentences: each names the field of the spec.
 pub(super) fn changes(pool: &Pool) -> Vec<String> {
@@ -52,6 +60,10 @@ fn by_rule(pool: &Pool, rule: &str) -> Vec<String> {
         "Schedule" => vec![format!("`schedules`: one is in force{}.", would("would do without it"))],
         "Window" => vec![format!(
             "Time: the scale-down window has not passed{}. `profile` and `behavior.scaleDown` set its length.",
+            would("would do")
+        )],
+        "JustStarted" => vec![format!(
+            "Time: an operator that has just started watches the work before it lowers a number{}.",
             would("would do")
         )],
         "RunningWork" => vec![format!(
@@ -126,6 +138,7 @@ mod tests {
                 "`schedules`: one is in force (1 would do without it).",
             ),
             (&[("Window", 9), ("Deadline", 3)], "has not passed (3 would do)."),
+            (&[("JustStarted", 9), ("Deadline", 3)], "lowers a number (3 would do)."),
             (&[("RunningWork", 9), ("Deadline", 3)], "`scaleDown.removal: Graceful`"),
             (&[("Deadline", 9)], "`target.waitSeconds`"),
             (

@@ -38,3 +38,21 @@ pub async fn grant(account: &Namespace, namespaces: &[(&Namespace, &str)]) -> Op
         ..Options::default()
     }
 }
+
+/// Adds what it needs for StatefulSets: the roles `sets`, to see them, and `sets-scale`.
+pub async fn grant_stateful_sets(ns: &Namespace) {
+    for (role, verbs, resource) in [
+        ("sets", "list,watch", "statefulsets.apps"),
+        ("sets-scale", "patch", "statefulsets/scale"),
+    ] {
+        let (verbs, resource) = (format!("--verb={verbs}"), format!("--resource={resource}"));
+        ns.kubectl(&["create", "role", role, &verbs, &resource]).await;
+        bind(ns, role).await;
+    }
+}
+
+/// Gives the service account of its own namespace a role.
+pub async fn bind(ns: &Namespace, role: &str) {
+    let to = format!("--serviceaccount={}:op", ns.name);
+    ns.kubectl(&["create", "rolebinding", role, "--role", role, &to]).await;
+}

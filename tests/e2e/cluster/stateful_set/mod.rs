@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::rights::grant,
+    cluster::rights::{grant, grant_stateful_sets},
     support::{
         bed::{PATIENCE, eventually, throughout},
         celery_stage::{CeleryStage, LONG},
@@ -179,18 +179,7 @@ async fn without_the_right_the_status_names_the_value_that_gives_it() {
         operator.log()
     );
     // It is given while the operator runs.
-    let to = format!("--serviceaccount={}:op", stage.ns.name);
-    for (role, verbs, resource) in [
-        ("sets", "list,watch", "statefulsets.apps"),
-        ("sets-scale", "patch", "statefulsets/scale"),
-    ] {
-        let (verbs, resource) = (format!("--verb={verbs}"), format!("--resource={resource}"));
-        stage.ns.kubectl(&["create", "role", role, &verbs, &resource]).await;
-        stage
-            .ns
-            .kubectl(&["create", "rolebinding", role, "--role", role, &to])
-            .await;
-    }
+    grant_stateful_sets(&stage.ns).await;
     eventually("it is scaled", PATIENCE, async || {
         match replicas(&stage).await.as_str() {
             "1" => Ok(()),
