@@ -1,11 +1,14 @@
 //! The rows of the table: the naive figure, ours, the truth.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use serde_json::json;
 
 use super::rows::{self, Row, must_count, print, row};
 use crate::support::{
     app::{App, AppStage, Load},
+    bed::eventually,
     celery::{Celery, passive_count},
     figures,
     watch::Watch,
@@ -160,6 +163,16 @@ async fn eta(stage: &AppStage) -> Row {
     let watch = app.watch(None);
     app.workers(1).await;
     app.publish(&[Load::endless(500).due_in(900)]).await;
+    // kombu pops a message and then writes it to `unacked`: until the last one is there, one is nowhere now and then.
+    eventually(
+        "row 6: the worker holds all",
+        Duration::from_secs(300),
+        async || match stage.redis_cli(&["-n", "4", "hlen", "unacked"]).await.trim() {
+            "500" => Ok(()),
+            held => Err(format!("it holds {held}")),
+        },
+    )
+    .await;
     watch
         .settles("row 6: a worker, 500 scheduled", |tally| {
             tally.workers_heard && tally.work.scheduled == 500
