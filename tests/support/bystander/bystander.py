@@ -43,11 +43,16 @@ class Errors(logging.Handler):
 
 def attend(records, pod, name=""):
     """Of this worker, if the process is one."""
+    ends = []
 
     def ready(sender=None, **_):
+        # One that is told to end while it starts becomes ready all the same, and goes at once.
+        if sender.hostname in ends:
+            return
         push(records, name + "words", what="ready", node=sender.hostname, pod=pod)
 
     def ending(sender=None, **_):
+        ends.append(sender)
         push(records, name + "words", what="ending", node=sender, pod=pod)
 
     def listen(logger=None, **_):
