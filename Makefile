@@ -22,7 +22,7 @@ E2E := $(TEST) --test e2e --
 DENY := $(CACHE)/cargo-deny-0.20.2
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo demo-kind test checks lint contract unit page bed operator image image-arm64 brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo demo-kind test checks lint contract unit page bed operator image image-arm64 plugins brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
@@ -31,7 +31,7 @@ help:
 	@echo "make test      everything: lint, contract, unit, page, brokers, install, cluster, interrupt, alone, zoo (a third of the applications)"
 	@echo "make lint | contract | unit | page | brokers | cluster | interrupt | alone | zoo | install    one part of it"
 	@echo "make verify    what takes too long for that: the zoo whole (seven questions each; ONLY=NAME,NAME), an operator killed at every"
-	@echo "               point of a drain, more spikes, a thousand pools, a pipeline that fights, versions (50 minutes)"
+	@echo "               point of a drain, moves from an HPA and KEDA, more spikes, a thousand pools, a pipeline that fights, versions (50 minutes)"
 	@echo "make versions  other versions of Redis, Valkey, RabbitMQ and Celery, a part of verify (8 minutes; VERSIONS=NAME,NAME)"
 	@echo "make bench-decisions    the scaling rule against the others' in the simulator; writes target/report and target/figures"
 	@echo "make bench-decide     how long one decision takes"
@@ -40,6 +40,7 @@ help:
 	@echo "make bench-waves   no task interrupted: long runs beside KEDA's; writes target/figures (2 hours; ONLY=three_waves | thousands | contrast | limit | drain)"
 	@echo "make image | image-arm64    the operator's image, packed without Docker; it prints where (docker load -i takes it)."
 	@echo "               With Docker, for both: the lines at the top of Containerfile"
+	@echo "make plugins   kubectl twp for other platforms, packed as krew and people download it"
 	@echo "make crd       writes crds/, the chart's copy and deploy/install*.yaml anew from the Rust types"
 	@echo "make down      stops the test bed"
 	@echo "TESTBED=existing uses the cluster of your KUBECONFIG: tests/testbed/README.md"
@@ -72,7 +73,7 @@ lint:
 	$(say) "format and lints"
 	python3 tests/docs/check.py && tests/docs/workflows.sh
 	bash -n tests/demo.sh
-	! command -v shellcheck >/dev/null || shellcheck tests/demo.sh
+	! command -v shellcheck >/dev/null || shellcheck tests/demo.sh deploy/krew/*.sh
 	@command -v cargo >/dev/null || { echo "missing: cargo (rustup.rs)" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-features --profile test --lib --bins --benches --test '*' -- -D warnings
@@ -120,6 +121,23 @@ image-arm64:
 	cargo build --locked --release --target aarch64-unknown-linux-musl --bin twp-operator
 	$(BED) image-operator $(CARGO_TARGET_DIR)/aarch64-unknown-linux-musl/release/twp-operator arm64
 
+# `kubectl twp` for other platforms, packed, and krew's manifest. macOS needs a Mac: Apple's libraries are not to be had elsewhere.
+PLUGINS := $(CURDIR)/target/plugins
+PLUGIN := cargo build --locked --release --features cli --bin kubectl-twp --target
+plugins:
+	$(say) "kubectl twp for linux on amd64 and arm64, and for windows"
+	@for tool in aarch64-linux-gnu-gcc x86_64-w64-mingw32-gcc; do command -v $$tool >/dev/null || \
+	{ echo "missing: $$tool (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-mingw-w64-x86-64)" >&2; exit 1; }; done
+	rustup target add $(MUSL) aarch64-unknown-linux-musl x86_64-pc-windows-gnu
+	$(PLUGIN) $(MUSL)
+	CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_musl=aarch64-linux-gnu-ar \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc $(PLUGIN) aarch64-unknown-linux-musl
+	$(PLUGIN) x86_64-pc-windows-gnu
+	deploy/krew/pack.sh linux amd64 $(CARGO_TARGET_DIR)/$(MUSL)/release/kubectl-twp $(PLUGINS)
+	deploy/krew/pack.sh linux arm64 $(CARGO_TARGET_DIR)/aarch64-unknown-linux-musl/release/kubectl-twp $(PLUGINS)
+	deploy/krew/pack.sh windows amd64 $(CARGO_TARGET_DIR)/x86_64-pc-windows-gnu/release/kubectl-twp.exe $(PLUGINS)
+	@echo "deploy/krew/manifest.sh v0.1.0 URL $(PLUGINS) prints krew's manifest"
+
 brokers: bed
 	$(say) "counts, against real brokers and real Celery workers"
 	eval "$$($(BED) env)"; $(E2E) brokers:: support:: --test-threads=5
@@ -135,9 +153,11 @@ alone: bed
 	$(say) "the operator beside a hostile broker"
 	eval "$$($(BED) env)"; $(E2E) $(ALONE) --test-threads=1
 
+# The rest of the module is in `verify`.
+MOVES := interrupt::adoption::moves
 interrupt: bed
 	$(say) "no task is interrupted"
-	eval "$$($(BED) env)"; $(E2E) interrupt:: --test-threads=3
+	eval "$$($(BED) env)"; $(E2E) interrupt:: --skip $(MOVES) --test-threads=3
 
 # A third of the applications, chosen for breadth; `verify` takes all of them.
 zoo: bed
@@ -149,10 +169,13 @@ verify: image versions
 	eval "$$($(BED) env)"; TWP_ZOO=$(or $(ONLY),all) $(E2E) zoo:: --nocapture
 	$(say) "an operator killed at every point of a drain, on both brokers"
 	eval "$$($(BED) env)"; TWP_POINTS=all $(E2E) interrupt::operator_killed --test-threads=3
+	$(say) "pools that take over from an HPA and from KEDA"
+	eval "$$($(BED) env)"; $(E2E) $(MOVES) --nocapture
 	$(say) "more spikes"
 	eval "$$($(BED) env)"; TWP_SPIKES=4 $(E2E) every_spike_is_one_write
-	$(say) "a thousand pools, take-overs, and a pipeline that fights"
+	$(say) "a thousand pools, take-overs, what the view costs, and a pipeline that fights"
 	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 $(E2E) three_hundred_pools --nocapture
+	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) TWP_POOLS=1000 $(E2E) view_cost:: --nocapture
 	eval "$$($(BED) env)"; TWP_OPERATOR=$(OPERATOR) $(E2E) self_heal:: rights_withdrawn:: --nocapture
 
 # Needs no cluster: servers and workers are processes here. VERSIONS=redis-6.0,celery-5.6 tries a part.

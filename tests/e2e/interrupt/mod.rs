@@ -8,7 +8,7 @@
 //! | `short_runs.rs` | a few hundred tasks on each kind of broker |
 //! | `thin_load.rs` | workers that are never idle |
 //! | `operator_killed/` | the operator is killed in the middle of a drain |
-//! | `adoption/` | a pool takes over a running Deployment, by the commands of docs/gitops.md |
+//! | `adoption/` | a pool takes over a running Deployment, by the commands of docs/gitops.md; and from an HPA and KEDA, by convert's plan |
 //!
 //! The long runs, and what happens without a pool, are measurements: `tests/e2e/waves`.
 //!

@@ -5,16 +5,25 @@
 //! |---|---|
 //! | `page.rs` | the page's commands |
 //! | `pipeline.rs` | whoever applies the Deployment, in one of the four ways |
+//! | `held.rs` | the tasks, and what became of them |
+//! | `shell.rs` | commands as a page has them |
+//! | `moves/` | the same from a HorizontalPodAutoscaler and from KEDA, by the plan that `kubectl twp convert` prints |
 
+mod held;
+mod moves;
 mod page;
 mod pipeline;
+mod shell;
 
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
-use self::pipeline::{Pipeline, Way};
+use self::{
+    held::Held,
+    pipeline::{Pipeline, Way},
+};
 use crate::support::{
     bed::{eventually, throughout},
     celery_stage::{CeleryStage, LONG},
@@ -51,8 +60,7 @@ struct Adoption<'a> {
     stage: &'a CeleryStage,
     pipeline: Pipeline<'a>,
     name: &'static str,
-    /// Its tasks, by the numbers that they have in the records.
-    tasks: Vec<String>,
+    held: Held<'a>,
 }
 
 impl<'a> Adoption<'a> {
@@ -70,7 +78,7 @@ impl<'a> Adoption<'a> {
             stage,
             pipeline: Pipeline::new(&stage.ns, way, manifest, &pool(name, spec)),
             name,
-            tasks: (0..BUSY).map(|number| format!("{name}-{number}")).collect(),
+            held: Held::new(stage, name, BUSY as usize),
         }
     }
 
@@ -78,10 +86,8 @@ impl<'a> Adoption<'a> {
     async fn adopted(mut self) -> usize {
         self.pipeline.first_apply().await;
         self.stage.ns.wait_ready(self.name).await;
-        let publish = |task| format!("nap.hold.apply_async(('{task}',), queue='{}')", self.name);
-        let publish: Vec<_> = self.tasks.iter().map(publish).collect();
-        self.stage.client(&publish.join("\n")).await;
-        self.wait_busy().await;
+        self.held.publish().await;
+        self.held.wait_busy(BUSY as usize).await;
 
         self.pipeline.hand_over().await;
         self.wait_replicas(BUSY).await;
@@ -94,54 +100,14 @@ impl<'a> Adoption<'a> {
         let applied = spec.and_then(|spec| spec.min_ready_seconds);
         assert_eq!(applied, Some(1), "{}: it was applied", self.name);
 
-        self.stage.release(&self.tasks).await;
-        let cut_off = self.wait_over().await;
+        self.held.release().await;
+        let cut_off = self.held.wait_over().await;
         if cut_off == 0 {
             self.wait_replicas(0).await;
             self.pipeline.apply_again().await;
             self.keeps(0).await;
         }
         cut_off
-    }
-
-    /// Its tasks that have started: which, and where.
-    async fn started(&self) -> Vec<(String, String)> {
-        let lines = self.stage.list("started").await;
-        let words = lines.iter().filter_map(|line| {
-            let mut words = line.split(' ');
-            Some((words.next()?.to_owned(), words.next()?.to_owned()))
-        });
-        words.filter(|(task, _)| self.tasks.contains(task)).collect()
-    }
-
-    async fn wait_busy(&self) {
-        let what = format!("{}: each task runs", self.name);
-        eventually(&what, LONG, async || {
-            let started = self.started().await;
-            if started.len() == self.tasks.len() {
-                Ok(())
-            } else {
-                Err(format!("{started:?}"))
-            }
-        })
-        .await;
-    }
-
-    /// Waits until each attempt has ended, or its pod has: how many have not come to their own end.
-    async fn wait_over(&self) -> usize {
-        let what = format!("{}: all tasks are over", self.name);
-        eventually(&what, LONG, async || {
-            let (started, ended) = (self.started().await, self.stage.ended().await);
-            let pods = self.stage.ns.pods(&format!("app={}", self.name)).await;
-            let lives = |pod: &String| pods.iter().any(|one| one.metadata.name.as_ref() == Some(pod));
-            let mut open = started.iter().filter(|(task, _)| !ended.contains(task));
-            match open.find(|(_, pod)| lives(pod)) {
-                Some(running) => Err(format!("{running:?} runs")),
-                // Whatever ran a second time was cut off the first time.
-                None => Ok(started.len() - self.tasks.iter().filter(|task| ended.contains(*task)).count()),
-            }
-        })
-        .await
     }
 
     /// Patient: a pool watches for a minute before it takes anybody away.

@@ -1,14 +1,14 @@
 //! Whoever applies a Deployment in one of the four ways, and hands over its replicas by the steps of the page.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use super::page::{commands, settings};
-use crate::support::bed::{Namespace, kubeconfig, unique};
-
-const TESTBED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testbed/bed");
+use super::{
+    page::{commands, settings},
+    shell,
+};
+use crate::support::bed::{Namespace, unique};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Way {
@@ -143,21 +143,7 @@ impl<'a> Pipeline<'a> {
         self.write_files();
         let commands = commands.replace("mail-worker", self.way.name());
         let commands = commands.replace("shop", &self.ns.name);
-        let script = format!(
-            "kubectl() {{ ${{TWP_KUBECTL:-{TESTBED} kubectl}} \"$@\"; }}\nhelm() {{ ${{TWP_HELM:-{TESTBED} helm}} \"$@\"; }}\n\
-             helm3() {{ \"${{TWP_HELM3:?bed env sets it}}\" \"$@\"; }}\n{commands}"
-        );
-        let said = Command::new("bash")
-            .args(["-euc", &script])
-            .env("KUBECONFIG", kubeconfig())
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .expect("bash");
-        let error = String::from_utf8_lossy(&said.stderr);
-        assert!(said.status.success(), "{:?}: {commands}\n{error}", self.way);
+        shell::run(&self.folder, &commands).await;
     }
 
     /// The Deployment as it is in Git now, and as a chart: its number is only there if it is among the values.
