@@ -12,7 +12,7 @@
 //! | `rights_withdrawn` | an operator that loses a right | what it can no longer see it does not write |
 //! | `self_heal` | a pipeline that fights | what it kills is killed once |
 //! | `versions` | other versions of servers and of Celery, as processes | each is counted right and drained |
-//! | `reality`, `waves`, `heartbeats` | measurements | the simulator is right; long runs; what heartbeats cost |
+//! | `reality`, `waves`, `heartbeats`, `view_cost` | measurements | the simulator is right; long runs; what heartbeats and the view cost |
 //!
 //! All but `versions` need the test bed: `tests/testbed/bed up`, then
 //! `cargo test --all-features --test e2e -- cluster:: --test-threads=4`. `tests/support/` is what they share.
@@ -31,5 +31,6 @@ mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
 mod versions;
+mod view_cost;
 mod waves;
 mod zoo;

@@ -40,41 +40,10 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
     let stage = Stage::redis("crowd").await;
     let pools = std::env::var("TWP_POOLS").map_or(POOLS, |pools| pools.parse().expect("a number"));
     let names: Vec<_> = (0..pools).map(|number| format!("p{number}")).collect();
-    for names in names.chunks(250) {
-        let objects = |name: &String| [workers(name, 0), pool(name, json!({"queues": [name]}))];
-        let items: Vec<_> = names.iter().flat_map(objects).collect();
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-        let apply = ["apply", "--server-side", "-f", "-"];
-        stage.ns.try_kubectl(&apply, &list.to_string()).await.expect("pools");
-    }
+    crowd(&stage, &names).await;
     let operator = Operator::start(&stage.ns.name).await;
-    // Hundreds of writes: a busy machine takes minutes for them.
-    eventually("all pools are adopted and told so", PATIENCE * 4, async || {
-        let (scales, statuses) = (
-            operator.metric("twp_scale_writes_total").await,
-            operator.metric("twp_status_writes_total").await,
-        );
-        if scales >= pools as f64 && statuses >= pools as f64 {
-            Ok(())
-        } else {
-            Err(format!("{scales} scales, {statuses} statuses"))
-        }
-    })
-    .await;
-    // Until the last write of the beginning is done.
-    let writes =
-        async || operator.metric("twp_scale_writes_total").await + operator.metric("twp_status_writes_total").await;
-    let mut before = writes().await;
-    eventually("the beginning is over", PATIENCE * 4, async || {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let last = std::mem::replace(&mut before, writes().await);
-        if (before - last).abs() < 0.5 {
-            Ok(())
-        } else {
-            Err(format!("{last} → {before} writes"))
-        }
-    })
-    .await;
+    begun(&operator, pools).await;
+    let writes = || written(&operator);
 
     // A machine so busy that the broker does not answer for seconds is a change: such a stretch proves nothing.
     let decided = || operator.log().matches("\"decided\"").count();
@@ -154,6 +123,51 @@ async fn three_hundred_pools_share_the_connections_and_write_nothing_while_nothi
     for (at, how) in ENDS.iter().enumerate().filter(|_| pools > POOLS) {
         take_over_at_work(&stage, &names, &first(&names[2 + at..]), how).await;
     }
+}
+
+/// Makes pools of these names, each with a Deployment of that name.
+pub async fn crowd(stage: &Stage, names: &[String]) {
+    for names in names.chunks(250) {
+        let objects = |name: &String| [workers(name, 0), pool(name, json!({"queues": [name]}))];
+        let items: Vec<_> = names.iter().flat_map(objects).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        let apply = ["apply", "--server-side", "-f", "-"];
+        stage.ns.try_kubectl(&apply, &list.to_string()).await.expect("pools");
+    }
+}
+
+/// Waits until an operator has adopted all pools, and writes nothing any longer.
+pub async fn begun(operator: &Operator, pools: usize) {
+    // Hundreds of writes: a busy machine takes minutes for them.
+    eventually("all pools are adopted and told so", PATIENCE * 4, async || {
+        let (scales, statuses) = (
+            operator.metric("twp_scale_writes_total").await,
+            operator.metric("twp_status_writes_total").await,
+        );
+        if scales >= pools as f64 && statuses >= pools as f64 {
+            Ok(())
+        } else {
+            Err(format!("{scales} scales, {statuses} statuses"))
+        }
+    })
+    .await;
+    // Until the last write of the beginning is done.
+    let mut before = written(operator).await;
+    eventually("the beginning is over", PATIENCE * 4, async || {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let last = std::mem::replace(&mut before, written(operator).await);
+        if (before - last).abs() < 0.5 {
+            Ok(())
+        } else {
+            Err(format!("{last} → {before} writes"))
+        }
+    })
+    .await;
+}
+
+/// Number of its writes.
+async fn written(operator: &Operator) -> f64 {
+    operator.metric("twp_scale_writes_total").await + operator.metric("twp_status_writes_total").await
 }
 
 /// How a leader ends before its standby takes over.

@@ -38,7 +38,7 @@ mod hostile;
 mod killed_workers;
 mod learned_queues;
 mod lint;
-mod many_pools;
+pub mod many_pools;
 mod operator_process;
 mod pod_policy;
 mod references;
