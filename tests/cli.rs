@@ -9,6 +9,8 @@ mod docs;
 mod figures;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/krew.rs"]
+mod krew;
 
 use std::{
     fs,

@@ -21,6 +21,7 @@
 //! | `endpoints.rs`, `resolve.rs` | shell | samplers; the broker's address, from Secrets and ConfigMaps |
 //! | `examine.rs` | shell | one pool as the operator finds it, for some seconds; reads only |
 //! | `watches.rs`, `notes.rs` | shell | what is watched, as inputs; log lines and counters |
+//! | `signals.rs` | shell | what asks the process to end |
 
 mod effect;
 mod effects;
@@ -41,6 +42,7 @@ mod report;
 mod resolve;
 mod scale;
 mod shared;
+mod signals;
 mod state;
 pub mod status;
 mod uncordon;
@@ -53,7 +55,6 @@ use std::{collections::BTreeSet, net::SocketAddr, pin::pin, time::Duration};
 use clap::Args;
 use tokio::{
     net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
@@ -62,7 +63,9 @@ pub use report::is_well;
 
 pub use crate::broker::Network;
 
-use self::{effects::Effects, endpoints::Endpoints, event_loop::Controller, fleet::Fleet, input::Input};
+use self::{
+    effects::Effects, endpoints::Endpoints, event_loop::Controller, fleet::Fleet, input::Input, signals::Signals,
+};
 use crate::{
     broker::{Clock, Egress, cluster_domain},
     kube::{
@@ -161,7 +164,7 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`]: the process must end, and be started again.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let signals = Signals::new()?;
+    let signals = Signals::new().map_err(RunError::Signal)?;
     let (for_metrics, listen) = bind(settings.listen)?;
     let (for_probes, probes) = bind(settings.probes)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
@@ -217,30 +220,6 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
     let listener = server::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-/// Handlers of SIGTERM and SIGINT.
-struct Signals {
-    term: Signal,
-    int: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, RunError> {
-        let catch = |kind| signal(kind).map_err(RunError::Signal);
-        Ok(Self {
-            term: catch(SignalKind::terminate())?,
-            int: catch(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for the first of them.
-    async fn received(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
-        }
-    }
 }
 
 /// Watches from the beginning and acts once this process leads, until a signal comes; then tells workers of draining
