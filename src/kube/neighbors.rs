@@ -116,11 +116,16 @@ pub struct Warning {
     pub note: String,
 }
 
-/// Warnings about a target's pods that are not ready, and about what ought to make them; one for each reason, the newest.
+/// Warnings about a target's pods that are not ready, and, where it is `behind` with its replicas, about what ought to make
+/// them; one for each reason, the newest.
 ///
 /// # Errors
 /// [`CallError`].
-pub async fn warnings(cluster: &Cluster, target: &TargetKey, selector: &str) -> Result<Vec<Warning>, CallError> {
+pub async fn warnings(
+    cluster: &Cluster,
+    target: &TargetKey,
+    (selector, behind): (&str, bool),
+) -> Result<Vec<Warning>, CallError> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &target.namespace);
     let params = ListParams::default().limit(PAGE).labels(selector);
     let pods = cluster.call(Class::Read, pods.list(&params)).await?.items;
@@ -135,7 +140,8 @@ pub async fn warnings(cluster: &Cluster, target: &TargetKey, selector: &str) -> 
     events.sort_by_key(|event| std::cmp::Reverse(time(event)));
     let mut found: Vec<Warning> = Vec::new();
     for event in events {
-        let warning = warning(event, &waiting, &target.workload.name);
+        let makes = behind.then_some(target.workload.name.as_str());
+        let warning = warning(event, &waiting, makes);
         if let Some(warning) = warning.filter(|new| found.iter().all(|old| old.reason != new.reason)) {
             found.push(warning);
         }
@@ -155,14 +161,14 @@ fn time(event: &Event) -> Option<jiff::Timestamp> {
     series.or(old).or_else(|| event.event_time.as_ref().map(|time| time.0))
 }
 
-fn warning(event: Event, waiting: &[String], target: &str) -> Option<Warning> {
+fn warning(event: Event, waiting: &[String], makes: Option<&str>) -> Option<Warning> {
     let about = event.regarding?;
     let (kind, name) = (about.kind?, about.name?);
     let ours = match kind.as_str() {
         "Pod" => waiting.contains(&name),
         // A ReplicaSet has its Deployment's name and a hash.
-        "ReplicaSet" => name.rsplit_once('-').is_some_and(|(of, _)| of == target),
-        "StatefulSet" => name == target,
+        "ReplicaSet" => name.rsplit_once('-').is_some_and(|(of, _)| makes == Some(of)),
+        "StatefulSet" => makes == Some(name.as_str()),
         _ => false,
     };
     ours.then_some(Warning {
@@ -224,19 +230,21 @@ mod tests {
 
     #[test]
     fn a_warning_is_about_a_pod_that_waits_or_what_makes_it() {
-        let about = |kind: &str, name: &str| {
+        let seen = |kind: &str, name: &str, makes: Option<&str>| {
             let event = json!({
                 "metadata": {}, "eventTime": null, "reason": "Failed", "note": "no image",
                 "regarding": {"kind": kind, "name": name},
             });
-            warning(
-                serde_json::from_value(event).unwrap(),
-                &["mail-5d-x".to_owned()],
-                "mail",
-            )
-            .is_some()
+            warning(serde_json::from_value(event).unwrap(), &["mail-5d-x".to_owned()], makes).is_some()
         };
+        let about = |kind, name| seen(kind, name, Some("mail"));
         assert!(about("Pod", "mail-5d-x") && about("ReplicaSet", "mail-5d") && about("StatefulSet", "mail"));
         assert!(!about("Pod", "mail-5d-y") && !about("ReplicaSet", "mail-slow-5d") && !about("Node", "mail"));
+        // With all replicas ready a quota of an hour ago is no matter, but a pod of a rollout that does not get on is.
+        assert!(
+            seen("Pod", "mail-5d-x", None)
+                && !seen("ReplicaSet", "mail-5d", None)
+                && !seen("StatefulSet", "mail", None)
+        );
     }
 }

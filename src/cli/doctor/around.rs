@@ -66,10 +66,11 @@ async fn events(cluster: &Cluster, target: &TargetKey) -> Vec<Finding> {
         // The operator says that there is none; without the right to see it nothing can be said.
         return Vec::new();
     };
-    if seen.ready >= seen.replicas || seen.selector.is_empty() {
+    if seen.selector.is_empty() {
         return Vec::new();
     }
-    match neighbors::warnings(cluster, target, &seen.selector).await {
+    // A rollout that does not get on has all of its old pods ready.
+    match neighbors::warnings(cluster, target, (&seen.selector, seen.ready < seen.replicas)).await {
         Ok(found) => {
             let told = found.into_iter();
             told.map(|warning| {

@@ -109,8 +109,10 @@ async fn the_plugin_tells_what_the_operator_knows() {
     assert_eq!(code, Some(1));
     assert!(said.contains("--context nowhere"), "{said}");
 
+    examined(&ns, &stage).await;
+
     // A pool that does not work is a finding. Where no operator can be asked, the objects are.
-    let broken = json!({"broker": {"urlFrom": {"secretKeyRef": {"name": "none", "key": "url"}}}});
+    let broken = json!({"broker": {"url": null, "urlFrom": {"secretKeyRef": {"name": "none", "key": "url"}}}});
     stage.ns.change_pool("mail", broken).await;
     stage
         .ns
@@ -121,4 +123,75 @@ async fn the_plugin_tells_what_the_operator_knows() {
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("Broken") && text.contains("`none`"), "{text}");
     assert!(aside.contains("no operator runs"), "{aside}");
+}
+
+/// `doctor` runs the operator's own program in its pod, and looks around from outside.
+async fn examined(operator: &Namespace, stage: &Stage) {
+    let ask = ["doctor", "mail", "-n", stage.ns.name.as_str(), "-o", "json"];
+    let found = |level: &str| {
+        let findings: Vec<Value> = serde_json::from_value(value(&ask)["findings"].take()).expect("findings");
+        let these = findings.into_iter().filter(|finding| finding["level"] == level);
+        let pairs = these.map(|finding| {
+            [&finding["what"], &finding["text"]].map(|text| text.as_str().unwrap_or_default().to_owned())
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    // The workers of this stage fit on no node: only who asks can see it.
+    let unscheduled = |wrong: &[[String; 2]]| {
+        wrong
+            .iter()
+            .any(|[what, text]| what == "Pod events" && text.contains("FailedScheduling"))
+    };
+    let (code, text, aside) = plugin(&ask[..4]);
+    assert_eq!(code, Some(2), "{text}{aside}");
+    let wrong = found("wrong");
+    assert!(wrong.len() == 1 && unscheduled(&wrong), "{wrong:?}");
+    let good: Vec<_> = found("ok").into_iter().map(|[what, _]| what).collect();
+    for part in [
+        "Operator",
+        "Pool",
+        "Target",
+        "References",
+        "Egress",
+        "TCP",
+        "Authentication",
+        "Queue",
+        "Replicas",
+        "Autoscalers",
+    ] {
+        assert!(good.iter().any(|what| what == part), "{part}: {text}");
+    }
+
+    // A name that the operator's pod cannot resolve, and a policy that may be why.
+    let policy = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "nothing-out"},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]},
+    });
+    operator.apply(policy.to_string()).await;
+    let elsewhere = json!({"broker": {"url": "redis://nowhere.invalid:6379/0", "urlFrom": null}});
+    stage.ns.change_pool("mail", elsewhere).await;
+    let (wrong, unknown) = (found("wrong"), found("unknown"));
+    let says =
+        |all: &[[String; 2]], what: &str, part: &str| all.iter().any(|[is, text]| is == what && text.contains(part));
+    assert!(
+        says(&wrong, "DNS", "nowhere.invalid") && unscheduled(&wrong),
+        "{wrong:?}"
+    );
+    assert!(says(&unknown, "NetworkPolicy", "nothing-out"), "{unknown:?}");
+
+    // Where no operator runs its half is missing, which is said; the other one is left.
+    let away = [
+        "doctor",
+        "mail",
+        "-n",
+        stage.ns.name.as_str(),
+        "--operator-namespace",
+        stage.ns.name.as_str(),
+    ];
+    let (code, text, _) = plugin(&away);
+    assert_eq!(code, Some(2));
+    assert!(
+        text.contains("none runs") && text.contains("FailedScheduling") && !text.contains("nowhere.invalid"),
+        "{text}"
+    );
 }
