@@ -10,7 +10,7 @@ use crate::{
         status::{BEAT_RUNS_TWICE, BEAT_STOPS},
     },
     kube::{Key, Target},
-    model::{Control, Hearing, Tally, form},
+    model::{Control, Hearing, Prefetch, Tally, form},
 };
 
 /// Reasons of `WorkersKnown` that have findings of their own.
@@ -172,6 +172,19 @@ fn workers(seen: &Examined, pool: &Pool, tally: &Tally) -> Vec<Finding> {
     if let Some(slots) = tally.slots {
         findings.push(Finding::good("Concurrency", format!("a pod runs {slots} at a time")));
     }
+    findings.extend(tally.prefetch.map(|most| match most {
+        Prefetch::UpTo(most) => Finding::good(
+            "Prefetch",
+            format!("a worker holds up to {most} unacknowledged messages"),
+        ),
+        Prefetch::Unlimited => Finding::wrong(
+            "Prefetch",
+            format!(
+                "a worker fetches all messages that there are: more replicas do not help, {}",
+                pool.app.framework.words.prefetch
+            ),
+        ),
+    }));
     if let Some(queues) = named(&seen.conditions, "QueuesMatch") {
         let awaited = ready == 0 && queues.reason == "QueueMissing";
         findings.push(match queues.status {

@@ -253,6 +253,8 @@ pub struct Tally {
     /// Number of tasks that each pod runs at a time, as its workers say; the smallest, if pods differ. `None`: nobody
     /// said it.
     pub slots: Option<u32>,
+    /// Number of messages that a worker may hold unacknowledged, as the workers say; the most of any.
+    pub prefetch: Option<Prefetch>,
     /// Number of tasks the pool's workers have accepted so far (a counter that falls when workers leave); `None`:
     /// nobody said it.
     pub processed: Option<u64>,
@@ -262,6 +264,15 @@ pub struct Tally {
     pub degraded: Option<SampleError>,
     /// State of tasks that are not due and that the broker does not show as such.
     pub later: DelayedTasks,
+}
+
+/// Number of messages that a worker may hold unacknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prefetch {
+    /// As many as this.
+    UpTo(u32),
+    /// As many as there are.
+    Unlimited,
 }
 
 /// Report of one pod, from the heartbeats and answers of its workers.

@@ -20,7 +20,7 @@ use crate::framework::{
     pods::{common_prefix, is_any_pod},
 };
 use crate::model::{
-    Consumers, Intent, Moment, PodIntent, PodReport, Tally, Work, WorkerReport, Workload, WorkloadKind,
+    Consumers, Intent, Moment, PodIntent, PodReport, Prefetch, Tally, Work, WorkerReport, Workload, WorkloadKind,
 };
 
 /// Age after which answers to [`Inspect::Reserved`] and [`Inspect::Scheduled`] are not counted.
@@ -364,6 +364,16 @@ impl<'a> Own<'a> {
         pods.into_values().flatten().min()
     }
 
+    /// Number of messages that a worker may hold unacknowledged: without a limit if any has none, else the largest.
+    fn prefetch(&self) -> Option<Prefetch> {
+        let told = self.each().filter_map(|worker| worker.stats.as_ref()?.1.prefetch);
+        told.map(|most| match most {
+            0 => Prefetch::Unlimited,
+            most => Prefetch::UpTo(most),
+        })
+        .max()
+    }
+
     /// Tally of this work and the workers' reports.
     pub(super) fn tally(&self, work: Work) -> Tally {
         let mut pods = BTreeMap::<String, PodReport>::new();
@@ -395,6 +405,7 @@ impl<'a> Own<'a> {
             work,
             pods,
             slots: self.slots(),
+            prefetch: self.prefetch(),
             processed: self
                 .any()
                 .then(|| self.each().fold(0_u64, |sum, worker| sum.saturating_add(worker.taken))),

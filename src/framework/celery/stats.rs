@@ -5,6 +5,8 @@
 //!   pool begins with the fewest, and `autoscaler.max` is what it grows to when there is work. The largest of these is meant.
 //! * *Whether it runs tasks itself*, and says nothing meanwhile: `pool.implementation` is `celery.concurrency.solo:TaskPool`.
 //! * *How many tasks it has taken on*: the sum of `total`, by task name.
+//! * *How many messages it may hold unacknowledged*: `prefetch_count`; 0 is no limit. It is `worker_prefetch_multiplier` for each slot,
+//!   and one more for each task with an ETA that it holds.
 //! * *How its application uses the broker*: `broker.transport_options`.
 
 use std::fmt;
@@ -35,6 +37,7 @@ struct StatsAnswer {
     autoscaler: Autoscaler,
     total: Total,
     broker: BrokerStats,
+    prefetch_count: Lenient<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -108,6 +111,7 @@ impl StatsAnswer {
             slots: Some(slots),
             processed: self.total.0,
             solo: pool.starts_with("celery.concurrency.solo:"),
+            prefetch: self.prefetch_count.0,
             application: BrokerOptions {
                 priority_steps: options.priority_steps.0.filter(|steps| steps.len() <= MOST_STEPS),
                 separator: options.sep.0.filter(|sep| (1..=16).contains(&sep.len())),
@@ -170,9 +174,15 @@ mod tests {
     fn what_a_worker_has_taken_on_and_how_its_application_uses_the_broker_is_told() {
         let stats = told(PREFORK).unwrap();
         assert_eq!(
-            (stats.processed, stats.application),
-            (Some(4), BrokerOptions::default())
+            (stats.processed, stats.prefetch, stats.application),
+            (Some(4), Some(12), BrokerOptions::default())
         );
+        let unlimited = PREFORK.replace(r#""prefetch_count":12"#, r#""prefetch_count":0"#);
+        assert_eq!(told(&unlimited).unwrap().prefetch, Some(0));
+        for none in ["null", "-1", "1.5", r#""12""#, "99999999999"] {
+            let body = PREFORK.replace(r#""prefetch_count":12"#, &format!(r#""prefetch_count":{none}"#));
+            assert_eq!(told(&body).unwrap().prefetch, None, "{none}");
+        }
         assert!(!stats.solo && told(&PREFORK.replace("prefork", "solo")).unwrap().solo);
         let of = |broker: &str| {
             let body = format!(

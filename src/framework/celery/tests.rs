@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::*;
 use super::{own::Own, pods::Placed};
-use crate::model::{Control, Intent, Place, PodIntent, Work, WorkerReport, Workload, WorkloadKind};
+use crate::model::{Control, Intent, Place, PodIntent, Prefetch, Work, WorkerReport, Workload, WorkloadKind};
 
 pub(super) const MAIL: &str = "mail-6d5f7c9b8-";
 
@@ -364,6 +364,23 @@ fn the_slots_of_a_pod_are_those_of_all_its_nodes_and_the_fewest_of_any_pod() {
     );
     assert_eq!(slots(&tells("celery@mail-6d5f7c9b8-mute0", 9)), Some(6));
     assert_eq!(slots(&tells(&node(1), 3)), Some(3));
+}
+
+#[test]
+fn the_prefetch_of_a_pool_is_the_most_of_any_worker_and_none_is_more_than_all() {
+    let mut all = workers(&[0, 0]);
+    let mut tells = |node: String, prefetch: Option<u32>| {
+        let stats = Stats { prefetch, ..has(2) };
+        let asked = now().moment;
+        all.take(&WorkerSignal::Stats { node, stats, asked }, asked);
+        Own::among(&all, (&"mail".into(), &[]), nobody(), asked)
+            .tally(Work::default())
+            .prefetch
+    };
+    assert_eq!(tells(node(0), None), None);
+    assert_eq!(tells(node(0), Some(8)), Some(Prefetch::UpTo(8)));
+    assert_eq!(tells(node(1), Some(2)), Some(Prefetch::UpTo(8)));
+    assert_eq!(tells(node(1), Some(0)), Some(Prefetch::Unlimited));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What `doctor` says of twenty pools with one fault each: it names the fault, and calls nothing else wrong.
+//! What `doctor` says of twenty-one pools with one fault each: it names the fault, and calls nothing else wrong.
 //!
 //! | file | concept |
 //! |---|---|
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Number of faults.
-const FAULTS: usize = 20;
+const FAULTS: usize = 21;
 /// Number of pools that are examined at once.
 const AT_ONCE: usize = 4;
 /// Longest task of the pool whose pods have no time to end, in seconds.
@@ -277,10 +277,12 @@ async fn references(stage: &Stage) -> Vec<SetUp> {
 async fn running(stage: &CeleryStage) -> Vec<SetUp> {
     let celery = ["python3", "-m", "celery", "-A", "nap", "worker", "-c", "1"];
     let silent = ["--without-heartbeat", "--without-gossip", "--without-mingle"];
-    for (name, more, control) in [
-        ("queue", &[][..], "1"),
-        ("node", &["-n", "worker@fixed"][..], "1"),
-        ("silent", &silent[..], "0"),
+    let names = ["queue", "node", "silent", "greedy"];
+    for (name, more, control, prefetch) in [
+        ("queue", &[][..], "1", "1"),
+        ("node", &["-n", "worker@fixed"][..], "1", "1"),
+        ("silent", &silent[..], "0", "1"),
+        ("greedy", &[][..], "1", "0"),
     ] {
         let mut command = Vec::from(celery);
         // Each pool has a queue of its own, and the workers of `queue` another one.
@@ -289,20 +291,19 @@ async fn running(stage: &CeleryStage) -> Vec<SetUp> {
         command.extend(more);
         let mut deployment = stage.deployment(name, 1, &command, 0);
         let environment = &mut deployment["spec"]["template"]["spec"]["containers"][0]["env"];
-        environment
-            .as_array_mut()
-            .expect("its environment")
-            .push(json!({"name": "CONTROL", "value": control}));
+        let environment = environment.as_array_mut().expect("its environment");
+        environment.push(json!({"name": "CONTROL", "value": control}));
+        environment.push(json!({"name": "PREFETCH", "value": prefetch}));
         stage.ns.apply(deployment.to_string()).await;
         stage.ns.apply(pool(name, json!({"queues": [name]})).to_string()).await;
     }
-    for name in ["queue", "node", "silent"] {
+    for name in names {
         stage.ns.wait_ready(name).await;
     }
     eventually("all workers are connected", LONG, async || {
         let ready = stage.list("ready").await;
         let named = |name: &&str| ready.iter().any(|line| line.starts_with(&format!("{name}-")));
-        match ["queue", "node", "silent"].iter().all(named) {
+        match names.iter().all(named) {
             true => Ok(()),
             false => Err(format!("{ready:?}")),
         }
@@ -312,6 +313,12 @@ async fn running(stage: &CeleryStage) -> Vec<SetUp> {
         SetUp::new(&stage.ns, "queue", "Queues", &["`letters`", "`queue`"]),
         SetUp::new(&stage.ns, "node", "Workers", &["`worker@fixed`", "-n name@%h"]),
         SetUp::new(&stage.ns, "silent", "Workers", &["neither beat nor answer"]),
+        SetUp::new(
+            &stage.ns,
+            "greedy",
+            "Prefetch",
+            &["all messages", "`worker_prefetch_multiplier = 1`"],
+        ),
     ]
 }
 

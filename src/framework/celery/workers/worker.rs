@@ -83,6 +83,8 @@ pub struct Stats {
     pub processed: Option<u64>,
     /// Whether it runs tasks in its main process (`--pool solo`), and is silent meanwhile.
     pub solo: bool,
+    /// Number of messages that it may hold unacknowledged; 0: as many as there are.
+    pub prefetch: Option<u32>,
     /// Options of its application's broker transport.
     pub application: BrokerOptions,
 }
