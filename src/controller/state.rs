@@ -225,6 +225,7 @@ pub fn remembered(stored: Option<&Status>) -> Memory {
         startup: learned.startup_seconds.map(|startup| startup as f64),
         slots: learned.concurrency.and_then(|slots| u32::try_from(slots).ok()),
         in_time: None,
+        arrived: None,
     })
 }
 

@@ -31,8 +31,10 @@ pub(crate) struct Flow {
     last: Option<Sample>,
     /// Number of tasks that have started.
     started: f64,
-    /// Number of tasks that have arrived.
+    /// Number of tasks that have arrived; it falls where tasks are purged.
     arrived: f64,
+    /// Number of tasks that have arrived since the first count; it never falls. `None`: there was no second one yet.
+    newcomers: Option<f64>,
     /// Curve of arrivals, oldest first: number of arrived tasks by that time. Straight in between.
     curve: VecDeque<CurvePoint>,
     /// Time since which the curve has stood above the count.
@@ -221,6 +223,7 @@ impl Flow {
         let now = sample.at;
         let level = self.started + sample.waiting;
         let new = level - self.arrived;
+        self.newcomers = Some(self.newcomers.unwrap_or(0.0) + new.max(0.0));
         self.bin(0.0, before, since);
         self.bin(new.max(0.0), since, now);
         if new > 0.0 {
@@ -306,6 +309,12 @@ impl Flow {
     /// Number of arrivals in each of the last full bins, newest first.
     pub(crate) fn bins(&self) -> impl ExactSizeIterator<Item = f64> + Clone {
         self.bins.iter().rev().map(|bin| f64::from(*bin))
+    }
+
+    /// Number of tasks that have arrived since the first count, those that were purged later among them; `None`: there
+    /// was no second count yet.
+    pub(crate) fn newcomers(&self) -> Option<f64> {
+        self.newcomers
     }
 
     /// Number of tasks that have started.

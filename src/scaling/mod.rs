@@ -6,7 +6,7 @@
 //! | `decide.rs` | the order in which the rules apply |
 //! | `candidates.rs` | what each rule alone would have asked for |
 //! | `demand.rs` | how many workers the work asks for; the backlog rule |
-//! | `wait.rs` | the wait rule: `flow.rs` (arrivals and starts), `service.rs` (how long a task takes), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
+//! | `wait.rs` | the wait rule: `flow.rs` (arrivals and starts), `counter.rs` (whether starts are known), `service.rs` (how long a task takes), `rate.rs`, `startup.rs`, `supply.rs`, `deadline.rs`, `margin.rs` |
 //! | `lead_time.rs` | how long before a scheduled task comes due its worker is ordered |
 //! | `stranded.rs` | work of workers that died |
 //! | `stabilization.rs` | the two scale-down windows |
@@ -23,6 +23,7 @@
 mod attainment;
 mod behavior;
 mod candidates;
+mod counter;
 mod deadline;
 mod decide;
 mod demand;
@@ -257,6 +258,9 @@ pub struct Estimates {
     pub slots: Option<u32>,
     /// Share of the tasks started recently that were in time; it is not remembered.
     pub in_time: Option<f64>,
+    /// Number of tasks that have arrived since the first count; it never falls, and is not remembered. `None`: there was
+    /// no second count yet, or nobody counts what starts.
+    pub arrived: Option<u64>,
 }
 
 /// Memory of one pool from decision to decision. Starts empty: after a restart nothing is scaled down until one trim

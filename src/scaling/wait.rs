@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods)]
 use super::{
     Estimates, Moment, Observation, Policy, Rule, Since, TargetRule, Trouble, Work,
+    counter::Counter,
     deadline::{self, Deadlines, Need},
     flow::{BIN, Flow, TaskCount},
     history::History,
@@ -94,6 +95,7 @@ const NO_LOAD: f64 = 0.02;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Waiting {
     pub(crate) flow: Flow,
+    counter: Counter,
     pub(crate) startup: Startup,
     /// Number of task slots of a pod: what its workers reported last; before that, the largest number that one was seen
     /// to run at a time.
@@ -207,6 +209,7 @@ impl Waiting {
             idle: running < u64::from(self.slots(policy)) * u64::from(seen.ready),
             counted: seen.counted,
         };
+        self.counter.look(count.taken.is_some(), seen.ready > 0, seen.now);
         let first = self.flow.is_new();
         self.flow.take(&count, policy.hint(), target);
         if let Some(waited) = waited.filter(|_| first) {
@@ -360,6 +363,11 @@ impl Waiting {
             startup: Some(self.startup.seconds(STARTUP_QUANTILE, now)).filter(|_| self.startup.is_known()),
             slots: policy.slots.or(Some(self.slots).filter(|slots| *slots > 0)),
             in_time: self.flow.attainment.in_time(),
+            arrived: self
+                .flow
+                .newcomers()
+                .filter(|_| self.counter.is_known())
+                .map(|tasks| tasks as u64),
         }
     }
 

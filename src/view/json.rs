@@ -169,6 +169,7 @@ fn detail(whole: &Whole) -> Detail {
             wanted: columns.wanted,
             set: columns.set,
             ready: columns.ready,
+            arrived: columns.arrived,
         },
     }
 }

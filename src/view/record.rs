@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    ring::{Point, Ring},
+    ring::{Arrivals, Point, Ring},
     state::{self, Promise},
     types::{Broker, PodState, State, Target},
 };
@@ -58,6 +58,8 @@ pub struct Record {
     pub decision: Option<(Rule, u32, Candidates)>,
     /// What was learned.
     pub estimates: Option<Estimates>,
+    /// Time of the last count before the one that is told; where the broker cannot be read, of the last one.
+    pub counted_before: Moment,
 }
 
 impl Record {
@@ -76,6 +78,7 @@ impl Record {
             queues_omitted: 0,
             decision: None,
             estimates: None,
+            counted_before: Moment::ZERO,
         }
     }
 
@@ -92,6 +95,15 @@ impl Record {
     pub fn is_lost(&self) -> bool {
         let mut wrong = self.status.conditions.iter();
         wrong.any(|condition| condition.kind == "SourceAvailable")
+    }
+
+    /// What has arrived. While the broker cannot be read nobody knows.
+    fn arrivals(&self) -> Arrivals {
+        let learned = self.estimates.filter(|_| !self.is_lost());
+        Arrivals {
+            tasks: learned.and_then(|learned| learned.arrived),
+            since: self.counted_before,
+        }
     }
 
     /// Numbers of now, for the hour. What was counted once and cannot be read now is not known.
@@ -142,11 +154,11 @@ impl PoolView {
 
     /// Takes in what is told of the pool now.
     pub fn tell(&mut self, record: Record, now: Moment) {
-        let point = record.point();
+        let (point, arrivals) = (record.point(), record.arrivals());
         match &mut self.ring {
             // A copy is made only while somebody reads the old one.
-            Some(ring) => Arc::make_mut(ring).record(now, point),
-            None => self.ring = Some(Arc::new(Ring::new(now, point))),
+            Some(ring) => Arc::make_mut(ring).record(now, point, arrivals),
+            None => self.ring = Some(Arc::new(Ring::new(now, point, arrivals))),
         }
         self.record = Arc::new(record);
     }

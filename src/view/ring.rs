@@ -20,6 +20,7 @@ pub struct Point {
     wanted: u32,
     set: u32,
     ready: u32,
+    arrived: u32,
 }
 
 impl Point {
@@ -30,6 +31,7 @@ impl Point {
         wanted: NONE,
         set: NONE,
         ready: NONE,
+        arrived: NONE,
     };
 
     /// Waiting tasks, seconds that the oldest has waited, and replicas: wanted, set, ready.
@@ -42,10 +44,11 @@ impl Point {
             wanted: count(wanted),
             set: count(set),
             ready: count(ready),
+            arrived: 0,
         }
     }
 
-    /// Point of a time that began with `self` and ends with `last`: the highest wait, the last replicas.
+    /// Point of a time that began with `self` and ends with `last`: the highest wait, the last replicas, all arrivals.
     fn then(self, last: Self) -> Self {
         let highest = |a: u32, b: u32| match (a, b) {
             (NONE, one) | (one, NONE) => one,
@@ -54,9 +57,27 @@ impl Point {
         Self {
             waiting: highest(self.waiting, last.waiting),
             oldest: highest(self.oldest, last.oldest),
+            arrived: sum(self.arrived, last.arrived),
             ..last
         }
     }
+}
+
+/// Sum that is known where both are. What does not fit is the largest that does.
+fn sum(a: u32, b: u32) -> u32 {
+    match (a, b) {
+        (NONE, _) | (_, NONE) => NONE,
+        (a, b) => a.saturating_add(b).min(NONE - 1),
+    }
+}
+
+/// Count of arrivals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Number of tasks that have arrived since some time; `None`: not known. A smaller one counts from another time.
+    pub tasks: Option<u64>,
+    /// Time of the count before: what is new came later. While nothing is known: time of the last count.
+    pub since: Moment,
 }
 
 /// Number, where it is known.
@@ -74,6 +95,8 @@ pub struct Ring {
     newest: u64,
     /// Latest numbers: they hold until others come.
     held: Point,
+    /// Number of tasks that have arrived, as it was told last.
+    arrived: Option<u64>,
 }
 
 /// Columns of the points, the oldest first.
@@ -89,29 +112,67 @@ pub struct Columns {
     pub set: Vec<Option<u32>>,
     /// Replicas ready.
     pub ready: Vec<Option<u32>>,
+    /// Tasks that arrived within the time of each point.
+    pub arrived: Vec<Option<u32>>,
 }
 
 impl Ring {
-    /// Ring that begins with this point.
-    pub fn new(now: Moment, point: Point) -> Self {
+    /// Ring that begins with this point, of whose time no more is known than its end.
+    pub fn new(now: Moment, point: Point, arrivals: Arrivals) -> Self {
         let mut ring = Self {
             points: [Point::UNKNOWN; POINTS],
             filled: 0,
             newest: number(now),
             held: point,
+            arrived: None,
         };
         ring.push(point);
+        ring.arrive(now, arrivals);
         ring
     }
 
     /// Takes in the numbers of now.
-    pub fn record(&mut self, now: Moment, point: Point) {
+    pub fn record(&mut self, now: Moment, point: Point, arrivals: Arrivals) {
         self.advance(now);
         let at = self.place(0);
         if let Some(newest) = self.points.get_mut(at) {
             *newest = newest.then(point);
         }
         self.held = point;
+        self.arrive(now, arrivals);
+    }
+
+    /// Takes in arrivals: spread evenly over the time in which they came, or not known in all of it.
+    fn arrive(&mut self, now: Moment, arrivals: Arrivals) {
+        let Arrivals { tasks, since } = arrivals;
+        let new = self.arrived.zip(tasks);
+        let new = new.and_then(|(before, now)| now.checked_sub(before));
+        self.arrived = tasks;
+        self.held.arrived = tasks.map_or(NONE, |_| 0);
+        let since = since.min(now);
+        let oldest = self.newest.saturating_sub(POINTS as u64 - 1);
+        let mut told = 0;
+        for point in number(since).max(oldest)..=self.newest {
+            let within = match new {
+                None => NONE,
+                Some(new) => {
+                    let until = end(point).min(now);
+                    let share = (until - since).as_secs_f64() / (now - since).as_secs_f64().max(f64::MIN_POSITIVE);
+                    let by_then = if point == self.newest {
+                        new
+                    } else {
+                        (new as f64 * share) as u64
+                    };
+                    let within = by_then.saturating_sub(told);
+                    told = by_then;
+                    u32::try_from(within).unwrap_or(NONE - 1)
+                }
+            };
+            let at = self.place(usize::try_from(self.newest - point).unwrap_or(0));
+            if let Some(point) = self.points.get_mut(at) {
+                point.arrived = sum(point.arrived, within);
+            }
+        }
     }
 
     /// Fills the time up to now with the numbers that have held since.
@@ -179,6 +240,7 @@ fn columns(points: impl Iterator<Item = Point>) -> Columns {
         columns.wanted.push(known(point.wanted));
         columns.set.push(known(point.set));
         columns.ready.push(known(point.ready));
+        columns.arrived.push(known(point.arrived));
     }
     columns
 }
@@ -188,81 +250,10 @@ fn number(now: Moment) -> u64 {
     now.as_secs() / EVERY.as_secs()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Moment {
-        Duration::from_secs(seconds)
-    }
-
-    fn waiting(tasks: u64, set: u32) -> Point {
-        Point::new([Some(tasks), Some(1)], [Some(set), Some(set), Some(set)])
-    }
-
-    #[test]
-    fn it_fits_into_four_kilobytes() {
-        assert!(size_of::<Ring>() <= 4096, "{}", size_of::<Ring>());
-    }
-
-    #[test]
-    fn numbers_hold_until_others_come_and_a_peak_between_two_points_shows() {
-        let mut ring = Ring::new(at(0), waiting(1, 1));
-        ring.record(at(10), waiting(90, 2));
-        ring.record(at(20), waiting(3, 3));
-        ring.record(at(100), waiting(0, 4));
-        let columns = ring.columns(at(130));
-        assert_eq!(
-            columns.waiting,
-            [90, 3, 3, 3, 0].map(Some),
-            "in 60–89 s and until 100 s there were three"
-        );
-        assert_eq!(columns.set, [3, 3, 3, 4, 4].map(Some));
-    }
-
-    #[test]
-    fn after_an_hour_the_oldest_go() {
-        let mut ring = Ring::new(at(0), waiting(7, 1));
-        for minute in 1..200 {
-            ring.record(at(minute * 60), waiting(minute, 1));
-        }
-        let columns = ring.columns(at(199 * 60));
-        assert_eq!(columns.waiting.len(), POINTS);
-        assert_eq!(columns.waiting.last(), Some(&Some(199)));
-        assert_eq!(columns.waiting[0], Some(139), "60 minutes before the newest");
-    }
-
-    #[test]
-    fn a_pool_that_nothing_happens_to_for_days_is_still_right() {
-        let ring = Ring::new(at(0), waiting(7, 1));
-        assert_eq!(ring.columns(at(1_000_000)).waiting, vec![Some(7); POINTS]);
-    }
-
-    #[test]
-    fn unknown_is_told_apart_from_zero_and_from_the_largest() {
-        let mut ring = Ring::new(at(0), waiting(0, 0));
-        ring.record(at(30), waiting(5, 0));
-        ring.record(at(60), Point::UNKNOWN);
-        ring.record(at(120), waiting(u64::MAX, 0));
-        assert_eq!(
-            ring.columns(at(120)).waiting,
-            [Some(0), Some(5), Some(5), None, Some(u32::MAX - 1)],
-            "the third was known when it began"
-        );
-        assert_eq!(ring.columns(at(120)).set[3], None);
-    }
-
-    #[test]
-    fn the_short_one_has_the_peaks_and_keeps_its_groups() {
-        let mut ring = Ring::new(at(0), waiting(0, 0));
-        for point in 1..500_u64 {
-            let peak = if point == 450 { 1000 } else { 1 };
-            ring.record(at(point * 30), waiting(peak, 2));
-            let short = ring.short(at(point * 30), 30);
-            assert!(short.waiting.len() <= 30);
-            let peaks = short.waiting.iter().filter(|tasks| **tasks == Some(1000)).count();
-            // The value holds into the next point's time, which may be the next group's.
-            assert!((point < 450) == (peaks == 0) && peaks <= 2, "{point}: {peaks}");
-        }
-    }
+/// End of the point of this number.
+fn end(point: u64) -> Moment {
+    Duration::from_secs(EVERY.as_secs().saturating_mul(point + 1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -367,6 +367,12 @@ pub struct History {
     pub set: Vec<Option<u32>>,
     /// Replicas ready.
     pub ready: Vec<Option<u32>>,
+    /// Tasks that arrived within each point, purged ones among them; the last point is not over yet. They are what more tasks
+    /// wait plus what the workers say to have taken on, so they come with the workers' reports, some seconds late. `null`:
+    /// the broker could not be read all the time, the operator had just started, the workers do not count what they take
+    /// on (taskiq), or none of them was heard; and always without `target.waitSeconds`.
+    #[serde(default)]
+    pub arrived: Vec<Option<u32>>,
 }
 
 fn date_time(_: &mut SchemaGenerator) -> Schema {

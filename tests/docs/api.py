@@ -57,6 +57,11 @@ def kind(node, required):
     return word + (" or null" if null and required else "") + ("" if required else ", may be absent")
 
 
+def cell(text):
+    """Text of a table's cell, which is one line."""
+    return " ".join(text.split())
+
+
 def page(tree):
     all_types = schema(tree)
     parts = [HEAD]
@@ -68,5 +73,5 @@ def page(tree):
         else:
             fields = node["properties"].items()
             parts += ["| field | type | meaning |", "|---|---|---|",
-                      *(f"| `{field}` | {kind(child, field in node.get('required', []))} | {child['description']} |" for field, child in fields), ""]
+                      *(f"| `{field}` | {kind(child, field in node.get('required', []))} | {cell(child['description'])} |" for field, child in fields), ""]
     return "\n".join(parts).rstrip("\n") + "\n"

@@ -54,6 +54,7 @@ fn estimates(status: &Status) -> Option<Estimates> {
         startup: learned.startup_seconds.map(|startup| startup as f64),
         slots: learned.concurrency.and_then(|slots| u32::try_from(slots).ok()),
         in_time: None,
+        arrived: None,
     })
 }
 

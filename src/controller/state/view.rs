@@ -21,7 +21,7 @@ impl PoolState {
         if self.view.is_none() {
             return;
         }
-        let record = self.shown(pool, status);
+        let record = self.shown(pool, status, now);
         if let Some(view) = &mut self.view {
             view.tell(record, now);
         }
@@ -40,13 +40,15 @@ impl PoolState {
         }
     }
 
-    fn shown(&self, pool: Option<&Pool>, status: &Status) -> Record {
+    fn shown(&self, pool: Option<&Pool>, status: &Status, now: Moment) -> Record {
         let decision = self.decision.as_ref().map(|(_, decision)| decision);
         let decision = decision.filter(|_| status.decision.is_some());
         let (key, address) = (&self.identity.key, self.link.address());
         let wrong = status.conditions.iter().filter(|condition| !report::is_well(condition));
         let queues = self.samples.last.as_ref().map_or(0, |(tally, _)| tally.queues.len());
-        Record {
+        let last = self.samples.last.as_ref().map_or(now, |(_, at)| at.moment);
+        let record = Record {
+            counted_before: last,
             broker: address.map(|address| types::Broker {
                 kind: address.kind.name().to_owned(),
                 host: address.host.clone(),
@@ -65,6 +67,13 @@ impl PoolState {
                 ..Status::default()
             },
             ..pool.map_or_else(|| Record::new(key.clone()), |pool| pool.record(key.clone()))
+        };
+        match self.samples.before.filter(|_| !record.is_lost()) {
+            Some(before) => Record {
+                counted_before: before,
+                ..record
+            },
+            None => record,
         }
     }
 

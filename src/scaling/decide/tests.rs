@@ -489,7 +489,7 @@ fn the_wait_target() {
     // Without a reading nothing falls, and what was learned survives a restart.
     let lost = [at(0., 9).running(4, 1), at(1., 9).unknown()];
     assert_eq!(last_of(&policy, &lost).replicas, 9);
-    let learned = Estimates { task: Some(2.0), startup: Some(90.0), rate: 0.0, slots: None, in_time: None };
+    let learned = Estimates { task: Some(2.0), startup: Some(90.0), rate: 0.0, slots: None, in_time: None, arrived: None };
     let (_, decision) = decide(&policy, Memory::remembering(&learned), &at(0., 1));
     assert_eq!(decision.estimates.unwrap().startup, Some(90.0));
     assert_eq!(

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     controller::state::{PoolInput, tests::Alone},
-    model::{PodIntent, Work, WorkerReport},
+    model::{PodIntent, SampleError, Work, WorkerReport},
     view::State,
 };
 
@@ -104,6 +104,43 @@ fn what_is_told_is_shown() {
     assert!(!detail.decisions.is_empty() && detail.decisions[0].to == pool.replicas.wanted.unwrap());
     assert_eq!(detail.history.waiting.last(), Some(&Some(40)));
     assert!(!text.contains("geheim"), "no credential");
+}
+
+/// Each second a task arrives, and each ten seconds one is taken on.
+#[test]
+fn arrivals_are_shown_and_not_known_while_the_broker_cannot_be_read() {
+    let counted = |second: u64| Tally {
+        work: Work {
+            ready: 40 + (second - 101) - (second - 101) / 10,
+            ..busy().work
+        },
+        processed: Some(second / 10),
+        ..busy()
+    };
+    let mut alone = alone(true, counted(101));
+    for second in 102..=240 {
+        // The last count before was at 152 s.
+        let lost = (153..=160).contains(&second);
+        alone.sample(
+            if lost {
+                Err(SampleError::Timeout)
+            } else {
+                Ok(counted(second))
+            },
+            second,
+        );
+    }
+    let whole = alone.state.whole(None, at(240)).unwrap();
+    let arrived = whole.json().pool.detail.unwrap().history.arrived;
+    // The points begin at 90, 120, 150, 180, 210, and 240 s.
+    let whole_points: Vec<_> = arrived[..5].to_vec();
+    let [first, second, lost, fourth, fifth] = whole_points[..] else {
+        panic!()
+    };
+    assert_eq!((first, lost), (None, None));
+    for known in [second, fourth, fifth] {
+        assert!((28..=32).contains(&known.unwrap()), "{arrived:?}");
+    }
 }
 
 #[test]

@@ -106,7 +106,10 @@ impl Sample<'_> {
                 startup: Some(23.4),
                 slots: Some(4),
                 in_time: Some(0.993),
+                // As many as the rate says.
+                arrived: Some(at.moment.as_secs() * 16 / 5),
             }),
+            counted_before: at.moment.saturating_sub(Duration::from_secs(60)),
             status: Status {
                 message: Some(self.message.to_owned()),
                 replicas: Some(set),
