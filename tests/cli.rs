@@ -167,7 +167,17 @@ fn errors_name_file_line_and_fix() {
     folder.write("broken.yaml", &POOL.replace("minReplicas: 2", "minReplicas: two"));
     folder.write("other.yaml", &POOL.replace("kind: TaskWorkerPool", "kind: Deployment"));
     folder.write("unknown.yaml", &POOL.replace("minReplicas: 2", "minReplica: 2"));
-    let table: [(&[&str], &str); 10] = [
+    let table: [(&[&str], &str); 14] = [
+        (&["pool.yaml"], "--trace <FILE>"),
+        (&["--trace", "trace.csv"], "<POOL.yaml>"),
+        (
+            &["pool.yaml", "--from-cluster", "mail"],
+            "'[POOL.yaml]' cannot be used with '--from-cluster <POOL>'",
+        ),
+        (
+            &["pool.yaml", "--trace", "trace.csv", "-n", "shop"],
+            "--context, --namespace and --operator-namespace are for --from-cluster",
+        ),
         (&["gone.yaml", "--trace", "trace.csv"], "gone.yaml: cannot be read: "),
         (&["pool.yaml", "--trace", "gone.csv"], "gone.csv: cannot be read: "),
         (
@@ -205,6 +215,24 @@ fn errors_name_file_line_and_fix() {
         folder
             .complains(&["broken.yaml", "--trace", "trace.csv"])
             .contains("line 10")
+    );
+}
+
+/// Without a cluster there is no hour, and nothing is made up.
+#[test]
+fn the_hour_of_a_cluster_takes_a_cluster() {
+    let folder = Folder::new("hour");
+    folder.write("kubeconfig", "apiVersion: v1\nkind: Config\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-twp"))
+        .args(["simulate", "--from-cluster", "mail", "--context", "gone"])
+        .env("KUBECONFIG", folder.0.join("kubeconfig"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("`--context gone` cannot be used") && output.stdout.is_empty(),
+        "{text}"
     );
 }
 

@@ -18,10 +18,7 @@
 //! | `convert/` | pure, but for its `run` | from KEDA and HPA to pools |
 //! | `init/` | pure, but for its `run` and `fetch.rs` | from workers that run already to a pool |
 //! | `lint/` | pure, but for its `run` | what is wrong with manifests |
-//! | `simulate/mod.rs` | shell | the command: reads files, starts threads, writes the result |
-//! | `simulate/manifest.rs` | pure | the one pool of a manifest |
-//! | `simulate/plan.rs` | pure | which runs are needed |
-//! | `simulate/answer.rs` | pure | the results, as text, as a value and as a page |
+//! | `simulate/` | pure, but for `mod.rs` | how a pool would have scaled recorded work |
 
 mod answer;
 mod args;

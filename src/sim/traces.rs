@@ -26,7 +26,7 @@ const COUNT: &str = "count";
 const DURATION: &str = "duration_seconds";
 
 /// Largest number of tasks: 160 MB; more are probably a mistaken column.
-const MOST_TASKS: u64 = 10_000_000;
+pub const MOST_TASKS: u64 = 10_000_000;
 
 /// Reason why a trace cannot be read, and what to change in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,11 +131,10 @@ pub fn read(text: &str, mean_duration: Option<Seconds>) -> Result<Vec<Task>, Tra
         _ => spread(&columns, &rows)?,
     };
     tasks.sort_by(|a, b| a.arrival.total_cmp(&b.arrival));
-    let first = tasks.first().ok_or(TraceError::NoTasks)?.arrival;
-    for task in &mut tasks {
-        task.arrival -= first;
+    match tasks.is_empty() {
+        true => Err(TraceError::NoTasks),
+        false => Ok(from_the_first(tasks)),
     }
-    Ok(tasks)
 }
 
 /// Columns of the header.
@@ -247,6 +246,35 @@ fn fields(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(|field| field.trim().trim_matches('"'))
 }
 
+/// Tasks of an interval, spread evenly over it.
+fn evenly(start: Seconds, length: Seconds, count: u64, duration: Seconds) -> impl Iterator<Item = Task> {
+    let step = length / count as f64;
+    (0..count).map(move |number| Task {
+        arrival: start + step * number as f64,
+        duration,
+    })
+}
+
+/// Tasks of counts one after the other, each spread evenly over its interval; where a count is not known nothing arrives.
+/// The first arrival becomes 0.
+pub fn counted(length: Seconds, counts: &[Option<u32>], duration: Seconds) -> Vec<Task> {
+    let starts = counts.iter().zip(0_u32..);
+    let spread = starts.filter_map(|(count, number)| {
+        let start = length * f64::from(number);
+        count.map(|count| evenly(start, length, u64::from(count), duration))
+    });
+    from_the_first(spread.flatten().collect())
+}
+
+/// The same tasks, with the first arrival at 0. They are in order.
+fn from_the_first(mut tasks: Vec<Task>) -> Vec<Task> {
+    let first = tasks.first().map_or(0.0, |task| task.arrival);
+    for task in &mut tasks {
+        task.arrival -= first;
+    }
+    tasks
+}
+
 /// Tasks of intervals. All intervals are as long as the shortest distance of two starts: exports leave empty ones out.
 fn spread(columns: &Columns, rows: &[Row<'_>]) -> Result<Vec<Task>, TraceError> {
     let mut starts = Vec::with_capacity(rows.len());
@@ -272,11 +300,7 @@ fn spread(columns: &Columns, rows: &[Row<'_>]) -> Result<Vec<Task>, TraceError> 
         if total > MOST_TASKS {
             return Err(TraceError::TooMany { line: row.line });
         }
-        let step = length / count as f64;
-        tasks.extend((0..count).map(|number| Task {
-            arrival: start + step * number as f64,
-            duration,
-        }));
+        tasks.extend(evenly(start, length, count, duration));
     }
     Ok(tasks)
 }
@@ -306,6 +330,18 @@ mod tests {
         let text = "interval_start_seconds,count,duration_seconds\n60,2,1\n120,0,9\n240,3,2\n";
         let expected = [(0.0, 1.0), (30.0, 1.0), (180.0, 2.0), (200.0, 2.0), (220.0, 2.0)];
         assert_eq!(tasks(text), expected);
+    }
+
+    #[test]
+    fn counts_one_after_the_other_are_spread_likewise_and_one_that_is_not_known_is_a_gap() {
+        let counts = [None, Some(2), None, Some(0), Some(1)];
+        let tasks = counted(30.0, &counts, 1.5);
+        let arrivals: Vec<_> = tasks.iter().map(|task| task.arrival).collect();
+        assert_eq!(arrivals, [0.0, 15.0, 90.0]);
+        assert!(tasks.iter().all(|task| task.duration == 1.5));
+        let text = "interval_start_seconds,count\n30,2\n60,0\n90,0\n120,1\n";
+        assert_eq!(read(text, Some(1.5)), Ok(tasks));
+        assert_eq!(counted(30.0, &[None, Some(0)], 1.0), []);
     }
 
     #[test]

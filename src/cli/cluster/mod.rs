@@ -35,6 +35,13 @@ pub struct ClusterArgs {
     pub operator_namespace: Option<String>,
 }
 
+impl ClusterArgs {
+    /// Whether one of them is given.
+    pub fn is_given(&self) -> bool {
+        self.context.is_some() || self.namespace.is_some() || self.operator_namespace.is_some()
+    }
+}
+
 /// Connection to a cluster.
 pub struct Connection {
     /// Calls to its API server.
@@ -116,13 +123,21 @@ impl Connection {
         let key = self.key(name);
         // Who may not read the object gets no answer by another way.
         let object = self.object(&key).await?;
-        match live::pool(&self.cluster, self.operator.as_deref(), &key).await {
+        match self.live(&key).await {
             Ok(pool) => Ok((pool, Source::Operator)),
             Err(why) => match stored::pool(&object) {
                 Some(pool) => Ok((pool, Source::Objects(why))),
                 None => Err(format!("the pool `{name}` has no name, which no cluster can mean")),
             },
         }
+    }
+
+    /// One pool as the operator knows it now. There is no answer without the operator.
+    ///
+    /// # Errors
+    /// A sentence: the operator cannot be asked.
+    pub async fn live(&self, key: &Key) -> Result<Pool, String> {
+        live::pool(&self.cluster, self.operator.as_deref(), key).await
     }
 }
 

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::plan::{Result, RunKind, RunPlan};
+use super::{
+    plan::{Result, RunKind, RunPlan},
+    trace::Trace,
+};
 use crate::{
     scaling::TargetRule,
     sim::{
@@ -29,7 +32,7 @@ impl<'a> SimulationReport<'a> {
         Self { plan, results }
     }
 
-    pub(super) fn text(&self, trace: &str) -> String {
+    pub(super) fn text(&self, trace: &Trace) -> String {
         let mut text = self.sentences(trace).join("\n");
         text += "\n\n";
         text += &aligned(&self.outcome());
@@ -42,7 +45,7 @@ impl<'a> SimulationReport<'a> {
     }
 
     /// The same numbers, not rounded.
-    pub(super) fn value(&self, trace: &str) -> Value {
+    pub(super) fn value(&self, trace: &Trace) -> Value {
         let workload = &self.plan.workload;
         let figures = |run: &Run| {
             json!({
@@ -61,14 +64,17 @@ impl<'a> SimulationReport<'a> {
             }
             _ => None,
         };
+        let mut told = json!({
+            "tasks": workload.tasks.len(),
+            "meanTaskSeconds": mean_task(workload),
+            "lastArrivalSeconds": workload.tasks.last().map_or(0.0, |task| task.arrival),
+        });
+        if let Some(told) = told.as_object_mut() {
+            told.extend(trace.value());
+        }
         json!({
             "pool": self.plan.name,
-            "trace": {
-                "file": trace,
-                "tasks": workload.tasks.len(),
-                "meanTaskSeconds": mean_task(workload),
-                "lastArrivalSeconds": workload.tasks.last().map_or(0.0, |task| task.arrival),
-            },
+            "trace": told,
             "lateAfterSeconds": workload.wait_target,
             "runs": self.compared().into_iter().map(named).collect::<Vec<_>>(),
             "waitTargets": self.results.iter().filter_map(price).collect::<Vec<_>>(),
@@ -76,7 +82,7 @@ impl<'a> SimulationReport<'a> {
         })
     }
 
-    pub(super) fn page(&self, trace: &str) -> ReportPage {
+    pub(super) fn page(&self, trace: &Trace) -> ReportPage {
         let text = |sentence| Block::Text(sentence);
         let mut blocks: Vec<_> = self.sentences(trace).into_iter().map(text).collect();
         blocks.push(Block::Table(self.outcome()));
@@ -93,7 +99,7 @@ impl<'a> SimulationReport<'a> {
     }
 
     /// Sentences about what was simulated.
-    fn sentences(&self, trace: &str) -> Vec<String> {
+    fn sentences(&self, trace: &Trace) -> Vec<String> {
         let (plan, workload) = (self.plan, &self.plan.workload);
         let last = workload.tasks.last().map_or(0.0, |task| task.arrival);
         let target = match plan.policy.target {
@@ -106,8 +112,9 @@ impl<'a> SimulationReport<'a> {
         let mean = mean_task(workload);
         let mut all = vec![
             format!(
-                "{} on {trace}: {} tasks in {}, {} s each on average",
+                "{} on {}: {} tasks in {}, {} s each on average",
                 plan.name,
+                trace.name(),
                 workload.tasks.len(),
                 span(last),
                 number(mean, 2)
@@ -117,6 +124,7 @@ impl<'a> SimulationReport<'a> {
                 plan.policy.min, plan.policy.max, workload.slots, plan.world.start_up, plan.world.grace
             ),
         ];
+        all.extend(trace.sentences());
         if plan.policy.slots.is_none() {
             all.push("`worker.concurrency` is not set: each replica is taken to run 1 task at a time".into());
         }
@@ -234,7 +242,7 @@ fn aligned(table: &Table) -> String {
     text
 }
 
-fn span(seconds: Seconds) -> String {
+pub(super) fn span(seconds: Seconds) -> String {
     match seconds {
         short if short < 120.0 => format!("{short:.0} s"),
         middle if middle < 7200.0 => format!("{:.0} min", middle / 60.0),

@@ -15,6 +15,10 @@ use crate::{
 };
 use std::time::Duration;
 
+/// Median of the pods' start-up times and their grace period, in seconds, where nobody says.
+pub(super) const START_UP: Seconds = 25.0;
+pub(super) const GRACE: Seconds = 30.0;
+
 /// Wait targets whose cost is shown.
 const TARGETS: [Seconds; 5] = [15.0, 30.0, 60.0, 120.0, 300.0];
 
