@@ -14,13 +14,16 @@
 //! | `pods.rs` | shell | lists the pods of a target, writes marks on them |
 //! | `pod_object.rs` | pure | the fields of a pod that are read, and how far it has come |
 //! | `plugin.rs` | shell | what `kubectl twp` reads and writes, with the rights of whoever runs it |
-//! | `neighbors.rs` | shell | the same, of what stands around a target and the operator: autoscalers, NetworkPolicies, Events |
+//! | `autoscalers.rs` | shell | the same, of HorizontalPodAutoscalers and KEDA's ScaledObjects |
+//! | `neighbors.rs` | shell | the same, of what stands around a target and the operator: NetworkPolicies, Events |
 //! | `installation.rs` | shell | what there is of an installation: version, schema, rights, Lease |
 //! | `secrets.rs` | shell | reads Secrets and ConfigMaps, by name |
 //! | `lease/` | shell | one of several replicas leads; `step.rs`, the rule, is pure |
 //!
 //! Watches and the Lease go past the gate: a watch waits for the server by its nature, and the Lease has a client of its own.
 
+#[cfg(feature = "cli")]
+pub mod autoscalers;
 mod budget;
 mod call;
 pub mod client;

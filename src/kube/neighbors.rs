@@ -1,15 +1,13 @@
-//! What stands around a pool's target and the operator, as `kubectl twp doctor` reads it: other autoscalers, NetworkPolicies,
-//! Events of pods. Makes no decisions.
+//! What stands around a pool's target and the operator, as `kubectl twp doctor` reads it: NetworkPolicies, Events of pods.
+//! Makes no decisions.
 //!
-//! Rights needed, of whoever runs it: `list` on horizontalpodautoscalers, scaledobjects.keda.sh, networkpolicies, pods and events.
+//! Rights needed, of whoever runs it: `list` on networkpolicies, pods and events.
 
-use k8s_openapi::api::{
-    autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod, events::v1::Event, networking::v1::NetworkPolicy,
-};
+use k8s_openapi::api::{core::v1::Pod, events::v1::Event, networking::v1::NetworkPolicy};
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, ListParams},
-    core::{GroupVersionKind, Selector, SelectorExt},
+    api::ListParams,
+    core::{Selector, SelectorExt},
 };
 
 use super::{CallError, Class, Cluster, TargetKey};
@@ -17,64 +15,8 @@ use crate::model::tame;
 
 /// Number of objects that are looked at.
 const PAGE: u32 = 500;
-/// Kind of KEDA's objects.
-const SCALED_OBJECT: &str = "ScaledObject";
-/// Annotation with which KEDA leaves a target alone.
-const PAUSED: &str = "autoscaling.keda.sh/paused";
 /// Longest text of an Event that is shown, in bytes.
 const WORDS: usize = 300;
-
-/// Another autoscaler of a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Autoscaler {
-    /// Kind.
-    pub kind: &'static str,
-    /// Name.
-    pub name: String,
-}
-
-/// HorizontalPodAutoscalers and ScaledObjects that scale this target. Of a ScaledObject and the HorizontalPodAutoscaler that it
-/// makes, the first counts; one that is paused does not.
-///
-/// # Errors
-/// [`CallError`].
-pub async fn autoscalers(cluster: &Cluster, target: &TargetKey) -> Result<Vec<Autoscaler>, CallError> {
-    let (kind, name) = (target.workload.kind.name(), target.workload.name.as_str());
-    let api: Api<HorizontalPodAutoscaler> = Api::namespaced(cluster.client.clone(), &target.namespace);
-    let params = ListParams::default().limit(PAGE);
-    let found = cluster.call(Class::Read, api.list(&params)).await?.items;
-    let mut all: Vec<_> = found.into_iter().filter_map(|hpa| scales(hpa, kind, name)).collect();
-    let keda = ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", SCALED_OBJECT));
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), &target.namespace, &keda);
-    match cluster.call(Class::Read, api.list(&params)).await {
-        Ok(found) => all.extend(found.items.into_iter().filter_map(|object| scaled(object, kind, name))),
-        // There is no KEDA.
-        Err(why) if why.is_not_found() => {}
-        Err(why) => return Err(why),
-    }
-    Ok(all)
-}
-
-fn scales(hpa: HorizontalPodAutoscaler, kind: &str, name: &str) -> Option<Autoscaler> {
-    let owners = hpa.metadata.owner_references.unwrap_or_default();
-    let of = hpa.spec?.scale_target_ref;
-    let is_made = owners.iter().any(|owner| owner.kind == SCALED_OBJECT);
-    (of.kind == kind && of.name == name && !is_made).then_some(Autoscaler {
-        kind: "HorizontalPodAutoscaler",
-        name: hpa.metadata.name?,
-    })
-}
-
-fn scaled(object: DynamicObject, kind: &str, name: &str) -> Option<Autoscaler> {
-    let of = object.data.pointer("/spec/scaleTargetRef")?;
-    let of_kind = of.get("kind").map_or(Some("Deployment"), |kind| kind.as_str())?;
-    let annotations = object.metadata.annotations.unwrap_or_default();
-    let paused = annotations.get(PAUSED).is_some_and(|paused| paused == "true");
-    (of_kind == kind && of.get("name")?.as_str()? == name && !paused).then_some(Autoscaler {
-        kind: SCALED_OBJECT,
-        name: object.metadata.name?,
-    })
-}
 
 /// NetworkPolicies that limit where pods with these labels may connect.
 ///
@@ -185,31 +127,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn an_autoscaler_is_one_of_this_very_target() {
-        let hpa = |kind: &str, name: &str, owner: serde_json::Value| {
-            let hpa = json!({
-                "metadata": {"name": "other", "ownerReferences": owner},
-                "spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": name}},
-            });
-            scales(serde_json::from_value(hpa).unwrap(), "Deployment", "mail").is_some()
-        };
-        assert!(hpa("Deployment", "mail", json!([])));
-        assert!(!hpa("StatefulSet", "mail", json!([])) && !hpa("Deployment", "pdf", json!([])));
-        let keda = json!([{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "mail", "uid": "u"}]);
-        assert!(!hpa("Deployment", "mail", keda), "its ScaledObject is named");
-        let object = |of: serde_json::Value, annotations: serde_json::Value| {
-            let object = json!({
-                "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
-                "metadata": {"name": "mail", "annotations": annotations}, "spec": {"scaleTargetRef": of},
-            });
-            scaled(serde_json::from_value(object).unwrap(), "Deployment", "mail").is_some()
-        };
-        assert!(object(json!({"name": "mail"}), json!({})));
-        assert!(!object(json!({"name": "mail", "kind": "StatefulSet"}), json!({})));
-        assert!(!object(json!({"name": "mail"}), json!({PAUSED: "true"})));
-    }
 
     #[test]
     fn a_policy_counts_where_it_selects_the_pod_and_limits_what_it_connects_to() {

@@ -8,13 +8,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::Pod,
     events::v1::Event,
 };
 use kube::{
     Api, Config, Error, Resource,
-    api::{ApiResource, AttachParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+    api::{AttachParams, ListParams, Patch, PatchParams},
     client::UpgradeConnectionError,
     config::KubeConfigOptions,
 };
@@ -80,7 +79,7 @@ pub async fn pools(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Tas
 }
 
 /// All objects of a kind, page by page.
-async fn listed<K>(cluster: &Cluster, api: &Api<K>) -> Result<Vec<K>, CallError>
+pub(super) async fn listed<K>(cluster: &Cluster, api: &Api<K>) -> Result<Vec<K>, CallError>
 where
     K: Clone + std::fmt::Debug + DeserializeOwned,
 {
@@ -116,34 +115,6 @@ pub async fn workload(cluster: &Cluster, stateful: bool, key: &Key) -> Result<Op
     }
 }
 
-/// HorizontalPodAutoscalers of a namespace as JSON.
-///
-/// # Errors
-/// [`CallError`].
-pub async fn autoscalers(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, CallError> {
-    let api: Api<HorizontalPodAutoscaler> = Api::namespaced(cluster.client.clone(), namespace);
-    let found = listed(cluster, &api).await?;
-    Ok(found
-        .iter()
-        .map(|object| text(object, "autoscaling/v2", "HorizontalPodAutoscaler"))
-        .collect())
-}
-
-/// KEDA's ScaledObjects of a namespace as JSON.
-///
-/// # Errors
-/// [`CallError`]; 404: the cluster does not know the kind.
-pub async fn scaled_objects(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, CallError> {
-    let kind = GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject");
-    let resource = ApiResource::from_gvk(&kind);
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), namespace, &resource);
-    let found = listed(cluster, &api).await?;
-    Ok(found
-        .iter()
-        .map(|object| text(object, "keda.sh/v1alpha1", "ScaledObject"))
-        .collect())
-}
-
 /// Pools of a namespace as JSON.
 ///
 /// # Errors
@@ -158,7 +129,7 @@ pub async fn pool_texts(cluster: &Cluster, namespace: &str) -> Result<Vec<String
 }
 
 /// Object as JSON, of which items of a list do not say what they are.
-fn text(object: &impl Serialize, api_version: &str, kind: &str) -> String {
+pub(super) fn text(object: &impl Serialize, api_version: &str, kind: &str) -> String {
     let mut value = serde_json::to_value(object).unwrap_or(Value::Null);
     value["apiVersion"] = api_version.into();
     value["kind"] = kind.into();

@@ -5,7 +5,9 @@ use crate::{
     controller::validate,
     doctor::Finding,
     kube::{
-        Cluster, TargetKey, neighbors,
+        Cluster, TargetKey,
+        autoscalers::Autoscalers,
+        neighbors,
         plugin::{self, Viewed},
         targets,
     },
@@ -32,7 +34,7 @@ pub(super) async fn target(cluster: &Cluster, object: &TaskWorkerPool) -> Vec<Fi
 }
 
 async fn autoscalers(cluster: &Cluster, target: &TargetKey, mode: Mode) -> Vec<Finding> {
-    let found = match neighbors::autoscalers(cluster, target).await {
+    let found = match Autoscalers::read(cluster, &target.namespace).await.of(target) {
         Ok(found) => found,
         Err(why) => {
             let what = "HorizontalPodAutoscalers and ScaledObjects cannot be listed";

@@ -12,7 +12,9 @@ use crate::{
         manifest::{self, Node, Object},
     },
     kube::{
-        CallError, Cluster, Key, plugin,
+        CallError, Cluster, Key,
+        autoscalers::Autoscalers,
+        plugin,
         secrets::{At, Content, References},
     },
 };
@@ -50,14 +52,9 @@ async fn around(cluster: &Cluster, key: &Key, wanted: &Wanted) -> Result<World, 
             (Err(why), At::ConfigMap(_, name)) => world.unread.push(unread(&format!("ConfigMap `{name}`"), why)),
         }
     }
-    for (what, found) in [
-        (
-            "HorizontalPodAutoscalers",
-            plugin::autoscalers(cluster, &key.namespace).await,
-        ),
-        ("ScaledObjects", plugin::scaled_objects(cluster, &key.namespace).await),
-        ("TaskWorkerPools", plugin::pool_texts(cluster, &key.namespace).await),
-    ] {
+    let pools = plugin::pool_texts(cluster, &key.namespace).await;
+    let others = Autoscalers::read(cluster, &key.namespace).await.texts();
+    for (what, found) in others.into_iter().chain([("TaskWorkerPools", pools)]) {
         match found {
             Ok(texts) => texts.into_iter().for_each(|text| add(&mut world, text)),
             // The cluster does not know the kind.
