@@ -185,11 +185,15 @@ fn without_enough_to_go_by_it_says_what_is_lacking_and_what_helps() {
         found.pool = spec(json!({"target": {"backlogPerReplica": 2}}));
     };
     type Change<'a> = &'a dyn Fn(&mut Found);
-    let table: [(Change, &str); 6] = [
+    let table: [(Change, &str); 7] = [
         (&learned, "how long a task takes: give it with --mean-task-seconds"),
         (
             &few,
             "knows the arrivals of 4 min of the last hour so far, and 5 min are the least",
+        ),
+        (
+            &|found| history(found).arrived.fill(Some(90_000)),
+            "10710000 tasks arrived in the hour, and a simulation takes 10000000 at most",
         ),
         (
             &backlog,
