@@ -24,6 +24,8 @@ use crate::{
 const QUEUES: usize = 16;
 /// Number of points of a sparkline.
 const SPARKS: usize = 30;
+/// Type of the condition that says whether the broker is read.
+pub const SOURCE: &str = "SourceAvailable";
 /// Page that has a heading for each reason.
 const DOCS: &str = "docs/troubleshooting.md";
 
@@ -132,7 +134,11 @@ fn pool(entry: &Entry, now: Now, most_queues: usize) -> Pool {
         queues_omitted: record
             .queues_omitted
             .saturating_add(u32::try_from(omitted).unwrap_or(u32::MAX)),
-        conditions: status.conditions.iter().map(condition).collect(),
+        conditions: {
+            let unread = record.is_lost();
+            let told = status.conditions.iter();
+            told.map(|told| condition(told, unread)).collect()
+        },
         sparkline: Sparkline {
             every_seconds: seconds(EVERY) * 4,
             waiting: spark.waiting,
@@ -227,7 +233,19 @@ fn queue(queue: &api::QueueStatus) -> Queue {
     }
 }
 
-fn condition(condition: &api::Condition) -> Condition {
+/// Whether this condition is Unknown for no other cause than that the broker is not read: `SourceAvailable` says why.
+pub fn waits_for_source(condition: &api::Condition) -> bool {
+    let reasons: &[&str] = match condition.kind.as_str() {
+        SOURCE => &[],
+        // Of the workers it means that they have just begun.
+        "Ready" => &["Starting"],
+        _ => &["NotAsked", "NotSampledYet", "SourceLost"],
+    };
+    condition.status == ConditionStatus::Unknown && reasons.contains(&condition.reason.as_str())
+}
+
+/// `unread`: whether `SourceAvailable` is not as it should be either.
+fn condition(condition: &api::Condition, unread: bool) -> Condition {
     let status = match condition.status {
         ConditionStatus::True => "True",
         ConditionStatus::False => "False",
@@ -236,6 +254,7 @@ fn condition(condition: &api::Condition) -> Condition {
     Condition {
         kind: condition.kind.clone(),
         status: status.to_owned(),
+        unknown_because: (unread && waits_for_source(condition)).then(|| SOURCE.to_owned()),
         reason: condition.reason.clone(),
         message: condition.message.clone(),
         since: condition.last_transition_time.0,

@@ -24,7 +24,7 @@ mod state;
 pub mod types;
 
 pub use host::HostRule;
-pub use json::recorded;
+pub use json::{recorded, waits_for_source};
 pub use record::{Decided, Entry, PodSeen, PoolView, Record, Snapshot, Whole};
 pub use server::{Question, View};
 pub use types::{PodState, State};

@@ -7,6 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
+    json::SOURCE,
     ring::{Arrivals, Point, Ring},
     state::{self, Promise},
     types::{Broker, PodState, State, Target},
@@ -94,7 +95,7 @@ impl Record {
     /// Whether the broker cannot be read now.
     pub fn is_lost(&self) -> bool {
         let mut wrong = self.status.conditions.iter();
-        wrong.any(|condition| condition.kind == "SourceAvailable")
+        wrong.any(|condition| condition.kind == SOURCE)
     }
 
     /// What has arrived. While the broker cannot be read nobody knows.

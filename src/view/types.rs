@@ -258,6 +258,9 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
+    /// Type of the condition because of which this one is Unknown; `null`: its cause is its own.
+    #[serde(default)]
+    pub unknown_because: Option<String>,
     /// Reason, one CamelCase word.
     pub reason: String,
     /// What is wrong, and what helps.

@@ -273,11 +273,15 @@ function podLine(pod) {
   return { cells: cells(said(pod.name), word, (holds.join(", ") || "nothing") + (pod.fresh || pod.state === "Starting" || pod.state === "Silent" ? "" : " (some time ago)")) };
 }
 
-function wrong(condition) {
+/* Each condition that has a cause of its own, and in one line those that are unknown because of it. */
+function wrong(condition, all) {
+  const waiting = all.filter((other) => other.unknownBecause === condition.type).map((other) => other.type);
   return el("div", { class: "wrong" },
     el("p", {}, el("strong", {}, said(`${condition.type}=${condition.status}`)), " ",
       el("a", { href: `#help=${encodeURIComponent(condition.reason)}` }, said(condition.reason)), ` since ${clock(condition.since)}`),
-    el("p", {}, said(condition.message)));
+    el("p", {}, said(condition.message)),
+    waiting.length ? el("p", { class: "muted" },
+      `${waiting.length} more ${waiting.length === 1 ? "condition" : "conditions"} cannot be judged until then: ${waiting.join(", ")}`) : null);
 }
 
 function showPool(answer) {
@@ -305,7 +309,7 @@ function showPool(answer) {
   const link = body.contains(focused) ? focused.getAttribute("href") : null;
   body.replaceChildren(...[
     el("p", { class: "muted" }, said(facts.join(" · "))),
-    pool.conditions.length ? part("Conditions that are not normal", ...pool.conditions.map(wrong)) : null,
+    pool.conditions.length ? part("Conditions that are not normal", ...pool.conditions.filter((one) => !one.unknownBecause).map((one) => wrong(one, pool.conditions))) : null,
     why(pool), hour(pool),
     part("Pods", table("Pods", ["Pod", "State", "Holds"], detail.pods.map(podLine)), starting, more(detail.podsOmitted, "pods")),
     part("Queues", table("Queues", ["Queue", "Waiting", ""],

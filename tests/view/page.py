@@ -154,6 +154,15 @@ def conditions_and_their_cure(s):
     broken["pool"] = {**broken["pool"], **{key: pool(THREE, "pdf")[key] for key in ("conditions", "state", "work", "message")}}
     s.show(one=broken, at="#/shop/mail")
     assert "NetworkPolicy" in s.text(".wrong") and "SourceAvailable=False" in s.text(".wrong"), s.text(".wrong")
+    kinds = s.browser.js("return [...document.querySelectorAll('.wrong strong')].map((one) => one.textContent)")
+    same(kinds, ["SourceAvailable=False", "Degraded=True"])
+    assert "2 more conditions cannot be judged until then: WorkersKnown, TargetFeasible" in s.text(".wrong"), s.text(".wrong")
+    own = copy.deepcopy(broken)
+    own["pool"]["conditions"][1]["unknownBecause"] = None
+    s.show(one=own, at="#/shop/mail")
+    s.browser.until("a cause of its own", "document.querySelectorAll('.wrong').length === 3")
+    assert "1 more condition cannot be judged until then: TargetFeasible" in s.text(".wrong"), s.text(".wrong")
+    s.show(one=broken, at="#/shop/mail")
     s.browser.js("document.querySelector('.wrong a').click()")
     s.browser.until("what the docs say of it", "document.getElementById('help-body').textContent.length > 50")
     same(s.text("#help-name"), "Timeout")
@@ -377,6 +386,7 @@ FAULTS = [
     ("hidden_pages_ask_nothing", "view.js", "if (document.hidden) return;", ""),
     ("one_pool", "view.js", "one.chosen ? { class:", "!one.chosen ? { class:"),
     ("conditions_and_their_cure", "view.js", "lines.slice(at + 1)", "lines.slice(at + 9)"),
+    ("conditions_and_their_cure", "view.js", "filter((one) => !one.unknownBecause)", "filter((one) => one.status !== \"Unknown\")"),
     ("rows_are_patched", "view.js", "if (focus && focus", "if (!focus && focus"),
     ("filter_and_namespace", "view.js", "row.searched.includes(wanted)", "true"),
     ("filter_and_namespace", "view.js", 'if (there.join("\\n") === names.join("\\n")) return;', ""),

@@ -139,5 +139,18 @@ mod tests {
             answer.text
         );
         assert_eq!(answer.value["source"], "status");
+        // What nobody can judge without the broker is said once, and what has a cause of its own is not left out.
+        assert!(
+            answer
+                .text
+                .contains("    2 more conditions cannot be judged until then: WorkersKnown, TargetFeasible\n"),
+            "{}",
+            answer.text
+        );
+        assert!(
+            answer.text.contains("  Degraded=True SourceLost") && !answer.text.contains("WorkersKnown=Unknown"),
+            "{}",
+            answer.text
+        );
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::{
     cli::columns::{ago, columns, plain},
     kube::plugin::PoolEvent,
+    model::form,
     view::types::{Condition, Detail, Estimates, Pod, Pool, Work},
 };
 
@@ -49,11 +50,7 @@ pub(super) fn text(pool: &Pool, changes: &[String], events: &[PoolEvent], now: T
         "What would change it",
         changes.iter().map(|change| format!("  {change}\n")).collect(),
     );
-    section(
-        &mut text,
-        "Not as it should be",
-        pool.conditions.iter().map(|one| condition(one, now)).collect(),
-    );
+    section(&mut text, "Not as it should be", conditions(&pool.conditions, now));
     section(&mut text, "Queues", queues(pool));
     if let Some(detail) = &pool.detail {
         section(&mut text, "Pods", pods(detail));
@@ -147,6 +144,24 @@ fn candidates(pool: &Pool) -> String {
         [one.rule.clone(), one.replicas.to_string(), chosen.to_owned()]
     });
     indented(&columns(&rows.collect::<Vec<_>>()))
+}
+
+/// Each condition that has a cause of its own, and in one line those that follow from another one of them.
+fn conditions(all: &[Condition], now: Timestamp) -> String {
+    let mut text = String::new();
+    for one in all.iter().filter(|one| one.unknown_because.is_none()) {
+        text.push_str(&condition(one, now));
+        let follows = |other: &&Condition| other.unknown_because.as_ref() == Some(&one.kind);
+        let names: Vec<_> = all.iter().filter(follows).map(|other| other.kind.as_str()).collect();
+        if !names.is_empty() {
+            let (number, names) = (names.len(), names.join(", "));
+            let more = form(number as u64, "condition", "conditions");
+            text.push_str(&format!(
+                "    {number} more {more} cannot be judged until then: {names}\n"
+            ));
+        }
+    }
+    text
 }
 
 fn condition(condition: &Condition, now: Timestamp) -> String {

@@ -14,6 +14,7 @@ use crate::{
     controller::pool::Problem,
     model::{QueueTally, SampleError, Tally, Work},
     scaling::Decision,
+    view,
 };
 
 const GENERATION: i64 = 7;
@@ -394,4 +395,45 @@ fn well_formed(status: &Status, problem: Option<&Problem>) {
         "Ready speaks of the spec alone: {line}"
     );
     assert_eq!(status.observed_generation, Some(GENERATION));
+}
+
+/// What people are shown once: the view must know each reason that follows from the broker, and no other.
+#[test]
+fn what_is_unknown_for_want_of_the_broker_follows_from_it_and_nothing_else_does() {
+    let (tally, decision) = (tally(), decision(Rule::Backlog));
+    let unknown = |facts: &Facts| {
+        let told = status(facts, None).conditions.into_iter();
+        let unknown = told.filter(|one| one.status == Unknown && one.kind != "SourceAvailable");
+        unknown.collect::<Vec<_>>()
+    };
+    let problem = Problem::invalid("`queues` is wrong.");
+    let working = || working(&tally, &decision);
+    for (problem, source) in [
+        (None, SourceState::NotYet),
+        (None, lost(5)),
+        (None, lost(600)),
+        (Some(&problem), SourceState::NotYet),
+    ] {
+        let found = unknown(&Facts {
+            problem,
+            source,
+            ..working()
+        });
+        assert!(
+            found.len() >= 2 && found.iter().all(view::waits_for_source),
+            "{found:?}"
+        );
+    }
+    let begins = unknown(&Facts {
+        workers: Heard {
+            ready: 2,
+            missing_for: Some(Duration::from_secs(1)),
+            ..Heard::default()
+        },
+        ..working()
+    });
+    assert!(
+        begins.iter().any(|one| one.kind == "WorkersKnown") && !begins.iter().any(view::waits_for_source),
+        "{begins:?}"
+    );
 }

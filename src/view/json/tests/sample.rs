@@ -222,6 +222,18 @@ pub fn three() -> Vec<Sample<'static>> {
             message: lost,
             wrong: vec![
                 told("SourceAvailable", ConditionStatus::False, "Timeout", lost),
+                told(
+                    "WorkersKnown",
+                    ConditionStatus::Unknown,
+                    "NotAsked",
+                    "The broker is not read: nothing is removed.",
+                ),
+                told(
+                    "TargetFeasible",
+                    ConditionStatus::Unknown,
+                    "SourceLost",
+                    "The broker cannot be read.",
+                ),
                 told("Degraded", ConditionStatus::True, "SourceLost", lost),
             ],
             ..Sample::default()
