@@ -1,7 +1,10 @@
 //! What the operator knows of its pools now: its read API, reached through the API server by `pods/portforward`, so that
 //! Kubernetes' own rights decide who looks.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
@@ -54,17 +57,13 @@ impl Source {
     }
 }
 
-/// All pools.
-pub(super) async fn pools(cluster: &Cluster, operator: Option<&str>) -> Result<Vec<Pool>, String> {
-    let answer: Pools = ask(cluster, operator, "/api/v1/pools").await?;
-    Ok(answer.pools)
-}
-
-/// One pool.
-pub(super) async fn pool(cluster: &Cluster, operator: Option<&str>, key: &Key) -> Result<Pool, String> {
-    let path = format!("/api/v1/pools/{}/{}", key.namespace, key.name);
-    let answer: OnePool = ask(cluster, operator, &path).await?;
-    Ok(answer.pool)
+/// The operator of a cluster.
+#[derive(Debug, Default)]
+pub(super) struct Operator {
+    /// Its namespace, where it is given.
+    pub namespace: Option<String>,
+    /// Pod that answered last: whoever asks again asks it, and lists no pods.
+    answered: Mutex<Option<Viewed>>,
 }
 
 /// Answer of one kind, or who has it.
@@ -73,33 +72,71 @@ enum Told<T> {
     Refusal(StatusCode, Refusal),
 }
 
-/// Asks one of the operator's pods, and then the one that it names.
-async fn ask<T: DeserializeOwned>(cluster: &Cluster, operator: Option<&str>, path: &str) -> Result<T, String> {
-    let found = plugin::operators(cluster, operator).await;
-    let found = found.map_err(|why| plugin::explained("the operator's pods cannot be listed", why))?;
-    if found.is_empty() {
-        return Err("no operator runs, or in another namespace than `--operator-namespace` says".to_owned());
+impl Operator {
+    pub(super) fn new(namespace: Option<String>) -> Self {
+        Self {
+            namespace,
+            ..Self::default()
+        }
     }
-    let served: Vec<_> = found.into_iter().filter(|pod| pod.port.is_some()).collect();
-    let Some(first) = served.first() else {
-        return Err("the operator's view is off: `view.enabled=true` in the chart switches it on".to_owned());
-    };
-    match get(cluster, first, path).await? {
-        Told::Answer(answer) => Ok(answer),
-        Told::Refusal(status, Refusal { leader, error, .. }) => {
-            let leader = leader.and_then(|leader| {
-                let found = served
-                    .iter()
-                    .find(|pod| pod.pod == leader.pod && pod.namespace == leader.namespace);
-                found.filter(|pod| *pod != first)
-            });
-            let Some(leader) = leader.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE) else {
-                return Err(error.message);
-            };
-            match get(cluster, leader, path).await? {
-                Told::Answer(answer) => Ok(answer),
-                Told::Refusal(_, Refusal { error, .. }) => Err(error.message),
+
+    /// All pools.
+    pub(super) async fn pools(&self, cluster: &Cluster) -> Result<Vec<Pool>, String> {
+        let answer: Pools = self.ask(cluster, "/api/v1/pools").await?;
+        Ok(answer.pools)
+    }
+
+    /// One pool.
+    pub(super) async fn pool(&self, cluster: &Cluster, key: &Key) -> Result<Pool, String> {
+        let path = format!("/api/v1/pools/{}/{}", key.namespace, key.name);
+        let answer: OnePool = self.ask(cluster, &path).await?;
+        Ok(answer.pool)
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Option<Viewed>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the pod that answered last, else one of the operator's pods, and then the one that it names.
+    async fn ask<T: DeserializeOwned>(&self, cluster: &Cluster, path: &str) -> Result<T, String> {
+        let last = self.answered().take();
+        if let Some(last) = last
+            && let Ok(Told::Answer(answer)) = get(cluster, &last, path).await
+        {
+            *self.answered() = Some(last);
+            return Ok(answer);
+        }
+        let found = plugin::operators(cluster, self.namespace.as_deref()).await;
+        let found = found.map_err(|why| plugin::explained("the operator's pods cannot be listed", why))?;
+        if found.is_empty() {
+            return Err("no operator runs, or in another namespace than `--operator-namespace` says".to_owned());
+        }
+        let served: Vec<_> = found.into_iter().filter(|pod| pod.port.is_some()).collect();
+        let Some(first) = served.first() else {
+            return Err("the operator's view is off: `view.enabled=true` in the chart switches it on".to_owned());
+        };
+        let (status, Refusal { leader, error, .. }) = match get(cluster, first, path).await? {
+            Told::Answer(answer) => {
+                *self.answered() = Some(first.clone());
+                return Ok(answer);
             }
+            Told::Refusal(status, refusal) => (status, refusal),
+        };
+        let leader = leader.and_then(|leader| {
+            let found = served
+                .iter()
+                .find(|pod| pod.pod == leader.pod && pod.namespace == leader.namespace);
+            found.filter(|pod| *pod != first)
+        });
+        let Some(leader) = leader.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE) else {
+            return Err(error.message);
+        };
+        match get(cluster, leader, path).await? {
+            Told::Answer(answer) => {
+                *self.answered() = Some(leader.clone());
+                Ok(answer)
+            }
+            Told::Refusal(_, Refusal { error, .. }) => Err(error.message),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     view::types::Pool,
 };
 
+use live::Operator;
 pub use live::Source;
 
 /// Which cluster, and where in it.
@@ -48,8 +49,8 @@ pub struct Connection {
     pub cluster: Cluster,
     /// Namespace that is meant where none is given.
     namespace: String,
-    /// Namespace of its operator, where it is given.
-    operator: Option<String>,
+    /// Its operator.
+    operator: Operator,
 }
 
 impl Connection {
@@ -62,13 +63,13 @@ impl Connection {
         Ok(Self {
             cluster,
             namespace: args.namespace.clone().unwrap_or(namespace),
-            operator: args.operator_namespace.clone(),
+            operator: Operator::new(args.operator_namespace.clone()),
         })
     }
 
     /// Namespace of the operator, where it is given.
     pub fn operator(&self) -> Option<&str> {
-        self.operator.as_deref()
+        self.operator.namespace.as_deref()
     }
 
     /// Pool of this name, in the namespace that is meant.
@@ -100,8 +101,7 @@ impl Connection {
     /// A sentence: they cannot be read.
     pub async fn pools(&self, everywhere: bool) -> Result<(Vec<Pool>, Source), String> {
         let namespace = (!everywhere).then_some(self.namespace.as_str());
-        let told = live::pools(&self.cluster, self.operator.as_deref()).await;
-        match told {
+        match self.operator.pools(&self.cluster).await {
             Ok(mut pools) => {
                 pools.retain(|pool| namespace.is_none_or(|namespace| pool.namespace == namespace));
                 Ok((pools, Source::Operator))
@@ -119,15 +119,17 @@ impl Connection {
     ///
     /// # Errors
     /// A sentence: it cannot be read.
-    pub async fn pool(&self, name: &str) -> Result<(Pool, Source), String> {
-        let key = self.key(name);
+    pub async fn pool(&self, key: &Key) -> Result<(Pool, Source), String> {
         // Who may not read the object gets no answer by another way.
-        let object = self.object(&key).await?;
-        match self.live(&key).await {
+        let object = self.object(key).await?;
+        match self.live(key).await {
             Ok(pool) => Ok((pool, Source::Operator)),
             Err(why) => match stored::pool(&object) {
                 Some(pool) => Ok((pool, Source::Objects(why))),
-                None => Err(format!("the pool `{name}` has no name, which no cluster can mean")),
+                None => Err(format!(
+                    "the pool `{}` has no name, which no cluster can mean",
+                    key.name
+                )),
             },
         }
     }
@@ -137,7 +139,7 @@ impl Connection {
     /// # Errors
     /// A sentence: the operator cannot be asked.
     pub async fn live(&self, key: &Key) -> Result<Pool, String> {
-        live::pool(&self.cluster, self.operator.as_deref(), key).await
+        self.operator.pool(&self.cluster, key).await
     }
 }
 

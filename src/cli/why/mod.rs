@@ -53,11 +53,12 @@ pub struct WhyArgs {
 pub fn run(args: &WhyArgs) -> Result<Answer, String> {
     let (pool, source, events) = block_on(async {
         let connection = Connection::new(&args.cluster).await?;
-        let (pool, source) = connection.pool(&args.pool).await?;
+        let key = connection.key(&args.pool);
+        let (pool, source) = connection.pool(&key).await?;
         // The operator's own log is better, and there is nothing else in Events that it does not tell.
         let events = match source {
             Source::Operator => Ok(Vec::new()),
-            Source::Objects(_) => plugin::events(&connection.cluster, &connection.key(&args.pool)).await,
+            Source::Objects(_) => plugin::events(&connection.cluster, &key).await,
         };
         Ok((pool, source, events))
     })?;
