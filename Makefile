@@ -22,14 +22,14 @@ E2E := $(TEST) --test e2e --
 DENY := $(CACHE)/cargo-deny-0.20.2
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help demo demo-kind test checks lint contract unit page bed operator image image-arm64 plugins brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
+.PHONY: help demo demo-kind test checks lint contract unit page top bed operator image image-arm64 plugins brokers cluster alone interrupt zoo versions verify reality bench-waves install crd bench-decisions bench-decide bench-heartbeats down
 
 help:
 	@echo "make demo      a Django + Celery shop is scaled 0 → N → 0, on Redis, then on RabbitMQ (KEEP=1 leaves it running)"
 	@echo "make demo-kind    the same on a cluster that kind makes in Docker, on Linux or macOS (needs docker, kind, kubectl, helm, python3)."
 	@echo "               It has never been run: the machine that tests this has no Docker"
-	@echo "make test      everything: lint, contract, unit, page, brokers, install, cluster, interrupt, alone, zoo (a third of the applications)"
-	@echo "make lint | contract | unit | page | brokers | cluster | interrupt | alone | zoo | install    one part of it"
+	@echo "make test      everything: lint, contract, unit, top, page, brokers, install, cluster, interrupt, alone, zoo (a third of the applications)"
+	@echo "make lint | contract | unit | top | page | brokers | cluster | interrupt | alone | zoo | install    one part of it"
 	@echo "make verify    what takes too long for that: the zoo whole (seven questions each; ONLY=NAME,NAME), an operator killed at every"
 	@echo "               point of a drain, moves from an HPA and KEDA, more spikes, a thousand pools, a pipeline that fights, versions (50 minutes)"
 	@echo "make versions  other versions of Redis, Valkey, RabbitMQ and Celery, a part of verify (8 minutes; VERSIONS=NAME,NAME)"
@@ -66,6 +66,7 @@ checks:
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory contract
 	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory top
 	$(MAKE) --no-print-directory page
 
 # `--all-targets` leaves out the tests with `test = false`, and takes no others by name; `--profile test` adds the unit tests.
@@ -91,6 +92,11 @@ unit:
 	$(say) "unit tests"
 	cd deploy/examples/mail-sink && python3 -B -m unittest --quiet
 	$(TEST)
+
+# After `unit`, which compiles both programs; some seconds.
+top:
+	$(say) "the plugin on a terminal"
+	tests/top/run.sh
 
 # After `unit`, which compiles what writes the answers.
 page:

@@ -24,7 +24,7 @@
 //! | [`controller`] | shell: watches and performs; the state machine between is pure | all of the above | the crates kube and k8s-openapi |
 //! | [`telemetry`] | shell: logs, metrics, health, events | tokio, hyper, [`kube`] | decisions, the crates kube and k8s-openapi |
 //! | [`doctor`] | shell: whether an installation is whole, and one pool; what it compares is pure | `api`, [`controller`], [`kube`], `model`, tokio, clap | decisions, the crates kube and k8s-openapi |
-//! | `cli` | shell: `kubectl twp`; what it says is pure | `api`, `controller::validate`, [`doctor`], [`kube`], `model`, `scaling`, `sim`, [`view`] types, clap, hyper, tokio | decisions, the crates kube and k8s-openapi |
+//! | `cli` | shell: `kubectl twp`; what it says is pure | `api`, `controller::validate`, [`doctor`], [`kube`], `model`, `scaling`, `sim`, [`view`] types, clap, hyper, ratatui, tokio | decisions, the crates kube and k8s-openapi |
 //!
 //! The words, besides Kubernetes' and Celery's own:
 //!

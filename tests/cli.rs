@@ -456,3 +456,22 @@ fn lint_ends_with_2_for_errors_and_strictly_for_warnings() {
         );
     }
 }
+
+#[test]
+fn top_needs_a_terminal_and_names_what_does_not() {
+    let folder = Folder::new("top");
+    let (code, text, why) = run_in(&folder.0, &["top", "-A"], "");
+    assert!(
+        code == Some(1) && text.is_empty() && why.contains("needs a terminal") && why.contains("kubectl twp status"),
+        "{code:?} {why}"
+    );
+    // It is no answer for a program, and neither is it one for all namespaces and for one.
+    for args in [
+        &["top", "-o", "json"][..],
+        &["top", "mail", "-A"],
+        &["top", "-A", "-n", "shop"],
+        &["top", "--every", "0"],
+    ] {
+        assert_eq!(run_in(&folder.0, args, "").0, Some(1), "{args:?}");
+    }
+}

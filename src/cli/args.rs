@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{Answer, Format, convert, doctor, init, lint, simulate, status, suspend, why};
+use super::{Answer, Format, convert, doctor, init, lint, simulate, status, suspend, top, why};
 
 /// Name of the program's file, by which `kubectl` finds it and a shell completes it.
 const FILE: &str = "kubectl-twp";
@@ -18,6 +18,7 @@ Examples:
   kubectl twp lint deploy/
   kubectl twp simulate pool.yaml --trace arrivals.csv -o json
   kubectl twp status -A
+  kubectl twp top -A
   kubectl twp why mail
   kubectl twp doctor mail
   kubectl-twp completions bash > /etc/bash_completion.d/kubectl-twp";
@@ -45,6 +46,8 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     #[expect(missing_docs)]
     Status(status::StatusArgs),
+    #[expect(missing_docs)]
+    Top(top::TopArgs),
     #[expect(missing_docs)]
     Why(why::WhyArgs),
     #[expect(missing_docs)]
@@ -83,6 +86,7 @@ impl Command {
             Self::Lint(args) => lint::run(args),
             Self::Simulate(args) => simulate::run(args),
             Self::Status(args) => status::run(args),
+            Self::Top(args) => top::run(args),
             Self::Why(args) => why::run(args),
             Self::Doctor(args) => doctor::run(args),
             Self::Suspend(args) => suspend::run(args, true),
@@ -103,7 +107,7 @@ impl Command {
             Self::Why(args) => args.output.output,
             Self::Doctor(args) => args.output.output,
             Self::Suspend(args) | Self::Resume(args) => args.output.output,
-            Self::Completions { .. } | Self::Man { .. } => Format::Text,
+            Self::Top(_) | Self::Completions { .. } | Self::Man { .. } => Format::Text,
         }
     }
 }

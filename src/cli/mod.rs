@@ -7,6 +7,7 @@
 //! | `columns.rs` | pure | columns of text for a terminal |
 //! | `cluster/` | shell | which cluster; its pools, as the operator or their objects show them |
 //! | `status.rs` | shell | all pools, the worst first |
+//! | `top/` | pure, but for `mod.rs`, `watch.rs` and `screen.rs` | pools on a terminal, live |
 //! | `why/` | pure, but for `mod.rs` | why this number, and what would change it |
 //! | `doctor/` | shell, but for its text | whether the installation is whole, or one pool |
 //! | `suspend.rs` | shell | leaves pools as they are, and lets them follow their work again |
@@ -37,6 +38,7 @@ pub mod manifest;
 pub mod simulate;
 pub mod status;
 pub mod suspend;
+pub mod top;
 pub mod why;
 pub mod workload;
 

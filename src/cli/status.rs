@@ -122,7 +122,7 @@ pub(super) fn replicas(pool: &Pool) -> String {
 }
 
 /// `4 pools: 1 degraded, 3 working.`
-fn summary(pools: &[Pool]) -> String {
+pub(super) fn summary(pools: &[Pool]) -> String {
     let mut by_state: Vec<(State, usize)> = Vec::new();
     for pool in pools {
         match by_state.last_mut() {

@@ -72,6 +72,11 @@ impl Connection {
         self.operator.namespace.as_deref()
     }
 
+    /// Namespace that is meant where none is given.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Pool of this name, in the namespace that is meant.
     pub fn key(&self, name: &str) -> Key {
         Key {

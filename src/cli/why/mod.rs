@@ -7,7 +7,7 @@
 //! | `text.rs` | pure | the answer, for a person |
 
 mod change;
-mod text;
+pub(super) mod text;
 
 use jiff::Timestamp;
 use serde_json::json;

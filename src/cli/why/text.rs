@@ -21,29 +21,7 @@ pub(super) fn text(pool: &Pool, changes: &[String], events: &[PoolEvent], now: T
         pool.state,
         plain(&pool.message)
     );
-    let mut facts = vec![["Replicas".to_owned(), replicas(pool)]];
-    let work = pool.work.as_ref().map_or_else(
-        || "not counted yet".to_owned(),
-        |counted| work(counted, pool.promise.wait_seconds),
-    );
-    facts.push(["Work".to_owned(), work]);
-    facts.extend(
-        pool.estimates
-            .as_ref()
-            .and_then(learned)
-            .map(|learned| ["Learned".to_owned(), learned]),
-    );
-    facts.extend(
-        pool.target
-            .as_ref()
-            .map(|target| ["Target".to_owned(), format!("{} `{}`", target.kind, target.name)]),
-    );
-    facts.extend(
-        pool.broker
-            .as_ref()
-            .map(|broker| ["Broker".to_owned(), format!("{} at {}", broker.kind, broker.host)]),
-    );
-    text.push_str(&columns(&facts));
+    text.push_str(&columns(&facts(pool)));
     section(&mut text, "Candidates", candidates(pool));
     section(
         &mut text,
@@ -70,6 +48,33 @@ pub(super) fn text(pool: &Pool, changes: &[String], events: &[PoolEvent], now: T
     text
 }
 
+/// What is known of it in a few words, each with its name.
+pub(in crate::cli) fn facts(pool: &Pool) -> Vec<[String; 2]> {
+    let mut facts = vec![["Replicas".to_owned(), replicas(pool)]];
+    let work = pool.work.as_ref().map_or_else(
+        || "not counted yet".to_owned(),
+        |counted| work(counted, pool.promise.wait_seconds),
+    );
+    facts.push(["Work".to_owned(), work]);
+    facts.extend(
+        pool.estimates
+            .as_ref()
+            .and_then(learned)
+            .map(|learned| ["Learned".to_owned(), learned]),
+    );
+    facts.extend(
+        pool.target
+            .as_ref()
+            .map(|target| ["Target".to_owned(), format!("{} `{}`", target.kind, target.name)]),
+    );
+    facts.extend(
+        pool.broker
+            .as_ref()
+            .map(|broker| ["Broker".to_owned(), format!("{} at {}", broker.kind, broker.host)]),
+    );
+    facts
+}
+
 /// A heading and what belongs to it; nothing where there is nothing.
 fn section(text: &mut String, heading: &str, content: String) {
     if !content.is_empty() {
@@ -81,7 +86,7 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-fn since(at: Timestamp, now: Timestamp) -> String {
+pub(in crate::cli) fn since(at: Timestamp, now: Timestamp) -> String {
     ago(now.as_second() - at.as_second())
 }
 
