@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `args.rs` | shell | the commands: [`Args`] |
 //! | `answer.rs` | pure | what a command returns, and its forms: [`Answer`] |
+//! | `causes.rs` | pure | conditions by their cause |
 //! | `columns.rs` | pure | columns of text for a terminal |
 //! | `cluster/` | shell | which cluster; its pools, as the operator or their objects show them |
 //! | `status.rs` | shell | all pools, the worst first |
@@ -24,6 +25,7 @@
 mod answer;
 mod args;
 pub mod broker_url;
+mod causes;
 mod cluster;
 mod columns;
 pub mod commented;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     cli::{
+        causes::causes,
         cluster::Source,
         columns::ago,
         why::text::{facts, since},
@@ -48,10 +49,11 @@ fn whole(pool: &Pool, source: &Source, columns: usize, look: Look, now: Timestam
     let known = |columns| of_facts(pool, columns, look);
     let hour = |columns| of_hour(pool, columns, look);
     lines.extend(both(columns, known, hour));
-    let wrong = pool
-        .conditions
-        .iter()
-        .flat_map(|one| condition(one, columns, look, now));
+    let wrong = causes(&pool.conditions).flat_map(|(one, follows)| {
+        let mut lines = condition(one, columns, look, now);
+        lines.extend(follows.iter().flat_map(|told| indented(told, columns, "    ")));
+        lines
+    });
     lines.extend(part("Not as it should be", wrong.collect(), look));
     let queues = |columns| part("Queues", queues(pool, columns), look);
     match &pool.detail {

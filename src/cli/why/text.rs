@@ -4,9 +4,11 @@
 use jiff::Timestamp;
 
 use crate::{
-    cli::columns::{ago, columns, plain},
+    cli::{
+        causes::causes,
+        columns::{ago, columns, plain},
+    },
     kube::plugin::PoolEvent,
-    model::form,
     view::types::{Condition, Detail, Estimates, Pod, Pool, Work},
 };
 
@@ -153,20 +155,11 @@ fn candidates(pool: &Pool) -> String {
 
 /// Each condition that has a cause of its own, and in one line those that follow from another one of them.
 fn conditions(all: &[Condition], now: Timestamp) -> String {
-    let mut text = String::new();
-    for one in all.iter().filter(|one| one.unknown_because.is_none()) {
-        text.push_str(&condition(one, now));
-        let follows = |other: &&Condition| other.unknown_because.as_ref() == Some(&one.kind);
-        let names: Vec<_> = all.iter().filter(follows).map(|other| other.kind.as_str()).collect();
-        if !names.is_empty() {
-            let (number, names) = (names.len(), names.join(", "));
-            let more = form(number as u64, "condition", "conditions");
-            text.push_str(&format!(
-                "    {number} more {more} cannot be judged until then: {names}\n"
-            ));
-        }
-    }
-    text
+    let told = causes(all).map(|(one, follows)| {
+        let follows = follows.map(|told| format!("    {told}\n"));
+        condition(one, now) + &follows.unwrap_or_default()
+    });
+    told.collect()
 }
 
 fn condition(condition: &Condition, now: Timestamp) -> String {
