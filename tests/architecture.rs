@@ -1,5 +1,5 @@
 //! The dependency table of `src/lib.rs`, kept true: who may use whom, which files are pure, how long a file may be, how many
-//! crates there are (which ones: `deny.toml`); and that each fault in `tests/faults` has its tests.
+//! crates there are (which ones: `deny.toml`), what not every platform has; and that each fault in `tests/faults` has its tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "architecture/faults.rs"]
@@ -194,6 +194,19 @@ fn the_tests_are_compiled_with_all_features() {
     let features = [("cli", cfg!(feature = "cli")), ("bound", cfg!(feature = "bound"))];
     let missing: Vec<_> = features.iter().filter(|(_, on)| !on).collect();
     assert!(missing.is_empty(), "without {missing:?}: cargo test --all-features");
+}
+
+/// `kubectl twp` is built for Windows too, where the whole library has to compile; no other test looks at that.
+#[test]
+fn what_only_unix_has_is_left_out_elsewhere() {
+    let mut bare = Vec::new();
+    for file in sources() {
+        let lines: Vec<_> = file.text.lines().collect();
+        let named = (0..lines.len()).filter(|at| lines[*at].contains("::unix::"));
+        let without = named.filter(|at| *at == 0 || lines[*at - 1].trim() != "#[cfg(unix)]");
+        bare.extend(without.map(|at| format!("src/{}:{}", file.path, at + 1)));
+    }
+    assert_eq!(bare, Vec::<String>::new(), "`#[cfg(unix)]` belongs on the line above");
 }
 
 /// The scanner itself: what it must see, and what it must not.

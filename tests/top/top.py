@@ -249,7 +249,7 @@ def colours_can_be_left_out(s):
 
 
 def whatever_ends_it_the_terminal_is_given_back(s):
-    for signal in ("TERM", "HUP"):
+    for signal in ("TERM", "HUP", "INT"):
         s.top("-A", "--every", "1")
         s.has("live")
         pid = subprocess.run(["pgrep", "-P", s.value("pane_pid")], capture_output=True, text=True, check=True).stdout.split()[0]

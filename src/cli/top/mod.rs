@@ -11,7 +11,7 @@
 //! | `fit.rs` | pure | texts of strangers in columns |
 //! | `look.rs` | pure | colours and weights |
 //! | `watch.rs` | shell | asks the cluster again and again |
-//! | `screen.rs` | shell | the terminal and its keys |
+//! | `screen.rs` | shell | the terminal, its keys, and what ends the program from outside |
 
 mod draw;
 mod fit;
@@ -25,13 +25,12 @@ mod state;
 mod tests;
 mod watch;
 
-use std::{io, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
     runtime::Builder,
     select,
-    signal::unix::{SignalKind, signal},
     sync::{mpsc, watch as latest},
     time::{MissedTickBehavior, interval},
 };
@@ -124,8 +123,7 @@ async fn on_screen(
     let look = Look {
         colours: screen::has_colours(),
     };
-    let mut told_to_end = signal(SignalKind::terminate()).map_err(no_terminal)?;
-    let mut hung_up = signal(SignalKind::hangup()).map_err(no_terminal)?;
+    let mut told_to_end = pin!(screen::told_to_end().map_err(no_terminal)?);
     // Ages are shown in seconds.
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -144,8 +142,7 @@ async fn on_screen(
                 top.tell(answer, &asked, Timestamp::now());
             }
             _ = seconds.tick() => {}
-            _ = told_to_end.recv() => return Ok(()),
-            _ = hung_up.recv() => return Ok(()),
+            () = &mut told_to_end => return Ok(()),
         }
         // A key that is held down is drawn once.
         while let Ok(key) = keys.try_recv() {

@@ -1,4 +1,4 @@
-//! The terminal: taken, drawn on, and given back whatever happens; and what is pressed on it.
+//! The terminal: taken, drawn on, and given back whatever happens; what is pressed on it, and what ends the program from outside.
 
 use std::{
     io::{self, IsTerminal, stdin, stdout},
@@ -10,6 +10,10 @@ use ratatui::{
     buffer::Buffer,
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
 };
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_close;
 use tokio::sync::mpsc;
 
 use super::state::Press;
@@ -44,6 +48,31 @@ pub(super) fn is_there() -> bool {
 /// Whether colours are wanted (<https://no-color.org>).
 pub(super) fn has_colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Waits until somebody ends the program other than by a key, which would leave the terminal as it is: a signal, or a window that is
+/// closed.
+#[cfg(unix)]
+pub(super) fn told_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+            _ = hung_up.recv() => {}
+        }
+    })
+}
+
+/// The same where there are no signals.
+#[cfg(windows)]
+pub(super) fn told_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut closed = ctrl_close()?;
+    Ok(async move {
+        closed.recv().await;
+    })
 }
 
 /// Keys as they are pressed; `None` stands for another size. The thread waits for the next one until the program ends.
