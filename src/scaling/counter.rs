@@ -1,4 +1,4 @@
-//! Whether it is known how many tasks start, and so how many arrive: where the workers count what they take on, and where
+//! Whether it is known how many tasks start, and so how many arrive: where all workers count what they take on, and where
 //! no worker is there that could start any. Without that, arrivals are an estimate that serves a rate and no history.
 #![deny(clippy::disallowed_methods)]
 use super::Moment;
@@ -11,16 +11,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Knowledge of the workers' counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Counter {
-    /// Whether the workers have ever counted.
+    /// Whether all workers have ever counted.
     counts: bool,
-    /// Time since which a worker may be there and none has counted.
+    /// Time since which one may be there that does not count.
     silent_since: Option<Moment>,
     /// Time of the last look.
     now: Moment,
 }
 
 impl Counter {
-    /// Takes in whether the workers count now, and whether any may be there.
+    /// Takes in whether all workers count now, and whether any may be there.
     pub(crate) fn look(&mut self, counted: bool, there: bool, now: Moment) {
         self.counts |= counted;
         self.silent_since = (there && !counted).then(|| self.silent_since.unwrap_or(now));

@@ -209,7 +209,9 @@ impl Waiting {
             idle: running < u64::from(self.slots(policy)) * u64::from(seen.ready),
             counted: seen.counted,
         };
-        self.counter.look(count.taken.is_some(), seen.ready > 0, seen.now);
+        // What a silent pod starts is in nobody's count.
+        let counted = count.taken.is_some() && seen.silent_pods == 0;
+        self.counter.look(counted, seen.ready > 0, seen.now);
         let first = self.flow.is_new();
         self.flow.take(&count, policy.hint(), target);
         if let Some(waited) = waited.filter(|_| first) {

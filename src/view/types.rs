@@ -229,7 +229,7 @@ pub struct Estimates {
     pub task_milliseconds: Option<u64>,
     /// Tasks that arrive in a minute, batches left out.
     pub arrivals_per_minute: Option<u64>,
-    /// Seconds from the order of a replica until it is ready.
+    /// Seconds from the order of a replica until it is ready: the 60th percentile of those seen.
     pub startup_seconds: Option<u64>,
     /// Tasks that one replica runs at the same time.
     pub concurrency: Option<u32>,
@@ -373,7 +373,8 @@ pub struct History {
     /// Tasks that arrived within each point, purged ones among them; the last point is not over yet. They are what more tasks
     /// wait plus what the workers say to have taken on, so they come with the workers' reports, some seconds late. `null`:
     /// the broker could not be read all the time, the operator had just started, the workers do not count what they take
-    /// on (taskiq), or none of them was heard; and always without `target.waitSeconds`.
+    /// on (taskiq), or some were not heard for a minute (Celery's with `--pool solo` say nothing while they work); and always
+    /// without `target.waitSeconds`.
     #[serde(default)]
     pub arrived: Vec<Option<u32>>,
 }

@@ -154,7 +154,8 @@ fn arrivals<'a>(pool: &Pool, detail: &'a Detail) -> Result<(&'a [Option<u32>], u
     }
     Err(format!(
         "the operator knows the arrivals of {} of the last hour so far, and {} are the least: ask again later (it begins \
-         anew when it starts, and knows nothing of times when it cannot read the broker), or give POOL.yaml and --trace FILE",
+         anew when it starts, and knows nothing of times when it cannot read the broker or some workers do not count what they \
+         take on: taskiq's never do, Celery's with `--pool solo` not while they work), or give POOL.yaml and --trace FILE",
         span(known),
         span(f64::from(LEAST))
     ))

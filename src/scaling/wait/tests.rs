@@ -155,3 +155,23 @@ fn without_a_counter_tasks_that_say_when_they_were_published_correct_the_hint() 
     let learned = task(&series(true)).unwrap();
     assert!((8.0..11.0).contains(&learned), "{learned}");
 }
+
+#[test]
+fn arrivals_are_known_while_all_workers_count_what_they_take_on() {
+    // A task each two seconds, taken on at once; from two minutes on one of the pods says nothing.
+    let series = |until: u32| -> Vec<_> {
+        let seen = |second: u32| {
+            let seen = at(f64::from(second), 2).running(1, 1).processed(u64::from(second / 2));
+            seen.silent(u32::from(second >= 120))
+        };
+        (0..=until).step_by(2).map(seen).collect()
+    };
+    let arrived = |until| last_of(&waits(0, 100, 60.0), &series(until)).estimates.unwrap().arrived;
+    assert_eq!(arrived(118), Some(59));
+    assert_eq!(
+        arrived(178),
+        Some(89),
+        "a pod is often ready before its worker is heard"
+    );
+    assert_eq!(arrived(180), None, "what it starts is in nobody's count");
+}
