@@ -22,6 +22,7 @@ use crate::{
         Cluster, Key,
         plugin::{self, Viewed},
     },
+    model::tame,
     view::types::{OnePool, Pool, Pools, Refusal},
 };
 
@@ -29,6 +30,8 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Largest answer: 10,000 pools are some 25 MB.
 const MOST: usize = 64 << 20;
+/// Longest reason of a refusal that is shown, in bytes.
+const WORDS: usize = 300;
 
 /// Where the numbers of an answer come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,14 +132,14 @@ impl Operator {
             found.filter(|pod| *pod != first)
         });
         let Some(leader) = leader.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE) else {
-            return Err(error.message);
+            return Err(tame(&error.message, WORDS));
         };
         match get(cluster, leader, path).await? {
             Told::Answer(answer) => {
                 *self.answered() = Some(leader.clone());
                 Ok(answer)
             }
-            Told::Refusal(_, Refusal { error, .. }) => Err(error.message),
+            Told::Refusal(_, Refusal { error, .. }) => Err(tame(&error.message, WORDS)),
         }
     }
 }

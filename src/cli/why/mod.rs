@@ -94,6 +94,27 @@ mod tests {
     use crate::cli::fixture;
 
     #[test]
+    fn no_text_of_a_pool_turns_a_terminal_around() {
+        let nasty = "\u{1b}[2J\u{202e}\r";
+        let mut pool = fixture::pools().remove(0);
+        pool.name.push_str(nasty);
+        for condition in &mut pool.conditions {
+            for text in [
+                &mut condition.kind,
+                &mut condition.status,
+                &mut condition.reason,
+                &mut condition.message,
+                &mut condition.docs,
+            ] {
+                text.push_str(nasty);
+            }
+        }
+        let answer = answer(&pool, &Source::Operator, &[], Timestamp::UNIX_EPOCH);
+        let obeyed = |letter: char| letter != '\n' && letter.is_control() || letter == '\u{202e}';
+        assert!(!answer.text.contains(obeyed), "{:?}", answer.text);
+    }
+
+    #[test]
     fn the_answer_has_all_that_a_person_asks_for() {
         let pool = fixture::pool();
         let now = "2026-01-05T13:00:00Z".parse().unwrap();

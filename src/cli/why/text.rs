@@ -17,10 +17,8 @@ const SHOWN: usize = 20;
 
 pub(super) fn text(pool: &Pool, changes: &[String], events: &[PoolEvent], now: Timestamp) -> String {
     let mut text = format!(
-        "{}/{}: {:?}\n  {}\n\n",
-        pool.namespace,
-        pool.name,
-        pool.state,
+        "{}\n  {}\n\n",
+        plain(&format!("{}/{}: {:?}", pool.namespace, pool.name, pool.state)),
         plain(&pool.message)
     );
     text.push_str(&columns(&facts(pool)));
@@ -156,22 +154,20 @@ fn candidates(pool: &Pool) -> String {
 /// Each condition that has a cause of its own, and in one line those that follow from another one of them.
 fn conditions(all: &[Condition], now: Timestamp) -> String {
     let told = causes(all).map(|(one, follows)| {
-        let follows = follows.map(|told| format!("    {told}\n"));
+        let follows = follows.map(|told| format!("    {}\n", plain(&told)));
         condition(one, now) + &follows.unwrap_or_default()
     });
     told.collect()
 }
 
 fn condition(condition: &Condition, now: Timestamp) -> String {
-    format!(
-        "  {}={} {}, for {}\n    {}\n    {}\n",
-        condition.kind,
-        condition.status,
-        condition.reason,
-        since(condition.since, now),
-        plain(&condition.message),
-        condition.docs
-    )
+    let since = since(condition.since, now);
+    let head = format!(
+        "{}={} {}, for {since}",
+        condition.kind, condition.status, condition.reason
+    );
+    let [head, message, docs] = [&head, &condition.message, &condition.docs].map(|text| plain(text));
+    format!("  {head}\n    {message}\n    {docs}\n")
 }
 
 fn queues(pool: &Pool) -> String {
