@@ -455,6 +455,7 @@ impl PoolState {
                 support == DrainSupport::StopFetching && !tally.pods.is_empty()
             }),
             workers_heard: tally.is_some_and(|tally| tally.workers_heard),
+            reports_often: tally.is_some_and(|tally| tally.pods.values().all(|pod| pod.tells)),
             slots: tally.and_then(|tally| tally.slots),
             processed: tally.and_then(|tally| tally.processed),
             next_due_in: work

@@ -55,6 +55,7 @@ pub(crate) fn at(seconds: f64, replicas: u32) -> Observation {
         busy_pods: 0,
         drains: false,
         workers_heard: true,
+        reports_often: true,
         silent_pods: 0,
         slots: None,
         processed: None,

@@ -22,8 +22,10 @@ const HANGS: f64 = 5.0;
 /// … and for at least this time.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Duration for which the arrival curve may stand above the count before tasks are taken to have been purged. Workers
-/// report what they took one heartbeat later than the broker does.
+/// report what they took one heartbeat later than the broker does, …
 const PURGED_AFTER: Duration = Duration::from_secs(10);
+/// … and those without heartbeats when they are asked, every 20 s.
+const PURGED_AFTER_ASKING: Duration = Duration::from_secs(45);
 
 /// Arrivals, starts and service time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,6 +79,8 @@ pub(crate) struct TaskCount<'a> {
     pub(crate) heard: bool,
     /// Number of tasks that the workers have taken on; it may fall when one leaves. `None`: they do not count.
     pub(crate) taken: Option<u64>,
+    /// Whether all of them report that every few seconds.
+    pub(crate) often: bool,
     /// Time when the oldest ready task arrived, where the task carries it.
     pub(crate) head: Option<Moment>,
     /// Whether some worker runs less than it could.
@@ -97,6 +101,7 @@ impl Flow {
             running,
             heard,
             taken,
+            often,
             head,
             idle,
             counted,
@@ -163,7 +168,8 @@ impl Flow {
             held: work.ready == 0 && idle,
         };
         self.attainment.take(start, seconds);
-        self.arrive(&sample, before.at, since, keep);
+        let patience = if often { PURGED_AFTER } else { PURGED_AFTER_ASKING };
+        self.arrive(&sample, (before.at, since), (keep, patience));
     }
 
     /// Whether there was no count yet.
@@ -218,8 +224,9 @@ impl Flow {
         self.service.learned_from()
     }
 
-    /// Takes in arrivals. `before`: time of the last count that was passed on; the new tasks came after `since`.
-    fn arrive(&mut self, sample: &Sample, before: Moment, since: Moment, keep: Duration) {
+    /// Takes in arrivals. `before`: time of the last count that was passed on; the new tasks came after `since`. `patience`: how long
+    /// tasks may have gone without having started before they are taken to have been purged.
+    fn arrive(&mut self, sample: &Sample, (before, since): (Moment, Moment), (keep, patience): (Duration, Duration)) {
         let now = sample.at;
         let level = self.started + sample.waiting;
         let new = level - self.arrived;
@@ -237,7 +244,7 @@ impl Flow {
         self.above_since = (new < 0.0).then(|| self.above_since.unwrap_or(now));
         if self
             .above_since
-            .is_some_and(|since| now.saturating_sub(since) >= PURGED_AFTER)
+            .is_some_and(|since| now.saturating_sub(since) >= patience)
         {
             self.lower(-new);
         }

@@ -186,6 +186,8 @@ pub struct Observation {
     /// Whether the workers announce themselves, so that `busy_pods` can be trusted; otherwise only `work.in_flight`
     /// protects them.
     pub workers_heard: bool,
+    /// Whether all of them report every few seconds how many tasks they have taken on.
+    pub reports_often: bool,
     /// Number of ready pods whose workers are not heard or do not answer: each may run and hold any work that no other
     /// worker reports.
     pub silent_pods: u32,

@@ -205,6 +205,7 @@ impl Waiting {
             running,
             heard: seen.workers_heard,
             taken: seen.processed.filter(|_| seen.workers_heard),
+            often: seen.reports_often,
             head: waited.map(|waited| seen.now.saturating_sub(waited)),
             idle: running < u64::from(self.slots(policy)) * u64::from(seen.ready),
             counted: seen.counted,

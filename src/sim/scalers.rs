@@ -85,6 +85,7 @@ pub fn observation(seen: &Seen) -> Observation {
         drains: false,
         busy_pods: seen.ready.saturating_sub(seen.idle),
         workers_heard: true,
+        reports_often: true,
         silent_pods: 0,
         slots: None,
         processed: Some(seen.taken).filter(|_| !seen.uncounted && !seen.broker_down),

@@ -181,6 +181,7 @@ fn an_observation_counts_busy_pods_and_the_time_to_the_next_task() {
     state.samples.last = Some((tally(due(130)), now));
     let seen = state.observe(&pool(), &target(1, 4, MANAGER), now);
     assert_eq!((seen.busy_pods, seen.workers_heard, seen.processed), (2, true, Some(9)));
+    assert!(!seen.reports_often, "no pod tells");
     assert_eq!((seen.replicas, seen.ready), (4, 4));
     assert_eq!((seen.now, seen.wall), (SECOND, due(100)));
     assert_eq!(seen.next_due_in, Some(Duration::from_secs(30)));

@@ -163,6 +163,8 @@ fn observations() -> impl Strategy<Value = Observation> {
                 busy_pods,
                 drains: false,
                 workers_heard,
+                // What is purged is seen sooner or later.
+                reports_often: busy_pods % 2 == 0,
                 silent_pods,
                 slots,
                 processed,

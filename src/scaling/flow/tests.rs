@@ -18,6 +18,7 @@ fn steady(counter: impl Fn(u64) -> Option<u64>, times: impl Iterator<Item = u64>
             heard: true,
             running: 20,
             taken: counter(now),
+            often: true,
             head: None,
             idle: false,
             counted: Counted::at(s(now)),
@@ -63,6 +64,7 @@ fn the_first_tasks_do_not_seem_long_because_none_has_finished_yet() {
             heard: true,
             running,
             taken: Some(begun),
+            often: true,
             head: None,
             idle: false,
             counted: Counted::at(s(second)),
@@ -78,4 +80,57 @@ fn the_first_tasks_do_not_seem_long_because_none_has_finished_yet() {
 fn where_nobody_counts_a_task_takes_what_the_user_says() {
     let flow = steady(|_| None, 0..=60);
     assert_eq!((flow.service(Some(2.0)), flow.service(None)), (2.0, 10.0));
+}
+
+/// Ten tasks of 30 s that are acknowledged when they start, and workers that are asked what they took every 20 s.
+#[test]
+fn what_workers_take_and_report_later_arrives_once() {
+    let newcomers = |often: bool| {
+        let mut flow = Flow::default();
+        for now in 0..=60_u64 {
+            let work = Work {
+                ready: if now == 1 { 10 } else { 0 },
+                ..Work::default()
+            };
+            let count = TaskCount {
+                work: &work,
+                heard: true,
+                running: 0,
+                taken: Some(if now < 21 { 0 } else { 10 }),
+                often,
+                head: None,
+                idle: false,
+                counted: Counted::at(s(now)),
+            };
+            flow.take(&count, None, 30.0);
+        }
+        flow.newcomers()
+    };
+    assert_eq!(newcomers(false), Some(10.0));
+    // Of those who report often it is known after 10 s that nobody took them.
+    assert_eq!(newcomers(true), Some(20.0));
+}
+
+/// They are still seen to be purged, later.
+#[test]
+fn what_is_purged_is_no_rate_for_long() {
+    let mut flow = Flow::default();
+    for now in 0..=120_u64 {
+        let work = Work {
+            ready: if (1..5).contains(&now) { 100 } else { 0 },
+            ..Work::default()
+        };
+        let count = TaskCount {
+            work: &work,
+            heard: true,
+            running: 0,
+            taken: Some(0),
+            often: false,
+            head: None,
+            idle: true,
+            counted: Counted::at(s(now)),
+        };
+        flow.take(&count, None, 30.0);
+    }
+    assert_eq!(flow.started(), 0.0);
 }
