@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     model::form,
-    view::{State, types::Pool},
+    view::{
+        State,
+        types::{Pool, Work},
+    },
 };
 
 const EXAMPLES: &str = "\
@@ -76,9 +79,6 @@ fn text(pools: &[Pool], everywhere: bool) -> String {
 }
 
 fn row(pool: &Pool, everywhere: bool) -> [String; 7] {
-    let count = |of: fn(&crate::view::types::Work) -> u64| {
-        pool.work.as_ref().map_or("?".to_owned(), |work| of(work).to_string())
-    };
     [
         format!("{:?}", pool.state),
         match everywhere {
@@ -86,11 +86,20 @@ fn row(pool: &Pool, everywhere: bool) -> [String; 7] {
             false => pool.name.clone(),
         },
         wait(pool),
-        count(|work| work.waiting),
-        count(|work| work.running),
+        tasks(pool, |work| work.waiting),
+        tasks(pool, |work| work.running),
         replicas(pool),
         pool.message.clone(),
     ]
+}
+
+/// Number of tasks; with `?` if it was so when the broker could be read last.
+pub(super) fn tasks(pool: &Pool, of: fn(&Work) -> u64) -> String {
+    match &pool.work {
+        Some(work) if work.fresh => of(work).to_string(),
+        Some(work) => format!("{}?", of(work)),
+        None => "?".to_owned(),
+    }
 }
 
 /// How long the oldest task has waited, of how long it may.

@@ -10,8 +10,8 @@ use super::{
     state::Top,
 };
 use crate::{
-    cli::status::{replicas, wait},
-    view::types::{Pool, Work},
+    cli::status::{replicas, tasks, wait},
+    view::types::Pool,
 };
 
 /// Lines of the selected pool: its name, its sentence, and a blank one before them.
@@ -63,19 +63,13 @@ impl Column {
     }
 
     fn cell(self, pool: &Pool, columns: usize) -> String {
-        let count = |of: fn(&Work) -> u64| match &pool.work {
-            Some(work) if work.fresh => of(work).to_string(),
-            // It was so when the broker could be read last.
-            Some(work) => format!("{}?", of(work)),
-            None => "?".to_owned(),
-        };
         match self {
             Namespace => clean(&pool.namespace),
             Pool => clean(&pool.name),
             State => format!("{:?}", pool.state),
-            Waiting => count(|work| work.waiting),
+            Waiting => tasks(pool, |work| work.waiting),
             Wait => wait(pool),
-            Running => count(|work| work.running),
+            Running => tasks(pool, |work| work.running),
             Replicas => replicas(pool),
             Hour => spark(&pool.sparkline.waiting, columns),
         }
