@@ -6,16 +6,16 @@
 //! | `page.rs` | the page's commands |
 //! | `pipeline.rs` | whoever applies the Deployment, in one of the four ways |
 //! | `held.rs` | the tasks, and what became of them |
+//! | `number.rs` | the replicas: where they come to, where they stay |
 //! | `shell.rs` | commands as a page has them |
 //! | `moves/` | the same from a HorizontalPodAutoscaler and from KEDA, by the plan that `kubectl twp convert` prints |
 
 mod held;
 mod moves;
+mod number;
 mod page;
 mod pipeline;
 mod shell;
-
-use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
@@ -24,13 +24,7 @@ use self::{
     held::Held,
     pipeline::{Pipeline, Way},
 };
-use crate::support::{
-    bed::{eventually, throughout},
-    celery_stage::{CeleryStage, LONG},
-    figures,
-    operator::Operator,
-    stage::pool,
-};
+use crate::support::{celery_stage::CeleryStage, figures, operator::Operator, stage::pool};
 
 /// As on the page.
 const REPLICAS: i32 = 3;
@@ -90,12 +84,12 @@ impl<'a> Adoption<'a> {
         self.held.wait_busy(BUSY as usize).await;
 
         self.pipeline.hand_over().await;
-        self.wait_replicas(BUSY).await;
+        number::comes_to(&self.stage.ns, self.name, BUSY).await;
         assert_eq!(self.owners().await, ["twp-operator"], "{}", self.name);
         // The pipeline goes on, with a change that makes no new pods.
         self.pipeline.change("minReadySeconds", json!(1));
         self.pipeline.apply_again().await;
-        self.keeps(BUSY).await;
+        number::stays(&self.stage.ns, self.name, BUSY).await;
         let spec = self.stage.ns.deployment(self.name).await.expect("the Deployment").spec;
         let applied = spec.and_then(|spec| spec.min_ready_seconds);
         assert_eq!(applied, Some(1), "{}: it was applied", self.name);
@@ -103,35 +97,11 @@ impl<'a> Adoption<'a> {
         self.held.release().await;
         let cut_off = self.held.wait_over().await;
         if cut_off == 0 {
-            self.wait_replicas(0).await;
+            number::comes_to(&self.stage.ns, self.name, 0).await;
             self.pipeline.apply_again().await;
-            self.keeps(0).await;
+            number::stays(&self.stage.ns, self.name, 0).await;
         }
         cut_off
-    }
-
-    /// Patient: a pool watches for a minute before it takes anybody away.
-    async fn wait_replicas(&self, wished: i32) {
-        let what = format!("{}: {wished} replicas", self.name);
-        eventually(&what, LONG, async || {
-            let status = self.stage.ns.pool(self.name).await?.status.unwrap_or_default();
-            match self.stage.ns.replicas(self.name).await? {
-                seen if seen == wished => Ok(()),
-                seen => Err(format!("{seen}; {:?}", status.message)),
-            }
-        })
-        .await;
-    }
-
-    async fn keeps(&self, replicas: i32) {
-        let what = format!("{}: the pipeline leaves the number alone", self.name);
-        throughout(&what, Duration::from_secs(5), async || {
-            match self.stage.ns.replicas(self.name).await? {
-                seen if seen == replicas => Ok(()),
-                seen => Err(format!("{seen} replicas")),
-            }
-        })
-        .await;
     }
 
     /// The field managers that own the number.

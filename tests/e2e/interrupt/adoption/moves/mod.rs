@@ -11,19 +11,14 @@
 
 mod autoscaler;
 
-use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs, path::PathBuf, process::Stdio};
 
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use self::autoscaler::{Autoscaler, Metrics};
-use super::{held::Held, shell};
-use crate::support::{
-    bed::{eventually, throughout, unique},
-    celery_stage::{CeleryStage, LONG},
-    figures,
-    operator::Operator,
-};
+use super::{held::Held, number, shell};
+use crate::support::{bed::unique, celery_stage::CeleryStage, figures, operator::Operator};
 
 /// What the autoscaler may have, and has when the pool takes over.
 const REPLICAS: i32 = 3;
@@ -117,14 +112,14 @@ impl<'a> Move<'a> {
         }
         // The pipeline goes on: the number is not in its manifest any longer.
         self.run("kubectl apply -f deployment.yaml").await;
-        self.keeps(REPLICAS).await;
+        number::stays(ns, self.name, REPLICAS).await;
 
         self.held.release_but(LAST as usize).await;
-        self.waits_for(LAST).await;
+        number::comes_to(ns, self.name, LAST).await;
         self.held.release().await;
         let cut_off = self.held.wait_over().await;
         if cut_off == 0 {
-            self.waits_for(1).await;
+            number::comes_to(ns, self.name, 1).await;
         }
         cut_off
     }
@@ -162,30 +157,6 @@ impl<'a> Move<'a> {
             })
             .collect::<Vec<_>>();
         shell::run(&self.folder, &commands.join("\n")).await;
-    }
-
-    /// Patient: a pool watches for a minute before it takes anybody away.
-    async fn waits_for(&self, wished: i32) {
-        let what = format!("{}: {wished} replicas", self.name);
-        eventually(&what, 2 * LONG, async || {
-            let status = self.stage.ns.pool(self.name).await?.status.unwrap_or_default();
-            match self.stage.ns.replicas(self.name).await? {
-                seen if seen == wished => Ok(()),
-                seen => Err(format!("{seen}; {:?}", status.message)),
-            }
-        })
-        .await;
-    }
-
-    async fn keeps(&self, replicas: i32) {
-        let what = format!("{}: the number stays", self.name);
-        throughout(&what, Duration::from_secs(5), async || {
-            match self.stage.ns.replicas(self.name).await? {
-                seen if seen == replicas => Ok(()),
-                seen => Err(format!("{seen} replicas")),
-            }
-        })
-        .await;
     }
 }
 
