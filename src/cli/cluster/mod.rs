@@ -9,9 +9,14 @@
 mod live;
 mod stored;
 
-use std::future::Future;
+use std::{
+    future::Future,
+    io::{self, IsTerminal},
+    pin::pin,
+    time::Duration,
+};
 
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, time::timeout};
 
 use crate::{
     api::TaskWorkerPool,
@@ -21,6 +26,9 @@ use crate::{
 
 use live::Operator;
 pub use live::Source;
+
+/// Time after which somebody who waits is told so.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which cluster, and where in it.
 #[derive(clap::Args, Clone, Debug)]
@@ -163,5 +171,17 @@ fn unread(why: CallError) -> String {
 /// Its own.
 pub fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(work)
+    runtime.map_err(|error| error.to_string())?.block_on(patiently(work))
+}
+
+/// The work; to a person who waits for longer than a second it says that it goes on.
+pub async fn patiently<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout(PATIENCE, &mut work).await {
+        return done;
+    }
+    if io::stderr().is_terminal() {
+        eprintln!("Asking the cluster …");
+    }
+    work.await
 }

@@ -42,7 +42,7 @@ use self::{
 };
 use super::{
     Answer,
-    cluster::{ClusterArgs, Connection},
+    cluster::{ClusterArgs, Connection, patiently},
 };
 
 const EXAMPLES: &str = "\
@@ -105,7 +105,7 @@ async fn show(args: &TopArgs) -> Result<(), String> {
     let (told, mut answers) = mpsc::channel(1);
     tokio::spawn(watch::watch(connection, args.all_namespaces, every, wants, told));
     // What cannot be read at all is told as by the other commands.
-    let (asked, first) = answers.recv().await.ok_or_else(ended)?;
+    let (asked, first) = patiently(answers.recv()).await.ok_or_else(ended)?;
     if let Told::Failed(why, _) = first {
         return Err(why);
     }
