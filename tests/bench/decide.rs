@@ -70,6 +70,7 @@ impl Pool {
                 drains: false,
                 busy_pods: 12,
                 workers_heard: true,
+                reports_often: true,
                 silent_pods: 0,
                 slots: Some(4),
                 processed: Some(0),
