@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{
     Answer, OutputArgs,
-    cluster::{ClusterArgs, Connection, Source, block_on},
-    columns::columns,
+    cluster::{ClusterArgs, Connection, Source, block_on, worst_first},
+    columns::{columns, plain},
 };
 use crate::{
     model::form,
@@ -44,11 +44,35 @@ pub struct StatusArgs {
 /// # Errors
 /// Why the pools cannot be read.
 pub fn run(args: &StatusArgs) -> Result<Answer, String> {
-    let (pools, source) = block_on(async {
+    let (mut pools, overlooked, source) = block_on(async {
         let connection = Connection::new(&args.cluster).await?;
-        connection.pools(args.all_namespaces).await
+        let (pools, source) = connection.pools(args.all_namespaces).await?;
+        let overlooked = match source {
+            Source::Operator => connection.overlooked(args.all_namespaces, &pools).await,
+            Source::Objects(_) => Vec::new(),
+        };
+        Ok((pools, overlooked, source))
     })?;
-    Ok(answer(&pools, &source, args.all_namespaces))
+    let told = unknown(&overlooked);
+    pools.extend(overlooked);
+    worst_first(&mut pools);
+    let mut answer = answer(&pools, &source, args.all_namespaces);
+    answer.aside += &told;
+    Ok(answer)
+}
+
+/// What is said of pools that the operator does not know.
+fn unknown(pools: &[Pool]) -> String {
+    let Some(first) = pools.first() else {
+        return String::new();
+    };
+    let (number, of) = (pools.len(), form(pools.len() as u64, "pool is", "pools are"));
+    format!(
+        "{number} {of} unknown to the operator that was asked, such as `{}/{}`: it does not watch the namespace (`watchNamespaces` of the chart), \
+         or has not seen it yet. What is shown is the object's last status.\n",
+        plain(&first.namespace),
+        plain(&first.name)
+    )
 }
 
 /// Whether somebody ought to look.
@@ -62,6 +86,7 @@ fn answer(pools: &[Pool], source: &Source, everywhere: bool) -> Answer {
         aside: source.aside(),
         value: json!({"source": source.name(), "pools": pools}),
         finding: pools.iter().any(|pool| is_finding(pool.state)),
+        ..Answer::default()
     }
 }
 

@@ -44,7 +44,7 @@ pub fn run(args: &SuspendArgs, suspend: bool) -> Result<Answer, String> {
         let connection = Connection::new(&args.cluster).await?;
         let mut objects = Vec::new();
         for name in &args.pools {
-            objects.push(connection.object(&connection.key(name)).await?);
+            objects.push(connection.object(&connection.key(name)?).await?);
         }
         let mut changed = Vec::new();
         for object in objects {
@@ -92,6 +92,7 @@ fn answer(changed: &[(TaskWorkerPool, bool)], suspend: bool) -> Answer {
         aside: aside.concat(),
         value: json!({"pools": pools}),
         finding: false,
+        ..Answer::default()
     }
 }
 

@@ -132,15 +132,27 @@ impl Operator {
             found.filter(|pod| *pod != first)
         });
         let Some(leader) = leader.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE) else {
-            return Err(tame(&error.message, WORDS));
+            return Err(refused(status, &error.message));
         };
         match get(cluster, leader, path).await? {
             Told::Answer(answer) => {
                 *self.answered() = Some(leader.clone());
                 Ok(answer)
             }
-            Told::Refusal(_, Refusal { error, .. }) => Err(tame(&error.message, WORDS)),
+            Told::Refusal(status, Refusal { error, .. }) => Err(refused(status, &error.message)),
         }
+    }
+}
+
+/// Why it gave no answer, as a part of a sentence.
+fn refused(status: StatusCode, message: &str) -> String {
+    match status {
+        StatusCode::NOT_FOUND => {
+            "the operator that was asked does not know it: it does not watch its namespace (`watchNamespaces` of the \
+                                  chart), or has not seen it yet"
+                .to_owned()
+        }
+        _ => tame(message, WORDS).trim_end_matches('.').to_owned(),
     }
 }
 
@@ -149,8 +161,14 @@ async fn get<T: DeserializeOwned>(cluster: &Cluster, viewed: &Viewed, path: &str
         namespace, pod, port, ..
     } = viewed;
     let stream = plugin::forward(cluster, namespace, pod, port.unwrap_or_default()).await;
-    let stream =
-        stream.map_err(|why| plugin::explained(&format!("no connection to the pod `{pod}` in `{namespace}`"), why))?;
+    let stream = stream.map_err(|why| {
+        plugin::explained(
+            &format!(
+                "no connection to the pod `{pod}` in `{namespace}`, which takes `create` on pods/portforward there"
+            ),
+            why,
+        )
+    })?;
     let failed = |what: &str| format!("the operator's pod `{pod}` {what}");
     let answer = timeout(DEADLINE, async {
         let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;

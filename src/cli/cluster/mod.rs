@@ -10,6 +10,7 @@ mod live;
 mod stored;
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     io::{self, IsTerminal},
     pin::pin,
@@ -21,6 +22,7 @@ use tokio::{runtime::Builder, time::timeout};
 use crate::{
     api::TaskWorkerPool,
     kube::{CallError, Cluster, Key, plugin},
+    model::tame,
     view::types::Pool,
 };
 
@@ -68,9 +70,14 @@ impl Connection {
     /// A sentence: no such cluster.
     pub async fn new(args: &ClusterArgs) -> Result<Self, String> {
         let (cluster, namespace) = plugin::connect(args.context.as_deref()).await?;
+        let namespace = args.namespace.clone().unwrap_or(namespace);
+        proper("namespace", &namespace)?;
+        if let Some(operator) = &args.operator_namespace {
+            proper("namespace", operator)?;
+        }
         Ok(Self {
             cluster,
-            namespace: args.namespace.clone().unwrap_or(namespace),
+            namespace,
             operator: Operator::new(args.operator_namespace.clone()),
         })
     }
@@ -85,12 +92,16 @@ impl Connection {
         &self.namespace
     }
 
-    /// Pool of this name, in the namespace that is meant.
-    pub fn key(&self, name: &str) -> Key {
-        Key {
+    /// Object of this name, in the namespace that is meant.
+    ///
+    /// # Errors
+    /// Nothing can have this name.
+    pub fn key(&self, name: &str) -> Result<Key, String> {
+        proper("object", name)?;
+        Ok(Key {
             namespace: self.namespace.clone(),
             name: name.to_owned(),
-        }
+        })
     }
 
     /// Object of a pool.
@@ -122,10 +133,21 @@ impl Connection {
             Err(why) => {
                 let objects = plugin::pools(&self.cluster, namespace).await.map_err(unread)?;
                 let mut pools: Vec<_> = objects.iter().filter_map(stored::pool).collect();
-                pools.sort_by(|a, b| (a.state, &a.namespace, &a.name).cmp(&(b.state, &b.namespace, &b.name)));
+                worst_first(&mut pools);
                 Ok((pools, Source::Objects(why)))
             }
         }
+    }
+
+    /// Pools that there are and that the operator did not name, as their objects show them; none where they cannot be read.
+    pub async fn overlooked(&self, everywhere: bool, named: &[Pool]) -> Vec<Pool> {
+        let namespace = (!everywhere).then_some(self.namespace.as_str());
+        let objects = plugin::pools(&self.cluster, namespace).await.unwrap_or_default();
+        let named: BTreeSet<_> = named.iter().map(|pool| (&pool.namespace, &pool.name)).collect();
+        let pools = objects.iter().filter_map(stored::pool);
+        pools
+            .filter(|pool| !named.contains(&(&pool.namespace, &pool.name)))
+            .collect()
     }
 
     /// One pool, likewise.
@@ -156,6 +178,29 @@ impl Connection {
     }
 }
 
+/// Pool as its object alone shows it.
+pub fn stored(object: &TaskWorkerPool) -> Option<Pool> {
+    stored::pool(object)
+}
+
+/// Sorts them as the operator does.
+pub fn worst_first(pools: &mut [Pool]) {
+    pools.sort_by(|a, b| (a.state, &a.namespace, &a.name).cmp(&(b.state, &b.namespace, &b.name)));
+}
+
+/// Whether an object can have this name, which becomes a part of a path.
+fn proper(what: &str, name: &str) -> Result<(), String> {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = (1..=253).contains(&name.len())
+        && name.starts_with(word)
+        && name.ends_with(word)
+        && name.chars().all(|c| word(c) || c == '-' || c == '.');
+    fits.then_some(()).ok_or_else(|| {
+        let name = tame(name, 253);
+        format!("no {what} can have the name `{name}`: names have small letters, digits, `-` and `.`")
+    })
+}
+
 fn unread(why: CallError) -> String {
     match why {
         CallError::Refused { code: 404 } => {
@@ -184,4 +229,36 @@ pub async fn patiently<T>(work: impl Future<Output = T>) -> T {
         eprintln!("Asking the cluster …");
     }
     work.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::proper;
+
+    #[test]
+    fn what_no_object_can_be_called_is_no_path() {
+        let longest = "a".repeat(253);
+        for name in ["mail", "mail.eu-1", "0", longest.as_str()] {
+            assert_eq!(proper("object", name), Ok(()), "{name}");
+        }
+        let longer = "a".repeat(254);
+        for name in [
+            "",
+            "LATE x",
+            "late?x",
+            "late#x",
+            "late%2f",
+            "a/b",
+            "..",
+            ".",
+            "-a",
+            "a-",
+            "réports",
+            "a\n",
+            longer.as_str(),
+        ] {
+            let said = proper("object", name).unwrap_err();
+            assert!(said.contains("small letters") && !said.contains('\n'), "{said}");
+        }
+    }
 }

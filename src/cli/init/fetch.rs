@@ -22,7 +22,7 @@ use crate::{
 /// The world around a workload.
 pub(super) async fn world(args: &ClusterArgs, wanted: &Wanted) -> Result<World, String> {
     let connection = Connection::new(args).await?;
-    around(&connection.cluster, &connection.key(&wanted.name), wanted).await
+    around(&connection.cluster, &connection.key(&wanted.name)?, wanted).await
 }
 
 async fn around(cluster: &Cluster, key: &Key, wanted: &Wanted) -> Result<World, String> {

@@ -206,7 +206,7 @@ fn in_files(args: &SimulateArgs, pool: &Path, trace: &Path) -> Result<Question, 
 /// What the cluster and its operator say of a pool.
 async fn found(args: &SimulateArgs, name: &str) -> Result<Found, String> {
     let connection = Connection::new(&args.cluster).await?;
-    let key = connection.key(name);
+    let key = connection.key(name)?;
     let object = connection.object(&key).await?;
     let pool = validate::pool(&object).map_err(|problem| format!("the pool `{name}`: {}", problem.message))?;
     let told = connection.live(&key).await;

@@ -99,7 +99,7 @@ async fn show(args: &TopArgs) -> Result<(), String> {
         true => "All namespaces".to_owned(),
         false => format!("Namespace {}", connection.namespace()),
     };
-    let one = args.pool.as_ref().map(|name| connection.key(name));
+    let one = args.pool.as_ref().map(|name| connection.key(name)).transpose()?;
     let mut top = Top::new(scope, args.all_namespaces, every, one);
     let (wanted, wants) = latest::channel(top.wanted());
     let (told, mut answers) = mpsc::channel(1);

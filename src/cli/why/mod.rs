@@ -53,7 +53,7 @@ pub struct WhyArgs {
 pub fn run(args: &WhyArgs) -> Result<Answer, String> {
     let (pool, source, events) = block_on(async {
         let connection = Connection::new(&args.cluster).await?;
-        let key = connection.key(&args.pool);
+        let key = connection.key(&args.pool)?;
         let (pool, source) = connection.pool(&key).await?;
         // The operator's own log is better, and there is nothing else in Events that it does not tell.
         let events = match source {

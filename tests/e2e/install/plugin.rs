@@ -111,6 +111,16 @@ async fn the_plugin_tells_what_the_operator_knows() {
 
     examined(&ns, &stage).await;
 
+    // What no pool can be called is no other pool.
+    for name in ["mail#x", "mail?dryRun=All", "MAIL", ""] {
+        let (code, _, said) = plugin(&["suspend", name, "-n", &own]);
+        assert!(
+            code == Some(1) && said.contains("names have small letters"),
+            "{code:?}: {said}"
+        );
+    }
+    assert!(!suspended(&stage).await);
+
     // A pool that does not work is a finding. Where no operator can be asked, the objects are.
     let broken = json!({"broker": {"url": null, "urlFrom": {"secretKeyRef": {"name": "none", "key": "url"}}}});
     stage.ns.change_pool("mail", broken).await;
