@@ -31,9 +31,10 @@ fn main() -> ExitCode {
         Ok((text, answer)) => {
             let _closed = stderr().write_all(answer.aside.as_bytes());
             let _closed = stdout().write_all(text.as_bytes());
-            match answer.finding {
-                true => ExitCode::from(FINDING),
-                false => ExitCode::SUCCESS,
+            match (answer.finding, answer.unanswered) {
+                (true, _) => ExitCode::from(FINDING),
+                (false, true) => ExitCode::FAILURE,
+                (false, false) => ExitCode::SUCCESS,
             }
         }
         Err(why) => {

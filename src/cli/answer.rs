@@ -14,6 +14,8 @@ pub struct Answer {
     pub value: Value,
     /// Whether there is something to be mended: the program ends with 2.
     pub finding: bool,
+    /// Whether the question is not answered, whatever is told: without a finding the program ends with 1.
+    pub unanswered: bool,
 }
 
 impl Answer {

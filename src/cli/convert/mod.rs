@@ -83,6 +83,7 @@ pub fn run(args: &ConvertArgs) -> Result<Answer, String> {
         aside: drafts.iter().map(aside).collect::<Vec<_>>().join("\n"),
         value: json!({"drafts": drafts}),
         finding: drafts.iter().any(is_open),
+        ..Answer::default()
     })
 }
 

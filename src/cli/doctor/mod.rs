@@ -12,7 +12,7 @@ mod text;
 
 use super::{
     Answer, OutputArgs,
-    cluster::{ClusterArgs, Connection, block_on},
+    cluster::{ClusterArgs, Connection, block_on, stored},
 };
 use crate::{
     doctor::Finding,
@@ -67,20 +67,25 @@ pub fn run(args: &DoctorArgs) -> Result<Answer, String> {
 }
 
 async fn pool(connection: &Connection, name: &str) -> Result<Answer, String> {
-    let key = connection.key(name);
+    let key = connection.key(name)?;
     let object = connection.object(&key).await?;
     let (operator, mut findings) = find(connection).await;
-    let mut broken = false;
+    let (mut broken, mut whole) = (false, false);
     if let Some(operator) = &operator {
         let found = examined(connection, operator, Some(&key)).await;
         broken = found.iter().any(text::is_of_the_way);
+        whole = found.iter().any(|finding| finding.what != OPERATOR);
         findings.extend(found);
+    }
+    if !whole {
+        // What the operator said of it last is better than nothing.
+        findings.extend(stored(&object).iter().flat_map(text::by_status));
     }
     findings.extend(around::target(&connection.cluster, &object).await);
     if let Some(operator) = operator.filter(|_| broken) {
         findings.extend(around::policies(&connection.cluster, &operator).await);
     }
-    Ok(text::of_pool(&key, &findings))
+    Ok(text::of_pool(&key, &findings, whole))
 }
 
 async fn installation(connection: &Connection) -> Result<Answer, String> {

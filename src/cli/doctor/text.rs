@@ -5,13 +5,20 @@ use serde_json::json;
 
 use super::OPERATOR;
 use crate::{
-    cli::{Answer, columns::columns, status},
-    doctor::Finding,
+    cli::{
+        Answer,
+        causes::causes,
+        columns::{columns, plain},
+        status,
+    },
+    doctor::{Finding, Level},
     kube::Key,
     model::{form, tame},
     view::types::Pool,
 };
 
+/// Part that is about what the operator wrote into the status.
+const STATUS: &str = "Status";
 /// Longest text of an examination that failed, in bytes.
 const WORDS: usize = 300;
 
@@ -57,13 +64,33 @@ pub(super) fn is_of_the_way(finding: &Finding) -> bool {
 }
 
 /// What is told of one pool.
-pub(super) fn of_pool(key: &Key, findings: &[Finding]) -> Answer {
+pub(super) fn of_pool(key: &Key, findings: &[Finding], whole: bool) -> Answer {
     Answer {
         text: lines(findings) + &summary(findings),
         value: json!({"namespace": key.namespace, "name": key.name, "findings": findings}),
         finding: findings.iter().any(Finding::is_wrong),
+        unanswered: !whole,
         ..Answer::default()
     }
+}
+
+/// What the conditions in a pool's status say, where the operator did not examine it.
+pub(super) fn by_status(pool: &Pool) -> Vec<Finding> {
+    if pool.conditions.is_empty() {
+        return vec![Finding::unknown(
+            STATUS,
+            "none of its conditions tells of trouble; that is what the operator wrote last, if it knows the pool",
+        )];
+    }
+    let told = causes(&pool.conditions).map(|(one, _)| {
+        let said = format!("{}={} {}: {}", one.kind, one.status, one.reason, one.message);
+        let said = plain(&said);
+        match one.status.as_str() {
+            "Unknown" => Finding::unknown(STATUS, said),
+            _ => Finding::wrong(STATUS, said),
+        }
+    });
+    told.collect()
 }
 
 /// What is told of the installation and of all its pools.
@@ -102,8 +129,16 @@ fn summary(findings: &[Finding]) -> String {
     let wrong = findings.iter().filter(|finding| finding.is_wrong()).count() as u64;
     let all = findings.len() as u64;
     let things = form(all, "finding", "findings");
+    let unknown = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Unknown)
+        .count() as u64;
     match wrong {
-        0 => format!("Nothing is wrong, of {all} {things}.\n"),
+        0 if unknown == 0 => format!("Nothing is wrong, of {all} {things}.\n"),
+        0 => format!(
+            "Nothing was found wrong; of {all} {things} {unknown} {} not known.\n",
+            form(unknown, "is", "are")
+        ),
         wrong => format!("{wrong} of {all} {things} {} wrong.\n", form(wrong, "is", "are")),
     }
 }
@@ -111,7 +146,7 @@ fn summary(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cli::fixture, doctor::Level};
+    use crate::cli::fixture;
 
     fn key() -> Key {
         Key {
@@ -126,14 +161,20 @@ mod tests {
             Finding::good("Pool", "valid"),
             Finding::unknown("Workers", "no pod is ready"),
         ];
-        let answer = of_pool(&key(), &findings);
+        let answer = of_pool(&key(), &findings, true);
         assert!(
-            !answer.finding && answer.text.ends_with("Nothing is wrong, of 2 findings.\n"),
+            !answer.finding
+                && answer
+                    .text
+                    .ends_with("Nothing was found wrong; of 2 findings 1 is not known.\n"),
             "{}",
             answer.text
         );
+        assert!(!answer.unanswered && of_pool(&key(), &findings, false).unanswered);
+        let all = of_pool(&key(), &findings[..1], true);
+        assert!(all.text.ends_with("Nothing is wrong, of 1 finding.\n"), "{}", all.text);
         findings.push(Finding::wrong("TCP", "refused"));
-        let answer = of_pool(&key(), &findings);
+        let answer = of_pool(&key(), &findings, true);
         assert!(
             answer.finding
                 && answer.text.contains("wrong   TCP")
@@ -143,6 +184,19 @@ mod tests {
         );
         assert_eq!(answer.value["findings"][2]["level"], "wrong");
         assert!(is_of_the_way(&findings[2]) && !is_of_the_way(&findings[0]));
+    }
+
+    #[test]
+    fn where_the_operator_examines_nothing_its_last_words_count() {
+        let mut pool = fixture::pools().remove(0);
+        let said = by_status(&pool);
+        assert!(
+            said.iter()
+                .any(|one| one.is_wrong() && one.text.contains("SourceAvailable=False")),
+            "{said:?}"
+        );
+        pool.conditions.clear();
+        assert!(by_status(&pool).iter().all(|one| one.level == Level::Unknown));
     }
 
     #[test]

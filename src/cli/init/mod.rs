@@ -215,6 +215,7 @@ fn answer(outcomes: &[Outcome]) -> Result<Answer, String> {
         text: pools.join("---\n"),
         aside,
         value: json!({"targets": targets}),
+        ..Answer::default()
     })
 }
 
