@@ -62,7 +62,7 @@ fn whole(pool: &Pool, source: &Source, columns: usize, look: Look, now: Timestam
             let pods = |columns| part(&busy(detail), pods(detail, slots, columns, look), look);
             lines.extend(both(columns, queues, pods));
             let told = detail.decisions.iter().flat_map(|one| decision(one, columns, now));
-            lines.extend(part("Last scalings", told.collect(), look));
+            lines.extend(part("Last decisions", told.collect(), look));
         }
         None => {
             lines.extend(queues(columns));
@@ -142,26 +142,37 @@ fn of_facts(pool: &Pool, columns: usize, look: Look) -> Vec<Line<'static>> {
     [Line::default()].into_iter().chain(lines).collect()
 }
 
+/// Name, points of the hour, unit, and what is now.
+type Row<'a> = (&'a str, &'a [Option<u32>], &'a str, Option<u64>);
+
 /// The last hour of what waits, how long the oldest waits, and of what is ready. Of a pool from the list only the first.
 fn of_hour(pool: &Pool, columns: usize, look: Look) -> Vec<Line<'static>> {
-    let rows: Vec<(&str, &[Option<u32>], &str)> = match &pool.detail {
+    // A point of the hour is the most within it: what is now, the work says.
+    let work = pool.work.as_ref().filter(|work| work.fresh);
+    let waiting = work.map(|work| work.waiting);
+    let oldest = work.and_then(|work| match work.waiting {
+        0 => Some(0),
+        _ => work.oldest_wait_seconds,
+    });
+    let ready = pool.replicas.ready.map(u64::from);
+    let rows: Vec<Row> = match &pool.detail {
         Some(detail) => vec![
-            ("waiting", &detail.history.waiting, ""),
-            ("oldest wait", &detail.history.oldest_wait_seconds, " s"),
-            ("ready", &detail.history.ready, ""),
+            ("waiting", &detail.history.waiting, "", waiting),
+            ("oldest wait", &detail.history.oldest_wait_seconds, " s", oldest),
+            ("ready", &detail.history.ready, "", ready),
         ],
         None if pool.sparkline.waiting.is_empty() => return Vec::new(),
-        None => vec![("waiting", &pool.sparkline.waiting, "")],
+        None => vec![("waiting", &pool.sparkline.waiting, "", waiting)],
     };
-    let shown = |value: Option<u32>, unit: &str| value.map_or("?".to_owned(), |value| format!("{value}{unit}"));
+    let shown = |value: Option<u64>, unit: &str| value.map_or("?".to_owned(), |value| format!("{value}{unit}"));
     let said: Vec<_> = rows
         .iter()
-        .map(|(name, points, unit)| {
-            let last = points.last().copied().flatten();
+        .map(|(name, points, unit, now)| {
+            let most = most(points).map(u64::from);
             (
                 *name,
                 *points,
-                format!("{} now, {} at most", shown(last, unit), shown(most(points), unit)),
+                format!("{} now, {} at most", shown(*now, unit), shown(most, unit)),
             )
         })
         .collect();
@@ -296,7 +307,11 @@ fn cells(pod: &Pod, slots: Option<u32>) -> [String; 4] {
     [
         format!("{:?}", pod.state),
         running,
-        pod.reserved.map_or(String::new(), |reserved| reserved.to_string()),
+        match (pod.reserved, pod.state) {
+            (Some(reserved), _) => reserved.to_string(),
+            (None, PodState::Starting) => String::new(),
+            (None, _) => "?".to_owned(),
+        },
         pod.seconds
             .map_or(String::new(), |seconds| ago(i64::try_from(seconds).unwrap_or(i64::MAX))),
     ]

@@ -9,6 +9,7 @@ use crate::{
         columns::{ago, columns, plain},
     },
     kube::plugin::PoolEvent,
+    model::form,
     view::types::{Condition, Detail, Estimates, Pod, Pool, Work},
 };
 
@@ -180,6 +181,9 @@ fn queues(pool: &Pool) -> String {
         [queue.name.clone(), queue.waiting.to_string(), missing.to_owned()]
     });
     let more = pool.queues.len().saturating_sub(SHOWN) + pool.queues_omitted as usize;
+    if pool.queues.is_empty() && more > 0 {
+        return format!("  {more} {}, not counted yet\n", form(more as u64, "queue", "queues"));
+    }
     indented(&columns(&rows.collect::<Vec<_>>())) + &and_more(more)
 }
 
