@@ -248,7 +248,17 @@ async fn nothing_is_lost(stage: &AppStage, app: &Celery<'_>) {
         published += 5;
         patient.resume().await;
     }
-    app.wait_ended(published).await;
+    // What is missing is held by somebody, or nowhere: the worker's last report tells which.
+    let what = format!("{}: all {published} have ended", app.name);
+    eventually(&what, 2 * PATIENCE, async || match app.truth().await.ended.len() {
+        seen if seen == published => Ok(()),
+        seen => Err(format!(
+            "{seen}; {} wait; {:?}",
+            patient.waiting().await,
+            patient.watch.history().pop()
+        )),
+    })
+    .await;
     assert_eq!(app.truth().await.started.len(), published, "{}: each once", app.name);
     let empty = |told: &WorkerReport| (told.running, told.reserved) == (0, 0);
     patient.tells("it holds nothing", empty).await;
