@@ -151,7 +151,7 @@ fn every_parameter_of_the_triggers_is_kept_or_named() {
         .iter()
         .filter_map(|row| Some(format!("{} {} {}: {}", row.kind, row.name, row.given, fault(row)?)))
         .collect();
-    figures::record("convert_kept", json!([rows.len() - faults.len(), rows.len()]));
+    figures::record_in("plugin", "convert_kept", json!([rows.len() - faults.len(), rows.len()]));
     assert!(rows.len() > 100, "{}", rows.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }

@@ -62,7 +62,11 @@ async fn the_verdict_of_lint_is_the_api_servers() {
         .iter()
         .filter(|(.., ours, real)| ours.is_some() != real.is_some())
         .collect();
-    figures::record("lint_agrees", json!([compared.len() - wrong.len(), compared.len()]));
+    figures::record_in(
+        "plugin",
+        "lint_agrees",
+        json!([compared.len() - wrong.len(), compared.len()]),
+    );
     println!("{} pools, {refused} of them refused", compared.len());
     for (name, text, ours, real) in &wrong {
         println!("{name}\n  lint: {ours:?}\n  API server: {real:?}\n  {text}");
