@@ -5,6 +5,7 @@
 mod convert;
 #[path = "cli/docs.rs"]
 mod docs;
+#[expect(dead_code, reason = "the figures of the main job are not measured here")]
 #[path = "support/figures.rs"]
 mod figures;
 #[path = "cli/init.rs"]
