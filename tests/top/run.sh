@@ -17,12 +17,11 @@ if ! command -v tmux >/dev/null; then
   fi
 fi
 cargo build --quiet --locked --all-features --bin kubectl-twp
-# The test that panics is in the program of the unit tests.
-UNIT_TESTS=$(cargo test --locked --all-features --lib --no-run --message-format=json 2>/dev/null |
+PANICS=$(cargo test --locked --all-features --test panics --no-run --message-format=json 2>/dev/null |
   python3 -c 'import json, sys
 for line in sys.stdin:
     one = json.loads(line)
-    if one.get("executable") and one.get("profile", {}).get("test"):
+    if one.get("executable") and one["target"]["name"] == "panics":
         print(one["executable"])')
-export UNIT_TESTS
+export PANICS
 PYTHONDONTWRITEBYTECODE=1 exec python3 tests/top/top.py "$@"

@@ -35,9 +35,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+pub use screen::Screen;
+
 use self::{
     look::Look,
-    screen::Screen,
     state::{Told, Top, Wanted},
 };
 use super::{
