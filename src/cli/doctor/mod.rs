@@ -25,7 +25,7 @@ use crate::{
 const EXAMPLES: &str = "\
 The operator examines from where it stands: `kubectl twp` runs `twp-operator doctor` in its pod, with your right to `create` on pods/exec in
 its namespace. It reads, and asks workers only what it asks them anyway. Without that right your own half of the examination is left.
-Ends with 2 if something is wrong.
+Ends with 2 if something is wrong, and with 1 if nothing was found and the operator could not examine the pool.
 
 Examples:
   kubectl twp doctor
